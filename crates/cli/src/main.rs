@@ -1,0 +1,2 @@
+//! The tranche command.
+fn main() {}

@@ -1,0 +1,179 @@
+//! From mapped columns to rows that keep the contract: types, nulls, checks. A row that does not keep it is a reject with a reason.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListBuilder, RecordBatch, StringBuilder};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::DataFusionError;
+use datafusion::physical_expr::PhysicalExpr;
+use tranche_schema::{Contract, platform};
+use tranche_sql::{Session, SqlProblem};
+
+use crate::mapping::{MappedValues, evaluate, plan};
+use crate::quarantine::{Reject, shorten};
+use crate::read::RawRows;
+
+/// What a row must be to be let in.
+pub(crate) struct Conformer {
+    contract: Contract,
+    schema: SchemaRef,
+    checks: Vec<(String, String, Arc<dyn PhysicalExpr>)>,
+}
+
+/// Rows that keep the contract, with those that do not.
+pub(crate) struct Conformed {
+    pub(crate) batch: RecordBatch,
+    pub(crate) rejects: Vec<Reject>,
+}
+
+impl Conformer {
+    /// The rules of a contract.
+    pub(crate) fn new(contract: &Contract, session: &Session) -> Result<Self, (String, SqlProblem)> {
+        let mut checks = Vec::new();
+        for column in &contract.columns {
+            if let Some(sql) = &column.check {
+                let expr = plan(sql, &contract.arrow_schema(), &session.state()).map_err(|problem| (column.name.clone(), problem))?;
+                checks.push((column.name.clone(), sql.clone(), expr));
+            }
+        }
+        Ok(Self { contract: contract.clone(), schema: stored_schema(contract), checks })
+    }
+
+    /// The schema of the rows that are let in: the contract's columns, and for events the day.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Sorts rows into those that keep the contract and those that do not.
+    pub(crate) fn conform(&self, rows: &RawRows, mapped: Vec<MappedValues>, file: &str) -> Result<Conformed, DataFusionError> {
+        let length = rows.rows.len();
+        let mut failures = Failures::new();
+        let mut arrays: Vec<ArrayRef> = Vec::new();
+        for (column, values) in self.contract.columns.iter().zip(mapped) {
+            for (row, reason) in values.failures {
+                failures.entry(row).or_insert_with(|| (column.name.clone(), reason));
+            }
+            let array = convert(&column.name, &values.array, &column.data_type, &mut failures)?;
+            if !column.nullable && array.null_count() > 0 {
+                for row in (0..length).filter(|&row| array.is_null(row)) {
+                    failures.entry(row).or_insert_with(|| (column.name.clone(), "the value is missing".to_owned()));
+                }
+            }
+            arrays.push(array);
+        }
+        if let Some(event_time) = self.contract.event_time()
+            && let Some(index) = self.contract.columns.iter().position(|c| c.name == event_time)
+        {
+            arrays.push(cast(&arrays[index], &DataType::Date32)?);
+        }
+        let batch = RecordBatch::try_new(self.schema(), arrays)?;
+        self.check(&batch, &mut failures)?;
+        let keep: BooleanArray = (0..length).map(|row| Some(!failures.contains_key(&row))).collect();
+        let rejects = failures.into_iter().map(|(row, (column, reason))| Reject {
+            file: file.to_owned(),
+            row: rows.rows.get(row).copied(),
+            column: Some(column),
+            reason,
+            raw: raw_row(&rows.batch, row),
+        });
+        Ok(Conformed { rejects: rejects.collect(), batch: filter_record_batch(&batch, &keep)? })
+    }
+
+    fn check(&self, batch: &RecordBatch, failures: &mut Failures) -> Result<(), DataFusionError> {
+        for (column, sql, expr) in &self.checks {
+            let checked = evaluate(expr, batch)?;
+            for (row, reason) in checked.failures {
+                failures.entry(row).or_insert_with(|| (column.clone(), reason));
+            }
+            let holds = checked.array.as_boolean();
+            for row in (0..batch.num_rows()).filter(|&row| holds.is_valid(row) && !holds.value(row)) {
+                failures.entry(row).or_insert_with(|| (column.clone(), format!("check failed: {sql}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first failure of each row: its column and reason.
+type Failures = BTreeMap<usize, (String, String)>;
+
+fn stored_schema(contract: &Contract) -> SchemaRef {
+    // The log of a table knows no more than that a column may be null; the contract is what says that it may not.
+    let mut fields: Vec<Field> = contract.columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect();
+    if contract.event_time().is_some() {
+        fields.push(Field::new(platform::EVENT_DAY, DataType::Date32, true));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+fn convert(name: &str, array: &ArrayRef, to: &DataType, failures: &mut Failures) -> Result<ArrayRef, ArrowError> {
+    if array.data_type() == to {
+        return Ok(Arc::clone(array));
+    }
+    let converted = match (array.data_type(), to) {
+        (DataType::Utf8, DataType::List(_)) => lists_of_text(array)?,
+        _ => cast(array, to)?,
+    };
+    let shown = ArrayFormatter::try_new(array.as_ref(), &FormatOptions::default())?;
+    let mut fail = |row: usize, what: &str| {
+        let value = shorten(&shown.value(row).to_string());
+        failures.entry(row).or_insert_with(|| (name.to_owned(), format!("`{value}` is not {what}")));
+    };
+    if converted.null_count() > array.null_count() {
+        for row in (0..array.len()).filter(|&row| converted.is_null(row) && array.is_valid(row)) {
+            fail(row, describe(to));
+        }
+    }
+    if matches!(array.data_type(), DataType::Float32 | DataType::Float64) && to.is_integer() {
+        let floats = cast(array, &DataType::Float64)?;
+        let floats = floats.as_primitive::<Float64Type>();
+        for row in (0..floats.len()).filter(|&row| floats.is_valid(row) && floats.value(row).fract() != 0.0) {
+            fail(row, "a whole number");
+        }
+    }
+    Ok(converted)
+}
+
+fn describe(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Int32 | DataType::Int64 => "a whole number",
+        DataType::Float64 => "a number",
+        DataType::Decimal128(..) => "a number that fits the column",
+        DataType::Boolean => "true or false",
+        DataType::Date32 => "a date",
+        DataType::Timestamp(..) => "an instant",
+        DataType::List(_) => "a JSON list of texts",
+        _ => "a text",
+    }
+}
+
+fn lists_of_text(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let element = Arc::new(Field::new("element", DataType::Utf8, true));
+    let mut lists = ListBuilder::new(StringBuilder::new()).with_field(element);
+    for text in array.as_string::<i32>() {
+        match text.map(serde_json::from_str::<Vec<Option<String>>>) {
+            Some(Ok(values)) => {
+                for value in values {
+                    lists.values().append_option(value);
+                }
+                lists.append(true);
+            }
+            _ => lists.append(false),
+        }
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+fn raw_row(batch: &RecordBatch, row: usize) -> Option<String> {
+    let mut object = serde_json::Map::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let formatter = ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default()).ok()?;
+        let value = if column.is_null(row) { serde_json::Value::Null } else { formatter.value(row).to_string().into() };
+        object.insert(field.name().clone(), value);
+    }
+    Some(shorten(&serde_json::Value::Object(object).to_string()))
+}

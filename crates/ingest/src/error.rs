@@ -1,0 +1,63 @@
+//! What can go wrong while loading, and who has to act.
+
+use thiserror::Error;
+use tranche_sql::{SqlError, SqlProblem};
+use tranche_store::StoreError;
+
+/// An error of loading a source. Whatever it is, the table is as it was before.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    /// The author's: the source or its mapping cannot be used.
+    #[error("source `{source_name}`, column `{column}`: {problem}")]
+    Mapping {
+        /// The source.
+        source_name: String,
+        /// The contract's column.
+        column: String,
+        /// What is wrong with its SQL.
+        problem: SqlProblem,
+    },
+    /// The data's: a file as a whole cannot be read.
+    #[error("{file}: {reason}; nothing of source `{source_name}` was loaded")]
+    File {
+        /// The source.
+        source_name: String,
+        /// The file.
+        file: String,
+        /// Why it cannot be read, with the row where that is known.
+        reason: String,
+    },
+    /// The data's: more rows are wrong than the source allows.
+    #[error(
+        "source `{source_name}`: {rejected} of {rows} rows were rejected, more than the {allowed} that on_reject allows; first: {first}; nothing was loaded, see `tranche quarantine list`"
+    )]
+    TooManyRejects {
+        /// The source.
+        source_name: String,
+        /// Rejected rows.
+        rejected: u64,
+        /// All rows.
+        rows: u64,
+        /// What is allowed, in words.
+        allowed: String,
+        /// The first reject.
+        first: String,
+    },
+    /// The data's: no file matches the path of the source.
+    #[error("source `{source_name}`: no file matches `{path}`")]
+    NoFiles {
+        /// The source.
+        source_name: String,
+        /// The pattern.
+        path: String,
+    },
+    /// The storage's: worth another try.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine's.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// The machine's: rows cannot be kept on local disk while they are read.
+    #[error("cannot stage rows on local disk")]
+    Staging(#[source] std::io::Error),
+}

@@ -1,0 +1,350 @@
+//! One load: the files of a source that were not loaded before, into its table, in one commit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tranche_schema::{Contract, platform};
+use tranche_sql::{Session, SqlError, SqlProblem};
+use tranche_store::{Commit, CommitMode, Lake, Location, RawObject, Snapshot, Storage, list_matching};
+
+use crate::conform::Conformer;
+use crate::keys::SeenKeys;
+use crate::mapping::{Mapping, computed_columns};
+use crate::quarantine::Reject;
+use crate::read::{self, RawRows};
+use crate::stage::{Stage, Staged};
+use crate::{Format, IngestError, LOADS_TABLE, Source, quarantine, upsert};
+
+/// What a load works with.
+pub struct LoadContext<'a> {
+    /// Where tables are.
+    pub lake: &'a Lake,
+    /// Where raw files are.
+    pub storage: &'a Storage,
+    /// The folder that local paths of sources are relative to.
+    pub project_folder: &'a Path,
+    /// The engine at the run's `as_of`.
+    pub session: &'a Session,
+    /// The run.
+    pub run_id: &'a str,
+    /// When the run started.
+    pub started_at: Timestamp,
+    /// The application transaction of the step.
+    pub transaction: &'a str,
+    /// Called with the files read so far and all files of the source.
+    pub progress: &'a (dyn Fn(usize, usize) + Send + Sync),
+}
+
+/// What a load did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoadReport {
+    /// The source.
+    pub source: String,
+    /// The table that it went into.
+    pub table: String,
+    /// Files that were read; those of earlier loads are not.
+    pub files: u64,
+    /// Rows in these files.
+    pub rows: u64,
+    /// Rows that went to quarantine.
+    pub rejected: u64,
+    /// Rows that a later row with the same key replaced within the load.
+    pub duplicates: u64,
+    /// Rows of earlier loads that were replaced.
+    pub replaced: u64,
+    /// Rows that were written.
+    pub written: u64,
+}
+
+/// Loads what is new of a source into the table of `contract`.
+///
+/// # Errors
+/// [`IngestError`]; the table is as it was before, and what was rejected is in quarantine.
+pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_>) -> Result<LoadReport, IngestError> {
+    let table = format!("tables/{}", contract.table);
+    let mut report = LoadReport {
+        source: source.name.clone(),
+        table: contract.table.clone(),
+        files: 0,
+        rows: 0,
+        rejected: 0,
+        duplicates: 0,
+        replaced: 0,
+        written: 0,
+    };
+    let identity = format!("{}/{}", context.transaction, source.name);
+    let snapshot = context.lake.snapshot(&table).await?;
+    if let Some(snapshot) = &snapshot
+        && snapshot.has_transaction(&identity).await?
+    {
+        return Ok(report);
+    }
+    let location = context.storage.resolve(&source.path, context.project_folder)?;
+    let objects = list_matching(&location).await?;
+    if objects.is_empty() {
+        return Err(IngestError::NoFiles { source_name: source.name.clone(), path: source.path.clone() });
+    }
+    let new = new_objects(source, snapshot.as_ref(), objects).await?;
+    if new.is_empty() {
+        return Ok(report);
+    }
+    let read = read_files(source, contract, context, &location, &new).await?;
+    report.files = new.len() as u64;
+    report.rows = read.files.iter().map(|f| f.rows).sum();
+    report.rejected = read.rejects.len() as u64;
+    report.duplicates = read.files.iter().map(|f| f.duplicates).sum();
+    write_quarantine(source, context, &identity, &read.rejects).await?;
+    if !source.on_reject.allows(report.rejected, report.rows) {
+        return Err(IngestError::TooManyRejects {
+            source_name: source.name.clone(),
+            rejected: report.rejected,
+            rows: report.rows,
+            allowed: source.on_reject.to_string(),
+            first: read.rejects.first().map(ToString::to_string).unwrap_or_default(),
+        });
+    }
+    let incoming = staged_frame(context.session, read.staged)?;
+    let upsert = upsert::plan(context.session, contract, snapshot.as_ref(), incoming).await?;
+    report.replaced = upsert.replaced;
+    report.written = report.rows - report.rejected - report.duplicates;
+    let mut commit = Commit::new(&table, &identity, upsert.mode, upsert.rows);
+    if contract.event_time().is_some() {
+        commit = commit.partitioned_by(&[platform::EVENT_DAY]);
+    }
+    commit.transactions.extend(new.iter().map(|object| file_mark(source, object)));
+    context.lake.commit(context.session.shared_state(), commit).await?;
+    write_loads(source, contract, context, &identity, &new, &read.files).await?;
+    Ok(report)
+}
+
+/// The mark by which a table knows that a file is in it.
+fn file_mark(source: &Source, object: &RawObject) -> String {
+    format!("file/{}/{}", source.name, object.identity)
+}
+
+async fn new_objects(source: &Source, table: Option<&Snapshot>, objects: Vec<RawObject>) -> Result<Vec<RawObject>, IngestError> {
+    let Some(table) = table else { return Ok(objects) };
+    let mut new = Vec::new();
+    for object in objects {
+        if !table.has_transaction(&file_mark(source, &object)).await? {
+            new.push(object);
+        }
+    }
+    Ok(new)
+}
+
+/// What came out of the files of a load.
+struct ReadFiles {
+    staged: Staged,
+    rejects: Vec<Reject>,
+    files: Vec<FileCounts>,
+}
+
+#[derive(Default)]
+struct FileCounts {
+    rows: u64,
+    rejected: u64,
+    duplicates: u64,
+}
+
+async fn read_files(
+    source: &Source,
+    contract: &Contract,
+    context: &LoadContext<'_>,
+    location: &Location,
+    objects: &[RawObject],
+) -> Result<ReadFiles, IngestError> {
+    let numeric = infer_numbers(source, location, objects).await?;
+    let conformer = Conformer::new(contract, context.session).map_err(|(column, problem)| mapping_error(source, column, problem))?;
+    let mut stage = Stage::new(conformer.schema());
+    let mut seen = SeenKeys::new(&conformer.schema(), &contract.key).map_err(SqlError::from)?;
+    let mut rejects = Vec::new();
+    let mut files = Vec::new();
+    for (done, object) in objects.iter().enumerate() {
+        (context.progress)(done, objects.len());
+        let path = shown_path(location, object, context.project_folder);
+        let mut counts = FileCounts::default();
+        let mut mapping: Option<(SchemaRef, Mapping)> = None;
+        let mut batches = read::open(Arc::clone(&location.store), &object.meta, &source.format);
+        while let Some(rows) = next(&mut batches, source, &path).await? {
+            let schema = rows.batch.schema();
+            if mapping.as_ref().is_none_or(|(known, _)| *known != schema) {
+                let made = map(source, contract, &schema, &numeric, context.session, &path)?;
+                mapping = Some((schema, made));
+            }
+            let Some((_, mapping)) = &mapping else { continue };
+            let failed = |e| IngestError::Sql(SqlError::from(e));
+            let mapped = mapping.apply(&rows, &path).map_err(failed)?;
+            let mut conformed = conformer.conform(&rows, mapped, &path).map_err(failed)?;
+            counts.rows += (rows.rows.len() + rows.rejects.len()) as u64;
+            let unread = rows.rejects.into_iter().map(|reject| Reject { file: path.clone(), ..reject });
+            conformed.rejects.extend(unread);
+            conformed.rejects.sort_by_key(|reject| reject.row);
+            counts.rejected += conformed.rejects.len() as u64;
+            rejects.append(&mut conformed.rejects);
+            counts.duplicates += seen.add(&conformed.batch).map_err(SqlError::from)?;
+            stage.add(conformed.batch)?;
+        }
+        files.push(counts);
+    }
+    (context.progress)(objects.len(), objects.len());
+    Ok(ReadFiles { staged: stage.finish(seen.into_superseded())?, rejects, files })
+}
+
+async fn next(
+    batches: &mut mpsc::Receiver<Result<RawRows, read::FileProblem>>,
+    source: &Source,
+    path: &str,
+) -> Result<Option<RawRows>, IngestError> {
+    batches.recv().await.transpose().map_err(|reason| IngestError::File {
+        source_name: source.name.clone(),
+        file: path.to_owned(),
+        reason,
+    })
+}
+
+fn map(
+    source: &Source,
+    contract: &Contract,
+    schema: &Schema,
+    numeric: &BTreeMap<String, DataType>,
+    session: &Session,
+    path: &str,
+) -> Result<Mapping, IngestError> {
+    let sparse = source.format == Format::Ndjson;
+    Mapping::new(source, contract, schema, numeric, sparse, session, path)
+}
+
+fn mapping_error(source: &Source, column: String, problem: SqlProblem) -> IngestError {
+    IngestError::Mapping { source_name: source.name.clone(), column, problem }
+}
+
+/// A local file is shown as in the project, any other by its URL.
+fn shown_path(location: &Location, object: &RawObject, project_folder: &Path) -> String {
+    let path = object.meta.location.as_ref();
+    if location.url.scheme() == "file" {
+        let absolute = Path::new("/").join(path);
+        let base = std::path::absolute(project_folder).unwrap_or_else(|_| project_folder.to_owned());
+        return absolute.strip_prefix(&base).unwrap_or(&absolute).display().to_string();
+    }
+    let host = location.url.host_str().unwrap_or_default();
+    format!("{}://{host}/{path}", location.url.scheme())
+}
+
+/// A share of this many values may be wrong without making a text of a column of numbers: those rows are rejected.
+const WRONG_RATIO: f64 = 0.05;
+
+/// The raw text columns that expressions compute with and that hold numbers, over all files of the load: a reader that looked at
+/// some rows only could change its mind from night to night.
+async fn infer_numbers(source: &Source, location: &Location, objects: &[RawObject]) -> Result<BTreeMap<String, DataType>, IngestError> {
+    let wanted = computed_columns(source);
+    if wanted.is_empty() || source.format == Format::Parquet {
+        return Ok(BTreeMap::new());
+    }
+    let mut counts = vec![NumberCounts::default(); wanted.len()];
+    for object in objects {
+        let mut batches = read::open(Arc::clone(&location.store), &object.meta, &source.format);
+        while let Some(rows) = next(&mut batches, source, object.meta.location.as_ref()).await? {
+            for (name, counts) in wanted.iter().zip(&mut counts) {
+                if let Some(column) = rows.batch.column_by_name(name) {
+                    counts.add(column.as_string::<i32>());
+                }
+            }
+        }
+    }
+    Ok(wanted.into_iter().zip(counts).filter_map(|(name, counts)| Some((name, counts.data_type()?))).collect())
+}
+
+#[derive(Clone, Default)]
+struct NumberCounts {
+    integers: u64,
+    floats: u64,
+    others: u64,
+}
+
+impl NumberCounts {
+    fn add(&mut self, column: &StringArray) {
+        for text in column.iter().flatten() {
+            let text = text.trim();
+            let digits = text.trim_start_matches(['-', '+']);
+            // A leading zero means an identifier: a post code, a telephone number.
+            let identifier = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+            match text {
+                _ if identifier || !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') => self.others += 1,
+                _ if text.parse::<i64>().is_ok() => self.integers += 1,
+                _ if text.parse::<f64>().is_ok() => self.floats += 1,
+                _ => self.others += 1,
+            }
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share of values")]
+    fn data_type(&self) -> Option<DataType> {
+        let numbers = self.integers + self.floats;
+        if numbers == 0 || self.others as f64 > WRONG_RATIO * (numbers + self.others) as f64 {
+            return None;
+        }
+        Some(if self.floats == 0 { DataType::Int64 } else { DataType::Float64 })
+    }
+}
+
+fn staged_frame(session: &Session, staged: Staged) -> Result<datafusion::prelude::DataFrame, SqlError> {
+    let schema = datafusion::physical_plan::streaming::PartitionStream::schema(&staged).clone();
+    let table = StreamingTable::try_new(schema, vec![Arc::new(staged)]).map_err(SqlError::engine)?;
+    let plan = LogicalPlanBuilder::scan("incoming", provider_as_source(Arc::new(table)), None)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(SqlError::engine)?;
+    Ok(session.frame_of(plan))
+}
+
+async fn write_quarantine(source: &Source, context: &LoadContext<'_>, identity: &str, rejects: &[Reject]) -> Result<(), IngestError> {
+    if rejects.is_empty() {
+        return Ok(());
+    }
+    let batch = quarantine::to_batch(&source.name, context.run_id, context.started_at, rejects)?;
+    append(context, &quarantine::table(&source.name), identity, batch).await
+}
+
+async fn write_loads(
+    source: &Source,
+    contract: &Contract,
+    context: &LoadContext<'_>,
+    identity: &str,
+    objects: &[RawObject],
+    counts: &[FileCounts],
+) -> Result<(), IngestError> {
+    let n = objects.len();
+    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, n))) };
+    let number = |value: &dyn Fn(&FileCounts) -> u64| -> ArrayRef {
+        Arc::new(counts.iter().map(|c| i64::try_from(value(c)).ok()).collect::<Int64Array>())
+    };
+    let as_of = context.session.as_of().as_microsecond();
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(TimestampMicrosecondArray::from_value(as_of, n).with_timezone("UTC")),
+        text(&source.name),
+        text(&contract.table),
+        Arc::new(objects.iter().map(|o| Some(o.meta.location.as_ref())).collect::<StringArray>()),
+        Arc::new(objects.iter().map(|o| i64::try_from(o.meta.size).ok()).collect::<Int64Array>()),
+        number(&|c| c.rows),
+        number(&|c| c.rejected),
+        number(&|c| c.duplicates),
+        text(context.run_id),
+    ];
+    let batch = RecordBatch::try_new(platform::loads::schema(), arrays).map_err(SqlError::from)?;
+    append(context, LOADS_TABLE, identity, batch).await
+}
+
+async fn append(context: &LoadContext<'_>, table: &str, identity: &str, batch: RecordBatch) -> Result<(), IngestError> {
+    let rows = context.session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
+    context.lake.commit(context.session.shared_state(), Commit::new(table, identity, CommitMode::Append, rows)).await?;
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! CSV: a header line, then one row a record. Empty fields are null.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema};
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::{BATCH_ROWS, FileProblem, RawRows, RowLimited, too_long};
+use crate::quarantine::{Reject, shorten};
+
+pub(super) fn read(
+    reader: impl Read,
+    file: &str,
+    delimiter: u8,
+    quote: u8,
+    nulls: &[String],
+    sink: &mut dyn FnMut(RawRows) -> bool,
+) -> Result<(), FileProblem> {
+    let mut builder = ReaderBuilder::new();
+    let mut csv = builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(reader));
+    let header = csv.byte_headers().map_err(|e| describe(&e, 0))?.clone();
+    let names = header_names(&header)?;
+    let mut pending = Pending::new(&names, file, nulls);
+    let (mut record, mut row) = (ByteRecord::new(), 0u64);
+    loop {
+        csv.get_mut().next_row();
+        row += 1;
+        match csv.read_byte_record(&mut record) {
+            Ok(false) => break,
+            Ok(true) => pending.push(row, &record),
+            Err(error) => return Err(describe(&error, row)),
+        }
+        if pending.is_full() && !sink(pending.take()?) {
+            return Ok(());
+        }
+    }
+    sink(pending.take()?);
+    Ok(())
+}
+
+fn header_names(header: &ByteRecord) -> Result<Vec<String>, FileProblem> {
+    if header.is_empty() || header.iter().all(<[u8]>::is_empty) {
+        return Err("the file is empty: not even a header line".to_owned());
+    }
+    let mut names = Vec::new();
+    for field in header {
+        let name = std::str::from_utf8(field).map_err(|_| "the header line is not valid UTF-8".to_owned())?.trim().to_owned();
+        if names.contains(&name) {
+            return Err(format!("the header names column `{name}` twice"));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn describe(error: &csv::Error, row: u64) -> FileProblem {
+    match error.kind() {
+        csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::FileTooLarge => too_long(row),
+        csv::ErrorKind::Io(io) => format!("row {row} cannot be read: {io}"),
+        _ => format!("row {row} cannot be read: {error}"),
+    }
+}
+
+/// Rows that wait to become a batch.
+struct Pending<'a> {
+    names: &'a [String],
+    file: &'a str,
+    nulls: &'a [String],
+    columns: Vec<StringBuilder>,
+    rows: Vec<u64>,
+    rejects: Vec<Reject>,
+}
+
+impl<'a> Pending<'a> {
+    fn new(names: &'a [String], file: &'a str, nulls: &'a [String]) -> Self {
+        let columns = names.iter().map(|_| StringBuilder::new()).collect();
+        Self { names, file, nulls, columns, rows: Vec::new(), rejects: Vec::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() + self.rejects.len() >= BATCH_ROWS
+    }
+
+    fn push(&mut self, row: u64, record: &ByteRecord) {
+        if record.len() != self.names.len() {
+            let reason = format!("the row has {} fields, the header {}", record.len(), self.names.len());
+            return self.reject(row, None, reason, record);
+        }
+        let mut fields = Vec::with_capacity(self.names.len());
+        for (field, name) in record.iter().zip(self.names) {
+            match std::str::from_utf8(field) {
+                Ok(text) => fields.push(text),
+                Err(_) => return self.reject(row, Some(name), "the field is not valid UTF-8".to_owned(), record),
+            }
+        }
+        for (column, text) in self.columns.iter_mut().zip(fields) {
+            let is_null = text.is_empty() || self.nulls.iter().any(|null| null == text);
+            column.append_option((!is_null).then_some(text));
+        }
+        self.rows.push(row);
+    }
+
+    fn reject(&mut self, row: u64, column: Option<&String>, reason: String, record: &ByteRecord) {
+        let fields: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
+        let raw = Some(shorten(&serde_json::json!(fields).to_string()));
+        self.rejects.push(Reject { file: self.file.to_owned(), row: Some(row), column: column.cloned(), reason, raw });
+    }
+
+    fn take(&mut self) -> Result<RawRows, FileProblem> {
+        let fields: Vec<Field> = self.names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+        let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef).collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|e| e.to_string())?;
+        Ok(RawRows { batch, rows: std::mem::take(&mut self.rows), rejects: std::mem::take(&mut self.rejects) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+
+    use super::*;
+
+    fn check(text: &[u8], expected: Result<(usize, &[(u64, &str)]), &str>) {
+        let mut batches = Vec::new();
+        let outcome = read(text, "a.csv", b',', b'"', &["NA".to_owned()], &mut |rows| {
+            batches.push(rows);
+            true
+        });
+        match (outcome, expected) {
+            (Ok(()), Ok((rows, rejects))) => {
+                assert_eq!(batches.iter().map(|b| b.rows.len()).sum::<usize>(), rows);
+                let found: Vec<&Reject> = batches.iter().flat_map(|b| &b.rejects).collect();
+                assert_eq!(found.len(), rejects.len(), "{found:?}");
+                for (reject, (row, part)) in found.iter().zip(rejects) {
+                    assert_eq!(reject.row, Some(*row));
+                    assert!(reject.reason.contains(part), "{reject}");
+                }
+            }
+            (Err(problem), Err(part)) => assert!(problem.contains(part), "{problem}"),
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn rows_are_read_whatever_their_line_ends_and_quotes() {
+        check(b"a,b\r\n1,2\r\n\"x, y\",\"say \"\"hi\"\"\"\r\n", Ok((2, &[])));
+        check(b"a,b\n1,2", Ok((1, &[])));
+        check(b"a,b\n", Ok((0, &[])));
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_rejected_alone() {
+        check(b"a,b\n1,2\n1\n1,2,3\n\xff,2\n3,4\n", Ok((2, &[(2, "1 fields"), (3, "3 fields"), (4, "UTF-8")])));
+    }
+
+    #[test]
+    fn a_file_that_is_no_csv_is_refused() {
+        check(b"", Err("empty"));
+        check(b"a,a\n1,2\n", Err("twice"));
+        let mut endless = b"a,b\n1,\"".to_vec();
+        endless.resize(40 << 20, b'x');
+        check(&endless, Err("row 1 is longer than 16 MiB"));
+    }
+
+    #[test]
+    fn empty_and_declared_texts_are_null() {
+        let mut nulls = 0;
+        read(&b"a,b\n,NA\nx,y\n"[..], "a.csv", b',', b'"', &["NA".to_owned()], &mut |rows| {
+            nulls += rows.batch.columns().iter().map(|c| c.as_string::<i32>().null_count()).sum::<usize>();
+            true
+        })
+        .unwrap();
+        assert_eq!(nulls, 2);
+    }
+}

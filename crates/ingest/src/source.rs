@@ -1,0 +1,228 @@
+//! A source: raw files that go into a table.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tranche_project::{Problems, SourceFile, Spanned};
+
+/// A source, `sources/<source>.yaml`, as its author wrote it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Tranche source")]
+pub struct SourceSpec {
+    /// The edition of this format: 1.
+    #[schemars(with = "u32")]
+    pub version: Spanned<u32>,
+    /// The source's name.
+    #[schemars(with = "String")]
+    pub source: Spanned<String>,
+    /// What it brings, and from where.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The table contract that its rows must keep.
+    #[schemars(with = "String")]
+    pub into: Spanned<String>,
+    /// csv, ndjson or parquet.
+    #[schemars(with = "FormatSpec")]
+    pub format: Spanned<FormatSpec>,
+    /// Where the files are: a pattern with `*`, `**`, `?`, `{a,b}`; a local path is relative to the project.
+    #[schemars(with = "String")]
+    pub path: Spanned<String>,
+    /// How to read the format.
+    #[serde(default)]
+    pub options: OptionsSpec,
+    /// SQL over the raw row for each column that is not simply named alike. `_file` and `_row` (1-based) may be used.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub columns: IndexMap<String, Spanned<String>>,
+    /// What happens to rows that break the contract (default: quarantine, at most 1 %).
+    #[serde(default)]
+    #[schemars(with = "OnRejectSchema")]
+    pub on_reject: Option<Spanned<OnRejectSpec>>,
+}
+
+/// `format:` of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatSpec {
+    /// Text with a header line and a delimiter.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+    /// Not read yet.
+    Avro,
+    /// Not read yet.
+    Arrow,
+    /// Not read yet.
+    Postgres,
+    /// Not read yet.
+    Mysql,
+    /// Not read yet.
+    Sqlite,
+}
+
+/// `options:` of a source.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OptionsSpec {
+    /// CSV: the character between fields (default `,`).
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub delimiter: Option<Spanned<String>>,
+    /// CSV: the character around fields (default `"`).
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub quote: Option<Spanned<String>>,
+    /// CSV: texts that mean null, besides the empty one.
+    #[serde(default)]
+    pub nulls: Vec<String>,
+}
+
+/// `on_reject:` of a source: `fail`, or `{quarantine: {max_ratio: 0.01}}`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum OnRejectSpec {
+    /// One wrong row fails the step.
+    Fail,
+    /// Wrong rows go to quarantine, up to a share of all.
+    Quarantine(QuarantineSpec),
+}
+
+/// `quarantine:` of `on_reject`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuarantineSpec {
+    /// The largest share of rejected rows, in [0, 1], that still lets the others in.
+    pub max_ratio: f64,
+}
+
+/// How an editor sees [`OnRejectSpec`].
+#[derive(JsonSchema)]
+#[serde(transparent)]
+#[expect(dead_code, reason = "only its JSON Schema is used")]
+struct OnRejectSchema(OnRejectSpec);
+
+/// Raw files that go into a table.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The source's name.
+    pub name: String,
+    /// The table contract that its rows must keep.
+    pub into: Spanned<String>,
+    /// How to read a file.
+    pub format: Format,
+    /// Where the files are, as written.
+    pub path: String,
+    /// SQL over the raw row by contract column.
+    pub columns: IndexMap<String, Spanned<String>>,
+    /// What happens to rows that break the contract.
+    pub on_reject: OnReject,
+}
+
+/// How to read a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Format {
+    /// Text with a header line.
+    Csv {
+        /// Between fields.
+        delimiter: u8,
+        /// Around fields.
+        quote: u8,
+        /// Texts that mean null, besides the empty one.
+        nulls: Vec<String>,
+    },
+    /// One JSON object a line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// What happens to rows that break the contract.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum OnReject {
+    /// One wrong row fails the step.
+    Fail,
+    /// Wrong rows go to quarantine, as long as their share is at most this ratio in [0, 1].
+    Quarantine {
+        /// The largest share of rejected rows that still lets the others in.
+        max_ratio: f64,
+    },
+}
+
+impl OnReject {
+    /// Whether this many rejects among this many rows still let the others in.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share of rows")]
+    pub fn allows(self, rejected: u64, rows: u64) -> bool {
+        match self {
+            Self::Fail => rejected == 0,
+            Self::Quarantine { max_ratio } => rejected as f64 <= max_ratio * rows as f64,
+        }
+    }
+}
+
+impl std::fmt::Display for OnReject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fail => f.write_str("none"),
+            Self::Quarantine { max_ratio } => write!(f, "{} %", max_ratio * 100.0),
+        }
+    }
+}
+
+impl SourceSpec {
+    /// The source that the author means, or `None` when it cannot be used; problems are reported.
+    pub fn validate(self, file: &SourceFile, problems: &mut Problems) -> Option<Source> {
+        if self.version.value != 1 {
+            problems.report(file, self.version.referenced, format!("version {} is not known; write `version: 1`", self.version.value));
+        }
+        let format = match self.format.value {
+            FormatSpec::Csv => Some(Format::Csv {
+                delimiter: one_byte(self.options.delimiter.as_ref(), b',', file, problems),
+                quote: one_byte(self.options.quote.as_ref(), b'"', file, problems),
+                nulls: self.options.nulls,
+            }),
+            FormatSpec::Ndjson => Some(Format::Ndjson),
+            FormatSpec::Parquet => Some(Format::Parquet),
+            other => {
+                let name = format!("{other:?}").to_lowercase();
+                problems.report(file, self.format.referenced, format!("format `{name}` cannot be read yet; use csv, ndjson or parquet"));
+                None
+            }
+        };
+        let on_reject = match self.on_reject {
+            None => OnReject::Quarantine { max_ratio: 0.01 },
+            Some(Spanned { value: OnRejectSpec::Fail, .. }) => OnReject::Fail,
+            Some(Spanned { value: OnRejectSpec::Quarantine(spec), referenced, .. }) => {
+                if !(0.0..=1.0).contains(&spec.max_ratio) {
+                    problems.report(file, referenced, "max_ratio is a share of rows, from 0 to 1");
+                }
+                OnReject::Quarantine { max_ratio: spec.max_ratio }
+            }
+        };
+        Some(Source {
+            name: self.source.value,
+            into: self.into,
+            format: format?,
+            path: self.path.value,
+            columns: self.columns,
+            on_reject,
+        })
+    }
+}
+
+fn one_byte(given: Option<&Spanned<String>>, default: u8, file: &SourceFile, problems: &mut Problems) -> u8 {
+    let Some(given) = given else { return default };
+    match given.value.as_bytes() {
+        [byte] => *byte,
+        _ if given.value == "\\t" => b'\t',
+        _ => {
+            problems.report(file, given.referenced, format!("`{}` must be a single ASCII character", given.value));
+            default
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What can go wrong with a run, and who has to act.
+
+use thiserror::Error;
+use tranche_store::StoreError;
+
+/// An error of a run or of its log. What goes wrong inside a step is not one of these: it is a [`StepFailure`](crate::StepFailure)
+/// in the log.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Nobody's: another process owns the run now. Whoever is told so leaves it alone.
+    #[error("run `{run_id}` was taken over by another process, which wrote its event {sequence}")]
+    Taken {
+        /// The run.
+        run_id: String,
+        /// The sequence number that the other was first to create.
+        sequence: u64,
+    },
+    /// The caller's: there is no such run.
+    #[error("no run `{run_id}`; `tranche runs` lists them")]
+    Unknown {
+        /// The run asked for.
+        run_id: String,
+    },
+    /// The caller's: the run has nothing left to do.
+    #[error("run `{run_id}` is {status}; only a run that failed or was interrupted can be resumed")]
+    Finished {
+        /// The run.
+        run_id: String,
+        /// How it ended.
+        status: crate::RunStatus,
+    },
+    /// The storage's: definitions that a run was started with are no longer there.
+    #[error("the definitions `{hash}` are not in the lake; start a new run with today's")]
+    Unpinned {
+        /// Their hash.
+        hash: String,
+    },
+    /// The storage's: an object of ours holds what we did not write.
+    #[error("`{path}` is damaged: {reason}")]
+    Damaged {
+        /// The object.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The storage's: it failed. Worth another try.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RunError {
+    pub(crate) fn damaged(path: impl ToString, reason: impl ToString) -> Self {
+        Self::Damaged { path: path.to_string(), reason: reason.to_string() }
+    }
+}

@@ -1,0 +1,259 @@
+//! Running a pipeline: as many steps at a time as its graph allows, every step of it written to the ledger.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Clock, Event, FailureClass, Ledger, Observer, Pipeline, RunError, RunLog, RunRecord, RunReport, RunStatus, Started, Step,
+    StepContext, StepFailure, StepOutcome, StepRunner, StepStatus, graph,
+};
+
+/// A run that is to be executed.
+#[derive(Debug, Clone)]
+pub struct RunPlan {
+    /// The id of the run, such as [`new_run_id`](crate::new_run_id) makes.
+    pub run_id: String,
+    /// The pipeline to run.
+    pub pipeline: Pipeline,
+    /// The slot that the run fills; `None` for a run that someone asked for.
+    pub slot: Option<Timestamp>,
+    /// The logical instant of the results.
+    pub as_of: Timestamp,
+    /// Whether everything is computed anew.
+    pub full: bool,
+    /// The hash of the pinned definitions, from [`Ledger::pin`].
+    pub definitions: String,
+    /// The run to go on with, as it was last read; `None` for a new run.
+    pub resumes: Option<RunRecord>,
+}
+
+impl RunPlan {
+    /// Going on with a run: what is done is not done again. `pipeline` is the one of the run's own pinned definitions.
+    #[must_use]
+    pub fn resume(pipeline: Pipeline, record: RunRecord) -> Self {
+        Self {
+            run_id: record.run_id.clone(),
+            pipeline,
+            slot: record.slot,
+            as_of: record.as_of,
+            full: record.full,
+            definitions: record.definitions.clone(),
+            resumes: Some(record),
+        }
+    }
+
+    /// What a step of this run needs to know about it.
+    #[must_use]
+    pub fn context(&self, step: &Step) -> StepContext {
+        let occasion = self.slot.map_or_else(|| self.run_id.clone(), |slot| slot.to_string());
+        StepContext {
+            run_id: self.run_id.clone(),
+            pipeline: self.pipeline.name.clone(),
+            slot: self.slot,
+            as_of: self.as_of,
+            full: self.full,
+            transaction: format!("{}/{}/{occasion}", self.pipeline.name, step.id),
+        }
+    }
+
+    async fn open(&self, ledger: &Ledger, at: Timestamp) -> Result<RunLog, RunError> {
+        if let Some(record) = &self.resumes {
+            return ledger.resume(record.clone(), at).await;
+        }
+        let started = Started {
+            run_id: self.run_id.clone(),
+            pipeline: self.pipeline.name.clone(),
+            slot: self.slot,
+            as_of: self.as_of,
+            full: self.full,
+            definitions: self.definitions.clone(),
+            steps: self.pipeline.steps.iter().map(|step| step.id.clone()).collect(),
+            at,
+        };
+        ledger.start(started).await
+    }
+}
+
+/// Runs a pipeline from where its log ends to its end.
+///
+/// Steps run side by side as soon as what they need is done. An attempt that outlasts its step's `timeout` is dropped; a failure
+/// worth it is tried again after a pause that doubles; a step that failed takes with it those that need it, and no others. When
+/// `cancel` is cancelled, attempts are dropped where they stand and the run ends as failed, ready to be resumed.
+///
+/// A failed step is not an error here: it is in the report.
+///
+/// # Errors
+/// [`RunError::Taken`] when another process owns the run, or comes to own it: all work is dropped at once, for it is the other's now.
+/// [`RunError::Store`] when the log cannot be written: the run stands as running in the ledger, and can be resumed.
+pub async fn execute(
+    run: &RunPlan,
+    runner: &dyn StepRunner,
+    ledger: &Ledger,
+    observer: &dyn Observer,
+    clock: &dyn Clock,
+    cancel: CancellationToken,
+) -> Result<RunReport, RunError> {
+    let log = run.open(ledger, clock.now()).await?;
+    let execution = Execution { run, runner, observer, clock, cancel, log: Mutex::new(log) };
+    let interrupted = execution.run_steps().await?;
+    execution.end(interrupted).await
+}
+
+struct Execution<'a> {
+    run: &'a RunPlan,
+    runner: &'a dyn StepRunner,
+    observer: &'a dyn Observer,
+    clock: &'a dyn Clock,
+    cancel: CancellationToken,
+    log: Mutex<RunLog>,
+}
+
+/// How a step came to its end.
+enum StepEnd {
+    Done,
+    Failed,
+    Interrupted,
+}
+
+impl Execution<'_> {
+    /// Runs what is left to run; says whether the run was interrupted before that.
+    async fn run_steps(&self) -> Result<bool, RunError> {
+        let steps = &self.run.pipeline.steps;
+        let mut done = self.already_done().await;
+        let mut begun = done.clone();
+        let mut interrupted = false;
+        let mut running = FuturesUnordered::new();
+        loop {
+            let ready: Vec<&Step> = graph::ready(steps, &done, &begun).collect();
+            if self.cancel.is_cancelled() {
+                interrupted |= !ready.is_empty();
+            } else {
+                begun.extend(ready.iter().map(|step| step.id.as_str()));
+                running.extend(ready.into_iter().map(|step| self.step(step)));
+            }
+            let Some(ended) = running.next().await else { return Ok(interrupted) };
+            match ended? {
+                (step, StepEnd::Done) => drop(done.insert(step.id.as_str())),
+                (_, StepEnd::Failed) => {}
+                (_, StepEnd::Interrupted) => interrupted = true,
+            }
+        }
+    }
+
+    async fn already_done(&self) -> HashSet<&str> {
+        let log = self.log.lock().await;
+        let is_done = |step: &&Step| log.record().step(&step.id).is_some_and(|record| record.status == StepStatus::Done);
+        self.run.pipeline.steps.iter().filter(is_done).map(|step| step.id.as_str()).collect()
+    }
+
+    /// Tries a step until it is done, or not worth another try. Only the work and the pauses are interrupted, never the writing of
+    /// an event: so the log always knows which event comes next.
+    async fn step<'s>(&self, step: &'s Step) -> Result<(&'s Step, StepEnd), RunError> {
+        let mut pauses = step.retries.pauses();
+        let mut attempt = self.log.lock().await.record().step(&step.id).map_or(0, |record| record.attempts);
+        loop {
+            attempt += 1;
+            self.append(Event::StepStarted { step: step.id.clone(), attempt, at: self.clock.now() }).await?;
+            self.observer.step_started(step, attempt);
+            let begun = Instant::now();
+            let outcome = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Ok((step, StepEnd::Interrupted)),
+                outcome = self.attempt(step) => outcome,
+            };
+            let seconds = seconds_since(begun);
+            let failure = match outcome {
+                Ok(outcome) => {
+                    self.record_done(step, &outcome, seconds).await?;
+                    return Ok((step, StepEnd::Done));
+                }
+                Err(failure) => failure,
+            };
+            let pause = pauses.next().filter(|_| failure.class.is_retryable());
+            self.record_failure(step, &failure, attempt, seconds, pause.is_some()).await?;
+            self.observer.step_failed(step, &failure, pause);
+            let Some(pause) = pause else { return Ok((step, StepEnd::Failed)) };
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Ok((step, StepEnd::Interrupted)),
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Does the work of a step once. A panic in it is a failure of this step, not the end of the scheduler.
+    async fn attempt(&self, step: &Step) -> Result<StepOutcome, StepFailure> {
+        let context = self.run.context(step);
+        let work = AssertUnwindSafe(self.runner.run(step, &context)).catch_unwind();
+        let ended = match step.timeout {
+            None => work.await,
+            Some(limit) => timeout(limit, work).await.map_err(|_| {
+                let message = format!("took longer than its timeout of {limit:?}; set a longer `timeout` if it needs one");
+                StepFailure::new(FailureClass::Timeout, message)
+            })?,
+        };
+        ended.unwrap_or_else(|panic| {
+            let told = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Err(StepFailure::new(FailureClass::Internal, format!("the step panicked: {}", told.unwrap_or("no message"))))
+        })
+    }
+
+    async fn record_done(&self, step: &Step, outcome: &StepOutcome, seconds: f64) -> Result<(), RunError> {
+        let event = Event::StepDone {
+            step: step.id.clone(),
+            seconds,
+            rows_read: outcome.rows_read,
+            rows_written: outcome.rows_written,
+            detail: outcome.detail.clone(),
+            at: self.clock.now(),
+        };
+        self.append(event).await?;
+        self.observer.step_done(step, outcome, seconds);
+        Ok(())
+    }
+
+    async fn record_failure(
+        &self,
+        step: &Step,
+        failure: &StepFailure,
+        attempt: u32,
+        seconds: f64,
+        will_retry: bool,
+    ) -> Result<(), RunError> {
+        let (run, class, message) = (self.run.run_id.as_str(), failure.class, failure.message.clone());
+        tracing::warn!(run, step = step.id, ?class, attempt, will_retry, "step failed: {message}");
+        let detail = failure.detail.clone().unwrap_or(Value::Null);
+        let (step, at) = (step.id.clone(), self.clock.now());
+        self.append(Event::StepFailed { step, attempt, seconds, class, message, detail, will_retry, at }).await
+    }
+
+    async fn end(self, interrupted: bool) -> Result<RunReport, RunError> {
+        let message = interrupted.then(|| format!("interrupted; go on with `tranche resume {}`", self.run.run_id));
+        let all_done = self.log.lock().await.record().steps.iter().all(|step| step.status == StepStatus::Done);
+        let status = if all_done { RunStatus::Done } else { RunStatus::Failed };
+        self.append(Event::Ended { status, message, at: self.clock.now() }).await?;
+        let report = RunReport::from(self.log.lock().await.record());
+        self.observer.run_ended(&report);
+        Ok(report)
+    }
+
+    async fn append(&self, event: Event) -> Result<(), RunError> {
+        self.log.lock().await.append(event).await
+    }
+}
+
+/// Seconds to the millisecond: more would be noise in a log that people read.
+fn seconds_since(begun: Instant) -> f64 {
+    (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! The ledger of runs: one append-only log per run, `_sys/runs/<run_id>/<sequence>.json`.
+//!
+//! Every event is an object that is created once. Whoever creates the next sequence number owns the run; who finds it taken has lost
+//! the run to someone else and stops. So two processes can never both go on with a run, whatever their clocks say.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use tranche_store::StoreError;
+use tranche_store::create_once::{Creation, create_once, read_once};
+
+use crate::{Event, RunError, RunRecord, Started};
+
+const RUNS: &str = "_sys/runs";
+
+/// Objects or runs that are read at the same time.
+const CONCURRENCY: usize = 16;
+
+/// The runs of a lake.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+}
+
+/// The log of a run that is ours until someone else creates its next event.
+#[derive(Debug)]
+pub struct RunLog {
+    objects: Arc<dyn ObjectStore>,
+    record: RunRecord,
+}
+
+impl Ledger {
+    /// The ledger among a lake's plain objects.
+    #[must_use]
+    pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
+        Self { objects }
+    }
+
+    /// Begins the log of a new run.
+    ///
+    /// # Errors
+    /// [`RunError::Taken`] when a run of this id exists, [`RunError::Store`] when the storage fails.
+    pub async fn start(&self, started: Started) -> Result<RunLog, RunError> {
+        let record = RunRecord::begin(&started);
+        create(self.objects.as_ref(), &record.run_id, 0, &Event::Started(started)).await?;
+        Ok(RunLog { objects: Arc::clone(&self.objects), record })
+    }
+
+    /// Takes over a run that has not come to its end. `record` is how it stood when it was last read.
+    ///
+    /// # Errors
+    /// [`RunError::Finished`] when nothing is left to do, [`RunError::Taken`] when its log has gone on since it was read.
+    pub async fn resume(&self, record: RunRecord, at: Timestamp) -> Result<RunLog, RunError> {
+        if !record.is_resumable() {
+            return Err(RunError::Finished { run_id: record.run_id, status: record.status });
+        }
+        let mut log = RunLog { objects: Arc::clone(&self.objects), record };
+        log.append(Event::Resumed { at }).await?;
+        Ok(log)
+    }
+
+    /// A run, as its log tells it.
+    ///
+    /// # Errors
+    /// [`RunError::Unknown`] when there is none of this id, [`RunError::Damaged`] when its log cannot be read.
+    pub async fn read(&self, run_id: &str) -> Result<RunRecord, RunError> {
+        let events = self.events(run_id).await?;
+        if events.is_empty() {
+            return Err(RunError::Unknown { run_id: run_id.to_owned() });
+        }
+        let record = RunRecord::from_events(&events);
+        record.ok_or_else(|| RunError::damaged(log_path(run_id), "the log does not begin with the start of a run"))
+    }
+
+    /// The events of a run, oldest first.
+    ///
+    /// # Errors
+    /// [`RunError::Damaged`] when one is missing or cannot be read.
+    pub async fn events(&self, run_id: &str) -> Result<Vec<Event>, RunError> {
+        let path = log_path(run_id);
+        let listed = self.objects.list(Some(&path)).try_filter(|object| futures::future::ready(is_event(&object.location)));
+        let count = listed.try_fold(0_u64, |count, _| futures::future::ok(count + 1)).await.map_err(|e| failed(&path, e))?;
+        stream::iter(0..count).map(|sequence| self.event(run_id, sequence)).buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// All runs, the newest first. A run whose log is damaged is left out, with a warning.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn list(&self) -> Result<Vec<RunRecord>, RunError> {
+        self.newest(usize::MAX).await
+    }
+
+    /// The newest runs by their ids, at most `limit`, the newest first.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn newest(&self, limit: usize) -> Result<Vec<RunRecord>, RunError> {
+        let root = Path::from(RUNS);
+        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|e| failed(&root, e))?;
+        let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        ids.truncate(limit);
+        let mut records = Vec::with_capacity(ids.len());
+        let mut reads = stream::iter(&ids).map(|id| self.read(id)).buffered(CONCURRENCY);
+        while let Some(read) = reads.next().await {
+            match read {
+                Ok(record) => records.push(record),
+                Err(RunError::Damaged { path, reason }) => tracing::warn!(path, reason, "a run is left out of the list"),
+                Err(error) => return Err(error),
+            }
+        }
+        records.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
+        Ok(records)
+    }
+
+    async fn event(&self, run_id: &str, sequence: u64) -> Result<Event, RunError> {
+        let path = event_path(run_id, sequence);
+        let body =
+            read_once(self.objects.as_ref(), &path).await?.ok_or_else(|| RunError::damaged(&path, "the event is missing"))?;
+        serde_json::from_slice(&body).map_err(|error| RunError::damaged(&path, error))
+    }
+}
+
+impl RunLog {
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// [`RunError::Taken`] when the run is no longer ours; nothing may be added to it then.
+    pub async fn append(&mut self, event: Event) -> Result<(), RunError> {
+        create(self.objects.as_ref(), &self.record.run_id, self.record.events, &event).await?;
+        self.record.apply(&event);
+        Ok(())
+    }
+
+    /// The run, as its log tells it.
+    #[must_use]
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+}
+
+async fn create(objects: &dyn ObjectStore, run_id: &str, sequence: u64, event: &Event) -> Result<(), RunError> {
+    let path = event_path(run_id, sequence);
+    let body = serde_json::to_string(event).map_err(|error| RunError::damaged(&path, error))?;
+    match create_once(objects, &path, &body).await? {
+        Creation::Won => Ok(()),
+        Creation::Lost(_) => Err(RunError::Taken { run_id: run_id.to_owned(), sequence }),
+    }
+}
+
+fn log_path(run_id: &str) -> Path {
+    Path::from(RUNS).join(run_id)
+}
+
+fn event_path(run_id: &str, sequence: u64) -> Path {
+    log_path(run_id).join(format!("{sequence:08}.json"))
+}
+
+/// Other objects may lie beside the events, such as a writer's temporary files.
+fn is_event(path: &Path) -> bool {
+    let stem = path.filename().and_then(|name| name.strip_suffix(".json"));
+    stem.is_some_and(|stem| stem.len() >= 8 && stem.chars().all(|c| c.is_ascii_digit()))
+}
+
+pub(crate) fn failed(path: &Path, source: object_store::Error) -> RunError {
+    StoreError::Object { path: path.to_string(), source }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+    use object_store::{ObjectStoreExt, PutPayload};
+
+    use super::*;
+    use crate::RunStatus;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_793_500_000 + second).unwrap()
+    }
+
+    fn started(run_id: &str, second: i64) -> Started {
+        Started {
+            run_id: run_id.into(),
+            pipeline: "shop".into(),
+            slot: Some(at(second)),
+            as_of: at(second),
+            full: true,
+            definitions: "abc".into(),
+            steps: vec!["load".into()],
+            at: at(second),
+        }
+    }
+
+    fn ledger() -> Ledger {
+        Ledger::new(Arc::new(InMemory::new()))
+    }
+
+    fn ended(status: RunStatus) -> Event {
+        Event::Ended { status, message: None, at: at(5) }
+    }
+
+    #[tokio::test]
+    async fn what_was_appended_is_read_back() {
+        let ledger = ledger();
+        let mut log = ledger.start(started("r1", 0)).await.unwrap();
+        log.append(Event::StepStarted { step: "load".into(), attempt: 1, at: at(1) }).await.unwrap();
+        log.append(ended(RunStatus::Failed)).await.unwrap();
+        assert_eq!(&ledger.read("r1").await.unwrap(), log.record());
+        assert!(ledger.objects.head(&Path::from("_sys/runs/r1/00000002.json")).await.is_ok());
+        assert!(matches!(ledger.read("r2").await, Err(RunError::Unknown { .. })));
+        assert!(matches!(ledger.read("../runs/r1").await, Err(RunError::Unknown { .. })));
+        assert!(matches!(ledger.start(started("r1", 0)).await, Err(RunError::Taken { sequence: 0, .. })));
+    }
+
+    #[tokio::test]
+    async fn of_two_who_resume_a_run_one_owns_it_and_the_old_owner_stops() {
+        let ledger = ledger();
+        let mut old = ledger.start(started("r1", 0)).await.unwrap();
+        let seen = ledger.read("r1").await.unwrap();
+        let mut new = ledger.resume(seen.clone(), at(2)).await.unwrap();
+        assert!(matches!(ledger.resume(seen, at(2)).await, Err(RunError::Taken { sequence: 1, .. })));
+        assert!(matches!(old.append(ended(RunStatus::Done)).await, Err(RunError::Taken { sequence: 1, .. })));
+        new.append(ended(RunStatus::Done)).await.unwrap();
+        let finished = ledger.read("r1").await.unwrap();
+        assert!(matches!(ledger.resume(finished, at(3)).await, Err(RunError::Finished { status: RunStatus::Done, .. })));
+    }
+
+    #[tokio::test]
+    async fn runs_are_listed_newest_first_without_the_damaged() {
+        let ledger = ledger();
+        assert_eq!(ledger.list().await.unwrap(), []);
+        for (id, second) in [("r1", 10), ("r2", 30), ("r3", 20)] {
+            ledger.start(started(id, second)).await.unwrap();
+        }
+        let damaged = Path::from("_sys/runs/r4/00000000.json");
+        create_once(ledger.objects.as_ref(), &damaged, "{\"event\":\"unheard of\"}").await.unwrap();
+        ledger.objects.put(&Path::from("_sys/runs/r1/notes.txt"), PutPayload::from("hello")).await.unwrap();
+        let ids = |runs: Vec<RunRecord>| runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>();
+        assert_eq!(ids(ledger.list().await.unwrap()), ["r2", "r3", "r1"]);
+        assert_eq!(ids(ledger.newest(2).await.unwrap()), ["r3"]);
+        assert!(matches!(ledger.read("r4").await, Err(RunError::Damaged { .. })));
+    }
+}

@@ -1,0 +1,317 @@
+//! A run as its log tells it: what the events amount to.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Event, FailureClass, RunStatus, Started, StepStatus};
+
+/// A run: what it was for, how it stands, and what its steps did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunRecord {
+    /// The run.
+    pub run_id: String,
+    /// The pipeline that it runs.
+    pub pipeline: String,
+    /// The slot that it fills; `None` for a run that someone asked for.
+    pub slot: Option<Timestamp>,
+    /// The logical instant of its results.
+    pub as_of: Timestamp,
+    /// Whether everything is computed anew.
+    pub full: bool,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Why it ended as it did, where no step says it.
+    pub message: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, if it did.
+    pub ended_at: Option<Timestamp>,
+    /// The hash of the definitions that it was started with.
+    pub definitions: String,
+    /// Its steps, as written in the pipeline.
+    pub steps: Vec<StepRecord>,
+    /// How many events its log holds: the sequence number of the next.
+    #[serde(skip)]
+    pub events: u64,
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepRecord {
+    /// The step.
+    pub id: String,
+    /// How it stands.
+    pub status: StepStatus,
+    /// How long its last finished attempt took.
+    pub seconds: Option<f64>,
+    /// Rows that it read.
+    pub rows_read: u64,
+    /// Rows that it wrote.
+    pub rows_written: u64,
+    /// What else it has to tell.
+    pub detail: Value,
+    /// Why its last attempt failed.
+    pub message: Option<String>,
+    /// Who has to act on that.
+    pub class: Option<FailureClass>,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// A line of `runs --format json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunSummary {
+    /// The run.
+    pub run_id: String,
+    /// The pipeline that it runs.
+    pub pipeline: String,
+    /// The slot that it fills; `None` for a run that someone asked for.
+    pub slot: Option<Timestamp>,
+    /// The logical instant of its results.
+    pub as_of: Timestamp,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, if it did.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl RunRecord {
+    /// What a log amounts to; `None` when its first event is not the start of a run.
+    #[must_use]
+    pub fn from_events<'e>(events: impl IntoIterator<Item = &'e Event>) -> Option<Self> {
+        let mut events = events.into_iter();
+        let Some(Event::Started(started)) = events.next() else { return None };
+        let mut record = Self::begin(started);
+        for event in events {
+            record.apply(event);
+        }
+        Some(record)
+    }
+
+    /// The run right after its first event.
+    pub(crate) fn begin(started: &Started) -> Self {
+        Self {
+            run_id: started.run_id.clone(),
+            pipeline: started.pipeline.clone(),
+            slot: started.slot,
+            as_of: started.as_of,
+            full: started.full,
+            status: RunStatus::Running,
+            message: None,
+            started_at: started.at,
+            ended_at: None,
+            definitions: started.definitions.clone(),
+            steps: started.steps.iter().map(|id| StepRecord::pending(id, 0)).collect(),
+            events: 1,
+        }
+    }
+
+    /// The run after one more event. An event of an unknown step changes nothing but the count.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        self.events += 1;
+        match event {
+            Event::Started(_) => {}
+            Event::StepStarted { step, attempt, .. } => self.change(step, |record| {
+                record.status = StepStatus::Running;
+                record.attempts = *attempt;
+            }),
+            Event::StepDone { step, seconds, rows_read, rows_written, detail, .. } => self.change(step, |record| {
+                record.status = StepStatus::Done;
+                record.seconds = Some(*seconds);
+                record.rows_read = *rows_read;
+                record.rows_written = *rows_written;
+                record.detail = detail.clone();
+                record.message = None;
+                record.class = None;
+            }),
+            Event::StepFailed { step, seconds, class, message, detail, will_retry, .. } => self.change(step, |record| {
+                record.status = if *will_retry { StepStatus::Running } else { StepStatus::Failed };
+                record.seconds = Some(*seconds);
+                record.detail = detail.clone();
+                record.message = Some(message.clone());
+                record.class = Some(*class);
+            }),
+            Event::Resumed { .. } => {
+                self.status = RunStatus::Running;
+                self.message = None;
+                self.ended_at = None;
+                for step in self.steps.iter_mut().filter(|step| step.status != StepStatus::Done) {
+                    *step = StepRecord::pending(&step.id, step.attempts);
+                }
+            }
+            Event::Ended { status, message, at } => {
+                self.status = *status;
+                self.message = message.clone();
+                self.ended_at = Some(*at);
+                for step in &mut self.steps {
+                    match step.status {
+                        StepStatus::Pending => step.status = StepStatus::Skipped,
+                        StepStatus::Running => {
+                            step.status = StepStatus::Failed;
+                            step.message = message.clone().or_else(|| step.message.take());
+                        }
+                        StepStatus::Done | StepStatus::Failed | StepStatus::Skipped => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// The step with this id.
+    #[must_use]
+    pub fn step(&self, id: &str) -> Option<&StepRecord> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Whether there is something left to do.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        matches!(self.status, RunStatus::Running | RunStatus::Failed)
+    }
+
+    /// The run as a line of `runs`.
+    #[must_use]
+    pub fn summary(&self) -> RunSummary {
+        RunSummary {
+            run_id: self.run_id.clone(),
+            pipeline: self.pipeline.clone(),
+            slot: self.slot,
+            as_of: self.as_of,
+            status: self.status,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+        }
+    }
+
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut StepRecord)) {
+        if let Some(step) = self.steps.iter_mut().find(|step| step.id == id) {
+            change(step);
+        }
+    }
+}
+
+impl StepRecord {
+    fn pending(id: &str, attempts: u32) -> Self {
+        Self {
+            id: id.to_owned(),
+            status: StepStatus::Pending,
+            seconds: None,
+            rows_read: 0,
+            rows_written: 0,
+            detail: Value::Null,
+            message: None,
+            class: None,
+            attempts,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_793_500_000 + second).unwrap()
+    }
+
+    fn started() -> Event {
+        Event::Started(Started {
+            run_id: "r1".into(),
+            pipeline: "shop".into(),
+            slot: None,
+            as_of: at(0),
+            full: false,
+            definitions: "abc".into(),
+            steps: ["load", "segments", "weekly"].map(str::to_owned).to_vec(),
+            at: at(1),
+        })
+    }
+
+    fn begun(step: &str, attempt: u32) -> Event {
+        Event::StepStarted { step: step.into(), attempt, at: at(2) }
+    }
+
+    fn done(step: &str) -> Event {
+        Event::StepDone { step: step.into(), seconds: 1.5, rows_read: 10, rows_written: 7, detail: json!({"a": 1}), at: at(3) }
+    }
+
+    fn failed(step: &str, will_retry: bool) -> Event {
+        let (class, message) = (FailureClass::Storage, "no network".into());
+        Event::StepFailed {
+            step: step.into(),
+            attempt: 1,
+            seconds: 0.5,
+            class,
+            message,
+            detail: Value::Null,
+            will_retry,
+            at: at(4),
+        }
+    }
+
+    fn ended(status: RunStatus, message: Option<&str>) -> Event {
+        Event::Ended { status, message: message.map(str::to_owned), at: at(9) }
+    }
+
+    fn check(events: &[Event], status: RunStatus, steps: [StepStatus; 3]) -> RunRecord {
+        let record = RunRecord::from_events(events).unwrap();
+        let found: Vec<StepStatus> = record.steps.iter().map(|step| step.status).collect();
+        assert_eq!((record.status, found.as_slice()), (status, steps.as_slice()), "{record:#?}");
+        assert_eq!(record.events, events.len() as u64);
+        record
+    }
+
+    #[test]
+    fn a_run_is_what_its_events_amount_to() {
+        use RunStatus as Run;
+        use StepStatus::{Done, Failed, Pending, Running, Skipped};
+        assert_eq!(RunRecord::from_events(&[]), None);
+        assert_eq!(RunRecord::from_events(&[begun("load", 1)]), None);
+
+        let mut log = vec![started()];
+        check(&log, Run::Running, [Pending, Pending, Pending]);
+        log.push(begun("load", 1));
+        check(&log, Run::Running, [Running, Pending, Pending]);
+        log.push(failed("load", true));
+        let record = check(&log, Run::Running, [Running, Pending, Pending]);
+        assert_eq!(record.steps[0].message.as_deref(), Some("no network"));
+        log.extend([begun("load", 2), done("load"), begun("segments", 1)]);
+        let record = check(&log, Run::Running, [Done, Running, Pending]);
+        assert_eq!((record.steps[0].attempts, record.steps[0].rows_written, record.steps[0].message.as_ref()), (2, 7, None));
+        log.extend([failed("segments", false), ended(Run::Failed, None)]);
+        let record = check(&log, Run::Failed, [Done, Failed, Skipped]);
+        assert_eq!((record.ended_at, record.steps[1].class), (Some(at(9)), Some(FailureClass::Storage)));
+        log.push(Event::Resumed { at: at(10) });
+        let record = check(&log, Run::Running, [Done, Pending, Pending]);
+        assert_eq!((record.ended_at, record.steps[1].message.as_ref(), record.steps[1].attempts), (None, None, 1));
+        log.extend([begun("segments", 2), ended(Run::Failed, Some("interrupted"))]);
+        let record = check(&log, Run::Failed, [Done, Failed, Skipped]);
+        assert_eq!(record.steps[1].message.as_deref(), Some("interrupted"));
+    }
+
+    #[test]
+    fn a_slot_that_was_not_run_is_a_run_without_steps_done() {
+        use StepStatus::Skipped;
+        let record = check(&[started(), ended(RunStatus::Missed, None)], RunStatus::Missed, [Skipped, Skipped, Skipped]);
+        assert!(!record.is_resumable());
+    }
+
+    #[test]
+    fn a_summary_has_the_keys_of_the_command() {
+        let record = RunRecord::from_events(&[started(), ended(RunStatus::Done, None)]).unwrap();
+        assert_eq!(
+            serde_json::to_string(&record.summary()).unwrap(),
+            format!(
+                r#"{{"run_id":"r1","pipeline":"shop","slot":null,"as_of":"{}","status":"done","started_at":"{}","ended_at":"{}"}}"#,
+                at(0),
+                at(1),
+                at(9)
+            )
+        );
+    }
+}

@@ -1,0 +1,337 @@
+//! From a pipeline as written to the pipeline that its author means, with every problem on the way reported where it is.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tranche_project::{Problems, Settings, SourceFile, Spanned, duration};
+
+use crate::spec::{ScheduleSpec, StepSpec, TargetsSpec};
+use crate::{Pipeline, PipelineSpec, Retries, Schedule, Step, Targets, graph};
+
+impl PipelineSpec {
+    /// The pipeline that the author means, or `None` when a problem was reported.
+    ///
+    /// `actions` are the names of what a step can do; `settings` say what a step does that says nothing.
+    pub fn validate(self, file: &SourceFile, actions: &[&str], settings: &Settings, problems: &mut Problems) -> Option<Pipeline> {
+        let problems_before = problems.len();
+        let mut check = Check { file, actions, settings, problems };
+        if self.version.value != 1 {
+            check.report(&self.version, format!("version {} is not known; write `version: 1`", self.version.value));
+        }
+        check.name("pipeline", &self.pipeline);
+        check.folder(&self.pipeline);
+        if self.steps.value.is_empty() {
+            check.report(&self.steps, "a pipeline needs at least one step");
+        }
+        check.needs(&self.steps.value);
+        let schedule = self.schedule.and_then(|spec| check.schedule(&spec));
+        let steps = self.steps.value.into_iter().filter_map(|step| check.step(step)).collect();
+        let pipeline = Pipeline { name: self.pipeline.value, description: self.description, schedule, steps };
+        (problems.len() == problems_before).then_some(pipeline)
+    }
+}
+
+struct Check<'a> {
+    file: &'a SourceFile,
+    actions: &'a [&'a str],
+    settings: &'a Settings,
+    problems: &'a mut Problems,
+}
+
+impl Check<'_> {
+    fn report<T>(&mut self, at: &Spanned<T>, message: impl Into<String>) {
+        self.problems.report(self.file, at.referenced, message);
+    }
+
+    /// Names are parts of object names in the lake.
+    fn name(&mut self, what: &str, name: &Spanned<String>) {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.value.is_empty() || !name.value.chars().all(fits) {
+            self.report(name, format!("{what} name `{}` must be letters, digits, `_` and `-`", name.value));
+        }
+    }
+
+    fn folder(&mut self, name: &Spanned<String>) {
+        if let Some(folder) = self.file.path().rsplit('/').nth(1)
+            && folder != name.value
+        {
+            self.report(name, format!("pipeline `{}` lies in folder `{folder}`; make them the same", name.value));
+        }
+    }
+
+    fn schedule(&mut self, spec: &ScheduleSpec) -> Option<Schedule> {
+        let zone = match &spec.timezone {
+            None => Some(self.settings.timezone.clone()),
+            Some(name) => match TimeZone::get(&name.value) {
+                Ok(zone) => Some(zone),
+                Err(_) => {
+                    let advice = "use an IANA name such as `Europe/Berlin` or `UTC`";
+                    self.report(name, format!("unknown time zone `{}`; {advice}", name.value));
+                    None
+                }
+            },
+        };
+        // A bad cron expression is reported whether or not the zone is good.
+        match Schedule::new(&spec.cron.value, zone.clone().unwrap_or(TimeZone::UTC)) {
+            Ok(mut schedule) => {
+                schedule.catchup = spec.catchup;
+                schedule.overlap = spec.overlap;
+                zone.map(|_| schedule)
+            }
+            Err(message) => {
+                self.report(&spec.cron, message);
+                None
+            }
+        }
+    }
+
+    /// Ids, what they need, and that no step needs itself in the end.
+    fn needs(&mut self, steps: &[Spanned<StepSpec>]) {
+        let mut index = HashMap::new();
+        for (position, step) in steps.iter().enumerate() {
+            let Some(id) = &step.value.id else {
+                self.report(step, "a step needs an id: `id: load`");
+                continue;
+            };
+            self.name("step", id);
+            if index.contains_key(id.value.as_str()) {
+                self.report(id, format!("step `{}` is defined twice", id.value));
+            } else {
+                index.insert(id.value.as_str(), position);
+            }
+        }
+        let is_first = |(position, id): &(usize, &str)| index.get(id) == Some(position);
+        let ids = steps.iter().enumerate().filter_map(|(i, step)| Some((i, step.value.id.as_ref()?.value.as_str())));
+        let known: Vec<&str> = ids.filter(is_first).map(|(_, id)| id).collect();
+        let mut edges: Vec<Vec<usize>> = Vec::with_capacity(steps.len());
+        for step in steps {
+            let found = step.value.needs.iter().map(|need| index.get(need.value.as_str()).copied());
+            edges.push(found.flatten().collect());
+            for need in step.value.needs.iter().filter(|need| !index.contains_key(need.value.as_str())) {
+                self.report(need, format!("no step `{}`; the steps are {}", need.value, known.join(", ")));
+            }
+        }
+        self.cycles(steps, &edges);
+    }
+
+    fn cycles(&mut self, steps: &[Spanned<StepSpec>], edges: &[Vec<usize>]) {
+        let id = |position: usize| steps[position].value.id.as_ref().map_or("?", |id| id.value.as_str());
+        for cycle in graph::cycles(edges) {
+            let names: Vec<&str> = cycle.iter().map(|position| id(*position)).collect();
+            let closing = cycle.iter().rev().nth(1).and_then(|last| {
+                let first = names.first()?;
+                steps[*last].value.needs.iter().find(|need| need.value == *first)
+            });
+            if let Some(need) = closing {
+                self.report(need, format!("steps need each other in a circle: {}", names.join(" -> ")));
+            }
+        }
+    }
+
+    fn step(&mut self, step: Spanned<StepSpec>) -> Option<Step> {
+        let action = self.action(&step);
+        let spec = step.value;
+        let mut retries = Retries { max: self.settings.defaults.retries, backoff: Retries::DEFAULT_BACKOFF };
+        if let Some(written) = spec.retries {
+            retries.max = written.max;
+            if let Some(backoff) = written.backoff.and_then(|text| self.duration(&text)) {
+                retries.backoff = backoff;
+            }
+        }
+        let timeout = spec.timeout.map_or(self.settings.defaults.timeout, |text| self.duration(&text));
+        let (action, targets) = action?;
+        let needs = spec.needs.into_iter().map(|need| need.value).collect();
+        Some(Step { id: spec.id?.value, action, targets, needs, retries, timeout })
+    }
+
+    fn duration(&mut self, text: &Spanned<String>) -> Option<Duration> {
+        duration::parse(&text.value).map_err(|message| self.report(text, message)).ok()
+    }
+
+    /// The one key of a step that names its action.
+    fn action(&mut self, step: &Spanned<StepSpec>) -> Option<(String, Targets)> {
+        let known = self.actions.join(", ");
+        let (actions, others): (Vec<_>, Vec<_>) =
+            step.value.actions.iter().partition(|(key, _)| self.actions.contains(&key.value.as_str()));
+        let name = step.value.id.as_ref().map_or_else(|| "the step".to_owned(), |id| format!("step `{}`", id.value));
+        for (key, _) in &others {
+            let message = if actions.is_empty() && others.len() == 1 {
+                format!("unknown action `{}`; a step does one of {known}", key.value)
+            } else {
+                format!("unknown key `{}`; a step has id, needs, retries, timeout and one of {known}", key.value)
+            };
+            self.report(key, message);
+        }
+        if let [(first, _), rest @ ..] = actions.as_slice() {
+            for (key, _) in rest {
+                let message = format!("{name} has two actions, `{}` and `{}`; give each its own step", first.value, key.value);
+                self.report(key, message);
+            }
+        } else if others.is_empty() {
+            self.report(step, format!("{name} does nothing; give it one of {known}"));
+        }
+        // Each action's targets are looked at, also those of one too many.
+        let mut found = actions.into_iter().map(|(key, targets)| Some((key.value.clone(), self.targets(&key.value, targets)?)));
+        let first = found.next().flatten();
+        found.for_each(drop);
+        first
+    }
+
+    fn targets(&mut self, action: &str, targets: &Spanned<TargetsSpec>) -> Option<Targets> {
+        let message = match &targets.value {
+            TargetsSpec::Word(word) if word == "all" => return Some(Targets::All),
+            TargetsSpec::Names(names) if !names.is_empty() => return Some(Targets::Named(names.clone())),
+            TargetsSpec::Word(word) if !word.is_empty() => format!("write `{action}: all`, or a list: `{action}: [{word}]`"),
+            _ => format!("write `{action}: all`, or a list of names: `{action}: [...]`"),
+        };
+        self.report(targets, message);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Catchup, Overlap};
+
+    const ACTIONS: [&str; 4] = ["ingest", "refresh", "measure", "report"];
+
+    fn check(text: &str, expected: &[(u64, u64, &str)]) -> Option<Pipeline> {
+        let mut problems = Problems::default();
+        let file = SourceFile::new("pipelines/shop/pipeline.yaml", text);
+        let pipeline = Pipeline::read(&file, &ACTIONS, &Settings::default(), &mut problems);
+        let found = problems.into_sorted();
+        assert_eq!(pipeline.is_some(), expected.is_empty(), "{found:#?}");
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (problem, (line, column, part)) in found.iter().zip(expected) {
+            assert_eq!((problem.line, problem.column), (*line, *column), "{problem}");
+            assert!(problem.message.contains(part), "{problem}");
+        }
+        pipeline
+    }
+
+    #[test]
+    fn the_pipeline_of_the_design_is_sound() {
+        let pipeline = check(
+            "version: 1
+pipeline: shop
+schedule: {cron: '0 2 * * *', timezone: Europe/Berlin, catchup: all, overlap: queue}
+steps:
+  - {id: load, ingest: [customers, orders]}
+  - {id: segments, refresh: all, needs: [load]}
+  - {id: tests, measure: all, needs: [segments]}
+  - {id: weekly, report: [weekly], needs: [segments, tests], retries: {max: 3, backoff: 10s}, timeout: 20m}
+",
+            &[],
+        )
+        .unwrap();
+        let schedule = pipeline.schedule.as_ref().unwrap();
+        assert_eq!((schedule.catchup, schedule.overlap), (Catchup::All, Overlap::Queue));
+        let weekly = pipeline.step("weekly").unwrap();
+        assert_eq!(weekly.action, "report");
+        assert_eq!(weekly.needs, ["segments", "tests"]);
+        assert_eq!(weekly.retries, Retries { max: 3, backoff: Duration::from_secs(10) });
+        assert_eq!(weekly.timeout, Some(Duration::from_secs(1_200)));
+        let Targets::Named(names) = &weekly.targets else { panic!("{weekly:?}") };
+        assert_eq!((names[0].value.as_str(), names[0].referenced.line(), names[0].referenced.column()), ("weekly", 8, 27));
+        assert_eq!(pipeline.steps[1].targets, Targets::All);
+    }
+
+    #[test]
+    fn a_step_that_says_nothing_does_what_the_project_says() {
+        let mut settings = Settings::default();
+        settings.defaults.retries = 2;
+        settings.defaults.timeout = Some(Duration::from_secs(60));
+        settings.timezone = TimeZone::get("Europe/Berlin").unwrap();
+        let text = "version: 1\npipeline: shop\nschedule: {cron: '0 2 * * *'}\nsteps:\n  - id: load\n    ingest: all\n";
+        let file = SourceFile::new("pipelines/shop/pipeline.yaml", text);
+        let pipeline = Pipeline::read(&file, &ACTIONS, &settings, &mut Problems::default()).unwrap();
+        assert_eq!(pipeline.steps[0].retries, Retries { max: 2, backoff: Retries::DEFAULT_BACKOFF });
+        assert_eq!(pipeline.steps[0].timeout, Some(Duration::from_secs(60)));
+        let schedule = pipeline.schedule.unwrap();
+        assert_eq!((schedule.catchup, schedule.overlap), (Catchup::Last, Overlap::Skip));
+        assert_eq!(schedule.zone().iana_name(), Some("Europe/Berlin"));
+    }
+
+    #[test]
+    fn every_problem_is_reported_where_it_is() {
+        check(
+            "version: 2
+pipeline: shopp
+schedule: {cron: '61 2 * * *', timezone: Europe/Berln}
+steps:
+  - {id: load, ingest: customers}
+  - {id: load, refresh: all, needs: [nothing]}
+  - {id: tests, measure: [], retries: {max: 1, backoff: soon}, timeout: 1 month}
+  - {ingest: all}
+  - {id: 'a/b', ingest: 3}
+",
+            &[
+                (1, 10, "version 2"),
+                (2, 11, "pipeline `shopp` lies in folder `shop`; make them the same"),
+                (3, 18, "`61 2 * * *` is not a cron expression"),
+                (3, 42, "unknown time zone `Europe/Berln`; use an IANA name"),
+                (5, 24, "`ingest: [customers]`"),
+                (6, 10, "step `load` is defined twice"),
+                (6, 38, "no step `nothing`; the steps are load, tests, a/b"),
+                (7, 26, "write `measure: all`, or a list"),
+                (7, 57, "`soon` is not a duration"),
+                (7, 73, "no fixed length"),
+                (8, 5, "a step needs an id"),
+                (9, 10, "step name `a/b`"),
+                (9, 25, "write `ingest: all`"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_step_has_exactly_one_action_that_is_known() {
+        check(
+            "version: 1
+pipeline: shop
+steps:
+  - {id: a, ingets: all}
+  - {id: b}
+  - {id: c, ingest: all, refresh: all}
+  - id: d
+    ingest: all
+    need: [a]
+    retry: {max: 3}
+  - {id: e, ingest: all, measure: nothing}
+",
+            &[
+                (4, 13, "unknown action `ingets`; a step does one of ingest, refresh, measure, report"),
+                (5, 5, "step `b` does nothing; give it one of ingest, refresh, measure, report"),
+                (6, 26, "step `c` has two actions, `ingest` and `refresh`"),
+                (9, 5, "unknown key `need`"),
+                (10, 5, "unknown key `retry`"),
+                (11, 26, "step `e` has two actions"),
+                (11, 35, "`measure: [nothing]`"),
+            ],
+        );
+    }
+
+    #[test]
+    fn cycles_are_shown() {
+        let steps = |needs: [&str; 3]| {
+            let step = |(id, needs)| format!("  - {{id: {id}, ingest: all, needs: [{needs}]}}\n");
+            let steps: String = ["a", "b", "c"].into_iter().zip(needs).map(step).collect();
+            format!("version: 1\npipeline: shop\nsteps:\n{steps}")
+        };
+        check(&steps(["b", "a", "a"]), &[(5, 34, "in a circle: a -> b -> a")]);
+        check(&steps(["", "c", "b"]), &[(6, 34, "in a circle: b -> c -> b")]);
+        check(&steps(["a", "", ""]), &[(4, 34, "in a circle: a -> a")]);
+        check(&steps(["b", "c", "a"]), &[(6, 34, "in a circle: a -> b -> c -> a")]);
+        check(&steps(["", "a", "a, b"]), &[]);
+    }
+
+    #[test]
+    fn unknown_keys_outside_of_steps_are_denied_too() {
+        check(
+            "version: 1\npipeline: shop\nowner: me\nsteps:\n  - {id: a, ingest: all}\nmore: 1\n",
+            &[(3, 1, "unknown key `owner`"), (6, 1, "unknown key `more`")],
+        );
+        check("version: 1\npipeline: shop\nsteps: []\n", &[(3, 8, "at least one step")]);
+    }
+}

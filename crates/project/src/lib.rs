@@ -1,0 +1,30 @@
+//! How definitions lie on disk, and how errors point into them.
+//!
+//! [`Project`] is every definition file of a project, read once and immutable; [`SourceFile`] is one of them; a [`Diagnostic`] is a
+//! problem at a line and column of one. [`yaml::read`] and [`front_matter::read`] turn a file into an as-written spec, and report
+//! every problem into [`Problems`] on the way: reading never stops at the first.
+//!
+//! This crate knows where files lie, not what they mean: nothing of segments, metrics or SQL.
+//!
+//! ```
+//! use tranche_project::{Problems, Project};
+//!
+//! let project = Project::from_files([("pipelines/shop/pipeline.yaml", "version: 1\n"), ("schemas/orders.yaml", "version: 1\n")]);
+//! assert_eq!(project.pipelines().collect::<Vec<_>>(), ["shop"]);
+//! assert!(Problems::default().is_empty());
+//! ```
+
+mod diagnostic;
+pub mod duration;
+pub mod front_matter;
+pub mod instant;
+mod layout;
+mod settings;
+mod source_file;
+pub mod yaml;
+
+pub use diagnostic::{Diagnostic, Problems};
+pub use layout::{DefinitionKind, Project, ProjectError};
+pub use serde_yaml::{Location, Spanned};
+pub use settings::{MemoryLimit, Settings, SettingsSpec, StepDefaults, unknown_zone};
+pub use source_file::{Position, SourceFile};

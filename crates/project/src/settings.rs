@@ -1,0 +1,187 @@
+//! `tranche.yaml`: where the lake is, the project's time zone, and defaults.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_yaml::Spanned;
+
+use crate::{Problems, SourceFile, duration};
+
+/// `tranche.yaml`, as its author wrote it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Tranche project")]
+pub struct SettingsSpec {
+    /// The edition of this format: 1.
+    #[schemars(with = "u32")]
+    pub version: Spanned<u32>,
+    /// Where the lake is: a folder relative to the project, or s3://, gs://, az://, memory://.
+    #[serde(default)]
+    pub lake: Option<String>,
+    /// The zone of dates without one, such as `--as-of 2024-03-01` (default UTC).
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub timezone: Option<Spanned<String>>,
+    /// Memory for queries, such as `4 GiB` or `50%` of the machine's (default half of it); beyond it queries spill to disk.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub memory: Option<Spanned<String>>,
+    /// Options of the object store, such as `aws_region` and `aws_endpoint`. Credentials belong into the environment.
+    #[serde(default)]
+    pub storage: BTreeMap<String, String>,
+    /// What a step of a pipeline does unless it says otherwise.
+    #[serde(default)]
+    pub defaults: DefaultsSpec,
+}
+
+/// `defaults:` of `tranche.yaml`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultsSpec {
+    /// How often a failing step is tried again.
+    #[serde(default)]
+    pub retries: Option<u32>,
+    /// How long a step may take, such as `20m`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Spanned<String>>,
+}
+
+/// A project's settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the lake is, as written.
+    pub lake: String,
+    /// The zone of dates without one.
+    pub timezone: TimeZone,
+    /// Memory for queries; `None` for half of the machine's.
+    pub memory: Option<MemoryLimit>,
+    /// Options of the object store.
+    pub storage: BTreeMap<String, String>,
+    /// What a step does unless it says otherwise.
+    pub defaults: StepDefaults,
+}
+
+/// What a step of a pipeline does unless it says otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepDefaults {
+    /// How often a failing step is tried again.
+    pub retries: u32,
+    /// How long a step may take.
+    pub timeout: Option<Duration>,
+}
+
+/// Memory for queries.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MemoryLimit {
+    /// That many bytes.
+    Bytes(u64),
+    /// That share of the machine's memory, in (0, 1].
+    Share(f64),
+}
+
+impl MemoryLimit {
+    /// The limit on a machine with that much memory, in bytes.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of memory")]
+    pub fn bytes(self, machine_bytes: u64) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Share(share) => (machine_bytes as f64 * share) as u64,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Some(percent) = text.strip_suffix('%') {
+            let share: f64 = percent.trim().parse::<f64>().ok()? / 100.0;
+            return (share > 0.0 && share <= 1.0).then_some(Self::Share(share));
+        }
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let scale: u64 = match unit.trim() {
+            "" | "B" => 1,
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(scale).filter(|bytes| *bytes > 0).map(Self::Bytes)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lake: "./lake".into(),
+            timezone: TimeZone::UTC,
+            memory: None,
+            storage: BTreeMap::new(),
+            defaults: StepDefaults::default(),
+        }
+    }
+}
+
+impl SettingsSpec {
+    /// The settings that the author means; what cannot be read is reported and takes its default.
+    pub fn validate(self, file: &SourceFile, problems: &mut Problems) -> Settings {
+        if self.version.value != 1 {
+            problems.report(file, self.version.referenced, format!("version {} is not known; write `version: 1`", self.version.value));
+        }
+        let mut settings = Settings { storage: self.storage, ..Settings::default() };
+        if let Some(lake) = self.lake {
+            settings.lake = lake;
+        }
+        if let Some(zone) = self.timezone {
+            match TimeZone::get(&zone.value) {
+                Ok(found) => settings.timezone = found,
+                Err(_) => problems.report(file, zone.referenced, unknown_zone(&zone.value)),
+            }
+        }
+        if let Some(memory) = self.memory {
+            settings.memory = MemoryLimit::parse(&memory.value);
+            if settings.memory.is_none() {
+                let message = format!("`{}` is not an amount of memory; write one like `4 GiB` or `50%`", memory.value);
+                problems.report(file, memory.referenced, message);
+            }
+        }
+        settings.defaults.retries = self.defaults.retries.unwrap_or(0);
+        if let Some(timeout) = self.defaults.timeout {
+            match duration::parse(&timeout.value) {
+                Ok(limit) => settings.defaults.timeout = Some(limit),
+                Err(message) => problems.report(file, timeout.referenced, message),
+            }
+        }
+        settings
+    }
+}
+
+/// The message for a time zone that does not exist.
+#[must_use]
+pub fn unknown_zone(name: &str) -> String {
+    format!("unknown time zone `{name}`; use an IANA name such as `Europe/Berlin` or `UTC`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_an_amount_or_a_share() {
+        for (text, expected) in [
+            ("4 GiB", Some(MemoryLimit::Bytes(4 << 30))),
+            ("512MB", Some(MemoryLimit::Bytes(512_000_000))),
+            ("50%", Some(MemoryLimit::Share(0.5))),
+            ("0%", None),
+            ("lots", None),
+            ("4 parsecs", None),
+        ] {
+            assert_eq!(MemoryLimit::parse(text), expected, "{text}");
+        }
+        assert_eq!(MemoryLimit::Share(0.5).bytes(100), 50);
+    }
+}

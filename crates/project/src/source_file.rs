@@ -1,0 +1,125 @@
+//! One definition file: its path within the project, its text, and positions in it.
+
+use std::sync::Arc;
+
+use serde_yaml::{Location, Spanned};
+
+use crate::Diagnostic;
+
+/// A definition file, shared by everything that was read from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    path: Arc<str>,
+    text: Arc<str>,
+}
+
+/// A place in a file: line and column, both 1-based and counted in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// 1-based line.
+    pub line: u64,
+    /// 1-based column, in characters.
+    pub column: u64,
+}
+
+impl Position {
+    /// The first character of a file.
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+impl From<Location> for Position {
+    fn from(location: Location) -> Self {
+        Self { line: location.line().max(1), column: location.column().max(1) }
+    }
+}
+
+impl SourceFile {
+    /// A file at `path` (relative to the project, with `/`) with this text.
+    #[must_use]
+    pub fn new(path: &str, text: &str) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+
+    /// Its path relative to the project, with `/`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The file's name without folder and extension.
+    #[must_use]
+    pub fn stem(&self) -> &str {
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        name.split('.').next().unwrap_or(name)
+    }
+
+    /// The line numbered `line`, 1-based, or an empty string.
+    #[must_use]
+    pub fn line(&self, line: u64) -> &str {
+        let index = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.text.lines().nth(index).unwrap_or("")
+    }
+
+    /// A problem at a position of this file.
+    #[must_use]
+    pub fn problem(&self, at: impl Into<Position>, message: impl Into<String>) -> Diagnostic {
+        let at = at.into();
+        Diagnostic {
+            file: self.path.to_string(),
+            line: at.line,
+            column: at.column,
+            message: message.into(),
+            help: None,
+            line_text: self.line(at.line).to_owned(),
+        }
+    }
+
+    /// Where a position inside a YAML string stands in this file: SQL in a definition is reported where its author sees it.
+    ///
+    /// Exact for a plain or quoted string on one line; in a block or folded string, the line is exact and the column that of the
+    /// line's first character plus the column inside.
+    #[must_use]
+    pub fn inside(&self, outer: &Spanned<String>, inner: Position) -> Position {
+        let start = Position::from(outer.referenced);
+        let line = self.line(start.line);
+        let skip = usize::try_from(start.column - 1).unwrap_or(0);
+        match line.chars().nth(skip) {
+            Some('|' | '>') => {
+                let line = start.line + inner.line;
+                let indent = self.line(line).chars().take_while(|c| *c == ' ').count() as u64;
+                Position { line, column: indent + inner.column }
+            }
+            Some('"' | '\'') if inner.line == 1 => Position { line: start.line, column: start.column + inner.column },
+            _ if inner.line == 1 => Position { line: start.line, column: start.column + inner.column - 1 },
+            _ => Position { line: start.line + inner.line - 1, column: inner.column },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_inside_a_string_is_where_its_author_sees_it() {
+        #[derive(serde::Deserialize)]
+        struct Row {
+            check: Spanned<String>,
+        }
+        for (text, inner, expected) in [
+            ("check: amount >= 0", (1, 8), (1, 15)),
+            ("check: 'amount >= 0'", (1, 1), (1, 9)),
+            ("check: |\n  amount\n  >= 0\n", (2, 1), (3, 3)),
+        ] {
+            let row: Row = serde_yaml::from_str(text).unwrap();
+            let at = SourceFile::new("a.yaml", text).inside(&row.check, Position { line: inner.0, column: inner.1 });
+            assert_eq!((at.line, at.column), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! YAML definitions: from text to an as-written spec, with every unknown key reported, not only the first.
+
+use serde::de::DeserializeOwned;
+use serde_yaml::Error;
+
+use crate::{Position, Problems, SourceFile};
+
+/// Reads a file as YAML. Problems are reported; `None` when no spec could be read at all.
+pub fn read<T: DeserializeOwned>(file: &SourceFile, problems: &mut Problems) -> Option<T> {
+    read_text(file, file.text().to_owned(), problems)
+}
+
+/// Reads `text`, whose lines and columns are those of `file`.
+pub(crate) fn read_text<T: DeserializeOwned>(file: &SourceFile, mut text: String, problems: &mut Problems) -> Option<T> {
+    let mut unknown_keys = 0;
+    loop {
+        let error = match serde_yaml::from_str::<T>(&text) {
+            Ok(spec) => return (unknown_keys == 0).then_some(spec),
+            Err(error) => error,
+        };
+        let at = error.location().map_or(Position::START, Position::from);
+        problems.push(file.problem(at, message(&error)));
+        // A key nobody knows hides the problems behind it: leave it out and read on.
+        match unknown_key(&error).and_then(|()| without_entry(&text, at)) {
+            Some(shorter) => text = shorter,
+            None => return None,
+        }
+        unknown_keys += 1;
+    }
+}
+
+fn unknown_key(error: &Error) -> Option<()> {
+    matches!(error.without_snippet(), Error::SerdeUnknownField { .. }).then_some(())
+}
+
+fn message(error: &Error) -> String {
+    match error.without_snippet() {
+        Error::SerdeUnknownField { field, expected, .. } => {
+            let near = expected.iter().find(|known| is_near(known, field));
+            let hint = near.map_or_else(|| format!("known keys are {}", expected.join(", ")), |near| format!("did you mean `{near}`?"));
+            format!("unknown key `{field}`; {hint}")
+        }
+        other => {
+            let shown = other.to_string();
+            let first = shown.lines().next().unwrap_or_default();
+            let end = first.rfind(" at line ").unwrap_or(first.len());
+            first.get(..end).unwrap_or(first).trim_start_matches("error: ").trim_end_matches(['.', ',', ' ']).to_owned()
+        }
+    }
+}
+
+/// Whether two keys differ by one letter added, dropped, changed or swapped with its neighbour.
+fn is_near(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let prefix = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let (rest_a, rest_b) = (&a[prefix..], &b[prefix..]);
+    let suffix = rest_a.iter().rev().zip(rest_b.iter().rev()).take_while(|(x, y)| x == y).count();
+    let (middle_a, middle_b) = (&rest_a[..rest_a.len() - suffix], &rest_b[..rest_b.len() - suffix]);
+    let swapped = middle_a.len() == 2 && middle_b.len() == 2 && middle_a[0] == middle_b[1] && middle_a[1] == middle_b[0];
+    (middle_a.len() <= 1 && middle_b.len() <= 1) || swapped
+}
+
+/// The text with a block mapping's entry at `at` blanked, so that every other position stays; `None` in a flow mapping.
+fn without_entry(text: &str, at: Position) -> Option<String> {
+    let indent = usize::try_from(at.column - 1).ok()?;
+    let first = usize::try_from(at.line - 1).ok()?;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let head: String = lines.get(first)?.chars().take(indent).collect();
+    if !head.chars().all(|c| c == ' ' || c == '-') {
+        return None;
+    }
+    lines[first] = head;
+    for line in lines.iter_mut().skip(first + 1) {
+        let own = line.chars().take_while(|c| *c == ' ').count();
+        if own <= indent && !line.trim().is_empty() {
+            break;
+        }
+        line.clear();
+    }
+    Some(lines.join("\n") + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Spanned;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Spec {
+        #[expect(dead_code, reason = "only its type is tested")]
+        version: u32,
+        #[expect(dead_code, reason = "only its type is tested")]
+        table: Spanned<String>,
+    }
+
+    fn check(text: &str, expected: &[(u64, u64, &str)]) {
+        let mut problems = Problems::default();
+        let spec = read::<Spec>(&SourceFile::new("a.yaml", text), &mut problems);
+        assert_eq!(spec.is_some(), expected.is_empty());
+        let found = problems.into_sorted();
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (problem, (line, column, part)) in found.iter().zip(expected) {
+            assert_eq!((problem.line, problem.column), (*line, *column), "{problem}");
+            assert!(problem.message.contains(part), "{problem}");
+        }
+    }
+
+    #[test]
+    fn every_unknown_key_is_reported() {
+        check("version: 1\ntable: a\n", &[]);
+        check(
+            "version: 1\ntabel: a\nmore:\n  deep: 1\ntable: b\nlast: 2\n",
+            &[(2, 1, "did you mean `table`?"), (3, 1, "unknown key `more`"), (6, 1, "unknown key `last`")],
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_reported_where_it_is() {
+        check("version: one\ntable: a\n", &[(1, 10, "")]);
+        check("version: 1\ntable: [a\n", &[(3, 1, "")]);
+    }
+}

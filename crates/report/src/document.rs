@@ -1,0 +1,349 @@
+//! A report as data: the JSON form that is published, and the only input of the page.
+//!
+//! Everything the page shows stands in [`ReportDocument`]. Shares and ratios are fractions (0.12 means 12 %), dates are ISO
+//! dates, instants RFC 3339. What could not be computed is `None`, never a made-up number; a section without content is left
+//! out.
+
+#![expect(missing_docs, reason = "every type is documented; a field whose name and type say it all goes without")]
+
+use serde::{Deserialize, Serialize};
+
+/// One report of one pipeline at one `as_of`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportDocument {
+    /// The report's name, as in `reports/<report>.yaml`.
+    pub report: String,
+    /// What to call it on the page; its name if absent.
+    pub title: Option<String>,
+    /// What it is for, in a sentence.
+    pub description: Option<String>,
+    pub pipeline: String,
+    pub run_id: String,
+    /// The logical instant it is true for.
+    pub as_of: String,
+    /// The time zone in which periods begin and end.
+    pub time_zone: String,
+    pub period: Period,
+    /// The period it is compared with.
+    pub previous_period: Option<Span>,
+    /// Coverage of the intervals of [`kpis`](Self::kpis): 0.95.
+    pub confidence: Option<f64>,
+    #[serde(default)]
+    pub tables: Vec<TableVersion>,
+    /// The segments shown, in the report's order; the members of a set stand together.
+    #[serde(default)]
+    pub segments: Vec<SegmentSummary>,
+    #[serde(default)]
+    pub kpis: Vec<KpiSummary>,
+    #[serde(default)]
+    pub experiments: Vec<ExperimentSummary>,
+    pub data_quality: Option<DataQuality>,
+}
+
+/// Days from `from` up to, not including, `to`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    pub from: String,
+    /// The day after the last.
+    pub to: String,
+    /// What people call it: "Week 40", short enough for an axis; the dates stand in for an empty one.
+    pub label: String,
+}
+
+/// The reported [`Span`] and its unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Period {
+    pub unit: PeriodUnit,
+    #[serde(flatten)]
+    pub span: Span,
+}
+
+/// How long a period is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeriodUnit {
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+/// A committed version of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableVersion {
+    pub table: String,
+    pub version: u64,
+    pub rows: Option<u64>,
+}
+
+/// A segment at `as_of`: its size, and what changed since the refresh before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SegmentSummary {
+    /// Its full name: `lapsing_vip`, `lifecycle/new`.
+    pub segment: String,
+    pub description: Option<String>,
+    /// The segment set it belongs to: `lifecycle`.
+    pub set: Option<String>,
+    pub size: u64,
+    /// Members per entity of the universe.
+    pub share: Option<f64>,
+    pub entered: Option<u64>,
+    pub exited: Option<u64>,
+    /// Ids it returned that the entity table lacks; they are left out.
+    pub unmatched: u64,
+    /// Its size over time, oldest first.
+    pub history: Vec<SizeAt>,
+}
+
+/// A segment's size at an instant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SizeAt {
+    pub as_of: String,
+    pub size: u64,
+}
+
+/// A KPI: a metric with a goal, in the period and over time, for all and per segment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KpiSummary {
+    pub metric: String,
+    pub description: Option<String>,
+    /// The unit of its values: an ISO currency code or a word. None for a pure number.
+    pub unit: Option<String>,
+    pub direction: Direction,
+    pub kind: ValueKind,
+    /// The value aimed at, in the metric's unit.
+    pub target: Option<f64>,
+    pub benchmark: Option<Benchmark>,
+    /// The period's values; the segment `all` is everyone.
+    pub rows: Vec<KpiRow>,
+    /// Values of `all` in the periods up to this one, oldest first.
+    pub trend: Vec<TrendPoint>,
+}
+
+/// Which way a metric should move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Increase,
+    Decrease,
+}
+
+/// How a value is to be read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueKind {
+    /// An average per entity.
+    Mean,
+    /// A share of entities in [0, 1], shown in percent.
+    Proportion,
+    /// One sum over another.
+    Ratio,
+    /// A number of things.
+    Count,
+}
+
+/// What others reach, and who says so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Benchmark {
+    pub value: f64,
+    pub source: Option<String>,
+}
+
+/// A KPI of one segment in the period.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KpiRow {
+    /// The segment, or `all`.
+    pub segment: String,
+    #[serde(flatten)]
+    pub measured: Measurement,
+    /// The same in the period compared with.
+    pub previous: Option<Measurement>,
+    /// Change against the previous value, as a ratio of it: 0.08 means 8 % more.
+    pub change_ratio: Option<f64>,
+    /// Whether the change is more than chance.
+    pub change_significant: bool,
+}
+
+/// A value with its interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Entities measured.
+    pub n: u64,
+    pub value: Option<f64>,
+    pub interval: Option<Interval>,
+}
+
+/// A KPI of everyone in one period.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrendPoint {
+    #[serde(flatten)]
+    pub span: Span,
+    #[serde(flatten)]
+    pub measured: Measurement,
+    /// Whether the period is not over yet, or lacks data.
+    pub incomplete: bool,
+}
+
+/// Two bounds, written `[low, high]`; a side without bound is `null`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval(Option<f64>, Option<f64>);
+
+impl Interval {
+    /// From `low` to `high`; a bound that is not finite is no bound.
+    pub fn new(low: f64, high: f64) -> Self {
+        Self(Some(low).filter(|bound| bound.is_finite()), Some(high).filter(|bound| bound.is_finite()))
+    }
+
+    /// The lower bound, if there is one.
+    pub fn low(&self) -> Option<f64> {
+        self.0
+    }
+
+    /// The upper bound, if there is one.
+    pub fn high(&self) -> Option<f64> {
+        self.1
+    }
+
+    /// Both bounds, if there are two.
+    pub fn bounds(&self) -> Option<(f64, f64)> {
+        self.0.zip(self.1)
+    }
+
+    /// Whether `value` lies within, bounds included.
+    pub fn contains(&self, value: f64) -> bool {
+        self.0.is_none_or(|low| low <= value) && self.1.is_none_or(|high| value <= high)
+    }
+}
+
+/// What an experiment showed up to `as_of`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExperimentSummary {
+    pub experiment: String,
+    /// What it set out to show.
+    pub hypothesis: Option<String>,
+    /// The variant that others are compared with.
+    pub control: String,
+    pub period: Option<Span>,
+    /// Coverage of its intervals: 0.95.
+    pub confidence: Option<f64>,
+    /// Whether units were split as planned.
+    pub srm: Option<Srm>,
+    /// How its metrics are to be read; one that is missing here is looked up among the KPIs.
+    pub metrics: Vec<ExperimentMetric>,
+    /// Effects per metric, segment and variant, in the order to be shown.
+    pub estimates: Vec<EstimateSummary>,
+    /// Whether all checks of its data passed.
+    pub trustworthy: bool,
+    /// What a reader must know, above all why it is not trustworthy.
+    pub notes: Vec<String>,
+}
+
+/// The test for a sample ratio mismatch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Srm {
+    /// How probable the split is if all is well.
+    pub p: Option<f64>,
+    /// Units per variant.
+    pub observed: Vec<VariantCount>,
+    /// Whether the split is as planned.
+    pub ok: bool,
+}
+
+/// Units of a variant, counted and expected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantCount {
+    pub variant: String,
+    pub count: u64,
+    pub expected: f64,
+}
+
+/// How a metric of an experiment is to be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExperimentMetric {
+    pub metric: String,
+    pub description: Option<String>,
+    pub unit: Option<String>,
+    pub direction: Direction,
+    pub kind: ValueKind,
+    /// The loss a guardrail tolerates: absolute, in the metric's unit, not negative.
+    pub margin: Option<f64>,
+}
+
+/// The part a metric plays in an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricRole {
+    /// What the experiment is decided by.
+    Goal,
+    /// What helps to understand it.
+    Secondary,
+    /// What must not get worse.
+    Guardrail,
+}
+
+/// A variant against control, by one metric in one segment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EstimateSummary {
+    pub metric: String,
+    pub role: MetricRole,
+    /// The segment at first exposure, or `all`.
+    pub segment: String,
+    pub variant: String,
+    pub n: u64,
+    pub mean: Option<f64>,
+    pub control_n: u64,
+    pub control_mean: Option<f64>,
+    /// The difference of means, in the metric's unit.
+    pub absolute: Option<Effect>,
+    /// The difference as a ratio of control's mean.
+    pub relative: Option<Effect>,
+    /// Why there is no effect, if there is none.
+    pub undefined: Option<String>,
+}
+
+/// An effect and how sure it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    pub effect: Option<f64>,
+    pub se: Option<f64>,
+    pub ci: Option<Interval>,
+    pub p: Option<f64>,
+}
+
+/// What was read for this report, and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataQuality {
+    /// What each source gave.
+    pub sources: Vec<SourceQuality>,
+    /// Ids outside segments (in exposures or facts) that the entity table lacks; segments count their own.
+    pub unmatched: Vec<UnmatchedIds>,
+}
+
+/// What a source gave, and what of it was rejected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceQuality {
+    pub source: String,
+    /// Files, or queries, read.
+    pub files: u64,
+    /// Rows read.
+    pub rows: u64,
+    /// Rows rejected into quarantine.
+    pub rejected: u64,
+    pub reasons: Vec<RejectReason>,
+}
+
+/// A reason for rejects, and how often it applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RejectReason {
+    pub reason: String,
+    pub count: u64,
+}
+
+/// Ids that the entity table lacks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnmatchedIds {
+    /// Where they were found: a table or an experiment.
+    pub found_in: String,
+    pub count: u64,
+}

@@ -1,0 +1,153 @@
+//! What an experiment says, in plain words. Nothing is claimed that an interval does not exclude.
+
+use super::markup::{listed, words};
+use super::reading::{self, ALL, Judgement};
+use crate::document::{
+    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, Interval, KpiSummary, MetricRole, ValueKind,
+};
+use crate::number::{ValueFormat, percent, signed_percent_interval};
+
+/// The verdict: what a reader may do with it, and the words.
+pub(super) struct Verdict {
+    pub(super) usable: bool,
+    /// Plain text.
+    pub(super) text: String,
+}
+
+/// How `metric` is to be read: as the experiment says, else as the KPI of the same name, else a mean to increase.
+pub(super) fn metric_of(metric: &str, experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> ExperimentMetric {
+    if let Some(known) = experiment.metrics.iter().find(|known| known.metric == metric) {
+        return known.clone();
+    }
+    let kpi = kpis.iter().find(|kpi| kpi.metric == metric);
+    ExperimentMetric {
+        metric: metric.to_owned(),
+        description: kpi.and_then(|kpi| kpi.description.clone()),
+        unit: kpi.and_then(|kpi| kpi.unit.clone()),
+        direction: kpi.map_or(Direction::Increase, |kpi| kpi.direction),
+        kind: kpi.map_or(ValueKind::Mean, |kpi| kpi.kind),
+        margin: None,
+    }
+}
+
+/// Whether the interval excludes no effect.
+pub(super) fn is_clear(effect: &Effect) -> bool {
+    effect.ci.is_some_and(|interval| !interval.contains(0.0))
+}
+
+/// The verdict over all segments.
+pub(super) fn verdict(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> Verdict {
+    if let Some(text) = distrust(experiment) {
+        return Verdict { usable: false, text };
+    }
+    let goals = told(experiment, kpis, MetricRole::Goal, goal);
+    let guardrails = told(experiment, kpis, MetricRole::Guardrail, guardrail);
+    let goals = if goals.is_empty() { "No effect on a goal can be computed yet.".to_owned() } else { goals.join(" ") };
+    let guardrails = match guardrails.as_slice() {
+        [] if overall(experiment, MetricRole::Guardrail).next().is_some() => " Guardrails hold.".to_owned(),
+        [] => String::new(),
+        harmed => format!(" {}", harmed.join(" ")),
+    };
+    Verdict { usable: true, text: format!("{goals}{guardrails}") }
+}
+
+/// A clause for the head of the page, if there is something to say.
+pub(super) fn short(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> Option<String> {
+    let title = words(&experiment.experiment);
+    if distrust(experiment).is_some() {
+        return Some(format!("the results of {title} cannot be trusted"));
+    }
+    let clear: Vec<String> = overall(experiment, MetricRole::Goal)
+        .filter_map(|estimate| clear_goal(estimate, &metric_of(&estimate.metric, experiment, kpis)))
+        .collect();
+    (!clear.is_empty()).then(|| format!("in the experiment {title}, {}", listed(&clear)))
+}
+
+fn distrust(experiment: &ExperimentSummary) -> Option<String> {
+    if experiment.srm.as_ref().is_some_and(|srm| !srm.ok) {
+        return Some(
+            "Do not act on these effects: units were not split as planned, so the variants cannot be compared.".to_owned(),
+        );
+    }
+    let reason = experiment.notes.first().map_or("a check of its data failed.", String::as_str);
+    (!experiment.trustworthy).then(|| format!("Do not act on these effects yet: {reason}"))
+}
+
+fn overall(experiment: &ExperimentSummary, role: MetricRole) -> impl Iterator<Item = &EstimateSummary> {
+    experiment.estimates.iter().filter(move |estimate| estimate.segment == ALL && estimate.role == role)
+}
+
+fn told(
+    experiment: &ExperimentSummary,
+    kpis: &[KpiSummary],
+    role: MetricRole,
+    tell: fn(&EstimateSummary, &ExperimentMetric) -> Option<String>,
+) -> Vec<String> {
+    overall(experiment, role).filter_map(|estimate| tell(estimate, &metric_of(&estimate.metric, experiment, kpis))).collect()
+}
+
+fn goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String> {
+    let effect = estimate.absolute.as_ref()?;
+    reading::number(effect.effect)?;
+    let range = range(estimate, metric);
+    Some(match clear_goal(estimate, metric) {
+        Some(clear) => format!("{clear}{range}."),
+        None => format!("{} has no clear effect on {}{range}.", estimate.variant, words(&metric.metric)),
+    })
+}
+
+fn clear_goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String> {
+    let effect = estimate.absolute.as_ref().filter(|effect| is_clear(effect))?;
+    let amount = reading::number(effect.effect)?;
+    let verb = if amount > 0.0 { "raises" } else { "lowers" };
+    let meaning = if reading::judgement(metric.direction, amount, true) == Judgement::Worse { ", which is worse" } else { "" };
+    Some(format!("{} {verb} {} by {}{meaning}", estimate.variant, words(&metric.metric), size(estimate, metric, amount)))
+}
+
+fn size(estimate: &EstimateSummary, metric: &ExperimentMetric, amount: f64) -> String {
+    match estimate.relative.as_ref().and_then(|relative| reading::number(relative.effect)) {
+        Some(ratio) => percent(Some(ratio.abs())),
+        None => {
+            let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), Some(amount));
+            format.difference(Some(amount.abs())).trim_start_matches('+').to_owned()
+        }
+    }
+}
+
+fn range(estimate: &EstimateSummary, metric: &ExperimentMetric) -> String {
+    let relative =
+        estimate.relative.as_ref().and_then(|effect| effect.ci).filter(is_bounded).map(|ci| signed_percent_interval(Some(ci)));
+    let absolute = || {
+        let effect = estimate.absolute.as_ref()?;
+        let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), effect.effect);
+        effect.ci.filter(is_bounded).map(|ci| format.difference_interval(Some(ci)))
+    };
+    relative.or_else(absolute).map_or(String::new(), |range| format!(" ({range})"))
+}
+
+fn is_bounded(interval: &Interval) -> bool {
+    interval.low().is_some() || interval.high().is_some()
+}
+
+/// What is wrong with a guardrail; None if it holds.
+fn guardrail(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String> {
+    let name = words(&metric.metric);
+    let Some(effect) = estimate.absolute.as_ref().filter(|effect| effect.ci.is_some()) else {
+        return Some(format!("Guardrail {name} cannot be judged for {}.", estimate.variant));
+    };
+    let interval = effect.ci?;
+    let worst = match metric.direction {
+        Direction::Increase => interval.low().map(|low| -low),
+        Direction::Decrease => interval.high(),
+    };
+    let margin = reading::number(metric.margin).unwrap_or(0.0);
+    let worse = is_clear(effect) && reading::judgement(metric.direction, effect.effect?, true) == Judgement::Worse;
+    match worst {
+        Some(worst) if metric.margin.is_some() && worst <= margin => None,
+        _ if worse => Some(format!("Guardrail {name} got worse with {}{}.", estimate.variant, range(estimate, metric))),
+        _ if metric.margin.is_some() => {
+            Some(format!("For guardrail {name}, harm by {} beyond its margin cannot be ruled out.", estimate.variant))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,23 @@
+//! Table contracts and the platform's own tables.
+//!
+//! [`ContractSpec`] is a contract as its author wrote it; [`ContractSpec::validate`] turns it into a [`Contract`]: a named Arrow
+//! schema with key, kind and checks. [`platform`] holds the tables that Tranche itself keeps in a lake, each column name once.
+//!
+//! Pure values: this crate does no I/O, knows no SQL engine, and never learns which file a contract came from.
+//!
+//! ```
+//! let yaml = "{version: 1, table: people, kind: entity, entity: person, key: [id], columns: [{name: id, type: int64}]}";
+//! let spec: tranche_schema::ContractSpec = serde_yaml::from_str(yaml).unwrap();
+//! let contract = spec.validate(&mut |location, message| panic!("{}: {message}", location.line())).unwrap();
+//! assert_eq!(contract.key, ["id"]);
+//! ```
+
+mod column_type;
+mod contract;
+pub mod platform;
+mod spec;
+
+pub use column_type::{ColumnTypeError, parse_column_type};
+pub use contract::{Column, Contract, Evolution, History, TableKind, Universe};
+pub use serde_yaml::Location;
+pub use spec::{ColumnSpec, ContractSpec, EntitySpec, KindSpec};

@@ -1,0 +1,279 @@
+//! The traits and segments of a pipeline, read from its files and validated without looking at any data.
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, front_matter, instant};
+use tranche_schema::{Contract, Universe};
+use tranche_sql::Session;
+
+use crate::order;
+use crate::spec::{ExpectSpec, Scalar, SegmentSpec, TraitsSpec};
+
+/// Traits and segments that hold together, with the contracts that they query.
+#[derive(Debug, Clone, Default)]
+pub struct Definitions {
+    /// The project's table contracts, by table.
+    pub contracts: IndexMap<String, Contract>,
+    /// The traits, by name of the file's group.
+    pub traits: IndexMap<String, TraitsDefinition>,
+    /// The segments and segment sets by name, each after those that it refers to.
+    pub segments: IndexMap<String, SegmentDefinition>,
+}
+
+/// A query that computes traits.
+#[derive(Debug, Clone)]
+pub struct TraitsDefinition {
+    /// The name of the group.
+    pub name: String,
+    /// The entity that they describe.
+    pub entity: String,
+    /// What they mean.
+    pub description: Option<String>,
+    /// The value of a trait for entities without a row, with its place.
+    pub defaults: IndexMap<String, Spanned<Scalar>>,
+    /// The file; its whole text is the SQL.
+    pub file: SourceFile,
+}
+
+/// A query that selects entities.
+#[derive(Debug, Clone)]
+pub struct SegmentDefinition {
+    /// The name of the segment or set.
+    pub name: String,
+    /// Whether it names one segment or labels every entity.
+    pub kind: SegmentKind,
+    /// The segmented entity.
+    pub entity: String,
+    /// Who is in it, in words.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// For grouping in lists.
+    pub tags: Vec<String>,
+    /// What must hold before a refresh is published.
+    pub expect: Expectation,
+    /// The group of exclusive segments that it belongs to, and its place in it.
+    pub group: Option<(String, u32)>,
+    /// Definitions whose result it needs, `in_segment` or earlier in its group.
+    pub needs: Vec<String>,
+    /// The file; its whole text is the SQL.
+    pub file: SourceFile,
+}
+
+/// What a segment file defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SegmentKind {
+    /// One segment.
+    Single,
+    /// Exclusive segments `set/label`.
+    Set,
+}
+
+/// What must hold before a refresh is published. Shares and turnover are ratios in [0, 1].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Expectation {
+    /// The fewest members.
+    pub min_size: Option<u64>,
+    /// The most members.
+    pub max_size: Option<u64>,
+    /// The smallest and largest share of the universe.
+    pub share: Option<[f64; 2]>,
+    /// The largest share of members that may enter or leave in one refresh.
+    pub max_turnover: Option<f64>,
+}
+
+impl Definitions {
+    /// Reads the traits and segments of a pipeline; problems are reported and what is unsound is left out.
+    pub fn read(project: &Project, pipeline: &str, contracts: &IndexMap<String, Contract>, problems: &mut Problems) -> Self {
+        let mut definitions = Self { contracts: contracts.clone(), ..Self::default() };
+        for file in project.definitions(pipeline, DefinitionKind::Traits) {
+            if let Some(spec) = front_matter::read::<TraitsSpec>(file, problems) {
+                definitions.add_traits(spec, file, problems);
+            }
+        }
+        let mut segments = IndexMap::new();
+        for file in project.definitions(pipeline, DefinitionKind::Segment) {
+            let Some(spec) = front_matter::read::<SegmentSpec>(file, problems) else { continue };
+            if let Some((at, definition)) = definitions.segment(spec, file, problems) {
+                add_segment(&mut segments, at, definition, problems);
+            }
+        }
+        link_groups(&mut segments, problems);
+        definitions.segments = order::in_order(segments, problems);
+        definitions
+    }
+
+    /// The contract of an entity's own table.
+    #[must_use]
+    pub fn entity_contract(&self, entity: &str) -> Option<&Contract> {
+        self.contracts.values().find(|contract| contract.entity() == Some(entity))
+    }
+
+    /// The key column of an entity.
+    #[must_use]
+    pub fn key(&self, entity: &str) -> Option<&str> {
+        self.entity_contract(entity)?.key.first().map(String::as_str)
+    }
+
+    /// Who counts as an entity.
+    #[must_use]
+    pub fn universe(&self, entity: &str) -> Universe {
+        match self.entity_contract(entity).map(|contract| &contract.kind) {
+            Some(tranche_schema::TableKind::Entity { universe, .. }) => *universe,
+            _ => Universe::Declared,
+        }
+    }
+
+    /// The entities that traits or segments are defined for, in the order of their first mention.
+    #[must_use]
+    pub fn entities(&self) -> Vec<&str> {
+        let mut entities: Vec<&str> = Vec::new();
+        let named = self.segments.values().map(|s| s.entity.as_str()).chain(self.traits.values().map(|t| t.entity.as_str()));
+        for entity in named {
+            if !entities.contains(&entity) {
+                entities.push(entity);
+            }
+        }
+        entities
+    }
+
+    /// The definition that a segment's full name (`vip`, `lifecycle/new`) or a pattern (`lifecycle/*`) belongs to.
+    #[must_use]
+    pub fn definition_of(&self, segment: &str) -> Option<&SegmentDefinition> {
+        match segment.split_once('/') {
+            None => self.segments.get(segment),
+            Some((set, _)) => self.segments.get(set).filter(|definition| definition.kind == SegmentKind::Set),
+        }
+    }
+
+    fn add_traits(&mut self, spec: TraitsSpec, file: &SourceFile, problems: &mut Problems) {
+        self.check_entity(&spec.entity, file, problems);
+        let name = spec.traits.value;
+        if let Some(other) = self.traits.get(&name) {
+            let message = format!("traits `{name}` are already defined in {}", other.file.path());
+            return problems.report(file, spec.traits.referenced, message);
+        }
+        let definition = TraitsDefinition {
+            name: name.clone(),
+            entity: spec.entity.value,
+            description: spec.description,
+            defaults: spec.defaults,
+            file: file.clone(),
+        };
+        self.traits.insert(name, definition);
+    }
+
+    fn segment(&self, spec: SegmentSpec, file: &SourceFile, problems: &mut Problems) -> Option<(Position, SegmentDefinition)> {
+        self.check_entity(&spec.entity, file, problems);
+        let (name, kind) = match (spec.segment, spec.segment_set) {
+            (Some(name), None) => (name, SegmentKind::Single),
+            (None, Some(name)) => (name, SegmentKind::Set),
+            _ => {
+                problems.report(file, Position::START, "name it with one of `segment:` and `segment_set:`");
+                return None;
+            }
+        };
+        let at = Position::from(name.referenced);
+        if name.value.contains('/') || name.value == crate::EVERYONE || name.value.trim().is_empty() {
+            problems.report(file, at, format!("`{}` cannot be the name of a segment", name.value));
+        }
+        for test in &spec.tests {
+            if let Err(message) = instant::parse(&test.as_of.value, &jiff::tz::TimeZone::UTC) {
+                problems.report(file, test.as_of.referenced, message);
+            }
+        }
+        let expect = spec.expect.map_or_else(Expectation::default, |expect| validate_expect(&expect, file, problems));
+        let group = match (spec.group, spec.priority) {
+            (Some(group), Some(priority)) => Some((group.value, priority.value)),
+            (Some(group), None) => {
+                problems.report(file, group.referenced, "a group needs a `priority:` for each of its segments");
+                None
+            }
+            (None, Some(priority)) => {
+                problems.report(file, priority.referenced, "`priority:` has a meaning only within a `group:`");
+                None
+            }
+            (None, None) => None,
+        };
+        let key = self.key(&spec.entity.value);
+        // An SQL mistake is reported where it is checked against the contracts.
+        let references = Session::segments_of(file.text(), key).unwrap_or_default();
+        let needs = references.into_iter().map(|(segment, _)| segment).collect();
+        let definition = SegmentDefinition {
+            name: name.value,
+            kind,
+            entity: spec.entity.value,
+            description: spec.description,
+            owner: spec.owner,
+            tags: spec.tags,
+            expect,
+            group,
+            needs,
+            file: file.clone(),
+        };
+        Some((at, definition))
+    }
+
+    fn check_entity(&self, entity: &Spanned<String>, file: &SourceFile, problems: &mut Problems) {
+        if self.entity_contract(&entity.value).is_some() {
+            return;
+        }
+        let known: Vec<&str> = self.contracts.values().filter_map(Contract::entity).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message = format!("no contract defines the entity `{}`; the entity tables in schemas/ define {known}", entity.value);
+        problems.report(file, entity.referenced, message);
+    }
+}
+
+/// Adds a segment unless its name is taken.
+fn add_segment(
+    segments: &mut IndexMap<String, SegmentDefinition>,
+    at: Position,
+    definition: SegmentDefinition,
+    problems: &mut Problems,
+) {
+    if let Some(other) = segments.get(&definition.name) {
+        let message = format!("segment `{}` is already defined in {}", definition.name, other.file.path());
+        return problems.report(&definition.file, at, message);
+    }
+    segments.insert(definition.name.clone(), definition);
+}
+
+fn validate_expect(expect: &Spanned<ExpectSpec>, file: &SourceFile, problems: &mut Problems) -> Expectation {
+    let ExpectSpec { min_size, max_size, share, max_turnover, not_empty } = expect.value.clone();
+    if let Some([low, high]) = share
+        && !(0.0 <= low && low <= high && high <= 1.0)
+    {
+        problems.report(file, expect.referenced, "share is a range within [0, 1], such as [0.01, 0.10]");
+    }
+    if max_turnover.is_some_and(|turnover| turnover < 0.0) {
+        problems.report(file, expect.referenced, "max_turnover is a share of the members, such as 0.2");
+    }
+    let min_size = if not_empty == Some(true) { Some(min_size.unwrap_or(0).max(1)) } else { min_size };
+    Expectation { min_size, max_size, share, max_turnover }
+}
+
+/// In a group, every segment comes after those with a lower priority number.
+fn link_groups(segments: &mut IndexMap<String, SegmentDefinition>, problems: &mut Problems) {
+    let mut groups: HashMap<String, Vec<(u32, String)>> = HashMap::new();
+    for segment in segments.values() {
+        if let Some((group, priority)) = &segment.group {
+            groups.entry(group.clone()).or_default().push((*priority, segment.name.clone()));
+        }
+    }
+    for (group, mut members) in groups {
+        members.sort();
+        for pair in members.windows(2) {
+            let [(first, earlier), (second, later)] = pair else { continue };
+            let Some(segment) = segments.get_mut(later) else { continue };
+            if first == second {
+                let message = format!("`{earlier}` has priority {first} in group `{group}` too; give each its own");
+                problems.report(&segment.file, Position::START, message);
+            }
+            if !segment.needs.contains(earlier) {
+                segment.needs.push(earlier.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What can go wrong with a refresh, and who has to act.
+
+use thiserror::Error;
+use tranche_project::Diagnostic;
+use tranche_sql::SqlError;
+use tranche_store::StoreError;
+
+/// An error of evaluating or publishing segments. Nothing was published.
+#[derive(Debug, Error)]
+pub enum SegmentError {
+    /// The author's: the definition cannot be planned.
+    #[error("{0}")]
+    Definition(Box<Diagnostic>),
+    /// The caller's: no such traits or segment.
+    #[error("there is no segment `{0}`")]
+    Unknown(String),
+    /// The data's, or the author's: a definition failed on the data.
+    #[error("`{definition}` failed: {source}")]
+    Query {
+        /// The segment or traits.
+        definition: String,
+        /// Why.
+        #[source]
+        source: SqlError,
+    },
+    /// The author's: traits or a segment set return several rows for one entity.
+    #[error("`{definition}` returns more than one {what} for {key}; it must return one for each entity")]
+    Ambiguous {
+        /// The traits or segment set.
+        definition: String,
+        /// What there is more than one of.
+        what: &'static str,
+        /// One such key.
+        key: String,
+    },
+    /// The data's: the result breaks what its author expects of it; the published membership is unchanged.
+    #[error("{}; nothing was published", .0.join("; "))]
+    Expectation(Vec<String>),
+    /// The caller's: results after that instant are published already.
+    #[error("the last refresh was as of {last}; as of {as_of} it must be rebuilt from there: add --full")]
+    Earlier {
+        /// The instant of the last refresh.
+        last: jiff::Timestamp,
+        /// The instant asked for.
+        as_of: jiff::Timestamp,
+    },
+    /// The storage's: worth another try.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine's.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+}

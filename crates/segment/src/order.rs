@@ -1,0 +1,87 @@
+//! The order in which segments are computed: each after those that it refers to.
+
+use indexmap::IndexMap;
+use tranche_project::{Position, Problems};
+use tranche_sql::Session;
+
+use crate::definitions::SegmentDefinition;
+
+/// The definitions in order. Unknown references and cycles are reported, with the cycle; whoever is in one is left out.
+pub(crate) fn in_order(
+    mut segments: IndexMap<String, SegmentDefinition>,
+    problems: &mut Problems,
+) -> IndexMap<String, SegmentDefinition> {
+    let names: Vec<String> = segments.keys().cloned().collect();
+    for definition in segments.values_mut() {
+        let known = |need: &String| names.contains(need) || need.split_once('/').is_some_and(|(set, _)| names.iter().any(|n| n == set));
+        let (found, unknown): (Vec<_>, Vec<_>) = std::mem::take(&mut definition.needs).into_iter().partition(known);
+        for need in unknown {
+            problems.report(&definition.file, reference_position(definition, &need), format!("there is no segment `{need}`"));
+        }
+        definition.needs = found.into_iter().map(|need| need.split('/').next().unwrap_or_default().to_owned()).collect();
+    }
+    let mut walk = Walk { segments: &segments, states: IndexMap::new(), path: Vec::new(), done: Vec::new(), problems };
+    for name in &names {
+        walk.visit(name);
+    }
+    let order = walk.done;
+    order.into_iter().filter_map(|name| segments.shift_remove_entry(&name)).collect()
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Open,
+    Sound,
+    Broken,
+}
+
+struct Walk<'a> {
+    segments: &'a IndexMap<String, SegmentDefinition>,
+    states: IndexMap<String, State>,
+    path: Vec<String>,
+    done: Vec<String>,
+    problems: &'a mut Problems,
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, name: &str) -> State {
+        match self.states.get(name) {
+            Some(State::Open) => {
+                self.report_cycle(name);
+                return State::Broken;
+            }
+            Some(state) => return *state,
+            None => {}
+        }
+        let Some(definition) = self.segments.get(name) else { return State::Broken };
+        self.states.insert(name.to_owned(), State::Open);
+        self.path.push(name.to_owned());
+        let mut state = State::Sound;
+        for need in &definition.needs {
+            if self.visit(need) == State::Broken {
+                state = State::Broken;
+            }
+        }
+        self.path.pop();
+        self.states.insert(name.to_owned(), state);
+        if state == State::Sound {
+            self.done.push(name.to_owned());
+        }
+        state
+    }
+
+    fn report_cycle(&mut self, name: &str) {
+        let start = self.path.iter().position(|step| step == name).unwrap_or(0);
+        let Some(last) = self.path.last().and_then(|last| self.segments.get(last)) else { return };
+        let cycle: Vec<&str> = self.path[start..].iter().map(String::as_str).chain([name]).collect();
+        let message = format!("segments refer to each other in a circle: {}", cycle.join(" -> "));
+        self.problems.report(&last.file, reference_position(last, name), message);
+    }
+}
+
+/// Where a definition mentions another segment.
+fn reference_position(definition: &SegmentDefinition, segment: &str) -> Position {
+    let references = Session::segments_of(definition.file.text(), Some("key")).unwrap_or_default();
+    let found = references.into_iter().find(|(name, _)| name == segment || name.split('/').next() == Some(segment));
+    found.map_or(Position::START, |(_, position)| position)
+}

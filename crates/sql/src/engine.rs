@@ -1,0 +1,89 @@
+//! The engine's share of the machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::SessionConfig;
+
+use crate::SqlError;
+
+/// How much of the machine queries may take.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Memory in bytes; beyond it, sorts, joins and aggregates spill to disk.
+    pub memory_bytes: usize,
+    /// Where to spill; the system's temporary folder by default.
+    pub spill_folder: Option<PathBuf>,
+    /// Threads that work on one query.
+    pub threads: usize,
+}
+
+impl Default for EngineOptions {
+    /// Half of the machine's memory and all of its cores.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { memory_bytes: usize::try_from(machine_memory_bytes() / 2).unwrap_or(usize::MAX), spill_folder: None, threads }
+    }
+}
+
+/// The machine's memory in bytes, or the limit of the control group that we run in; 4 GiB where neither can be told.
+#[must_use]
+pub fn machine_memory_bytes() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")).and_then(|rest| {
+        let kibibytes: u64 = rest.trim().trim_end_matches("kB").trim().parse().ok()?;
+        Some(kibibytes * 1024)
+    });
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    total.into_iter().chain(group).min().unwrap_or(4 << 30)
+}
+
+/// The query engine: one a process, shared by every session.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    config: SessionConfig,
+}
+
+impl Engine {
+    /// An engine within these limits.
+    ///
+    /// # Errors
+    /// [`SqlError::Engine`] when the spill folder cannot be used.
+    pub fn new(options: &EngineOptions) -> Result<Self, SqlError> {
+        let mode = match &options.spill_folder {
+            Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes)))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
+            .build_arc()
+            .map_err(SqlError::engine)?;
+        Ok(Self { runtime, config: session_config(options.threads).map_err(SqlError::engine)? })
+    }
+
+    pub(crate) fn runtime(&self) -> Arc<RuntimeEnv> {
+        Arc::clone(&self.runtime)
+    }
+
+    pub(crate) fn config(&self) -> SessionConfig {
+        self.config.clone()
+    }
+}
+
+/// Spans for errors that point into a file; plain strings instead of views, as contracts say; UTC as the only zone.
+fn session_config(threads: usize) -> Result<SessionConfig, DataFusionError> {
+    let mut config = SessionConfig::new().with_target_partitions(threads).with_information_schema(false);
+    let options = config.options_mut();
+    options.set("datafusion.sql_parser.collect_spans", "true")?;
+    options.set("datafusion.sql_parser.map_string_types_to_utf8view", "false")?;
+    options.set("datafusion.execution.parquet.schema_force_view_types", "false")?;
+    options.set("datafusion.execution.parquet.pushdown_filters", "true")?;
+    options.set("datafusion.execution.time_zone", "UTC")?;
+    Ok(config)
+}

@@ -1,0 +1,68 @@
+//! What can go wrong with a query, and who has to act.
+
+use datafusion::error::DataFusionError;
+use thiserror::Error;
+use tranche_project::Position;
+use tranche_store::StoreError;
+
+/// A mistake in the SQL of a definition, at a position of the SQL text.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct SqlProblem {
+    /// Where, in the text that was planned.
+    pub position: Position,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it, where that is known.
+    pub help: Option<String>,
+}
+
+/// An error of the query engine.
+#[derive(Debug, Error)]
+pub enum SqlError {
+    /// The author's: the SQL cannot be planned.
+    #[error("{0}")]
+    Definition(SqlProblem),
+    /// The data's: a value that the SQL cannot work with, such as a division by zero or an overflow.
+    #[error("the query failed on its data: {0}")]
+    Data(String),
+    /// The machine's: more memory or disk is needed than the engine may take.
+    #[error("the query needs more memory than it may take; raise `memory` in tranche.yaml: {0}")]
+    Resources(String),
+    /// The storage's: a table could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Ours, or the machine's: the engine itself failed.
+    #[error("the query engine failed: {0}")]
+    Engine(String),
+}
+
+impl SqlError {
+    /// An error of the engine outside any definition.
+    #[must_use]
+    pub fn engine(error: DataFusionError) -> Self {
+        Self::from(error)
+    }
+}
+
+impl From<DataFusionError> for SqlError {
+    /// An error while a plan runs: its SQL was sound, so it is the data's, the machine's or the storage's.
+    fn from(error: DataFusionError) -> Self {
+        let text = error.strip_backtrace();
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
+            DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Data(text),
+            DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Self::Store(StoreError::Location {
+                location: "a table's files".into(),
+                reason: text,
+            }),
+            _ => Self::Engine(text),
+        }
+    }
+}
+
+impl From<arrow::error::ArrowError> for SqlError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::Data(error.to_string())
+    }
+}

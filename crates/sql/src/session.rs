@@ -1,0 +1,284 @@
+//! The world as a query sees it at one `as_of`.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::datasource::ViewTable;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::{DataFrame, SessionContext, ident};
+use jiff::Timestamp;
+use tranche_schema::{Contract, History, TableKind, platform};
+use tranche_store::{DeltaPlanner, Lake, Snapshot};
+
+use crate::raw::RefuseIntervalComparison;
+use crate::{Engine, SegmentReferences, SqlError, SqlProblem, dialect, functions, instant_literal, locate};
+
+/// The engine at one `as_of`, with the tables that were registered.
+#[derive(Clone)]
+pub struct Session {
+    context: SessionContext,
+    as_of: Timestamp,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session(as of {})", self.as_of)
+    }
+}
+
+/// The version of a table that a session reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableVersion {
+    /// The table's folder in the lake.
+    pub table: String,
+    /// The version.
+    pub version: u64,
+    /// Rows in that version, as its log says.
+    pub rows: u64,
+}
+
+/// The rows of a query and what they cost.
+#[derive(Debug)]
+pub struct Collected {
+    /// The columns, even when there are no rows.
+    pub schema: SchemaRef,
+    /// The rows.
+    pub batches: Vec<RecordBatch>,
+    /// Rows that were read from tables.
+    pub rows_read: u64,
+}
+
+impl Collected {
+    /// Rows in the result.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// The relation that holds the members of a segment while others are computed.
+#[must_use]
+pub fn segment_relation(segment: &str) -> String {
+    format!("segment:{segment}")
+}
+
+impl Engine {
+    /// A session at `as_of`, with no tables yet.
+    #[must_use]
+    pub fn session(&self, as_of: Timestamp) -> Session {
+        self.session_with(as_of, Vec::new())
+    }
+
+    /// A session with further planning rules.
+    #[must_use]
+    pub fn session_with(&self, as_of: Timestamp, planners: Vec<Arc<dyn ExprPlanner>>) -> Session {
+        let mut state = SessionStateBuilder::new_with_default_features()
+            .with_config(self.config())
+            .with_runtime_env(self.runtime())
+            .with_query_planner(DeltaPlanner::new())
+            .build();
+        let mut all: Vec<Arc<dyn ExprPlanner>> = planners;
+        all.push(Arc::new(RefuseIntervalComparison));
+        all.extend(state.expr_planners().iter().cloned());
+        state = SessionStateBuilder::new_from_existing(state).with_expr_planners(all).build();
+        let context = SessionContext::new_with_state(state);
+        for function in functions::all(as_of) {
+            context.register_udf(function);
+        }
+        Session { context, as_of }
+    }
+}
+
+impl Session {
+    /// The instant that this session's results are true for.
+    #[must_use]
+    pub fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+
+    /// The engine's state, for what is built on plans.
+    #[must_use]
+    pub fn state(&self) -> SessionState {
+        self.context.state()
+    }
+
+    /// The engine's state behind its trait, for commits.
+    #[must_use]
+    pub fn shared_state(&self) -> Arc<dyn datafusion::catalog::Session> {
+        Arc::new(self.context.state())
+    }
+
+    /// Registers a contract without data, so that SQL can be planned against it.
+    ///
+    /// # Errors
+    /// [`SqlError::Engine`] when the name is taken.
+    pub fn register_empty(&self, name: &str, schema: SchemaRef) -> Result<(), SqlError> {
+        self.register(name, Arc::new(EmptyTable::new(schema)))
+    }
+
+    /// Registers rows under a name; what was there before under that name is replaced.
+    ///
+    /// # Errors
+    /// [`SqlError::Engine`] when the rows do not have the schema.
+    pub fn register_rows(&self, name: &str, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<(), SqlError> {
+        let table = MemTable::try_new(schema, vec![batches]).map_err(SqlError::engine)?;
+        self.register(name, Arc::new(table))
+    }
+
+    /// Registers a contract's table as it is seen at this session's `as_of`, in its latest version.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when the table cannot be read.
+    pub async fn register_contract(&self, lake: &Lake, contract: &Contract) -> Result<Option<TableVersion>, SqlError> {
+        let folder = table_folder(&contract.table);
+        let Some(snapshot) = lake.snapshot(&folder).await? else {
+            self.register_empty(&contract.table, contract.arrow_schema())?;
+            return Ok(None);
+        };
+        let stored = snapshot.schema()?;
+        // A column that the contract gained after the last load is null in what is stored.
+        let columns = contract.columns.iter().map(|column| match stored.field_with_name(&column.name) {
+            Ok(_) => ident(&column.name),
+            Err(_) => Expr::Literal(null_of(&column.data_type), None).alias(&column.name),
+        });
+        let frame = self.read(&snapshot).await?.filter(self.visible(contract)).map_err(SqlError::engine)?;
+        let frame = frame.select(columns.collect::<Vec<_>>()).map_err(SqlError::engine)?;
+        self.register(&contract.table, Arc::new(ViewTable::new(frame.logical_plan().clone(), None)))?;
+        Ok(Some(TableVersion { table: folder, version: snapshot.version(), rows: snapshot.rows() }))
+    }
+
+    /// Registers a platform table under a name; nothing when it was never written.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when the table cannot be read.
+    pub async fn register_platform(&self, lake: &Lake, folder: &str, name: &str, schema: SchemaRef) -> Result<(), SqlError> {
+        match lake.snapshot(folder).await? {
+            Some(snapshot) => self.register(name, snapshot.provider(&self.context.state()).await?),
+            None => self.register_empty(name, schema),
+        }
+    }
+
+    /// A stored table, all of it, as a frame to build on.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when the table cannot be read.
+    pub async fn read(&self, snapshot: &Snapshot) -> Result<DataFrame, SqlError> {
+        let provider = snapshot.provider(&self.context.state()).await?;
+        self.context.read_table(provider).map_err(SqlError::engine)
+    }
+
+    /// Rows as a frame to build on.
+    ///
+    /// # Errors
+    /// [`SqlError::Engine`] when the batches differ in schema.
+    pub fn frame(&self, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<DataFrame, SqlError> {
+        let table = MemTable::try_new(schema, vec![batches]).map_err(SqlError::engine)?;
+        self.context.read_table(Arc::new(table)).map_err(SqlError::engine)
+    }
+
+    /// Plans one SELECT. `key` is the entity's key, which `in_segment` is about.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub async fn plan(&self, sql: &str, key: Option<&str>) -> Result<LogicalPlan, SqlProblem> {
+        let (statement, _) = dialect::parse(sql, key)?;
+        let state = self.context.state();
+        let plan = state.statement_to_plan(statement).await.map_err(|error| locate::problem(&error, sql))?;
+        // Types are checked when the plan is analysed; an author's mistake must not wait for the night.
+        state.optimize(&plan).map_err(|error| locate::problem(&error, sql))?;
+        Ok(plan)
+    }
+
+    /// The segments that a SELECT asks for with `in_segment`.
+    ///
+    /// # Errors
+    /// [`SqlProblem`] when the SQL cannot be parsed.
+    pub fn segments_of(sql: &str, key: Option<&str>) -> Result<SegmentReferences, SqlProblem> {
+        dialect::parse(sql, key).map(|(_, segments)| segments)
+    }
+
+    /// Where each item of the outermost select list stands in the text; empty when it cannot be parsed.
+    #[must_use]
+    pub fn projection_positions(sql: &str) -> Vec<tranche_project::Position> {
+        dialect::projection_positions(sql)
+    }
+
+    /// Runs a plan.
+    ///
+    /// # Errors
+    /// [`SqlError`] with who is at fault.
+    pub async fn collect(&self, plan: &LogicalPlan) -> Result<Collected, SqlError> {
+        let physical = self.context.state().create_physical_plan(plan).await.map_err(SqlError::engine)?;
+        let schema = physical.schema();
+        let batches = collect(Arc::clone(&physical), self.context.task_ctx()).await.map_err(SqlError::from)?;
+        Ok(Collected { schema, batches, rows_read: rows_read(physical.as_ref()) })
+    }
+
+    /// Runs a frame.
+    ///
+    /// # Errors
+    /// [`SqlError`] with who is at fault.
+    pub async fn collect_frame(&self, frame: DataFrame) -> Result<Collected, SqlError> {
+        self.collect(frame.logical_plan()).await
+    }
+
+    /// The table registered under a name as a frame to build on.
+    ///
+    /// # Errors
+    /// [`SqlError::Engine`] when there is none.
+    pub async fn table(&self, name: &str) -> Result<DataFrame, SqlError> {
+        let reference = datafusion::common::TableReference::bare(name.to_owned());
+        self.context.table(reference).await.map_err(SqlError::engine)
+    }
+
+    /// A logical plan as a frame to build on.
+    #[must_use]
+    pub fn frame_of(&self, plan: LogicalPlan) -> DataFrame {
+        DataFrame::new(self.context.state(), plan)
+    }
+
+    fn register(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<(), SqlError> {
+        let reference = datafusion::common::TableReference::bare(name.to_owned());
+        self.context.deregister_table(reference.clone()).map_err(SqlError::engine)?;
+        self.context.register_table(reference, table).map_err(SqlError::engine)?;
+        Ok(())
+    }
+
+    /// Events before `as_of`, entity rows valid at it.
+    fn visible(&self, contract: &Contract) -> Expr {
+        let now = instant_literal(self.as_of);
+        match &contract.kind {
+            TableKind::Event { event_time, .. } => ident(event_time).lt(now),
+            TableKind::Entity { history: History::Full, .. } => {
+                let until = ident(platform::VALID_TO);
+                let open = until.clone().is_null().or(until.gt(now.clone()));
+                ident(platform::VALID_FROM).lt_eq(now).and(open)
+            }
+            TableKind::Entity { history: History::Latest, .. } => datafusion::logical_expr::lit(true),
+        }
+    }
+}
+
+/// The folder of a contract's table in the lake.
+fn table_folder(table: &str) -> String {
+    format!("tables/{table}")
+}
+
+fn null_of(data_type: &arrow::datatypes::DataType) -> datafusion::scalar::ScalarValue {
+    datafusion::scalar::ScalarValue::try_from(data_type).unwrap_or(datafusion::scalar::ScalarValue::Null)
+}
+
+fn rows_read(plan: &dyn ExecutionPlan) -> u64 {
+    let children = plan.children();
+    if children.is_empty() {
+        return plan.metrics().and_then(|m| m.output_rows()).unwrap_or_default() as u64;
+    }
+    children.into_iter().map(|child| rows_read(child.as_ref())).sum()
+}

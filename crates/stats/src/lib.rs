@@ -1,0 +1,50 @@
+//! Estimators: from moments to effects.
+//!
+//! [`Moments`], [`Proportion`], [`CoMoments`] and [`QuantileSummary`] summarise what was measured, and merge. An [`Arm`] is what
+//! all of them come to: n, a mean and the variance of one unit. [`compare`] turns two arms into an absolute and a relative
+//! [`Estimate`], for one look or ([`Inference::Sequential`]) for any number of them; [`adjust`] takes out what a covariate
+//! explains beforehand; [`believe`] gives the Bayesian's answer; [`sample_ratio`] says whether the arms may be compared at all.
+//! [`cases`] reads and writes all of this as a document, for `tranche stats`.
+//!
+//! Pure functions of numbers: this crate knows no Arrow, no async, no clock and no files, and never fails on finite input; what
+//! has no answer (one unit, no variance, a control mean of zero) is [`Outcome::Undefined`] with its [`Reason`].
+//!
+//! ```
+//! use tranche_stats::{Arm, Moments, Options, compare};
+//!
+//! let control = Arm::mean(&Moments::from_values([3.0, 5.0, 4.0]));
+//! let treatment = Arm::mean(&Moments::from_values([6.0, 4.0, 8.0]));
+//! let effect = compare(&control, &treatment, &Options::default());
+//! assert!(effect.absolute.value().is_some_and(|absolute| absolute.interval.contains(2.0)));
+//!
+//! let nobody = compare(&control, &Arm::mean(&Moments::default()), &Options::default());
+//! assert_eq!(nobody.absolute.reason().map(|reason| reason.to_string()).as_deref(), Some("the treatment arm has no units"));
+//! ```
+
+mod arm;
+mod bayes;
+pub mod cases;
+mod co_moments;
+mod compare;
+pub mod distribution;
+mod effect;
+mod fieller;
+mod interval;
+mod moments;
+mod outcome;
+mod proportion;
+mod quantile;
+mod sequential;
+mod srm;
+
+pub use arm::{Adjusted, Arm, Baseline, adjust};
+pub use bayes::{BayesOptions, Beliefs, Direction, Posterior, Prior, believe};
+pub use co_moments::{CoMoments, PairSums};
+pub use compare::{Comparison, Estimate, Inference, Options, RelativeMethod, compare};
+pub use interval::Interval;
+pub use moments::Moments;
+pub use outcome::{Lack, Outcome, Reason};
+pub use proportion::Proportion;
+pub use quantile::QuantileSummary;
+pub use sequential::ConfidenceSequence;
+pub use srm::{SampleRatio, sample_ratio};

@@ -1,0 +1,162 @@
+//! What a question about numbers returns: an answer, or the reason why there is none.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+/// An answer, or why the numbers hold none. Never NaN.
+///
+/// Serialises as the answer's own fields, or as `{"undefined": "<reason>"}`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome<T> {
+    /// The answer.
+    Defined(T),
+    /// There is no answer.
+    Undefined(Reason),
+}
+
+impl<T> Outcome<T> {
+    /// The answer, if there is one.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Defined(value) => Some(value),
+            Self::Undefined(_) => None,
+        }
+    }
+
+    /// Borrows the answer.
+    pub fn as_ref(&self) -> Outcome<&T> {
+        match self {
+            Self::Defined(value) => Outcome::Defined(value),
+            Self::Undefined(reason) => Outcome::Undefined(*reason),
+        }
+    }
+
+    /// Why there is no answer.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Defined(_) => None,
+            Self::Undefined(reason) => Some(*reason),
+        }
+    }
+
+    /// The answer through `f`; a reason stays what it is.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Defined(value) => Outcome::Defined(f(value)),
+            Self::Undefined(reason) => Outcome::Undefined(reason),
+        }
+    }
+}
+
+impl<T> From<Result<T, Reason>> for Outcome<T> {
+    fn from(result: Result<T, Reason>) -> Self {
+        match result {
+            Ok(value) => Self::Defined(value),
+            Err(reason) => Self::Undefined(reason),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Outcome<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Defined(value) => value.serialize(serializer),
+            Self::Undefined(reason) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("undefined", &reason.to_string())?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// Why a question has no answer. Displays as a clause for a person to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The control arm says nothing about its own uncertainty.
+    Control(Lack),
+    /// The treatment arm says nothing about its own uncertainty.
+    Treatment(Lack),
+    /// There is nothing to be relative to.
+    ControlMeanZero,
+    /// The significance level is not strictly between 0 and 1.
+    AlphaOutOfRange,
+    /// A confidence sequence's tuning parameter, or a prior's standard deviation, is not a positive number.
+    ParameterNotPositive,
+    /// Numbers too large or too small for a 64-bit float came up on the way.
+    NotFinite,
+    /// No unit was observed in any variant.
+    NoUnits,
+    /// A sample ratio needs two or more variants, one expected share for each, with a positive sum and none negative.
+    SharesDoNotFit,
+    /// Units were observed in a variant whose expected share is zero.
+    UnitsWithoutShare,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Control(lack) => return write!(f, "the control arm {lack}"),
+            Self::Treatment(lack) => return write!(f, "the treatment arm {lack}"),
+            Self::ControlMeanZero => "the control mean is zero, so nothing can be relative to it",
+            Self::AlphaOutOfRange => "alpha must lie between 0 and 1",
+            Self::ParameterNotPositive => "the tuning parameter or the prior's standard deviation must be a positive number",
+            Self::NotFinite => "the numbers are too large or too small to compute with",
+            Self::NoUnits => "no unit was observed",
+            Self::SharesDoNotFit => "two or more variants need one expected share each, none negative and not all zero",
+            Self::UnitsWithoutShare => "units were observed in a variant whose expected share is zero",
+        })
+    }
+}
+
+/// What an arm lacks to have a variance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lack {
+    /// n = 0.
+    NoUnits,
+    /// n = 1, where n - 1 is needed.
+    OneUnit,
+    /// All units are alike, so far as the numbers can tell.
+    NoVariance,
+    /// More successes than units.
+    MoreSuccessesThanUnits,
+    /// A ratio's denominators sum to zero.
+    ZeroDenominator,
+    /// Too few units to place both ends of the quantile's interval.
+    TooFewForQuantile,
+    /// A sum, mean or variance is infinite or not a number.
+    NotFinite,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoUnits => "has no units",
+            Self::OneUnit => "has one unit only",
+            Self::NoVariance => "has no variance",
+            Self::MoreSuccessesThanUnits => "has more successes than units",
+            Self::ZeroDenominator => "has a denominator of zero",
+            Self::TooFewForQuantile => "has too few units for this quantile",
+            Self::NotFinite => "has a mean or variance that is not finite",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_reads_as_a_clause() {
+        assert_eq!(Reason::Treatment(Lack::OneUnit).to_string(), "the treatment arm has one unit only");
+    }
+
+    #[test]
+    fn an_outcome_serialises_as_its_answer_or_its_reason() -> Result<(), serde_json::Error> {
+        assert_eq!(serde_json::to_string(&Outcome::Defined(1.5))?, "1.5");
+        let undefined = Outcome::<f64>::Undefined(Reason::NoUnits);
+        assert_eq!(serde_json::to_string(&undefined)?, r#"{"undefined":"no unit was observed"}"#);
+        Ok(())
+    }
+}

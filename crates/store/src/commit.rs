@@ -1,0 +1,114 @@
+//! One atomic commit to a table, at most once.
+
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use deltalake_core::kernel::Transaction;
+use deltalake_core::kernel::transaction::CommitProperties;
+use deltalake_core::operations::write::{SchemaMode, WriteBuilder};
+use deltalake_core::protocol::SaveMode;
+
+use crate::{Lake, Snapshot, StoreError};
+
+/// What happens to the rows that are there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommitMode {
+    /// They stay.
+    Append,
+    /// All of them are replaced.
+    Overwrite,
+    /// Those for which the predicate holds are replaced; every new row must satisfy it.
+    OverwriteWhere(Expr),
+}
+
+/// One atomic commit: either all of it becomes visible or none. Committing it again does nothing.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The table's folder in the lake; the table is made when it is not there.
+    pub table: String,
+    /// The rows to write.
+    pub rows: LogicalPlan,
+    /// What happens to the rows that are there.
+    pub mode: CommitMode,
+    /// The columns that a new table is partitioned by.
+    pub partition_by: Vec<String>,
+    /// Application transactions: the first is the commit's own identity, by which a second attempt is recognised; the others are
+    /// marks to be found later with [`Snapshot::has_transaction`].
+    pub transactions: Vec<String>,
+}
+
+impl Commit {
+    /// A commit to `table` with the identity `transaction`.
+    #[must_use]
+    pub fn new(table: &str, transaction: &str, mode: CommitMode, rows: LogicalPlan) -> Self {
+        Self { table: table.to_owned(), rows, mode, partition_by: Vec::new(), transactions: vec![transaction.to_owned()] }
+    }
+
+    /// The same commit to a table that is partitioned by `columns` when it is made.
+    #[must_use]
+    pub fn partitioned_by(mut self, columns: &[&str]) -> Self {
+        self.partition_by = columns.iter().map(|&c| c.to_owned()).collect();
+        self
+    }
+}
+
+impl Lake {
+    /// Whether the commit with this identity was made.
+    ///
+    /// # Errors
+    /// [`StoreError::Table`] when the table's log cannot be read.
+    pub async fn is_committed(&self, table: &str, transaction: &str) -> Result<bool, StoreError> {
+        match self.snapshot(table).await? {
+            Some(snapshot) => snapshot.has_transaction(transaction).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Commits, unless the same commit was made before, and returns the table as it then is.
+    ///
+    /// An unclear answer from the storage is resolved by looking for the application transaction, before and after.
+    ///
+    /// # Errors
+    /// [`StoreError::Table`] when the rows cannot be written or another commit was in the way.
+    pub async fn commit(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
+        let Commit { table, rows, mode, partition_by, transactions } = commit;
+        let identity = transactions.first().cloned();
+        let current = self.snapshot(&table).await?;
+        if let (Some(current), Some(identity)) = (&current, &identity)
+            && current.has_transaction(identity).await?
+        {
+            return Ok(current.clone());
+        }
+        let failed = |error| StoreError::table(&table, error);
+        let (log_store, state) = match &current {
+            Some(snapshot) => {
+                let delta = snapshot.delta();
+                (delta.log_store(), Some(delta.snapshot().map_err(failed)?.snapshot().clone()))
+            }
+            None => (self.delta_table(&table)?.log_store(), None),
+        };
+        let stamps = transactions.iter().map(|id| Transaction::new(id, 1)).collect();
+        let mut write = WriteBuilder::new(log_store, state)
+            .with_session_state(session)
+            .with_input_plan(rows)
+            .with_commit_properties(CommitProperties::default().with_application_transactions(stamps));
+        if current.is_some() {
+            write = write.with_schema_mode(SchemaMode::Merge);
+        } else {
+            write = write.with_partition_columns(partition_by);
+        }
+        write = match mode {
+            CommitMode::Append => write.with_save_mode(SaveMode::Append),
+            CommitMode::Overwrite => write.with_save_mode(SaveMode::Overwrite),
+            CommitMode::OverwriteWhere(predicate) => write.with_save_mode(SaveMode::Overwrite).with_replace_where(predicate),
+        };
+        match write.await {
+            Ok(delta) => Ok(Snapshot::new(&table, delta)),
+            Err(error) => match (self.snapshot(&table).await?, identity) {
+                (Some(found), Some(identity)) if found.has_transaction(&identity).await? => Ok(found),
+                _ => Err(failed(error)),
+            },
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What can go wrong with storage, and who has to act.
+
+use thiserror::Error;
+
+/// An error of storage or of a table in it.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The caller's: a location that no object store can be made from.
+    #[error("cannot use `{location}` as a location: {reason}")]
+    Location {
+        /// The location as written.
+        location: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The caller's: a glob pattern that cannot be read.
+    #[error("`{pattern}` is not a path pattern: {reason}")]
+    Pattern {
+        /// The pattern as written.
+        pattern: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The storage's: an object cannot be read, written or listed. Worth another try.
+    #[error("storage failed at `{path}`")]
+    Object {
+        /// The object or prefix.
+        path: String,
+        /// Why.
+        #[source]
+        source: object_store::Error,
+    },
+    /// The storage's: a table cannot be read or committed. Worth another try.
+    #[error("table `{table}` failed")]
+    Table {
+        /// The table's folder in the lake.
+        table: String,
+        /// Why.
+        #[source]
+        source: Box<deltalake_core::DeltaTableError>,
+    },
+    /// The caller's: a version of a table that is not there (any more).
+    #[error("table `{table}` has no version {version}")]
+    Version {
+        /// The table's folder in the lake.
+        table: String,
+        /// The version asked for.
+        version: u64,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn object(path: impl ToString, source: object_store::Error) -> Self {
+        Self::Object { path: path.to_string(), source }
+    }
+
+    pub(crate) fn table(table: &str, source: deltalake_core::DeltaTableError) -> Self {
+        Self::Table { table: table.to_owned(), source: Box::new(source) }
+    }
+}

@@ -1,0 +1,109 @@
+//! One location with tables and objects in it.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use deltalake_core::logstore::{StorageConfig, default_logstore};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use url::Url;
+
+use crate::{Snapshot, Storage, StoreError};
+
+/// A lake: Delta tables and plain objects under one URL.
+#[derive(Clone)]
+pub struct Lake {
+    root: Arc<dyn ObjectStore>,
+    prefix: Path,
+    url: Url,
+}
+
+impl std::fmt::Debug for Lake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lake({})", self.url)
+    }
+}
+
+impl Lake {
+    /// The lake at `location`: a URL, or a folder relative to `base`, which is made when it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Location`] when the location cannot be used.
+    pub fn open(storage: &Storage, location: &str, base: &FilePath) -> Result<Self, StoreError> {
+        let place = storage.resolve(location, base)?;
+        if let Ok(folder) = place.url.to_file_path() {
+            let wrong = |e: std::io::Error| StoreError::Location { location: location.to_owned(), reason: e.to_string() };
+            std::fs::create_dir_all(folder).map_err(wrong)?;
+        }
+        let mut url = place.url;
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        Ok(Self { root: place.store, prefix: place.path, url })
+    }
+
+    /// Where the lake is.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The lake's plain objects, by their path within the lake.
+    #[must_use]
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(PrefixStore::new(Arc::clone(&self.root), self.prefix.clone()))
+    }
+
+    /// The latest version of the table in the folder `table`, or `None` when nothing was ever committed there.
+    ///
+    /// # Errors
+    /// [`StoreError::Table`] when its log cannot be read.
+    pub async fn snapshot(&self, table: &str) -> Result<Option<Snapshot>, StoreError> {
+        let mut delta = self.delta_table(table)?;
+        match delta.load().await {
+            Ok(()) => Ok(Some(Snapshot::new(table, delta))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(StoreError::table(table, error)),
+        }
+    }
+
+    /// The table as it was at a version.
+    ///
+    /// # Errors
+    /// [`StoreError::Version`] when it has no such version.
+    pub async fn snapshot_at(&self, table: &str, version: u64) -> Result<Snapshot, StoreError> {
+        let mut delta = self.delta_table(table)?;
+        let missing = |_| StoreError::Version { table: table.to_owned(), version };
+        delta.load_version(version).await.map_err(missing)?;
+        Ok(Snapshot::new(table, delta))
+    }
+
+    pub(crate) fn delta_table(&self, table: &str) -> Result<DeltaTable, StoreError> {
+        let wrong = |e: url::ParseError| StoreError::Location { location: table.to_owned(), reason: e.to_string() };
+        let url = self.url.join(&format!("{table}/")).map_err(wrong)?;
+        let path = table.split('/').fold(self.prefix.clone(), |path, part| path.join(part));
+        let prefixed = Arc::new(PrefixStore::new(Arc::clone(&self.root), path));
+        Ok(DeltaTable::new(default_logstore(prefixed, Arc::clone(&self.root), &url, &StorageConfig::default())))
+    }
+}
+
+fn is_absent(error: &DeltaTableError) -> bool {
+    matches!(error, DeltaTableError::NotATable(_) | DeltaTableError::InvalidVersion(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_table_that_was_never_committed_is_absent() {
+        let storage = Storage::new(BTreeMap::new());
+        let lake = Lake::open(&storage, "memory://lake/some/where", FilePath::new("/")).unwrap();
+        assert!(lake.snapshot("tables/orders").await.unwrap().is_none());
+        assert!(matches!(lake.snapshot_at("tables/orders", 3).await, Err(StoreError::Version { version: 3, .. })));
+    }
+}

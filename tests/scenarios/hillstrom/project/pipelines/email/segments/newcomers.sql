@@ -1,0 +1,7 @@
+/*---
+segment: newcomers
+entity: customer
+description: New customers in the past year.
+owner: crm
+---*/
+SELECT customer_id FROM traits WHERE newbie

@@ -1,0 +1,123 @@
+//! `schemas`: the JSON Schemas of all definitions, as the binary writes them, kept in docs/schemas/ for editors.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Outcome;
+use crate::process::{build_tranche, program, root, run, target_dir};
+
+const SUFFIX: &str = ".schema.json";
+
+/// File name to content.
+type Schemas = BTreeMap<String, String>;
+
+/// Fails if docs/schemas/ is not what the binary writes.
+pub(crate) fn check() -> Outcome {
+    let generated = generate()?;
+    let drift = drift(&generated, &kept()?);
+    if drift.is_empty() {
+        println!("{} schemas, all up to date", generated.len());
+        return Ok(());
+    }
+    Err(format!("docs/schemas/ is out of date; `cargo xtask schemas` updates it:\n  {}", drift.join("\n  ")))
+}
+
+/// Makes docs/schemas/ what the binary writes.
+pub(crate) fn update() -> Outcome {
+    let (generated, kept) = (generate()?, kept()?);
+    let changes = drift(&generated, &kept);
+    replace(&generated, &kept).map_err(|problem| format!("cannot write {}: {problem}", folder().display()))?;
+    match changes.as_slice() {
+        [] => println!("{} schemas, all up to date already", generated.len()),
+        changes => println!("{}", changes.join("\n")),
+    }
+    Ok(())
+}
+
+fn folder() -> PathBuf {
+    root().join("docs").join("schemas")
+}
+
+fn generate() -> Result<Schemas, String> {
+    let tranche = build_tranche()?;
+    let fresh = target_dir().join("json-schemas");
+    let problem = |problem: io::Error| format!("cannot make {}: {problem}", fresh.display());
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh).map_err(problem)?;
+    }
+    fs::create_dir_all(&fresh).map_err(problem)?;
+    run(program(tranche, &["json-schemas"]).arg(&fresh))?;
+    match read(&fresh) {
+        Ok(schemas) if schemas.is_empty() => Err(format!("`tranche json-schemas` wrote no *{SUFFIX}")),
+        Ok(schemas) => Ok(schemas),
+        Err(problem) => Err(format!("cannot read {}: {problem}", fresh.display())),
+    }
+}
+
+fn kept() -> Result<Schemas, String> {
+    match read(&folder()) {
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => Ok(Schemas::new()),
+        result => result.map_err(|problem| format!("cannot read {}: {problem}", folder().display())),
+    }
+}
+
+/// The schemas of one folder; line ends are read as git may have changed them.
+fn read(folder: &Path) -> io::Result<Schemas> {
+    let mut schemas = Schemas::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(SUFFIX) {
+            schemas.insert(name, fs::read_to_string(entry.path())?.replace("\r\n", "\n"));
+        }
+    }
+    Ok(schemas)
+}
+
+fn replace(generated: &Schemas, kept: &Schemas) -> io::Result<()> {
+    fs::create_dir_all(folder())?;
+    for name in kept.keys().filter(|name| !generated.contains_key(*name)) {
+        fs::remove_file(folder().join(name))?;
+    }
+    for (name, content) in generated.iter().filter(|(name, content)| kept.get(*name) != Some(content)) {
+        fs::write(folder().join(name), content)?;
+    }
+    Ok(())
+}
+
+/// One line for each file that differs between the two.
+fn drift(generated: &Schemas, kept: &Schemas) -> Vec<String> {
+    let fresh = generated.iter().filter_map(|(name, content)| match kept.get(name) {
+        None => Some(format!("docs/schemas/{name}: new")),
+        Some(kept) if kept != content => Some(format!("docs/schemas/{name}: changed")),
+        Some(_) => None,
+    });
+    let stale = kept.keys().filter(|name| !generated.contains_key(*name));
+    fresh.chain(stale.map(|name| format!("docs/schemas/{name}: no longer written"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schemas(files: &[(&str, &str)]) -> Schemas {
+        files.iter().map(|(name, content)| (format!("{name}{SUFFIX}"), (*content).to_owned())).collect()
+    }
+
+    #[test]
+    fn drift_names_every_file_that_differs() {
+        let generated = schemas(&[("pipeline", "{}"), ("report", "{\"a\": 1}"), ("table", "{}")]);
+        let kept = schemas(&[("metric", "{}"), ("report", "{}"), ("table", "{}")]);
+        assert_eq!(
+            drift(&generated, &kept),
+            [
+                "docs/schemas/pipeline.schema.json: new",
+                "docs/schemas/report.schema.json: changed",
+                "docs/schemas/metric.schema.json: no longer written",
+            ]
+        );
+        assert!(drift(&kept, &kept).is_empty());
+    }
+}

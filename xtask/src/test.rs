@@ -1,0 +1,135 @@
+//! `test`: everything that CI checks, cheapest first, up to the first failure.
+
+use std::time::Instant;
+
+use crate::process::{cargo, has_cargo, run};
+use crate::{Outcome, layers, schemas, tidy};
+
+/// How much of it.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Extent {
+    Full,
+    /// Without the documentation.
+    Quick,
+}
+
+enum Verdict {
+    Passed,
+    /// Not run, and why.
+    Skipped(&'static str),
+    Failed,
+}
+
+struct Stage {
+    name: &'static str,
+    work: fn(Extent) -> Result<Verdict, String>,
+}
+
+const STAGES: [Stage; 10] = [
+    Stage { name: "fmt", work: |_| passed(run(&mut cargo(&["fmt", "--all", "--check"]))) },
+    Stage { name: "layers", work: |_| passed(layers::check()) },
+    Stage { name: "tidy", work: |_| passed(tidy::check()) },
+    Stage {
+        name: "clippy",
+        work: |_| passed(run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+    },
+    Stage { name: "tests", work: |_| passed(tests()) },
+    Stage { name: "doctests", work: |_| passed(doctests()) },
+    Stage { name: "schemas", work: |_| passed(schemas::check()) },
+    Stage { name: "rustdoc", work: rustdoc },
+    Stage { name: "deny", work: |_| if_installed("deny", &["check", "licenses", "bans", "sources"]) },
+    Stage { name: "machete", work: |_| if_installed("machete", &[]) },
+];
+
+/// The crates whose examples run without linking the engine.
+const LIGHT_CRATES: [&str; 3] = ["tranche-stats", "tranche-project", "tranche-schema"];
+
+/// One line of the closing summary.
+struct Line {
+    stage: &'static str,
+    seconds: f64,
+    verdict: Verdict,
+}
+
+/// Runs the stages in order and stops at the first failure.
+pub(crate) fn test(extent: Extent) -> Outcome {
+    let mut lines = Vec::new();
+    for stage in &STAGES {
+        println!("── {}", stage.name);
+        let start = Instant::now();
+        let result = (stage.work)(extent);
+        let seconds = start.elapsed().as_secs_f64();
+        let (verdict, problem) = match result {
+            Ok(verdict) => (verdict, None),
+            Err(problem) => (Verdict::Failed, Some(problem)),
+        };
+        lines.push(Line { stage: stage.name, seconds, verdict });
+        if let Some(problem) = problem {
+            println!("\n{}", summary(&lines));
+            return Err(problem);
+        }
+        println!("   {seconds:.1} s");
+    }
+    println!("\n{}", summary(&lines));
+    Ok(())
+}
+
+fn passed(outcome: Outcome) -> Result<Verdict, String> {
+    outcome.map(|()| Verdict::Passed)
+}
+
+fn tests() -> Outcome {
+    let plain = ["test", "--workspace", "--lib", "--bins", "--tests"];
+    if has_cargo("nextest") { run(&mut cargo(&["nextest", "run", "--workspace"])) } else { run(&mut cargo(&plain)) }
+}
+
+fn doctests() -> Outcome {
+    let mut command = cargo(&["test", "--doc"]);
+    for name in LIGHT_CRATES {
+        command.args(["--package", name]);
+    }
+    run(&mut command)
+}
+
+fn rustdoc(extent: Extent) -> Result<Verdict, String> {
+    if extent == Extent::Quick {
+        return Ok(Verdict::Skipped("--quick"));
+    }
+    passed(run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings")))
+}
+
+fn if_installed(subcommand: &str, arguments: &[&str]) -> Result<Verdict, String> {
+    if has_cargo(subcommand) { passed(run(cargo(&[subcommand]).args(arguments))) } else { Ok(Verdict::Skipped("not installed")) }
+}
+
+fn summary(lines: &[Line]) -> String {
+    let rows = lines.iter().map(|line| {
+        let verdict = match line.verdict {
+            Verdict::Passed => "ok".to_owned(),
+            Verdict::Skipped(why) => format!("skipped: {why}"),
+            Verdict::Failed => "FAILED".to_owned(),
+        };
+        format!("  {:<10} {:>7.1} s  {verdict}\n", line.stage, line.seconds)
+    });
+    let total: f64 = lines.iter().map(|line| line.seconds).sum();
+    format!("{}  {:<10} {total:>7.1} s", rows.collect::<String>(), "total")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_tells_every_stage_apart() {
+        let line = |stage, seconds, verdict| Line { stage, seconds, verdict };
+        let lines = [
+            line("fmt", 0.5, Verdict::Passed),
+            line("deny", 0.0, Verdict::Skipped("not installed")),
+            line("clippy", 61.0, Verdict::Failed),
+        ];
+        assert_eq!(
+            summary(&lines),
+            "  fmt            0.5 s  ok\n  deny           0.0 s  skipped: not installed\n  clippy        61.0 s  FAILED\n  total         61.5 s"
+        );
+    }
+}
