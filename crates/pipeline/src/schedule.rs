@@ -141,6 +141,7 @@ impl Schedule {
 fn reason(error: &CronError) -> String {
     let shown = error.to_string();
     let told = shown.split_once(": ").map_or(shown.as_str(), |(_, told)| told).trim_end_matches('.');
+    let told = told.strip_prefix("CronPattern contains ").unwrap_or(told);
     let mut letters = told.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
@@ -246,7 +247,7 @@ mod tests {
             ("* * * *", "is not a cron expression; write minute"),
             ("@daily", "is not a cron expression; write minute"),
             ("0 0 2 * * * 2027", "is not a cron expression; write minute"),
-            ("every day at two o'clock", "is not a cron expression ("),
+            ("every day at two o'clock", "is not a cron expression (illegal character"),
             ("", "is not a cron expression"),
             ("0 0 30 2 *", "`0 0 30 2 *` never comes"),
         ] {
@@ -281,7 +282,7 @@ mod tests {
                     let shown = schedule.zone.to_datetime(instant);
                     let mut fires = false;
                     while reached < shown {
-                        reached = reached + minute;
+                        reached += minute;
                         fires |= schedule.cron.is_time_matching(&Local(reached)).unwrap();
                     }
                     if fires {

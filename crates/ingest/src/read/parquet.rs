@@ -1,11 +1,18 @@
 //! Parquet: typed columns, read as a stream of batches.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use futures::StreamExt;
-use object_store::{ObjectMeta, ObjectStore};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::async_reader::ParquetObjectReader;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use tokio::sync::mpsc;
 
 use super::{BATCH_ROWS, FileProblem, RawRows};
@@ -13,10 +20,10 @@ use super::{BATCH_ROWS, FileProblem, RawRows};
 pub(super) async fn read(
     store: Arc<dyn ObjectStore>,
     object: &ObjectMeta,
-    sender: &mpsc::Sender<Result<RawRows, FileProblem>>,
-) -> Result<(), FileProblem> {
-    let unreadable = |e: parquet::errors::ParquetError| format!("the file is not readable Parquet: {e}");
-    let reader = ParquetObjectReader::new(store, object.location.clone()).with_file_size(object.size);
+    sender: &mpsc::Sender<std::result::Result<RawRows, FileProblem>>,
+) -> std::result::Result<(), FileProblem> {
+    let unreadable = |e: ParquetError| format!("the file is not readable Parquet: {e}");
+    let reader = ObjectReader { store, path: object.location.clone(), size: object.size };
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(unreadable)?;
     let mut batches = builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?;
     let mut row = 0u64;
@@ -29,4 +36,33 @@ pub(super) async fn read(
         }
     }
     Ok(())
+}
+
+/// Ranges of an object, as the Parquet reader asks for them.
+struct ObjectReader {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileReader for ObjectReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        async move { self.store.get_range(&self.path, range).await.map_err(external) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+    }
+
+    fn get_metadata<'a>(&'a mut self, _options: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
+        async move {
+            let size = self.size;
+            Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size).await?))
+        }
+        .boxed()
+    }
 }

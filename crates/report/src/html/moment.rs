@@ -50,7 +50,7 @@ impl Day {
     }
 
     fn before(self) -> Option<Self> {
-        let is_leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let is_leap = self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         let last_of = |month| match month {
             2 if is_leap => 29,
             2 => 28,

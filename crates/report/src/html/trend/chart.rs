@@ -11,8 +11,10 @@ const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 200.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 172.0;
-/// Width of a character of a label, on average.
-const CHARACTER: f64 = 7.0;
+/// Width of a character of a label, in a wide font.
+const CHARACTER: f64 = 7.5;
+/// The same for the last value, which is bold.
+const BOLD_CHARACTER: f64 = 9.0;
 /// No x label is longer than this many characters.
 const LONGEST_LABEL: usize = 12;
 
@@ -28,10 +30,10 @@ pub(super) fn svg(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> String {
     let Some(domain) = domain(kpi) else { return String::new() };
     let (marks, step) = ticks(domain, 4);
     let labels: Vec<(f64, String)> = marks.iter().map(|mark| (*mark, format.tick(*mark, step))).collect();
-    let left = margin(labels.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0));
+    let left = margin(labels.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0), CHARACTER);
     let last = kpi.trend.iter().rev().find_map(|point| number(point.measured.value));
     let last_label = format.value(last);
-    let right = WIDTH - margin(last_label.chars().count());
+    let right = WIDTH - margin(last_label.chars().count(), BOLD_CHARACTER);
     let vertical = Scale::new(domain, (BOTTOM, TOP));
     let step_x = (right - left) / (kpi.trend.len().max(2) - 1) as f64;
     let places: Vec<Option<Place>> = kpi
@@ -76,8 +78,8 @@ fn domain(kpi: &KpiSummary) -> Option<(f64, f64)> {
     extent([Some(all.0), Some(all.1), target].into_iter().flatten()).map(|domain| padded(domain, 0.05))
 }
 
-fn margin(characters: usize) -> f64 {
-    (characters as f64 * CHARACTER + 12.0).clamp(30.0, 96.0)
+fn margin(characters: usize, width: f64) -> f64 {
+    (characters as f64 * width + 12.0).clamp(30.0, 110.0)
 }
 
 fn grid(labels: &[(f64, String)], vertical: &Scale, left: f64, right: f64) -> String {
