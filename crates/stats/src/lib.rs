@@ -3,7 +3,8 @@
 //! [`Moments`], [`Proportion`], [`CoMoments`] and [`QuantileSummary`] summarise what was measured, and merge. An [`Arm`] is what
 //! all of them come to: n, a mean and the variance of one unit. [`compare`] turns two arms into an absolute and a relative
 //! [`Estimate`], for one look or ([`Inference::Sequential`]) for any number of them; [`adjust`] takes out what a covariate
-//! explains beforehand; [`believe`] gives the Bayesian's answer; [`sample_ratio`] says whether the arms may be compared at all.
+//! explains beforehand; [`believe`] gives the Bayesian's answer; [`sample_ratio`] says whether the arms may be compared at all;
+//! [`adjusted`] keeps the error rate of many questions at once.
 //! [`cases`] reads and writes all of this as a document, for `tranche stats`.
 //!
 //! Pure functions of numbers: this crate knows no Arrow, no async, no clock and no files, and never fails on finite input; what
@@ -31,6 +32,7 @@ mod effect;
 mod fieller;
 mod interval;
 mod moments;
+mod multiplicity;
 mod outcome;
 mod proportion;
 mod quantile;
@@ -43,6 +45,7 @@ pub use co_moments::{CoMoments, PairSums};
 pub use compare::{Comparison, Estimate, Inference, Options, RelativeMethod, compare};
 pub use interval::Interval;
 pub use moments::Moments;
+pub use multiplicity::{Adjustment, adjusted};
 pub use outcome::{Lack, Outcome, Reason};
 pub use proportion::Proportion;
 pub use quantile::QuantileSummary;

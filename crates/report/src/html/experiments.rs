@@ -1,7 +1,7 @@
 //! Each experiment: its verdict in plain words, whether its data can be trusted, and its effects.
 
 use super::markup::{Section, capitalised, escape, listed, paragraph, words};
-use super::{effects, moment, scorecard, verdict};
+use super::{effects, moment, reading, scorecard, verdict};
 use crate::document::{ExperimentSummary, KpiSummary, ReportDocument, Srm, VariantCount};
 use crate::number::{compact, integer, p_value};
 
@@ -18,6 +18,7 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
 fn article(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> String {
     let verdict = verdict::verdict(experiment, kpis);
     let class = if verdict.usable { "verdict" } else { "verdict stop" };
+    let effects = effects::html(experiment, kpis, &scorecard::coverage(experiment.confidence));
     let period = experiment
         .period
         .as_ref()
@@ -29,8 +30,13 @@ fn article(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> String {
         text = escape(&capitalised(&verdict.text)),
         srm = experiment.srm.as_ref().map_or(String::new(), srm),
         notes = notes(&experiment.notes),
-        effects = effects::html(experiment, kpis, &scorecard::coverage(experiment.confidence)),
+        effects = if verdict.usable { effects } else { folded(&effects) },
     )
+}
+
+/// Effects that must not be acted on are there for those who look into why.
+fn folded(effects: &str) -> String {
+    format!("<details><summary>Effects, not to be acted on</summary>\n{effects}</details>\n")
 }
 
 fn srm(srm: &Srm) -> String {
@@ -38,8 +44,9 @@ fn srm(srm: &Srm) -> String {
         format!("{} {} ({} expected)", escape(&variant.variant), integer(variant.count), expected(variant.expected))
     };
     let counts = listed(&srm.observed.iter().map(count).collect::<Vec<_>>());
+    let p = reading::number(srm.p).map_or(String::new(), |p| format!("; {}", escape(&p_value(Some(p)))));
     let state = if srm.ok { "Split as planned" } else { "<b>Sample ratio mismatch</b>" };
-    format!("<p class=\"small\">{state}: {counts}; {}.</p>\n", escape(&p_value(srm.p)))
+    format!("<p class=\"small\">{state}: {counts}{p}.</p>\n")
 }
 
 fn expected(count: f64) -> String {

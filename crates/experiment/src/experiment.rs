@@ -1,0 +1,259 @@
+//! An experiment that holds together: validated, and checked against contracts, metrics and segments.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tranche_metric::Metrics;
+use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, instant, yaml};
+use tranche_schema::Contract;
+use tranche_segment::{Definitions, EVERYONE};
+use tranche_sql::Session;
+use tranche_stats::{Adjustment, Inference, Options, RelativeMethod};
+
+use crate::result::MetricRole;
+use crate::spec::{AdjustSpec, ExperimentSpec, InferenceSpec, MetricChoiceSpec, RelativeSpec, StatisticsSpec};
+
+/// The number of units at which a sequential interval is narrowest, unless its author says otherwise.
+const DEFAULT_TUNING: f64 = 5_000.0;
+
+/// Who was exposed to what, and what is measured of it.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// Its name.
+    pub name: String,
+    /// What it is meant to show.
+    pub hypothesis: Option<String>,
+    /// What is randomised.
+    pub entity: String,
+    /// The event table of exposures.
+    pub table: Spanned<String>,
+    /// Which of its events are exposures, as SQL.
+    pub filter: Option<Spanned<String>>,
+    /// The column with the variant.
+    pub variant: Spanned<String>,
+    /// The column with the instant, when not the table's event time.
+    pub at: Option<Spanned<String>>,
+    /// The variants and their planned shares, which add up to 1.
+    pub variants: IndexMap<String, f64>,
+    /// The variant that others are compared with.
+    pub control: String,
+    /// The first instant of exposures that count.
+    pub from: Timestamp,
+    /// The first instant that does not any more.
+    pub to: Timestamp,
+    /// How long after its first exposure a unit's facts count; up to as_of when `None`.
+    pub conversion_window: Option<Duration>,
+    /// What is measured, goals first.
+    pub metrics: Vec<MetricChoice>,
+    /// Segments to break results down by, as written.
+    pub segments: Vec<Spanned<String>>,
+    /// How effects are estimated.
+    pub options: Options,
+    /// The covariate, if one is taken out.
+    pub cuped: Option<Cuped>,
+    /// How p-values are adjusted.
+    pub adjust: Adjustment,
+    /// Where it is defined.
+    pub file: SourceFile,
+}
+
+/// A metric with its role.
+#[derive(Debug, Clone)]
+pub struct MetricChoice {
+    /// The metric, with its place in the file.
+    pub metric: Spanned<String>,
+    /// Its role.
+    pub role: MetricRole,
+    /// The loss that a guardrail tolerates, absolute, in the metric's unit.
+    pub margin: Option<f64>,
+}
+
+/// The covariate of CUPED: the same metric before exposure.
+#[derive(Debug, Clone, Copy)]
+pub struct Cuped {
+    /// How long before.
+    pub lookback: Duration,
+}
+
+/// Reads the experiments of a pipeline; problems are reported and what is unsound is left out.
+pub fn read(project: &Project, pipeline: &str, zone: &TimeZone, problems: &mut Problems) -> IndexMap<String, Experiment> {
+    let mut experiments: IndexMap<String, Experiment> = IndexMap::new();
+    for file in project.definitions(pipeline, DefinitionKind::Experiment) {
+        let Some(spec) = yaml::read::<ExperimentSpec>(file, problems) else { continue };
+        let at = spec.experiment.referenced;
+        let Some(experiment) = validate(spec, file, zone, problems) else { continue };
+        if let Some(other) = experiments.get(&experiment.name) {
+            let message = format!("experiment `{}` is already defined in {}", experiment.name, other.file.path());
+            problems.report(file, at, message);
+            continue;
+        }
+        experiments.insert(experiment.name.clone(), experiment);
+    }
+    experiments
+}
+
+fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: &mut Problems) -> Option<Experiment> {
+    if spec.version.value != 1 {
+        problems.report(file, spec.version.referenced, format!("version {} is not known; write `version: 1`", spec.version.value));
+    }
+    let variants = validate_variants(&spec, file, problems);
+    let at = |text: &Spanned<String>, problems: &mut Problems| {
+        instant::parse(&text.value, zone).map_err(|message| problems.report(file, text.referenced, message)).ok()
+    };
+    let (from, to) = (at(&spec.period.from, problems), at(&spec.period.to, problems));
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        problems.report(file, spec.period.to.referenced, "the period ends before it begins");
+    }
+    let length = |text: &Spanned<String>, problems: &mut Problems| {
+        duration::parse(&text.value).map_err(|message| problems.report(file, text.referenced, message)).ok()
+    };
+    let conversion_window = match &spec.conversion_window {
+        Some(text) => Some(length(text, problems)?),
+        None => None,
+    };
+    let cuped = match &spec.statistics.cuped {
+        Some(cuped) => Some(Cuped { lookback: length(&cuped.lookback, problems)? }),
+        None => None,
+    };
+    let options = validate_statistics(&spec.statistics, file, problems);
+    let metrics = [
+        (MetricRole::Goal, spec.metrics.goal),
+        (MetricRole::Secondary, spec.metrics.secondary),
+        (MetricRole::Guardrail, spec.metrics.guardrail),
+    ];
+    Some(Experiment {
+        name: spec.experiment.value,
+        hypothesis: spec.hypothesis,
+        entity: spec.entity.value,
+        table: spec.exposure.table,
+        filter: spec.exposure.filter,
+        variant: spec.exposure.variant,
+        at: spec.exposure.at,
+        variants: variants?,
+        control: spec.control.value,
+        from: from?,
+        to: to?,
+        conversion_window,
+        metrics: metrics.into_iter().flat_map(|(role, choices)| choices.into_iter().map(move |c| choice(role, c))).collect(),
+        segments: spec.segments,
+        options: options?,
+        cuped,
+        adjust: adjustment(spec.statistics.adjust),
+        file: file.clone(),
+    })
+}
+
+fn choice(role: MetricRole, spec: Spanned<MetricChoiceSpec>) -> MetricChoice {
+    let Spanned { value: MetricChoiceSpec { metric, margin }, referenced, defined } = spec;
+    MetricChoice { metric: Spanned { value: metric, referenced, defined }, role, margin }
+}
+
+fn validate_variants(spec: &ExperimentSpec, file: &SourceFile, problems: &mut Problems) -> Option<IndexMap<String, f64>> {
+    let shares = &spec.variants.value;
+    let total: f64 = shares.values().sum();
+    if shares.len() < 2 || shares.values().any(|share| !share.is_finite() || *share <= 0.0) {
+        problems.report(file, spec.variants.referenced, "an experiment has at least two variants, each with a positive share");
+        return None;
+    }
+    if !shares.contains_key(&spec.control.value) {
+        let known: Vec<&str> = shares.keys().map(String::as_str).collect();
+        let message = format!("control `{}` is not one of the variants {}", spec.control.value, known.join(", "));
+        problems.report(file, spec.control.referenced, message);
+        return None;
+    }
+    Some(shares.iter().map(|(variant, share)| (variant.clone(), share / total)).collect())
+}
+
+fn validate_statistics(spec: &StatisticsSpec, file: &SourceFile, problems: &mut Problems) -> Option<Options> {
+    let mut options = Options::default();
+    if let Some(alpha) = &spec.alpha {
+        if !(alpha.value > 0.0 && alpha.value < 1.0) {
+            problems.report(file, alpha.referenced, "alpha is the chance of a false alarm, between 0 and 1");
+        }
+        options.alpha = alpha.value;
+    }
+    options.relative = match spec.relative {
+        Some(RelativeSpec::Delta) => RelativeMethod::Delta,
+        Some(RelativeSpec::Fieller) | None => RelativeMethod::Fieller,
+    };
+    options.inference = match spec.inference.as_ref().map(|i| (i.value, i.referenced)) {
+        None | Some((InferenceSpec::Fixed, _)) => Inference::Fixed,
+        Some((InferenceSpec::Sequential, _)) => {
+            Inference::Sequential { tuning: spec.tuning.as_ref().map_or(DEFAULT_TUNING, |tuning| tuning.value) }
+        }
+        Some((InferenceSpec::GroupSequential | InferenceSpec::Bayes, at)) => {
+            problems.report(file, at, "this inference is not available yet; use fixed or sequential");
+            return None;
+        }
+    };
+    Some(options)
+}
+
+fn adjustment(spec: Option<AdjustSpec>) -> Adjustment {
+    match spec {
+        None | Some(AdjustSpec::None) => Adjustment::None,
+        Some(AdjustSpec::Bonferroni) => Adjustment::Bonferroni,
+        Some(AdjustSpec::Holm) => Adjustment::Holm,
+        Some(AdjustSpec::Hochberg) => Adjustment::Hochberg,
+        Some(AdjustSpec::BenjaminiHochberg) => Adjustment::BenjaminiHochberg,
+        Some(AdjustSpec::BenjaminiYekutieli) => Adjustment::BenjaminiYekutieli,
+    }
+}
+
+/// Checks experiments against contracts, metrics and segments; reports every problem.
+pub fn check(
+    experiments: &IndexMap<String, Experiment>,
+    definitions: &Definitions,
+    metrics: &Metrics,
+    session: &Session,
+    problems: &mut Problems,
+) {
+    for experiment in experiments.values() {
+        let file = &experiment.file;
+        if definitions.entity_contract(&experiment.entity).is_none() {
+            let message = format!("no contract defines the entity `{}`", experiment.entity);
+            problems.report(file, Position::START, message);
+        }
+        match definitions.contracts.get(&experiment.table.value) {
+            None => problems.report(file, experiment.table.referenced, format!("there is no table `{}`", experiment.table.value)),
+            Some(contract) => check_exposure(experiment, contract, session, problems),
+        }
+        for choice in &experiment.metrics {
+            if metrics.get(&choice.metric.value).is_none() {
+                problems.report(file, choice.metric.referenced, metrics.unknown(&choice.metric.value));
+            }
+        }
+        for segment in &experiment.segments {
+            if segment.value != EVERYONE && definitions.definition_of(&segment.value).is_none() {
+                problems.report(file, segment.referenced, format!("there is no segment `{}`", segment.value));
+            }
+        }
+    }
+}
+
+fn check_exposure(experiment: &Experiment, contract: &Contract, session: &Session, problems: &mut Problems) {
+    let file = &experiment.file;
+    if contract.event_time().is_none() {
+        problems.report(file, experiment.table.referenced, format!("`{}` is not an event table", contract.table));
+    }
+    if contract.entity_column(&experiment.entity).is_none() {
+        let message = format!("table `{}` does not say which column names a `{}`", contract.table, experiment.entity);
+        problems.report(file, experiment.table.referenced, message);
+    }
+    for column in std::iter::once(&experiment.variant).chain(&experiment.at) {
+        if contract.column(&column.value).is_none() {
+            let known: Vec<&str> = contract.columns.iter().map(|c| c.name.as_str()).collect();
+            let message = format!("table `{}` has no column `{}`; it has {}", contract.table, column.value, known.join(", "));
+            problems.report(file, column.referenced, message);
+        }
+    }
+    if let Some(filter) = &experiment.filter
+        && let Err(message) = crate::exposure::filter_expression(&filter.value, contract, session)
+    {
+        problems.report(file, file.inside(filter, Position::START), message);
+    }
+}

@@ -1,0 +1,138 @@
+//! What an experiment showed: the JSON of `experiment show`, and what reports read.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What an experiment showed at one `as_of`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExperimentResult {
+    /// The experiment.
+    pub experiment: String,
+    /// The instant that the result is true for.
+    pub as_of: Timestamp,
+    /// What it is meant to show.
+    pub hypothesis: Option<String>,
+    /// The variant that others are compared with.
+    pub control: String,
+    /// The days of exposures that count: from, to (exclusive), and a label.
+    pub period: Value,
+    /// What intervals cover, such as 0.95.
+    pub confidence: f64,
+    /// The inference by name: fixed or sequential.
+    pub inference: String,
+    /// How p-values were adjusted.
+    pub adjust: String,
+    /// Whether units were split as planned.
+    pub srm: SampleRatioCheck,
+    /// How each metric is to be read.
+    pub metrics: Vec<Value>,
+    /// Effects by metric, segment and variant.
+    pub estimates: Vec<EstimateRow>,
+    /// Whether all checks of the data passed.
+    pub trustworthy: bool,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+    /// What follows from it.
+    pub decision: Decision,
+}
+
+/// Whether units were split as planned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleRatioCheck {
+    /// The chi-squared statistic, if there were units.
+    pub chi_squared: Option<f64>,
+    /// How probable such a split is if all is well.
+    pub p: Option<f64>,
+    /// Units per variant.
+    pub observed: Vec<VariantCount>,
+    /// Whether the split passes.
+    pub ok: bool,
+}
+
+/// Units of a variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantCount {
+    /// The variant.
+    pub variant: String,
+    /// Units in it.
+    pub count: u64,
+    /// Units that were planned.
+    pub expected: f64,
+}
+
+/// The part a metric plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricRole {
+    /// What the experiment is decided by.
+    Goal,
+    /// What helps to understand it.
+    Secondary,
+    /// What must not get worse.
+    Guardrail,
+}
+
+impl MetricRole {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Goal => "goal",
+            Self::Secondary => "secondary",
+            Self::Guardrail => "guardrail",
+        }
+    }
+}
+
+/// A treatment against control, by one metric in one segment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EstimateRow {
+    /// The metric.
+    pub metric: String,
+    /// Its role.
+    pub role: MetricRole,
+    /// The segment at first exposure, `all` for everyone.
+    pub segment: String,
+    /// The treatment.
+    pub variant: String,
+    /// Units in the treatment.
+    pub n: u64,
+    /// The treatment's mean.
+    pub mean: Option<f64>,
+    /// Units in control.
+    pub control_n: u64,
+    /// Control's mean.
+    pub control_mean: Option<f64>,
+    /// The difference: effect, se, ci and p, with `p_adjusted` where an adjustment is asked for.
+    pub absolute: Value,
+    /// The lift: the same.
+    pub relative: Value,
+    /// The slope that CUPED took out, if it did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cuped_theta: Option<f64>,
+    /// Why there is no effect, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub undefined: Option<String>,
+}
+
+impl EstimateRow {
+    /// A number of the absolute or relative effect: `effect`, `se`, `p`, or an end of `ci`.
+    #[must_use]
+    pub fn number(effect: &Value, name: &str) -> Option<f64> {
+        match name {
+            "lower" => effect.get("ci")?.get(0)?.as_f64(),
+            "upper" => effect.get("ci")?.get(1)?.as_f64(),
+            other => effect.get(other)?.as_f64(),
+        }
+    }
+}
+
+/// What follows from a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// `investigate` when a check of the data failed, else `undecided`: no rule is declared.
+    pub action: String,
+    /// Why.
+    pub reasons: Vec<String>,
+}

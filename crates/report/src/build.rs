@@ -1,0 +1,289 @@
+//! Gathering what a report shows, at one `as_of`.
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use roaring::RoaringBitmap;
+use tranche_metric::{Metric, Metrics, Population, UnitValues, unit_values};
+use tranche_segment::evaluate::{Evaluation, evaluate};
+use tranche_segment::store::{HistoryRow, history};
+use tranche_segment::{Definitions, EVERYONE, SegmentKind};
+use tranche_sql::{Engine, Session, TableVersion as ReadVersion};
+use tranche_store::Lake;
+
+use crate::definition::{KpiChoice, Report, Section};
+use crate::document::{
+    Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary, SizeAt, TableVersion, TrendPoint,
+};
+use crate::error::ReportError;
+use crate::kpi::{CONFIDENCE, arm, differs, kind, measurement};
+use crate::period::Days;
+use crate::quality::data_quality;
+
+/// Periods that a trend line shows.
+const TREND_PERIODS: usize = 12;
+
+/// What a report is made from.
+pub struct BuildContext<'a> {
+    /// Where tables are.
+    pub lake: &'a Lake,
+    /// The engine, for sessions at earlier instants.
+    pub engine: &'a Engine,
+    /// The engine at the `as_of`, with the contracts registered.
+    pub session: &'a Session,
+    /// The pipeline's traits and segments.
+    pub definitions: &'a Definitions,
+    /// The pipeline's metrics.
+    pub metrics: &'a Metrics,
+    /// The results of the pipeline's experiments, as JSON.
+    pub experiments: Vec<serde_json::Value>,
+    /// The versions of the tables that are read.
+    pub tables: &'a [ReadVersion],
+    /// The pipeline.
+    pub pipeline: &'a str,
+    /// The run.
+    pub run_id: &'a str,
+    /// The project's time zone, in which periods begin and end.
+    pub zone: &'a TimeZone,
+}
+
+/// Gathers what a report shows.
+///
+/// # Errors
+/// [`ReportError`] with who is at fault.
+pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<ReportDocument, ReportError> {
+    let as_of = context.session.as_of();
+    let period = Days::last_complete(report.unit, as_of, context.zone);
+    let compared = if report.last_year { period.last_year() } else { period.previous() };
+    let entity = entity_of(report, context)?;
+    let current = evaluation(report, &entity, as_of, context).await?;
+    let earlier_as_of = shifted(as_of, period, compared, context.zone);
+    let earlier = evaluation(report, &entity, earlier_as_of, context).await?;
+    let shows = |section: Section| report.sections.contains(&section);
+    let kpis = if shows(Section::Scorecard) || shows(Section::Trends) {
+        kpis(report, context, &current, &earlier, period, compared).await?
+    } else {
+        Vec::new()
+    };
+    let experiments = if shows(Section::Experiments) { experiments(&context.experiments, context.zone)? } else { Vec::new() };
+    Ok(ReportDocument {
+        report: report.name.clone(),
+        title: report.title.clone(),
+        description: report.description.clone(),
+        pipeline: context.pipeline.to_owned(),
+        run_id: context.run_id.to_owned(),
+        as_of: as_of.to_string(),
+        time_zone: context.zone.iana_name().unwrap_or("UTC").to_owned(),
+        period: Period { unit: report.unit, span: period.span() },
+        previous_period: Some(compared.span()),
+        confidence: Some(CONFIDENCE),
+        tables: context
+            .tables
+            .iter()
+            .map(|t| TableVersion { table: t.table.clone(), version: t.version, rows: Some(t.rows) })
+            .collect(),
+        segments: if shows(Section::Segments) { segments(report, context, &current).await? } else { Vec::new() },
+        kpis,
+        experiments,
+        data_quality: if shows(Section::DataQuality) { data_quality(context.lake, context.session).await? } else { None },
+    })
+}
+
+/// The entity whose members are counted: that of the report's segments, or the only one there is.
+fn entity_of(report: &Report, context: &BuildContext<'_>) -> Result<String, ReportError> {
+    let named = report.segments.iter().filter_map(|s| context.definitions.definition_of(&s.value)).map(|d| d.entity.as_str());
+    let mut entities: Vec<&str> = named.collect();
+    if entities.is_empty() {
+        entities = context.definitions.contracts.values().filter_map(|c| c.entity()).collect();
+    }
+    entities.dedup();
+    match entities.as_slice() {
+        [entity] => Ok((*entity).to_owned()),
+        [] => Err(ReportError::Entity { report: report.name.clone(), reason: "no contract defines an entity".to_owned() }),
+        several => Err(ReportError::Entity {
+            report: report.name.clone(),
+            reason: format!("its segments are of different entities ({}); make a report for each", several.join(", ")),
+        }),
+    }
+}
+
+/// The instant as far before the earlier period's end as `as_of` is after the period's.
+fn shifted(as_of: Timestamp, period: Days, earlier: Days, zone: &TimeZone) -> Timestamp {
+    let (_, end) = period.instants(zone);
+    let (_, earlier_end) = earlier.instants(zone);
+    earlier_end.checked_add(as_of.duration_since(end)).unwrap_or(earlier_end)
+}
+
+async fn evaluation(
+    report: &Report,
+    entity: &str,
+    as_of: Timestamp,
+    context: &BuildContext<'_>,
+) -> Result<Evaluation, ReportError> {
+    let session = context.engine.session(as_of);
+    for contract in context.definitions.contracts.values() {
+        session.register_contract(context.lake, contract).await?;
+    }
+    let wanted: Vec<String> = report.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
+    Ok(evaluate(context.definitions, entity, Some(&wanted), &session).await?)
+}
+
+/// The segments of a report with their members, in its order; `all` is everyone.
+fn shown<'a>(report: &Report, evaluation: &'a Evaluation) -> IndexMap<&'a str, RoaringBitmap> {
+    let mut found = IndexMap::new();
+    for pattern in &report.segments {
+        if pattern.value == EVERYONE {
+            found.insert(EVERYONE, (0..evaluation.universe).collect::<RoaringBitmap>());
+        }
+        for (name, members) in &evaluation.segments {
+            let set = pattern.value.strip_suffix("/*");
+            if *name == pattern.value || set.is_some_and(|set| name.split('/').next() == Some(set)) {
+                found.insert(name.as_str(), members.entities.clone());
+            }
+        }
+    }
+    found
+}
+
+async fn segments(report: &Report, context: &BuildContext<'_>, current: &Evaluation) -> Result<Vec<SegmentSummary>, ReportError> {
+    let mut by_segment: IndexMap<String, Vec<HistoryRow>> = IndexMap::new();
+    for row in history(context.lake, context.session).await? {
+        by_segment.entry(row.segment.clone()).or_default().push(row);
+    }
+    let names = shown(report, current).into_iter().filter(|(name, _)| *name != EVERYONE);
+    Ok(names
+        .map(|(name, members)| {
+            let definition = context.definitions.definition_of(name);
+            let rows = by_segment.get(name).map(Vec::as_slice).unwrap_or_default();
+            let last = rows.last().filter(|row| row.as_of == context.session.as_of());
+            let share = f64::from(u32::try_from(members.len()).unwrap_or(u32::MAX)) / f64::from(current.universe.max(1));
+            SegmentSummary {
+                segment: name.to_owned(),
+                description: definition.and_then(|d| d.description.clone()),
+                set: definition.filter(|d| d.kind == SegmentKind::Set).map(|d| d.name.clone()),
+                size: members.len(),
+                share: Some(share),
+                entered: last.map(|row| row.entered),
+                exited: last.map(|row| row.exited),
+                unmatched: current.segments.get(name).map_or(0, |m| m.unmatched),
+                history: rows.iter().map(|row| SizeAt { as_of: row.as_of.to_string(), size: row.size }).collect(),
+            }
+        })
+        .collect())
+}
+
+async fn kpis(
+    report: &Report,
+    context: &BuildContext<'_>,
+    current: &Evaluation,
+    earlier: &Evaluation,
+    period: Days,
+    compared: Days,
+) -> Result<Vec<KpiSummary>, ReportError> {
+    let chosen: Vec<(&KpiChoice, &Metric)> =
+        report.kpis.iter().filter_map(|kpi| Some((kpi, context.metrics.get(&kpi.metric.value)?))).collect();
+    let metrics: Vec<&Metric> = chosen.iter().map(|(_, metric)| *metric).collect();
+    let now = measured(&metrics, current, period, context).await?;
+    let before = measured(&metrics, earlier, compared, context).await?;
+    let trends = trends(report, &metrics, current, period, context).await?;
+    let (now_shown, before_shown) = (shown(report, current), shown(report, earlier));
+    let mut kpis = Vec::new();
+    for (index, (choice, metric)) in chosen.iter().enumerate() {
+        let kind = kind(metric);
+        let mut rows = Vec::new();
+        for (segment, members) in &now_shown {
+            let Some(values) = now.of(metric) else { continue };
+            let own = arm(values, members.iter().map(|n| n as usize));
+            let previous = before_shown
+                .get(segment)
+                .zip(before.of(metric))
+                .map(|(members, values)| arm(values, members.iter().map(|n| n as usize)));
+            let value = measurement(&own, kind);
+            let earlier_value = previous.as_ref().map(|arm| measurement(arm, kind));
+            let change = value.value.zip(earlier_value.as_ref().and_then(|m| m.value)).filter(|(_, before)| *before != 0.0);
+            rows.push(KpiRow {
+                segment: (*segment).to_owned(),
+                change_ratio: change.map(|(now, before)| (now - before) / before.abs()),
+                change_significant: previous.as_ref().is_some_and(|previous| differs(previous, &own)),
+                measured: value,
+                previous: earlier_value,
+            });
+        }
+        kpis.push(KpiSummary {
+            metric: metric.name.clone(),
+            description: metric.description.clone(),
+            unit: metric.unit.clone(),
+            direction: match metric.direction {
+                tranche_metric::Direction::Increase => Direction::Increase,
+                tranche_metric::Direction::Decrease => Direction::Decrease,
+            },
+            kind,
+            target: choice.target,
+            benchmark: choice.benchmark.clone(),
+            rows,
+            trend: trends.iter().filter_map(|points| points.get(index).cloned().flatten()).collect(),
+        });
+    }
+    Ok(kpis)
+}
+
+/// The values of metrics for everyone in a period.
+async fn measured(
+    metrics: &[&Metric],
+    evaluation: &Evaluation,
+    period: Days,
+    context: &BuildContext<'_>,
+) -> Result<UnitValues, ReportError> {
+    let (from, to) = period.instants(context.zone);
+    let units = evaluation.universe as usize;
+    let population = Population {
+        entity: evaluation.entity.clone(),
+        keys: evaluation.index.column(0..evaluation.universe)?,
+        from: vec![from; units],
+        to: vec![to; units],
+    };
+    Ok(unit_values(context.metrics, metrics, &context.definitions.contracts, context.session, &population).await?)
+}
+
+/// For each period up to the report's, oldest first, the value of each metric for everyone; periods before the first event are
+/// left out.
+async fn trends(
+    report: &Report,
+    metrics: &[&Metric],
+    everyone: &Evaluation,
+    period: Days,
+    context: &BuildContext<'_>,
+) -> Result<Vec<Vec<Option<TrendPoint>>>, ReportError> {
+    if !report.sections.contains(&Section::Trends) {
+        return Ok(Vec::new());
+    }
+    let mut periods: Vec<Days> = std::iter::successors(Some(period), |days| Some(days.previous())).take(TREND_PERIODS).collect();
+    periods.reverse();
+    let mut points = Vec::new();
+    for days in periods {
+        let values = measured(metrics, everyone, days, context).await?;
+        let of = |metric: &&Metric| {
+            let values = values.of(metric)?;
+            let measured = measurement(&arm(values, 0..everyone.universe as usize), kind(metric));
+            let nothing = measured.value.is_none_or(|value| value == 0.0);
+            (!nothing).then(|| TrendPoint { span: days.span(), measured, incomplete: false })
+        };
+        points.push(metrics.iter().map(of).collect());
+    }
+    Ok(points)
+}
+
+fn experiments(results: &[serde_json::Value], zone: &TimeZone) -> Result<Vec<ExperimentSummary>, ReportError> {
+    let mut summaries = Vec::new();
+    for result in results {
+        let mut summary: ExperimentSummary = serde_json::from_value(result.clone())?;
+        if let Some(span) = &mut summary.period {
+            let day = |text: &str| text.parse::<Timestamp>().map(|t| t.to_zoned(zone.clone()).date().to_string());
+            if let (Ok(from), Ok(to)) = (day(&span.from), day(&span.to)) {
+                (span.from, span.to) = (from, to);
+            }
+        }
+        summaries.push(summary);
+    }
+    Ok(summaries)
+}

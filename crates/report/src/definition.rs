@@ -1,0 +1,143 @@
+//! A report that holds together: validated, and checked against metrics and segments.
+
+use indexmap::IndexMap;
+use tranche_metric::Metrics;
+use tranche_project::{DefinitionKind, Problems, Project, SourceFile, Spanned, yaml};
+use tranche_segment::{Definitions, EVERYONE};
+
+use crate::document::{Benchmark, PeriodUnit};
+use crate::spec::{CompareSpec, PeriodSpec, ReportSpec, SectionSpec};
+
+/// KPIs per segment over a period.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Its name.
+    pub name: String,
+    /// What to call it on the page.
+    pub title: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// How long a period is.
+    pub unit: PeriodUnit,
+    /// Whether it is compared with the year before instead of the period before.
+    pub last_year: bool,
+    /// The segments to show, as written.
+    pub segments: Vec<Spanned<String>>,
+    /// The metrics to show.
+    pub kpis: Vec<KpiChoice>,
+    /// What the page shows.
+    pub sections: Vec<Section>,
+    /// Whether a workbook is written too.
+    pub workbook: bool,
+    /// Where it is defined.
+    pub file: SourceFile,
+}
+
+/// A metric with what it should reach.
+#[derive(Debug, Clone)]
+pub struct KpiChoice {
+    /// The metric, with its place in the file.
+    pub metric: Spanned<String>,
+    /// The value aimed at.
+    pub target: Option<f64>,
+    /// What others reach.
+    pub benchmark: Option<Benchmark>,
+}
+
+/// A section of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// KPIs per segment.
+    Scorecard,
+    /// A line per KPI.
+    Trends,
+    /// Segment sizes with entered and exited.
+    Segments,
+    /// What experiments showed.
+    Experiments,
+    /// What was read and rejected.
+    DataQuality,
+}
+
+impl Section {
+    const ALL: [Self; 5] = [Self::Scorecard, Self::Trends, Self::Segments, Self::Experiments, Self::DataQuality];
+}
+
+/// Reads the reports of a pipeline; problems are reported and what is unsound is left out.
+pub fn read(project: &Project, pipeline: &str, problems: &mut Problems) -> IndexMap<String, Report> {
+    let mut reports: IndexMap<String, Report> = IndexMap::new();
+    for file in project.definitions(pipeline, DefinitionKind::Report) {
+        let Some(spec) = yaml::read::<ReportSpec>(file, problems) else { continue };
+        if spec.version.value != 1 {
+            problems.report(file, spec.version.referenced, format!("version {} is not known; write `version: 1`", spec.version.value));
+        }
+        if let Some(other) = reports.get(&spec.report.value) {
+            let message = format!("report `{}` is already defined in {}", spec.report.value, other.file.path());
+            problems.report(file, spec.report.referenced, message);
+            continue;
+        }
+        let report = validate(spec, file);
+        reports.insert(report.name.clone(), report);
+    }
+    reports
+}
+
+fn validate(spec: ReportSpec, file: &SourceFile) -> Report {
+    let sections = match spec.sections {
+        None => Section::ALL.to_vec(),
+        Some(sections) => sections.into_iter().filter_map(section).collect(),
+    };
+    Report {
+        name: spec.report.value,
+        title: spec.title,
+        description: spec.description,
+        unit: match spec.period {
+            PeriodSpec::Day => PeriodUnit::Day,
+            PeriodSpec::Week => PeriodUnit::Week,
+            PeriodSpec::Month => PeriodUnit::Month,
+            PeriodSpec::Quarter => PeriodUnit::Quarter,
+            PeriodSpec::Year => PeriodUnit::Year,
+        },
+        last_year: spec.compare == Some(CompareSpec::LastYear),
+        segments: spec.segments,
+        kpis: spec
+            .kpis
+            .into_iter()
+            .map(|kpi| KpiChoice {
+                metric: kpi.metric,
+                target: kpi.target,
+                benchmark: kpi.benchmark.map(|b| Benchmark { value: b.value, source: b.source }),
+            })
+            .collect(),
+        sections,
+        workbook: spec.formats.is_some_and(|formats| formats.iter().any(|f| f.value == crate::spec::FormatSpec::Xlsx)),
+        file: file.clone(),
+    }
+}
+
+fn section(spec: SectionSpec) -> Option<Section> {
+    match spec {
+        SectionSpec::Scorecard => Some(Section::Scorecard),
+        SectionSpec::Trends => Some(Section::Trends),
+        SectionSpec::Flows => Some(Section::Segments),
+        SectionSpec::Overlap | SectionSpec::Personas => None,
+        SectionSpec::Experiments => Some(Section::Experiments),
+        SectionSpec::DataQuality => Some(Section::DataQuality),
+    }
+}
+
+/// Checks reports against metrics and segments; reports every problem.
+pub fn check(reports: &IndexMap<String, Report>, definitions: &Definitions, metrics: &Metrics, problems: &mut Problems) {
+    for report in reports.values() {
+        for kpi in &report.kpis {
+            if metrics.get(&kpi.metric.value).is_none() {
+                problems.report(&report.file, kpi.metric.referenced, metrics.unknown(&kpi.metric.value));
+            }
+        }
+        for segment in &report.segments {
+            if segment.value != EVERYONE && definitions.definition_of(&segment.value).is_none() {
+                problems.report(&report.file, segment.referenced, format!("there is no segment `{}`", segment.value));
+            }
+        }
+    }
+}

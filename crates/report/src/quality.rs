@@ -1,0 +1,68 @@
+//! What was read for a report, and what was not let in.
+
+use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::logical_expr::lit;
+use datafusion::prelude::ident;
+use indexmap::IndexMap;
+use tranche_schema::platform::{self, loads, quarantine};
+use tranche_sql::{Session, SqlError, column_i64, column_text, instant_literal};
+use tranche_store::Lake;
+
+use crate::document::{DataQuality, RejectReason, SourceQuality};
+use crate::error::ReportError;
+
+/// At most this many reasons are named per source.
+const REASONS: usize = 8;
+
+/// What each source gave up to the session's `as_of`, and why rows of it were rejected.
+pub(crate) async fn data_quality(lake: &Lake, session: &Session) -> Result<Option<DataQuality>, ReportError> {
+    let Some(snapshot) = lake.snapshot("loads").await? else { return Ok(None) };
+    let frame = session
+        .read(&snapshot)
+        .await?
+        .filter(ident(platform::AS_OF).lt_eq(instant_literal(session.as_of())))
+        .and_then(|f| {
+            let totals = vec![count(lit(1)).alias("files"), sum(ident(loads::ROWS)), sum(ident(loads::REJECTED))];
+            f.aggregate(vec![ident(loads::SOURCE)], totals)
+        })
+        .and_then(|f| f.sort(vec![ident(loads::SOURCE).sort(true, false)]))
+        .map_err(SqlError::engine)?;
+    let batches = session.collect_frame(frame).await?.batches;
+    let numbers = (1..4).map(|column| column_i64(&batches, column)).collect::<Result<Vec<_>, _>>()?;
+    let number = |column: usize, row: usize| numbers[column][row].and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+    let mut sources = Vec::new();
+    for (row, source) in column_text(&batches, 0)?.into_iter().enumerate() {
+        let Some(source) = source else { continue };
+        let rejected = number(2, row);
+        let reasons = if rejected > 0 { reasons(&source, lake, session).await? } else { Vec::new() };
+        sources.push(SourceQuality { source, files: number(0, row), rows: number(1, row), rejected, reasons });
+    }
+    Ok(Some(DataQuality { sources, unmatched: Vec::new() }))
+}
+
+async fn reasons(source: &str, lake: &Lake, session: &Session) -> Result<Vec<RejectReason>, ReportError> {
+    let Some(snapshot) = lake.snapshot(&format!("quarantine/{source}")).await? else { return Ok(Vec::new()) };
+    let frame = session
+        .read(&snapshot)
+        .await?
+        .aggregate(vec![ident(quarantine::COLUMN), ident(quarantine::REASON)], vec![count(lit(1)).alias("count")])
+        .map_err(SqlError::engine)?;
+    let batches = session.collect_frame(frame).await?.batches;
+    let counts = column_i64(&batches, 2)?;
+    let mut grouped: IndexMap<String, u64> = IndexMap::new();
+    for ((column, reason), rows) in column_text(&batches, 0)?.into_iter().zip(column_text(&batches, 1)?).zip(counts) {
+        let reason = without_value(&reason.unwrap_or_default());
+        let shown = column.map_or_else(|| reason.clone(), |column| format!("{column}: {reason}"));
+        *grouped.entry(shown).or_default() += rows.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+    }
+    grouped.sort_by(|a, x, b, y| y.cmp(x).then(a.cmp(b)));
+    Ok(grouped.into_iter().take(REASONS).map(|(reason, count)| RejectReason { reason, count }).collect())
+}
+
+/// A reason without the value at fault: reasons are grouped, and values may be personal.
+fn without_value(reason: &str) -> String {
+    match reason.strip_prefix('`').and_then(|rest| rest.split_once("` ")) {
+        Some((_, rest)) => rest.to_owned(),
+        None => reason.to_owned(),
+    }
+}
