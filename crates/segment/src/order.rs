@@ -6,7 +6,7 @@ use tranche_sql::Session;
 
 use crate::definitions::SegmentDefinition;
 
-/// The definitions in order. Unknown references and cycles are reported, with the cycle; whoever is in one is left out.
+/// The definitions in order. Unknown references and cycles are reported, with the cycle; whoever is in one comes last.
 pub(crate) fn in_order(
     mut segments: IndexMap<String, SegmentDefinition>,
     problems: &mut Problems,
@@ -25,7 +25,9 @@ pub(crate) fn in_order(
         walk.visit(name);
     }
     let order = walk.done;
-    order.into_iter().filter_map(|name| segments.shift_remove_entry(&name)).collect()
+    let mut ordered: IndexMap<_, _> = order.into_iter().filter_map(|name| segments.shift_remove_entry(&name)).collect();
+    ordered.extend(segments);
+    ordered
 }
 
 #[derive(Clone, Copy, PartialEq)]

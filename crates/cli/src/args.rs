@@ -1,0 +1,228 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Nightly audience segments, A/B measurement and KPI reports over Parquet in object storage.
+#[derive(Debug, Parser)]
+#[command(name = "tranche", version, after_help = EXAMPLES, max_term_width = 120)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  tranche init my-project                         a small working project, with data
+  tranche --project my-project check              every definition, no data read
+  tranche --project my-project run shop --as-of 2026-11-01
+  tranche --project my-project segment list
+  tranche --project my-project sql 'SELECT segment, size FROM segment_history'
+
+Exit codes: 0 done, 1 a run or check of data failed, 2 a definition or argument is wrong, 3 storage or network.";
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The project's folder.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "TRANCHE_PROJECT")]
+    pub(crate) project: PathBuf,
+    /// The lake, instead of the one in tranche.yaml: a folder, or s3://, gs://, az://.
+    #[arg(long, global = true, value_name = "URL", env = "TRANCHE_LAKE")]
+    pub(crate) lake: Option<String>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Log more: -v for what happens, -vv for details, -vvv for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Log lines as JSON.
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a small working project, with data.
+    #[command(after_help = "Example:\n  tranche init my-project && tranche --project my-project run shop --as-of 2026-11-01")]
+    Init(Init),
+    /// Check every definition and every SQL statement against the contracts; no data is read.
+    #[command(after_help = "Example:\n  tranche check --format json")]
+    Check,
+    /// Run a pipeline now.
+    #[command(after_help = "Examples:\n  tranche run shop\n  tranche run shop --as-of 2026-11-01 --format json")]
+    Run(Run),
+    /// List runs, or show one.
+    #[command(after_help = "Examples:\n  tranche runs\n  tranche runs 0199d2c4")]
+    Runs {
+        /// The run, or the beginning of its id.
+        run: Option<String>,
+    },
+    /// Go on with a run after a failure; committed steps are not run again.
+    #[command(after_help = "Example:\n  tranche resume 0199d2c4")]
+    Resume {
+        /// The run, or the beginning of its id.
+        run: String,
+    },
+    /// Segments: who is in them.
+    #[command(subcommand)]
+    Segment(Segment),
+    /// Traits: computed attributes of entities.
+    #[command(subcommand, name = "trait")]
+    Trait(Trait),
+    /// Experiments: what they showed.
+    #[command(subcommand)]
+    Experiment(Experiment),
+    /// Make a report now.
+    #[command(after_help = "Example:\n  tranche report monthly --as-of 2026-11-01")]
+    Report(Report),
+    /// Rejected rows.
+    #[command(subcommand)]
+    Quarantine(Quarantine),
+    /// Query the lake: contracts, traits, memberships, estimates, KPIs.
+    #[command(after_help = "Examples:\n  tranche sql 'SELECT count(*) FROM orders'\n  tranche sql 'SELECT * FROM traits LIMIT 5' --as-of 2026-11-01")]
+    Sql(Sql),
+    /// Experiment statistics on given sufficient statistics.
+    #[command(after_help = "Example:\n  echo '{\"cases\": {\"a\": {\"kind\": \"proportion\", \"a\": {\"n\": 1000, \"sum\": 100}, \"b\": {\"n\": 1000, \"sum\": 120}}}}' | tranche stats -")]
+    Stats(Stats),
+    /// Print shell completions.
+    #[command(after_help = "Example:\n  tranche completions bash > /etc/bash_completion.d/tranche")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the JSON Schemas of all definitions into a folder.
+    #[command(hide = true)]
+    JsonSchemas {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder; it must be empty or not there.
+    pub(crate) folder: PathBuf,
+    /// Customers of the made-up shop.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) customers: u32,
+    /// Write only the data, for a folder that has the definitions already.
+    #[arg(long)]
+    pub(crate) data_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The pipeline.
+    pub(crate) pipeline: String,
+    /// The instant that results are true for (default: the schedule's latest slot, or now without a schedule).
+    #[arg(long, value_name = "T")]
+    pub(crate) as_of: Option<String>,
+    /// Rebuild memberships from as_of on, even if later refreshes were published.
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Segment {
+    /// List segments with size, entered, exited and unmatched.
+    List(AsOf),
+    /// Show a segment: its definition and its history.
+    Show {
+        /// The segment: `vip`, `lifecycle/new`, or a set.
+        segment: String,
+    },
+    /// Print the keys of a segment's members.
+    #[command(after_help = "Example:\n  tranche segment members lapsing_vip --format csv > vip.csv")]
+    Members {
+        /// The segment: `vip` or `lifecycle/new`.
+        segment: String,
+        #[command(flatten)]
+        as_of: AsOf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trait {
+    /// List traits with their type and where they are defined.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Experiment {
+    /// List experiments with their last measurement.
+    List,
+    /// Show what an experiment showed.
+    Show {
+        /// The experiment.
+        experiment: String,
+        #[command(flatten)]
+        as_of: AsOf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Quarantine {
+    /// List rejected rows with file, row, column and reason.
+    List {
+        /// Only those of this source.
+        source: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The report.
+    pub(crate) report: String,
+    #[command(flatten)]
+    pub(crate) as_of: AsOf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    /// One SELECT.
+    pub(crate) query: String,
+    #[command(flatten)]
+    pub(crate) as_of: AsOf,
+}
+
+/// The instant of a question.
+#[derive(Debug, Args)]
+pub(crate) struct AsOf {
+    /// The instant to look at, such as 2026-11-01 or 2026-11-01T02:00:00Z (default: the latest).
+    #[arg(long, value_name = "T")]
+    pub(crate) as_of: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// A file with cases, `-` for standard input.
+    pub(crate) file: String,
+    /// The chance of a false alarm.
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) alpha: f64,
+    /// Tuning parameters of confidence sequences, in units (default 1000, 5000, 10000).
+    #[arg(long, value_name = "N")]
+    pub(crate) tuning: Vec<f64>,
+    /// Priors on the relative effect: `flat` or `MEAN,SD` (default flat and 0,0.3).
+    #[arg(long, value_name = "flat|MEAN,SD")]
+    pub(crate) prior: Vec<String>,
+}

@@ -1,0 +1,70 @@
+//! Each command: from what was typed to what is printed.
+
+mod experiment;
+mod init;
+mod json_schemas;
+mod quarantine;
+mod report;
+mod run;
+mod segment;
+mod sql;
+mod stats;
+mod traits;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use serde_json::json;
+
+use crate::args::{Arguments, Command, Format};
+use crate::failure::Failure;
+use crate::output::{print_json, print_text};
+use crate::workbench::Workbench;
+
+/// Does what was typed.
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let global = &arguments.global;
+    let open = || Workbench::open(global);
+    match &arguments.command {
+        Command::Init(init) => init::run(init, global)?,
+        Command::Check => check(&open()?).await?,
+        Command::Run(run) => return run::run(run, &open()?).await,
+        Command::Runs { run } => run::list(run.as_deref(), &open()?).await?,
+        Command::Resume { run } => return run::resume(run, &open()?).await,
+        Command::Segment(segment) => segment::run(segment, &open()?).await?,
+        Command::Trait(_) => traits::list(&open()?).await?,
+        Command::Experiment(experiment) => experiment::run(experiment, &open()?).await?,
+        Command::Report(report) => report::run(report, &open()?).await?,
+        Command::Quarantine(quarantine) => quarantine::run(quarantine, &open()?).await?,
+        Command::Sql(sql) => sql::run(sql, &open()?).await?,
+        Command::Stats(stats) => stats::run(stats, global)?,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "tranche", &mut std::io::stdout());
+        }
+        Command::JsonSchemas { folder } => json_schemas::write(folder)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn check(bench: &Workbench) -> Result<(), Failure> {
+    bench.check().await?;
+    let workspace = &bench.workspace;
+    let count = |each: &dyn Fn(&crate::workspace::PipelineDefinitions) -> usize| workspace.pipelines.values().map(each).sum::<usize>();
+    let found = json!({
+        "problems": [],
+        "contracts": workspace.contracts.len(),
+        "pipelines": workspace.pipelines.len(),
+        "sources": count(&|p| p.sources.len()),
+        "traits": count(&|p| p.definitions.traits.len()),
+        "segments": count(&|p| p.definitions.segments.len()),
+        "metrics": count(&|p| p.metrics.0.len()),
+        "experiments": count(&|p| p.experiments.len()),
+        "reports": count(&|p| p.reports.len()),
+    });
+    if bench.global.format == Format::Json {
+        return print_json(&found, Format::Json);
+    }
+    let shown = |name: &str| format!("{} {name}", found[name]);
+    let names = ["contracts", "pipelines", "sources", "traits", "segments", "metrics", "experiments", "reports"];
+    print_text(&format!("no problems in {}", names.map(shown).join(", ")))
+}

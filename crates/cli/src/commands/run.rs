@@ -1,0 +1,156 @@
+//! `run`, `runs` and `resume`: the ledger of runs.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tranche_pipeline::{Clock, FailureClass, Ledger, RunPlan, RunReport, RunStatus, SystemClock, execute, new_run_id};
+
+use crate::args::{Format, Run};
+use crate::failure::{Failure, exit_code};
+use crate::output::{Rows, print_json};
+use crate::progress::Progress;
+use crate::steps::Steps;
+use crate::workbench::Workbench;
+
+pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failure> {
+    bench.workspace.pipeline(&run.pipeline)?;
+    bench.check().await?;
+    let pipeline = bench.workspace.pipeline(&run.pipeline)?.pipeline.clone();
+    let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", run.pipeline)))?;
+    let now = SystemClock.now();
+    let as_of = match &run.as_of {
+        Some(text) => bench.instant(text)?,
+        None => pipeline.schedule.as_ref().and_then(|schedule| schedule.latest_at_or_before(now)).unwrap_or(now),
+    };
+    let lake = bench.lake()?;
+    let ledger = Workbench::ledger(&lake);
+    let plan = RunPlan {
+        run_id: new_run_id(&SystemClock),
+        pipeline,
+        slot: None,
+        as_of,
+        full: run.full,
+        definitions: ledger.pin(&bench.workspace.project).await?,
+        resumes: None,
+    };
+    perform(&plan, bench, &ledger).await
+}
+
+pub(super) async fn resume(run: &str, bench: &Workbench) -> Result<ExitCode, Failure> {
+    let ledger = Workbench::ledger(&bench.lake()?);
+    let record = ledger.read(&full_id(run, &ledger).await?).await?;
+    // A run goes on with the definitions that it started with, whatever they are today.
+    let pinned = Workbench::with_project(&bench.global, ledger.definitions(&record.definitions).await?)?;
+    let pipeline = pinned.workspace.pipeline(&record.pipeline)?.pipeline.clone();
+    let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", record.pipeline)))?;
+    perform(&RunPlan::resume(pipeline, record), &pinned, &ledger).await
+}
+
+/// Executes a plan; the first Ctrl-C stops it cleanly, the second at once.
+async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<ExitCode, Failure> {
+    let progress = Progress::new();
+    let steps = Steps {
+        workspace: std::sync::Arc::clone(&bench.workspace),
+        engine: bench.engine.clone(),
+        storage: std::sync::Arc::clone(&bench.storage),
+        lake: bench.lake()?,
+        folder: bench.folder.clone(),
+        started_at: SystemClock.now(),
+        progress: progress.clone(),
+    };
+    let cancel = CancellationToken::new();
+    let on_signal = cancel.clone();
+    let listener = tokio::spawn(async move {
+        while interrupted().await {
+            if on_signal.is_cancelled() {
+                std::process::exit(130);
+            }
+            on_signal.cancel();
+        }
+    });
+    let report = execute(plan, &steps, ledger, &progress, &SystemClock, cancel).await;
+    listener.abort();
+    let report = report?;
+    print_report(&report, bench.global.format)?;
+    Ok(match report.status {
+        RunStatus::Failed => exit_code(worst(&report)),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// Waits for Ctrl-C, or for a polite request to end.
+async fn interrupted() -> bool {
+    #[cfg(unix)]
+    {
+        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(terminate) => terminate,
+            Err(_) => return tokio::signal::ctrl_c().await.is_ok(),
+        };
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed.is_ok(),
+            _ = terminate.recv() => true,
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.is_ok()
+}
+
+/// Who has to act first: an author before the data, the data before the storage.
+fn worst(report: &RunReport) -> FailureClass {
+    let failed = |class: FailureClass| report.steps.iter().any(|step| step.class == Some(class));
+    let order = [FailureClass::Definition, FailureClass::Data, FailureClass::Internal, FailureClass::Timeout, FailureClass::Storage];
+    order.into_iter().find(|class| failed(*class)).unwrap_or(FailureClass::Data)
+}
+
+fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return print_json(report, format);
+    }
+    let mut rows = Rows::new(&["step", "status", "seconds", "rows_read", "rows_written", "message"]);
+    for step in &report.steps {
+        let seconds = step.seconds.map(|s| (s * 10.0).round() / 10.0);
+        let message = step.message.clone().or_else(|| page_of(&step.detail));
+        rows.push(vec![json!(step.id), json!(step.status), json!(seconds), json!(step.rows_read), json!(step.rows_written), json!(message)]);
+    }
+    rows.print(format)
+}
+
+/// Where the page of a report step is: what its reader looks for.
+fn page_of(detail: &Value) -> Option<String> {
+    let pages = detail.get("reports")?.as_array()?.iter().filter_map(|report| report.get("page")?.as_str());
+    Some(pages.collect::<Vec<_>>().join(" "))
+}
+
+pub(super) async fn list(run: Option<&str>, bench: &Workbench) -> Result<(), Failure> {
+    let ledger = Workbench::ledger(&bench.lake()?);
+    let format = bench.global.format;
+    if let Some(run) = run {
+        let report = RunReport::from(&ledger.read(&full_id(run, &ledger).await?).await?);
+        return print_report(&report, format);
+    }
+    let mut rows = Rows::new(&["run_id", "pipeline", "slot", "as_of", "status", "started_at", "ended_at"]);
+    for record in ledger.list().await? {
+        let run = record.summary();
+        rows.push(vec![
+            json!(run.run_id),
+            json!(run.pipeline),
+            json!(run.slot),
+            json!(run.as_of),
+            json!(run.status),
+            json!(run.started_at),
+            json!(run.ended_at),
+        ]);
+    }
+    rows.print(format)
+}
+
+/// The id of the one run that begins like this.
+async fn full_id(run: &str, ledger: &Ledger) -> Result<String, Failure> {
+    let found: Vec<String> = ledger.list().await?.into_iter().map(|r| r.run_id).filter(|id| id.starts_with(run)).collect();
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::definition(format!("no run `{run}`; `tranche runs` lists them"))),
+        several => Err(Failure::definition(format!("`{run}` may be any of {}", several.join(", ")))),
+    }
+}

@@ -1,0 +1,91 @@
+//! `segment list`, `show` and `members`: the analyst's tools.
+
+use serde_json::{Value, json};
+use tranche_segment::store::{HistoryRow, history, latest, members};
+use tranche_segment::{SegmentDefinition, SegmentKind};
+
+use crate::args::{AsOf, Format, Segment};
+use crate::failure::Failure;
+use crate::output::{Rows, print_json, print_text};
+use crate::workbench::Workbench;
+
+pub(super) async fn run(segment: &Segment, bench: &Workbench) -> Result<(), Failure> {
+    match segment {
+        Segment::List(as_of) => list(as_of, bench).await,
+        Segment::Show { segment } => show(segment, bench).await,
+        Segment::Members { segment, as_of } => print_members(segment, as_of, bench).await,
+    }
+}
+
+const COLUMNS: [&str; 7] = ["segment", "entity", "size", "entered", "exited", "unmatched", "as_of"];
+
+fn row_of(row: &HistoryRow) -> Vec<Value> {
+    let HistoryRow { segment, entity, size, entered, exited, unmatched, as_of } = row;
+    vec![json!(segment), json!(entity), json!(size), json!(entered), json!(exited), json!(unmatched), json!(as_of)]
+}
+
+async fn read_history(as_of: &AsOf, bench: &Workbench) -> Result<Vec<HistoryRow>, Failure> {
+    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
+    Ok(history(&bench.lake()?, &session).await?)
+}
+
+async fn list(as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
+    let mut rows = Rows::new(&COLUMNS);
+    let refreshed = latest(&read_history(as_of, bench).await?);
+    let definitions = || bench.workspace.pipelines.values().flat_map(|p| p.definitions.segments.values());
+    for row in refreshed.iter().filter(|row| definitions().any(|d| belongs(&row.segment, d))) {
+        rows.push(row_of(row));
+    }
+    // What was never refreshed is listed too, without figures.
+    for definition in definitions().filter(|d| !refreshed.iter().any(|row| belongs(&row.segment, d))) {
+        let none = Value::Null;
+        let unknown = || none.clone();
+        rows.push(vec![json!(definition.name), json!(definition.entity), unknown(), unknown(), unknown(), unknown(), unknown()]);
+    }
+    rows.print(bench.global.format)
+}
+
+fn belongs(segment: &str, definition: &SegmentDefinition) -> bool {
+    match definition.kind {
+        SegmentKind::Single => segment == definition.name,
+        SegmentKind::Set => segment.split_once('/').is_some_and(|(set, _)| set == definition.name),
+    }
+}
+
+async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
+    let (_, definition) = bench.workspace.segment(name)?;
+    let all = read_history(&AsOf { as_of: None }, bench).await?;
+    let own: Vec<&HistoryRow> = all.iter().filter(|row| row.segment == name || (name == definition.name && belongs(&row.segment, definition))).collect();
+    if bench.global.format == Format::Json {
+        let history: Vec<Value> = own.iter().map(|row| json!(row)).collect();
+        return print_json(
+            &json!({
+                "segment": name, "entity": definition.entity, "description": definition.description, "owner": definition.owner,
+                "tags": definition.tags, "file": definition.file.path(), "needs": definition.needs, "history": history,
+            }),
+            Format::Json,
+        );
+    }
+    let mut lines = vec![format!("{name}: {}", definition.description.as_deref().unwrap_or("no description"))];
+    lines.extend(definition.owner.as_ref().map(|owner| format!("owner {owner}")));
+    lines.push(format!("{}\n\n{}", definition.file.path(), definition.file.text().trim_end()));
+    print_text(&lines.join("\n"))?;
+    let mut rows = Rows::new(&COLUMNS);
+    for row in own {
+        rows.push(row_of(row));
+    }
+    rows.print(bench.global.format)
+}
+
+async fn print_members(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
+    let (pipeline, definition) = bench.workspace.segment(name)?;
+    if definition.kind == SegmentKind::Set && !name.contains('/') {
+        return Err(Failure::definition(format!("`{name}` is a set; name one of its segments, such as `{name}/<label>`")));
+    }
+    let key = pipeline.definitions.key(&definition.entity).unwrap_or_default();
+    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
+    match members(&bench.lake()?, &session, &definition.entity, key, name).await? {
+        Some(found) => Rows::from_batches(&found.schema, &found.batches)?.print(bench.global.format),
+        None => Rows::new(&[key]).print(bench.global.format),
+    }
+}

@@ -1,0 +1,77 @@
+//! Progress on stderr: bars on a terminal, a line per step elsewhere.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tranche_pipeline::{Observer, RunReport, Step, StepFailure, StepOutcome};
+
+/// Watches a run. Shared with the steps, which say what they are at.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    bars: MultiProgress,
+    terminal: bool,
+    steps: Arc<Mutex<HashMap<String, ProgressBar>>>,
+}
+
+impl Progress {
+    /// Progress for whoever looks at stderr.
+    pub(crate) fn new() -> Self {
+        Self { bars: MultiProgress::new(), terminal: std::io::stderr().is_terminal(), steps: Arc::default() }
+    }
+
+    /// What a step is at, such as `orders: 3 of 18 files`.
+    pub(crate) fn message(&self, step: &str, message: String) {
+        if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(step) {
+            bar.set_message(message);
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "progress goes to stderr")]
+    fn line(&self, line: &str) {
+        if self.terminal {
+            // A terminal that went away is no reason to stop.
+            let _ = self.bars.println(line);
+        } else {
+            eprintln!("{line}");
+        }
+    }
+
+    fn finish(&self, step: &Step, line: &str) {
+        if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).remove(&step.id) {
+            bar.finish_and_clear();
+        }
+        self.line(line);
+    }
+}
+
+impl Observer for Progress {
+    fn step_started(&self, step: &Step, attempt: u32) {
+        let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+        if !self.terminal {
+            return self.line(&format!("… {}{again}", step.id));
+        }
+        let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = self.bars.add(ProgressBar::new_spinner()).with_style(style).with_prefix(format!("{}{again}", step.id));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner).insert(step.id.clone(), bar);
+    }
+
+    fn step_done(&self, step: &Step, outcome: &StepOutcome, seconds: f64) {
+        let (read, written) = (outcome.rows_read, outcome.rows_written);
+        self.finish(step, &format!("✓ {} in {seconds:.1} s: {read} rows read, {written} written", step.id));
+    }
+
+    fn step_failed(&self, step: &Step, failure: &StepFailure, retry_in: Option<Duration>) {
+        let next = retry_in.map_or_else(String::new, |pause| format!("; again in {} s", pause.as_secs()));
+        self.finish(step, &format!("✗ {}: {}{next}", step.id, failure.message));
+    }
+
+    fn run_ended(&self, report: &RunReport) {
+        if let Some(message) = &report.message {
+            self.line(message);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The steps of a pipeline: what `ingest`, `refresh`, `measure` and `report` mean.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tranche_experiment::MeasureContext;
+use tranche_ingest::LoadContext;
+use tranche_pipeline::{FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, Targets};
+use tranche_report::BuildContext;
+use tranche_segment::refresh::{RefreshContext, refresh};
+use tranche_sql::{Engine, Session, TableVersion};
+use tranche_store::{Lake, Storage};
+
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::workspace::{PipelineDefinitions, Workspace};
+
+/// The actions of steps, as a pipeline names them.
+pub(crate) const ACTIONS: [&str; 4] = ["ingest", "refresh", "measure", "report"];
+
+/// What every step works with.
+#[derive(Clone)]
+pub(crate) struct Steps {
+    pub(crate) workspace: Arc<Workspace>,
+    pub(crate) engine: Engine,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) lake: Lake,
+    pub(crate) folder: std::path::PathBuf,
+    pub(crate) started_at: Timestamp,
+    pub(crate) progress: Progress,
+}
+
+#[async_trait]
+impl StepRunner for Steps {
+    /// Each step runs on a task of its own, which ends when this future is dropped.
+    async fn run(&self, step: &Step, context: &StepContext) -> Result<StepOutcome, StepFailure> {
+        let (steps, step, context) = (self.clone(), step.clone(), context.clone());
+        let mut task = JoinSet::new();
+        task.spawn(async move { steps.work(&step, &context).await });
+        match task.join_next().await {
+            Some(Ok(outcome)) => outcome.map_err(|failure| StepFailure::new(failure.class, failure.message)),
+            Some(Err(error)) => Err(StepFailure::new(FailureClass::Internal, format!("the step stopped: {error}"))),
+            None => Err(StepFailure::new(FailureClass::Internal, "the step did not start")),
+        }
+    }
+}
+
+impl Steps {
+    async fn work(&self, step: &Step, context: &StepContext) -> Result<StepOutcome, Failure> {
+        let pipeline = self.workspace.pipeline(&context.pipeline)?;
+        match step.action.as_str() {
+            "ingest" => self.ingest(step, context, pipeline).await,
+            "refresh" => self.refresh(step, context, pipeline).await,
+            "measure" => self.measure(step, context, pipeline).await,
+            _ => self.report(step, context, pipeline).await,
+        }
+    }
+
+    async fn ingest(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
+        let session = self.engine.session_with(context.as_of, vec![Arc::new(tranche_sql::NumericText)]);
+        let mut outcome = StepOutcome::default();
+        let mut reports = Vec::new();
+        for name in named(step, pipeline.sources.keys()) {
+            let Some((source, _)) = pipeline.sources.get(&name) else { continue };
+            let Some(contract) = self.workspace.contracts.get(&source.into.value) else { continue };
+            let progress = |done: usize, all: usize| self.progress.message(&step.id, format!("{name}: {done} of {all} files"));
+            let load = LoadContext {
+                lake: &self.lake,
+                storage: &self.storage,
+                project_folder: &self.folder,
+                session: &session,
+                run_id: &context.run_id,
+                started_at: self.started_at,
+                transaction: &context.transaction,
+                progress: &progress,
+            };
+            let report = tranche_ingest::load(source, contract, &load).await?;
+            outcome.rows_read += report.rows;
+            outcome.rows_written += report.written;
+            reports.push(report);
+        }
+        outcome.detail = json!({"sources": reports});
+        Ok(outcome)
+    }
+
+    async fn refresh(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
+        let (session, _) = self.session(context.as_of).await?;
+        let wanted = match &step.targets {
+            Targets::All => None,
+            Targets::Named(names) => Some(names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()),
+        };
+        let refresh_context = RefreshContext {
+            lake: &self.lake,
+            session: &session,
+            pipeline: &context.pipeline,
+            full: context.full,
+            transaction: &context.transaction,
+        };
+        let report = refresh(&pipeline.definitions, wanted.as_deref(), &refresh_context).await?;
+        Ok(StepOutcome {
+            rows_read: report.rows_read,
+            rows_written: report.rows_written,
+            detail: json!({"segments": report.segments}),
+        })
+    }
+
+    async fn measure(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
+        let (session, _) = self.session(context.as_of).await?;
+        let measure = MeasureContext {
+            lake: &self.lake,
+            engine: &self.engine,
+            session: &session,
+            definitions: &pipeline.definitions,
+            metrics: &pipeline.metrics,
+        };
+        let mut outcome = StepOutcome::default();
+        let mut summaries = Vec::new();
+        for name in named(step, pipeline.experiments.keys()) {
+            let Some(experiment) = pipeline.experiments.get(&name) else { continue };
+            self.progress.message(&step.id, name.clone());
+            let (result, rows_read) = tranche_experiment::measure(experiment, &measure).await?;
+            outcome.rows_read += rows_read;
+            outcome.rows_written += tranche_experiment::store::write(&result, &self.lake, &session, &context.transaction).await?;
+            summaries.push(json!({
+                "experiment": name, "estimates": result.estimates.len(), "trustworthy": result.trustworthy, "notes": result.notes,
+            }));
+        }
+        outcome.detail = json!({"experiments": summaries});
+        Ok(outcome)
+    }
+
+    async fn report(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
+        let mut outcome = StepOutcome::default();
+        let mut pages = Vec::new();
+        for name in named(step, pipeline.reports.keys()) {
+            self.progress.message(&step.id, name.clone());
+            let (page, rows) = self.publish(&name, context, pipeline).await?;
+            outcome.rows_written += rows;
+            pages.push(json!({"report": name, "page": page}));
+        }
+        outcome.detail = json!({"reports": pages});
+        Ok(outcome)
+    }
+
+    /// Makes one report; returns where its page is and the rows written.
+    pub(crate) async fn publish(
+        &self,
+        name: &str,
+        context: &StepContext,
+        pipeline: &PipelineDefinitions,
+    ) -> Result<(String, u64), Failure> {
+        let report = pipeline.reports.get(name).ok_or_else(|| Failure::definition(format!("there is no report `{name}`")))?;
+        let (session, tables) = self.session(context.as_of).await?;
+        let build = BuildContext {
+            lake: &self.lake,
+            engine: &self.engine,
+            session: &session,
+            definitions: &pipeline.definitions,
+            metrics: &pipeline.metrics,
+            experiments: self.results(&session, pipeline).await?,
+            tables: &tables,
+            pipeline: &context.pipeline,
+            run_id: &context.run_id,
+            zone: &self.workspace.settings.timezone,
+        };
+        let document = tranche_report::build(report, &build).await?;
+        let zone = &self.workspace.settings.timezone;
+        let published = tranche_report::publish(&document, &self.lake, &session, zone, &context.transaction).await?;
+        Ok((published.page, published.rows))
+    }
+
+    async fn results(&self, session: &Session, pipeline: &PipelineDefinitions) -> Result<Vec<Value>, Failure> {
+        let mut results = Vec::new();
+        for name in pipeline.experiments.keys() {
+            if let Some(result) = tranche_experiment::store::read(&self.lake, session, name).await? {
+                results.push(serde_json::to_value(result).map_err(|e| Failure::internal(e.to_string()))?);
+            }
+        }
+        Ok(results)
+    }
+
+    /// A session in which every contract is registered with its data, and the versions that it reads.
+    async fn session(&self, as_of: Timestamp) -> Result<(Session, Vec<TableVersion>), Failure> {
+        let session = self.engine.session(as_of);
+        let mut tables = Vec::new();
+        for contract in self.workspace.contracts.values() {
+            tables.extend(session.register_contract(&self.lake, contract).await?);
+        }
+        Ok((session, tables))
+    }
+}
+
+/// The names that a step is about.
+fn named<'a>(step: &Step, all: impl Iterator<Item = &'a String>) -> Vec<String> {
+    match &step.targets {
+        Targets::All => all.cloned().collect(),
+        Targets::Named(names) => names.iter().map(|name| name.value.clone()).collect(),
+    }
+}

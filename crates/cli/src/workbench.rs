@@ -1,0 +1,100 @@
+//! What commands work with: the project, the engine, the lake.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tranche_pipeline::Ledger;
+use tranche_project::{MemoryLimit, Project, instant};
+use tranche_sql::{Engine, EngineOptions, Session, machine_memory_bytes};
+use tranche_store::{Lake, Storage};
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::workspace::Workspace;
+
+/// An instant after every refresh: what is asked without a clock is asked of the latest.
+const LATEST: &str = "9999-01-01T00:00:00Z";
+
+/// A project's definitions with the engine that runs them.
+pub(crate) struct Workbench {
+    pub(crate) global: Global,
+    pub(crate) workspace: Arc<Workspace>,
+    pub(crate) engine: Engine,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) folder: PathBuf,
+}
+
+impl Workbench {
+    /// Reads the project that the flags name.
+    pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
+        Self::with_project(global, Project::read(&global.project)?)
+    }
+
+    /// The same with the definitions of another day.
+    pub(crate) fn with_project(global: &Global, project: Project) -> Result<Self, Failure> {
+        let workspace = Workspace::read(project);
+        let limit = workspace.settings.memory.unwrap_or(MemoryLimit::Share(0.5));
+        let memory_bytes = usize::try_from(limit.bytes(machine_memory_bytes())).unwrap_or(usize::MAX);
+        let engine = Engine::new(&EngineOptions { memory_bytes, ..EngineOptions::default() })?;
+        let storage = Arc::new(Storage::new(storage_options(&workspace)));
+        Ok(Self { global: global.clone(), workspace: Arc::new(workspace), engine, storage, folder: global.project.clone() })
+    }
+
+    /// Fails with every problem of the definitions, if there is one.
+    pub(crate) async fn check(&self) -> Result<(), Failure> {
+        self.workspace.check(&self.engine).await
+    }
+
+    /// The lake: that of `--lake`, relative to where we are, or that of tranche.yaml, relative to the project.
+    pub(crate) fn lake(&self) -> Result<Lake, Failure> {
+        let here = PathBuf::from(".");
+        let (location, base) = match &self.global.lake {
+            Some(location) => (location.as_str(), &here),
+            None => (self.workspace.settings.lake.as_str(), &self.folder),
+        };
+        Ok(Lake::open(&self.storage, location, base)?)
+    }
+
+    /// The ledger of runs in a lake.
+    pub(crate) fn ledger(lake: &Lake) -> Ledger {
+        Ledger::new(lake.objects())
+    }
+
+    /// An instant that someone typed, in the project's time zone.
+    pub(crate) fn instant(&self, text: &str) -> Result<Timestamp, Failure> {
+        instant::parse(text, &self.workspace.settings.timezone).map_err(Failure::definition)
+    }
+
+    /// The instant that someone typed, or one after every refresh.
+    pub(crate) fn instant_or_latest(&self, text: Option<&str>) -> Result<Timestamp, Failure> {
+        self.instant(text.unwrap_or(LATEST))
+    }
+
+    /// A session at an instant, in which every contract is registered with its data.
+    pub(crate) async fn session(&self, lake: &Lake, as_of: Timestamp) -> Result<Session, Failure> {
+        let session = self.engine.session(as_of);
+        for contract in self.workspace.contracts.values() {
+            session.register_contract(lake, contract).await?;
+        }
+        Ok(session)
+    }
+}
+
+/// Options of object stores: from tranche.yaml, and above them from the environment, where credentials belong.
+fn storage_options(workspace: &Workspace) -> BTreeMap<String, String> {
+    let mut options = workspace.settings.storage.clone();
+    let ours = |key: &str| ["aws_", "google_", "azure_"].iter().any(|prefix| key.starts_with(prefix));
+    for (key, value) in std::env::vars() {
+        let key = key.to_lowercase();
+        if ours(&key) {
+            options.insert(key, value);
+        }
+    }
+    // A test server or a gateway inside a network speaks plain HTTP; whoever names it so means it.
+    if options.get("aws_endpoint").or(options.get("aws_endpoint_url")).is_some_and(|url| url.starts_with("http://")) {
+        options.entry("aws_allow_http".to_owned()).or_insert_with(|| "true".to_owned());
+    }
+    options
+}

@@ -1,0 +1,235 @@
+//! Every definition of a project, read and checked as a whole.
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use tranche_experiment::Experiment;
+use tranche_ingest::{Source, SourceSpec};
+use tranche_metric::Metrics;
+use tranche_pipeline::{Pipeline, Step, Targets};
+use tranche_project::{DefinitionKind, Position, Problems, Project, Settings, SourceFile, yaml};
+use tranche_report::Report;
+use tranche_schema::{Contract, ContractSpec};
+use tranche_segment::{Definitions, SegmentDefinition};
+use tranche_sql::{Engine, Session};
+
+use crate::failure::Failure;
+use crate::steps::ACTIONS;
+
+/// A project's definitions.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    pub(crate) project: Project,
+    pub(crate) settings: Settings,
+    pub(crate) contracts: IndexMap<String, Contract>,
+    pub(crate) pipelines: IndexMap<String, PipelineDefinitions>,
+    /// What was found wrong while reading.
+    problems: Problems,
+    contract_files: IndexMap<String, SourceFile>,
+}
+
+/// The definitions of one pipeline.
+#[derive(Debug)]
+pub(crate) struct PipelineDefinitions {
+    /// Its steps; `None` when `pipeline.yaml` cannot be read.
+    pub(crate) pipeline: Option<Pipeline>,
+    manifest: Option<SourceFile>,
+    pub(crate) sources: IndexMap<String, (Source, SourceFile)>,
+    pub(crate) definitions: Definitions,
+    pub(crate) metrics: Metrics,
+    pub(crate) experiments: IndexMap<String, Experiment>,
+    pub(crate) reports: IndexMap<String, Report>,
+}
+
+impl Workspace {
+    /// Reads every definition; what is wrong is kept for [`Workspace::check`].
+    pub(crate) fn read(project: Project) -> Self {
+        let mut problems = Problems::default();
+        let settings = project.settings(&mut problems);
+        project.check_layout(&mut problems);
+        let (contracts, contract_files) = read_contracts(&project, &mut problems);
+        let mut pipelines = IndexMap::new();
+        for name in project.pipelines() {
+            let manifest = project.manifest(name).cloned();
+            let experiments = tranche_experiment::read(&project, name, &settings.timezone, &mut problems);
+            let definitions = PipelineDefinitions {
+                pipeline: manifest.as_ref().and_then(|file| Pipeline::read(file, &ACTIONS, &settings, &mut problems)),
+                manifest,
+                sources: read_sources(&project, name, &contracts, &mut problems),
+                definitions: Definitions::read(&project, name, &contracts, &mut problems),
+                metrics: Metrics::read(&project, name, &mut problems),
+                experiments,
+                reports: tranche_report::read(&project, name, &mut problems),
+            };
+            pipelines.insert(name.to_owned(), definitions);
+        }
+        let mut workspace = Self { project, settings, contracts, pipelines, problems, contract_files };
+        workspace.check_across_pipelines();
+        workspace
+    }
+
+    /// Checks every definition and statement; no data is read.
+    pub(crate) async fn check(&self, engine: &Engine) -> Result<(), Failure> {
+        let mut problems = self.problems.clone();
+        let session = self.empty_session(engine)?;
+        for contract in self.contracts.values() {
+            self.check_contract(contract, &session, &mut problems);
+        }
+        for definitions in self.pipelines.values() {
+            definitions.check(self, engine, &mut problems).await?;
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Failure::problems(problems)) }
+    }
+
+    /// A session in which every contract is registered without data.
+    pub(crate) fn empty_session(&self, engine: &Engine) -> Result<Session, Failure> {
+        let session = engine.session(Timestamp::UNIX_EPOCH);
+        for contract in self.contracts.values() {
+            session.register_empty(&contract.table, contract.arrow_schema())?;
+        }
+        Ok(session)
+    }
+
+    /// The definitions of a pipeline.
+    pub(crate) fn pipeline(&self, name: &str) -> Result<&PipelineDefinitions, Failure> {
+        self.pipelines.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.pipelines.keys().map(String::as_str).collect();
+            Failure::definition(format!("there is no pipeline `{name}`; pipelines/ has {}", known.join(", ")))
+        })
+    }
+
+    /// The pipeline with something that `find` finds, and what was found.
+    pub(crate) fn find<'a, T>(&'a self, find: impl Fn(&'a PipelineDefinitions) -> Option<T>) -> Option<(&'a str, &'a PipelineDefinitions, T)> {
+        self.pipelines.iter().find_map(|(name, pipeline)| Some((name.as_str(), pipeline, find(pipeline)?)))
+    }
+
+    /// The definition of a segment, `vip` or `lifecycle/new`.
+    pub(crate) fn segment(&self, name: &str) -> Result<(&PipelineDefinitions, &SegmentDefinition), Failure> {
+        let found = self.find(|pipeline| pipeline.definitions.definition_of(name));
+        let (_, pipeline, definition) = found.ok_or_else(|| {
+            Failure::definition(format!("there is no segment `{name}`; `tranche segment list` shows all"))
+        })?;
+        Ok((pipeline, definition))
+    }
+
+    /// Memberships and tables are shared by all pipelines of a project, so names must be too.
+    fn check_across_pipelines(&mut self) {
+        let mut seen: IndexMap<&str, &SegmentDefinition> = IndexMap::new();
+        let mut problems = Problems::default();
+        for pipeline in self.pipelines.values() {
+            for segment in pipeline.definitions.segments.values() {
+                if let Some(other) = seen.insert(&segment.name, segment) {
+                    let message = format!("segment `{}` is already defined in {}", segment.name, other.file.path());
+                    problems.report(&segment.file, Position::START, message);
+                }
+            }
+        }
+        self.problems.extend(problems);
+    }
+
+    fn check_contract(&self, contract: &Contract, session: &Session, problems: &mut Problems) {
+        let Some(file) = self.contract_files.get(&contract.table) else { return };
+        for column in &contract.columns {
+            let Some(check) = &column.check else { continue };
+            let schema = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone());
+            let planned = schema.and_then(|schema| session.state().create_logical_expr(check, &schema));
+            if let Err(error) = planned {
+                let position = position_of(file, check);
+                let message = error.strip_backtrace().lines().next().unwrap_or_default().replace("Error during planning: ", "");
+                problems.report(file, position, format!("check of `{}`: {message}", column.name));
+            }
+        }
+    }
+}
+
+/// Where a text first stands in a file.
+fn position_of(file: &SourceFile, text: &str) -> Position {
+    let found = file.text().lines().enumerate().find_map(|(line, content)| {
+        let at = content.find(text)?;
+        Some(Position { line: line as u64 + 1, column: content.get(..at)?.chars().count() as u64 + 1 })
+    });
+    found.unwrap_or(Position::START)
+}
+
+fn read_contracts(project: &Project, problems: &mut Problems) -> (IndexMap<String, Contract>, IndexMap<String, SourceFile>) {
+    let mut contracts: IndexMap<String, Contract> = IndexMap::new();
+    let mut files: IndexMap<String, SourceFile> = IndexMap::new();
+    for file in project.schemas() {
+        let Some(spec) = yaml::read::<ContractSpec>(file, problems) else { continue };
+        let at = spec.table.referenced;
+        let entity_at = spec.entity.referenced;
+        let Some(contract) = spec.validate(&mut |location, message| problems.report(file, location, message)) else { continue };
+        if let Some(other) = files.get(&contract.table) {
+            problems.report(file, at, format!("table `{}` is already defined in {}", contract.table, other.path()));
+            continue;
+        }
+        if let Some(entity) = contract.entity()
+            && let Some(other) = contracts.values().find(|other| other.entity() == Some(entity))
+        {
+            problems.report(file, entity_at, format!("entity `{entity}` has its table already: `{}`", other.table));
+        }
+        files.insert(contract.table.clone(), file.clone());
+        contracts.insert(contract.table.clone(), contract);
+    }
+    (contracts, files)
+}
+
+fn read_sources(
+    project: &Project,
+    pipeline: &str,
+    contracts: &IndexMap<String, Contract>,
+    problems: &mut Problems,
+) -> IndexMap<String, (Source, SourceFile)> {
+    let mut sources: IndexMap<String, (Source, SourceFile)> = IndexMap::new();
+    for file in project.definitions(pipeline, DefinitionKind::Source) {
+        let Some(spec) = yaml::read::<SourceSpec>(file, problems) else { continue };
+        let at = spec.source.referenced;
+        if !contracts.contains_key(&spec.into.value) {
+            let known: Vec<&str> = contracts.keys().map(String::as_str).collect();
+            let message = format!("no contract for table `{}`; schemas/ has {}", spec.into.value, known.join(", "));
+            problems.report(file, spec.into.referenced, message);
+        }
+        let Some(source) = spec.validate(file, problems) else { continue };
+        if let Some((_, other)) = sources.get(&source.name) {
+            problems.report(file, at, format!("source `{}` is already defined in {}", source.name, other.path()));
+            continue;
+        }
+        sources.insert(source.name.clone(), (source, file.clone()));
+    }
+    sources
+}
+
+impl PipelineDefinitions {
+    async fn check(&self, workspace: &Workspace, engine: &Engine, problems: &mut Problems) -> Result<(), Failure> {
+        let session = workspace.empty_session(engine)?;
+        for (source, file) in self.sources.values() {
+            if let Some(contract) = workspace.contracts.get(&source.into.value) {
+                tranche_ingest::check_mapping(source, contract, &session, file, problems);
+            }
+        }
+        tranche_segment::check(&self.definitions, &session, problems).await?;
+        tranche_metric::check(&self.metrics, &workspace.contracts, &session, problems);
+        tranche_experiment::check(&self.experiments, &self.definitions, &self.metrics, &session, problems);
+        tranche_report::check(&self.reports, &self.definitions, &self.metrics, problems);
+        if let (Some(pipeline), Some(file)) = (&self.pipeline, &self.manifest) {
+            for step in &pipeline.steps {
+                self.check_targets(step, file, problems);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_targets(&self, step: &Step, file: &SourceFile, problems: &mut Problems) {
+        let Targets::Named(names) = &step.targets else { return };
+        for name in names {
+            let (known, what) = match step.action.as_str() {
+                "ingest" => (self.sources.contains_key(&name.value), "source"),
+                "refresh" => (self.definitions.definition_of(&name.value).is_some(), "segment"),
+                "measure" => (self.experiments.contains_key(&name.value), "experiment"),
+                _ => (self.reports.contains_key(&name.value), "report"),
+            };
+            if !known {
+                problems.report(file, name.referenced, format!("there is no {what} `{}`", name.value));
+            }
+        }
+    }
+}
