@@ -10,7 +10,7 @@ const OWN: [&str; 9] = ["tranche", "ingest", "store", "sql", "segment", "metric"
 /// Starts logging as the flags ask for; `TRANCHE_LOG` overrides them with a filter of its own.
 pub(crate) fn start(global: &Global) {
     let (others, own) = match global.verbose {
-        0 => ("error", "warn"),
+        0 => ("off", "error"),
         1 => ("warn", "info"),
         2 => ("info", "debug"),
         _ => ("debug", "trace"),

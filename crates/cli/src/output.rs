@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use crate::args::Format;
 use crate::failure::Failure;
 
+/// How wide a table is where there is no terminal to tell.
+const WIDTH: u16 = 160;
+
 /// Rows of named values.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
@@ -74,7 +77,10 @@ impl Rows {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        if !table.is_tty() {
+            table.set_width(WIDTH);
+        }
         table.set_header(&self.columns);
         for row in &self.rows {
             table.add_row(row.iter().map(text));

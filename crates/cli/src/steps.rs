@@ -11,7 +11,7 @@ use tranche_ingest::LoadContext;
 use tranche_pipeline::{FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, Targets};
 use tranche_report::BuildContext;
 use tranche_segment::refresh::{RefreshContext, refresh};
-use tranche_sql::{Engine, Session, TableVersion};
+use tranche_sql::{Engine, Session, Tables};
 use tranche_store::{Lake, Storage};
 
 use crate::failure::Failure;
@@ -108,9 +108,9 @@ impl Steps {
     }
 
     async fn measure(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
-        let (session, _) = self.session(context.as_of).await?;
+        let (session, tables) = self.session(context.as_of).await?;
         let measure = MeasureContext {
-            lake: &self.lake,
+            tables: &tables,
             engine: &self.engine,
             session: &session,
             definitions: &pipeline.definitions,
@@ -182,14 +182,10 @@ impl Steps {
         Ok(results)
     }
 
-    /// A session in which every contract is registered with its data, and the versions that it reads.
-    async fn session(&self, as_of: Timestamp) -> Result<(Session, Vec<TableVersion>), Failure> {
-        let session = self.engine.session(as_of);
-        let mut tables = Vec::new();
-        for contract in self.workspace.contracts.values() {
-            tables.extend(session.register_contract(&self.lake, contract).await?);
-        }
-        Ok((session, tables))
+    /// The tables of the contracts, and a session over them.
+    async fn session(&self, as_of: Timestamp) -> Result<(Session, Tables), Failure> {
+        let tables = Tables::open(&self.lake, self.workspace.contracts.values()).await?;
+        Ok((self.engine.session_over(&tables, as_of).await?, tables))
     }
 }
 

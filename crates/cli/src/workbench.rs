@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tranche_pipeline::Ledger;
 use tranche_project::{MemoryLimit, Project, instant};
-use tranche_sql::{Engine, EngineOptions, Session, machine_memory_bytes};
+use tranche_sql::{Engine, EngineOptions, Session, Tables, machine_memory_bytes};
 use tranche_store::{Lake, Storage};
 
 use crate::args::Global;
@@ -74,11 +74,8 @@ impl Workbench {
 
     /// A session at an instant, in which every contract is registered with its data.
     pub(crate) async fn session(&self, lake: &Lake, as_of: Timestamp) -> Result<Session, Failure> {
-        let session = self.engine.session(as_of);
-        for contract in self.workspace.contracts.values() {
-            session.register_contract(lake, contract).await?;
-        }
-        Ok(session)
+        let tables = Tables::open(lake, self.workspace.contracts.values()).await?;
+        Ok(self.engine.session_over(&tables, as_of).await?)
     }
 }
 

@@ -7,11 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tranche_metric::{Direction, Metric, MetricKind, Metrics, Population, UnitValues, unit_values};
 use tranche_segment::evaluate::{Evaluation, evaluate};
-use tranche_segment::{Definitions, EVERYONE};
+use tranche_segment::{Definitions, EVERYONE, Scope};
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Engine, Session};
+use tranche_sql::{Engine, Session, Tables};
 use tranche_stats::{Adjustment, Inference, adjusted, sample_ratio};
-use tranche_store::Lake;
 
 use crate::arms::{Compared, Outcomes, compared};
 use crate::error::ExperimentError;
@@ -24,8 +23,8 @@ const SRM_THRESHOLD: f64 = 0.001;
 
 /// What a measurement works with.
 pub struct MeasureContext<'a> {
-    /// Where tables are.
-    pub lake: &'a Lake,
+    /// The tables of the contracts.
+    pub tables: &'a Tables,
     /// The engine, for sessions at the instants of exposure.
     pub engine: &'a Engine,
     /// The engine at the `as_of`, with the contracts registered.
@@ -111,9 +110,10 @@ async fn segments_at_exposure(
     for (unit, at) in units.at.iter().enumerate() {
         by_day.entry(at.as_second().div_euclid(86_400)).or_default().push(unit);
     }
+    let scope = Scope::of(context.definitions, &experiment.entity, &wanted, context.session).await?;
     let mut rows_read = 0;
     for (day, members) in by_day {
-        let mut evaluation = replay(experiment, &wanted, day, context).await?;
+        let mut evaluation = replay(experiment, &scope, day, context).await?;
         rows_read += evaluation.rows_read;
         let numbers = evaluation.index.insert(&units.keys)?;
         for (name, found) in &evaluation.segments {
@@ -130,18 +130,10 @@ async fn segments_at_exposure(
     Ok((segments, rows_read))
 }
 
-async fn replay(
-    experiment: &Experiment,
-    wanted: &[String],
-    day: i64,
-    context: &MeasureContext<'_>,
-) -> Result<Evaluation, ExperimentError> {
+async fn replay(experiment: &Experiment, scope: &Scope, day: i64, context: &MeasureContext<'_>) -> Result<Evaluation, ExperimentError> {
     let at = Timestamp::from_second(day * 86_400).unwrap_or(Timestamp::UNIX_EPOCH);
-    let session = context.engine.session(at);
-    for contract in context.definitions.contracts.values() {
-        session.register_contract(context.lake, contract).await?;
-    }
-    let replayed = evaluate(context.definitions, &experiment.entity, Some(wanted), &session).await;
+    let session = context.engine.session_over(context.tables, at).await?;
+    let replayed = evaluate(context.definitions, scope, &session).await;
     replayed.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source })
 }
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tranche_schema::{Contract, platform};
-use tranche_sql::{Session, SqlError, SqlProblem};
+use tranche_sql::{Session, SqlError, SqlProblem, table_folder};
 use tranche_store::{Commit, CommitMode, Lake, Location, RawObject, Snapshot, Storage, list_matching};
 
 use crate::conform::Conformer;
@@ -70,7 +70,7 @@ pub struct LoadReport {
 /// # Errors
 /// [`IngestError`]; the table is as it was before, and what was rejected is in quarantine.
 pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_>) -> Result<LoadReport, IngestError> {
-    let table = format!("tables/{}", contract.table);
+    let table = table_folder(&contract.table);
     let mut report = LoadReport {
         source: source.name.clone(),
         table: contract.table.clone(),

@@ -7,8 +7,8 @@ use roaring::RoaringBitmap;
 use tranche_metric::{Metric, Metrics, Population, UnitValues, unit_values};
 use tranche_segment::evaluate::{Evaluation, evaluate};
 use tranche_segment::store::{HistoryRow, history};
-use tranche_segment::{Definitions, EVERYONE, SegmentKind};
-use tranche_sql::{Engine, Session, TableVersion as ReadVersion};
+use tranche_segment::{Definitions, EVERYONE, Scope, SegmentKind};
+use tranche_sql::{Engine, Session, Tables};
 use tranche_store::Lake;
 
 use crate::definition::{KpiChoice, Report, Section};
@@ -37,8 +37,8 @@ pub struct BuildContext<'a> {
     pub metrics: &'a Metrics,
     /// The results of the pipeline's experiments, as JSON.
     pub experiments: Vec<serde_json::Value>,
-    /// The versions of the tables that are read.
-    pub tables: &'a [ReadVersion],
+    /// The tables of the contracts.
+    pub tables: &'a Tables,
     /// The pipeline.
     pub pipeline: &'a str,
     /// The run.
@@ -56,9 +56,11 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<Report
     let period = Days::last_complete(report.unit, as_of, context.zone);
     let compared = if report.last_year { period.last_year() } else { period.previous() };
     let entity = entity_of(report, context)?;
-    let current = evaluation(report, &entity, as_of, context).await?;
+    let wanted: Vec<String> = report.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
+    let scope = Scope::of(context.definitions, &entity, &wanted, context.session).await?;
+    let current = evaluation(&scope, as_of, context).await?;
     let earlier_as_of = shifted(as_of, period, compared, context.zone);
-    let earlier = evaluation(report, &entity, earlier_as_of, context).await?;
+    let earlier = evaluation(&scope, earlier_as_of, context).await?;
     let shows = |section: Section| report.sections.contains(&section);
     let kpis = if shows(Section::Scorecard) || shows(Section::Trends) {
         kpis(report, context, &current, &earlier, period, compared).await?
@@ -79,8 +81,9 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<Report
         confidence: Some(CONFIDENCE),
         tables: context
             .tables
-            .iter()
-            .map(|t| TableVersion { table: t.table.clone(), version: t.version, rows: Some(t.rows) })
+            .versions()
+            .into_iter()
+            .map(|t| TableVersion { table: t.table, version: t.version, rows: Some(t.rows) })
             .collect(),
         segments: if shows(Section::Segments) { segments(report, context, &current).await? } else { Vec::new() },
         kpis,
@@ -114,18 +117,9 @@ fn shifted(as_of: Timestamp, period: Days, earlier: Days, zone: &TimeZone) -> Ti
     earlier_end.checked_add(as_of.duration_since(end)).unwrap_or(earlier_end)
 }
 
-async fn evaluation(
-    report: &Report,
-    entity: &str,
-    as_of: Timestamp,
-    context: &BuildContext<'_>,
-) -> Result<Evaluation, ReportError> {
-    let session = context.engine.session(as_of);
-    for contract in context.definitions.contracts.values() {
-        session.register_contract(context.lake, contract).await?;
-    }
-    let wanted: Vec<String> = report.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
-    Ok(evaluate(context.definitions, entity, Some(&wanted), &session).await?)
+async fn evaluation(scope: &Scope, as_of: Timestamp, context: &BuildContext<'_>) -> Result<Evaluation, ReportError> {
+    let session = context.engine.session_over(context.tables, as_of).await?;
+    Ok(evaluate(context.definitions, scope, &session).await?)
 }
 
 /// The segments of a report with their members, in its order; `all` is everyone.

@@ -4,49 +4,66 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
-use indexmap::IndexMap;
 use tranche_project::{Position, Problems, SourceFile};
+use tranche_schema::Contract;
 use tranche_sql::{Session, SqlError, segment_relation};
 
 use crate::definitions::{Definitions, SegmentDefinition, SegmentKind};
 use crate::{TRAITS, traits};
 
-/// Plans every definition in a session in which the contracts are registered; reports every problem. Returns the wide table's schema of
-/// each entity, as far as its traits are sound.
+/// Plans every definition in a session in which the contracts are registered; reports every problem.
 ///
 /// # Errors
 /// [`SqlError`] when the engine itself fails.
-pub async fn check(
-    definitions: &Definitions,
-    session: &Session,
-    problems: &mut Problems,
-) -> Result<IndexMap<String, SchemaRef>, SqlError> {
-    let mut wide = IndexMap::new();
+pub async fn check(definitions: &Definitions, session: &Session, problems: &mut Problems) -> Result<(), SqlError> {
     for entity in definitions.entities() {
-        let Some(contract) = definitions.entity_contract(entity) else { continue };
-        let mut fields: Vec<Field> = contract.arrow_schema().fields().iter().map(|f| f.as_ref().clone()).collect();
-        for definition in definitions.traits.values().filter(|t| t.entity == entity) {
-            let key = definitions.key(entity);
-            let Some(plan) = planned(session, &definition.file, key, problems).await else { continue };
-            fields.extend(traits::check(definition, definitions, &plan, &fields, problems));
-        }
-        wide.insert(entity.to_owned(), Arc::new(Schema::new(fields)));
-    }
-    for (entity, schema) in &wide {
-        session.register_empty(TRAITS, Arc::clone(schema))?;
-        let key = definitions.key(entity).unwrap_or_default().to_owned();
-        let key_type = schema.field_with_name(&key).map_or(DataType::Utf8, |f| f.data_type().clone());
-        let members = Arc::new(Schema::new(vec![Field::new(&key, key_type, false)]));
-        for segment in definitions.segments.values().filter(|s| s.entity == *entity) {
-            for (needed, _) in Session::segments_of(segment.file.text(), Some(&key)).unwrap_or_default() {
-                session.register_empty(&segment_relation(&needed), Arc::clone(&members))?;
-            }
-            if let Some(plan) = planned(session, &segment.file, Some(&key), problems).await {
+        let (schema, _) = wide_schema(definitions, entity, session, problems).await?;
+        session.register_empty(TRAITS, Arc::clone(&schema))?;
+        for segment in definitions.segments.values().filter(|s| s.entity == entity) {
+            if let Some(plan) = plan_segment(segment, definitions, &schema, session, problems).await? {
                 check_result(segment, definitions, &plan, problems);
             }
         }
+        // The traits of one entity are not the traits of another.
+        session.deregister(TRAITS)?;
     }
-    Ok(wide)
+    Ok(())
+}
+
+/// The schema of an entity's wide table, as far as its traits are sound, and which traits each of their columns comes from.
+pub(crate) async fn wide_schema(
+    definitions: &Definitions,
+    entity: &str,
+    session: &Session,
+    problems: &mut Problems,
+) -> Result<(SchemaRef, Vec<(String, String)>), SqlError> {
+    let own = definitions.entity_contract(entity).map(Contract::arrow_schema).unwrap_or_else(|| Arc::new(Schema::empty()));
+    let mut fields: Vec<Field> = own.fields().iter().map(|f| f.as_ref().clone()).collect();
+    let mut owners = Vec::new();
+    for definition in definitions.traits.values().filter(|t| t.entity == entity) {
+        let Some(plan) = planned(session, &definition.file, definitions.key(entity), problems).await else { continue };
+        let found = traits::check(definition, definitions, &plan, &fields, problems);
+        owners.extend(found.iter().map(|field| (field.name().clone(), definition.name.clone())));
+        fields.extend(found);
+    }
+    Ok((Arc::new(Schema::new(fields)), owners))
+}
+
+/// Plans a segment where the wide table is registered; the segments that it refers to are empty.
+pub(crate) async fn plan_segment(
+    segment: &SegmentDefinition,
+    definitions: &Definitions,
+    wide: &SchemaRef,
+    session: &Session,
+    problems: &mut Problems,
+) -> Result<Option<LogicalPlan>, SqlError> {
+    let key = definitions.key(&segment.entity).unwrap_or_default();
+    let key_type = wide.field_with_name(key).map_or(DataType::Utf8, |f| f.data_type().clone());
+    let members = Arc::new(Schema::new(vec![Field::new(key, key_type, false)]));
+    for (needed, _) in Session::segments_of(segment.file.text(), Some(key)).unwrap_or_default() {
+        session.register_empty(&segment_relation(&needed), Arc::clone(&members))?;
+    }
+    Ok(planned(session, &segment.file, Some(key), problems).await)
 }
 
 async fn planned(session: &Session, file: &SourceFile, key: Option<&str>, problems: &mut Problems) -> Option<LogicalPlan> {

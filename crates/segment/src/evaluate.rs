@@ -15,6 +15,7 @@ use tranche_sql::{Session, SqlError, segment_relation};
 
 use crate::definitions::{Definitions, SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
+use crate::scope::Scope;
 use crate::{TRAITS, traits};
 
 /// The members of every evaluated segment of one entity.
@@ -49,26 +50,20 @@ pub struct Members {
     pub null_keys: u64,
 }
 
-/// Evaluates the definitions of an entity that `wanted` names, and those that they need, in a session in which the contracts are
-/// registered. `None` wants all of them.
+/// Evaluates what is in scope, in a session in which the contracts are registered.
 ///
 /// # Errors
 /// [`SegmentError`] with the definition at fault.
-pub async fn evaluate(
-    definitions: &Definitions,
-    entity: &str,
-    wanted: Option<&[String]>,
-    session: &Session,
-) -> Result<Evaluation, SegmentError> {
-    let wide = traits::compute(definitions, entity, session).await?;
-    let key = definitions.key(entity).ok_or_else(|| SegmentError::Unknown(entity.to_owned()))?.to_owned();
+pub async fn evaluate(definitions: &Definitions, scope: &Scope, session: &Session) -> Result<Evaluation, SegmentError> {
+    let wide = traits::compute(definitions, scope, session).await?;
+    let key = definitions.key(&scope.entity).ok_or_else(|| SegmentError::Unknown(scope.entity.clone()))?.to_owned();
     let key_column = wide.batch.schema().index_of(&key).map_err(SqlError::from)?;
     let key_type = wide.batch.schema().field(key_column).data_type().clone();
     let mut index = KeyIndex::new(&key_type);
     index.insert(wide.batch.column(key_column))?;
     session.register_rows(TRAITS, Arc::clone(&wide.schema), vec![wide.batch.clone()])?;
     let mut evaluation = Evaluation {
-        entity: entity.to_owned(),
+        entity: scope.entity.clone(),
         key,
         universe: index.len(),
         index,
@@ -77,24 +72,10 @@ pub async fn evaluate(
         rows_read: wide.rows_read,
         taken: IndexMap::new(),
     };
-    let needed = closure(definitions, wanted);
-    let own = |s: &&SegmentDefinition| s.entity == entity && needed.as_ref().is_none_or(|names| names.contains(&s.name));
-    for definition in definitions.segments.values().filter(own) {
+    for definition in scope.segments.iter().filter_map(|name| definitions.segments.get(name)) {
         evaluation.add(definition, session).await?;
     }
     Ok(evaluation)
-}
-
-/// The wanted definitions and all that they need.
-fn closure(definitions: &Definitions, wanted: Option<&[String]>) -> Option<Vec<String>> {
-    let mut names: Vec<String> = wanted?.iter().map(|name| name.split('/').next().unwrap_or(name).to_owned()).collect();
-    let mut next = 0;
-    while let Some(name) = names.get(next).cloned() {
-        let needs = definitions.segments.get(&name).map(|definition| definition.needs.clone()).unwrap_or_default();
-        names.extend(needs.into_iter().filter(|need| !names.contains(need)).collect::<Vec<_>>());
-        next += 1;
-    }
-    Some(names)
 }
 
 impl Evaluation {

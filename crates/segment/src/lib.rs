@@ -1,7 +1,7 @@
 //! How traits and segments are defined and refreshed.
 //!
-//! [`Definitions`] are the traits and segments of a pipeline that hold together; [`evaluate`](evaluate::evaluate) computes who is in
-//! which segment at one `as_of`; [`refresh`](refresh::refresh) compares that with the memberships before and publishes intervals.
+//! [`Definitions`] are the traits and segments of a pipeline that hold together; [`evaluate`](evaluate::evaluate) computes for a
+//! [`Scope`] of them who is in which segment at one `as_of`; [`refresh`](refresh::refresh) compares that with the memberships before and publishes intervals.
 //! [`store`] reads what was published.
 //!
 //! Evaluation never writes and publication never computes: so any definition can be replayed at any instant, and how queries are
@@ -14,6 +14,7 @@ pub mod evaluate;
 mod intervals;
 mod order;
 pub mod refresh;
+mod scope;
 mod spec;
 pub mod store;
 mod traits;
@@ -21,6 +22,7 @@ mod traits;
 pub use check::check;
 pub use definitions::{Definitions, Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 pub use error::SegmentError;
+pub use scope::Scope;
 pub use spec::{SegmentSpec, TraitsSpec};
 
 /// The segment of everyone, in reports and experiments.

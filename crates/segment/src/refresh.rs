@@ -14,6 +14,7 @@ use crate::definitions::{Definitions, Expectation, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::intervals::{Change, Intervals};
+use crate::scope::Scope;
 use crate::store::{HISTORY_TABLE, memberships_table, traits_table};
 
 /// What a refresh works with.
@@ -71,7 +72,11 @@ pub async fn refresh(
 ) -> Result<RefreshReport, SegmentError> {
     let mut report = RefreshReport::default();
     for entity in definitions.entities() {
-        let evaluation = evaluate(definitions, entity, wanted, context.session).await?;
+        let scope = match wanted {
+            Some(names) => Scope::of(definitions, entity, names, context.session).await?,
+            None => Scope::everything(definitions, entity),
+        };
+        let evaluation = evaluate(definitions, &scope, context.session).await?;
         report.rows_read += evaluation.rows_read;
         let published = publish(definitions, wanted, evaluation, context).await?;
         report.rows_written += published.iter().map(|s| s.entered + s.exited).sum::<u64>();
@@ -123,7 +128,10 @@ async fn publish(
     if !violations.is_empty() {
         return Err(SegmentError::Expectation(violations));
     }
-    commit_traits(&evaluation, context).await?;
+    // A refresh of some segments computes some traits; the table holds all of them.
+    if wanted.is_none() {
+        commit_traits(&evaluation, context).await?;
+    }
     if !intervals.same_as(&stored) {
         commit_memberships(&intervals, &evaluation, context).await?;
     }

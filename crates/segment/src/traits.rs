@@ -16,6 +16,7 @@ use tranche_sql::{Session, SqlError};
 use crate::check::is_key_name;
 use crate::definitions::{Definitions, TraitsDefinition};
 use crate::error::SegmentError;
+use crate::scope::Scope;
 use crate::spec::Scalar;
 
 /// The wide table of an entity at a session's `as_of`.
@@ -59,8 +60,9 @@ pub(crate) fn check(
     fields
 }
 
-/// Computes the wide table of an entity.
-pub(crate) async fn compute(definitions: &Definitions, entity: &str, session: &Session) -> Result<Wide, SegmentError> {
+/// Computes the wide table of an entity, with the traits in scope.
+pub(crate) async fn compute(definitions: &Definitions, scope: &Scope, session: &Session) -> Result<Wide, SegmentError> {
+    let entity = scope.entity.as_str();
     let Some((contract, key)) = definitions.entity_contract(entity).zip(definitions.key(entity)) else {
         return Err(SegmentError::Unknown(entity.to_owned()));
     };
@@ -69,7 +71,7 @@ pub(crate) async fn compute(definitions: &Definitions, entity: &str, session: &S
     if definitions.universe(entity) == Universe::Observed {
         wide = with_observed(definitions, entity, key, session, wide).await?;
     }
-    for definition in definitions.traits.values().filter(|t| t.entity == entity) {
+    for definition in scope.traits.iter().filter_map(|name| definitions.traits.get(name)) {
         let (rows, read) = query(definition, key, session).await?;
         rows_read += read;
         wide = add_traits(wide, key, definition, &rows, session)?;

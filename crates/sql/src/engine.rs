@@ -76,7 +76,7 @@ impl Engine {
     }
 }
 
-/// Spans for errors that point into a file; plain strings instead of views, as contracts say; UTC as the only zone.
+/// Spans for errors that point into a file; plain strings instead of views, as contracts say.
 fn session_config(threads: usize) -> Result<SessionConfig, DataFusionError> {
     let mut config = SessionConfig::new().with_target_partitions(threads).with_information_schema(false);
     let options = config.options_mut();
@@ -84,6 +84,5 @@ fn session_config(threads: usize) -> Result<SessionConfig, DataFusionError> {
     options.set("datafusion.sql_parser.map_string_types_to_utf8view", "false")?;
     options.set("datafusion.execution.parquet.schema_force_view_types", "false")?;
     options.set("datafusion.execution.parquet.pushdown_filters", "true")?;
-    options.set("datafusion.execution.time_zone", "UTC")?;
     Ok(config)
 }

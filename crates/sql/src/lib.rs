@@ -21,5 +21,5 @@ pub use dialect::SegmentReferences;
 pub use engine::{Engine, EngineOptions, machine_memory_bytes};
 pub use error::{SqlError, SqlProblem};
 pub use raw::NumericText;
-pub use session::{Collected, Session, TableVersion, segment_relation};
+pub use session::{Collected, Session, TableVersion, Tables, segment_relation, table_folder};
 pub use values::{column_f64, column_i64, column_text, instant_literal};

@@ -44,6 +44,40 @@ pub struct TableVersion {
     pub rows: u64,
 }
 
+/// The tables of contracts, each in the version that was the latest when they were opened: what is computed from them at several
+/// instants is computed from the same rows.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    tables: Vec<(Contract, Option<Snapshot>)>,
+}
+
+impl Tables {
+    /// Opens the table of each contract; one that was never written has no rows.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when a table's log cannot be read.
+    pub async fn open(lake: &Lake, contracts: impl IntoIterator<Item = &Contract>) -> Result<Self, SqlError> {
+        let mut tables = Vec::new();
+        for contract in contracts {
+            tables.push((contract.clone(), lake.snapshot(&table_folder(&contract.table)).await?));
+        }
+        Ok(Self { tables })
+    }
+
+    /// The versions that are read.
+    #[must_use]
+    pub fn versions(&self) -> Vec<TableVersion> {
+        let found = self.tables.iter().filter_map(|(_, snapshot)| snapshot.as_ref());
+        found.map(|s| TableVersion { table: s.table().to_owned(), version: s.version(), rows: s.rows() }).collect()
+    }
+}
+
+/// The folder of a contract's table in the lake.
+#[must_use]
+pub fn table_folder(table: &str) -> String {
+    format!("tables/{table}")
+}
+
 /// The rows of a query and what they cost.
 #[derive(Debug)]
 pub struct Collected {
@@ -74,6 +108,16 @@ impl Engine {
     #[must_use]
     pub fn session(&self, as_of: Timestamp) -> Session {
         self.session_with(as_of, Vec::new())
+    }
+
+    /// A session at `as_of` over tables.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when a table cannot be read.
+    pub async fn session_over(&self, tables: &Tables, as_of: Timestamp) -> Result<Session, SqlError> {
+        let session = self.session(as_of);
+        session.register_tables(tables).await?;
+        Ok(session)
     }
 
     /// A session with further planning rules.
@@ -123,6 +167,16 @@ impl Session {
         self.register(name, Arc::new(EmptyTable::new(schema)))
     }
 
+    /// Forgets what is registered under a name.
+    ///
+    /// # Errors
+    /// [`SqlError::Engine`] when the engine fails.
+    pub fn deregister(&self, name: &str) -> Result<(), SqlError> {
+        let reference = datafusion::common::TableReference::bare(name.to_owned());
+        self.context.deregister_table(reference).map_err(SqlError::engine)?;
+        Ok(())
+    }
+
     /// Registers rows under a name; what was there before under that name is replaced.
     ///
     /// # Errors
@@ -132,26 +186,30 @@ impl Session {
         self.register(name, Arc::new(table))
     }
 
-    /// Registers a contract's table as it is seen at this session's `as_of`, in its latest version.
+    /// Registers the tables of contracts as they are seen at this session's `as_of`.
     ///
     /// # Errors
-    /// [`SqlError::Store`] when the table cannot be read.
-    pub async fn register_contract(&self, lake: &Lake, contract: &Contract) -> Result<Option<TableVersion>, SqlError> {
-        let folder = table_folder(&contract.table);
-        let Some(snapshot) = lake.snapshot(&folder).await? else {
-            self.register_empty(&contract.table, contract.arrow_schema())?;
-            return Ok(None);
-        };
+    /// [`SqlError::Store`] when a table cannot be read.
+    pub async fn register_tables(&self, tables: &Tables) -> Result<(), SqlError> {
+        for (contract, snapshot) in &tables.tables {
+            match snapshot {
+                Some(snapshot) => self.register_snapshot(contract, snapshot).await?,
+                None => self.register_empty(&contract.table, contract.arrow_schema())?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn register_snapshot(&self, contract: &Contract, snapshot: &Snapshot) -> Result<(), SqlError> {
         let stored = snapshot.schema()?;
         // A column that the contract gained after the last load is null in what is stored.
         let columns = contract.columns.iter().map(|column| match stored.field_with_name(&column.name) {
             Ok(_) => ident(&column.name),
             Err(_) => Expr::Literal(null_of(&column.data_type), None).alias(&column.name),
         });
-        let frame = self.read(&snapshot).await?.filter(self.visible(contract)).map_err(SqlError::engine)?;
+        let frame = self.read(snapshot).await?.filter(self.visible(contract)).map_err(SqlError::engine)?;
         let frame = frame.select(columns.collect::<Vec<_>>()).map_err(SqlError::engine)?;
-        self.register(&contract.table, Arc::new(ViewTable::new(frame.logical_plan().clone(), None)))?;
-        Ok(Some(TableVersion { table: folder, version: snapshot.version(), rows: snapshot.rows() }))
+        self.register(&contract.table, Arc::new(ViewTable::new(frame.logical_plan().clone(), None)))
     }
 
     /// Registers a platform table under a name; nothing when it was never written.
@@ -194,6 +252,14 @@ impl Session {
         // Types are checked when the plan is analysed; an author's mistake must not wait for the night.
         state.optimize(&plan).map_err(|error| locate::problem(&error, sql))?;
         Ok(plan)
+    }
+
+    /// A plan after the engine's own optimisation.
+    ///
+    /// # Errors
+    /// [`SqlError`] when the engine fails.
+    pub fn optimized(&self, plan: &LogicalPlan) -> Result<LogicalPlan, SqlError> {
+        self.context.state().optimize(plan).map_err(SqlError::engine)
     }
 
     /// The segments that a SELECT asks for with `in_segment`.
@@ -245,8 +311,8 @@ impl Session {
     }
 
     fn register(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<(), SqlError> {
+        self.deregister(name)?;
         let reference = datafusion::common::TableReference::bare(name.to_owned());
-        self.context.deregister_table(reference.clone()).map_err(SqlError::engine)?;
         self.context.register_table(reference, table).map_err(SqlError::engine)?;
         Ok(())
     }
@@ -264,11 +330,6 @@ impl Session {
             TableKind::Entity { history: History::Latest, .. } => datafusion::logical_expr::lit(true),
         }
     }
-}
-
-/// The folder of a contract's table in the lake.
-fn table_folder(table: &str) -> String {
-    format!("tables/{table}")
 }
 
 fn null_of(data_type: &arrow::datatypes::DataType) -> datafusion::scalar::ScalarValue {

@@ -4,7 +4,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use deltalake_core::logstore::{StorageConfig, default_logstore};
-use deltalake_core::{DeltaTable, DeltaTableError};
+use deltalake_core::DeltaTable;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -62,11 +62,12 @@ impl Lake {
     /// [`StoreError::Table`] when its log cannot be read.
     pub async fn snapshot(&self, table: &str) -> Result<Option<Snapshot>, StoreError> {
         let mut delta = self.delta_table(table)?;
-        match delta.load().await {
-            Ok(()) => Ok(Some(Snapshot::new(table, delta))),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(StoreError::table(table, error)),
+        let failed = |error| StoreError::table(table, error);
+        if !delta.verify_deltatable_existence().await.map_err(failed)? {
+            return Ok(None);
         }
+        delta.load().await.map_err(failed)?;
+        Ok(Some(Snapshot::new(table, delta)))
     }
 
     /// The table as it was at a version.
@@ -87,10 +88,6 @@ impl Lake {
         let prefixed = Arc::new(PrefixStore::new(Arc::clone(&self.root), path));
         Ok(DeltaTable::new(default_logstore(prefixed, Arc::clone(&self.root), &url, &StorageConfig::default())))
     }
-}
-
-fn is_absent(error: &DeltaTableError) -> bool {
-    matches!(error, DeltaTableError::NotATable(_) | DeltaTableError::InvalidVersion(_))
 }
 
 #[cfg(test)]

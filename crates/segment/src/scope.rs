@@ -1,0 +1,84 @@
+//! What an evaluation has to compute: the wanted definitions, those that they need, and the traits that any of them reads.
+
+use std::collections::BTreeSet;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+use tranche_project::Problems;
+use tranche_sql::{Session, SqlError};
+
+use crate::check::wide_schema;
+use crate::definitions::Definitions;
+use crate::{TRAITS, check};
+
+/// The definitions of one entity that an evaluation computes. Found once, used at as many instants as one likes.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The entity.
+    pub entity: String,
+    /// Segments and sets, each after those that it needs.
+    pub(crate) segments: Vec<String>,
+    /// Groups of traits.
+    pub(crate) traits: Vec<String>,
+}
+
+impl Scope {
+    /// Everything that is defined for an entity.
+    #[must_use]
+    pub fn everything(definitions: &Definitions, entity: &str) -> Self {
+        let segments = definitions.segments.values().filter(|s| s.entity == entity).map(|s| s.name.clone()).collect();
+        let traits = definitions.traits.values().filter(|t| t.entity == entity).map(|t| t.name.clone()).collect();
+        Self { entity: entity.to_owned(), segments, traits }
+    }
+
+    /// Only what `wanted` segments (`vip`, `lifecycle/new`, `lifecycle/*`) need. The contracts are registered in `session`.
+    ///
+    /// # Errors
+    /// [`SqlError`] when the engine itself fails.
+    pub async fn of(definitions: &Definitions, entity: &str, wanted: &[String], session: &Session) -> Result<Self, SqlError> {
+        let mut scope = Self::everything(definitions, entity);
+        let needed = closure(definitions, wanted);
+        scope.segments.retain(|name| needed.contains(name));
+        let mut problems = Problems::default();
+        let (schema, owners) = wide_schema(definitions, entity, session, &mut problems).await?;
+        session.register_empty(TRAITS, schema.clone())?;
+        let mut columns = BTreeSet::new();
+        for name in &scope.segments {
+            let Some(definition) = definitions.segments.get(name) else { continue };
+            let plan = check::plan_segment(definition, definitions, &schema, session, &mut problems).await?;
+            match plan.map(|plan| session.optimized(&plan)) {
+                Some(Ok(plan)) => trait_columns(&plan, &mut columns)?,
+                // What cannot be planned now will say so when it is evaluated.
+                _ => return Ok(scope),
+            }
+        }
+        scope.traits.retain(|name| owners.iter().any(|(column, owner)| owner == name && columns.contains(column)));
+        Ok(scope)
+    }
+}
+
+/// The wanted definitions and all that they need.
+fn closure(definitions: &Definitions, wanted: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = wanted.iter().map(|name| name.split('/').next().unwrap_or(name).to_owned()).collect();
+    let mut next = 0;
+    while let Some(name) = names.get(next).cloned() {
+        let needs = definitions.segments.get(&name).map(|definition| definition.needs.clone()).unwrap_or_default();
+        names.extend(needs.into_iter().filter(|need| !names.contains(need)).collect::<Vec<_>>());
+        next += 1;
+    }
+    names
+}
+
+/// The columns of the wide table that an optimised plan reads.
+fn trait_columns(plan: &LogicalPlan, columns: &mut BTreeSet<String>) -> Result<(), SqlError> {
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && scan.table_name.table() == TRAITS
+        {
+            columns.extend(scan.projected_schema.fields().iter().map(|field| field.name().clone()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(SqlError::engine)?;
+    Ok(())
+}
