@@ -87,13 +87,15 @@ impl Steps {
     }
 
     async fn refresh(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
-        let (session, _) = self.session(context.as_of).await?;
+        let (session, tables) = self.session(context.as_of).await?;
         let wanted = match &step.targets {
             Targets::All => None,
             Targets::Named(names) => Some(names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()),
         };
         let refresh_context = RefreshContext {
             lake: &self.lake,
+            tables: &tables,
+            engine: &self.engine,
             session: &session,
             pipeline: &context.pipeline,
             full: context.full,

@@ -111,9 +111,11 @@ async fn segments_at_exposure(
         by_day.entry(at.as_second().div_euclid(86_400)).or_default().push(unit);
     }
     let scope = Scope::of(context.definitions, &experiment.entity, &wanted, context.session).await?;
+    let read = scope.tables(context.definitions);
+    let tables = context.tables.cached(context.engine, |table| read.contains(table)).await?;
     let mut rows_read = 0;
     for (day, members) in by_day {
-        let mut evaluation = replay(experiment, &scope, day, context).await?;
+        let mut evaluation = replay(experiment, &scope, day, &tables, context).await?;
         rows_read += evaluation.rows_read;
         let numbers = evaluation.index.insert(&units.keys)?;
         for (name, found) in &evaluation.segments {
@@ -130,9 +132,15 @@ async fn segments_at_exposure(
     Ok((segments, rows_read))
 }
 
-async fn replay(experiment: &Experiment, scope: &Scope, day: i64, context: &MeasureContext<'_>) -> Result<Evaluation, ExperimentError> {
+async fn replay(
+    experiment: &Experiment,
+    scope: &Scope,
+    day: i64,
+    tables: &Tables,
+    context: &MeasureContext<'_>,
+) -> Result<Evaluation, ExperimentError> {
     let at = Timestamp::from_second(day * 86_400).unwrap_or(Timestamp::UNIX_EPOCH);
-    let session = context.engine.session_over(context.tables, at).await?;
+    let session = context.engine.session_over(tables, at).await?;
     let replayed = evaluate(context.definitions, scope, &session).await;
     replayed.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source })
 }

@@ -1,5 +1,6 @@
 //! The metrics of a pipeline: validated, and checked against the contracts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::DFSchema;
@@ -116,6 +117,22 @@ impl Metrics {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Metric> {
         self.0.get(name)
+    }
+
+    /// The fact tables that metrics are made from.
+    pub fn tables<'a>(&'a self, metrics: impl IntoIterator<Item = &'a Metric>) -> BTreeSet<&'a str> {
+        let parts = metrics.into_iter().flat_map(|metric| self.parts(metric));
+        parts.filter_map(Metric::fact).map(|fact| fact.table.value.as_str()).collect()
+    }
+
+    /// The metrics with a fact of their own that a metric is made of.
+    pub(crate) fn parts<'a>(&'a self, metric: &'a Metric) -> Vec<&'a Metric> {
+        match &metric.kind {
+            MetricKind::Ratio { numerator, denominator } => {
+                [numerator, denominator].into_iter().filter_map(|name| self.get(&name.value)).collect()
+            }
+            _ => vec![metric],
+        }
     }
 
     /// The message for a metric that is not there.

@@ -74,7 +74,7 @@ pub async fn unit_values(
     population: &Population,
 ) -> Result<UnitValues, MetricError> {
     let mut by_table: IndexMap<&str, Vec<(&Metric, &Fact)>> = IndexMap::new();
-    for metric in wanted.iter().flat_map(|metric| parts(metric, metrics)) {
+    for metric in wanted.iter().flat_map(|metric| metrics.parts(metric)) {
         let Some(fact) = metric.fact() else { continue };
         let facts = by_table.entry(&fact.table.value).or_default();
         if !facts.iter().any(|(known, _)| known.name == metric.name) {
@@ -100,16 +100,6 @@ pub async fn unit_values(
         }
     }
     Ok(values)
-}
-
-/// The metrics with a fact that a metric is made of.
-fn parts<'a>(metric: &'a Metric, metrics: &'a Metrics) -> Vec<&'a Metric> {
-    match &metric.kind {
-        MetricKind::Ratio { numerator, denominator } => {
-            [numerator, denominator].into_iter().filter_map(|name| metrics.get(&name.value)).collect()
-        }
-        _ => vec![metric],
-    }
 }
 
 const UNIT: &str = "_unit";

@@ -58,6 +58,11 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<Report
     let entity = entity_of(report, context)?;
     let wanted: Vec<String> = report.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
     let scope = Scope::of(context.definitions, &entity, &wanted, context.session).await?;
+    let facts = context.metrics.tables(report.kpis.iter().filter_map(|kpi| context.metrics.get(&kpi.metric.value)));
+    let read = scope.tables(context.definitions);
+    let tables = context.tables.cached(context.engine, |table| read.contains(table) || facts.contains(table)).await?;
+    let session = context.engine.session_over(&tables, as_of).await?;
+    let context = &BuildContext { tables: &tables, session: &session, experiments: context.experiments.clone(), ..*context };
     let current = evaluation(&scope, as_of, context).await?;
     let earlier_as_of = shifted(as_of, period, compared, context.zone);
     let earlier = evaluation(&scope, earlier_as_of, context).await?;

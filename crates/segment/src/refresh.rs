@@ -7,7 +7,7 @@ use datafusion::prelude::ident;
 use jiff::Timestamp;
 use serde::Serialize;
 use tranche_schema::platform::{self, segment_history as columns};
-use tranche_sql::{Session, SqlError, column_i64, instant_literal};
+use tranche_sql::{Engine, Session, SqlError, Tables, column_i64, instant_literal};
 use tranche_store::{Commit, CommitMode, Lake};
 
 use crate::definitions::{Definitions, Expectation, SegmentKind};
@@ -21,6 +21,10 @@ use crate::store::{HISTORY_TABLE, memberships_table, traits_table};
 pub struct RefreshContext<'a> {
     /// Where tables are.
     pub lake: &'a Lake,
+    /// The tables of the contracts.
+    pub tables: &'a Tables,
+    /// The engine, for a session over tables that are kept in memory.
+    pub engine: &'a Engine,
     /// The engine at the `as_of`, with the contracts registered.
     pub session: &'a Session,
     /// The pipeline.
@@ -76,7 +80,10 @@ pub async fn refresh(
             Some(names) => Scope::of(definitions, entity, names, context.session).await?,
             None => Scope::everything(definitions, entity),
         };
-        let evaluation = evaluate(definitions, &scope, context.session).await?;
+        let read = scope.tables(definitions);
+        let tables = context.tables.cached(context.engine, |table| read.contains(table)).await?;
+        let session = context.engine.session_over(&tables, context.session.as_of()).await?;
+        let evaluation = evaluate(definitions, &scope, &session).await?;
         report.rows_read += evaluation.rows_read;
         let published = publish(definitions, wanted, evaluation, context).await?;
         report.rows_written += published.iter().map(|s| s.entered + s.exited).sum::<u64>();

@@ -69,6 +69,21 @@ fn closure(definitions: &Definitions, wanted: &[String]) -> Vec<String> {
     names
 }
 
+impl Scope {
+    /// The tables of contracts that an evaluation reads.
+    #[must_use]
+    pub fn tables(&self, definitions: &Definitions) -> BTreeSet<String> {
+        let mut tables: BTreeSet<String> = definitions.entity_contract(&self.entity).map(|c| c.table.clone()).into_iter().collect();
+        let traits = self.traits.iter().filter_map(|name| definitions.traits.get(name)).map(|t| &t.file);
+        let segments = self.segments.iter().filter_map(|name| definitions.segments.get(name)).map(|s| &s.file);
+        for file in traits.chain(segments) {
+            tables.extend(Session::tables_of(file.text()));
+        }
+        tables.retain(|name| definitions.contracts.contains_key(name));
+        tables
+    }
+}
+
 /// The columns of the wide table that an optimised plan reads.
 fn trait_columns(plan: &LogicalPlan, columns: &mut BTreeSet<String>) -> Result<(), SqlError> {
     plan.apply_with_subqueries(|node| {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SetExpr, Spanned, Statement, Value, ValueWithSpan,
-    visit_expressions, visit_expressions_mut,
+    visit_expressions, visit_expressions_mut, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -56,6 +56,17 @@ pub(crate) fn projection_positions(sql: &str) -> Vec<Position> {
         SetExpr::Select(select) => select.projection.iter().map(|item| position(item.span())).collect(),
         _ => Vec::new(),
     }
+}
+
+/// The relations that a query names, wherever they stand; empty when the SQL cannot be parsed.
+pub(crate) fn relations(sql: &str) -> Vec<String> {
+    let Ok(query) = parse_query(sql) else { return Vec::new() };
+    let mut names = Vec::new();
+    let _: ControlFlow<()> = visit_relations(&query, |name| {
+        names.push(name.to_string().trim_matches('"').to_lowercase());
+        ControlFlow::Continue(())
+    });
+    names
 }
 
 fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {

@@ -47,6 +47,7 @@ pub fn machine_memory_bytes() -> u64 {
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     config: SessionConfig,
+    memory_bytes: usize,
 }
 
 impl Engine {
@@ -64,7 +65,16 @@ impl Engine {
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
             .build_arc()
             .map_err(SqlError::engine)?;
-        Ok(Self { runtime, config: session_config(options.threads).map_err(SqlError::engine)? })
+        let config = session_config(options.threads).map_err(SqlError::engine)?;
+        Ok(Self { runtime, config, memory_bytes: options.memory_bytes })
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.config.target_partitions()
     }
 
     pub(crate) fn runtime(&self) -> Arc<RuntimeEnv> {

@@ -15,11 +15,13 @@ pub mod keys;
 mod locate;
 mod raw;
 mod session;
+mod tables;
 mod values;
 
 pub use dialect::SegmentReferences;
 pub use engine::{Engine, EngineOptions, machine_memory_bytes};
 pub use error::{SqlError, SqlProblem};
 pub use raw::NumericText;
-pub use session::{Collected, Session, TableVersion, Tables, segment_relation, table_folder};
+pub use session::{Collected, Session, segment_relation};
+pub use tables::{TableVersion, Tables, table_folder};
 pub use values::{column_f64, column_i64, column_text, instant_literal};

@@ -18,7 +18,7 @@ use tranche_schema::{Contract, History, TableKind, platform};
 use tranche_store::{DeltaPlanner, Lake, Snapshot};
 
 use crate::raw::RefuseIntervalComparison;
-use crate::{Engine, SegmentReferences, SqlError, SqlProblem, dialect, functions, instant_literal, locate};
+use crate::{Engine, SegmentReferences, SqlError, SqlProblem, Tables, dialect, functions, instant_literal, locate};
 
 /// The engine at one `as_of`, with the tables that were registered.
 #[derive(Clone)]
@@ -31,51 +31,6 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Session(as of {})", self.as_of)
     }
-}
-
-/// The version of a table that a session reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableVersion {
-    /// The table's folder in the lake.
-    pub table: String,
-    /// The version.
-    pub version: u64,
-    /// Rows in that version, as its log says.
-    pub rows: u64,
-}
-
-/// The tables of contracts, each in the version that was the latest when they were opened: what is computed from them at several
-/// instants is computed from the same rows.
-#[derive(Debug, Clone, Default)]
-pub struct Tables {
-    tables: Vec<(Contract, Option<Snapshot>)>,
-}
-
-impl Tables {
-    /// Opens the table of each contract; one that was never written has no rows.
-    ///
-    /// # Errors
-    /// [`SqlError::Store`] when a table's log cannot be read.
-    pub async fn open(lake: &Lake, contracts: impl IntoIterator<Item = &Contract>) -> Result<Self, SqlError> {
-        let mut tables = Vec::new();
-        for contract in contracts {
-            tables.push((contract.clone(), lake.snapshot(&table_folder(&contract.table)).await?));
-        }
-        Ok(Self { tables })
-    }
-
-    /// The versions that are read.
-    #[must_use]
-    pub fn versions(&self) -> Vec<TableVersion> {
-        let found = self.tables.iter().filter_map(|(_, snapshot)| snapshot.as_ref());
-        found.map(|s| TableVersion { table: s.table().to_owned(), version: s.version(), rows: s.rows() }).collect()
-    }
-}
-
-/// The folder of a contract's table in the lake.
-#[must_use]
-pub fn table_folder(table: &str) -> String {
-    format!("tables/{table}")
 }
 
 /// The rows of a query and what they cost.
@@ -191,23 +146,25 @@ impl Session {
     /// # Errors
     /// [`SqlError::Store`] when a table cannot be read.
     pub async fn register_tables(&self, tables: &Tables) -> Result<(), SqlError> {
-        for (contract, snapshot) in &tables.tables {
-            match snapshot {
-                Some(snapshot) => self.register_snapshot(contract, snapshot).await?,
+        for table in tables.iter() {
+            let contract = &table.contract;
+            match table.provider(self).await? {
+                Some(provider) => self.register_stored(contract, provider)?,
                 None => self.register_empty(&contract.table, contract.arrow_schema())?,
             }
         }
         Ok(())
     }
 
-    async fn register_snapshot(&self, contract: &Contract, snapshot: &Snapshot) -> Result<(), SqlError> {
-        let stored = snapshot.schema()?;
+    fn register_stored(&self, contract: &Contract, provider: Arc<dyn TableProvider>) -> Result<(), SqlError> {
+        let stored = provider.schema();
         // A column that the contract gained after the last load is null in what is stored.
         let columns = contract.columns.iter().map(|column| match stored.field_with_name(&column.name) {
             Ok(_) => ident(&column.name),
             Err(_) => Expr::Literal(null_of(&column.data_type), None).alias(&column.name),
         });
-        let frame = self.read(snapshot).await?.filter(self.visible(contract)).map_err(SqlError::engine)?;
+        let frame = self.context.read_table(provider).map_err(SqlError::engine)?;
+        let frame = frame.filter(self.visible(contract)).map_err(SqlError::engine)?;
         let frame = frame.select(columns.collect::<Vec<_>>()).map_err(SqlError::engine)?;
         self.register(&contract.table, Arc::new(ViewTable::new(frame.logical_plan().clone(), None)))
     }
@@ -260,6 +217,12 @@ impl Session {
     /// [`SqlError`] when the engine fails.
     pub fn optimized(&self, plan: &LogicalPlan) -> Result<LogicalPlan, SqlError> {
         self.context.state().optimize(plan).map_err(SqlError::engine)
+    }
+
+    /// The relations that a SELECT names, wherever they stand, in lower case; empty when it cannot be parsed.
+    #[must_use]
+    pub fn tables_of(sql: &str) -> Vec<String> {
+        dialect::relations(sql)
     }
 
     /// The segments that a SELECT asks for with `in_segment`.

@@ -1,0 +1,113 @@
+//! The tables of contracts, opened once for a piece of work.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::catalog::{MemTable, TableProvider};
+use tranche_schema::Contract;
+use tranche_store::{Lake, Snapshot};
+
+use crate::{Engine, Session, SqlError};
+
+/// The tables of contracts, each in the version that was the latest when they were opened: what is computed from them at several
+/// instants is computed from the same rows.
+#[derive(Debug, Clone, Default)]
+pub struct Tables(Vec<OpenTable>);
+
+/// A contract's table, if it was ever written.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenTable {
+    pub(crate) contract: Contract,
+    snapshot: Option<Snapshot>,
+    /// Its rows in memory, when they are read often and fit.
+    cache: Option<Arc<MemTable>>,
+}
+
+/// The version of a table that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableVersion {
+    /// The table's folder in the lake.
+    pub table: String,
+    /// The version.
+    pub version: u64,
+    /// Rows in that version, as its log says.
+    pub rows: u64,
+}
+
+/// The folder of a contract's table in the lake.
+#[must_use]
+pub fn table_folder(table: &str) -> String {
+    format!("tables/{table}")
+}
+
+impl Tables {
+    /// Opens the table of each contract; one that was never written has no rows.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when a table's log cannot be read.
+    pub async fn open(lake: &Lake, contracts: impl IntoIterator<Item = &Contract>) -> Result<Self, SqlError> {
+        let mut tables = Vec::new();
+        for contract in contracts {
+            let snapshot = lake.snapshot(&table_folder(&contract.table)).await?;
+            tables.push(OpenTable { contract: contract.clone(), snapshot, cache: None });
+        }
+        Ok(Self(tables))
+    }
+
+    /// The same tables with those that `wanted` names in memory, as far as they fit into a part of the engine's: for work that
+    /// reads a table many times. Files of a day are small, and opening them again costs more than their rows.
+    ///
+    /// # Errors
+    /// [`SqlError`] when a table cannot be read.
+    pub async fn cached(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Result<Self, SqlError> {
+        let mut left = engine.memory_bytes() / CACHE_PART;
+        let mut tables = self.clone();
+        for table in tables.0.iter_mut().filter(|t| t.cache.is_none() && wanted(&t.contract.table)) {
+            let Some(snapshot) = &table.snapshot else { continue };
+            let estimate = usize::try_from(snapshot.rows()).unwrap_or(usize::MAX).saturating_mul(row_bytes(&table.contract));
+            if estimate > left {
+                continue;
+            }
+            left -= estimate;
+            let session = engine.session(jiff::Timestamp::UNIX_EPOCH);
+            let found = session.collect_frame(session.read(snapshot).await?).await?;
+            let threads = engine.threads().max(1);
+            let mut partitions = vec![Vec::new(); threads];
+            for (index, batch) in found.batches.into_iter().enumerate() {
+                partitions[index % threads].push(batch);
+            }
+            table.cache = Some(Arc::new(MemTable::try_new(found.schema, partitions).map_err(SqlError::engine)?));
+        }
+        Ok(tables)
+    }
+
+    /// The versions that are read.
+    #[must_use]
+    pub fn versions(&self) -> Vec<TableVersion> {
+        let found = self.0.iter().filter_map(|table| table.snapshot.as_ref());
+        found.map(|s| TableVersion { table: s.table().to_owned(), version: s.version(), rows: s.rows() }).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &OpenTable> {
+        self.0.iter()
+    }
+}
+
+/// The part of the engine's memory that cached tables may take: one over this.
+const CACHE_PART: usize = 8;
+
+impl OpenTable {
+    pub(crate) async fn provider(&self, session: &Session) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
+        match (&self.cache, &self.snapshot) {
+            (Some(cache), _) => Ok(Some(Arc::clone(cache) as Arc<dyn TableProvider>)),
+            (None, Some(snapshot)) => Ok(Some(snapshot.provider(&session.state()).await?)),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// About how many bytes a row takes in memory.
+fn row_bytes(contract: &Contract) -> usize {
+    let width = |data_type: &DataType| data_type.primitive_width().unwrap_or(40);
+    contract.columns.iter().map(|column| width(&column.data_type)).sum()
+}
