@@ -99,15 +99,18 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 impl From<ProjectError> for Failure {
     fn from(error: ProjectError) -> Self {
-        Self::definition(chain(&error))
+        match error {
+            ProjectError::Missing { .. } => Self::definition(chain(&error)),
+            ProjectError::Read { .. } => Self::storage(chain(&error)),
+        }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let class = match error {
-            StoreError::Location { .. } | StoreError::Pattern { .. } => FailureClass::Definition,
-            StoreError::Object { .. } | StoreError::Table { .. } | StoreError::Version { .. } => FailureClass::Storage,
+            StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => FailureClass::Definition,
+            StoreError::Object { .. } | StoreError::Table { .. } | StoreError::Read { .. } => FailureClass::Storage,
         };
         Self::new(class, chain(&error))
     }
@@ -129,7 +132,7 @@ impl From<IngestError> for Failure {
         match error {
             IngestError::Store(error) => error.into(),
             IngestError::Sql(error) => error.into(),
-            IngestError::Mapping { .. } => Self::definition(chain(&error)),
+            IngestError::Mapping { .. } | IngestError::Evolution { .. } => Self::definition(chain(&error)),
             IngestError::File { .. } | IngestError::TooManyRejects { .. } | IngestError::NoFiles { .. } => Self::data(chain(&error)),
             IngestError::Staging(_) => Self::internal(chain(&error)),
         }

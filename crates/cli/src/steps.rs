@@ -164,6 +164,7 @@ impl Steps {
             metrics: &pipeline.metrics,
             experiments: self.results(&session, pipeline).await?,
             tables: &tables,
+            sources: pipeline.sources.keys().cloned().collect(),
             pipeline: &context.pipeline,
             run_id: &context.run_id,
             zone: &self.workspace.settings.timezone,

@@ -130,12 +130,13 @@ impl Workspace {
         let Some(file) = self.contract_files.get(&contract.table) else { return };
         for column in &contract.columns {
             let Some(check) = &column.check else { continue };
-            let schema = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone());
-            let planned = schema.and_then(|schema| session.state().create_logical_expr(check, &schema));
-            if let Err(error) = planned {
-                let position = position_of(file, check);
-                let message = error.strip_backtrace().lines().next().unwrap_or_default().replace("Error during planning: ", "");
-                problems.report(file, position, format!("check of `{}`: {message}", column.name));
+            let Ok(schema) = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone()) else { continue };
+            if let Err(problem) = session.expression(check, &schema) {
+                let start = position_of(file, check);
+                let at = Position { line: start.line, column: start.column + problem.position.column - 1 };
+                let mut diagnostic = file.problem(at, format!("check of `{}`: {}", column.name, problem.message));
+                diagnostic.help = problem.help;
+                problems.push(diagnostic);
             }
         }
     }
@@ -201,9 +202,10 @@ fn read_sources(
 impl PipelineDefinitions {
     async fn check(&self, workspace: &Workspace, engine: &Engine, problems: &mut Problems) -> Result<(), Failure> {
         let session = workspace.empty_session(engine)?;
+        let mapping = engine.session_with(Timestamp::UNIX_EPOCH, vec![std::sync::Arc::new(tranche_sql::NumericText)]);
         for (source, file) in self.sources.values() {
             if let Some(contract) = workspace.contracts.get(&source.into.value) {
-                tranche_ingest::check_mapping(source, contract, &session, file, problems);
+                tranche_ingest::check_mapping(source, contract, &mapping, file, problems);
             }
         }
         tranche_segment::check(&self.definitions, &session, problems).await?;

@@ -125,6 +125,11 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
         (MetricRole::Secondary, spec.metrics.secondary),
         (MetricRole::Guardrail, spec.metrics.guardrail),
     ];
+    for (role, choices) in &metrics {
+        for choice in choices.iter().filter(|choice| *role != MetricRole::Guardrail && choice.value.margin.is_some()) {
+            problems.report(file, choice.referenced, "a margin has a meaning only for a guardrail");
+        }
+    }
     Some(Experiment {
         name: spec.experiment.value,
         hypothesis: spec.hypothesis,
@@ -183,6 +188,9 @@ fn validate_statistics(spec: &StatisticsSpec, file: &SourceFile, problems: &mut 
     options.inference = match spec.inference.as_ref().map(|i| (i.value, i.referenced)) {
         None | Some((InferenceSpec::Fixed, _)) => Inference::Fixed,
         Some((InferenceSpec::Sequential, _)) => {
+            if let Some(tuning) = spec.tuning.as_ref().filter(|tuning| tuning.value.is_nan() || tuning.value <= 0.0) {
+                problems.report(file, tuning.referenced, "tuning is a number of units, more than 0");
+            }
             Inference::Sequential { tuning: spec.tuning.as_ref().map_or(DEFAULT_TUNING, |tuning| tuning.value) }
         }
         Some((InferenceSpec::GroupSequential | InferenceSpec::Bayes, at)) => {
@@ -252,8 +260,15 @@ fn check_exposure(experiment: &Experiment, contract: &Contract, session: &Sessio
         }
     }
     if let Some(filter) = &experiment.filter
-        && let Err(message) = crate::exposure::filter_expression(&filter.value, contract, session)
+        && let Err(problem) = crate::exposure::filter_expression(&filter.value, contract, session)
     {
-        problems.report(file, file.inside(filter, Position::START), message);
+        let mut diagnostic = file.problem(file.inside(filter, problem.position), problem.message);
+        diagnostic.help = problem.help;
+        problems.push(diagnostic);
+    }
+    if let Some(at) = &experiment.at
+        && contract.column(&at.value).is_some_and(|c| !matches!(c.data_type, arrow::datatypes::DataType::Timestamp(..)))
+    {
+        problems.report(file, at.referenced, format!("`{}` is not a timestamp", at.value));
     }
 }

@@ -11,7 +11,7 @@ use datafusion::prelude::ident;
 use jiff::Timestamp;
 use tranche_schema::Contract;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Session, SqlError, column_text, instant_literal};
+use tranche_sql::{Session, SqlError, SqlProblem, column_text, instant_literal};
 
 use crate::error::ExperimentError;
 use crate::experiment::Experiment;
@@ -43,10 +43,13 @@ struct First {
 }
 
 /// An SQL predicate over the rows of a contract's table.
-pub(crate) fn filter_expression(sql: &str, contract: &Contract, session: &Session) -> Result<Expr, String> {
-    let first_line = |e: datafusion::error::DataFusionError| e.strip_backtrace().lines().next().unwrap_or_default().to_owned();
-    let schema = DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(first_line)?;
-    session.state().create_logical_expr(sql, &schema).map_err(first_line)
+pub(crate) fn filter_expression(sql: &str, contract: &Contract, session: &Session) -> Result<Expr, SqlProblem> {
+    let failed = |e: datafusion::error::DataFusionError| SqlProblem {
+        position: tranche_project::Position::START,
+        message: e.strip_backtrace(),
+        help: None,
+    };
+    session.expression(sql, &DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(failed)?)
 }
 
 /// Finds the units of an experiment within its period. `universe` holds the keys of the entity table.
@@ -65,7 +68,7 @@ pub(crate) async fn exposed(
     };
     let mut frame = session.table(&contract.table).await?;
     if let Some(filter) = &experiment.filter {
-        frame = frame.filter(filter_expression(&filter.value, contract, session).map_err(failed)?).map_err(SqlError::engine)?;
+        frame = frame.filter(filter_expression(&filter.value, contract, session).map_err(|p| failed(p.message))?).map_err(SqlError::engine)?;
     }
     let within = ident(at).gt_eq(instant_literal(experiment.from)).and(ident(at).lt(instant_literal(experiment.to)));
     let frame = frame

@@ -76,22 +76,10 @@ pub async fn measure(experiment: &Experiment, context: &MeasureContext<'_>) -> R
     Ok((result(experiment, as_of, &units, &choices, estimates), rows_read))
 }
 
-/// The keys of the entity table, so that others can be told.
+/// The keys of everyone who counts as an entity, so that others can be told.
 async fn universe(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<KeyIndex, ExperimentError> {
-    let unknown = || ExperimentError::Exposure {
-        experiment: experiment.name.clone(),
-        reason: format!("no contract defines the entity `{}`", experiment.entity),
-    };
-    let contract = context.definitions.entity_contract(&experiment.entity).ok_or_else(unknown)?;
-    let key = contract.key.first().ok_or_else(unknown)?;
-    let data_type = contract.column(key).ok_or_else(unknown)?.data_type.clone();
-    let frame = context.session.table(&contract.table).await?;
-    let frame = frame.select(vec![datafusion::prelude::ident(key)]).map_err(tranche_sql::SqlError::engine)?;
-    let mut index = KeyIndex::new(&data_type);
-    for batch in context.session.collect_frame(frame).await?.batches {
-        index.insert(batch.column(0))?;
-    }
-    Ok(index)
+    let everyone = evaluate(context.definitions, &Scope::universe(&experiment.entity), context.session).await;
+    everyone.map(|found| found.index).map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source })
 }
 
 /// Which units were in each segment just before their first exposure: the segments are replayed at the beginning of each day on
@@ -270,7 +258,7 @@ fn result(
             Inference::Fixed => "fixed".to_owned(),
             Inference::Sequential { .. } => "sequential".to_owned(),
         },
-        adjust: format!("{:?}", experiment.adjust).to_lowercase(),
+        adjust: experiment.adjust.name().to_owned(),
         trustworthy: srm.ok,
         srm,
         metrics: choices.iter().map(|(choice, metric)| metric_notes(choice, metric)).collect(),

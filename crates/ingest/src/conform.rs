@@ -36,7 +36,7 @@ impl Conformer {
         let mut checks = Vec::new();
         for column in &contract.columns {
             if let Some(sql) = &column.check {
-                let expr = plan(sql, &contract.arrow_schema(), &session.state()).map_err(|problem| (column.name.clone(), problem))?;
+                let expr = plan(sql, &contract.arrow_schema(), session).map_err(|problem| (column.name.clone(), problem))?;
                 checks.push((column.name.clone(), sql.clone(), expr));
             }
         }

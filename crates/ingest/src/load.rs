@@ -12,7 +12,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tranche_schema::{Contract, platform};
+use tranche_schema::{Contract, Evolution, platform};
 use tranche_sql::{Session, SqlError, SqlProblem, table_folder};
 use tranche_store::{Commit, CommitMode, Lake, Location, RawObject, Snapshot, Storage, list_matching};
 
@@ -88,6 +88,9 @@ pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_
     {
         return Ok(report);
     }
+    if let Some(snapshot) = &snapshot {
+        check_evolution(contract, snapshot)?;
+    }
     let location = context.storage.resolve(&source.path, context.project_folder)?;
     let objects = list_matching(&location).await?;
     if objects.is_empty() {
@@ -116,14 +119,44 @@ pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_
     let upsert = upsert::plan(context.session, contract, snapshot.as_ref(), incoming).await?;
     report.replaced = upsert.replaced;
     report.written = report.rows - report.rejected - report.duplicates;
+    // What was read is noted before it counts: an attempt that is cut short between the two notes it once.
+    write_loads(source, contract, context, &identity, &new, &read.files).await?;
     let mut commit = Commit::new(&table, &identity, upsert.mode, upsert.rows);
     if contract.event_time().is_some() {
         commit = commit.partitioned_by(&[platform::EVENT_DAY]);
     }
     commit.transactions.extend(new.iter().map(|object| file_mark(source, object)));
     context.lake.commit(context.session.shared_state(), commit).await?;
-    write_loads(source, contract, context, &identity, &new, &read.files).await?;
     Ok(report)
+}
+
+/// A contract may gain nullable columns if it says so, and nothing else.
+fn check_evolution(contract: &Contract, table: &Snapshot) -> Result<(), IngestError> {
+    let changed = |reason: String| Err(IngestError::Evolution { table: contract.table.clone(), reason });
+    let stored = table.schema()?;
+    for column in &contract.columns {
+        match stored.field_with_name(&column.name) {
+            Ok(field) if !same_type(field.data_type(), &column.data_type) => {
+                return changed(format!("column `{}` is stored as {}, not {}", column.name, field.data_type(), column.data_type));
+            }
+            Ok(_) => {}
+            Err(_) if contract.evolution == Evolution::Frozen => {
+                return changed(format!("column `{}` is new, and the contract is frozen", column.name));
+            }
+            Err(_) if !column.nullable => return changed(format!("column `{}` is new and must be nullable", column.name)),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether two types hold the same values: a list's element may be named differently.
+fn same_type(stored: &DataType, wanted: &DataType) -> bool {
+    match (stored, wanted) {
+        (DataType::List(a), DataType::List(b)) => a.data_type() == b.data_type(),
+        (DataType::Utf8View | DataType::LargeUtf8, DataType::Utf8) => true,
+        (a, b) => a == b,
+    }
 }
 
 /// The mark by which a table knows that a file is in it.
@@ -266,6 +299,8 @@ async fn infer_numbers(source: &Source, location: &Location, objects: &[RawObjec
 
 #[derive(Clone, Default)]
 struct NumberCounts {
+    /// Values with a leading zero: post codes, telephone numbers. One of them makes a text of the column.
+    identifiers: u64,
     integers: u64,
     floats: u64,
     others: u64,
@@ -276,10 +311,10 @@ impl NumberCounts {
         for text in column.iter().flatten() {
             let text = text.trim();
             let digits = text.trim_start_matches(['-', '+']);
-            // A leading zero means an identifier: a post code, a telephone number.
             let identifier = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
             match text {
-                _ if identifier || !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') => self.others += 1,
+                _ if identifier => self.identifiers += 1,
+                _ if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') => self.others += 1,
                 _ if text.parse::<i64>().is_ok() => self.integers += 1,
                 _ if text.parse::<f64>().is_ok() => self.floats += 1,
                 _ => self.others += 1,
@@ -290,7 +325,7 @@ impl NumberCounts {
     #[expect(clippy::cast_precision_loss, reason = "a share of values")]
     fn data_type(&self) -> Option<DataType> {
         let numbers = self.integers + self.floats;
-        if numbers == 0 || self.others as f64 > WRONG_RATIO * (numbers + self.others) as f64 {
+        if numbers == 0 || self.identifiers > 0 || self.others as f64 > WRONG_RATIO * (numbers + self.others) as f64 {
             return None;
         }
         Some(if self.floats == 0 { DataType::Int64 } else { DataType::Float64 })

@@ -1,7 +1,6 @@
 //! From raw columns to contract columns: by name, or by SQL over the raw row.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
@@ -9,11 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
-use datafusion::execution::context::SessionState;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::sql::sqlparser::ast::{Expr, visit_expressions};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use tranche_project::{Position, Problems, SourceFile};
 use tranche_schema::Contract;
 use tranche_sql::{Session, SqlProblem};
@@ -55,14 +50,13 @@ pub fn check_mapping(source: &Source, contract: &Contract, session: &Session, fi
             let message = format!("table `{}` has no column `{column}`; it has {}", contract.table, known.join(", "));
             problems.report(file, sql.referenced, message);
         }
-        if let Err(problem) = raw_columns(&sql.value).and_then(|names| {
-            // Nothing is known about the raw row but its names: any type that lets the expression plan will do.
-            let attempt = |data_type: &DataType| {
-                let fields: Vec<Field> = names.iter().map(|n| Field::new(n, data_type.clone(), true)).collect();
-                plan(&sql.value, &Schema::new(fields), &session.state()).map(|_| ())
-            };
-            attempt(&DataType::Utf8).or_else(|first| attempt(&DataType::Float64).map_err(|_| first))
-        }) {
+        // Nothing is known about the raw row but its names: any type that lets the expression plan will do.
+        let names = Session::columns_of(&sql.value);
+        let attempt = |data_type: &DataType| {
+            let fields: Vec<Field> = names.iter().map(|n| Field::new(n, data_type.clone(), true)).collect();
+            plan(&sql.value, &Schema::new(fields), session).map(|_| ())
+        };
+        if let Err(problem) = attempt(&DataType::Utf8).or_else(|first| attempt(&DataType::Float64).map_err(|_| first)) {
             problems.push(file.problem(file.inside(sql, problem.position), problem.message).with_help(
                 problem.help.unwrap_or_else(|| "columns here are those of the raw file, not of the table".to_owned()),
             ));
@@ -72,7 +66,7 @@ pub fn check_mapping(source: &Source, contract: &Contract, session: &Session, fi
 
 /// The raw columns that the expressions of a source compute with; what they hold decides how they are read.
 pub(crate) fn computed_columns(source: &Source) -> Vec<String> {
-    let mut names: Vec<String> = source.columns.values().filter_map(|sql| raw_columns(&sql.value).ok()).flatten().collect();
+    let mut names: Vec<String> = source.columns.values().flat_map(|sql| Session::columns_of(&sql.value)).collect();
     names.sort();
     names.dedup();
     names.retain(|name| name != FILE && name != ROW);
@@ -94,7 +88,7 @@ impl Mapping {
         let mut columns = Vec::new();
         for column in &contract.columns {
             columns.push(match source.columns.get(&column.name) {
-                Some(sql) => MappedColumn::Computed(plan(&sql.value, &input, &session.state()).map_err(|problem| {
+                Some(sql) => MappedColumn::Computed(plan(&sql.value, &input, session).map_err(|problem| {
                     IngestError::Mapping { source_name: source.name.clone(), column: column.name.clone(), problem }
                 })?),
                 None if sparse || raw.field_with_name(&column.name).is_ok() => MappedColumn::ByName(column.name.clone()),
@@ -211,42 +205,9 @@ pub(crate) fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Res
 }
 
 /// Plans an expression over rows of a schema.
-pub(crate) fn plan(sql: &str, schema: &Schema, state: &SessionState) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
-    let problem = |e: DataFusionError| SqlProblem {
-        position: Position::START,
-        message: e.strip_backtrace().lines().next().unwrap_or_default().replace("Error during planning: ", ""),
-        help: None,
-    };
-    let schema = DFSchema::try_from(schema.clone()).map_err(problem)?;
-    let logical = state.create_logical_expr(sql, &schema).map_err(problem)?;
-    state.create_physical_expr(logical, &schema).map_err(problem)
-}
-
-/// The columns that an expression names.
-fn raw_columns(sql: &str) -> Result<Vec<String>, SqlProblem> {
-    let dialect = GenericDialect {};
-    let parsed = Parser::new(&dialect).try_with_sql(sql).and_then(|mut parser| {
-        let expr = parser.parse_expr()?;
-        parser.expect_token(&datafusion::sql::sqlparser::tokenizer::Token::EOF)?;
-        Ok(expr)
-    });
-    let expr = parsed.map_err(|e| {
-        let text = e.to_string();
-        let (message, column) = match text.rsplit_once(" at Line: 1, Column: ") {
-            Some((head, tail)) => (head.to_owned(), tail.trim().parse().unwrap_or(1)),
-            None => (text, 1),
-        };
-        SqlProblem { position: Position { line: 1, column }, message: message.replace("sql parser error: ", ""), help: None }
-    })?;
-    let mut names = Vec::new();
-    let _: ControlFlow<()> = visit_expressions(&expr, |node| {
-        if let Expr::Identifier(ident) = node {
-            let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        ControlFlow::Continue(())
-    });
-    Ok(names)
+pub(crate) fn plan(sql: &str, schema: &Schema, session: &Session) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
+    let failed = |e: DataFusionError| SqlProblem { position: Position::START, message: e.strip_backtrace(), help: None };
+    let schema = DFSchema::try_from(schema.clone()).map_err(failed)?;
+    let logical = session.expression(sql, &schema)?;
+    session.state().create_physical_expr(logical, &schema).map_err(failed)
 }

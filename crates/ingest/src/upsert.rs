@@ -90,7 +90,7 @@ async fn full_history(
         let rows = version(incoming, contract, as_of)?.logical_plan().clone();
         return Ok(Upsert { rows, mode: CommitMode::Append, replaced: 0 });
     };
-    let stored = session.read(table).await?;
+    let stored = align(session.read(table).await?, &version(incoming.clone(), contract, as_of)?)?;
     let open = || ident(platform::VALID_TO).is_null();
     let current = stored.clone().filter(open()).map_err(SqlError::engine)?;
     let columns: Vec<&str> = contract.columns.iter().map(|c| c.name.as_str()).collect();
@@ -120,8 +120,10 @@ async fn full_history(
     let mut kept: Vec<Expr> = columns.iter().map(|name| ident(*name)).collect();
     kept.push(ident(platform::VALID_FROM));
     kept.push(valid_to.alias(platform::VALID_TO));
-    let replaced = count_rows(session, closed.clone().filter(ends).map_err(SqlError::engine)?).await?;
-    let closed = closed.select(kept).map_err(SqlError::engine)?;
+    let replaced = count_rows(session, closed.clone().filter(ends.clone()).map_err(SqlError::engine)?).await?;
+    // A version that would end before it begins never was valid.
+    let never = ends.and(ident(platform::VALID_FROM).gt_eq(instant_literal(as_of)));
+    let closed = closed.filter(never.is_not_true()).and_then(|f| f.select(kept)).map_err(SqlError::engine)?;
     let rows = closed.union(version(changed, contract, as_of)?).map_err(SqlError::engine)?.logical_plan().clone();
     Ok(Upsert { rows, mode: CommitMode::Overwrite, replaced })
 }

@@ -1,14 +1,13 @@
 //! The metrics of a pipeline: validated, and checked against the contracts.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use indexmap::IndexMap;
 use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, yaml};
 use tranche_schema::Contract;
-use tranche_sql::Session;
+use tranche_sql::{Session, SqlProblem};
 
 use crate::spec::{AggregateSpec, CapSpec, DirectionSpec, FactSpec, MetricSpec, TypeSpec};
 
@@ -196,6 +195,9 @@ fn validate(spec: MetricSpec, file: &SourceFile, problems: &mut Problems) -> Opt
             return None;
         }
     };
+    if let (MetricKind::Ratio { .. }, Some(cap)) = (&kind, &spec.cap) {
+        problems.report(file, cap.referenced, "a ratio has no cap of its own; cap the metrics that it is made of");
+    }
     let cap = spec.cap.and_then(|cap| match cap.value {
         CapSpec { value: Some(value), quantile: None } => Some(Cap::Value(value)),
         CapSpec { value: None, quantile: Some(q) } if (0.0..=1.0).contains(&q) => Some(Cap::Quantile(q)),
@@ -264,9 +266,10 @@ fn check_fact(metric: &Metric, fact: &Fact, contracts: &IndexMap<String, Contrac
         return problems.report(&metric.file, fact.table.referenced, message);
     }
     for sql in fact.value.iter().chain(&fact.filter) {
-        if let Err(message) = expression(&sql.value, contract, session) {
-            let at = metric.file.inside(sql, Position::START);
-            problems.report(&metric.file, at, message);
+        if let Err(problem) = expression(&sql.value, contract, session) {
+            let mut diagnostic = metric.file.problem(metric.file.inside(sql, problem.position), problem.message);
+            diagnostic.help = problem.help;
+            problems.push(diagnostic);
         }
     }
     if let Some(filter) = &fact.filter
@@ -278,12 +281,12 @@ fn check_fact(metric: &Metric, fact: &Fact, contracts: &IndexMap<String, Contrac
 }
 
 /// An expression over the rows of a contract's table.
-pub(crate) fn expression(sql: &str, contract: &Contract, session: &Session) -> Result<(Expr, Arc<DFSchema>), String> {
-    let first_line = |e: datafusion::error::DataFusionError| {
-        e.strip_backtrace().lines().next().unwrap_or_default().replace("Error during planning: ", "").replace("Schema error: ", "")
+pub(crate) fn expression(sql: &str, contract: &Contract, session: &Session) -> Result<(Expr, DFSchema), SqlProblem> {
+    let failed = |e: datafusion::error::DataFusionError| SqlProblem {
+        position: Position::START,
+        message: e.strip_backtrace(),
+        help: None,
     };
-    let schema = Arc::new(DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(first_line)?);
-    let expr = session.state().create_logical_expr(sql, &schema).map_err(first_line)?;
-    expr.get_type(&schema).map_err(first_line)?;
-    Ok((expr, schema))
+    let schema = DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(failed)?;
+    Ok((session.expression(sql, &schema)?, schema))
 }

@@ -124,7 +124,7 @@ async fn measure(
     let mut aggregates = Vec::new();
     for (index, (metric, fact)) in facts.iter().enumerate() {
         let failed = |reason| MetricError::Fact { metric: metric.name.clone(), entity: population.entity.clone(), reason };
-        let parse = |sql: &str| expression(sql, contract, session).map(|(expr, _)| expr).map_err(failed);
+        let parse = |sql: &str| expression(sql, contract, session).map(|(expr, _)| expr).map_err(|p| failed(p.message));
         let value = match (fact.aggregate, &fact.value) {
             (Aggregate::Sum, Some(value)) => parse(&value.value)?,
             _ => lit(1i64),

@@ -39,6 +39,8 @@ pub struct BuildContext<'a> {
     pub experiments: Vec<serde_json::Value>,
     /// The tables of the contracts.
     pub tables: &'a Tables,
+    /// The sources of the pipeline.
+    pub sources: Vec<String>,
     /// The pipeline.
     pub pipeline: &'a str,
     /// The run.
@@ -62,7 +64,7 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<Report
     let read = scope.tables(context.definitions);
     let tables = context.tables.cached(context.engine, |table| read.contains(table) || facts.contains(table)).await?;
     let session = context.engine.session_over(&tables, as_of).await?;
-    let context = &BuildContext { tables: &tables, session: &session, experiments: context.experiments.clone(), ..*context };
+    let context = &BuildContext { tables: &tables, session: &session, experiments: context.experiments.clone(), sources: context.sources.clone(), ..*context };
     let current = evaluation(&scope, as_of, context).await?;
     let earlier_as_of = shifted(as_of, period, compared, context.zone);
     let earlier = evaluation(&scope, earlier_as_of, context).await?;
@@ -93,7 +95,7 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<Report
         segments: if shows(Section::Segments) { segments(report, context, &current).await? } else { Vec::new() },
         kpis,
         experiments,
-        data_quality: if shows(Section::DataQuality) { data_quality(context.lake, context.session).await? } else { None },
+        data_quality: if shows(Section::DataQuality) { data_quality(context).await? } else { None },
     })
 }
 
@@ -220,7 +222,7 @@ async fn kpis(
             target: choice.target,
             benchmark: choice.benchmark.clone(),
             rows,
-            trend: trends.iter().filter_map(|points| points.get(index).cloned().flatten()).collect(),
+            trend: since_the_first(trends.iter().filter_map(|points| points.get(index).cloned().flatten())),
         });
     }
     Ok(kpis)
@@ -244,8 +246,12 @@ async fn measured(
     Ok(unit_values(context.metrics, metrics, &context.definitions.contracts, context.session, &population).await?)
 }
 
-/// For each period up to the report's, oldest first, the value of each metric for everyone; periods before the first event are
-/// left out.
+/// A trend begins with the first period in which anything happened.
+fn since_the_first(points: impl Iterator<Item = TrendPoint>) -> Vec<TrendPoint> {
+    points.skip_while(|point| point.measured.value == Some(0.0)).collect()
+}
+
+/// For each period up to the report's, oldest first, the value of each metric for everyone.
 async fn trends(
     report: &Report,
     metrics: &[&Metric],
@@ -264,8 +270,7 @@ async fn trends(
         let of = |metric: &&Metric| {
             let values = values.of(metric)?;
             let measured = measurement(&arm(values, 0..everyone.universe as usize), kind(metric));
-            let nothing = measured.value.is_none_or(|value| value == 0.0);
-            (!nothing).then(|| TrendPoint { span: days.span(), measured, incomplete: false })
+            measured.value.is_some().then(|| TrendPoint { span: days.span(), measured, incomplete: false })
         };
         points.push(metrics.iter().map(of).collect());
     }

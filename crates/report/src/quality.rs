@@ -8,6 +8,7 @@ use tranche_schema::platform::{self, loads, quarantine};
 use tranche_sql::{Session, SqlError, column_i64, column_text, instant_literal};
 use tranche_store::Lake;
 
+use crate::build::BuildContext;
 use crate::document::{DataQuality, RejectReason, SourceQuality};
 use crate::error::ReportError;
 
@@ -15,12 +16,14 @@ use crate::error::ReportError;
 const REASONS: usize = 8;
 
 /// What each source gave up to the session's `as_of`, and why rows of it were rejected.
-pub(crate) async fn data_quality(lake: &Lake, session: &Session) -> Result<Option<DataQuality>, ReportError> {
+pub(crate) async fn data_quality(context: &BuildContext<'_>) -> Result<Option<DataQuality>, ReportError> {
+    let (lake, session) = (context.lake, context.session);
+    let own = context.sources.iter().map(|source| lit(source.as_str())).collect();
     let Some(snapshot) = lake.snapshot("loads").await? else { return Ok(None) };
     let frame = session
         .read(&snapshot)
         .await?
-        .filter(ident(platform::AS_OF).lt_eq(instant_literal(session.as_of())))
+        .filter(ident(platform::AS_OF).lt_eq(instant_literal(session.as_of())).and(ident(loads::SOURCE).in_list(own, false)))
         .and_then(|f| {
             let totals = vec![count(lit(1)).alias("files"), sum(ident(loads::ROWS)), sum(ident(loads::REJECTED))];
             f.aggregate(vec![ident(loads::SOURCE)], totals)

@@ -36,7 +36,7 @@ pub enum SegmentError {
     /// The data's: the result breaks what its author expects of it; the published membership is unchanged.
     #[error("{}; nothing was published", .0.join("; "))]
     Expectation(Vec<String>),
-    /// The caller's: results after that instant are published already.
+    /// The data's: results after that instant are published already, and history is not rewritten unasked.
     #[error("the last refresh was as of {last}; as of {as_of} it must be rebuilt from there: add --full")]
     Earlier {
         /// The instant of the last refresh.

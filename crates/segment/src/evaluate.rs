@@ -46,7 +46,7 @@ pub struct Members {
     pub entities: RoaringBitmap,
     /// Distinct ids that the definition returned and the universe lacks.
     pub unmatched: u64,
-    /// Rows without a key or, in a set, without a label: nobody is meant.
+    /// Rows without a key: nobody is meant.
     pub null_keys: u64,
 }
 

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use tranche_project::{Position, Problems};
 use tranche_sql::Session;
 
-use crate::definitions::SegmentDefinition;
+use crate::definitions::{SegmentDefinition, SegmentKind};
 
 /// The definitions in order. Unknown references and cycles are reported, with the cycle; whoever is in one comes last.
 pub(crate) fn in_order(
@@ -12,13 +12,17 @@ pub(crate) fn in_order(
     problems: &mut Problems,
 ) -> IndexMap<String, SegmentDefinition> {
     let names: Vec<String> = segments.keys().cloned().collect();
+    let shapes: IndexMap<String, (SegmentKind, String)> =
+        segments.iter().map(|(name, definition)| (name.clone(), (definition.kind, definition.entity.clone()))).collect();
     for definition in segments.values_mut() {
-        let known = |need: &String| names.contains(need) || need.split_once('/').is_some_and(|(set, _)| names.iter().any(|n| n == set));
-        let (found, unknown): (Vec<_>, Vec<_>) = std::mem::take(&mut definition.needs).into_iter().partition(known);
-        for need in unknown {
-            problems.report(&definition.file, reference_position(definition, &need), format!("there is no segment `{need}`"));
+        let mut found = Vec::new();
+        for need in std::mem::take(&mut definition.needs) {
+            match refused(&need, &definition.entity, &shapes) {
+                Some(message) => problems.report(&definition.file, reference_position(definition, &need), message),
+                None => found.push(need.split('/').next().unwrap_or_default().to_owned()),
+            }
         }
-        definition.needs = found.into_iter().map(|need| need.split('/').next().unwrap_or_default().to_owned()).collect();
+        definition.needs = found;
     }
     let mut walk = Walk { segments: &segments, states: IndexMap::new(), path: Vec::new(), done: Vec::new(), problems };
     for name in &names {
@@ -28,6 +32,20 @@ pub(crate) fn in_order(
     let mut ordered: IndexMap<_, _> = order.into_iter().filter_map(|name| segments.shift_remove_entry(&name)).collect();
     ordered.extend(segments);
     ordered
+}
+
+/// Why a reference to a segment cannot be followed, if it cannot.
+fn refused(need: &str, entity: &str, shapes: &IndexMap<String, (SegmentKind, String)>) -> Option<String> {
+    let (name, label) = need.split_once('/').map_or((need, None), |(set, label)| (set, Some(label)));
+    let Some((kind, of)) = shapes.get(name) else { return Some(format!("there is no segment `{need}`")) };
+    if of != entity {
+        return Some(format!("`{need}` is a segment of `{of}`, not of `{entity}`"));
+    }
+    match (kind, label) {
+        (SegmentKind::Set, None) => Some(format!("`{name}` is a set; name one of its segments, such as `{name}/<label>`")),
+        (SegmentKind::Single, Some(_)) => Some(format!("there is no segment `{need}`; `{name}` is not a set")),
+        _ => None,
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -119,7 +119,7 @@ async fn publish(
         let members = evaluation.segments.get(&name).cloned().unwrap_or_default();
         intervals.rewind(&name, as_of);
         let change = intervals.apply(&name, &members.entities, as_of);
-        if let Some(definition) = definitions.segments.get(&name) {
+        if let Some(definition) = definitions.definition_of(&name) {
             violations.extend(definition.expect.violations(&name, change, members.share(evaluation.universe)));
         }
         reports.push(SegmentReport {

@@ -31,6 +31,12 @@ impl Scope {
         Self { entity: entity.to_owned(), segments, traits }
     }
 
+    /// Nothing but the entities themselves: the universe.
+    #[must_use]
+    pub fn universe(entity: &str) -> Self {
+        Self { entity: entity.to_owned(), segments: Vec::new(), traits: Vec::new() }
+    }
+
     /// Only what `wanted` segments (`vip`, `lifecycle/new`, `lifecycle/*`) need. The contracts are registered in `session`.
     ///
     /// # Errors

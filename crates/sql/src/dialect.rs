@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SetExpr, Spanned, Statement, Value, ValueWithSpan,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SetExpr, Spanned, Statement, Value, ValueWithSpan, Visit,
     visit_expressions, visit_expressions_mut, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 use tranche_project::Position;
 
 use crate::{SqlProblem, segment_relation};
@@ -40,7 +40,7 @@ const REFUSED: [(&str, &str); 16] = [
 /// Parses one SELECT and refuses clocks; the segments that it refers to become subqueries over `key`.
 pub(crate) fn parse(sql: &str, key: Option<&str>) -> Result<(DfStatement, SegmentReferences), SqlProblem> {
     let mut query = parse_query(sql)?;
-    refuse_clocks(&query)?;
+    refuse_clocks(query.as_ref())?;
     let segments = resolve_segments(&mut query, key)?;
     Ok((DfStatement::Statement(Box::new(Statement::Query(query))), segments))
 }
@@ -90,8 +90,35 @@ fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
     }
 }
 
-fn refuse_clocks(query: &Query) -> Result<(), SqlProblem> {
-    let found = visit_expressions(query, |expr| {
+/// Parses one expression and refuses clocks.
+pub(crate) fn parse_expression(sql: &str) -> Result<Expr, SqlProblem> {
+    let syntax = |e: datafusion::sql::sqlparser::parser::ParserError| crate::locate::problem(&e.into(), sql);
+    let dialect = GenericDialect {};
+    let mut parser = Parser::new(&dialect).try_with_sql(sql).map_err(syntax)?;
+    let expr = parser.parse_expr().map_err(syntax)?;
+    parser.expect_token(&Token::EOF).map_err(syntax)?;
+    refuse_clocks(&expr)?;
+    Ok(expr)
+}
+
+/// The columns that an expression names; empty when it cannot be parsed.
+pub(crate) fn columns(sql: &str) -> Vec<String> {
+    let Ok(expr) = parse_expression(sql) else { return Vec::new() };
+    let mut names = Vec::new();
+    let _: ControlFlow<()> = visit_expressions(&expr, |node| {
+        if let Expr::Identifier(ident) = node {
+            let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    names
+}
+
+fn refuse_clocks(sql: &impl Visit) -> Result<(), SqlProblem> {
+    let found = visit_expressions(sql, |expr| {
         if let Expr::Function(function) = expr {
             let name = function.name.to_string().to_ascii_lowercase();
             if let Some((_, fix)) = REFUSED.iter().find(|(refused, _)| *refused == name) {

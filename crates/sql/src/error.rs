@@ -1,6 +1,7 @@
 //! What can go wrong with a query, and who has to act.
 
 use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
 use thiserror::Error;
 use tranche_project::Position;
 use tranche_store::StoreError;
@@ -52,10 +53,10 @@ impl From<DataFusionError> for SqlError {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
             DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Data(text),
-            DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Self::Store(StoreError::Location {
-                location: "a table's files".into(),
-                reason: text,
-            }),
+            DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Self::Store(StoreError::Read { reason: text }),
+            DataFusionError::ParquetError(cause) if matches!(**cause, ParquetError::External(_)) => {
+                Self::Store(StoreError::Read { reason: text })
+            }
             _ => Self::Engine(text),
         }
     }

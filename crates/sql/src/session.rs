@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::DFSchema;
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::empty::EmptyTable;
@@ -237,6 +238,27 @@ impl Session {
     #[must_use]
     pub fn projection_positions(sql: &str) -> Vec<tranche_project::Position> {
         dialect::projection_positions(sql)
+    }
+
+    /// Plans an expression over the rows of a schema, as definitions in YAML have them.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub fn expression(&self, sql: &str, schema: &DFSchema) -> Result<Expr, SqlProblem> {
+        let parsed = dialect::parse_expression(sql)?;
+        let located = |error| locate::problem(&error, sql);
+        let state = self.context.state();
+        let parsed = datafusion::sql::sqlparser::ast::ExprWithAlias { expr: parsed, alias: None };
+        let expr = state.create_logical_expr_from_sql_expr(parsed, schema).map_err(located)?;
+        // Types are checked now; an author's mistake must not wait for the night.
+        state.create_physical_expr(expr.clone(), schema).map_err(located)?;
+        Ok(expr)
+    }
+
+    /// The columns that an expression names; empty when it cannot be parsed.
+    #[must_use]
+    pub fn columns_of(sql: &str) -> Vec<String> {
+        dialect::columns(sql)
     }
 
     /// Runs a plan.

@@ -17,6 +17,20 @@ pub enum Adjustment {
     BenjaminiYekutieli,
 }
 
+impl Adjustment {
+    /// Its name, as a definition writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Bonferroni => "bonferroni",
+            Self::Holm => "holm",
+            Self::Hochberg => "hochberg",
+            Self::BenjaminiHochberg => "benjamini_hochberg",
+            Self::BenjaminiYekutieli => "benjamini_yekutieli",
+        }
+    }
+}
+
 /// The adjusted p-values of a family, in its order: reject where the adjusted value is at most alpha.
 ///
 /// ```

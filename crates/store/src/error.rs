@@ -39,6 +39,12 @@ pub enum StoreError {
         #[source]
         source: Box<deltalake_core::DeltaTableError>,
     },
+    /// The storage's: rows of a table cannot be read. Worth another try.
+    #[error("storage failed while a table was read: {reason}")]
+    Read {
+        /// Why.
+        reason: String,
+    },
     /// The caller's: a version of a table that is not there (any more).
     #[error("table `{table}` has no version {version}")]
     Version {
