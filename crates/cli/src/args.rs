@@ -94,11 +94,15 @@ pub(crate) enum Command {
     /// Rejected rows.
     #[command(subcommand)]
     Quarantine(Quarantine),
-    /// Query the lake: contracts, traits, memberships, estimates, KPIs.
-    #[command(after_help = "Examples:\n  tranche sql 'SELECT count(*) FROM orders'\n  tranche sql 'SELECT count(*) FROM orders' --as-of 2026-11-01\n  tranche sql 'SELECT * FROM traits LIMIT 5'")]
+    /// Query the lake: contracts, traits, memberships, estimates, KPIs, runs.
+    #[command(
+        after_help = "Examples:\n  tranche sql 'SELECT count(*) FROM orders'\n  tranche sql 'SELECT count(*) FROM orders' --as-of 2026-11-01\n  tranche sql 'SELECT * FROM traits LIMIT 5'"
+    )]
     Sql(Sql),
     /// Experiment statistics on given sufficient statistics.
-    #[command(after_help = "Example:\n  echo '{\"cases\": {\"a\": {\"kind\": \"proportion\", \"a\": {\"n\": 1000, \"sum\": 100}, \"b\": {\"n\": 1000, \"sum\": 120}}}}' | tranche stats -")]
+    #[command(
+        after_help = "Example:\n  echo '{\"cases\": {\"a\": {\"kind\": \"proportion\", \"a\": {\"n\": 1000, \"sum\": 100}, \"b\": {\"n\": 1000, \"sum\": 120}}}}' | tranche stats -"
+    )]
     Stats(Stats),
     /// Print shell completions.
     #[command(after_help = "Example:\n  tranche completions bash > /etc/bash_completion.d/tranche")]

@@ -133,7 +133,9 @@ impl From<IngestError> for Failure {
             IngestError::Store(error) => error.into(),
             IngestError::Sql(error) => error.into(),
             IngestError::Mapping { .. } | IngestError::Evolution { .. } => Self::definition(chain(&error)),
-            IngestError::File { .. } | IngestError::TooManyRejects { .. } | IngestError::NoFiles { .. } => Self::data(chain(&error)),
+            IngestError::File { .. } | IngestError::TooManyRejects { .. } | IngestError::NoFiles { .. } => {
+                Self::data(chain(&error))
+            }
             IngestError::Staging(_) => Self::internal(chain(&error)),
         }
     }
@@ -149,7 +151,9 @@ impl From<SegmentError> for Failure {
                 Self { message: format!("`{definition}` failed: {}", inner.message), ..inner }
             }
             SegmentError::Definition(_) | SegmentError::Unknown(_) => Self::definition(chain(&error)),
-            SegmentError::Ambiguous { .. } | SegmentError::Expectation(_) | SegmentError::Earlier { .. } => Self::data(chain(&error)),
+            SegmentError::Ambiguous { .. } | SegmentError::Expectation(_) | SegmentError::Earlier { .. } => {
+                Self::data(chain(&error))
+            }
         }
     }
 }
@@ -165,7 +169,8 @@ impl From<MetricError> for Failure {
 
 impl From<ExperimentError> for Failure {
     fn from(error: ExperimentError) -> Self {
-        let within = |experiment: String, inner: Self| Self { message: format!("experiment `{experiment}`: {}", inner.message), ..inner };
+        let within =
+            |experiment: String, inner: Self| Self { message: format!("experiment `{experiment}`: {}", inner.message), ..inner };
         match error {
             ExperimentError::Store(error) => error.into(),
             ExperimentError::Sql(error) => error.into(),

@@ -53,7 +53,8 @@ impl Observer for Progress {
         if !self.terminal {
             return self.line(&format!("… {}{again}", step.id));
         }
-        let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = self.bars.add(ProgressBar::new_spinner()).with_style(style).with_prefix(format!("{}{again}", step.id));
         bar.enable_steady_tick(Duration::from_millis(100));
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).insert(step.id.clone(), bar);

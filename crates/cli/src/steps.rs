@@ -139,21 +139,22 @@ impl Steps {
         let mut pages = Vec::new();
         for name in named(step, pipeline.reports.keys()) {
             self.progress.message(&step.id, name.clone());
-            let (page, rows) = self.publish(&name, context, pipeline).await?;
-            outcome.rows_written += rows;
+            let (page, rows_read, rows_written) = self.publish(&name, context, pipeline).await?;
+            outcome.rows_read += rows_read;
+            outcome.rows_written += rows_written;
             pages.push(json!({"report": name, "page": page}));
         }
         outcome.detail = json!({"reports": pages});
         Ok(outcome)
     }
 
-    /// Makes one report; returns where its page is and the rows written.
+    /// Makes one report; returns where its page is, the rows read and the rows written.
     pub(crate) async fn publish(
         &self,
         name: &str,
         context: &StepContext,
         pipeline: &PipelineDefinitions,
-    ) -> Result<(String, u64), Failure> {
+    ) -> Result<(String, u64, u64), Failure> {
         let report = pipeline.reports.get(name).ok_or_else(|| Failure::definition(format!("there is no report `{name}`")))?;
         let (session, tables) = self.session(context.as_of).await?;
         let build = BuildContext {
@@ -169,10 +170,10 @@ impl Steps {
             run_id: &context.run_id,
             zone: &self.workspace.settings.timezone,
         };
-        let document = tranche_report::build(report, &build).await?;
+        let (document, rows_read) = tranche_report::build(report, &build).await?;
         let zone = &self.workspace.settings.timezone;
-        let published = tranche_report::publish(&document, &self.lake, &session, zone, &context.transaction).await?;
-        Ok((published.page, published.rows))
+        let published = tranche_report::publish(report, &document, &self.lake, &session, zone, &context.transaction).await?;
+        Ok((published.page, rows_read, published.rows))
     }
 
     async fn results(&self, session: &Session, pipeline: &PipelineDefinitions) -> Result<Vec<Value>, Failure> {

@@ -98,16 +98,18 @@ impl Workspace {
     }
 
     /// The pipeline with something that `find` finds, and what was found.
-    pub(crate) fn find<'a, T>(&'a self, find: impl Fn(&'a PipelineDefinitions) -> Option<T>) -> Option<(&'a str, &'a PipelineDefinitions, T)> {
+    pub(crate) fn find<'a, T>(
+        &'a self,
+        find: impl Fn(&'a PipelineDefinitions) -> Option<T>,
+    ) -> Option<(&'a str, &'a PipelineDefinitions, T)> {
         self.pipelines.iter().find_map(|(name, pipeline)| Some((name.as_str(), pipeline, find(pipeline)?)))
     }
 
     /// The definition of a segment, `vip` or `lifecycle/new`.
     pub(crate) fn segment(&self, name: &str) -> Result<(&PipelineDefinitions, &SegmentDefinition), Failure> {
         let found = self.find(|pipeline| pipeline.definitions.definition_of(name));
-        let (_, pipeline, definition) = found.ok_or_else(|| {
-            Failure::definition(format!("there is no segment `{name}`; `tranche segment list` shows all"))
-        })?;
+        let (_, pipeline, definition) = found
+            .ok_or_else(|| Failure::definition(format!("there is no segment `{name}`; `tranche segment list` shows all")))?;
         Ok((pipeline, definition))
     }
 

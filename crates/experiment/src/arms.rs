@@ -32,7 +32,8 @@ pub(crate) fn compared(outcomes: Outcomes<'_>, control: &[usize], treatment: &[u
             (mean(control), mean(treatment), None)
         }
         Outcomes { after: Values::Ratio(above, below), .. } => {
-            let ratio = |units: &[usize]| Arm::ratio(&CoMoments::from_pairs(units.iter().map(|&unit| (above[unit], below[unit]))));
+            let ratio =
+                |units: &[usize]| Arm::ratio(&CoMoments::from_pairs(units.iter().map(|&unit| (above[unit], below[unit]))));
             (ratio(control), ratio(treatment), None)
         }
     };

@@ -96,7 +96,11 @@ pub fn read(project: &Project, pipeline: &str, zone: &TimeZone, problems: &mut P
 
 fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: &mut Problems) -> Option<Experiment> {
     if spec.version.value != 1 {
-        problems.report(file, spec.version.referenced, format!("version {} is not known; write `version: 1`", spec.version.value));
+        problems.report(
+            file,
+            spec.version.referenced,
+            format!("version {} is not known; write `version: 1`", spec.version.value),
+        );
     }
     let variants = validate_variants(&spec, file, problems);
     let at = |text: &Spanned<String>, problems: &mut Problems| {

@@ -68,7 +68,9 @@ pub(crate) async fn exposed(
     };
     let mut frame = session.table(&contract.table).await?;
     if let Some(filter) = &experiment.filter {
-        frame = frame.filter(filter_expression(&filter.value, contract, session).map_err(|p| failed(p.message))?).map_err(SqlError::engine)?;
+        frame = frame
+            .filter(filter_expression(&filter.value, contract, session).map_err(|p| failed(p.message))?)
+            .map_err(SqlError::engine)?;
     }
     let within = ident(at).gt_eq(instant_literal(experiment.from)).and(ident(at).lt(instant_literal(experiment.to)));
     let frame = frame

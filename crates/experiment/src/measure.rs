@@ -101,7 +101,7 @@ async fn segments_at_exposure(
     let scope = Scope::of(context.definitions, &experiment.entity, &wanted, context.session).await?;
     let read = scope.tables(context.definitions);
     let tables = context.tables.cached(context.engine, |table| read.contains(table)).await?;
-    let mut rows_read = 0;
+    let mut rows_read = tables.cached_rows();
     for (day, members) in by_day {
         let mut evaluation = replay(experiment, &scope, day, &tables, context).await?;
         rows_read += evaluation.rows_read;
@@ -177,7 +177,8 @@ fn rows(
     let treatments = experiment.variants.keys().filter(|variant| **variant != experiment.control);
     treatments
         .map(|variant| {
-            let Compared { control, treatment, comparison, theta } = compared(outcomes, &control, &arm(variant), &experiment.options);
+            let Compared { control, treatment, comparison, theta } =
+                compared(outcomes, &control, &arm(variant), &experiment.options);
             let mean = |arm: &tranche_stats::Arm| (arm.n > 0 && arm.mean.is_finite()).then_some(arm.mean);
             EstimateRow {
                 metric: choice.metric.value.clone(),
@@ -239,7 +240,9 @@ fn result(
         notes.push(format!("{} exposed units are not in the entity table and are left out", units.unmatched));
     }
     for (variant, count) in &units.unknown_variants {
-        notes.push(format!("{count} exposures have the variant `{variant}`, which the experiment does not have, and are left out"));
+        notes.push(format!(
+            "{count} exposures have the variant `{variant}`, which the experiment does not have, and are left out"
+        ));
     }
     let open = units.at.iter().filter(|at| window_is_open(experiment, **at, as_of)).count();
     if open > 0 {

@@ -19,12 +19,7 @@ pub const ESTIMATES_TABLE: &str = "estimates";
 ///
 /// # Errors
 /// [`ExperimentError::Store`] when it cannot be committed.
-pub async fn write(
-    result: &ExperimentResult,
-    lake: &Lake,
-    session: &Session,
-    transaction: &str,
-) -> Result<u64, ExperimentError> {
+pub async fn write(result: &ExperimentResult, lake: &Lake, session: &Session, transaction: &str) -> Result<u64, ExperimentError> {
     let batch = to_batch(result)?;
     let rows = batch.num_rows() as u64;
     let same = ident(columns::EXPERIMENT)

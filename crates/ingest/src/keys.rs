@@ -1,6 +1,7 @@
 //! Which rows of a load carry the same key: the last one counts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::error::ArrowError;
@@ -26,7 +27,7 @@ impl SeenKeys {
 
     /// Notes the rows of the next batch; returns how many earlier rows they replace.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<u64, ArrowError> {
-        let arrays: Vec<ArrayRef> = self.columns.iter().map(|&i| batch.column(i).clone()).collect();
+        let arrays: Vec<ArrayRef> = self.columns.iter().map(|&i| Arc::clone(batch.column(i))).collect();
         let encoded = self.converter.convert_columns(&arrays)?;
         let before = self.superseded.len();
         self.last.reserve(batch.num_rows());

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::physical_plan::streaming::PartitionStream;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -197,7 +198,8 @@ async fn read_files(
     objects: &[RawObject],
 ) -> Result<ReadFiles, IngestError> {
     let numeric = infer_numbers(source, location, objects).await?;
-    let conformer = Conformer::new(contract, context.session).map_err(|(column, problem)| mapping_error(source, column, problem))?;
+    let conformer =
+        Conformer::new(contract, context.session).map_err(|(column, problem)| mapping_error(source, column, problem))?;
     let mut stage = Stage::new(conformer.schema());
     let mut seen = SeenKeys::new(&conformer.schema(), &contract.key).map_err(SqlError::from)?;
     let mut rejects = Vec::new();
@@ -278,7 +280,11 @@ const WRONG_RATIO: f64 = 0.05;
 
 /// The raw text columns that expressions compute with and that hold numbers, over all files of the load: a reader that looked at
 /// some rows only could change its mind from night to night.
-async fn infer_numbers(source: &Source, location: &Location, objects: &[RawObject]) -> Result<BTreeMap<String, DataType>, IngestError> {
+async fn infer_numbers(
+    source: &Source,
+    location: &Location,
+    objects: &[RawObject],
+) -> Result<BTreeMap<String, DataType>, IngestError> {
     let wanted = computed_columns(source);
     if wanted.is_empty() || source.format == Format::Parquet {
         return Ok(BTreeMap::new());
@@ -333,7 +339,7 @@ impl NumberCounts {
 }
 
 fn staged_frame(session: &Session, staged: Staged) -> Result<datafusion::prelude::DataFrame, SqlError> {
-    let schema = datafusion::physical_plan::streaming::PartitionStream::schema(&staged).clone();
+    let schema = Arc::clone(PartitionStream::schema(&staged));
     let table = StreamingTable::try_new(schema, vec![Arc::new(staged)]).map_err(SqlError::engine)?;
     let plan = LogicalPlanBuilder::scan("incoming", provider_as_source(Arc::new(table)), None)
         .and_then(LogicalPlanBuilder::build)
@@ -341,7 +347,12 @@ fn staged_frame(session: &Session, staged: Staged) -> Result<datafusion::prelude
     Ok(session.frame_of(plan))
 }
 
-async fn write_quarantine(source: &Source, context: &LoadContext<'_>, identity: &str, rejects: &[Reject]) -> Result<(), IngestError> {
+async fn write_quarantine(
+    source: &Source,
+    context: &LoadContext<'_>,
+    identity: &str,
+    rejects: &[Reject],
+) -> Result<(), IngestError> {
     if rejects.is_empty() {
         return Ok(());
     }

@@ -150,11 +150,8 @@ impl Mapping {
 }
 
 fn input_schema(raw: &Schema, numeric: &BTreeMap<String, DataType>, computed: &[String], sparse: bool) -> Schema {
-    let mut fields: Vec<Field> = raw
-        .fields()
-        .iter()
-        .map(|f| Field::new(f.name(), numeric.get(f.name()).unwrap_or(f.data_type()).clone(), true))
-        .collect();
+    let mut fields: Vec<Field> =
+        raw.fields().iter().map(|f| Field::new(f.name(), numeric.get(f.name()).unwrap_or(f.data_type()).clone(), true)).collect();
     // A key that no line of a sparse file has is null in all of them.
     for name in computed.iter().filter(|name| sparse && raw.field_with_name(name).is_err()) {
         fields.push(Field::new(name, numeric.get(name).cloned().unwrap_or(DataType::Utf8), true));

@@ -178,7 +178,11 @@ impl SourceSpec {
     /// The source that the author means, or `None` when it cannot be used; problems are reported.
     pub fn validate(self, file: &SourceFile, problems: &mut Problems) -> Option<Source> {
         if self.version.value != 1 {
-            problems.report(file, self.version.referenced, format!("version {} is not known; write `version: 1`", self.version.value));
+            problems.report(
+                file,
+                self.version.referenced,
+                format!("version {} is not known; write `version: 1`", self.version.value),
+            );
         }
         let format = match self.format.value {
             FormatSpec::Csv => Some(Format::Csv {
@@ -190,7 +194,11 @@ impl SourceSpec {
             FormatSpec::Parquet => Some(Format::Parquet),
             other => {
                 let name = format!("{other:?}").to_lowercase();
-                problems.report(file, self.format.referenced, format!("format `{name}` cannot be read yet; use csv, ndjson or parquet"));
+                problems.report(
+                    file,
+                    self.format.referenced,
+                    format!("format `{name}` cannot be read yet; use csv, ndjson or parquet"),
+                );
                 None
             }
         };

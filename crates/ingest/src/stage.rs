@@ -85,7 +85,8 @@ impl Staged {
         Ok(match self.rows.as_ref() {
             Rows::Memory(batches) => Box::new(batches.clone().into_iter().map(Ok)),
             Rows::File(file) => {
-                let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file.path())?)?.with_batch_size(16_384).build()?;
+                let reader =
+                    ParquetRecordBatchReaderBuilder::try_new(File::open(file.path())?)?.with_batch_size(16_384).build()?;
                 Box::new(reader.map(|batch| batch.map_err(DataFusionError::from)))
             }
         })

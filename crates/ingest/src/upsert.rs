@@ -48,9 +48,8 @@ pub(crate) async fn plan(
 /// Events: days that hold a replaced row are rewritten; a load that replaces nothing is appended.
 async fn events(session: &Session, contract: &Contract, stored: DataFrame, incoming: DataFrame) -> Result<Upsert, SqlError> {
     let replaced = join(&stored, &incoming, contract, JoinType::LeftSemi)?;
-    let replaced = replaced
-        .aggregate(vec![ident(platform::EVENT_DAY)], vec![count(lit(1)).alias("replaced")])
-        .map_err(SqlError::engine)?;
+    let replaced =
+        replaced.aggregate(vec![ident(platform::EVENT_DAY)], vec![count(lit(1)).alias("replaced")]).map_err(SqlError::engine)?;
     let found = session.collect_frame(replaced).await?;
     let counts = tranche_sql::column_i64(&found.batches, 1)?;
     let replaced: i64 = counts.into_iter().flatten().sum();
@@ -58,7 +57,8 @@ async fn events(session: &Session, contract: &Contract, stored: DataFrame, incom
         return Ok(Upsert { rows: incoming.logical_plan().clone(), mode: CommitMode::Append, replaced: 0 });
     }
     let mut days = days_of(&found.batches)?;
-    let own = incoming.clone().select(vec![ident(platform::EVENT_DAY)]).and_then(DataFrame::distinct).map_err(SqlError::engine)?;
+    let own =
+        incoming.clone().select(vec![ident(platform::EVENT_DAY)]).and_then(DataFrame::distinct).map_err(SqlError::engine)?;
     days.extend(days_of(&session.collect_frame(own).await?.batches)?);
     let literals = days.iter().map(|&day| lit(ScalarValue::Date32(Some(day)))).collect();
     let affected = ident(platform::EVENT_DAY).in_list(literals, false);

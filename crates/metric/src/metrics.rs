@@ -138,7 +138,10 @@ impl Metrics {
     #[must_use]
     pub fn unknown(&self, name: &str) -> String {
         let known: Vec<&str> = self.0.keys().map(String::as_str).collect();
-        format!("there is no metric `{name}`; metrics/ defines {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })
+        format!(
+            "there is no metric `{name}`; metrics/ defines {}",
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        )
     }
 }
 
@@ -155,7 +158,11 @@ impl Metric {
 
 fn validate(spec: MetricSpec, file: &SourceFile, problems: &mut Problems) -> Option<Metric> {
     if spec.version.value != 1 {
-        problems.report(file, spec.version.referenced, format!("version {} is not known; write `version: 1`", spec.version.value));
+        problems.report(
+            file,
+            spec.version.referenced,
+            format!("version {} is not known; write `version: 1`", spec.version.value),
+        );
     }
     let at = spec.kind.referenced;
     let fact = spec.fact.as_ref().map(|fact| fact.referenced);
@@ -181,7 +188,11 @@ fn validate(spec: MetricSpec, file: &SourceFile, problems: &mut Problems) -> Opt
         }
         TypeSpec::Ratio => {
             if let Some(fact) = fact {
-                problems.report(file, fact, "a ratio has `numerator:` and `denominator:`, two other metrics, and no fact of its own");
+                problems.report(
+                    file,
+                    fact,
+                    "a ratio has `numerator:` and `denominator:`, two other metrics, and no fact of its own",
+                );
             }
             let (Some(numerator), Some(denominator)) = (spec.numerator, spec.denominator) else {
                 problems.report(file, at, "a ratio needs `numerator:` and `denominator:`, the names of two metrics");
@@ -276,7 +287,11 @@ fn check_fact(metric: &Metric, fact: &Fact, contracts: &IndexMap<String, Contrac
         && let Ok((expr, schema)) = expression(&filter.value, contract, session)
         && expr.get_type(&schema).is_ok_and(|t| t != arrow::datatypes::DataType::Boolean && !t.is_null())
     {
-        problems.report(&metric.file, metric.file.inside(filter, Position::START), "`where` must be true or false for each event");
+        problems.report(
+            &metric.file,
+            metric.file.inside(filter, Position::START),
+            "`where` must be true or false for each event",
+        );
     }
 }
 

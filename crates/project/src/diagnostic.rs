@@ -98,9 +98,6 @@ mod tests {
     fn a_diagnostic_shows_the_line_with_a_caret() {
         let file = SourceFile::new("schemas/a.yaml", "version: 1\ntabel: orders\n");
         let shown = file.problem(Position { line: 2, column: 1 }, "unknown key `tabel`").with_help("write `table`").to_string();
-        assert_eq!(
-            shown,
-            "schemas/a.yaml:2:1: unknown key `tabel`\n2 | tabel: orders\n  | ^\n  = help: write `table`"
-        );
+        assert_eq!(shown, "schemas/a.yaml:2:1: unknown key `tabel`\n2 | tabel: orders\n  | ^\n  = help: write `table`");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo, SignedDuration};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// Reads a positive duration.
 ///

@@ -139,7 +139,11 @@ impl Project {
     pub fn check_layout(&self, problems: &mut Problems) {
         for pipeline in self.pipelines().filter(|name| self.manifest(name).is_none()) {
             let file = SourceFile::new(&format!("pipelines/{pipeline}/{MANIFEST}"), "");
-            problems.report(&file, Position::START, "this pipeline has no pipeline.yaml; every pipeline needs one with its steps");
+            problems.report(
+                &file,
+                Position::START,
+                "this pipeline has no pipeline.yaml; every pipeline needs one with its steps",
+            );
         }
     }
 
@@ -155,7 +159,12 @@ fn read_file(root: &Path, relative: &str, files: &mut BTreeMap<String, SourceFil
     Ok(())
 }
 
-fn read_folder(root: &Path, folder: &str, extensions: &[&str], files: &mut BTreeMap<String, SourceFile>) -> Result<(), ProjectError> {
+fn read_folder(
+    root: &Path,
+    folder: &str,
+    extensions: &[&str],
+    files: &mut BTreeMap<String, SourceFile>,
+) -> Result<(), ProjectError> {
     let path = root.join(folder);
     if !path.is_dir() {
         return Ok(());

@@ -130,7 +130,11 @@ impl SettingsSpec {
     /// The settings that the author means; what cannot be read is reported and takes its default.
     pub fn validate(self, file: &SourceFile, problems: &mut Problems) -> Settings {
         if self.version.value != 1 {
-            problems.report(file, self.version.referenced, format!("version {} is not known; write `version: 1`", self.version.value));
+            problems.report(
+                file,
+                self.version.referenced,
+                format!("version {} is not known; write `version: 1`", self.version.value),
+            );
         }
         let mut settings = Settings { storage: self.storage, ..Settings::default() };
         if let Some(lake) = self.lake {

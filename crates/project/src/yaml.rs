@@ -35,7 +35,8 @@ fn message(error: &Error) -> String {
     match error.without_snippet() {
         Error::SerdeUnknownField { field, expected, .. } => {
             let near = expected.iter().find(|known| is_near(known, field));
-            let hint = near.map_or_else(|| format!("known keys are {}", expected.join(", ")), |near| format!("did you mean `{near}`?"));
+            let hint =
+                near.map_or_else(|| format!("known keys are {}", expected.join(", ")), |near| format!("did you mean `{near}`?"));
             format!("unknown key `{field}`; {hint}")
         }
         other => {

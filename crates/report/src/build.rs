@@ -49,11 +49,11 @@ pub struct BuildContext<'a> {
     pub zone: &'a TimeZone,
 }
 
-/// Gathers what a report shows.
+/// Gathers what a report shows; returns it with the rows that were read for it.
 ///
 /// # Errors
 /// [`ReportError`] with who is at fault.
-pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<ReportDocument, ReportError> {
+pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<(ReportDocument, u64), ReportError> {
     let as_of = context.session.as_of();
     let period = Days::last_complete(report.unit, as_of, context.zone);
     let compared = if report.last_year { period.last_year() } else { period.previous() };
@@ -64,18 +64,26 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<Report
     let read = scope.tables(context.definitions);
     let tables = context.tables.cached(context.engine, |table| read.contains(table) || facts.contains(table)).await?;
     let session = context.engine.session_over(&tables, as_of).await?;
-    let context = &BuildContext { tables: &tables, session: &session, experiments: context.experiments.clone(), sources: context.sources.clone(), ..*context };
+    let context = &BuildContext {
+        tables: &tables,
+        session: &session,
+        experiments: context.experiments.clone(),
+        sources: context.sources.clone(),
+        ..*context
+    };
     let current = evaluation(&scope, as_of, context).await?;
-    let earlier_as_of = shifted(as_of, period, compared, context.zone);
-    let earlier = evaluation(&scope, earlier_as_of, context).await?;
+    // Who a KPI is about is settled when its period begins: a segment that is made of what people did in it would only tell that
+    // they did it.
+    let at_start = evaluation(&scope, period.instants(context.zone).0, context).await?;
+    let before = evaluation(&scope, compared.instants(context.zone).0, context).await?;
     let shows = |section: Section| report.sections.contains(&section);
     let kpis = if shows(Section::Scorecard) || shows(Section::Trends) {
-        kpis(report, context, &current, &earlier, period, compared).await?
+        kpis(report, context, &at_start, &before, period, compared).await?
     } else {
         Vec::new()
     };
     let experiments = if shows(Section::Experiments) { experiments(&context.experiments, context.zone)? } else { Vec::new() };
-    Ok(ReportDocument {
+    let document = ReportDocument {
         report: report.name.clone(),
         title: report.title.clone(),
         description: report.description.clone(),
@@ -96,7 +104,8 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<Report
         kpis,
         experiments,
         data_quality: if shows(Section::DataQuality) { data_quality(context).await? } else { None },
-    })
+    };
+    Ok((document, tables.cached_rows() + current.rows_read + at_start.rows_read + before.rows_read))
 }
 
 /// The entity whose members are counted: that of the report's segments, or the only one there is.
@@ -115,13 +124,6 @@ fn entity_of(report: &Report, context: &BuildContext<'_>) -> Result<String, Repo
             reason: format!("its segments are of different entities ({}); make a report for each", several.join(", ")),
         }),
     }
-}
-
-/// The instant as far before the earlier period's end as `as_of` is after the period's.
-fn shifted(as_of: Timestamp, period: Days, earlier: Days, zone: &TimeZone) -> Timestamp {
-    let (_, end) = period.instants(zone);
-    let (_, earlier_end) = earlier.instants(zone);
-    earlier_end.checked_add(as_of.duration_since(end)).unwrap_or(earlier_end)
 }
 
 async fn evaluation(scope: &Scope, as_of: Timestamp, context: &BuildContext<'_>) -> Result<Evaluation, ReportError> {

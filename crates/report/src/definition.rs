@@ -6,7 +6,7 @@ use tranche_project::{DefinitionKind, Problems, Project, SourceFile, Spanned, ya
 use tranche_segment::{Definitions, EVERYONE};
 
 use crate::document::{Benchmark, PeriodUnit};
-use crate::spec::{CompareSpec, PeriodSpec, ReportSpec, SectionSpec};
+use crate::spec::{CompareSpec, FormatSpec, PeriodSpec, ReportSpec, SectionSpec};
 
 /// KPIs per segment over a period.
 #[derive(Debug, Clone)]
@@ -27,8 +27,8 @@ pub struct Report {
     pub kpis: Vec<KpiChoice>,
     /// What the page shows.
     pub sections: Vec<Section>,
-    /// Whether a workbook is written too.
-    pub workbook: bool,
+    /// Whether a page is written beside the document.
+    pub page: bool,
     /// Where it is defined.
     pub file: SourceFile,
 }
@@ -69,7 +69,11 @@ pub fn read(project: &Project, pipeline: &str, problems: &mut Problems) -> Index
     for file in project.definitions(pipeline, DefinitionKind::Report) {
         let Some(spec) = yaml::read::<ReportSpec>(file, problems) else { continue };
         if spec.version.value != 1 {
-            problems.report(file, spec.version.referenced, format!("version {} is not known; write `version: 1`", spec.version.value));
+            problems.report(
+                file,
+                spec.version.referenced,
+                format!("version {} is not known; write `version: 1`", spec.version.value),
+            );
         }
         if let Some(other) = reports.get(&spec.report.value) {
             let message = format!("report `{}` is already defined in {}", spec.report.value, other.file.path());
@@ -110,7 +114,7 @@ fn validate(spec: ReportSpec, file: &SourceFile) -> Report {
             })
             .collect(),
         sections,
-        workbook: spec.formats.is_some_and(|formats| formats.iter().any(|f| f.value == crate::spec::FormatSpec::Xlsx)),
+        page: spec.formats.is_none_or(|formats| formats.iter().any(|f| f.value == FormatSpec::Html)),
         file: file.clone(),
     }
 }

@@ -2,16 +2,20 @@
 
 use tranche_metric::{Metric, MetricKind, Values};
 use tranche_stats::distribution::StudentT;
-use tranche_stats::{Arm, CoMoments, Moments, Options, compare};
+use tranche_stats::{Arm, CoMoments, Lack, Moments, Options, compare};
 
 use crate::document::{Interval, Measurement, ValueKind};
 
 /// What intervals cover.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
+/// The unit of a ratio that is a share of something, to be read in percent.
+const SHARE: &str = "share";
+
 /// How the values of a metric are to be read.
 pub(crate) fn kind(metric: &Metric) -> ValueKind {
     match metric.kind {
+        MetricKind::Ratio { .. } if metric.unit.as_deref() == Some(SHARE) => ValueKind::Proportion,
         MetricKind::Mean(_) => ValueKind::Mean,
         MetricKind::Proportion(_) => ValueKind::Proportion,
         MetricKind::Ratio { .. } => ValueKind::Ratio,
@@ -32,7 +36,8 @@ pub(crate) fn arm(values: Values<'_>, units: impl Iterator<Item = usize>) -> Arm
 pub(crate) fn measurement(arm: &Arm, kind: ValueKind) -> Measurement {
     let n = arm.n as f64;
     let scale = if kind == ValueKind::Count { n } else { 1.0 };
-    let value = (arm.n > 0 && arm.mean.is_finite()).then_some(arm.mean * scale);
+    let answered = arm.n > 0 && arm.mean.is_finite() && arm.variance != Err(Lack::ZeroDenominator);
+    let value = answered.then_some(arm.mean * scale);
     let interval = match (value, arm.standard_error()) {
         (Some(value), Ok(se)) if arm.n > 1 => {
             let reach = StudentT { df: n - 1.0 }.critical((1.0 - CONFIDENCE) / 2.0) * se * scale;
@@ -71,5 +76,7 @@ mod tests {
     fn nobody_has_no_value() {
         let found = measurement(&arm(Values::Single(&[]), 0..0), ValueKind::Mean);
         assert_eq!(found, Measurement { n: 0, value: None, interval: None });
+        let found = measurement(&arm(Values::Ratio(&[0.0, 0.0], &[0.0, 0.0]), 0..2), ValueKind::Ratio);
+        assert_eq!(found, Measurement { n: 2, value: None, interval: None });
     }
 }

@@ -12,6 +12,7 @@ use tranche_sql::{Session, SqlError, instant_literal};
 use tranche_store::object_store::{ObjectStoreExt, path::Path};
 use tranche_store::{Commit, CommitMode, Lake};
 
+use crate::definition::Report;
 use crate::document::{KpiRow, KpiSummary, ReportDocument};
 use crate::error::ReportError;
 use crate::html::render;
@@ -22,17 +23,19 @@ const KPIS_TABLE: &str = "kpis";
 /// Where a report was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// The page, as a path or URL.
+    /// The page, or what stands for it where none is asked for, as a path or URL.
     pub page: String,
     /// Rows that were written to the table of KPIs.
     pub rows: u64,
 }
 
-/// Writes the page and its document under `reports/<report>/<as_of>/`, and the KPIs into their table.
+/// Writes the document, and the page where the report asks for one, under `reports/<report>/<as_of>/`, and the KPIs into
+/// their table.
 ///
 /// # Errors
 /// [`ReportError`] when something cannot be written.
 pub async fn publish(
+    report: &Report,
     document: &ReportDocument,
     lake: &Lake,
     session: &Session,
@@ -42,14 +45,21 @@ pub async fn publish(
     let instant = session.as_of().to_string().replace(':', "-");
     let folder = format!("reports/{}/{instant}", document.report);
     let rows = write_kpis(document, lake, session, zone, transaction).await?;
-    for (name, text) in [("report.json", serde_json::to_string_pretty(document)?), ("index.html", render(document))] {
-        let path = format!("{folder}/{name}");
-        let written = lake.objects().put(&Path::from(path.clone()), text.into()).await;
-        written.map_err(|source| ReportError::Write { path, source })?;
+    let mut files = vec![("report.json", serde_json::to_vec_pretty(document)?)];
+    if report.page {
+        files.push(("index.html", render(document).into_bytes()));
     }
-    let page = lake.url().join(&format!("{folder}/index.html")).map_or_else(|_| folder.clone(), |url| {
-        url.to_file_path().map_or_else(|()| url.to_string(), |path| path.display().to_string())
-    });
+    let mut main = "report.json";
+    for (name, content) in files {
+        let path = format!("{folder}/{name}");
+        let written = lake.objects().put(&Path::from(path.clone()), content.into()).await;
+        written.map_err(|source| ReportError::Write { path, source })?;
+        main = name;
+    }
+    let page = lake.url().join(&format!("{folder}/{main}")).map_or_else(
+        |_| folder.clone(),
+        |url| url.to_file_path().map_or_else(|()| url.to_string(), |path| path.display().to_string()),
+    );
     Ok(Published { page, rows })
 }
 
@@ -60,7 +70,8 @@ async fn write_kpis(
     zone: &TimeZone,
     transaction: &str,
 ) -> Result<u64, ReportError> {
-    let rows: Vec<(&KpiSummary, &KpiRow)> = document.kpis.iter().flat_map(|kpi| kpi.rows.iter().map(move |row| (kpi, row))).collect();
+    let rows: Vec<(&KpiSummary, &KpiRow)> =
+        document.kpis.iter().flat_map(|kpi| kpi.rows.iter().map(move |row| (kpi, row))).collect();
     if rows.is_empty() {
         return Ok(0);
     }

@@ -37,7 +37,7 @@ pub struct ReportSpec {
     /// What the page shows (default everything).
     #[serde(default)]
     pub sections: Option<Vec<SectionSpec>>,
-    /// What is written (default html and json).
+    /// What is written beside the document, report.json (default html).
     #[serde(default)]
     #[schemars(with = "Option<Vec<FormatSpec>>")]
     pub formats: Option<Vec<Spanned<FormatSpec>>>,
@@ -121,7 +121,7 @@ pub enum SectionSpec {
 pub enum FormatSpec {
     /// One self-contained page.
     Html,
-    /// A workbook.
+    /// Accepted, and not written yet.
     Xlsx,
     /// The document behind the page.
     Json,

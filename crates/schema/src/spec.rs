@@ -314,7 +314,10 @@ fn check_name(what: &str, name: &Spanned<String>, problem: &mut Report<'_>) {
     let mut chars = name.value.chars();
     let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        problem(name.referenced, format!("{what} name `{}` must be letters, digits and `_`, not starting with a digit", name.value));
+        problem(
+            name.referenced,
+            format!("{what} name `{}` must be letters, digits and `_`, not starting with a digit", name.value),
+        );
     }
 }
 

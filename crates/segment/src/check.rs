@@ -93,7 +93,8 @@ fn check_result(segment: &SegmentDefinition, definitions: &Definitions, plan: &L
     if let Some(first) = columns.first()
         && !is_key_name(first.name(), &segment.entity, definitions)
     {
-        let message = format!("`{}` must return the key `{key}` of `{}`; it returns `{}`", segment.name, segment.entity, first.name());
+        let message =
+            format!("`{}` must return the key `{key}` of `{}`; it returns `{}`", segment.name, segment.entity, first.name());
         problems.push(segment.file.problem(at(0), message).with_help(format!("if that is the key, write `AS {key}`")));
     }
 }

@@ -84,7 +84,7 @@ pub async fn refresh(
         let tables = context.tables.cached(context.engine, |table| read.contains(table)).await?;
         let session = context.engine.session_over(&tables, context.session.as_of()).await?;
         let evaluation = evaluate(definitions, &scope, &session).await?;
-        report.rows_read += evaluation.rows_read;
+        report.rows_read += evaluation.rows_read + tables.cached_rows();
         let published = publish(definitions, wanted, evaluation, context).await?;
         report.rows_written += published.iter().map(|s| s.entered + s.exited).sum::<u64>();
         report.segments.extend(published);

@@ -47,7 +47,7 @@ impl Scope {
         scope.segments.retain(|name| needed.contains(name));
         let mut problems = Problems::default();
         let (schema, owners) = wide_schema(definitions, entity, session, &mut problems).await?;
-        session.register_empty(TRAITS, schema.clone())?;
+        session.register_empty(TRAITS, std::sync::Arc::clone(&schema))?;
         let mut columns = BTreeSet::new();
         for name in &scope.segments {
             let Some(definition) = definitions.segments.get(name) else { continue };
@@ -79,7 +79,8 @@ impl Scope {
     /// The tables of contracts that an evaluation reads.
     #[must_use]
     pub fn tables(&self, definitions: &Definitions) -> BTreeSet<String> {
-        let mut tables: BTreeSet<String> = definitions.entity_contract(&self.entity).map(|c| c.table.clone()).into_iter().collect();
+        let mut tables: BTreeSet<String> =
+            definitions.entity_contract(&self.entity).map(|c| c.table.clone()).into_iter().collect();
         let traits = self.traits.iter().filter_map(|name| definitions.traits.get(name)).map(|t| &t.file);
         let segments = self.segments.iter().filter_map(|name| definitions.segments.get(name)).map(|s| &s.file);
         for file in traits.chain(segments) {

@@ -52,7 +52,15 @@ pub struct HistoryRow {
 /// [`SegmentError`] when the history cannot be read.
 pub async fn history(lake: &Lake, session: &Session) -> Result<Vec<HistoryRow>, SegmentError> {
     let Some(snapshot) = lake.snapshot(HISTORY_TABLE).await? else { return Ok(Vec::new()) };
-    let names = [platform::SEGMENT, columns::ENTITY, columns::SIZE, columns::ENTERED, columns::EXITED, columns::UNMATCHED, platform::AS_OF];
+    let names = [
+        platform::SEGMENT,
+        columns::ENTITY,
+        columns::SIZE,
+        columns::ENTERED,
+        columns::EXITED,
+        columns::UNMATCHED,
+        platform::AS_OF,
+    ];
     let frame = session
         .read(&snapshot)
         .await?
@@ -96,7 +104,13 @@ pub fn latest(history: &[HistoryRow]) -> Vec<HistoryRow> {
 ///
 /// # Errors
 /// [`SegmentError`] when memberships cannot be read.
-pub async fn members(lake: &Lake, session: &Session, entity: &str, key: &str, segment: &str) -> Result<Option<Collected>, SegmentError> {
+pub async fn members(
+    lake: &Lake,
+    session: &Session,
+    entity: &str,
+    key: &str,
+    segment: &str,
+) -> Result<Option<Collected>, SegmentError> {
     let Some(snapshot) = lake.snapshot(&memberships_table(entity)).await? else { return Ok(None) };
     let now = || instant_literal(session.as_of());
     let exited = || ident(memberships::EXITED_AT);
@@ -118,7 +132,12 @@ pub async fn members(lake: &Lake, session: &Session, entity: &str, key: &str, se
 ///
 /// # Errors
 /// [`SegmentError`] when the history cannot be read.
-pub async fn last_refresh(lake: &Lake, session: &Session, pipeline: &str, entity: &str) -> Result<Option<Timestamp>, SegmentError> {
+pub async fn last_refresh(
+    lake: &Lake,
+    session: &Session,
+    pipeline: &str,
+    entity: &str,
+) -> Result<Option<Timestamp>, SegmentError> {
     let Some(snapshot) = lake.snapshot(HISTORY_TABLE).await? else { return Ok(None) };
     let own = ident(columns::PIPELINE).eq(lit(pipeline)).and(ident(columns::ENTITY).eq(lit(entity)));
     let frame = session

@@ -39,7 +39,8 @@ pub(crate) fn check(
     let positions = Session::projection_positions(definition.file.text());
     let at = |index: usize| positions.get(index).copied().unwrap_or(Position::START);
     let key = definitions.key(&definition.entity).unwrap_or_default();
-    let keys: Vec<usize> = (0..columns.len()).filter(|&i| is_key_name(columns[i].name(), &definition.entity, definitions)).collect();
+    let keys: Vec<usize> =
+        (0..columns.len()).filter(|&i| is_key_name(columns[i].name(), &definition.entity, definitions)).collect();
     if keys.first() != Some(&0) {
         let message = format!("traits `{}` must return the key `{key}` of `{}` first", definition.name, definition.entity);
         problems.report(&definition.file, at(0), message);
@@ -155,7 +156,11 @@ async fn with_observed(
     let new = ids.join(table.clone(), JoinType::LeftAnti, &[OBSERVED], &[key], None).map_err(SqlError::engine)?;
     let columns = table.schema().fields().iter().map(|field| {
         let null = || ScalarValue::try_from(field.data_type()).unwrap_or(ScalarValue::Null);
-        if field.name() == key { cast_expr(ident(OBSERVED), field.data_type().clone()).alias(key) } else { lit(null()).alias(field.name()) }
+        if field.name() == key {
+            cast_expr(ident(OBSERVED), field.data_type().clone()).alias(key)
+        } else {
+            lit(null()).alias(field.name())
+        }
     });
     let new = new.select(columns.collect::<Vec<_>>()).map_err(SqlError::engine)?;
     table.union(new).map_err(SqlError::engine)

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SetExpr, Spanned, Statement, Value, ValueWithSpan, Visit,
-    visit_expressions, visit_expressions_mut, visit_relations,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SetExpr, Spanned, Statement, Value, ValueWithSpan,
+    Visit, visit_expressions, visit_expressions_mut, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -124,7 +124,9 @@ fn refuse_clocks(sql: &impl Visit) -> Result<(), SqlProblem> {
             if let Some((_, fix)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
                 return ControlFlow::Break(SqlProblem {
                     position: position(function.name.span()),
-                    message: format!("`{name}` changes from run to run; a definition must give the same result at the same as_of"),
+                    message: format!(
+                        "`{name}` changes from run to run; a definition must give the same result at the same as_of"
+                    ),
                     help: Some((*fix).to_owned()),
                 });
             }
@@ -147,7 +149,8 @@ fn resolve_segments(query: &mut Query, key: Option<&str>) -> Result<SegmentRefer
         }
         let at = position(function.name.span());
         let break_with = |message: String| {
-            let help = Some("write in_segment('name'), or in_segment('name', alias.key) when several tables have the key".to_owned());
+            let help =
+                Some("write in_segment('name'), or in_segment('name', alias.key) when several tables have the key".to_owned());
             ControlFlow::Break(SqlProblem { position: at, message, help })
         };
         let Some((segment, subject)) = in_segment_arguments(&function.args) else {

@@ -61,7 +61,12 @@ fn plain(text: &str) -> String {
     ] {
         rest = rest.strip_prefix(prefix).unwrap_or(rest);
     }
-    rest.trim_end_matches(['.', '"', ')']).to_owned() + if rest.ends_with("()") || rest.matches('(').count() == rest.matches(')').count() && rest.ends_with(')') { ")" } else { "" }
+    rest.trim_end_matches(['.', '"', ')']).to_owned()
+        + if rest.ends_with("()") || rest.matches('(').count() == rest.matches(')').count() && rest.ends_with(')') {
+            ")"
+        } else {
+            ""
+        }
 }
 
 /// Where the first name that the message quotes stands in the text, or the start of the statement.

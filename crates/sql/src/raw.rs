@@ -1,10 +1,10 @@
 //! Planning rules of ours for binary operators.
 
+use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
-use arrow::datatypes::DataType;
 
 /// In arithmetic, and next to a number in a comparison, text is read as a number.
 ///

@@ -81,6 +81,13 @@ impl Tables {
         Ok(tables)
     }
 
+    /// Rows that were read into memory.
+    #[must_use]
+    pub fn cached_rows(&self) -> u64 {
+        let cached = self.0.iter().filter(|table| table.cache.is_some());
+        cached.filter_map(|table| table.snapshot.as_ref()).map(Snapshot::rows).sum()
+    }
+
     /// The versions that are read.
     #[must_use]
     pub fn versions(&self) -> Vec<TableVersion> {

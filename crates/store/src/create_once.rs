@@ -54,10 +54,10 @@ pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Re
             Err(error) => last = Some(error),
         }
     }
-    Err(StoreError::object(path, last.unwrap_or(object_store::Error::NotImplemented {
-        operation: "create_once".into(),
-        implementer: "unknown".into(),
-    })))
+    Err(StoreError::object(
+        path,
+        last.unwrap_or(object_store::Error::NotImplemented { operation: "create_once".into(), implementer: "unknown".into() }),
+    ))
 }
 
 /// Reads the document of an object that was created once; `None` when there is none.

@@ -3,8 +3,8 @@
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::DeltaTable;
+use deltalake_core::logstore::{StorageConfig, default_logstore};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;

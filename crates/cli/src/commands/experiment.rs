@@ -52,7 +52,21 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
     if bench.global.format == Format::Table {
         print_text(&summary(&result))?;
     }
-    let mut rows = Rows::new(&["metric", "role", "segment", "variant", "n", "mean", "control_n", "control_mean", "absolute", "ci", "relative", "ci ", "p"]);
+    let mut rows = Rows::new(&[
+        "metric",
+        "role",
+        "segment",
+        "variant",
+        "n",
+        "mean",
+        "control_n",
+        "control_mean",
+        "absolute",
+        "ci",
+        "relative",
+        "ci ",
+        "p",
+    ]);
     for row in &result.estimates {
         let rounded = |value: Option<f64>| value.map_or(Value::Null, |v| json!(format!("{v:.5}")));
         let number = |effect: &Value, part: &str| EstimateRow::number(effect, part);
@@ -80,7 +94,8 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
 }
 
 fn summary(result: &ExperimentResult) -> String {
-    let mut lines = vec![format!("{} as of {}: {}", result.experiment, result.as_of, result.hypothesis.as_deref().unwrap_or_default())];
+    let mut lines =
+        vec![format!("{} as of {}: {}", result.experiment, result.as_of, result.hypothesis.as_deref().unwrap_or_default())];
     let split: Vec<String> = result.srm.observed.iter().map(|v| format!("{} {}", v.variant, v.count)).collect();
     let p = result.srm.p.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
     lines.push(format!("units: {} (sample ratio p = {p})", split.join(", ")));

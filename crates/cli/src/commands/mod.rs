@@ -49,7 +49,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 async fn check(bench: &Workbench) -> Result<(), Failure> {
     bench.check().await?;
     let workspace = &bench.workspace;
-    let count = |each: &dyn Fn(&crate::workspace::PipelineDefinitions) -> usize| workspace.pipelines.values().map(each).sum::<usize>();
+    let count =
+        |each: &dyn Fn(&crate::workspace::PipelineDefinitions) -> usize| workspace.pipelines.values().map(each).sum::<usize>();
     let found = json!({
         "problems": [],
         "contracts": workspace.contracts.len(),

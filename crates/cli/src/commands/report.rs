@@ -33,7 +33,7 @@ pub(super) async fn run(report: &Report, bench: &Workbench) -> Result<(), Failur
     };
     let transaction = format!("{name}/report/{run_id}");
     let context = StepContext { run_id, pipeline: name.to_owned(), slot: None, as_of, full: false, transaction };
-    let (page, _) = steps.publish(&report.report, &context, pipeline).await?;
+    let (page, _, _) = steps.publish(&report.report, &context, pipeline).await?;
     if bench.global.format == Format::Json {
         return print_json(&json!({"report": report.report, "as_of": as_of, "page": page}), Format::Json);
     }
@@ -44,5 +44,8 @@ pub(super) async fn run(report: &Report, bench: &Workbench) -> Result<(), Failur
 async fn last_refresh(bench: &Workbench) -> Result<jiff::Timestamp, Failure> {
     let session = bench.engine.session(bench.instant_or_latest(None)?);
     let history = tranche_segment::store::history(&bench.lake()?, &session).await?;
-    history.last().map(|row| row.as_of).ok_or_else(|| Failure::data("no segment was refreshed yet; run the pipeline, or give --as-of"))
+    history
+        .last()
+        .map(|row| row.as_of)
+        .ok_or_else(|| Failure::data("no segment was refreshed yet; run the pipeline, or give --as-of"))
 }

@@ -99,7 +99,8 @@ async fn interrupted() -> bool {
 /// Who has to act first: an author before the data, the data before the storage.
 fn worst(report: &RunReport) -> FailureClass {
     let failed = |class: FailureClass| report.steps.iter().any(|step| step.class == Some(class));
-    let order = [FailureClass::Definition, FailureClass::Data, FailureClass::Internal, FailureClass::Timeout, FailureClass::Storage];
+    let order =
+        [FailureClass::Definition, FailureClass::Data, FailureClass::Internal, FailureClass::Timeout, FailureClass::Storage];
     order.into_iter().find(|class| failed(*class)).unwrap_or(FailureClass::Data)
 }
 
@@ -111,7 +112,14 @@ fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
     for step in &report.steps {
         let seconds = step.seconds.map(|s| (s * 10.0).round() / 10.0);
         let message = step.message.clone().or_else(|| page_of(&step.detail));
-        rows.push(vec![json!(step.id), json!(step.status), json!(seconds), json!(step.rows_read), json!(step.rows_written), json!(message)]);
+        rows.push(vec![
+            json!(step.id),
+            json!(step.status),
+            json!(seconds),
+            json!(step.rows_read),
+            json!(step.rows_written),
+            json!(message),
+        ]);
     }
     rows.print(format)
 }

@@ -55,7 +55,8 @@ fn belongs(segment: &str, definition: &SegmentDefinition) -> bool {
 async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
     let (_, definition) = bench.workspace.segment(name)?;
     let all = read_history(&AsOf { as_of: None }, bench).await?;
-    let own: Vec<&HistoryRow> = all.iter().filter(|row| row.segment == name || (name == definition.name && belongs(&row.segment, definition))).collect();
+    let own: Vec<&HistoryRow> =
+        all.iter().filter(|row| row.segment == name || (name == definition.name && belongs(&row.segment, definition))).collect();
     if bench.global.format == Format::Json {
         let history: Vec<Value> = own.iter().map(|row| json!(row)).collect();
         return print_json(

@@ -1,7 +1,11 @@
 //! `sql`: a query over the lake: contracts, traits, memberships, estimates, KPIs, quarantine.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
-use tranche_pipeline::{Clock, SystemClock};
+use jiff::Timestamp;
+use tranche_pipeline::{Clock, RunRecord, RunSummary, SystemClock};
 use tranche_project::SourceFile;
 use tranche_schema::platform::{self, memberships};
 use tranche_segment::store::{HISTORY_TABLE, memberships_table, traits_table};
@@ -42,6 +46,7 @@ pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
         let folder = tranche_ingest::quarantine_table(source);
         session.register_platform(&lake, &folder, &format!("quarantine_{source}"), platform::quarantine::schema()).await?;
     }
+    register_runs(&lake, &session).await?;
     let plan = session.plan(&sql.query, None).await.map_err(|problem| {
         let mut diagnostic = SourceFile::new("query", &sql.query).problem(problem.position, problem.message);
         diagnostic.help = problem.help;
@@ -49,6 +54,30 @@ pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
     })?;
     let found = session.collect(&plan).await?;
     Rows::from_batches(&found.schema, &found.batches)?.print(bench.global.format)
+}
+
+/// The ledger as a table: one row per run.
+async fn register_runs(lake: &Lake, session: &Session) -> Result<(), Failure> {
+    let runs: Vec<_> = Workbench::ledger(lake).list().await?.iter().map(RunRecord::summary).collect();
+    let text = |value: &dyn Fn(&RunSummary) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(runs.iter().map(|run| value(run))))
+    };
+    let instant = |value: &dyn Fn(&RunSummary) -> Option<Timestamp>| -> ArrayRef {
+        let micros = runs.iter().map(|run| value(run).map(|at| at.as_microsecond()));
+        Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    };
+    let columns = vec![
+        ("run_id", text(&|run| run.run_id.clone())),
+        ("pipeline", text(&|run| run.pipeline.clone())),
+        ("slot", instant(&|run| run.slot)),
+        ("as_of", instant(&|run| Some(run.as_of))),
+        ("status", text(&|run| run.status.to_string())),
+        ("started_at", instant(&|run| Some(run.started_at))),
+        ("ended_at", instant(&|run| run.ended_at)),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
+    let batch = batch.map_err(tranche_sql::SqlError::from)?;
+    Ok(session.register_rows("runs", batch.schema(), vec![batch])?)
 }
 
 /// `traits_<entity>` and `memberships_<entity>`, and without the entity's name where there is only one.

@@ -18,8 +18,8 @@ pub(super) fn run(stats: &Stats, global: &Global) -> Result<(), Failure> {
     } else {
         std::fs::read_to_string(&stats.file).map_err(unreadable)?
     };
-    let document: CasesDocument =
-        serde_json::from_str(&text).map_err(|e| Failure::definition(format!("{}:{}:{}: {e}", stats.file, e.line(), e.column())))?;
+    let document: CasesDocument = serde_json::from_str(&text)
+        .map_err(|e| Failure::definition(format!("{}:{}:{}: {e}", stats.file, e.line(), e.column())))?;
     let mut options = CasesOptions { alpha: stats.alpha, ..CasesOptions::default() };
     if !stats.tuning.is_empty() {
         options.sequential_tunings.clone_from(&stats.tuning);

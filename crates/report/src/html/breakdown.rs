@@ -16,7 +16,7 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
     let against = document.previous_period.as_ref().map_or("the period before".to_owned(), moment::span_name);
     let shown = document.kpis.iter().filter(|kpi| kpi.rows.iter().any(|row| row.segment != ALL));
     let body: String = shown.map(|kpi| article(kpi, &against)).collect();
-    let note = "Dots are values, lines their intervals; where a line runs off the scale it ends in an arrowhead. The solid rule \
+    let note = "Segments as they were when the period began. Dots are values, lines their intervals; where a line runs off the scale it ends in an arrowhead. The solid rule \
                 is everyone, the dashed one the target."
         .to_owned();
     (!body.is_empty()).then_some(Section { id: "by-segment", title: "By segment", note, body })

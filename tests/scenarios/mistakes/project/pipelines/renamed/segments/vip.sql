@@ -1,0 +1,5 @@
+/*---
+segment: vip
+entity: customer
+---*/
+SELECT customer_id FROM customers WHERE newsletter

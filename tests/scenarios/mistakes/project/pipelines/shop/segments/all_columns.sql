@@ -1,0 +1,5 @@
+/*---
+segment: all_columns
+entity: customer
+---*/
+SELECT * FROM orders

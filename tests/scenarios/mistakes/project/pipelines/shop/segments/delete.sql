@@ -1,0 +1,5 @@
+/*---
+segment: delete
+entity: customer
+---*/
+DELETE FROM orders

@@ -1,0 +1,7 @@
+/*---
+segment: not_a_condition
+entity: customer
+---*/
+SELECT customer_id
+FROM traits
+WHERE country

@@ -1,0 +1,6 @@
+/*---
+segment: open_bracket
+entity: customer
+---*/
+SELECT customer_id FROM orders
+WHERE (amount > 100 OR status = 'paid'

@@ -1,0 +1,6 @@
+/*---
+segment: quotes
+entity: customer
+---*/
+SELECT customer_id FROM customers
+WHERE country = "DE"

@@ -1,0 +1,5 @@
+/*---
+segment: all
+entity: customer
+---*/
+SELECT customer_id FROM customers

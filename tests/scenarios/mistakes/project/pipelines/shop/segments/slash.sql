@@ -1,0 +1,5 @@
+/*---
+segment: crm/loyal
+entity: customer
+---*/
+SELECT customer_id FROM customers

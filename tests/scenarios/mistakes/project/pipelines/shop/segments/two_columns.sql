@@ -1,0 +1,6 @@
+/*---
+segment: two_columns
+entity: customer
+---*/
+SELECT customer_id, country
+FROM traits

@@ -1,0 +1,5 @@
+/*---
+segment: unknown_entity
+entity: costumer
+---*/
+SELECT customer_id FROM traits WHERE newsletter

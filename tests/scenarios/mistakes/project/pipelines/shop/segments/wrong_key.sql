@@ -1,0 +1,6 @@
+/*---
+segment: wrong_key
+entity: customer
+---*/
+SELECT order_id
+FROM orders
