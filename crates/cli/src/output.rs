@@ -131,6 +131,8 @@ fn value(column: &dyn Array, row: usize, formatter: &ArrayFormatter<'_>) -> Valu
     match column.data_type() {
         DataType::Boolean => Value::Bool(shown == "true"),
         t if t.is_integer() => shown.parse::<i64>().map_or_else(|_| Value::String(shown), Value::from),
+        // A double holds fifteen digits for certain; a longer number keeps them as text.
+        DataType::Decimal128(..) if shown.chars().filter(char::is_ascii_digit).count() > 15 => Value::String(shown),
         t if t.is_numeric() => shown.parse::<f64>().map_or_else(|_| Value::String(shown), Value::from),
         _ => Value::String(shown),
     }

@@ -25,6 +25,8 @@ pub(crate) struct Workspace {
     /// What was found wrong while reading.
     problems: Problems,
     contract_files: IndexMap<String, SourceFile>,
+    /// Tables, by the names of their files, whose contracts cannot be read.
+    unreadable: Vec<String>,
 }
 
 /// The definitions of one pipeline.
@@ -62,7 +64,9 @@ impl Workspace {
             };
             pipelines.insert(name.to_owned(), definitions);
         }
-        let mut workspace = Self { project, settings, contracts, pipelines, problems, contract_files };
+        let read = |file: &&SourceFile| contract_files.values().any(|known| known.path() == file.path());
+        let unreadable = project.schemas().filter(|file| !read(file)).map(|file| file.stem().to_owned()).collect();
+        let mut workspace = Self { project, settings, contracts, pipelines, problems, contract_files, unreadable };
         workspace.check_across_pipelines();
         workspace
     }
@@ -77,6 +81,9 @@ impl Workspace {
         for definitions in self.pipelines.values() {
             definitions.check(self, engine, &mut problems).await?;
         }
+        // A contract that cannot be read is the mistake, not everything that refers to its table.
+        let blamed = |message: &str| self.unreadable.iter().any(|table| message.contains(&format!("table `{table}`")));
+        let problems = problems.without(|problem| blamed(&problem.message));
         if problems.is_empty() { Ok(()) } else { Err(Failure::problems(problems)) }
     }
 
@@ -121,7 +128,7 @@ impl Workspace {
             for segment in pipeline.definitions.segments.values() {
                 if let Some(other) = seen.insert(&segment.name, segment) {
                     let message = format!("segment `{}` is already defined in {}", segment.name, other.file.path());
-                    problems.report(&segment.file, Position::START, message);
+                    problems.report(&segment.file, segment.named_at, message);
                 }
             }
         }

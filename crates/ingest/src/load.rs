@@ -97,7 +97,9 @@ pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_
     if objects.is_empty() {
         return Err(IngestError::NoFiles { source_name: source.name.clone(), path: source.path.clone() });
     }
-    let new = new_objects(source, snapshot.as_ref(), objects).await?;
+    let shown = |object: &RawObject| shown_path(&location, object, context.project_folder);
+    let files = objects.into_iter().map(|object| RawFile { path: shown(&object), object }).collect();
+    let new = new_files(source, snapshot.as_ref(), files).await?;
     if new.is_empty() {
         return Ok(report);
     }
@@ -126,7 +128,7 @@ pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_
     if contract.event_time().is_some() {
         commit = commit.partitioned_by(&[platform::EVENT_DAY]);
     }
-    commit.transactions.extend(new.iter().map(|object| file_mark(source, object)));
+    commit.transactions.extend(new.iter().map(|file| file_mark(source, file)));
     context.lake.commit(context.session.shared_state(), commit).await?;
     Ok(report)
 }
@@ -161,16 +163,23 @@ fn same_type(stored: &DataType, wanted: &DataType) -> bool {
 }
 
 /// The mark by which a table knows that a file is in it.
-fn file_mark(source: &Source, object: &RawObject) -> String {
-    format!("file/{}/{}", source.name, object.identity)
+fn file_mark(source: &Source, file: &RawFile) -> String {
+    let identity = blake3::hash(format!("{}\n{}", file.path, file.object.edition).as_bytes());
+    format!("file/{}/{}", source.name, identity.to_hex())
 }
 
-async fn new_objects(source: &Source, table: Option<&Snapshot>, objects: Vec<RawObject>) -> Result<Vec<RawObject>, IngestError> {
-    let Some(table) = table else { return Ok(objects) };
+/// A raw file: the object, and its path as people see it.
+struct RawFile {
+    object: RawObject,
+    path: String,
+}
+
+async fn new_files(source: &Source, table: Option<&Snapshot>, files: Vec<RawFile>) -> Result<Vec<RawFile>, IngestError> {
+    let Some(table) = table else { return Ok(files) };
     let mut new = Vec::new();
-    for object in objects {
-        if !table.has_transaction(&file_mark(source, &object)).await? {
-            new.push(object);
+    for file in files {
+        if !table.has_transaction(&file_mark(source, &file)).await? {
+            new.push(file);
         }
     }
     Ok(new)
@@ -195,31 +204,30 @@ async fn read_files(
     contract: &Contract,
     context: &LoadContext<'_>,
     location: &Location,
-    objects: &[RawObject],
+    raw_files: &[RawFile],
 ) -> Result<ReadFiles, IngestError> {
-    let numeric = infer_numbers(source, location, objects).await?;
+    let numeric = infer_numbers(source, location, raw_files).await?;
     let conformer =
         Conformer::new(contract, context.session).map_err(|(column, problem)| mapping_error(source, column, problem))?;
     let mut stage = Stage::new(conformer.schema());
     let mut seen = SeenKeys::new(&conformer.schema(), &contract.key).map_err(SqlError::from)?;
     let mut rejects = Vec::new();
     let mut files = Vec::new();
-    for (done, object) in objects.iter().enumerate() {
-        (context.progress)(done, objects.len());
-        let path = shown_path(location, object, context.project_folder);
+    for (done, RawFile { object, path }) in raw_files.iter().enumerate() {
+        (context.progress)(done, raw_files.len());
         let mut counts = FileCounts::default();
         let mut mapping: Option<(SchemaRef, Mapping)> = None;
         let mut batches = read::open(Arc::clone(&location.store), &object.meta, &source.format);
-        while let Some(rows) = next(&mut batches, source, &path).await? {
+        while let Some(rows) = next(&mut batches, source, path).await? {
             let schema = rows.batch.schema();
             if mapping.as_ref().is_none_or(|(known, _)| *known != schema) {
-                let made = map(source, contract, &schema, &numeric, context.session, &path)?;
+                let made = map(source, contract, &schema, &numeric, context.session, path)?;
                 mapping = Some((schema, made));
             }
             let Some((_, mapping)) = &mapping else { continue };
             let failed = |e| IngestError::Sql(SqlError::from(e));
-            let mapped = mapping.apply(&rows, &path).map_err(failed)?;
-            let mut conformed = conformer.conform(&rows, mapped, &path).map_err(failed)?;
+            let mapped = mapping.apply(&rows, path).map_err(failed)?;
+            let mut conformed = conformer.conform(&rows, mapped, path).map_err(failed)?;
             counts.rows += (rows.rows.len() + rows.rejects.len()) as u64;
             let unread = rows.rejects.into_iter().map(|reject| Reject { file: path.clone(), ..reject });
             conformed.rejects.extend(unread);
@@ -231,7 +239,7 @@ async fn read_files(
         }
         files.push(counts);
     }
-    (context.progress)(objects.len(), objects.len());
+    (context.progress)(raw_files.len(), raw_files.len());
     Ok(ReadFiles { staged: stage.finish(seen.into_superseded())?, rejects, files })
 }
 
@@ -283,16 +291,16 @@ const WRONG_RATIO: f64 = 0.05;
 async fn infer_numbers(
     source: &Source,
     location: &Location,
-    objects: &[RawObject],
+    files: &[RawFile],
 ) -> Result<BTreeMap<String, DataType>, IngestError> {
     let wanted = computed_columns(source);
     if wanted.is_empty() || source.format == Format::Parquet {
         return Ok(BTreeMap::new());
     }
     let mut counts = vec![NumberCounts::default(); wanted.len()];
-    for object in objects {
-        let mut batches = read::open(Arc::clone(&location.store), &object.meta, &source.format);
-        while let Some(rows) = next(&mut batches, source, object.meta.location.as_ref()).await? {
+    for file in files {
+        let mut batches = read::open(Arc::clone(&location.store), &file.object.meta, &source.format);
+        while let Some(rows) = next(&mut batches, source, &file.path).await? {
             for (name, counts) in wanted.iter().zip(&mut counts) {
                 if let Some(column) = rows.batch.column_by_name(name) {
                     counts.add(column.as_string::<i32>());
@@ -365,10 +373,10 @@ async fn write_loads(
     contract: &Contract,
     context: &LoadContext<'_>,
     identity: &str,
-    objects: &[RawObject],
+    files: &[RawFile],
     counts: &[FileCounts],
 ) -> Result<(), IngestError> {
-    let n = objects.len();
+    let n = files.len();
     let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, n))) };
     let number = |value: &dyn Fn(&FileCounts) -> u64| -> ArrayRef {
         Arc::new(counts.iter().map(|c| i64::try_from(value(c)).ok()).collect::<Int64Array>())
@@ -378,8 +386,8 @@ async fn write_loads(
         Arc::new(TimestampMicrosecondArray::from_value(as_of, n).with_timezone("UTC")),
         text(&source.name),
         text(&contract.table),
-        Arc::new(objects.iter().map(|o| Some(o.meta.location.as_ref())).collect::<StringArray>()),
-        Arc::new(objects.iter().map(|o| i64::try_from(o.meta.size).ok()).collect::<Int64Array>()),
+        Arc::new(files.iter().map(|f| Some(f.path.as_str())).collect::<StringArray>()),
+        Arc::new(files.iter().map(|f| i64::try_from(f.object.meta.size).ok()).collect::<Int64Array>()),
         number(&|c| c.rows),
         number(&|c| c.rejected),
         number(&|c| c.duplicates),

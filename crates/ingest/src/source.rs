@@ -83,7 +83,7 @@ pub struct OptionsSpec {
 }
 
 /// `on_reject:` of a source: `fail`, or `{quarantine: {max_ratio: 0.01}}`.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OnRejectSpec {
     /// One wrong row fails the step.
@@ -93,11 +93,12 @@ pub enum OnRejectSpec {
 }
 
 /// `quarantine:` of `on_reject`.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuarantineSpec {
     /// The largest share of rejected rows, in [0, 1], that still lets the others in.
-    pub max_ratio: f64,
+    #[schemars(with = "f64")]
+    pub max_ratio: Spanned<f64>,
 }
 
 /// How an editor sees [`OnRejectSpec`].
@@ -205,11 +206,11 @@ impl SourceSpec {
         let on_reject = match self.on_reject {
             None => OnReject::Quarantine { max_ratio: 0.01 },
             Some(Spanned { value: OnRejectSpec::Fail, .. }) => OnReject::Fail,
-            Some(Spanned { value: OnRejectSpec::Quarantine(spec), referenced, .. }) => {
-                if !(0.0..=1.0).contains(&spec.max_ratio) {
-                    problems.report(file, referenced, "max_ratio is a share of rows, from 0 to 1");
+            Some(Spanned { value: OnRejectSpec::Quarantine(QuarantineSpec { max_ratio }), .. }) => {
+                if !(0.0..=1.0).contains(&max_ratio.value) {
+                    problems.report(file, max_ratio.referenced, "max_ratio is a share of rows, from 0 to 1");
                 }
-                OnReject::Quarantine { max_ratio: spec.max_ratio }
+                OnReject::Quarantine { max_ratio: max_ratio.value }
             }
         };
         Some(Source {

@@ -64,6 +64,11 @@ impl Problems {
         self.push(file.problem(at, message));
     }
 
+    /// Each of them, in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.0.iter()
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -74,6 +79,13 @@ impl Problems {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Those that are not `unwanted`.
+    #[must_use]
+    pub fn without(mut self, unwanted: impl Fn(&Diagnostic) -> bool) -> Self {
+        self.0.retain(|problem| !unwanted(problem));
+        self
     }
 
     /// Adds all of another's.

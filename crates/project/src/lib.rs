@@ -28,3 +28,4 @@ pub use layout::{DefinitionKind, Project, ProjectError};
 pub use serde_yaml::{Location, Spanned};
 pub use settings::{MemoryLimit, Settings, SettingsSpec, StepDefaults, unknown_zone};
 pub use source_file::{Position, SourceFile};
+pub use yaml::is_near;

@@ -17,7 +17,11 @@ pub(crate) fn read_text<T: DeserializeOwned>(file: &SourceFile, mut text: String
             Ok(spec) => return Some(spec),
             Err(error) => error,
         };
-        let at = error.location().map_or(Position::START, Position::from);
+        let at = match error.location().map_or(Position::START, Position::from) {
+            // What the whole definition lacks is missing from its beginning on.
+            at if at.column == 1 && is_missing_key(&error) => first_line(&text),
+            at => at,
+        };
         problems.push(file.problem(at, message(&error)));
         // A key nobody knows hides the problems behind it: leave it out and read on.
         match unknown_key(&error).and_then(|()| without_entry(&text, at)) {
@@ -25,6 +29,15 @@ pub(crate) fn read_text<T: DeserializeOwned>(file: &SourceFile, mut text: String
             None => return None,
         }
     }
+}
+
+fn is_missing_key(error: &Error) -> bool {
+    matches!(error.without_snippet(), Error::SerdeMissingField { .. })
+}
+
+fn first_line(text: &str) -> Position {
+    let line = text.lines().position(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).unwrap_or(0);
+    Position { line: line as u64 + 1, column: 1 }
 }
 
 fn unknown_key(error: &Error) -> Option<()> {
@@ -39,17 +52,26 @@ fn message(error: &Error) -> String {
                 near.map_or_else(|| format!("known keys are {}", expected.join(", ")), |near| format!("did you mean `{near}`?"));
             format!("unknown key `{field}`; {hint}")
         }
+        Error::SerdeUnknownVariant { variant, expected, .. } => {
+            format!("`{variant}` is not known here; write one of {}", expected.join(", "))
+        }
+        Error::DuplicateMappingKey { key, .. } => match key {
+            Some(key) => format!("key `{key}` stands here twice"),
+            None => "a key stands here twice".to_owned(),
+        },
         other => {
             let shown = other.to_string();
             let first = shown.lines().next().unwrap_or_default();
             let end = first.rfind(" at line ").unwrap_or(first.len());
-            first.get(..end).unwrap_or(first).trim_start_matches("error: ").trim_end_matches(['.', ',', ' ']).to_owned()
+            let text = first.get(..end).unwrap_or(first).trim_start_matches("error: ").trim_end_matches(['.', ',', ' ']);
+            text.replace("mapping start", "a mapping such as {key: value}").replace("sequence start", "a list such as [a, b]")
         }
     }
 }
 
-/// Whether two keys differ by one letter added, dropped, changed or swapped with its neighbour.
-fn is_near(a: &str, b: &str) -> bool {
+/// Whether two names differ by one letter added, dropped, changed or swapped with its neighbour.
+#[must_use]
+pub fn is_near(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let prefix = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let (rest_a, rest_b) = (&a[prefix..], &b[prefix..]);

@@ -16,14 +16,23 @@ use crate::{TRAITS, traits};
 /// # Errors
 /// [`SqlError`] when the engine itself fails.
 pub async fn check(definitions: &Definitions, session: &Session, problems: &mut Problems) -> Result<(), SqlError> {
-    for entity in definitions.entities() {
-        let (schema, _) = wide_schema(definitions, entity, session, problems).await?;
+    for entity in definitions.entities().into_iter().filter(|entity| definitions.entity_contract(entity).is_some()) {
+        let mut of_traits = Problems::default();
+        let (schema, _) = wide_schema(definitions, entity, session, &mut of_traits).await?;
+        let broken: Vec<&SourceFile> =
+            definitions.traits.values().map(|t| &t.file).filter(|file| of_traits.iter().any(|p| p.file == file.path())).collect();
         session.register_empty(TRAITS, Arc::clone(&schema))?;
         for segment in definitions.segments.values().filter(|s| s.entity == entity) {
-            if let Some(plan) = plan_segment(segment, definitions, &schema, session, problems).await? {
-                check_result(segment, definitions, &plan, problems);
+            let mut own = Problems::default();
+            if let Some(plan) = plan_segment(segment, definitions, &schema, session, &mut own).await? {
+                check_result(segment, definitions, &plan, &mut own);
             }
+            // A trait that cannot be planned is the mistake, not a segment that misses it.
+            let missing = |message: &str| message.strip_prefix("there is no column `").and_then(|rest| rest.split('`').next()).map(str::to_owned);
+            let misses_broken = |message: &str| missing(message).is_some_and(|name| broken.iter().any(|file| file.text().contains(&name)));
+            problems.extend(own.without(|problem| misses_broken(&problem.message)));
         }
+        problems.extend(of_traits);
         // The traits of one entity are not the traits of another.
         session.deregister(TRAITS)?;
     }
@@ -80,7 +89,8 @@ async fn planned(session: &Session, file: &SourceFile, key: Option<&str>, proble
 
 fn check_result(segment: &SegmentDefinition, definitions: &Definitions, plan: &LogicalPlan, problems: &mut Problems) {
     let columns = plan.schema().fields();
-    let at = |index: usize| Session::projection_positions(segment.file.text()).get(index).copied().unwrap_or(Position::START);
+    let positions = Session::projection_positions(segment.file.text());
+    let at = |index: usize| positions.get(index).or(positions.last()).copied().unwrap_or(Position::START);
     let key = definitions.key(&segment.entity).unwrap_or_default();
     let (wanted, shape) = match segment.kind {
         SegmentKind::Single => (1, format!("the key, `SELECT {key} ...`")),

@@ -41,6 +41,8 @@ pub struct TraitsDefinition {
 pub struct SegmentDefinition {
     /// The name of the segment or set.
     pub name: String,
+    /// Where the file names it.
+    pub named_at: Position,
     /// Whether it names one segment or labels every entity.
     pub kind: SegmentKind,
     /// The segmented entity.
@@ -54,7 +56,7 @@ pub struct SegmentDefinition {
     /// What must hold before a refresh is published.
     pub expect: Expectation,
     /// The group of exclusive segments that it belongs to, and its place in it.
-    pub group: Option<(String, u32)>,
+    pub group: Option<(String, Spanned<u32>)>,
     /// Definitions whose result it needs, `in_segment` or earlier in its group.
     pub needs: Vec<String>,
     /// The file; its whole text is the SQL.
@@ -95,8 +97,8 @@ impl Definitions {
         let mut segments = IndexMap::new();
         for file in project.definitions(pipeline, DefinitionKind::Segment) {
             let Some(spec) = front_matter::read::<SegmentSpec>(file, problems) else { continue };
-            if let Some((at, definition)) = definitions.segment(spec, file, problems) {
-                add_segment(&mut segments, at, definition, problems);
+            if let Some(definition) = definitions.segment(spec, file, problems) {
+                add_segment(&mut segments, definition, problems);
             }
         }
         link_groups(&mut segments, problems);
@@ -164,7 +166,7 @@ impl Definitions {
         self.traits.insert(name, definition);
     }
 
-    fn segment(&self, spec: SegmentSpec, file: &SourceFile, problems: &mut Problems) -> Option<(Position, SegmentDefinition)> {
+    fn segment(&self, spec: SegmentSpec, file: &SourceFile, problems: &mut Problems) -> Option<SegmentDefinition> {
         self.check_entity(&spec.entity, file, problems);
         let (name, kind) = match (spec.segment, spec.segment_set) {
             (Some(name), None) => (name, SegmentKind::Single),
@@ -185,7 +187,7 @@ impl Definitions {
         }
         let expect = spec.expect.map_or_else(Expectation::default, |expect| validate_expect(&expect, file, problems));
         let group = match (spec.group, spec.priority) {
-            (Some(group), Some(priority)) => Some((group.value, priority.value)),
+            (Some(group), Some(priority)) => Some((group.value, priority)),
             (Some(group), None) => {
                 problems.report(file, group.referenced, "a group needs a `priority:` for each of its segments");
                 None
@@ -200,8 +202,9 @@ impl Definitions {
         // An SQL mistake is reported where it is checked against the contracts.
         let references = Session::segments_of(file.text(), key).unwrap_or_default();
         let needs = references.into_iter().map(|(segment, _)| segment).collect();
-        let definition = SegmentDefinition {
+        Some(SegmentDefinition {
             name: name.value,
+            named_at: at,
             kind,
             entity: spec.entity.value,
             description: spec.description,
@@ -211,8 +214,7 @@ impl Definitions {
             group,
             needs,
             file: file.clone(),
-        };
-        Some((at, definition))
+        })
     }
 
     fn check_entity(&self, entity: &Spanned<String>, file: &SourceFile, problems: &mut Problems) {
@@ -229,47 +231,47 @@ impl Definitions {
 /// Adds a segment unless its name is taken.
 fn add_segment(
     segments: &mut IndexMap<String, SegmentDefinition>,
-    at: Position,
     definition: SegmentDefinition,
     problems: &mut Problems,
 ) {
     if let Some(other) = segments.get(&definition.name) {
         let message = format!("segment `{}` is already defined in {}", definition.name, other.file.path());
-        return problems.report(&definition.file, at, message);
+        return problems.report(&definition.file, definition.named_at, message);
     }
     segments.insert(definition.name.clone(), definition);
 }
 
 fn validate_expect(expect: &Spanned<ExpectSpec>, file: &SourceFile, problems: &mut Problems) -> Expectation {
     let ExpectSpec { min_size, max_size, share, max_turnover, not_empty } = expect.value.clone();
-    if let Some([low, high]) = share
+    if let Some(share) = &share
+        && let [low, high] = share.value
         && !(0.0 <= low && low <= high && high <= 1.0)
     {
-        problems.report(file, expect.referenced, "share is a range within [0, 1], such as [0.01, 0.10]");
+        problems.report(file, share.referenced, "share is a range within [0, 1], such as [0.01, 0.10]");
     }
-    if max_turnover.is_some_and(|turnover| turnover < 0.0) {
-        problems.report(file, expect.referenced, "max_turnover is a share of the members, such as 0.2");
+    if let Some(turnover) = max_turnover.as_ref().filter(|turnover| turnover.value < 0.0) {
+        problems.report(file, turnover.referenced, "max_turnover is a share of the members, such as 0.2");
     }
     let min_size = if not_empty == Some(true) { Some(min_size.unwrap_or(0).max(1)) } else { min_size };
-    Expectation { min_size, max_size, share, max_turnover }
+    Expectation { min_size, max_size, share: share.map(|s| s.value), max_turnover: max_turnover.map(|t| t.value) }
 }
 
 /// In a group, every segment comes after those with a lower priority number.
 fn link_groups(segments: &mut IndexMap<String, SegmentDefinition>, problems: &mut Problems) {
-    let mut groups: HashMap<String, Vec<(u32, String)>> = HashMap::new();
+    let mut groups: HashMap<String, Vec<(u32, String, Position)>> = HashMap::new();
     for segment in segments.values() {
         if let Some((group, priority)) = &segment.group {
-            groups.entry(group.clone()).or_default().push((*priority, segment.name.clone()));
+            groups.entry(group.clone()).or_default().push((priority.value, segment.name.clone(), priority.referenced.into()));
         }
     }
     for (group, mut members) in groups {
         members.sort();
         for pair in members.windows(2) {
-            let [(first, earlier), (second, later)] = pair else { continue };
+            let [(first, earlier, _), (second, later, at)] = pair else { continue };
             let Some(segment) = segments.get_mut(later) else { continue };
             if first == second {
                 let message = format!("`{earlier}` has priority {first} in group `{group}` too; give each its own");
-                problems.report(&segment.file, Position::START, message);
+                problems.report(&segment.file, *at, message);
             }
             if !segment.needs.contains(earlier) {
                 segment.needs.push(earlier.clone());

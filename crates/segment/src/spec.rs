@@ -139,10 +139,12 @@ pub struct ExpectSpec {
     pub max_size: Option<u64>,
     /// The smallest and largest share of the universe, from 0 to 1.
     #[serde(default)]
-    pub share: Option<[f64; 2]>,
+    #[schemars(with = "Option<[f64; 2]>")]
+    pub share: Option<Spanned<[f64; 2]>>,
     /// The largest share of members, from 0 to 1, that may enter or leave in one refresh.
     #[serde(default)]
-    pub max_turnover: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    pub max_turnover: Option<Spanned<f64>>,
     /// Whether it must have a member.
     #[serde(default)]
     pub not_empty: Option<bool>,

@@ -47,15 +47,29 @@ pub(crate) fn check(
     }
     let mut fields = Vec::new();
     for (index, column) in columns.iter().enumerate().skip(1) {
+        if keys.contains(&index) {
+            continue;
+        }
         if taken.iter().chain(&fields).any(|other| other.name() == column.name()) {
             let message = format!("`{}` is already a column or trait of `{}`", column.name(), definition.entity);
             problems.report(&definition.file, at(index), message);
+            continue;
+        }
+        if !column.name().chars().all(|c| c.is_alphanumeric() || c == '_') {
+            let message = format!("give this trait a name: `{} AS <name>`", column.name());
+            problems.report(&definition.file, at(index), message);
+            continue;
         }
         fields.push(Field::new(column.name(), column.data_type().clone(), true));
     }
     for (name, value) in &definition.defaults {
-        if !fields.iter().any(|field| field.name() == name) {
-            problems.report(&definition.file, value.referenced, format!("the query returns no trait `{name}`"));
+        match fields.iter().find(|field| field.name() == name) {
+            None => problems.report(&definition.file, value.referenced, format!("the query returns no trait `{name}`")),
+            Some(field) if scalar(&value.value).cast_to(field.data_type()).is_err() => {
+                let message = format!("`{}` cannot be the default of `{name}`, which is {}", value.value, field.data_type());
+                problems.report(&definition.file, value.referenced, message);
+            }
+            Some(_) => {}
         }
     }
     fields
@@ -123,7 +137,7 @@ fn add_traits(
     for name in names {
         let data_type = schema.field_with_name(name)?.data_type();
         columns.push(match definition.defaults.get(name) {
-            Some(default) => coalesce(vec![ident(name), cast_expr(literal(&default.value), data_type.clone())]).alias(name),
+            Some(default) => coalesce(vec![ident(name), cast_expr(lit(scalar(&default.value)), data_type.clone())]).alias(name),
             None => ident(name),
         });
     }
@@ -166,11 +180,11 @@ async fn with_observed(
     table.union(new).map_err(SqlError::engine)
 }
 
-fn literal(value: &Scalar) -> Expr {
+fn scalar(value: &Scalar) -> ScalarValue {
     match value {
-        Scalar::Integer(value) => lit(*value),
-        Scalar::Number(value) => lit(*value),
-        Scalar::Text(value) => lit(value.clone()),
-        Scalar::Truth(value) => lit(*value),
+        Scalar::Integer(value) => ScalarValue::from(*value),
+        Scalar::Number(value) => ScalarValue::from(*value),
+        Scalar::Text(value) => ScalarValue::from(value.as_str()),
+        Scalar::Truth(value) => ScalarValue::from(*value),
     }
 }

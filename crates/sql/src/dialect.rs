@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SetExpr, Spanned, Statement, Value, ValueWithSpan,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Spanned, Statement, Value, ValueWithSpan,
     Visit, visit_expressions, visit_expressions_mut, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -53,8 +53,16 @@ pub(crate) fn projection_positions(sql: &str) -> Vec<Position> {
         body = left;
     }
     match body {
-        SetExpr::Select(select) => select.projection.iter().map(|item| position(item.span())).collect(),
+        SetExpr::Select(select) => select.projection.iter().map(|item| item_position(item, sql)).collect(),
         _ => Vec::new(),
+    }
+}
+
+/// A star has no place of its own in the parser's tree: the first one of the statement is taken.
+fn item_position(item: &SelectItem, sql: &str) -> Position {
+    match item {
+        SelectItem::Wildcard(_) => crate::locate::first_star(sql),
+        item => position(item.span()),
     }
 }
 

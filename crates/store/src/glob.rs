@@ -12,15 +12,14 @@ use crate::{Location, StoreError};
 pub struct RawObject {
     /// Its path and size.
     pub meta: ObjectMeta,
-    /// What tells this content from any other: path, size, and ETag or time of change.
-    pub identity: String,
+    /// What tells this content of the object from any other: its size, and its ETag or time of change.
+    pub edition: String,
 }
 
 impl RawObject {
     fn new(meta: ObjectMeta) -> Self {
-        let edition = meta.e_tag.clone().unwrap_or_else(|| meta.last_modified.to_rfc3339());
-        let identity = blake3::hash(format!("{}\n{}\n{edition}", meta.location, meta.size).as_bytes()).to_hex().to_string();
-        Self { meta, identity }
+        let tag = meta.e_tag.clone().unwrap_or_else(|| meta.last_modified.to_rfc3339());
+        Self { edition: format!("{}\n{tag}", meta.size), meta }
     }
 }
 

@@ -1,165 +1,190 @@
 //! Runs that are cut short: whatever the moment, going on ends where an undisturbed run ends.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tranche_tests::{Ran, Sandbox};
+use tranche_tests::Sandbox;
+
+use crate::lake_contents::{Contents, contents};
 
 /// The run that is cut short, and one after it that builds on what it left.
 const FIRST: [&str; 4] = ["run", "shop", "--as-of", "2026-10-01"];
 const SECOND: [&str; 4] = ["run", "shop", "--as-of", "2026-11-01"];
 
-/// Every table that the two runs write, without what must differ between runs: ids of runs, and instants of the wall clock.
-const TABLES: [&str; 15] = [
-    "SELECT * FROM customers",
-    "SELECT * FROM orders",
-    "SELECT * FROM web_events",
-    "SELECT * FROM sends",
-    "SELECT * FROM survey",
-    "SELECT * FROM complaints",
-    "SELECT * FROM traits",
-    "SELECT * FROM memberships",
-    "SELECT * FROM segment_history",
-    "SELECT * FROM estimates",
-    "SELECT * FROM kpis",
-    "SELECT source, file, \"row\", \"column\", reason, raw FROM quarantine_orders",
-    "SELECT source, file, \"row\", \"column\", reason, raw FROM quarantine_web_events",
-    "SELECT count(*) FROM quarantine_customers",
-    "SELECT as_of, source, \"table\", split_part(file, '/data/', 2), bytes, rows, rejected, duplicates FROM loads",
-];
-
-/// The demo with few customers and a wrong row in two of its sources.
+/// The demo with few customers, four months of events, a wrong row in two of its sources, and a little of everything to compute.
 fn shop() -> Sandbox {
     let sandbox = Sandbox::new();
-    let _ = sandbox.run(&["init", ".", "--customers", "300"]).expect_code(0);
-    for (file, wrong) in [
-        ("data/orders/2026-08.csv", "o9999999;c00001;2026-08-31T12:00:00Z;dear\n"),
-        ("data/web_events/2026-08.ndjson", "{\"event_id\": \n"),
-    ] {
-        let path = sandbox.path().join(file);
-        let content = std::fs::read_to_string(&path).unwrap();
-        sandbox.write(file, content + wrong);
+    let _ = sandbox.run(&["init", ".", "--customers", "100"]).expect_code(0);
+    for folder in ["orders", "web_events", "sends"] {
+        for entry in std::fs::read_dir(sandbox.path().join("data").join(folder)).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().as_ref() < "2026-07" {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
     }
+    let add = |file: &str, text: &str| {
+        let content = std::fs::read_to_string(sandbox.path().join(file)).unwrap();
+        sandbox.write(file, content + text);
+    };
+    add("data/orders/2026-08.csv", "o9999999;c00001;2026-08-31T12:00:00Z;dear\n");
+    add("data/web_events/2026-08.ndjson", "{\"event_id\": \n");
+    sandbox.write("pipelines/shop/reports/monthly.yaml", REPORT);
+    sandbox.write("pipelines/shop/experiments/winback.yaml", EXPERIMENT);
     sandbox
 }
 
-/// What is in the lake, each table as a sorted list of lines.
-fn contents(sandbox: &Sandbox) -> Vec<Vec<String>> {
-    let lines = |query: &&str| {
-        let ran = sandbox.run(&["--format", "csv", "sql", query, "--as-of", "2026-11-01"]).expect_code(0);
-        let mut lines: Vec<String> = ran.stdout.lines().map(str::to_owned).collect();
-        lines.sort_unstable();
-        lines
-    };
-    TABLES.iter().map(lines).collect()
-}
+const REPORT: &str = "version: 1
+report: monthly
+period: month
+segments: [all, lifecycle/*]
+kpis: [{metric: revenue}, {metric: conversion}]
+";
 
-/// That two lakes hold the same; says what differs of the tables that do not.
-fn assert_same(found: &[Vec<String>], expected: &[Vec<String>], after: &str) {
-    for ((query, found), expected) in TABLES.iter().zip(found).zip(expected) {
-        let only = |these: &[String], others: &[String]| -> Vec<String> {
-            these.iter().filter(|line| others.binary_search(line).is_err()).take(5).cloned().collect()
-        };
-        let (surplus, lack) = (only(found, expected), only(expected, found));
-        assert!(
-            found == expected,
-            "{after}: {query}: {} lines instead of {}; surplus {surplus:#?}, lack {lack:#?}",
-            found.len(),
-            expected.len()
-        );
-    }
-}
+const EXPERIMENT: &str = "version: 1
+experiment: winback
+entity: customer
+exposure: {table: sends, where: \"campaign = 'winback'\", variant: arm, at: sent_at}
+variants: {control: 0.5, reminder: 0.5}
+control: control
+period: {from: 2026-09-01, to: 2026-10-01}
+conversion_window: 14 days
+metrics: {goal: [conversion], secondary: [revenue]}
+segments: [lifecycle/*]
+";
 
 /// What two undisturbed runs leave, and how long the first of them takes.
-fn undisturbed() -> (Vec<Vec<String>>, Duration) {
-    let sandbox = shop();
-    let begun = Instant::now();
-    let _ = sandbox.run(&FIRST).expect_code(0);
-    let duration = begun.elapsed();
-    let _ = sandbox.run(&SECOND).expect_code(0);
-    (contents(&sandbox), duration)
+fn undisturbed() -> &'static (Contents, Duration) {
+    static UNDISTURBED: OnceLock<(Contents, Duration)> = OnceLock::new();
+    UNDISTURBED.get_or_init(|| {
+        let sandbox = shop();
+        let begun = Instant::now();
+        let _ = sandbox.run(&FIRST).expect_code(0);
+        let duration = begun.elapsed();
+        let _ = sandbox.run(&SECOND).expect_code(0);
+        let contents = contents(&sandbox);
+        contents.assert_not_empty();
+        (contents, duration)
+    })
 }
 
 /// Starts the first run.
 fn start(sandbox: &Sandbox) -> Child {
-    sandbox.command(&FIRST).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn kill(mut child: Child) -> ExitStatus {
-    child.kill().unwrap();
-    child.wait().unwrap()
+    let mut command = sandbox.command(&["--format", "json"]);
+    command.args(FIRST).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn runs(sandbox: &Sandbox) -> Vec<Value> {
     sandbox.run(&["--format", "json", "runs"]).expect_code(0).json().as_array().cloned().unwrap()
 }
 
-/// Goes on with the run that was cut short, or runs anew when it was cut before it was on record; then runs the second.
-fn go_on(sandbox: &Sandbox, after: &str) -> String {
-    let begun = runs(sandbox);
-    let way = match begun.as_slice() {
-        [] => {
-            let _ = sandbox.run(&FIRST).expect_code(0);
-            "run anew".to_owned()
+/// What was left to do after a run was killed.
+#[derive(Debug, PartialEq)]
+enum Left {
+    /// All: it was not on record yet.
+    Everything,
+    /// What its log does not say is done.
+    Something,
+    /// Nothing.
+    Nothing,
+}
+
+/// A run that is killed at the moment that `until` waits for, and gone on with, leaves what an undisturbed one leaves.
+fn check_killed(moment: &str, until: impl FnOnce(&Sandbox, &mut Child)) -> Left {
+    let sandbox = shop();
+    let mut child = start(&sandbox);
+    until(&sandbox, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = match runs(&sandbox).as_slice() {
+        [] => Left::Everything,
+        [run] if run["status"] == "done" => Left::Nothing,
+        [run] if run["status"] == "running" => {
+            let ran = sandbox.run(&["--format", "json", "resume", run["run_id"].as_str().unwrap()]);
+            assert_eq!(ran.code, 0, "killed {moment}: {}", ran.stderr);
+            Left::Something
         }
-        [run] if run["status"] == "done" => "already done".to_owned(),
-        [run] => {
-            assert_eq!(run["status"], "running", "{after}");
-            let id = run["run_id"].as_str().unwrap();
-            let ran = sandbox.run(&["--format", "json", "resume", id]);
-            assert_eq!(ran.code, 0, "{after}: {}", ran.stderr);
-            "resumed".to_owned()
-        }
-        several => panic!("{after}: {several:#?}"),
+        others => panic!("killed {moment}: {others:#?}"),
     };
-    assert!(runs(sandbox).iter().all(|run| run["status"] == "done"), "{after}");
+    if left == Left::Everything {
+        let _ = sandbox.run(&FIRST).expect_code(0);
+    }
+    assert!(runs(&sandbox).iter().all(|run| run["status"] == "done"), "killed {moment}");
     let _ = sandbox.run(&SECOND).expect_code(0);
-    way
+    contents(&sandbox).assert_same(&undisturbed().0, &format!("killed {moment}"));
+    left
 }
 
 /// Moments at which a run is killed.
 const MOMENTS: u32 = 10;
 
 #[test]
-fn a_run_that_is_killed_and_resumed_leaves_what_an_undisturbed_one_leaves() {
-    let (expected, duration) = undisturbed();
-    let mut ways = Vec::new();
-    for moment in 1..=MOMENTS {
-        let sandbox = shop();
-        let child = start(&sandbox);
-        // The moment is the subject of the test, so it is a time that passes and no event.
-        let pause = duration * moment / (MOMENTS + 1);
-        std::thread::sleep(pause);
-        let ended = kill(child);
-        let after = format!("killed after {pause:?} of {duration:?} ({ended})");
-        let way = go_on(&sandbox, &after);
-        assert_same(&contents(&sandbox), &expected, &format!("{after}, {way}"));
-        ways.push(way);
+fn a_run_that_is_killed_at_any_moment_goes_on_to_the_same_end() {
+    let (_, duration) = undisturbed();
+    let lefts: Vec<Left> = (1..=MOMENTS)
+        .map(|moment| {
+            let pause = *duration * moment / (MOMENTS + 1);
+            // The moment is the subject of the test, so it is a time that passes and no event.
+            check_killed(&format!("after {pause:?} of {duration:?}"), |_, _| std::thread::sleep(pause))
+        })
+        .collect();
+    assert!(lefts.iter().filter(|left| **left == Left::Something).count() >= 5, "{lefts:?}");
+}
+
+/// A run that is killed as soon as it has committed to these tables, one after the other, leaves what an undisturbed one leaves.
+fn check_killed_after_commits(tables: &[&str]) {
+    for table in tables {
+        let left = check_killed(&format!("after the first commit to {table}"), |sandbox, child| {
+            let commit = sandbox.path().join("lake").join(table).join("_delta_log/00000000000000000000.json");
+            while !commit.exists() {
+                assert!(child.try_wait().unwrap().is_none(), "the run ended without a commit to {table}");
+                std::thread::yield_now();
+            }
+        });
+        assert_ne!(left, Left::Everything, "{table}");
     }
-    assert!(ways.iter().filter(|way| *way == "resumed").count() >= 5, "{ways:?}");
 }
 
 #[test]
-fn a_run_that_is_killed_in_each_of_its_steps_goes_on_from_there() {
-    let (expected, _) = undisturbed();
-    for step in ["load", "segments", "tests", "monthly"] {
-        let sandbox = shop();
-        let mut child = start(&sandbox);
-        wait_for(&mut child, &format!("… {step}"));
-        kill(child);
-        let after = format!("killed at the start of `{step}`");
-        let way = go_on(&sandbox, &after);
-        assert_same(&contents(&sandbox), &expected, &format!("{after}, {way}"));
-    }
+fn a_run_that_is_killed_between_the_commits_of_a_load_goes_on_to_the_same_end() {
+    let tables = ["tables/customers", "tables/orders", "tables/web_events", "tables/complaints", "quarantine/orders", "loads"];
+    check_killed_after_commits(&tables);
+}
+
+#[test]
+fn a_run_that_is_killed_between_the_commits_of_results_goes_on_to_the_same_end() {
+    check_killed_after_commits(&["traits/customer", "memberships/customer", "segment_history", "estimates", "kpis"]);
+}
+
+#[test]
+fn a_run_that_is_taken_over_is_left_alone_by_its_first_process() {
+    let sandbox = shop();
+    let mut child = start(&sandbox);
+    wait_for(&mut child, "… tests");
+    signal(&child, "STOP");
+    let run = runs(&sandbox)[0]["run_id"].as_str().unwrap().to_owned();
+    let _ = sandbox.run(&["resume", &run]).expect_code(0);
+    let after = contents(&sandbox);
+    signal(&child, "CONT");
+    let first = tranche_tests::ran(child.wait_with_output().unwrap());
+    assert_ne!(first.code, 0, "{}", first.stderr);
+    assert!(first.stderr.contains(&run), "{}", first.stderr);
+    contents(&sandbox).assert_same(&after, "the first process went on");
+    let _ = sandbox.run(&SECOND).expect_code(0);
+    contents(&sandbox).assert_same(&undisturbed().0, "taken over");
 }
 
 /// Reads the progress of a run until a line of it begins like this.
 fn wait_for(child: &mut Child, beginning: &str) {
-    let stderr = BufReader::new(child.stderr.as_mut().unwrap());
-    let found = stderr.lines().map_while(Result::ok).any(|line| line.starts_with(beginning));
-    assert!(found, "the run ended before it said `{beginning}`");
+    // No more than is asked for is read: the rest is for who waits for the end.
+    let mut stderr = BufReader::with_capacity(1, child.stderr.as_mut().unwrap());
+    let mut line = String::new();
+    while !line.starts_with(beginning) {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the run ended before it said `{beginning}`");
+    }
 }
 
 /// Sends a signal to a running process.
@@ -168,11 +193,10 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// A run that gets a polite signal within a step ends as failed, says how to go on, and goes on.
+/// A run that gets this signal within a step ends as failed, says how to go on, and goes on.
 fn check_polite(name: &str) {
     let sandbox = shop();
-    let mut command = sandbox.command(&["--format", "json"]);
-    let mut child = command.args(FIRST).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = start(&sandbox);
     wait_for(&mut child, "… tests");
     signal(&child, name);
     let ran = tranche_tests::ran(child.wait_with_output().unwrap());
@@ -190,6 +214,8 @@ fn check_polite(name: &str) {
     assert_eq!(resumed["steps"][0], report["steps"][0], "a step that is done is not done again");
     let again = sandbox.run(&["resume", id]).expect_code(2);
     assert!(again.stderr.contains(id) && again.stderr.contains("done"), "{}", again.stderr);
+    let _ = sandbox.run(&SECOND).expect_code(0);
+    contents(&sandbox).assert_same(&undisturbed().0, name);
 }
 
 #[test]
@@ -205,7 +231,7 @@ fn a_run_that_is_unknown_or_done_is_not_resumed() {
     assert!(unknown.stderr.contains("no run `01a2`"), "{}", unknown.stderr);
     let done = sandbox.run(&["--format", "json", "run", "shop", "--as-of", "2026-10-01"]).expect_code(0).json();
     let before = contents(&sandbox);
-    let Ran { stderr, .. } = sandbox.run(&["resume", done["run_id"].as_str().unwrap()]).expect_code(2);
-    assert!(stderr.contains("done"), "{stderr}");
-    assert_same(&contents(&sandbox), &before, "resumed though done");
+    let again = sandbox.run(&["resume", done["run_id"].as_str().unwrap()]).expect_code(2);
+    assert!(again.stderr.contains("done"), "{}", again.stderr);
+    contents(&sandbox).assert_same(&before, "resumed though done");
 }

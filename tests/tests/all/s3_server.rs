@@ -1,0 +1,137 @@
+//! An S3 server inside the test process: buckets are folders of a temporary directory, the door is a port of the loopback.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tranche_tests::Sandbox;
+
+/// The key that the server knows, and its secret.
+const ACCESS_KEY: &str = "tester";
+pub(crate) const SECRET_KEY: &str = "not-much-of-a-secret";
+
+/// A running server; it ends when dropped.
+#[derive(Debug)]
+pub(crate) struct S3Server {
+    folder: TempDir,
+    address: SocketAddr,
+    written: Arc<Mutex<Vec<Written>>>,
+    _runtime: Runtime,
+}
+
+/// An object that someone asked the server to write.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    /// Bucket and key.
+    pub(crate) path: String,
+    /// Whether it was to be written only if there was none of that name.
+    pub(crate) create_only: bool,
+}
+
+impl S3Server {
+    /// A server with these buckets.
+    pub(crate) fn start(buckets: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for bucket in buckets {
+            std::fs::create_dir(folder.path().join(bucket)).unwrap();
+        }
+        let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
+        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let written = Arc::default();
+        let door = Arc::new(Door { service: service.build(), keys: Mutex::default(), written: Arc::clone(&written) });
+        runtime.spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let door = Arc::clone(&door);
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| answer(Arc::clone(&door), request));
+                    // A client that hangs up is no concern of the server.
+                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        Self { folder, address, written, _runtime: runtime }
+    }
+
+    /// The folder that is a bucket.
+    pub(crate) fn bucket(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// All objects that were to be written so far.
+    pub(crate) fn written(&self) -> Vec<Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts the files below a folder into a bucket, under the same paths.
+    pub(crate) fn upload(&self, folder: &Path, bucket: &str) {
+        let target = self.bucket(bucket);
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (from, to) = (entry.path(), target.join(entry.file_name()));
+            if from.is_dir() {
+                std::fs::create_dir_all(&to).unwrap();
+                self.upload(&from, to.strip_prefix(self.folder.path()).unwrap().to_str().unwrap());
+            } else {
+                std::fs::copy(from, to).unwrap();
+            }
+        }
+    }
+}
+
+/// Lets the program find an S3 server at this address.
+pub(crate) fn point_at(sandbox: &mut Sandbox, address: SocketAddr, secret: &str) {
+    sandbox.set("AWS_ENDPOINT", &format!("http://{address}"));
+    sandbox.set("AWS_ALLOW_HTTP", "true");
+    sandbox.set("AWS_REGION", "eu-central-1");
+    sandbox.set("AWS_ACCESS_KEY_ID", ACCESS_KEY);
+    sandbox.set("AWS_SECRET_ACCESS_KEY", secret);
+}
+
+impl S3Server {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// What stands before the service.
+struct Door {
+    service: S3Service,
+    /// The service looks whether an object exists, and writes it later: who may only create has to wait for others at the same key.
+    keys: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    written: Arc<Mutex<Vec<Written>>>,
+}
+
+async fn answer(door: Arc<Door>, request: Request<Incoming>) -> Result<s3s::HttpResponse, Infallible> {
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    let create_only = request.headers().contains_key("if-none-match");
+    let _alone = match *request.method() == Method::PUT {
+        false => None,
+        true => {
+            door.written.lock().unwrap_or_else(PoisonError::into_inner).push(Written { path: path.clone(), create_only });
+            let key = Arc::clone(door.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default());
+            Some(key.lock_owned().await)
+        }
+    };
+    let answered = door.service.call(request.map(s3s::Body::from)).await;
+    Ok(answered.unwrap_or_else(|_| {
+        let mut failed = s3s::HttpResponse::new(s3s::Body::empty());
+        *failed.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+        failed
+    }))
+}
