@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::process::{cargo, has_cargo, run};
+use crate::process::{build_tranche, cargo, has_cargo, run};
 use crate::{Outcome, layers, schemas, tidy};
 
 /// How much of it.
@@ -25,24 +25,29 @@ struct Stage {
     work: fn(Extent) -> Result<Verdict, String>,
 }
 
-const STAGES: [Stage; 10] = [
-    Stage { name: "fmt", work: |_| passed(run(&mut cargo(&["fmt", "--all", "--check"]))) },
+/// The cross-crate tests are a workspace of their own.
+const CROSS_CRATE: [&str; 2] = ["--manifest-path", "tests/Cargo.toml"];
+
+const STAGES: [Stage; 12] = [
+    Stage { name: "fmt", work: |_| passed(formatted()) },
     Stage { name: "layers", work: |_| passed(layers::check()) },
     Stage { name: "tidy", work: |_| passed(tidy::check()) },
     Stage {
         name: "clippy",
         work: |_| passed(run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     },
-    Stage { name: "tests", work: |_| passed(tests()) },
-    Stage { name: "doctests", work: |_| passed(doctests()) },
+    Stage {
+        name: "clippy of tests",
+        work: |_| passed(run(cargo(&["clippy"]).args(CROSS_CRATE).args(["--all-targets", "--", "-D", "warnings"]))),
+    },
+    Stage { name: "unit tests", work: |_| passed(unit_tests()) },
+    Stage { name: "doctests", work: |_| passed(run(&mut cargo(&["test", "--doc", "--workspace"]))) },
+    Stage { name: "tests", work: |_| passed(cross_crate_tests()) },
     Stage { name: "schemas", work: |_| passed(schemas::check()) },
     Stage { name: "rustdoc", work: rustdoc },
     Stage { name: "deny", work: |_| if_installed("deny", &["check", "licenses", "bans", "sources"]) },
     Stage { name: "machete", work: |_| if_installed("machete", &[]) },
 ];
-
-/// The crates whose examples run without linking the engine.
-const LIGHT_CRATES: [&str; 3] = ["tranche-stats", "tranche-project", "tranche-schema"];
 
 /// One line of the closing summary.
 struct Line {
@@ -78,17 +83,21 @@ fn passed(outcome: Outcome) -> Result<Verdict, String> {
     outcome.map(|()| Verdict::Passed)
 }
 
-fn tests() -> Outcome {
+fn formatted() -> Outcome {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run(cargo(&["fmt"]).args(CROSS_CRATE).arg("--check"))
+}
+
+fn unit_tests() -> Outcome {
     let plain = ["test", "--workspace", "--lib", "--bins", "--tests"];
     if has_cargo("nextest") { run(&mut cargo(&["nextest", "run", "--workspace"])) } else { run(&mut cargo(&plain)) }
 }
 
-fn doctests() -> Outcome {
-    let mut command = cargo(&["test", "--doc"]);
-    for name in LIGHT_CRATES {
-        command.args(["--package", name]);
-    }
-    run(&mut command)
+/// The program as people run it, in scenarios: it is built first.
+fn cross_crate_tests() -> Outcome {
+    build_tranche()?;
+    let runner: &[&str] = if has_cargo("nextest") { &["nextest", "run"] } else { &["test"] };
+    run(cargo(runner).args(CROSS_CRATE))
 }
 
 fn rustdoc(extent: Extent) -> Result<Verdict, String> {
@@ -109,10 +118,10 @@ fn summary(lines: &[Line]) -> String {
             Verdict::Skipped(why) => format!("skipped: {why}"),
             Verdict::Failed => "FAILED".to_owned(),
         };
-        format!("  {:<10} {:>7.1} s  {verdict}\n", line.stage, line.seconds)
+        format!("  {:<15} {:>7.1} s  {verdict}\n", line.stage, line.seconds)
     });
     let total: f64 = lines.iter().map(|line| line.seconds).sum();
-    format!("{}  {:<10} {total:>7.1} s", rows.collect::<String>(), "total")
+    format!("{}  {:<15} {total:>7.1} s", rows.collect::<String>(), "total")
 }
 
 #[cfg(test)]
@@ -129,7 +138,7 @@ mod tests {
         ];
         assert_eq!(
             summary(&lines),
-            "  fmt            0.5 s  ok\n  deny           0.0 s  skipped: not installed\n  clippy        61.0 s  FAILED\n  total         61.5 s"
+            "  fmt                 0.5 s  ok\n  deny                0.0 s  skipped: not installed\n  clippy             61.0 s  FAILED\n  total              61.5 s"
         );
     }
 }

@@ -110,7 +110,9 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let class = match error {
             StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => FailureClass::Definition,
-            StoreError::Object { .. } | StoreError::Table { .. } | StoreError::Read { .. } => FailureClass::Storage,
+            StoreError::Object { .. } | StoreError::Table { .. } | StoreError::Conflict { .. } | StoreError::Read { .. } => {
+                FailureClass::Storage
+            },
         };
         Self::new(class, chain(&error))
     }
@@ -174,7 +176,7 @@ impl From<ExperimentError> for Failure {
         match error {
             ExperimentError::Store(error) => error.into(),
             ExperimentError::Sql(error) => error.into(),
-            ExperimentError::Segment { experiment, source } => within(experiment, source.into()),
+            ExperimentError::Segment { experiment, source } => within(experiment, (*source).into()),
             ExperimentError::Metric { experiment, source } => within(experiment, source.into()),
             ExperimentError::Unknown(_) | ExperimentError::Exposure { .. } => Self::definition(chain(&error)),
             ExperimentError::Stored { .. } => Self::internal(chain(&error)),

@@ -27,7 +27,7 @@ pub enum ExperimentError {
         experiment: String,
         /// Why not.
         #[source]
-        source: SegmentError,
+        source: Box<SegmentError>,
     },
     /// A metric cannot be computed.
     #[error("experiment `{experiment}`")]

@@ -1,6 +1,7 @@
 //! Measuring: exposures x segments before exposure x facts after it -> moments -> estimates.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
@@ -58,7 +59,7 @@ pub async fn measure(experiment: &Experiment, context: &MeasureContext<'_>) -> R
             let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
             let from = units.at.iter().map(|at| at.checked_sub(lookback).unwrap_or(Timestamp::MIN)).collect();
             let population =
-                Population { entity: experiment.entity.clone(), keys: units.keys.clone(), from, to: units.at.clone() };
+                Population { entity: experiment.entity.clone(), keys: Arc::clone(&units.keys), from, to: units.at.clone() };
             Some(values(experiment, &wanted, &population, context).await?)
         }
         None => None,
@@ -79,7 +80,7 @@ pub async fn measure(experiment: &Experiment, context: &MeasureContext<'_>) -> R
 /// The keys of everyone who counts as an entity, so that others can be told.
 async fn universe(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<KeyIndex, ExperimentError> {
     let everyone = evaluate(context.definitions, &Scope::universe(&experiment.entity), context.session).await;
-    everyone.map(|found| found.index).map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source })
+    everyone.map(|found| found.index).map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
 }
 
 /// Which units were in each segment just before their first exposure: the segments are replayed at the beginning of each day on
@@ -130,7 +131,7 @@ async fn replay(
     let at = Timestamp::from_second(day * 86_400).unwrap_or(Timestamp::UNIX_EPOCH);
     let session = context.engine.session_over(tables, at).await?;
     let replayed = evaluate(context.definitions, scope, &session).await;
-    replayed.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source })
+    replayed.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
 }
 
 fn matches(pattern: &str, segment: &str) -> bool {
@@ -145,7 +146,7 @@ fn window(experiment: &Experiment, units: &Exposed, as_of: Timestamp) -> Populat
     };
     Population {
         entity: experiment.entity.clone(),
-        keys: units.keys.clone(),
+        keys: Arc::clone(&units.keys),
         from: units.at.clone(),
         to: units.at.iter().map(end).collect(),
     }

@@ -14,7 +14,7 @@ use tranche_schema::{Contract, platform};
 use tranche_sql::{Session, SqlProblem};
 
 use crate::mapping::{MappedValues, evaluate, plan};
-use crate::quarantine::{Reject, shorten};
+use crate::quarantine::{Reject, legible, shorten};
 use crate::read::RawRows;
 
 /// What a row must be to be let in.
@@ -120,7 +120,7 @@ fn convert(name: &str, array: &ArrayRef, to: &DataType, failures: &mut Failures)
     };
     let shown = ArrayFormatter::try_new(array.as_ref(), &FormatOptions::default())?;
     let mut fail = |row: usize, what: &str| {
-        let value = shorten(&shown.value(row).to_string());
+        let value = legible(&shown.value(row).to_string());
         failures.entry(row).or_insert_with(|| (name.to_owned(), format!("`{value}` is not {what}")));
     };
     if converted.null_count() > array.null_count() {

@@ -108,7 +108,9 @@ pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_
     report.rows = read.files.iter().map(|f| f.rows).sum();
     report.rejected = read.rejects.len() as u64;
     report.duplicates = read.files.iter().map(|f| f.duplicates).sum();
-    write_quarantine(source, context, &identity, &read.rejects).await?;
+    // An attempt with other files has other rows to note.
+    let note = format!("{identity}/{}", files_mark(source, &new));
+    write_quarantine(source, context, &note, &read.rejects).await?;
     if !source.on_reject.allows(report.rejected, report.rows) {
         return Err(IngestError::TooManyRejects {
             source_name: source.name.clone(),
@@ -123,8 +125,8 @@ pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_
     report.replaced = upsert.replaced;
     report.written = report.rows - report.rejected - report.duplicates;
     // What was read is noted before it counts: an attempt that is cut short between the two notes it once.
-    write_loads(source, contract, context, &identity, &new, &read.files).await?;
-    let mut commit = Commit::new(&table, &identity, upsert.mode, upsert.rows);
+    write_loads(source, contract, context, &note, &new, &read.files).await?;
+    let mut commit = Commit::new(&table, &identity, upsert.mode, upsert.rows).on(snapshot);
     if contract.event_time().is_some() {
         commit = commit.partitioned_by(&[platform::EVENT_DAY]);
     }
@@ -166,6 +168,12 @@ fn same_type(stored: &DataType, wanted: &DataType) -> bool {
 fn file_mark(source: &Source, file: &RawFile) -> String {
     let identity = blake3::hash(format!("{}\n{}", file.path, file.object.edition).as_bytes());
     format!("file/{}/{}", source.name, identity.to_hex())
+}
+
+/// What tells these files from any others.
+fn files_mark(source: &Source, files: &[RawFile]) -> String {
+    let marks: Vec<String> = files.iter().map(|file| file_mark(source, file)).collect();
+    blake3::hash(marks.join("\n").as_bytes()).to_hex().to_string()
 }
 
 /// A raw file: the object, and its path as people see it.

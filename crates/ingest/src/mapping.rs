@@ -13,6 +13,7 @@ use tranche_project::{Position, Problems, SourceFile};
 use tranche_schema::Contract;
 use tranche_sql::{Session, SqlProblem};
 
+use crate::quarantine::legible;
 use crate::read::RawRows;
 use crate::{IngestError, Source};
 
@@ -32,8 +33,8 @@ pub(crate) struct Mapping {
 enum MappedColumn {
     /// The raw column of that name, as it stands; null where a row does not have it.
     ByName(String),
-    /// An expression over the raw row.
-    Computed(Arc<dyn PhysicalExpr>),
+    /// An expression over the raw row, and the raw columns that it names.
+    Computed(Arc<dyn PhysicalExpr>, Vec<String>),
 }
 
 /// A contract column before it is conformed: a value for each row, or why there is none.
@@ -88,16 +89,25 @@ impl Mapping {
         let mut columns = Vec::new();
         for column in &contract.columns {
             columns.push(match source.columns.get(&column.name) {
-                Some(sql) => MappedColumn::Computed(plan(&sql.value, &input, session).map_err(|problem| {
-                    IngestError::Mapping { source_name: source.name.clone(), column: column.name.clone(), problem }
-                })?),
+                Some(sql) => {
+                    let named = Session::columns_of(&sql.value);
+                    if let Some(missing) = named.iter().find(|name| input.field_with_name(name).is_err()) {
+                        let reason = format!("no column `{missing}`, from which `{}` is made (the file has {})", column.name, list(raw));
+                        return Err(IngestError::File { source_name: source.name.clone(), file: file.to_owned(), reason });
+                    }
+                    let planned = plan(&sql.value, &input, session).map_err(|problem| IngestError::Mapping {
+                        source_name: source.name.clone(),
+                        column: column.name.clone(),
+                        problem,
+                    })?;
+                    MappedColumn::Computed(planned, named)
+                }
                 None if sparse || raw.field_with_name(&column.name).is_ok() => MappedColumn::ByName(column.name.clone()),
                 None => {
-                    let known: Vec<&str> = raw.fields().iter().map(|f| f.name().as_str()).collect();
                     let reason = format!(
                         "no column `{}` (the file has {}); map it in the source with `columns: {{{}: \"...\"}}`",
                         column.name,
-                        known.join(", "),
+                        list(raw),
                         column.name
                     );
                     return Err(IngestError::File { source_name: source.name.clone(), file: file.to_owned(), reason });
@@ -109,7 +119,7 @@ impl Mapping {
 
     /// The contract's columns of these rows, in the contract's order.
     pub(crate) fn apply(&self, rows: &RawRows, file: &str) -> Result<Vec<MappedValues>, DataFusionError> {
-        let (input, mut failures) = self.input_batch(rows, file)?;
+        let (input, not_numbers) = self.input_batch(rows, file)?;
         let mut mapped = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             mapped.push(match column {
@@ -118,9 +128,10 @@ impl Mapping {
                     let array = rows.batch.column_by_name(name).cloned().unwrap_or_else(missing);
                     MappedValues { array, failures: HashMap::new() }
                 }
-                MappedColumn::Computed(expr) => {
+                MappedColumn::Computed(expr, named) => {
                     let mut values = evaluate(expr, &input)?;
-                    values.failures.extend(std::mem::take(&mut failures));
+                    let own = not_numbers.iter().filter(|failure| named.contains(&failure.column));
+                    values.failures.extend(own.map(|failure| (failure.row, failure.reason.clone())));
                     values
                 }
             });
@@ -129,9 +140,9 @@ impl Mapping {
     }
 
     /// The raw rows as expressions see them: numbers where they are meant, and where a row is from.
-    fn input_batch(&self, rows: &RawRows, file: &str) -> Result<(RecordBatch, HashMap<usize, String>), DataFusionError> {
+    fn input_batch(&self, rows: &RawRows, file: &str) -> Result<(RecordBatch, Vec<NotANumber>), DataFusionError> {
         let length = rows.rows.len();
-        let mut failures = HashMap::new();
+        let mut failures = Vec::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
         for field in self.input.fields() {
             arrays.push(match field.name().as_str() {
@@ -147,6 +158,17 @@ impl Mapping {
         let options = RecordBatchOptions::new().with_row_count(Some(length));
         Ok((RecordBatch::try_new_with_options(Arc::clone(&self.input), arrays, &options)?, failures))
     }
+}
+
+/// A text in a raw column of numbers.
+struct NotANumber {
+    column: String,
+    row: usize,
+    reason: String,
+}
+
+fn list(raw: &Schema) -> String {
+    raw.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn input_schema(raw: &Schema, numeric: &BTreeMap<String, DataType>, computed: &[String], sparse: bool) -> Schema {
@@ -168,12 +190,13 @@ fn as_numbers(
     name: &str,
     raw: &ArrayRef,
     data_type: &DataType,
-    failures: &mut HashMap<usize, String>,
+    failures: &mut Vec<NotANumber>,
 ) -> Result<ArrayRef, DataFusionError> {
     let numbers = cast(raw, data_type)?;
     let texts = raw.as_string::<i32>();
     for row in (0..raw.len()).filter(|&row| numbers.is_null(row) && raw.is_valid(row)) {
-        failures.insert(row, format!("`{}` in raw column `{name}` is not a number", texts.value(row)));
+        let reason = format!("`{}` in raw column `{name}` is not a number", legible(texts.value(row)));
+        failures.push(NotANumber { column: name.to_owned(), row, reason });
     }
     Ok(numbers)
 }

@@ -60,6 +60,16 @@ pub(crate) fn to_batch(source: &str, run_id: &str, at: Timestamp, rejects: &[Rej
     Ok(RecordBatch::try_new(columns::schema(), arrays)?)
 }
 
+/// The longest value that a reason shows, in characters.
+const SHOWN_LIMIT: usize = 80;
+
+/// A value as a reason shows it: short, and without characters that a terminal would obey.
+pub(crate) fn legible(value: &str) -> String {
+    let plain = value.chars().take(SHOWN_LIMIT).map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let end = if value.chars().nth(SHOWN_LIMIT).is_some() { "…" } else { "" };
+    plain.collect::<String>() + end
+}
+
 /// The longest raw row that is kept, in bytes.
 const RAW_LIMIT: usize = 4_096;
 

@@ -161,7 +161,8 @@ impl OnReject {
     pub fn allows(self, rejected: u64, rows: u64) -> bool {
         match self {
             Self::Fail => rejected == 0,
-            Self::Quarantine { max_ratio } => rejected as f64 <= max_ratio * rows as f64,
+            // A share is written in decimals, and 0.29 of 100 is 29.
+            Self::Quarantine { max_ratio } => rejected as f64 <= max_ratio * rows as f64 + 1e-9 * rows as f64,
         }
     }
 }
@@ -170,7 +171,7 @@ impl std::fmt::Display for OnReject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fail => f.write_str("none"),
-            Self::Quarantine { max_ratio } => write!(f, "{} %", max_ratio * 100.0),
+            Self::Quarantine { max_ratio } => write!(f, "{} %", (max_ratio * 1e8).round() / 1e6),
         }
     }
 }

@@ -28,8 +28,11 @@ pub async fn check(definitions: &Definitions, session: &Session, problems: &mut 
                 check_result(segment, definitions, &plan, &mut own);
             }
             // A trait that cannot be planned is the mistake, not a segment that misses it.
-            let missing = |message: &str| message.strip_prefix("there is no column `").and_then(|rest| rest.split('`').next()).map(str::to_owned);
-            let misses_broken = |message: &str| missing(message).is_some_and(|name| broken.iter().any(|file| file.text().contains(&name)));
+            let missing = |message: &str| {
+                message.strip_prefix("there is no column `").and_then(|rest| rest.split('`').next()).map(str::to_owned)
+            };
+            let misses_broken =
+                |message: &str| missing(message).is_some_and(|name| broken.iter().any(|file| file.text().contains(&name)));
             problems.extend(own.without(|problem| misses_broken(&problem.message)));
         }
         problems.extend(of_traits);

@@ -229,11 +229,7 @@ impl Definitions {
 }
 
 /// Adds a segment unless its name is taken.
-fn add_segment(
-    segments: &mut IndexMap<String, SegmentDefinition>,
-    definition: SegmentDefinition,
-    problems: &mut Problems,
-) {
+fn add_segment(segments: &mut IndexMap<String, SegmentDefinition>, definition: SegmentDefinition, problems: &mut Problems) {
     if let Some(other) = segments.get(&definition.name) {
         let message = format!("segment `{}` is already defined in {}", definition.name, other.file.path());
         return problems.report(&definition.file, definition.named_at, message);

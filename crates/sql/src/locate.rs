@@ -19,7 +19,10 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
     let (message, help) = in_plain_words(&text);
     // The relation of a segment stands in a subquery of ours, whose positions are not the author's.
     let ours = text.contains("segment:");
-    let spanned = diagnostic.filter(|_| !ours).and_then(|d| d.span).map(|span| Position { line: span.start.line, column: span.start.column });
+    let spanned = diagnostic
+        .filter(|_| !ours)
+        .and_then(|d| d.span)
+        .map(|span| Position { line: span.start.line, column: span.start.column });
     let position = parsed.filter(|p| is_within(*p, sql)).or(spanned).unwrap_or_else(|| match parsed {
         Some(_) => end_of(sql),
         None => told(&text, sql),
@@ -46,7 +49,8 @@ fn told(text: &str, sql: &str) -> Position {
 }
 
 fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> SqlProblem {
-    let shown = field.relation.as_ref().map_or_else(|| field.name.clone(), |relation| format!("{}.{}", relation.table(), field.name));
+    let shown =
+        field.relation.as_ref().map_or_else(|| field.name.clone(), |relation| format!("{}.{}", relation.table(), field.name));
     let position = find_word(sql, &shown).or_else(|| find_word(sql, &field.name)).unwrap_or_else(|| start_of(sql));
     let mut known: Vec<&str> = valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('_')).collect();
     known.sort_unstable();
@@ -103,7 +107,9 @@ fn in_plain_words(text: &str) -> (String, Option<String>) {
             _ if table.starts_with("segment:") => {
                 ("in_segment has no meaning here: segments are made from traits".to_owned(), None)
             }
-            "traits" => ("there is no table `traits` here: it is made of all traits, and only segments can query it".to_owned(), None),
+            "traits" => {
+                ("there is no table `traits` here: it is made of all traits, and only segments can query it".to_owned(), None)
+            }
             table => (format!("there is no table `{table}`"), None),
         };
     }
@@ -118,7 +124,9 @@ fn in_plain_words(text: &str) -> (String, Option<String>) {
     }
     let mut chars = text.chars();
     let head = match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => first.to_lowercase().chain(chars).collect(),
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
         _ => text.to_owned(),
     };
     (head.replace("Utf8", "text").replace(": Expected: ", ": expected "), None)
@@ -134,7 +142,9 @@ fn parser_position(text: &str) -> Option<(String, Position)> {
 }
 
 fn is_within(position: Position, sql: &str) -> bool {
-    position.line >= 1 && position.column >= 1 && sql.lines().nth(usize::try_from(position.line - 1).unwrap_or(usize::MAX)).is_some()
+    position.line >= 1
+        && position.column >= 1
+        && sql.lines().nth(usize::try_from(position.line - 1).unwrap_or(usize::MAX)).is_some()
 }
 
 /// Just behind the last character that says anything.
@@ -218,7 +228,10 @@ mod tests {
             ),
             ("Error during planning: table 'datafusion.public.ordres' not found", "there is no table `ordres`"),
             ("Error during planning: Invalid function 'days'.\nDid you mean 'day'?", "there is no function `days`"),
-            ("Internal error: Function 'date_part' failed to match any signature, errors: x", "`date_part` does not take arguments of these types"),
+            (
+                "Internal error: Function 'date_part' failed to match any signature, errors: x",
+                "`date_part` does not take arguments of these types",
+            ),
         ] {
             assert_eq!(in_plain_words(&cause(text)).0, expected);
         }

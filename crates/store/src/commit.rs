@@ -33,6 +33,9 @@ pub struct Commit {
     pub mode: CommitMode,
     /// The columns that a new table is partitioned by.
     pub partition_by: Vec<String>,
+    /// The version of the table that `rows` was planned from, `None` inside for a table that was not there: a commit by someone else
+    /// since then is in the way. Without it, the rows do not depend on what is there.
+    pub base: Option<Option<Snapshot>>,
     /// Application transactions: the first is the commit's own identity, by which a second attempt is recognised; the others are
     /// marks to be found later with [`Snapshot::has_transaction`].
     pub transactions: Vec<String>,
@@ -42,7 +45,15 @@ impl Commit {
     /// A commit to `table` with the identity `transaction`.
     #[must_use]
     pub fn new(table: &str, transaction: &str, mode: CommitMode, rows: LogicalPlan) -> Self {
-        Self { table: table.to_owned(), rows, mode, partition_by: Vec::new(), transactions: vec![transaction.to_owned()] }
+        let transactions = vec![transaction.to_owned()];
+        Self { table: table.to_owned(), rows, mode, partition_by: Vec::new(), base: None, transactions }
+    }
+
+    /// The same commit, planned from this version of the table.
+    #[must_use]
+    pub fn on(mut self, base: Option<Snapshot>) -> Self {
+        self.base = Some(base);
+        self
     }
 
     /// The same commit to a table that is partitioned by `columns` when it is made.
@@ -72,7 +83,7 @@ impl Lake {
     /// # Errors
     /// [`StoreError::Table`] when the rows cannot be written or another commit was in the way.
     pub async fn commit(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
-        let Commit { table, rows, mode, partition_by, transactions } = commit;
+        let Commit { table, rows, mode, partition_by, base, transactions } = commit;
         let identity = transactions.first().cloned();
         let current = self.snapshot(&table).await?;
         if let (Some(current), Some(identity)) = (&current, &identity)
@@ -80,6 +91,13 @@ impl Lake {
         {
             return Ok(current.clone());
         }
+        let current = match base {
+            Some(planned) if planned.as_ref().map(Snapshot::version) != current.as_ref().map(Snapshot::version) => {
+                return Err(StoreError::Conflict { table });
+            }
+            Some(planned) => planned,
+            None => current,
+        };
         let failed = |error| StoreError::table(&table, error);
         let (log_store, state) = match &current {
             Some(snapshot) => {

@@ -39,6 +39,12 @@ pub enum StoreError {
         #[source]
         source: Box<deltalake_core::DeltaTableError>,
     },
+    /// Nobody's: another commit was made since this one was planned. Worth another try.
+    #[error("another run committed to table `{table}` in the meantime; run again")]
+    Conflict {
+        /// The table's folder in the lake.
+        table: String,
+    },
     /// The storage's: rows of a table cannot be read. Worth another try.
     #[error("storage failed while a table was read: {reason}")]
     Read {

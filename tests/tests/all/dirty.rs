@@ -1,5 +1,7 @@
 //! Rows that are wrong: each is rejected alone, with its file, row, column and reason, and all others are loaded as they stand.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use crate::small_project::{HEADER, SmallProject, assert_same, csv, json_order, order, orders_with};
 
 const CSV: &str = "format: csv\npath: data/orders/*.csv\non_reject: {quarantine: {max_ratio: 0.5}}";
@@ -46,9 +48,15 @@ fn a_wrong_value_is_rejected_with_its_row_and_column() {
 
 #[test]
 fn a_number_that_does_not_fit_is_rejected() {
-    check_row("o007,c1,2026-05-08T10:00:00Z,99999999999.00,7,0.25,01067,2026-05-08,x", Err("amount,`99999999999.00` is not a number that fits"));
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,99999999999.00,7,0.25,01067,2026-05-08,x",
+        Err("amount,`99999999999.00` is not a number that fits"),
+    );
     check_row("o007,c1,2026-05-08T10:00:00Z,1e300,7,0.25,01067,2026-05-08,x", Err("amount,`1e300` is not a number that fits"));
-    check_row("o007,c1,2026-05-08T10:00:00Z,7.50,2147483648,0.25,01067,2026-05-08,x", Err("quantity,`2147483648` is not a whole number"));
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,7.50,2147483648,0.25,01067,2026-05-08,x",
+        Err("quantity,`2147483648` is not a whole number"),
+    );
     check_row("o007,c1,2026-05-08T10:00:00Z,NaN,7,0.25,01067,2026-05-08,x", Err("amount,`NaN` is not a number that fits"));
     check_row("o007,c1,2026-05-08T10:00:00Z,1e5,7,0.25,01067,2026-05-08,x", Err("amount,`1e5` is not a number that fits"));
     check_row("o007,c1,2026-05-08T10:00:00Z,7.50,NaN,0.25,01067,2026-05-08,x", Err("quantity,`NaN` is not a whole number"));
@@ -67,8 +75,14 @@ fn numbers_may_be_written_in_several_ways() {
 
 #[test]
 fn a_moment_that_does_not_exist_is_rejected() {
-    check_row("o007,c1,2026-02-30T10:00:00Z,7.50,7,0.25,01067,2026-05-08,x", Err("ordered_at,`2026-02-30T10:00:00Z` is not an instant"));
-    check_row("o007,c1,2026-05-08T25:00:00Z,7.50,7,0.25,01067,2026-05-08,x", Err("ordered_at,`2026-05-08T25:00:00Z` is not an instant"));
+    check_row(
+        "o007,c1,2026-02-30T10:00:00Z,7.50,7,0.25,01067,2026-05-08,x",
+        Err("ordered_at,`2026-02-30T10:00:00Z` is not an instant"),
+    );
+    check_row(
+        "o007,c1,2026-05-08T25:00:00Z,7.50,7,0.25,01067,2026-05-08,x",
+        Err("ordered_at,`2026-05-08T25:00:00Z` is not an instant"),
+    );
     check_row("o007,c1,0000-00-00,7.50,7,0.25,01067,2026-05-08,x", Err("ordered_at,`0000-00-00` is not an instant"));
     check_row("o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2025-02-29,x", Err("delivered,`2025-02-29` is not a date"));
     check_row("o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,08.05.2026,x", Err("delivered,`08.05.2026` is not a date"));
@@ -159,7 +173,8 @@ fn json_numbers_keep_their_digits() {
         check(NDJSON, &[("a.ndjson", number(written).as_bytes())], &[loaded(expected)], &[]);
     }
     let lines = [json_order(1), json_order(2), number("1e400"), number("{\"eur\": 7}"), number("true")].join("\n");
-    let rejects = ["data/orders/a.ndjson,3,", "data/orders/a.ndjson,4,amount,", "data/orders/a.ndjson,5,amount,`true` is not a number"];
+    let rejects =
+        ["data/orders/a.ndjson,3,", "data/orders/a.ndjson,4,amount,", "data/orders/a.ndjson,5,amount,`true` is not a number"];
     check(&NDJSON.replace("0.5", "1"), &[("a.ndjson", lines.as_bytes())], &[order(1), order(2)], &rejects);
 }
 
@@ -199,6 +214,20 @@ fn raw_text_that_expressions_compute_with_is_read_as_numbers() {
     let input = format!("{header}\n{}\n", lines.join("\n"));
     let rejects = ["data/orders/a.csv,7,ratio,`dear` in raw column `price` is not a number"];
     check(source, &[("a.csv", input.as_bytes())], &expected, &rejects);
+}
+
+#[test]
+fn what_a_resumed_load_rejects_is_in_quarantine_too() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: {quarantine: {max_ratio: 0.1}}");
+    let wrong = |n: usize| order(n).replace(".50,", ".5x,");
+    project.write("a.csv", csv(&orders_with(20, &[(1, &wrong(1)), (2, &wrong(2)), (3, &wrong(3))])));
+    let run = project.load().expect_code(1).json()["run_id"].as_str().unwrap().to_owned();
+    assert_eq!(project.rejects().len(), 3);
+    project.write("a.csv", csv(&orders_with(20, &[(9, &wrong(9))])));
+    let _ = project.tranche(&["resume", &run]).expect_code(0);
+    assert_eq!(project.orders().len(), 19);
+    let reject = "data/orders/a.csv,9,amount,`9.5x` is not a number that fits the column".to_owned();
+    assert!(project.rejects().contains(&reject), "{:#?}", project.rejects());
 }
 
 /// `wrong` of `rows` rows are wrong: whether the source lets the others in.

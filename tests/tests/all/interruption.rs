@@ -1,5 +1,7 @@
 //! Runs that are cut short: whatever the moment, going on ends where an undisturbed run ends.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::OnceLock;
@@ -8,52 +10,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tranche_tests::Sandbox;
 
-use crate::lake_contents::{Contents, contents};
+use crate::demo_shop::{Contents, contents, shop};
 
 /// The run that is cut short, and one after it that builds on what it left.
 const FIRST: [&str; 4] = ["run", "shop", "--as-of", "2026-10-01"];
 const SECOND: [&str; 4] = ["run", "shop", "--as-of", "2026-11-01"];
-
-/// The demo with few customers, four months of events, a wrong row in two of its sources, and a little of everything to compute.
-fn shop() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let _ = sandbox.run(&["init", ".", "--customers", "100"]).expect_code(0);
-    for folder in ["orders", "web_events", "sends"] {
-        for entry in std::fs::read_dir(sandbox.path().join("data").join(folder)).unwrap().flatten() {
-            if entry.file_name().to_string_lossy().as_ref() < "2026-07" {
-                std::fs::remove_file(entry.path()).unwrap();
-            }
-        }
-    }
-    let add = |file: &str, text: &str| {
-        let content = std::fs::read_to_string(sandbox.path().join(file)).unwrap();
-        sandbox.write(file, content + text);
-    };
-    add("data/orders/2026-08.csv", "o9999999;c00001;2026-08-31T12:00:00Z;dear\n");
-    add("data/web_events/2026-08.ndjson", "{\"event_id\": \n");
-    sandbox.write("pipelines/shop/reports/monthly.yaml", REPORT);
-    sandbox.write("pipelines/shop/experiments/winback.yaml", EXPERIMENT);
-    sandbox
-}
-
-const REPORT: &str = "version: 1
-report: monthly
-period: month
-segments: [all, lifecycle/*]
-kpis: [{metric: revenue}, {metric: conversion}]
-";
-
-const EXPERIMENT: &str = "version: 1
-experiment: winback
-entity: customer
-exposure: {table: sends, where: \"campaign = 'winback'\", variant: arm, at: sent_at}
-variants: {control: 0.5, reminder: 0.5}
-control: control
-period: {from: 2026-09-01, to: 2026-10-01}
-conversion_window: 14 days
-metrics: {goal: [conversion], secondary: [revenue]}
-segments: [lifecycle/*]
-";
 
 /// What two undisturbed runs leave, and how long the first of them takes.
 fn undisturbed() -> &'static (Contents, Duration) {
@@ -156,6 +117,24 @@ fn a_run_that_is_killed_between_the_commits_of_a_load_goes_on_to_the_same_end() 
 #[test]
 fn a_run_that_is_killed_between_the_commits_of_results_goes_on_to_the_same_end() {
     check_killed_after_commits(&["traits/customer", "memberships/customer", "segment_history", "estimates", "kpis"]);
+}
+
+#[test]
+fn of_two_runs_at_once_neither_loads_a_file_that_the_other_has_loaded() {
+    let sandbox = shop();
+    let both = [start(&sandbox), start(&sandbox)];
+    for child in both {
+        let ran = tranche_tests::ran(child.wait_with_output().unwrap());
+        if ran.code != 0 {
+            // Whoever was in the other's way says so, and can go on.
+            let _ = sandbox.run(&["resume", ran.json()["run_id"].as_str().unwrap()]).expect_code(0);
+        }
+    }
+    for (table, key) in [("orders", "order_id"), ("web_events", "event_id"), ("sends", "send_id"), ("customers", "customer_id")] {
+        let query = format!("SELECT count(*) = count(DISTINCT {key}) FROM {table}");
+        let ran = sandbox.run(&["--format", "csv", "sql", &query]).expect_code(0);
+        assert_eq!(ran.stdout.lines().last(), Some("true"), "{table} has rows twice");
+    }
 }
 
 #[test]

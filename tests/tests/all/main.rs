@@ -1,5 +1,12 @@
 //! All cross-crate tests, in one binary.
 
+mod demo_shop;
+mod dirty;
+mod dirty_files;
 mod golden;
+mod interruption;
 mod mistakes;
+mod s3;
+mod s3_server;
 mod scenarios;
+mod small_project;

@@ -1,14 +1,16 @@
 //! The demo on a real S3 protocol: the same results as on local disk, and clear words when the storage does not play along.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use tranche_tests::Sandbox;
 
-use crate::lake_contents::contents;
+use crate::demo_shop::{contents, rounded, shop};
 use crate::s3_server::{S3Server, SECRET_KEY, point_at};
 
-/// Runs the demo's two months, then gives what people ask for: exactly as printed.
+/// Runs the demo's two months, then gives what people ask for.
 fn results(sandbox: &Sandbox) -> Vec<String> {
     for as_of in ["2026-10-01", "2026-11-01"] {
         let _ = sandbox.run(&["run", "shop", "--as-of", as_of]).expect_code(0);
@@ -17,21 +19,15 @@ fn results(sandbox: &Sandbox) -> Vec<String> {
         &["--format", "json", "segment", "list"],
         &["--format", "csv", "segment", "members", "lapsing_vip"],
         &["--format", "csv", "sql", "SELECT count(*), sum(amount), min(ordered_at), max(ordered_at) FROM orders"],
-        &["--format", "csv", "quarantine", "list"],
+        &["--format", "json", "experiment", "show", "winback"],
         &["--format", "csv", "trait", "list"],
     ];
-    questions.map(|question| sandbox.run(question).expect_code(0).stdout).to_vec()
-}
-
-fn demo() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let _ = sandbox.run(&["init", ".", "--customers", "300"]).expect_code(0);
-    sandbox
+    questions.map(|question| rounded(&sandbox.run(question).expect_code(0).stdout)).to_vec()
 }
 
 /// The demo's project with its raw files in a bucket.
 fn with_raw_files_in(server: &S3Server, bucket: &str) -> Sandbox {
-    let sandbox = demo();
+    let sandbox = shop();
     server.upload(&sandbox.path().join("data"), bucket);
     std::fs::remove_dir_all(sandbox.path().join("data")).unwrap();
     for source in std::fs::read_dir(sandbox.path().join("pipelines/shop/sources")).unwrap().flatten() {
@@ -43,11 +39,11 @@ fn with_raw_files_in(server: &S3Server, bucket: &str) -> Sandbox {
 
 #[test]
 fn a_lake_on_s3_holds_what_a_lake_on_local_disk_holds() {
-    let local = demo();
+    let local = shop();
     let expected = (results(&local), contents(&local));
 
     let server = S3Server::start(&["lake", "raw"]);
-    let mut remote = demo();
+    let mut remote = shop();
     point_at(&mut remote, server.address(), SECRET_KEY);
     remote.set("TRANCHE_LAKE", "s3://lake/shop");
     assert_eq!(results(&remote), expected.0);
@@ -68,42 +64,11 @@ fn a_lake_on_s3_holds_what_a_lake_on_local_disk_holds() {
 /// Commits and events of runs must never replace one another, so each is written on the condition that it is not there.
 fn check_what_must_be_created_once(server: &S3Server) {
     let written = server.written();
-    let once = |path: &str| path.contains("/_sys/") || (path.contains("/_delta_log/") && path.ends_with(".json"));
+    let once = |path: &str| path.contains("/_sys/runs/") || (path.contains("/_delta_log/") && path.ends_with(".json"));
     let guarded = written.iter().filter(|object| once(&object.path)).count();
     assert!(guarded > 40, "{guarded} objects that must be created once");
     let unguarded: Vec<_> = written.iter().filter(|object| once(&object.path) && !object.create_only).collect();
     assert!(unguarded.is_empty(), "{unguarded:#?}");
-}
-
-#[test]
-fn of_two_runs_that_write_the_same_tables_at_once_none_is_lost() {
-    let server = S3Server::start(&["lake"]);
-    let mut sandbox = demo();
-    point_at(&mut sandbox, server.address(), SECRET_KEY);
-    sandbox.set("TRANCHE_LAKE", "s3://lake/");
-    let start = || sandbox.command(&["--format", "json", "run", "shop", "--as-of", "2026-10-01"]);
-    let children: Vec<_> = (0..2)
-        .map(|_| start().stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap())
-        .collect();
-    let both: Vec<_> = children.into_iter().map(|child| tranche_tests::ran(child.wait_with_output().unwrap())).collect();
-    for ran in &both {
-        if ran.code != 0 {
-            let id = ran.json()["run_id"].as_str().unwrap().to_owned();
-            let _ = sandbox.run(&["resume", &id]).expect_code(0);
-        }
-    }
-    let one = demo();
-    let _ = one.run(&["run", "shop", "--as-of", "2026-10-01"]).expect_code(0);
-    for query in [
-        "SELECT count(*), count(DISTINCT order_id), sum(amount) FROM orders",
-        "SELECT count(*), count(DISTINCT event_id) FROM web_events",
-        "SELECT count(*), count(DISTINCT customer_id) FROM customers",
-        "SELECT segment, count(*) FROM memberships GROUP BY segment ORDER BY segment",
-        "SELECT count(*) FROM traits",
-    ] {
-        let ask = |sandbox: &Sandbox| sandbox.run(&["--format", "csv", "sql", query]).expect_code(0).stdout;
-        assert_eq!(ask(&sandbox), ask(&one), "{query}");
-    }
 }
 
 /// How long the program may take to give up on a storage that does not answer.
@@ -125,9 +90,11 @@ fn check_failing(sandbox: &Sandbox, arguments: &[&str], says: &[&str]) {
 #[test]
 fn a_wrong_secret_is_refused_by_name() {
     let server = S3Server::start(&["lake"]);
-    let mut sandbox = demo();
+    let mut sandbox = shop();
     point_at(&mut sandbox, server.address(), "wrong");
-    for arguments in [&["run", "shop", "--as-of", "2026-10-01"][..], &["runs"], &["segment", "list"], &["sql", "SELECT count(*) FROM orders"]] {
+    for arguments in
+        [&["run", "shop", "--as-of", "2026-10-01"][..], &["runs"], &["segment", "list"], &["sql", "SELECT count(*) FROM orders"]]
+    {
         check_failing(&sandbox, &[&["--lake", "s3://lake/shop"], arguments].concat(), &["SignatureDoesNotMatch"]);
     }
 }
@@ -135,7 +102,7 @@ fn a_wrong_secret_is_refused_by_name() {
 #[test]
 fn a_bucket_that_is_not_there_is_named() {
     let server = S3Server::start(&[]);
-    let mut sandbox = demo();
+    let mut sandbox = shop();
     point_at(&mut sandbox, server.address(), SECRET_KEY);
     check_failing(&sandbox, &["--lake", "s3://no-such-lake/shop", "run", "shop", "--as-of", "2026-10-01"], &["no-such-lake"]);
 }
@@ -144,7 +111,7 @@ fn a_bucket_that_is_not_there_is_named() {
 fn a_server_that_is_not_there_is_given_up_soon() {
     // A port that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut sandbox = demo();
+    let mut sandbox = shop();
     point_at(&mut sandbox, address, SECRET_KEY);
     let address = address.to_string();
     check_failing(&sandbox, &["--lake", "s3://lake/shop", "run", "shop", "--as-of", "2026-10-01"], &[&address]);

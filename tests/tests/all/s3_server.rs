@@ -1,5 +1,7 @@
 //! An S3 server inside the test process: buckets are folders of a temporary directory, the door is a port of the loopback.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -8,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
@@ -54,10 +56,13 @@ impl S3Server {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let written = Arc::default();
-        let door = Arc::new(Door { service: service.build(), keys: Mutex::default(), written: Arc::clone(&written) });
+        let (buckets, keys) = (buckets.iter().map(|bucket| (*bucket).to_owned()).collect(), Mutex::default());
+        let door = Arc::new(Door { service: service.build(), buckets, keys, written: Arc::clone(&written) });
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let door = Arc::clone(&door);
+                // Or small answers wait for a client that is slow to acknowledge.
+                let _ = socket.set_nodelay(true);
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(Arc::clone(&door), request));
                     // A client that hangs up is no concern of the server.
@@ -112,6 +117,8 @@ impl S3Server {
 /// What stands before the service.
 struct Door {
     service: S3Service,
+    /// The service would make a bucket of any name that is written to.
+    buckets: Vec<String>,
     /// The service looks whether an object exists, and writes it later: who may only create has to wait for others at the same key.
     keys: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     written: Arc<Mutex<Vec<Written>>>,
@@ -119,6 +126,10 @@ struct Door {
 
 async fn answer(door: Arc<Door>, request: Request<Incoming>) -> Result<s3s::HttpResponse, Infallible> {
     let path = request.uri().path().trim_start_matches('/').to_owned();
+    if !door.buckets.iter().any(|bucket| path.split('/').next() == Some(bucket)) {
+        let body = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>";
+        return Ok(failed(StatusCode::NOT_FOUND, body));
+    }
     let create_only = request.headers().contains_key("if-none-match");
     let _alone = match *request.method() == Method::PUT {
         false => None,
@@ -129,9 +140,11 @@ async fn answer(door: Arc<Door>, request: Request<Incoming>) -> Result<s3s::Http
         }
     };
     let answered = door.service.call(request.map(s3s::Body::from)).await;
-    Ok(answered.unwrap_or_else(|_| {
-        let mut failed = s3s::HttpResponse::new(s3s::Body::empty());
-        *failed.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
-        failed
-    }))
+    Ok(answered.unwrap_or_else(|_| failed(StatusCode::INTERNAL_SERVER_ERROR, "")))
+}
+
+fn failed(status: StatusCode, body: &str) -> s3s::HttpResponse {
+    let mut response = s3s::HttpResponse::new(s3s::Body::from(body.to_owned()));
+    *response.status_mut() = status;
+    response
 }

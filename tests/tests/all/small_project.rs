@@ -1,5 +1,7 @@
 //! A shop that is small enough to be damaged: customers from a file that is always good, and orders from whatever a test writes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::process::Stdio;
 use std::time::Duration;
 

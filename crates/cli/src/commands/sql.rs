@@ -60,7 +60,7 @@ pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
 async fn register_runs(lake: &Lake, session: &Session) -> Result<(), Failure> {
     let runs: Vec<_> = Workbench::ledger(lake).list().await?.iter().map(RunRecord::summary).collect();
     let text = |value: &dyn Fn(&RunSummary) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(runs.iter().map(|run| value(run))))
+        Arc::new(StringArray::from_iter_values(runs.iter().map(value)))
     };
     let instant = |value: &dyn Fn(&RunSummary) -> Option<Timestamp>| -> ArrayRef {
         let micros = runs.iter().map(|run| value(run).map(|at| at.as_microsecond()));
@@ -95,7 +95,7 @@ async fn register_entity(
         (memberships_table(entity), "memberships", memberships::schema(key, &key_type)),
     ];
     for (folder, name, schema) in tables {
-        session.register_platform(lake, &folder, &format!("{name}_{entity}"), schema.clone()).await?;
+        session.register_platform(lake, &folder, &format!("{name}_{entity}"), Arc::clone(&schema)).await?;
         if only {
             session.register_platform(lake, &folder, name, schema).await?;
         }

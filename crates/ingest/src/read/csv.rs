@@ -19,22 +19,30 @@ pub(super) fn read(
     sink: &mut dyn FnMut(RawRows) -> bool,
 ) -> Result<(), FileProblem> {
     let mut builder = ReaderBuilder::new();
-    let mut csv = builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(reader));
+    let mut csv = builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(reader, quote));
     let header = csv.byte_headers().map_err(|e| describe(&e, 0))?.clone();
     let names = header_names(&header)?;
     let mut pending = Pending::new(&names, file, nulls);
     let (mut record, mut row) = (ByteRecord::new(), 0u64);
+    let mut spans_lines = false;
     loop {
         csv.get_mut().next_row();
         row += 1;
         match csv.read_byte_record(&mut record) {
             Ok(false) => break,
-            Ok(true) => pending.push(row, &record),
+            Ok(true) => {
+                spans_lines = record.iter().any(|field| field.contains(&b'\n'));
+                pending.push(row, &record);
+            }
             Err(error) => return Err(describe(&error, row)),
         }
         if pending.is_full() && !sink(pending.take()?) {
             return Ok(());
         }
+    }
+    // A quote that is never closed takes the rest of the file into one row.
+    if spans_lines && csv.get_ref().has_open_quote() {
+        return Err(format!("a quote that is opened in row {} is never closed", row - 1));
     }
     sink(pending.take()?);
     Ok(())
@@ -122,7 +130,10 @@ mod tests {
 
     use super::*;
 
-    fn check(text: &[u8], expected: Result<(usize, &[(u64, &str)]), &str>) {
+    /// Rows that are read, and the rows that are rejected with a part of the reason.
+    type Expected<'a> = (usize, &'a [(u64, &'a str)]);
+
+    fn check(text: &[u8], expected: Result<Expected<'_>, &str>) {
         let mut batches = Vec::new();
         let outcome = read(text, "a.csv", b',', b'"', &["NA".to_owned()], &mut |rows| {
             batches.push(rows);

@@ -92,11 +92,18 @@ fn skip_byte_order_mark(reader: &mut impl std::io::BufRead) -> Result<(), FilePr
 pub(crate) struct RowLimited<R> {
     inner: R,
     left: usize,
+    quote: u8,
+    quotes: u64,
 }
 
 impl<R> RowLimited<R> {
-    pub(crate) fn new(inner: R) -> Self {
-        Self { inner, left: ROW_LIMIT_BYTES }
+    pub(crate) fn new(inner: R, quote: u8) -> Self {
+        Self { inner, left: ROW_LIMIT_BYTES, quote, quotes: 0 }
+    }
+
+    /// Whether one quote has no other: those within fields are doubled.
+    pub(crate) fn has_open_quote(&self) -> bool {
+        self.quotes % 2 == 1
     }
 
     /// A row ended: the next may take as much again.
@@ -112,6 +119,7 @@ impl<R: Read> Read for RowLimited<R> {
             return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "row too long"));
         }
         self.left -= read;
+        self.quotes += buffer[..read].iter().filter(|byte| **byte == self.quote).count() as u64;
         Ok(read)
     }
 }

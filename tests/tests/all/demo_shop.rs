@@ -1,6 +1,49 @@
-//! All that a lake of the demo holds, for telling whether two lakes hold the same.
+//! The demo shop, made small, and all that its lake holds: for telling whether two lakes hold the same.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use tranche_tests::Sandbox;
+
+/// The demo with few customers, four months of events, a wrong row in two of its sources, and a little of everything to compute.
+pub(crate) fn shop() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let _ = sandbox.run(&["init", ".", "--customers", "100"]).expect_code(0);
+    for folder in ["orders", "web_events", "sends"] {
+        for entry in std::fs::read_dir(sandbox.path().join("data").join(folder)).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().as_ref() < "2026-07" {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+    let add = |file: &str, text: &str| {
+        let content = std::fs::read_to_string(sandbox.path().join(file)).unwrap();
+        sandbox.write(file, content + text);
+    };
+    add("data/orders/2026-08.csv", "o9999999;c00001;2026-08-31T12:00:00Z;dear\n");
+    add("data/web_events/2026-08.ndjson", "{\"event_id\": \n");
+    sandbox.write("pipelines/shop/reports/monthly.yaml", REPORT);
+    sandbox.write("pipelines/shop/experiments/winback.yaml", EXPERIMENT);
+    sandbox
+}
+
+const REPORT: &str = "version: 1
+report: monthly
+period: month
+segments: [all, lifecycle/*]
+kpis: [{metric: revenue}, {metric: conversion}]
+";
+
+const EXPERIMENT: &str = "version: 1
+experiment: winback
+entity: customer
+exposure: {table: sends, where: \"campaign = 'winback'\", variant: arm, at: sent_at}
+variants: {control: 0.5, reminder: 0.5}
+control: control
+period: {from: 2026-09-01, to: 2026-10-01}
+conversion_window: 14 days
+metrics: {goal: [conversion], secondary: [revenue]}
+segments: [lifecycle/*]
+";
 
 /// Every table of the demo, without what must differ between runs: their ids, and instants of the wall clock.
 const TABLES: [&str; 14] = [
@@ -60,10 +103,10 @@ impl Contents {
     }
 }
 
-/// A line whose fractions have ten digits: the last ones of a sum depend on the order of its parts.
-fn rounded(line: &str) -> String {
+/// A text whose fractions have ten digits: the last ones of a sum depend on the order of its parts.
+pub(crate) fn rounded(text: &str) -> String {
     let number = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
-    let mut rest = line;
+    let mut rest = text;
     let mut out = String::new();
     while let Some(first) = rest.chars().next() {
         let end = match number(first) {
