@@ -112,7 +112,7 @@ impl From<StoreError> for Failure {
             StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => FailureClass::Definition,
             StoreError::Object { .. } | StoreError::Table { .. } | StoreError::Conflict { .. } | StoreError::Read { .. } => {
                 FailureClass::Storage
-            },
+            }
         };
         Self::new(class, chain(&error))
     }

@@ -80,7 +80,9 @@ pub async fn measure(experiment: &Experiment, context: &MeasureContext<'_>) -> R
 /// The keys of everyone who counts as an entity, so that others can be told.
 async fn universe(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<KeyIndex, ExperimentError> {
     let everyone = evaluate(context.definitions, &Scope::universe(&experiment.entity), context.session).await;
-    everyone.map(|found| found.index).map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
+    everyone
+        .map(|found| found.index)
+        .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
 }
 
 /// Which units were in each segment just before their first exposure: the segments are replayed at the beginning of each day on

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tranche_schema::{Contract, Evolution, platform};
 use tranche_sql::{Session, SqlError, SqlProblem, table_folder};
-use tranche_store::{Commit, CommitMode, Lake, Location, RawObject, Snapshot, Storage, list_matching};
+use tranche_store::{Commit, CommitMode, Lake, Location, RawObject, Snapshot, Storage, StoreError, list_matching};
 
 use crate::conform::Conformer;
 use crate::keys::SeenKeys;
@@ -71,6 +71,19 @@ pub struct LoadReport {
 /// # Errors
 /// [`IngestError`]; the table is as it was before, and what was rejected is in quarantine.
 pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_>) -> Result<LoadReport, IngestError> {
+    for _ in 1..ATTEMPTS {
+        match attempt(source, contract, context).await {
+            Err(IngestError::Store(StoreError::Conflict { .. })) => {}
+            outcome => return outcome,
+        }
+    }
+    attempt(source, contract, context).await
+}
+
+/// How often a load is planned anew when another run committed to the table in the meantime.
+const ATTEMPTS: usize = 5;
+
+async fn attempt(source: &Source, contract: &Contract, context: &LoadContext<'_>) -> Result<LoadReport, IngestError> {
     let table = table_folder(&contract.table);
     let mut report = LoadReport {
         source: source.name.clone(),
@@ -108,8 +121,8 @@ pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_
     report.rows = read.files.iter().map(|f| f.rows).sum();
     report.rejected = read.rejects.len() as u64;
     report.duplicates = read.files.iter().map(|f| f.duplicates).sum();
-    // An attempt with other files has other rows to note.
-    let note = format!("{identity}/{}", files_mark(source, &new));
+    // What is noted of files is noted once, whoever reads them.
+    let note = format!("files/{}/{}", source.name, files_mark(source, &new));
     write_quarantine(source, context, &note, &read.rejects).await?;
     if !source.on_reject.allows(report.rejected, report.rows) {
         return Err(IngestError::TooManyRejects {

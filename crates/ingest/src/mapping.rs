@@ -92,7 +92,8 @@ impl Mapping {
                 Some(sql) => {
                     let named = Session::columns_of(&sql.value);
                     if let Some(missing) = named.iter().find(|name| input.field_with_name(name).is_err()) {
-                        let reason = format!("no column `{missing}`, from which `{}` is made (the file has {})", column.name, list(raw));
+                        let reason =
+                            format!("no column `{missing}`, from which `{}` is made (the file has {})", column.name, list(raw));
                         return Err(IngestError::File { source_name: source.name.clone(), file: file.to_owned(), reason });
                     }
                     let planned = plan(&sql.value, &input, session).map_err(|problem| IngestError::Mapping {
@@ -167,8 +168,11 @@ struct NotANumber {
     reason: String,
 }
 
+/// At most this many columns of a file are named in a message.
+const LISTED_COLUMNS: usize = 40;
+
 fn list(raw: &Schema) -> String {
-    raw.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ")
+    raw.fields().iter().take(LISTED_COLUMNS).map(|f| legible(f.name())).collect::<Vec<_>>().join(", ")
 }
 
 fn input_schema(raw: &Schema, numeric: &BTreeMap<String, DataType>, computed: &[String], sparse: bool) -> Schema {

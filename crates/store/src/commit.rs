@@ -78,11 +78,23 @@ impl Lake {
 
     /// Commits, unless the same commit was made before, and returns the table as it then is.
     ///
-    /// An unclear answer from the storage is resolved by looking for the application transaction, before and after.
+    /// An unclear answer from the storage is resolved by looking for the application transaction, before and after. A commit that was
+    /// planned from a version fails when that is no longer the latest; any other is tried again on what is there then.
     ///
     /// # Errors
-    /// [`StoreError::Table`] when the rows cannot be written or another commit was in the way.
+    /// [`StoreError::Table`] when the rows cannot be written, [`StoreError::Conflict`] when another commit was in the way.
     pub async fn commit(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
+        let attempts = if commit.base.is_some() { 1 } else { ATTEMPTS };
+        for _ in 1..attempts {
+            match self.attempt(Arc::clone(&session), commit.clone()).await {
+                Err(StoreError::Conflict { .. }) => {}
+                outcome => return outcome,
+            }
+        }
+        self.attempt(session, commit).await
+    }
+
+    async fn attempt(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
         let Commit { table, rows, mode, partition_by, base, transactions } = commit;
         let identity = transactions.first().cloned();
         let current = self.snapshot(&table).await?;
@@ -91,13 +103,10 @@ impl Lake {
         {
             return Ok(current.clone());
         }
-        let current = match base {
-            Some(planned) if planned.as_ref().map(Snapshot::version) != current.as_ref().map(Snapshot::version) => {
-                return Err(StoreError::Conflict { table });
-            }
-            Some(planned) => planned,
-            None => current,
-        };
+        let version = |snapshot: &Option<Snapshot>| snapshot.as_ref().map(Snapshot::version);
+        if base.is_some_and(|planned| version(&planned) != version(&current)) {
+            return Err(StoreError::Conflict { table });
+        }
         let failed = |error| StoreError::table(&table, error);
         let (log_store, state) = match &current {
             Some(snapshot) => {
@@ -107,10 +116,12 @@ impl Lake {
             None => (self.delta_table(&table)?.log_store(), None),
         };
         let stamps = transactions.iter().map(|id| Transaction::new(id, 1)).collect();
+        // The next version is ours or nobody's: what a commit in between means is for whoever planned this one to say.
+        let properties = CommitProperties::default().with_application_transactions(stamps).with_max_retries(0);
         let mut write = WriteBuilder::new(log_store, state)
             .with_session_state(session)
             .with_input_plan(rows)
-            .with_commit_properties(CommitProperties::default().with_application_transactions(stamps));
+            .with_commit_properties(properties);
         if current.is_some() {
             write = write.with_schema_mode(SchemaMode::Merge);
         } else {
@@ -125,8 +136,12 @@ impl Lake {
             Ok(delta) => Ok(Snapshot::new(&table, delta)),
             Err(error) => match (self.snapshot(&table).await?, identity) {
                 (Some(found), Some(identity)) if found.has_transaction(&identity).await? => Ok(found),
+                (found, _) if version(&found) != version(&current) => Err(StoreError::Conflict { table }),
                 _ => Err(failed(error)),
             },
         }
     }
 }
+
+/// How often a commit that does not depend on what is there is tried.
+const ATTEMPTS: usize = 20;

@@ -59,9 +59,8 @@ pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
 /// The ledger as a table: one row per run.
 async fn register_runs(lake: &Lake, session: &Session) -> Result<(), Failure> {
     let runs: Vec<_> = Workbench::ledger(lake).list().await?.iter().map(RunRecord::summary).collect();
-    let text = |value: &dyn Fn(&RunSummary) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(runs.iter().map(value)))
-    };
+    let text =
+        |value: &dyn Fn(&RunSummary) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(runs.iter().map(value))) };
     let instant = |value: &dyn Fn(&RunSummary) -> Option<Timestamp>| -> ArrayRef {
         let micros = runs.iter().map(|run| value(run).map(|at| at.as_microsecond()));
         Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))

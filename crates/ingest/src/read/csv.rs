@@ -24,14 +24,15 @@ pub(super) fn read(
     let names = header_names(&header)?;
     let mut pending = Pending::new(&names, file, nulls);
     let (mut record, mut row) = (ByteRecord::new(), 0u64);
-    let mut spans_lines = false;
+    let (mut spans_lines, mut holds_quotes) = (false, false);
     loop {
         csv.get_mut().next_row();
         row += 1;
         match csv.read_byte_record(&mut record) {
             Ok(false) => break,
             Ok(true) => {
-                spans_lines = record.iter().any(|field| field.contains(&b'\n'));
+                spans_lines = record.as_slice().contains(&b'\n');
+                holds_quotes |= record.as_slice().contains(&quote);
                 pending.push(row, &record);
             }
             Err(error) => return Err(describe(&error, row)),
@@ -40,8 +41,8 @@ pub(super) fn read(
             return Ok(());
         }
     }
-    // A quote that is never closed takes the rest of the file into one row.
-    if spans_lines && csv.get_ref().has_open_quote() {
+    // A quote that is never closed takes the rest of the file into its row. An odd one may also stand within a field without quotes.
+    if csv.get_ref().has_open_quote() && (spans_lines || !holds_quotes) {
         return Err(format!("a quote that is opened in row {} is never closed", row - 1));
     }
     sink(pending.take()?);
