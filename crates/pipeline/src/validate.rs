@@ -202,7 +202,7 @@ mod tests {
         let file = SourceFile::new("pipelines/shop/pipeline.yaml", text);
         let pipeline = Pipeline::read(&file, &ACTIONS, &Settings::default(), &mut problems);
         let found = problems.into_sorted();
-        assert_eq!(pipeline.is_some(), expected.is_empty(), "{found:#?}");
+        assert!(pipeline.is_some() || !expected.is_empty(), "{found:#?}");
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (problem, (line, column, part)) in found.iter().zip(expected) {
             assert_eq!((problem.line, problem.column), (*line, *column), "{problem}");

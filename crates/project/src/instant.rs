@@ -1,6 +1,6 @@
 //! Instants as people write them: `2024-03-01`, `2024-03-01T06:00`, `2024-03-01T06:00:00Z`.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
@@ -17,8 +17,7 @@ pub fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     if let Ok(zoned) = text.parse::<Zoned>() {
         return Ok(zoned.timestamp());
     }
-    let civil = text.parse::<Date>().map(|d| d.to_datetime(jiff::civil::Time::midnight())).or_else(|_| text.parse::<DateTime>());
-    let local = civil.map_err(|_| wrong())?;
+    let local: DateTime = text.parse().map_err(|_| wrong())?;
     local.to_zoned(zone.clone()).map(|zoned| zoned.timestamp()).map_err(|_| wrong())
 }
 

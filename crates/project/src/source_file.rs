@@ -80,23 +80,26 @@ impl SourceFile {
         }
     }
 
+    /// Whether a block string begins on this line: the line before ends with its mark.
+    fn is_block(&self, line: u64) -> bool {
+        let before = self.line(line.saturating_sub(1)).trim_end().trim_end_matches(['-', '+']);
+        line > 1 && before.ends_with(['|', '>'])
+    }
+
     /// Where a position inside a YAML string stands in this file: SQL in a definition is reported where its author sees it.
     ///
-    /// Exact for a plain or quoted string on one line; in a block or folded string, the line is exact and the column that of the
-    /// line's first character plus the column inside.
+    /// Exact for a plain or quoted string on one line and for a block (`|`), whose location is that of its first line; in any other
+    /// string over several lines, the line is exact.
     #[must_use]
     pub fn inside(&self, outer: &Spanned<String>, inner: Position) -> Position {
         let start = Position::from(outer.referenced);
         let line = self.line(start.line);
         let skip = usize::try_from(start.column - 1).unwrap_or(0);
         match line.chars().nth(skip) {
-            Some('|' | '>') => {
-                let line = start.line + inner.line;
-                let indent = self.line(line).chars().take_while(|c| *c == ' ').count() as u64;
-                Position { line, column: indent + inner.column }
-            }
             Some('"' | '\'') if inner.line == 1 => Position { line: start.line, column: start.column + inner.column },
-            _ if inner.line == 1 => Position { line: start.line, column: start.column + inner.column - 1 },
+            _ if inner.line == 1 || self.is_block(start.line) => {
+                Position { line: start.line + inner.line - 1, column: start.column + inner.column - 1 }
+            }
             _ => Position { line: start.line + inner.line - 1, column: inner.column },
         }
     }

@@ -140,6 +140,6 @@ mod tests {
     #[test]
     fn a_wrong_type_is_reported_where_it_is() {
         check("version: one\ntable: a\n", false, &[(1, 10, "")]);
-        check("version: 1\ntable: [a\n", false, &[(3, 1, "")]);
+        check("version: 1\ntable: [a\n", false, &[(2, 8, "")]);
     }
 }

@@ -246,7 +246,7 @@ mod tests {
     fn only_one_select_is_a_definition() {
         check("DROP TABLE t", Err((1, 1, "only a SELECT")));
         check("SELECT 1; SELECT 2", Err((1, 11, "several statements")));
-        check("SELECT FROM WHERE", Err((1, 13, "")));
+        check("SELECT id FROM t WHERE > 3", Err((1, 24, "expected: an expression")));
         check("-- nothing", Err((1, 1, "no SQL")));
     }
 }

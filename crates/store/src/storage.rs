@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use url::Url;
 
@@ -78,6 +79,11 @@ impl Storage {
         let store = match stores.get(&bucket(&url)) {
             Some(store) => Arc::clone(store),
             None => {
+                if url.scheme() == "memory" {
+                    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+                    stores.insert(bucket(&url), Arc::clone(&store));
+                    return Ok(Location { url, store, path });
+                }
                 let options = self.options.iter().filter(|(key, _)| fits(key, url.scheme()));
                 let (store, _) = object_store::parse_url_opts(&url, options.map(|(k, v)| (k.as_str(), v.clone())))
                     .map_err(|e| wrong(e.to_string()))?;
