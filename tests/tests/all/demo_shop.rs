@@ -4,10 +4,22 @@
 
 use tranche_tests::Sandbox;
 
-/// The demo with few customers, four months of events, a wrong row in two of its sources, and a little of everything to compute.
-pub(crate) fn shop() -> Sandbox {
+/// The demo as `init` writes it, with few customers and a wrong row more in two of its sources.
+pub(crate) fn whole_shop() -> Sandbox {
     let sandbox = Sandbox::new();
     let _ = sandbox.run(&["init", ".", "--customers", "100"]).expect_code(0);
+    let add = |file: &str, text: &str| {
+        let content = std::fs::read_to_string(sandbox.path().join(file)).unwrap();
+        sandbox.write(file, content + text);
+    };
+    add("data/orders/2026-08.csv", "o9999999;c00001;2026-08-31T12:00:00Z;dear\n");
+    add("data/web_events/2026-08.ndjson", "{\"event_id\": \n");
+    sandbox
+}
+
+/// The shop with four months of events, and a little of everything to compute.
+pub(crate) fn shop() -> Sandbox {
+    let sandbox = whole_shop();
     for folder in ["orders", "web_events", "sends"] {
         for entry in std::fs::read_dir(sandbox.path().join("data").join(folder)).unwrap().flatten() {
             if entry.file_name().to_string_lossy().as_ref() < "2026-07" {
@@ -15,12 +27,6 @@ pub(crate) fn shop() -> Sandbox {
             }
         }
     }
-    let add = |file: &str, text: &str| {
-        let content = std::fs::read_to_string(sandbox.path().join(file)).unwrap();
-        sandbox.write(file, content + text);
-    };
-    add("data/orders/2026-08.csv", "o9999999;c00001;2026-08-31T12:00:00Z;dear\n");
-    add("data/web_events/2026-08.ndjson", "{\"event_id\": \n");
     sandbox.write("pipelines/shop/reports/monthly.yaml", REPORT);
     sandbox.write("pipelines/shop/experiments/winback.yaml", EXPERIMENT);
     sandbox

@@ -3,16 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 use tranche_tests::Sandbox;
 
-use crate::demo_shop::{contents, rounded, shop};
+use crate::demo_shop::{contents, rounded, shop, whole_shop};
 use crate::s3_server::{S3Server, SECRET_KEY, point_at};
 
-/// Runs the demo's two months, then gives what people ask for.
-fn results(sandbox: &Sandbox) -> Vec<String> {
-    for as_of in ["2026-10-01", "2026-11-01"] {
+/// Runs the shop's pipeline at each `as_of`, then gives what people ask for.
+fn results(sandbox: &Sandbox, as_ofs: &[&str]) -> Vec<String> {
+    for as_of in as_ofs {
         let _ = sandbox.run(&["run", "shop", "--as-of", as_of]).expect_code(0);
     }
     let questions: [&[&str]; 5] = [
@@ -25,40 +24,57 @@ fn results(sandbox: &Sandbox) -> Vec<String> {
     questions.map(|question| rounded(&sandbox.run(question).expect_code(0).stdout)).to_vec()
 }
 
-/// The demo's project with its raw files in a bucket.
-fn with_raw_files_in(server: &S3Server, bucket: &str) -> Sandbox {
-    let sandbox = shop();
+/// Moves the raw files of a project into a bucket.
+fn move_raw_files_to(server: &S3Server, bucket: &str, sandbox: &Sandbox) {
     server.upload(&sandbox.path().join("data"), bucket);
     std::fs::remove_dir_all(sandbox.path().join("data")).unwrap();
     for source in std::fs::read_dir(sandbox.path().join("pipelines/shop/sources")).unwrap().flatten() {
         let text = std::fs::read_to_string(source.path()).unwrap();
         std::fs::write(source.path(), text.replace("path: data/", &format!("path: s3://{bucket}/"))).unwrap();
     }
-    sandbox
 }
 
 #[test]
 fn a_lake_on_s3_holds_what_a_lake_on_local_disk_holds() {
+    let as_ofs = ["2026-10-01", "2026-11-01"];
     let local = shop();
-    let expected = (results(&local), contents(&local));
+    let expected = (results(&local, &as_ofs), contents(&local));
 
-    let server = S3Server::start(&["lake", "raw"]);
+    let server = S3Server::start(&["lake"]);
     let mut remote = shop();
     point_at(&mut remote, server.address(), SECRET_KEY);
     remote.set("TRANCHE_LAKE", "s3://lake/shop");
-    assert_eq!(results(&remote), expected.0);
+    assert_eq!(results(&remote, &as_ofs), expected.0);
     contents(&remote).assert_same(&expected.1, "lake on S3");
     assert!(!remote.path().join("lake").exists());
     assert!(server.bucket("lake").join("shop/reports/monthly/2026-10-31T23-00-00Z/index.html").exists());
     check_what_must_be_created_once(&server);
+}
 
-    let mut all_remote = with_raw_files_in(&server, "raw");
-    point_at(&mut all_remote, server.address(), SECRET_KEY);
-    all_remote.set("TRANCHE_LAKE", "s3://lake/another/folder");
-    assert_eq!(results(&all_remote), expected.0);
-    let files = all_remote.run(&["--format", "csv", "sql", "SELECT min(file), count(*) FROM loads"]).expect_code(0);
-    let local_files = local.run(&["--format", "csv", "sql", "SELECT min(file), count(*) FROM loads"]).expect_code(0);
-    assert_eq!(files.stdout.rsplit(',').next(), local_files.stdout.rsplit(',').next(), "{}", files.stdout);
+/// Raw files and lake in buckets: every step of the demo, its whole report and its whole experiment, at its three instants.
+#[test]
+fn the_whole_demo_gives_the_same_on_s3_as_on_local_disk() {
+    let as_ofs = ["2026-09-01", "2026-10-01", "2026-11-01"];
+    let local = whole_shop();
+    let expected = (results(&local, &as_ofs), contents(&local));
+    expected.1.assert_not_empty();
+
+    let server = S3Server::start(&["lake", "raw"]);
+    let mut remote = whole_shop();
+    move_raw_files_to(&server, "raw", &remote);
+    point_at(&mut remote, server.address(), SECRET_KEY);
+    remote.set("TRANCHE_LAKE", "s3://lake/another/folder");
+    assert_eq!(results(&remote, &as_ofs), expected.0);
+    contents(&remote).assert_same(&expected.1, "raw files and lake on S3");
+    let count = ["--format", "csv", "sql", "SELECT count(*) FROM loads WHERE file NOT LIKE '%s3://raw/%'"];
+    assert_eq!(remote.run(&count).expect_code(0).stdout.lines().last(), Some("0"));
+    let page = |lake: &std::path::Path| {
+        let report = std::fs::read_to_string(lake.join("reports/monthly/2026-10-31T23-00-00Z/report.json")).unwrap();
+        let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        report.as_object_mut().unwrap().remove("run_id");
+        rounded(&report.to_string())
+    };
+    assert_eq!(page(&server.bucket("lake").join("another/folder")), page(&local.path().join("lake")));
 }
 
 /// Commits and events of runs must never replace one another, so each is written on the condition that it is not there.
@@ -71,20 +87,14 @@ fn check_what_must_be_created_once(server: &S3Server) {
     assert!(unguarded.is_empty(), "{unguarded:#?}");
 }
 
-/// How long the program may take to give up on a storage that does not answer.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A storage that fails is told apart from wrong definitions and data, in words, and soon.
+/// A storage that fails is told apart from wrong definitions and data, in words. One that never gave up would be ended by the
+/// test runner.
 fn check_failing(sandbox: &Sandbox, arguments: &[&str], says: &[&str]) {
-    let begun = Instant::now();
-    let ran = sandbox.run(arguments);
-    let took = begun.elapsed();
-    assert_eq!(ran.code, 3, "{arguments:?} took {took:?}\n{}\n{}", ran.stdout, ran.stderr);
+    let ran = sandbox.run(arguments).expect_code(3);
     for part in says {
         assert!(ran.stderr.contains(part), "{}\nlacks {part}", ran.stderr);
     }
     assert!(!ran.stderr.contains("panicked") && !ran.stderr.contains(SECRET_KEY), "{}", ran.stderr);
-    assert!(took < PATIENCE, "it took {took:?}: {}", ran.stderr);
 }
 
 #[test]
@@ -108,7 +118,7 @@ fn a_bucket_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_given_up_soon() {
+fn a_server_that_is_not_there_is_given_up() {
     // A port that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut sandbox = shop();
