@@ -59,14 +59,14 @@ fn the_whole_demo_gives_the_same_on_s3_as_on_local_disk() {
     let expected = (results(&local, &as_ofs), contents(&local));
     expected.1.assert_not_empty();
 
-    let server = S3Server::start(&["lake", "raw"]);
+    let server = S3Server::start(&["lake", "data"]);
     let mut remote = whole_shop();
-    move_raw_files_to(&server, "raw", &remote);
+    move_raw_files_to(&server, "data", &remote);
     point_at(&mut remote, server.address(), SECRET_KEY);
     remote.set("TRANCHE_LAKE", "s3://lake/another/folder");
     assert_eq!(results(&remote, &as_ofs), expected.0);
     contents(&remote).assert_same(&expected.1, "raw files and lake on S3");
-    let count = ["--format", "csv", "sql", "SELECT count(*) FROM loads WHERE file NOT LIKE '%s3://raw/%'"];
+    let count = ["--format", "csv", "sql", "SELECT count(*) FROM loads WHERE file NOT LIKE '%s3://data/%'"];
     assert_eq!(remote.run(&count).expect_code(0).stdout.lines().last(), Some("0"));
     let page = |lake: &std::path::Path| {
         let report = std::fs::read_to_string(lake.join("reports/monthly/2026-10-31T23-00-00Z/report.json")).unwrap();
