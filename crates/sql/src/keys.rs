@@ -1,6 +1,7 @@
 //! Entity keys as dense numbers, so that a set of entities is a bitmap.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
@@ -18,20 +19,31 @@ pub struct KeyIndex {
 
 #[derive(Debug, Clone)]
 enum Values {
-    Integers { numbers: HashMap<i64, u32>, order: Vec<i64> },
+    Integers { numbers: IntegerNumbers, order: Vec<i64> },
     Texts { numbers: HashMap<Arc<str>, u32>, order: Vec<Arc<str>> },
 }
 
 impl KeyIndex {
+    /// What [`KeyIndex::numbers`] gives for a key that the index does not know.
+    pub const UNKNOWN: u32 = u32::MAX;
+    /// What [`KeyIndex::numbers`] gives for a null.
+    pub const NULL: u32 = u32::MAX - 1;
+
     /// An empty index of keys of this type.
     #[must_use]
     pub fn new(data_type: &DataType) -> Self {
         let values = if data_type.is_integer() {
-            Values::Integers { numbers: HashMap::new(), order: Vec::new() }
+            Values::Integers { numbers: IntegerNumbers::default(), order: Vec::new() }
         } else {
             Values::Texts { numbers: HashMap::new(), order: Vec::new() }
         };
         Self { data_type: data_type.clone(), values }
+    }
+
+    /// The type of the keys.
+    #[must_use]
+    pub fn data_type(&self) -> &DataType {
+        &self.data_type
     }
 
     /// How many distinct keys there are.
@@ -58,13 +70,9 @@ impl KeyIndex {
         match &mut self.values {
             Values::Integers { numbers, order } => {
                 let column = cast(column, &DataType::Int64)?;
-                let mut number = |key: i64| {
-                    *numbers.entry(key).or_insert_with(|| {
-                        order.push(key);
-                        u32::try_from(order.len() - 1).unwrap_or(u32::MAX)
-                    })
-                };
-                Ok(column.as_primitive::<Int64Type>().iter().map(|key| key.map(&mut number)).collect::<Vec<_>>())
+                let column = column.as_primitive::<Int64Type>();
+                numbers.expect(column, order.len());
+                Ok(column.iter().map(|key| key.map(|key| numbers.get_or_add(key, order))).collect())
             }
             Values::Texts { numbers, order } => {
                 let column = cast(column, &DataType::Utf8)?;
@@ -86,6 +94,44 @@ impl KeyIndex {
         }
     }
 
+    /// The number of each key of a column, [`KeyIndex::UNKNOWN`] or [`KeyIndex::NULL`].
+    ///
+    /// # Errors
+    /// [`SqlError::Data`] when the column cannot be read as keys of this type.
+    pub fn numbers(&self, column: &ArrayRef) -> Result<Vec<u32>, SqlError> {
+        let mut found: Vec<u32> = match &self.values {
+            Values::Integers { numbers, .. } => {
+                let column = cast(column, &DataType::Int64)?;
+                let keys = column.as_primitive::<Int64Type>().values();
+                match numbers {
+                    IntegerNumbers::Dense { first, table } => keys
+                        .iter()
+                        .map(|key| {
+                            let place = usize::try_from(key.wrapping_sub(*first)).unwrap_or(usize::MAX);
+                            table.get(place).copied().unwrap_or(Self::UNKNOWN)
+                        })
+                        .collect(),
+                    IntegerNumbers::Sparse(numbers) => {
+                        keys.iter().map(|key| numbers.get(key).copied().unwrap_or(Self::UNKNOWN)).collect()
+                    }
+                }
+            }
+            Values::Texts { numbers, .. } => {
+                let column = cast(column, &DataType::Utf8)?;
+                let column = column.as_string::<i32>();
+                (0..column.len()).map(|row| numbers.get(column.value(row)).copied().unwrap_or(Self::UNKNOWN)).collect()
+            }
+        };
+        if let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+            for (number, valid) in found.iter_mut().zip(nulls.iter()) {
+                if !valid {
+                    *number = Self::NULL;
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// The keys with these numbers as a column of the index's type.
     ///
     /// # Errors
@@ -100,6 +146,129 @@ impl KeyIndex {
             Values::Texts { order, .. } => Arc::new(numbers.map(|n| order.get(n).map(|key| &**key)).collect::<StringArray>()),
         };
         Ok(cast(&column, &self.data_type)?)
+    }
+}
+
+/// Numbers by whole-number key: a table where the keys lie close together, as most do, and a map where they do not.
+#[derive(Debug, Clone)]
+enum IntegerNumbers {
+    Dense { first: i64, table: Vec<u32> },
+    Sparse(HashMap<i64, u32, BuildHasherDefault<IntegerHasher>>),
+}
+
+impl Default for IntegerNumbers {
+    fn default() -> Self {
+        Self::Dense { first: 0, table: Vec::new() }
+    }
+}
+
+impl IntegerNumbers {
+    /// Makes room for the keys of a column, of which some may be new.
+    fn expect(&mut self, column: &Int64Array, known: usize) {
+        let Self::Dense { first, table } = self else { return };
+        let (Some(low), Some(high)) = (arrow::compute::min(column), arrow::compute::max(column)) else { return };
+        let (low, high) = match table.len() {
+            0 => (low, high),
+            length => (low.min(*first), high.max(first.saturating_add_unsigned(length as u64 - 1))),
+        };
+        let span = usize::try_from(i128::from(high) - i128::from(low) + 1).unwrap_or(usize::MAX);
+        if span > SPARSENESS.saturating_mul(known + column.len()).max(SMALL_TABLE) {
+            let numbers = table.iter().enumerate().filter(|(_, number)| **number != KeyIndex::UNKNOWN);
+            let numbers = numbers.map(|(place, &number)| (first.wrapping_add_unsigned(place as u64), number));
+            *self = Self::Sparse(numbers.collect());
+            return;
+        }
+        if low < *first || table.is_empty() {
+            let mut wider = vec![KeyIndex::UNKNOWN; span];
+            if let Ok(start) = usize::try_from(*first - low)
+                && !table.is_empty()
+            {
+                wider[start..start + table.len()].copy_from_slice(table);
+            }
+            (*first, *table) = (low, wider);
+        }
+        table.resize(span.max(table.len()), KeyIndex::UNKNOWN);
+    }
+
+    fn get_or_add(&mut self, key: i64, order: &mut Vec<i64>) -> u32 {
+        let next = u32::try_from(order.len()).unwrap_or(u32::MAX);
+        let number = match self {
+            Self::Dense { first, table } => {
+                let place = usize::try_from(key.wrapping_sub(*first)).unwrap_or_default();
+                if table[place] == KeyIndex::UNKNOWN {
+                    table[place] = next;
+                }
+                table[place]
+            }
+            Self::Sparse(numbers) => *numbers.entry(key).or_insert(next),
+        };
+        if number == next {
+            order.push(key);
+        }
+        number
+    }
+}
+
+/// A table may have so many places for each key.
+const SPARSENESS: usize = 8;
+/// A table of so many places is small in any case.
+const SMALL_TABLE: usize = 4096;
+
+/// Spreads whole numbers by a multiplication (Fibonacci hashing); keys are not chosen by an adversary.
+#[derive(Debug, Clone, Default)]
+struct IntegerHasher(u64);
+
+impl Hasher for IntegerHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let product = u128::from(self.0 ^ value) * u128::from(0x9E37_79B9_7F4A_7C15_u64);
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
+        let folded = (product as u64) ^ ((product >> 64) as u64);
+        self.0 = folded;
+    }
+
+    fn write_i64(&mut self, value: i64) {
+        self.write_u64(value.cast_unsigned());
+    }
+}
+
+/// Some of the keys of an index.
+#[derive(Debug, Clone, Default)]
+pub struct KeySample {
+    bits: Vec<u64>,
+    keys: Vec<u32>,
+}
+
+impl KeySample {
+    /// The keys with these numbers.
+    #[must_use]
+    pub fn new(keys: Vec<u32>) -> Self {
+        let mut bits = vec![0; keys.iter().max().map_or(0, |&last| last as usize / 64 + 1)];
+        for &key in &keys {
+            bits[key as usize / 64] |= 1_u64 << (key % 64);
+        }
+        Self { bits, keys }
+    }
+
+    /// Whether a number is one of them.
+    #[must_use]
+    pub fn contains(&self, number: u32) -> bool {
+        self.bits.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    /// The numbers.
+    #[must_use]
+    pub fn keys(&self) -> &[u32] {
+        &self.keys
     }
 }
 
@@ -122,5 +291,27 @@ mod tests {
         assert_eq!(index.insert(&column).unwrap(), [Some(0), Some(1), Some(0)]);
         assert_eq!(index.insert(&column).unwrap(), [Some(0), Some(1), Some(0)]);
         assert_eq!(index.column([1].into_iter()).unwrap().data_type(), &DataType::Int32);
+    }
+
+    #[test]
+    fn keys_far_apart_are_found_too() {
+        let mut index = KeyIndex::new(&DataType::Int64);
+        let columns: [Vec<i64>; 4] = [vec![5, 3], vec![-2, 5], vec![i64::MAX, i64::MIN, 3], vec![-2, i64::MIN, 4]];
+        let mut expected: Vec<i64> = Vec::new();
+        for column in columns {
+            let array: ArrayRef = Arc::new(Int64Array::from(column.clone()));
+            let numbers = index.insert(&array).unwrap();
+            for key in &column {
+                if !expected.contains(key) {
+                    expected.push(*key);
+                }
+            }
+            let wanted: Vec<_> = column.iter().map(|key| expected.iter().position(|k| k == key).map(|n| n as u32)).collect();
+            assert_eq!(numbers, wanted);
+            let found = index.numbers(&array).unwrap();
+            assert_eq!(found.into_iter().map(Some).collect::<Vec<_>>(), wanted);
+        }
+        let others: ArrayRef = Arc::new(Int64Array::from(vec![Some(77), None, Some(4)]));
+        assert_eq!(index.numbers(&others).unwrap(), [KeyIndex::UNKNOWN, KeyIndex::NULL, 6 - 1]);
     }
 }

@@ -1,0 +1,268 @@
+//! Aggregates of events by the entity's key, as slots of the wide row.
+
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, Case, NullTreatment};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Aggregate as AggregatePlan, Expr, ExprSchemable, Operator, cast, lit};
+use datafusion::scalar::ScalarValue;
+use tranche_sql::fused::{Aggregate, ValueKind};
+
+use super::measure::{Formula, Measure};
+use super::program::Builder;
+use super::relation::{Events, Relation, Rows, is_key};
+use super::wide::{Subject, WideColumn, subject, without_prefix};
+use super::{Unfused, Window};
+
+impl Builder<'_> {
+    /// The relation of an aggregation, if it is by the entity's key.
+    pub(crate) fn aggregated(&mut self, plan: &AggregatePlan) -> Result<Relation, Unfused> {
+        let input = self.relation(&plan.input)?;
+        let groups = plan.group_expr.iter().map(|expr| self.resolve(expr, &input)).collect::<Result<Vec<_>, _>>()?;
+        let Rows::Events(events) = input.rows.clone() else {
+            return match plan.aggr_expr.is_empty() && groups.iter().any(|group| is_key(group, None)) {
+                true => Ok(Relation { schema: plan.schema.clone(), columns: groups, rows: input.rows }),
+                false => Unfused::because("it aggregates rows that are not events"),
+            };
+        };
+        let of_rows = if events.optional { None } else { Some(&events) };
+        let by_key = |group: &Expr| is_key(group, of_rows);
+        if !groups.iter().any(by_key) && !(groups.is_empty() && self.is_correlated()) {
+            return Unfused::because(format!("it does not group by the key of `{}`", self.entity));
+        }
+        let mut columns = Vec::new();
+        for group in groups {
+            match subject(&group) {
+                _ if by_key(&group) => columns.push(WideColumn::Key.expr()),
+                Subject::Entity | Subject::Nothing => columns.push(group),
+                _ => return Unfused::because("it groups by more than the entity"),
+            }
+        }
+        for (position, expr) in plan.aggr_expr.iter().enumerate() {
+            let output = plan.schema.field(plan.group_expr.len() + position).data_type().clone();
+            let Expr::AggregateFunction(function) = expr.clone().unalias() else {
+                return Unfused::because("an aggregate in an expression");
+            };
+            columns.push(self.aggregate(&function, &input, &events, &output)?);
+        }
+        let present = if plan.group_expr.is_empty() { lit(true) } else { self.entities_with(&events) };
+        Ok(Relation { schema: plan.schema.clone(), columns, rows: Rows::Entities { present } })
+    }
+
+    /// One aggregate of events as a column of the wide row.
+    fn aggregate(
+        &mut self,
+        function: &AggregateFunction,
+        input: &Relation,
+        events: &Events,
+        output: &DataType,
+    ) -> Result<Expr, Unfused> {
+        let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = &function.params;
+        let name = function.func.name().to_lowercase();
+        let mut scope = events.clone();
+        if let Some(filter) = filter {
+            let filter = self.resolve(filter, input)?;
+            narrow(&mut scope, &filter, events.optional)?;
+        }
+        let mut argument = match &args[..] {
+            [argument] => self.resolve(argument, input)?,
+            _ => return Unfused::because(format!("`{name}` of several values")),
+        };
+        if !matches!(subject(&argument), Subject::Event | Subject::Nothing) {
+            return Unfused::because(format!("`{name}` of a column of the entity"));
+        }
+        if null_treatment.is_some_and(|treatment| treatment == NullTreatment::IgnoreNulls) {
+            return Unfused::because(format!("`{name}` that ignores nulls"));
+        }
+        let ignores_null = !matches!(name.as_str(), "first_value" | "last_value");
+        let mut otherwise_zero = false;
+        if ignores_null && let Some((condition, value, zero)) = conditional(&argument, &name) {
+            otherwise_zero = zero;
+            narrow(&mut scope, &condition, events.optional)?;
+            argument = value;
+        }
+        if events.optional && !(strict(&argument) || is_row_count(&name, &argument)) {
+            return Unfused::because(format!("`{name}` of a value that a row of nulls has, too"));
+        }
+        let column = self.slot_of(&name, *distinct, &argument, order_by, input, &scope, output)?;
+        if otherwise_zero {
+            // The other rows count as zeros: without them, a sum of nothing is null.
+            let (all, some) = (self.count_slot(events), self.count_slot(&scope));
+            let zero = cast(lit(0_i64), output.clone());
+            let branches = vec![
+                (Box::new(column.clone().is_not_null()), Box::new(column)),
+                (Box::new(all.gt(some)), Box::new(zero)),
+            ];
+            return Ok(Expr::Case(Case { expr: None, when_then_expr: branches, else_expr: None }));
+        }
+        if events.optional && is_row_count(&name, &argument) && scope.predicate == events.predicate && scope.window == events.window {
+            let any = self.any_event(events);
+            let branches = vec![(Box::new(any), Box::new(column))];
+            return Ok(Expr::Case(Case { expr: None, when_then_expr: branches, else_expr: Some(Box::new(lit(1_i64))) }));
+        }
+        Ok(column)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one aggregate")]
+    fn slot_of(
+        &mut self,
+        name: &str,
+        distinct: bool,
+        argument: &Expr,
+        order_by: &[datafusion::logical_expr::SortExpr],
+        input: &Relation,
+        events: &Events,
+        output: &DataType,
+    ) -> Result<Expr, Unfused> {
+        let value = without_prefix(argument)?;
+        let data_type = value.get_type(&self.table_schema(&events.table)?)?;
+        let kind = ValueKind::of(&data_type);
+        let constant = matches!(&value, Expr::Literal(value, _) if !value.is_null());
+        let number = |what: &str| match kind {
+            Some(kind) => Ok(kind),
+            None => Err(Unfused(format!("`{what}` of a {data_type}"))),
+        };
+        if distinct && !matches!(name, "count" | "min" | "max" | "bool_or" | "bool_and") {
+            return Unfused::because(format!("`{name}` of distinct values"));
+        }
+        let formula = match name {
+            "count" if distinct => Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None)),
+            "count" if constant => Formula::Count(self.count_measure(events)),
+            "count" => Formula::Count(self.count_of(events, value)?),
+            "sum" => {
+                number("sum")?;
+                Formula::Value { value: self.measure(events, Aggregate::Sum, Some(value.clone()), None), count: self.count_of(events, value)? }
+            }
+            "avg" | "mean" => {
+                number("avg")?;
+                Formula::Average { sum: self.measure(events, Aggregate::Sum, Some(value.clone()), None), count: self.count_of(events, value)? }
+            }
+            "min" | "max" | "bool_or" | "bool_and" => {
+                if number(name)? == ValueKind::Decimal {
+                    return Unfused::because(format!("`{name}` of a decimal of more than 18 digits"));
+                }
+                let aggregate = if matches!(name, "min" | "bool_and") { Aggregate::Min } else { Aggregate::Max };
+                Formula::Value { value: self.measure(events, aggregate, Some(value.clone()), None), count: self.count_of(events, value)? }
+            }
+            "var" | "var_samp" | "var_pop" | "stddev" | "stddev_samp" | "stddev_pop" => {
+                number(name)?;
+                let moments = self.measure(events, Aggregate::Variance, Some(value), None);
+                Formula::Variance { moments, sample: !name.ends_with("_pop"), root: name.starts_with("stddev") }
+            }
+            "first_value" | "last_value" => {
+                if number(name)? == ValueKind::Decimal {
+                    return Unfused::because(format!("`{name}` of a decimal of more than 18 digits"));
+                }
+                let (order, ascending) = self.order(name, order_by, input, events)?;
+                let first = (name == "first_value") == ascending;
+                let aggregate = if first { Aggregate::First } else { Aggregate::Last };
+                Formula::Edge(self.measure(events, aggregate, Some(value), Some(order)))
+            }
+            _ => return Unfused::because(format!("scans do not share the aggregate `{name}`")),
+        };
+        Ok(self.slot(&events.table, formula, output.clone()))
+    }
+
+    /// The one column, never null, that says which event is first.
+    fn order(
+        &mut self,
+        name: &str,
+        order_by: &[datafusion::logical_expr::SortExpr],
+        input: &Relation,
+        events: &Events,
+    ) -> Result<(Expr, bool), Unfused> {
+        let [order] = order_by else { return Unfused::because(format!("`{name}` without ORDER BY one column")) };
+        let expr = without_prefix(&self.resolve(&order.expr, input)?)?;
+        let schema = self.table_schema(&events.table)?;
+        let ordered = ValueKind::of(&expr.get_type(&schema)?).is_some_and(|kind| kind != ValueKind::Decimal);
+        if !ordered || expr.nullable(&schema)? {
+            return Unfused::because(format!("`{name}` by a column that may be null, or is a text"));
+        }
+        Ok((expr, order.asc))
+    }
+
+    /// Events as a number in the wide row.
+    fn count_slot(&mut self, events: &Events) -> Expr {
+        let count = self.count_measure(events);
+        self.slot(&events.table, Formula::Count(count), DataType::Int64)
+    }
+
+    /// How many events there are.
+    pub(crate) fn count_measure(&mut self, events: &Events) -> usize {
+        self.measure(events, Aggregate::Count, None, None)
+    }
+
+    /// How many values are not null.
+    fn count_of(&mut self, events: &Events, value: Expr) -> Result<usize, Unfused> {
+        match value.nullable(&self.table_schema(&events.table)?)? {
+            true => Ok(self.measure(events, Aggregate::Count, Some(value), None)),
+            false => Ok(self.count_measure(events)),
+        }
+    }
+
+    fn measure(&mut self, events: &Events, aggregate: Aggregate, argument: Option<Expr>, order: Option<Expr>) -> usize {
+        let mut predicate: Vec<Expr> = events.predicate.iter().filter_map(|condition| without_prefix(condition).ok()).collect();
+        predicate.sort_by_cached_key(ToString::to_string);
+        predicate.dedup();
+        let window = if events.window.is_empty() { Window { from: 0, to: 0 } } else { events.window };
+        self.add_measure(events, Measure { aggregate, argument, order, predicate, window })
+    }
+}
+
+/// Adds a condition on events to a scope.
+fn narrow(scope: &mut Events, condition: &Expr, optional: bool) -> Result<(), Unfused> {
+    for condition in split_conjunction(condition) {
+        match subject(condition) {
+            Subject::Event | Subject::Nothing if !optional || strict(condition) => {
+                if !scope.window.narrow(condition, &scope.event_time) {
+                    scope.predicate.push(condition.clone());
+                }
+            }
+            Subject::Event | Subject::Nothing => {
+                return Unfused::because("a FILTER after a LEFT JOIN of events that a row of nulls may pass");
+            }
+            _ => return Unfused::because("a FILTER on columns of the entity"),
+        }
+    }
+    Ok(())
+}
+
+/// `CASE WHEN condition THEN value [ELSE NULL | 0] END` as condition and value, and whether it is zero elsewhere.
+fn conditional(argument: &Expr, name: &str) -> Option<(Expr, Expr, bool)> {
+    let Expr::Case(Case { expr: None, when_then_expr, else_expr }) = argument else { return None };
+    let [(condition, value)] = &when_then_expr[..] else { return None };
+    let zero = match else_expr.as_deref() {
+        None => false,
+        Some(Expr::Literal(value, _)) if value.is_null() => false,
+        Some(Expr::Literal(value, _)) if name == "sum" && is_zero(value) => true,
+        Some(_) => return None,
+    };
+    Some((condition.as_ref().clone(), value.as_ref().clone(), zero))
+}
+
+fn is_zero(value: &ScalarValue) -> bool {
+    ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero == *value)
+}
+
+/// Whether it counts rows.
+fn is_row_count(name: &str, argument: &Expr) -> bool {
+    name == "count" && matches!(argument, Expr::Literal(value, _) if !value.is_null())
+}
+
+/// Whether an expression is null, or as a condition not true, wherever all columns are null.
+fn strict(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(_) => true,
+        Expr::Cast(cast) => strict(&cast.expr),
+        Expr::Negative(inner) | Expr::IsNotNull(inner) => strict(inner),
+        Expr::BinaryExpr(binary) => match binary.op {
+            Operator::And => strict(&binary.left) || strict(&binary.right),
+            Operator::Or => strict(&binary.left) && strict(&binary.right),
+            Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => false,
+            _ => strict(&binary.left) || strict(&binary.right),
+        },
+        Expr::Like(like) => strict(&like.expr),
+        Expr::InList(list) => strict(&list.expr),
+        Expr::Between(between) => strict(&between.expr),
+        _ => false,
+    }
+}

@@ -1,0 +1,256 @@
+//! All definitions of a scope, compiled.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::functions::expr_fn::coalesce;
+use datafusion::logical_expr::{Expr, cast, lit};
+use indexmap::{IndexMap, IndexSet};
+use tranche_sql::{Session, segment_relation};
+
+use super::measure::{Formula, Measure, Slot};
+use super::relation::{Events, Relation, Rows, is_key};
+use super::subquery::Outer;
+use super::{Unfused, WideColumn};
+use crate::TRAITS;
+use crate::definitions::{Definitions, SegmentDefinition, SegmentKind, TraitsDefinition};
+use crate::error::SegmentError;
+use crate::scope::Scope;
+use crate::traits::scalar;
+
+/// What has to be computed for a scope, and how.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// The measures by event table, with the column that holds the entity's key.
+    pub(crate) scans: IndexMap<String, Scan>,
+    /// Columns of the wide row that are made of measures.
+    pub(crate) slots: IndexSet<Slot>,
+    /// Relations of which it matters whether they have a row without a key.
+    pub(crate) null_keys: IndexSet<Expr>,
+    /// The traits in the order of the wide table.
+    pub(crate) traits: IndexMap<String, TraitColumn>,
+    /// The files of traits that run as they are, and why.
+    pub(crate) traits_as_is: IndexMap<String, String>,
+    /// The segments and sets in their order.
+    pub(crate) segments: IndexMap<String, Compiled>,
+}
+
+/// What is read from one event table.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scan {
+    /// The column with the entity's key.
+    pub(crate) key: String,
+    /// What is computed.
+    pub(crate) measures: IndexSet<Measure>,
+}
+
+/// A trait.
+#[derive(Debug, Clone)]
+pub(crate) struct TraitColumn {
+    /// The file that defines it.
+    pub(crate) definition: String,
+    /// Its type.
+    pub(crate) data_type: DataType,
+    /// Its value in the wide row; `None` when its file runs as it is.
+    pub(crate) value: Option<Expr>,
+}
+
+/// A segment or set.
+#[derive(Debug, Clone)]
+pub(crate) enum Compiled {
+    /// Who is in it: where `present` is true, with the `label` for a set.
+    Fused { present: Expr, label: Option<Expr> },
+    /// Its query runs as it is, because of this.
+    AsIs(String),
+}
+
+/// A program in the making.
+pub(crate) struct Builder<'a> {
+    pub(crate) definitions: &'a Definitions,
+    pub(crate) entity: &'a str,
+    pub(crate) key: String,
+    /// Microseconds.
+    pub(crate) as_of: i64,
+    /// The names of all traits.
+    pub(crate) traits: HashSet<String>,
+    pub(crate) outer: Vec<Outer>,
+    scans: IndexMap<String, Scan>,
+    slots: IndexSet<Slot>,
+    null_keys: IndexSet<Expr>,
+}
+
+impl Program {
+    /// Compiles what is in scope.
+    ///
+    /// # Errors
+    /// [`SegmentError::Definition`] when a definition cannot be planned.
+    pub(crate) async fn compile(definitions: &Definitions, scope: &Scope, session: &Session) -> Result<Self, SegmentError> {
+        let entity = scope.entity.as_str();
+        let key = definitions.key(entity).ok_or_else(|| SegmentError::Unknown(entity.to_owned()))?;
+        let planning = session.without_tables()?;
+        for contract in definitions.contracts.values() {
+            planning.register_empty(&contract.table, contract.arrow_schema())?;
+        }
+        let mut builder = Builder {
+            definitions,
+            entity,
+            key: key.to_owned(),
+            as_of: session.as_of().as_microsecond(),
+            traits: HashSet::new(),
+            outer: Vec::new(),
+            scans: IndexMap::new(),
+            slots: IndexSet::new(),
+            null_keys: IndexSet::new(),
+        };
+        let (mut traits, mut traits_as_is) = (IndexMap::new(), IndexMap::new());
+        for definition in scope.traits.iter().filter_map(|name| definitions.traits.get(name)) {
+            if let Some(reason) = builder.add_traits(definition, &planning, &mut traits).await? {
+                traits_as_is.insert(definition.name.clone(), reason);
+            }
+        }
+        builder.traits = traits.keys().cloned().collect();
+        let wide = wide_row_schema(definitions, entity, &traits);
+        planning.register_empty(TRAITS, Arc::clone(&wide))?;
+        let members = members_schema(key, &wide);
+        let mut segments = IndexMap::new();
+        for definition in scope.segments.iter().filter_map(|name| definitions.segments.get(name)) {
+            for (needed, _) in Session::segments_of(definition.file.text(), Some(key)).unwrap_or_default() {
+                planning.register_empty(&segment_relation(&needed), Arc::clone(&members))?;
+            }
+            segments.insert(definition.name.clone(), builder.segment(definition, &planning).await?);
+        }
+        let Builder { scans, slots, null_keys, .. } = builder;
+        Ok(Self { scans, slots, null_keys, traits, traits_as_is, segments })
+    }
+
+    /// The traits that the queries that run as they are, and the segments, read.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = (&str, &str)> {
+        let segments = self.segments.iter().filter_map(|(name, compiled)| match compiled {
+            Compiled::AsIs(reason) => Some((name.as_str(), reason.as_str())),
+            Compiled::Fused { .. } => None,
+        });
+        self.traits_as_is.iter().map(|(name, reason)| (name.as_str(), reason.as_str())).chain(segments)
+    }
+}
+
+fn wide_row_schema(definitions: &Definitions, entity: &str, traits: &IndexMap<String, TraitColumn>) -> SchemaRef {
+    let own = definitions.entity_contract(entity).map(tranche_schema::Contract::arrow_schema);
+    let mut fields: Vec<Field> = own.iter().flat_map(|schema| schema.fields().iter().map(|f| f.as_ref().clone())).collect();
+    fields.extend(traits.iter().map(|(name, column)| Field::new(name, column.data_type.clone(), true)));
+    Arc::new(Schema::new(fields))
+}
+
+fn members_schema(key: &str, wide: &Schema) -> SchemaRef {
+    let key_type = wide.field_with_name(key).map_or(DataType::Utf8, |field| field.data_type().clone());
+    Arc::new(Schema::new(vec![Field::new(key, key_type, false)]))
+}
+
+impl Builder<'_> {
+    /// Compiles a file of traits; returns why not when it runs as it is.
+    async fn add_traits(
+        &mut self,
+        definition: &TraitsDefinition,
+        planning: &Session,
+        traits: &mut IndexMap<String, TraitColumn>,
+    ) -> Result<Option<String>, SegmentError> {
+        let plan = planning.normalized(definition.file.text(), Some(&self.key)).await;
+        let plan = plan.map_err(|problem| SegmentError::definition(&definition.file, problem))?;
+        let fields: Vec<_> = plan.schema().fields().iter().skip(1).cloned().collect();
+        let compiled = self.attempt(|builder| {
+            let relation = builder.relation(&plan)?;
+            let Rows::Entities { present } = relation.rows else {
+                return Unfused::because("it has a row per event, not one per entity");
+            };
+            match relation.columns.split_first() {
+                Some((key, columns)) if is_key(key, None) => Ok((present, columns.to_vec())),
+                _ => Unfused::because(format!("its first column is not the key of `{}`", builder.entity)),
+            }
+        });
+        let (values, reason) = match compiled {
+            Ok((present, columns)) => (columns.into_iter().map(|c| Some((present.clone(), c))).collect(), None),
+            Err(Unfused(reason)) => (vec![None; fields.len()], Some(reason)),
+        };
+        for (field, value) in fields.iter().zip(values) {
+            let data_type = field.data_type().clone();
+            let value = value.map(|(present, value)| {
+                let value = super::relation::only_where(&present, value);
+                match definition.defaults.get(field.name()) {
+                    Some(default) => coalesce(vec![value, cast(lit(scalar(&default.value)), data_type.clone())]),
+                    None => value,
+                }
+            });
+            traits.insert(field.name().clone(), TraitColumn { definition: definition.name.clone(), data_type, value });
+        }
+        Ok(reason)
+    }
+
+    async fn segment(&mut self, definition: &SegmentDefinition, planning: &Session) -> Result<Compiled, SegmentError> {
+        let plan = planning.normalized(definition.file.text(), Some(&self.key)).await;
+        let plan = plan.map_err(|problem| SegmentError::definition(&definition.file, problem))?;
+        let compiled = self.attempt(|builder| {
+            let relation = builder.relation(&plan)?;
+            builder.membership(relation, definition.kind)
+        });
+        Ok(match compiled {
+            Ok((present, label)) => Compiled::Fused { present, label },
+            Err(Unfused(reason)) => Compiled::AsIs(reason),
+        })
+    }
+
+    fn membership(&mut self, relation: Relation, kind: SegmentKind) -> Result<(Expr, Option<Expr>), Unfused> {
+        match kind {
+            SegmentKind::Single => Ok((self.key_presence(relation)?, None)),
+            SegmentKind::Set => match (relation.rows, &relation.columns[..]) {
+                (Rows::Entities { present }, [key, label]) if is_key(key, None) => Ok((present, Some(label.clone()))),
+                _ => Unfused::because("it does not have one row per entity, its key and a label"),
+            },
+        }
+    }
+
+    /// Compiles something; when that fails, nothing of it stays.
+    fn attempt<T>(&mut self, compile: impl FnOnce(&mut Self) -> Result<T, Unfused>) -> Result<T, Unfused> {
+        let measures: Vec<usize> = self.scans.values().map(|scan| scan.measures.len()).collect();
+        let (slots, null_keys) = (self.slots.len(), self.null_keys.len());
+        let outcome = compile(self);
+        if outcome.is_err() {
+            self.slots.truncate(slots);
+            self.null_keys.truncate(null_keys);
+            self.scans.truncate(measures.len());
+            for (scan, length) in self.scans.values_mut().zip(measures) {
+                scan.measures.truncate(length);
+            }
+            self.outer.clear();
+        }
+        outcome
+    }
+
+    pub(crate) fn add_measure(&mut self, events: &Events, measure: Measure) -> usize {
+        let scan = self.scans.entry(events.table.clone()).or_default();
+        scan.key.clone_from(&events.key);
+        scan.measures.insert_full(measure).0
+    }
+
+    pub(crate) fn slot(&mut self, table: &str, formula: Formula, data_type: DataType) -> Expr {
+        let slot = Slot { table: table.to_owned(), formula, data_type };
+        WideColumn::Slot(self.slots.insert_full(slot).0).expr()
+    }
+
+    /// Whether a relation has a row without a key.
+    pub(crate) fn null_key(&mut self, present: &Expr) -> Expr {
+        WideColumn::NullKey(self.null_keys.insert_full(present.clone()).0).expr()
+    }
+
+    pub(crate) fn never_null(&self, table: &str, column: &str) -> bool {
+        let contract = self.definitions.contracts.get(table);
+        contract.is_some_and(|c| c.arrow_schema().field_with_name(column).is_ok_and(|field| !field.is_nullable()))
+    }
+
+    pub(crate) fn table_schema(&self, table: &str) -> Result<DFSchema, Unfused> {
+        match self.definitions.contracts.get(table) {
+            Some(contract) => Ok(DFSchema::try_from(contract.arrow_schema())?),
+            None => Unfused::because(format!("`{table}` is not a table of a contract")),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Reading the columns that a scan needs from one file.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::parquet::arrow::ProjectionMask;
+use datafusion::parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
+use datafusion::parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use datafusion::parquet::errors::ParquetError;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use tranche_schema::platform::EVENT_DAY;
+use tranche_store::{DataFile, StoreError};
+
+use crate::SqlError;
+use crate::keys::{KeyIndex, KeySample};
+
+/// Rows of a batch: enough that the work per batch does not count, few enough that its columns stay in the cache.
+const BATCH_ROWS: usize = 16_384;
+
+/// The days of events that a file may hold: first instant and first instant after, microseconds.
+pub(crate) fn time_range(file: &DataFile) -> (i64, i64) {
+    let day = file.partition.get(EVENT_DAY).and_then(|day| day.as_deref()).and_then(|day| day.parse::<Date>().ok());
+    let instant = |day: Date| day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_microsecond());
+    let range = day.and_then(|day| Some((instant(day)?, instant(day.tomorrow().ok()?)?)));
+    range.unwrap_or((i64::MIN, i64::MAX))
+}
+
+/// Opens a file for these columns. With a sample, rows of other keys are left out, and their columns hardly looked at.
+pub(crate) async fn open(
+    objects: Arc<dyn ObjectStore>,
+    file: &DataFile,
+    columns: &[String],
+    key: &str,
+    sample: Option<(Arc<KeyIndex>, Arc<KeySample>)>,
+) -> Result<ParquetRecordBatchStream<ParquetObjectReader>, SqlError> {
+    let failed = |error: ParquetError| unreadable(file, &error);
+    let path = Path::parse(&file.path).map_err(|error| SqlError::Engine(error.to_string()))?;
+    let reader = ParquetObjectReader::new(objects, path).with_file_size(file.size_bytes);
+    let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed)?;
+    let stored = Arc::clone(builder.schema());
+    let roots = |names: &[&str]| names.iter().filter_map(|name| stored.index_of(name).ok()).collect::<Vec<_>>();
+    let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), roots(&names));
+    if let Some(sample) = sample {
+        let of_key = ProjectionMask::roots(builder.parquet_schema(), roots(&[key]));
+        let keep = move |batch: RecordBatch| -> Result<BooleanArray, arrow::error::ArrowError> {
+            let (index, sample) = &sample;
+            let numbers = index.numbers(batch.column(0)).map_err(|e| arrow::error::ArrowError::ComputeError(e.to_string()))?;
+            Ok(numbers.iter().map(|&number| Some(sample.contains(number))).collect())
+        };
+        builder = builder.with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(of_key, keep))]));
+    }
+    builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)
+}
+
+/// A batch of a file with the columns of the scan, in its order and types; a column that the file lacks is null.
+pub(crate) fn conform(batch: &RecordBatch, columns: &SchemaRef) -> Result<RecordBatch, SqlError> {
+    let column = |field: &Arc<Field>| -> Result<ArrayRef, SqlError> {
+        match batch.column_by_name(field.name()) {
+            Some(found) if found.data_type() == field.data_type() => Ok(Arc::clone(found)),
+            Some(found) => Ok(cast(found, field.data_type())?),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        }
+    };
+    let arrays = columns.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let fields: Vec<Field> = columns.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+}
+
+pub(crate) fn unreadable(file: &DataFile, error: &ParquetError) -> SqlError {
+    SqlError::Store(StoreError::Read { reason: format!("{}: {error}", file.path) })
+}

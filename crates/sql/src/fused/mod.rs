@@ -1,0 +1,83 @@
+//! Many aggregates of one event table by one key, in a single pass over its files.
+//!
+//! A [`Group`] is an aggregate of an argument over the rows for which a predicate holds, cut into [`Part`]s of time; [`run`] reads
+//! the files of a [`FusedInput`] once and gives for each group a [`Cells`]: one value per key and part. Each distinct predicate is
+//! evaluated once a batch, and a row falls into at most one part of a group: windows that overlap are sums of the parts inside.
+//!
+//! What a window is, which of them share a group, and what was read before is for the caller to know: this module knows no
+//! definitions and keeps no state.
+
+mod cells;
+mod files;
+mod predicates;
+mod scan;
+mod values;
+
+pub use cells::{Cells, Variance};
+pub use scan::{Fused, FusedInput, run};
+pub use values::ValueKind;
+
+use datafusion::logical_expr::Expr;
+use tranche_store::DataFile;
+
+/// What is computed of the rows of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Aggregate {
+    /// Rows whose argument is not null; all rows without an argument.
+    Count,
+    /// Distinct values that are not null.
+    CountDistinct,
+    /// The sum of values that are not null.
+    Sum,
+    /// The smallest value.
+    Min,
+    /// The largest value.
+    Max,
+    /// Count, mean and sum of squared deviations.
+    Variance,
+    /// The value, null or not, of the row that is first by another column.
+    First,
+    /// The value, null or not, of the row that is last by another column.
+    Last,
+}
+
+/// An aggregate over the rows of a table for which a predicate holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// What is computed.
+    pub aggregate: Aggregate,
+    /// Of which value of a row; over the columns of the contract, unqualified.
+    pub argument: Option<Expr>,
+    /// The column that says which row is first, for [`Aggregate::First`] and [`Aggregate::Last`].
+    pub order: Option<Expr>,
+    /// All of these hold for a row that counts.
+    pub predicate: Vec<Expr>,
+    /// Where in time; disjoint within a class of files.
+    pub parts: Vec<Part>,
+}
+
+/// A stretch of event time in one class of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The class of files.
+    pub class: usize,
+    /// The first instant, microseconds.
+    pub from: i64,
+    /// The first instant after it, microseconds.
+    pub to: i64,
+}
+
+impl Part {
+    fn contains(&self, instant: i64) -> bool {
+        self.from <= instant && instant < self.to
+    }
+}
+
+/// A file to read and the class that it belongs to.
+#[derive(Debug, Clone)]
+pub struct ClassedFile {
+    /// The class, as parts name it.
+    pub class: usize,
+    /// The file.
+    pub file: DataFile,
+}
