@@ -9,6 +9,9 @@
 mod commit;
 pub mod create_once;
 mod error;
+mod files;
+#[cfg(test)]
+mod fixture;
 mod glob;
 mod lake;
 mod snapshot;
@@ -17,6 +20,7 @@ mod storage;
 pub use commit::{Commit, CommitMode};
 pub use deltalake_core::delta_datafusion::planner::DeltaPlanner;
 pub use error::StoreError;
+pub use files::DataFile;
 pub use glob::{RawObject, list_matching};
 pub use lake::Lake;
 pub use object_store;
