@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tranche_metric::{Direction, Metric, MetricKind, Metrics, Population, UnitValues, unit_values};
-use tranche_segment::evaluate::{Evaluation, evaluate};
+use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::{Definitions, EVERYONE, Scope};
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Engine, Session, Tables};
@@ -79,7 +79,8 @@ pub async fn measure(experiment: &Experiment, context: &MeasureContext<'_>) -> R
 
 /// The keys of everyone who counts as an entity, so that others can be told.
 async fn universe(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<KeyIndex, ExperimentError> {
-    let everyone = evaluate(context.definitions, &Scope::universe(&experiment.entity), context.session).await;
+    let scope = Scope::universe(&experiment.entity);
+    let everyone = evaluate(context.definitions, &scope, context.tables, context.session, Sharing::Shared).await;
     everyone
         .map(|found| found.index)
         .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
@@ -132,7 +133,7 @@ async fn replay(
 ) -> Result<Evaluation, ExperimentError> {
     let at = Timestamp::from_second(day * 86_400).unwrap_or(Timestamp::UNIX_EPOCH);
     let session = context.engine.session_over(tables, at).await?;
-    let replayed = evaluate(context.definitions, scope, &session).await;
+    let replayed = evaluate(context.definitions, scope, tables, &session, Sharing::Shared).await;
     replayed.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
 }
 

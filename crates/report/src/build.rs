@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use roaring::RoaringBitmap;
 use tranche_metric::{Metric, Metrics, Population, UnitValues, unit_values};
-use tranche_segment::evaluate::{Evaluation, evaluate};
+use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::store::{HistoryRow, history};
 use tranche_segment::{Definitions, EVERYONE, Scope, SegmentKind};
 use tranche_sql::{Engine, Session, Tables};
@@ -128,7 +128,7 @@ fn entity_of(report: &Report, context: &BuildContext<'_>) -> Result<String, Repo
 
 async fn evaluation(scope: &Scope, as_of: Timestamp, context: &BuildContext<'_>) -> Result<Evaluation, ReportError> {
     let session = context.engine.session_over(context.tables, as_of).await?;
-    Ok(evaluate(context.definitions, scope, &session).await?)
+    Ok(evaluate(context.definitions, scope, context.tables, &session, Sharing::Shared).await?)
 }
 
 /// The segments of a report with their members, in its order; `all` is everyone.

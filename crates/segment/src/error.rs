@@ -51,3 +51,12 @@ pub enum SegmentError {
     #[error(transparent)]
     Sql(#[from] SqlError),
 }
+
+impl SegmentError {
+    /// The author's mistake in the SQL of a file.
+    pub(crate) fn definition(file: &tranche_project::SourceFile, problem: tranche_sql::SqlProblem) -> Self {
+        let mut diagnostic = file.problem(problem.position, problem.message);
+        diagnostic.help = problem.help;
+        Self::Definition(Box::new(diagnostic))
+    }
+}

@@ -13,6 +13,7 @@ mod error;
 pub mod evaluate;
 mod intervals;
 mod order;
+mod plan;
 pub mod refresh;
 mod scope;
 mod spec;

@@ -12,7 +12,7 @@ use tranche_store::{Commit, CommitMode, Lake};
 
 use crate::definitions::{Definitions, Expectation, SegmentKind};
 use crate::error::SegmentError;
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, Sharing, evaluate};
 use crate::intervals::{Change, Intervals};
 use crate::scope::Scope;
 use crate::store::{HISTORY_TABLE, memberships_table, traits_table};
@@ -80,11 +80,8 @@ pub async fn refresh(
             Some(names) => Scope::of(definitions, entity, names, context.session).await?,
             None => Scope::everything(definitions, entity),
         };
-        let read = scope.tables(definitions);
-        let tables = context.tables.cached(context.engine, |table| read.contains(table)).await?;
-        let session = context.engine.session_over(&tables, context.session.as_of()).await?;
-        let evaluation = evaluate(definitions, &scope, &session).await?;
-        report.rows_read += evaluation.rows_read + tables.cached_rows();
+        let evaluation = evaluate(definitions, &scope, context.tables, context.session, Sharing::Shared).await?;
+        report.rows_read += evaluation.rows_read;
         let published = publish(definitions, wanted, evaluation, context).await?;
         report.rows_written += published.iter().map(|s| s.entered + s.exited).sum::<u64>();
         report.segments.extend(published);

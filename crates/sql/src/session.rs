@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    TableProvider,
+};
 use datafusion::common::DFSchema;
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::empty::EmptyTable;
@@ -12,6 +15,8 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use jiff::Timestamp;
@@ -210,6 +215,41 @@ impl Session {
         // Types are checked when the plan is analysed; an author's mistake must not wait for the night.
         state.optimize(&plan).map_err(|error| locate::problem(&error, sql))?;
         Ok(plan)
+    }
+
+    /// The same engine at the same instant, with no tables: for planning apart from data.
+    ///
+    /// # Errors
+    /// [`SqlError::Engine`] when the engine fails.
+    pub fn without_tables(&self) -> Result<Self, SqlError> {
+        let catalog = MemoryCatalogProvider::new();
+        let _ = catalog.register_schema("public", Arc::new(MemorySchemaProvider::new())).map_err(SqlError::engine)?;
+        let catalogs = MemoryCatalogProviderList::new();
+        let _ = catalogs.register_catalog("datafusion".to_owned(), Arc::new(catalog));
+        let state =
+            SessionStateBuilder::new_from_existing(self.context.state()).with_catalog_list(Arc::new(catalogs)).build();
+        Ok(Self { context: SessionContext::new_with_state(state), as_of: self.as_of })
+    }
+
+    /// Plans one SELECT and leaves it as its author wrote it, but for types and constants: each subquery, join and view stands where
+    /// it stood, types agree, and what `as_of()` makes constant is a literal.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub async fn normalized(&self, sql: &str, key: Option<&str>) -> Result<LogicalPlan, SqlProblem> {
+        let (statement, _) = dialect::parse(sql, key)?;
+        let state = self.context.state();
+        let located = |error| locate::problem(&error, sql);
+        let plan = state.statement_to_plan(statement).await.map_err(located)?;
+        let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)?;
+        let constants = Optimizer::with_rules(vec![Arc::new(SimplifyExpressions::new())]);
+        constants.optimize(plan, &state, |_, _| {}).map_err(located)
+    }
+
+    /// Threads that work on one query.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.context.state().config().target_partitions().max(1)
     }
 
     /// A plan after the engine's own optimisation.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use datafusion::catalog::{MemTable, TableProvider};
+use object_store::ObjectStore;
 use tranche_schema::Contract;
-use tranche_store::{Lake, Snapshot};
+use tranche_store::{DataFile, Lake, Snapshot};
 
 use crate::{Engine, Session, SqlError};
 
@@ -20,7 +22,13 @@ pub(crate) struct OpenTable {
     pub(crate) contract: Contract,
     snapshot: Option<Snapshot>,
     /// Its rows in memory, when they are read often and fit.
-    cache: Option<Arc<MemTable>>,
+    cache: Option<Cached>,
+}
+
+#[derive(Debug, Clone)]
+struct Cached {
+    table: Arc<MemTable>,
+    batches: Vec<RecordBatch>,
 }
 
 /// The version of a table that is read.
@@ -32,6 +40,26 @@ pub struct TableVersion {
     pub version: u64,
     /// Rows in that version, as its log says.
     pub rows: u64,
+}
+
+/// What a table is read from.
+#[derive(Debug, Clone)]
+pub struct TableSources {
+    /// The table's folder.
+    pub objects: Arc<dyn ObjectStore>,
+    /// The version.
+    pub version: u64,
+    /// The files, or rows in memory.
+    pub sources: Vec<Source>,
+}
+
+/// A piece of a table that is read at once.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file in the table's folder.
+    File(DataFile),
+    /// Rows in memory.
+    Rows(RecordBatch),
 }
 
 /// The folder of a contract's table in the lake.
@@ -73,10 +101,11 @@ impl Tables {
             let found = session.collect_frame(session.read(snapshot).await?).await?;
             let threads = engine.threads().max(1);
             let mut partitions = vec![Vec::new(); threads];
-            for (index, batch) in found.batches.into_iter().enumerate() {
-                partitions[index % threads].push(batch);
+            for (index, batch) in found.batches.iter().enumerate() {
+                partitions[index % threads].push(batch.clone());
             }
-            table.cache = Some(Arc::new(MemTable::try_new(found.schema, partitions).map_err(SqlError::engine)?));
+            let rows = Arc::new(MemTable::try_new(found.schema, partitions).map_err(SqlError::engine)?);
+            table.cache = Some(Cached { table: rows, batches: found.batches });
         }
         Ok(tables)
     }
@@ -86,6 +115,20 @@ impl Tables {
     pub fn cached_rows(&self) -> u64 {
         let cached = self.0.iter().filter(|table| table.cache.is_some());
         cached.filter_map(|table| table.snapshot.as_ref()).map(Snapshot::rows).sum()
+    }
+
+    /// What a table is read from: its files, or its rows where they are in memory. `None` for one that was never written.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when its files are not known.
+    pub fn sources(&self, table: &str) -> Result<Option<TableSources>, SqlError> {
+        let Some(open) = self.0.iter().find(|open| open.contract.table == table) else { return Ok(None) };
+        let Some(snapshot) = &open.snapshot else { return Ok(None) };
+        let sources = match &open.cache {
+            Some(cached) => cached.batches.iter().cloned().map(Source::Rows).collect(),
+            None => snapshot.files()?.into_iter().map(Source::File).collect(),
+        };
+        Ok(Some(TableSources { objects: snapshot.objects(), version: snapshot.version(), sources }))
     }
 
     /// The versions that are read.
@@ -106,7 +149,7 @@ const CACHE_PART: usize = 8;
 impl OpenTable {
     pub(crate) async fn provider(&self, session: &Session) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
         match (&self.cache, &self.snapshot) {
-            (Some(cache), _) => Ok(Some(Arc::clone(cache) as Arc<dyn TableProvider>)),
+            (Some(cache), _) => Ok(Some(Arc::clone(&cache.table) as Arc<dyn TableProvider>)),
             (None, Some(snapshot)) => Ok(Some(snapshot.provider(&session.state()).await?)),
             (None, None) => Ok(None),
         }

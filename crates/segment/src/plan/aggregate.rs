@@ -134,7 +134,9 @@ impl Builder<'_> {
             }
             "avg" | "mean" => {
                 number("avg")?;
-                Formula::Average { sum: self.measure(events, Aggregate::Sum, Some(value.clone()), None), count: self.count_of(events, value)? }
+                let scale = if let DataType::Decimal128(_, scale) = data_type { scale } else { 0 };
+                let sum = self.measure(events, Aggregate::Sum, Some(value.clone()), None);
+                Formula::Average { sum, count: self.count_of(events, value)?, scale }
             }
             "min" | "max" | "bool_or" | "bool_and" => {
                 if number(name)? == ValueKind::Decimal {

@@ -41,8 +41,8 @@ pub(crate) enum Formula {
     Present(usize),
     /// The sum, smallest or largest of `count` values.
     Value { value: usize, count: usize },
-    /// A sum over a count.
-    Average { sum: usize, count: usize },
+    /// A sum over a count; `scale` are the digits after the point in the sum of decimals.
+    Average { sum: usize, count: usize, scale: i8 },
     /// A variance or, as `root`, a standard deviation; of a `sample` or of a population.
     Variance { moments: usize, sample: bool, root: bool },
     /// The first or last value.
@@ -55,7 +55,7 @@ impl Formula {
         match self {
             Self::Count(count) | Self::Present(count) => vec![count],
             Self::Value { value, count } => vec![value, count],
-            Self::Average { sum, count } => vec![sum, count],
+            Self::Average { sum, count, .. } => vec![sum, count],
             Self::Variance { moments, .. } => vec![moments],
             Self::Edge(edge) => vec![edge],
         }

@@ -17,6 +17,7 @@ use super::{Unfused, WideColumn};
 use crate::TRAITS;
 use crate::definitions::{Definitions, SegmentDefinition, SegmentKind, TraitsDefinition};
 use crate::error::SegmentError;
+use crate::evaluate::Sharing;
 use crate::scope::Scope;
 use crate::traits::scalar;
 
@@ -76,6 +77,7 @@ pub(crate) struct Builder<'a> {
     /// The names of all traits.
     pub(crate) traits: HashSet<String>,
     pub(crate) outer: Vec<Outer>,
+    sharing: Sharing,
     scans: IndexMap<String, Scan>,
     slots: IndexSet<Slot>,
     null_keys: IndexSet<Expr>,
@@ -86,7 +88,12 @@ impl Program {
     ///
     /// # Errors
     /// [`SegmentError::Definition`] when a definition cannot be planned.
-    pub(crate) async fn compile(definitions: &Definitions, scope: &Scope, session: &Session) -> Result<Self, SegmentError> {
+    pub(crate) async fn compile(
+        definitions: &Definitions,
+        scope: &Scope,
+        session: &Session,
+        sharing: Sharing,
+    ) -> Result<Self, SegmentError> {
         let entity = scope.entity.as_str();
         let key = definitions.key(entity).ok_or_else(|| SegmentError::Unknown(entity.to_owned()))?;
         let planning = session.without_tables()?;
@@ -100,6 +107,7 @@ impl Program {
             as_of: session.as_of().as_microsecond(),
             traits: HashSet::new(),
             outer: Vec::new(),
+            sharing,
             scans: IndexMap::new(),
             slots: IndexSet::new(),
             null_keys: IndexSet::new(),
@@ -125,7 +133,12 @@ impl Program {
         Ok(Self { scans, slots, null_keys, traits, traits_as_is, segments })
     }
 
-    /// The traits that the queries that run as they are, and the segments, read.
+    /// Whether no segment runs as it is.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.segments.values().all(|compiled| matches!(compiled, Compiled::Fused { .. }))
+    }
+
+    /// What runs as it is, and why.
     pub(crate) fn reasons(&self) -> impl Iterator<Item = (&str, &str)> {
         let segments = self.segments.iter().filter_map(|(name, compiled)| match compiled {
             Compiled::AsIs(reason) => Some((name.as_str(), reason.as_str())),
@@ -194,8 +207,19 @@ impl Builder<'_> {
             builder.membership(relation, definition.kind)
         });
         Ok(match compiled {
-            Ok((present, label)) => Compiled::Fused { present, label },
+            Ok((present, label)) => Compiled::Fused { present: self.left_by_group(definition, present), label },
             Err(Unfused(reason)) => Compiled::AsIs(reason),
+        })
+    }
+
+    /// In a group, an entity stays in the first segment that has it.
+    fn left_by_group(&self, definition: &SegmentDefinition, present: Expr) -> Expr {
+        let Some((group, priority)) = &definition.group else { return present };
+        let earlier = self.definitions.segments.values().filter(|other| {
+            other.group.as_ref().is_some_and(|(of, place)| of == group && place.value < priority.value)
+        });
+        earlier.fold(present, |left, other| {
+            left.and(Expr::Not(Box::new(WideColumn::Member(other.name.clone()).expr().is_true())))
         })
     }
 
@@ -213,6 +237,9 @@ impl Builder<'_> {
     fn attempt<T>(&mut self, compile: impl FnOnce(&mut Self) -> Result<T, Unfused>) -> Result<T, Unfused> {
         let measures: Vec<usize> = self.scans.values().map(|scan| scan.measures.len()).collect();
         let (slots, null_keys) = (self.slots.len(), self.null_keys.len());
+        if self.sharing == Sharing::OneByOne {
+            return Unfused::because("every definition is to run as it is");
+        }
         let outcome = compile(self);
         if outcome.is_err() {
             self.slots.truncate(slots);

@@ -1,29 +1,37 @@
 //! Reading the columns that a scan needs from one file.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use bytes::Bytes;
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
-use datafusion::parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use datafusion::parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
+use datafusion::parquet::arrow::async_reader::{
+    AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
+};
 use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use object_store::ObjectStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use object_store::path::Path;
 use tranche_schema::platform::EVENT_DAY;
 use tranche_store::{DataFile, StoreError};
 
-use crate::SqlError;
 use crate::keys::{KeyIndex, KeySample};
+use crate::{Source, SqlError};
 
 /// Rows of a batch: enough that the work per batch does not count, few enough that its columns stay in the cache.
 const BATCH_ROWS: usize = 16_384;
 
-/// The days of events that a file may hold: first instant and first instant after, microseconds.
-pub(crate) fn time_range(file: &DataFile) -> (i64, i64) {
+/// The days of events that a source may hold: first instant and first instant after, microseconds.
+pub(crate) fn time_range(source: &Source) -> (i64, i64) {
+    let Source::File(file) = source else { return (i64::MIN, i64::MAX) };
     let day = file.partition.get(EVENT_DAY).and_then(|day| day.as_deref()).and_then(|day| day.parse::<Date>().ok());
     let instant = |day: Date| day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_microsecond());
     let range = day.and_then(|day| Some((instant(day)?, instant(day.tomorrow().ok()?)?)));
@@ -37,10 +45,10 @@ pub(crate) async fn open(
     columns: &[String],
     key: &str,
     sample: Option<(Arc<KeyIndex>, Arc<KeySample>)>,
-) -> Result<ParquetRecordBatchStream<ParquetObjectReader>, SqlError> {
+) -> Result<ParquetRecordBatchStream<FileReader>, SqlError> {
     let failed = |error: ParquetError| unreadable(file, &error);
     let path = Path::parse(&file.path).map_err(|error| SqlError::Engine(error.to_string()))?;
-    let reader = ParquetObjectReader::new(objects, path).with_file_size(file.size_bytes);
+    let reader = FileReader { objects, path, size_bytes: file.size_bytes };
     let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed)?;
     let stored = Arc::clone(builder.schema());
     let roots = |names: &[&str]| names.iter().filter_map(|name| stored.index_of(name).ok()).collect::<Vec<_>>();
@@ -56,6 +64,37 @@ pub(crate) async fn open(
         builder = builder.with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(of_key, keep))]));
     }
     builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)
+}
+
+/// Bytes of a Parquet file in an object store.
+pub(crate) struct FileReader {
+    objects: Arc<dyn ObjectStore>,
+    path: Path,
+    size_bytes: u64,
+}
+
+/// The end of a file that is read at first: in nearly all files, it holds all of the metadata.
+const METADATA_BYTES: usize = 64 * 1024;
+
+type ParquetFuture<'a, T> = BoxFuture<'a, Result<T, ParquetError>>;
+
+impl AsyncFileReader for FileReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> ParquetFuture<'_, Bytes> {
+        async move { Ok(self.objects.get_range(&self.path, range).await?) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> ParquetFuture<'_, Vec<Bytes>> {
+        async move { Ok(self.objects.get_ranges(&self.path, &ranges).await?) }.boxed()
+    }
+
+    fn get_metadata<'a>(&'a mut self, _: Option<&'a ArrowReaderOptions>) -> ParquetFuture<'a, Arc<ParquetMetaData>> {
+        async move {
+            let size_bytes = self.size_bytes;
+            let reader = ParquetMetaDataReader::new().with_prefetch_hint(Some(METADATA_BYTES));
+            Ok(Arc::new(reader.load_and_finish(&mut *self, size_bytes).await?))
+        }
+        .boxed()
+    }
 }
 
 /// A batch of a file with the columns of the scan, in its order and types; a column that the file lacks is null.

@@ -1,7 +1,7 @@
 //! Many aggregates of one event table by one key, in a single pass over its files.
 //!
 //! A [`Group`] is an aggregate of an argument over the rows for which a predicate holds, cut into [`Part`]s of time; [`run`] reads
-//! the files of a [`FusedInput`] once and gives for each group a [`Cells`]: one value per key and part. Each distinct predicate is
+//! the sources of a [`FusedInput`] once and gives for each group a [`Cells`]: one value per key and part. Each distinct predicate is
 //! evaluated once a batch, and a row falls into at most one part of a group: windows that overlap are sums of the parts inside.
 //!
 //! What a window is, which of them share a group, and what was read before is for the caller to know: this module knows no
@@ -15,10 +15,11 @@ mod values;
 
 pub use cells::{Cells, Variance};
 pub use scan::{Fused, FusedInput, run};
-pub use values::ValueKind;
+pub use values::{ValueKind, float_of_order};
 
 use datafusion::logical_expr::Expr;
-use tranche_store::DataFile;
+
+use crate::Source;
 
 /// What is computed of the rows of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,11 +74,11 @@ impl Part {
     }
 }
 
-/// A file to read and the class that it belongs to.
+/// Something to read and the class that it belongs to.
 #[derive(Debug, Clone)]
-pub struct ClassedFile {
+pub struct ClassedSource {
     /// The class, as parts name it.
     pub class: usize,
-    /// The file.
-    pub file: DataFile,
+    /// A file, or rows in memory.
+    pub source: Source,
 }

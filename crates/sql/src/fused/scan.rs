@@ -15,9 +15,9 @@ use tranche_schema::{Contract, platform};
 
 use super::cells::{Arguments, PartOf, Selection};
 use super::predicates::Expressions;
-use super::{Cells, ClassedFile, Group, files};
+use super::{Cells, ClassedSource, Group, files};
 use crate::keys::{KeyIndex, KeySample};
-use crate::{Session, SqlError};
+use crate::{Session, Source, SqlError};
 
 /// What a fused scan reads.
 pub struct FusedInput<'a> {
@@ -27,8 +27,8 @@ pub struct FusedInput<'a> {
     pub key: &'a str,
     /// The table's folder.
     pub objects: Arc<dyn ObjectStore>,
-    /// The files, each in its class.
-    pub files: Vec<ClassedFile>,
+    /// What is read, each in its class.
+    pub sources: Vec<ClassedSource>,
     /// Only these keys, of those that the index has.
     pub sample: Option<Arc<KeySample>>,
     /// Called with the number of files that are done.
@@ -56,12 +56,16 @@ pub async fn run(groups: &[Group], input: FusedInput<'_>, index: &mut Arc<KeyInd
     let event_time = input.contract.event_time().unwrap_or_default().to_owned();
     let schema = columns(groups, input.contract, &event_time);
     let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(SqlError::engine)?;
-    let mut files: Vec<ClassedFile> = input.files;
-    files.retain(|file| groups.iter().any(|group| has_part(group, file)));
+    let mut sources: Vec<ClassedSource> = input.sources;
+    sources.retain(|source| groups.iter().any(|group| has_part(group, source)));
     // Large files first, so that no worker is left alone with one at the end.
-    files.sort_by_key(|file| std::cmp::Reverse(file.file.size_bytes));
-    let bytes_read = files.iter().map(|file| file.file.size_bytes).sum();
-    let files_read = files.len();
+    let size_bytes = |source: &ClassedSource| match &source.source {
+        Source::File(file) => file.size_bytes,
+        Source::Rows(_) => 0,
+    };
+    sources.sort_by_key(|source| std::cmp::Reverse(size_bytes(source)));
+    let bytes_read = sources.iter().map(size_bytes).sum();
+    let files_read = sources.len();
     let argument_type = |expr: &Option<Expr>| -> Result<_, SqlError> {
         use datafusion::logical_expr::ExprSchemable;
         expr.as_ref().map(|expr| expr.get_type(&df_schema).map_err(SqlError::engine)).transpose()
@@ -74,7 +78,7 @@ pub async fn run(groups: &[Group], input: FusedInput<'_>, index: &mut Arc<KeyInd
         key: input.key.to_owned(),
         event_time,
         schema,
-        files,
+        sources,
         next: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
         rows_read: AtomicU64::new(0),
@@ -97,9 +101,9 @@ pub async fn run(groups: &[Group], input: FusedInput<'_>, index: &mut Arc<KeyInd
     Ok(Fused { cells, rows_read: shared.rows_read.load(Ordering::Relaxed), files_read, bytes_read })
 }
 
-fn has_part(group: &Group, file: &ClassedFile) -> bool {
-    let (from, to) = files::time_range(&file.file);
-    group.parts.iter().any(|part| part.class == file.class && part.from < to && from < part.to)
+fn has_part(group: &Group, source: &ClassedSource) -> bool {
+    let (from, to) = files::time_range(&source.source);
+    group.parts.iter().any(|part| part.class == source.class && part.from < to && from < part.to)
 }
 
 /// The key, the event time, and what the expressions name, as the contract has them.
@@ -121,7 +125,7 @@ struct Shared {
     key: String,
     event_time: String,
     schema: SchemaRef,
-    files: Vec<ClassedFile>,
+    sources: Vec<ClassedSource>,
     next: AtomicUsize,
     done: AtomicUsize,
     rows_read: AtomicU64,
@@ -148,8 +152,8 @@ impl Worker {
 
     async fn work(mut self) -> Result<(Vec<Cells>, KeyIndex), SqlError> {
         let shared = Arc::clone(&self.shared);
-        while let Some(file) = shared.files.get(shared.next.fetch_add(1, Ordering::Relaxed)) {
-            self.read(file).await?;
+        while let Some(source) = shared.sources.get(shared.next.fetch_add(1, Ordering::Relaxed)) {
+            self.read(source).await?;
             let done = shared.done.fetch_add(1, Ordering::Relaxed) + 1;
             if let Some(progress) = &shared.progress {
                 progress(done);
@@ -158,39 +162,35 @@ impl Worker {
         Ok((self.cells, self.new_keys))
     }
 
-    async fn read(&mut self, file: &ClassedFile) -> Result<(), SqlError> {
+    async fn read(&mut self, source: &ClassedSource) -> Result<(), SqlError> {
         let shared = Arc::clone(&self.shared);
-        let range = files::time_range(&file.file);
-        let active: Vec<usize> = (0..shared.groups.len()).filter(|&group| has_part(&shared.groups[group], file)).collect();
-        let in_one_part = |group: &usize| part_of_file(&shared.groups[*group], file.class, range).is_some();
-        let clock_needed = !active.iter().all(in_one_part);
-        let names = shared.columns_of(&active, clock_needed);
+        let range = files::time_range(&source.source);
+        let active: Vec<usize> = (0..shared.groups.len()).filter(|&group| has_part(&shared.groups[group], source)).collect();
+        let file = match &source.source {
+            Source::Rows(rows) => return self.take(&active, source.class, range, rows),
+            Source::File(file) => file,
+        };
+        let in_one_part = |group: &usize| part_of_file(&shared.groups[*group], source.class, range).is_some();
+        let names = shared.columns_of(&active, !active.iter().all(in_one_part));
         let sample = shared.sample.as_ref().map(|sample| (Arc::clone(&self.index), Arc::clone(sample)));
-        let mut stream = files::open(Arc::clone(&shared.objects), &file.file, &names, &shared.key, sample).await?;
+        let mut stream = files::open(Arc::clone(&shared.objects), file, &names, &shared.key, sample).await?;
         while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|error| files::unreadable(&file.file, &error))?;
-            shared.rows_read.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-            let keys = match batch.column_by_name(&shared.key) {
-                Some(keys) => Arc::clone(keys),
-                None => new_null_array(self.index.data_type(), batch.num_rows()),
-            };
-            let rows = files::conform(&batch, &shared.schema)?;
-            self.take(&active, file.class, range, &keys, rows)?;
+            let batch = batch.map_err(|error| files::unreadable(file, &error))?;
+            self.take(&active, source.class, range, &batch)?;
         }
         Ok(())
     }
 
     /// Adds the rows of a batch to the cells of these groups.
-    fn take(
-        &mut self,
-        active: &[usize],
-        class: usize,
-        range: (i64, i64),
-        keys: &ArrayRef,
-        rows: RecordBatch,
-    ) -> Result<(), SqlError> {
+    fn take(&mut self, active: &[usize], class: usize, range: (i64, i64), batch: &RecordBatch) -> Result<(), SqlError> {
         let shared = Arc::clone(&self.shared);
-        let numbers = self.numbers(keys)?;
+        shared.rows_read.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        let keys = match batch.column_by_name(&shared.key) {
+            Some(keys) => Arc::clone(keys),
+            None => new_null_array(self.index.data_type(), batch.num_rows()),
+        };
+        let numbers = self.numbers(&keys)?;
+        let rows = files::conform(batch, &shared.schema)?;
         let (numbers, rows) = match &shared.sample {
             Some(sample) => in_sample(sample, numbers, &rows)?,
             None => (numbers, rows),

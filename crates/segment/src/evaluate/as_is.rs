@@ -1,0 +1,89 @@
+//! Definitions that run as they are.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::{cast, concat_batches, take};
+use arrow::datatypes::DataType;
+use datafusion::functions::expr_fn::coalesce;
+use datafusion::logical_expr::{cast as cast_expr, lit};
+use datafusion::prelude::ident;
+use tranche_project::SourceFile;
+use tranche_sql::keys::KeyIndex;
+use tranche_sql::{Session, SqlError};
+
+use crate::definitions::{Definitions, TraitsDefinition};
+use crate::error::SegmentError;
+use crate::traits::scalar;
+
+/// The rows of a definition's query, in one batch, and how many rows were read for it.
+pub(crate) async fn query(
+    name: &str,
+    file: &SourceFile,
+    key: &str,
+    session: &Session,
+) -> Result<(RecordBatch, u64), SegmentError> {
+    let failed = |source| SegmentError::Query { definition: name.to_owned(), source };
+    let plan = session.plan(file.text(), Some(key)).await;
+    let plan = plan.map_err(|problem| SegmentError::definition(file, problem))?;
+    let collected = session.collect(&plan).await.map_err(failed)?;
+    let batch = concat_batches(&collected.schema, &collected.batches).map_err(SqlError::from)?;
+    Ok((batch, collected.rows_read))
+}
+
+/// Runs a file of traits and adds its columns, one row for each entity of the index; returns the rows that were read.
+pub(crate) async fn add_traits(
+    definition: &TraitsDefinition,
+    definitions: &Definitions,
+    index: &KeyIndex,
+    session: &Session,
+    columns: &mut HashMap<String, ArrayRef>,
+) -> Result<u64, SegmentError> {
+    let key = definitions.key(&definition.entity).unwrap_or_default();
+    let (rows, read) = query(&definition.name, &definition.file, key, session).await?;
+    let mut row_of: Vec<Option<u32>> = vec![None; index.len() as usize];
+    let mut of_keys = KeyIndex::new(rows.column(0).data_type());
+    let mut distinct = 0;
+    for (row, number) in of_keys.insert(rows.column(0))?.into_iter().enumerate() {
+        let Some(number) = number else { continue };
+        if number < distinct {
+            let shown = cast(&rows.column(0).slice(row, 1), &DataType::Utf8).map_err(SqlError::from)?;
+            let key = shown.as_string::<i32>().value(0).to_owned();
+            return Err(SegmentError::Ambiguous { definition: definition.name.clone(), what: "row", key });
+        }
+        distinct += 1;
+    }
+    for (row, number) in index.numbers(rows.column(0))?.into_iter().enumerate() {
+        if let Some(place) = row_of.get_mut(number as usize) {
+            *place = u32::try_from(row).ok();
+        }
+    }
+    let places = UInt32Array::from(row_of);
+    let schema = rows.schema();
+    for (field, column) in schema.fields().iter().zip(rows.columns()).skip(1) {
+        let values = take(column, &places, None).map_err(SqlError::from)?;
+        let values = match definition.defaults.get(field.name()) {
+            Some(default) => {
+                let filled = coalesce(vec![ident(field.name()), cast_expr(lit(scalar(&default.value)), field.data_type().clone())]);
+                computed(filled, field, values, session)?
+            }
+            None => values,
+        };
+        columns.insert(field.name().clone(), values);
+    }
+    Ok(read)
+}
+
+/// The value of an expression over one column.
+fn computed(
+    expr: datafusion::logical_expr::Expr,
+    field: &arrow::datatypes::Field,
+    values: ArrayRef,
+    session: &Session,
+) -> Result<ArrayRef, SqlError> {
+    let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(vec![field.clone().with_nullable(true)]));
+    let df_schema = datafusion::common::DFSchema::try_from(std::sync::Arc::clone(&schema)).map_err(SqlError::engine)?;
+    let expr = session.state().create_physical_expr(expr, &df_schema).map_err(SqlError::engine)?;
+    let batch = RecordBatch::try_new(schema, vec![values])?;
+    expr.evaluate(&batch).and_then(|value| value.into_array(batch.num_rows())).map_err(SqlError::from)
+}

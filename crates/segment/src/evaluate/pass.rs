@@ -1,0 +1,125 @@
+//! One pass over the wide rows: all nodes that are wanted, for a range of rows at a time, on all threads.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{and_kleene, not, or_kleene};
+use tokio::task::JoinSet;
+use tranche_sql::SqlError;
+
+use super::graph::{Node, Operation};
+use super::table::WideTable;
+use crate::plan::WideColumn;
+
+/// Rows of a range: few enough that the columns of a definition stay in the cache, and a multiple of eight.
+const RANGE_ROWS: usize = 32_768;
+
+/// The values of the wanted nodes for each range of rows, in order.
+pub(crate) async fn pass(
+    table: &Arc<WideTable>,
+    operations: &Arc<Vec<Operation>>,
+    wanted: &Arc<Vec<Node>>,
+    threads: usize,
+) -> Result<Vec<Vec<ArrayRef>>, SqlError> {
+    let rows = table.rows();
+    let ranges: Arc<Vec<Range<usize>>> =
+        Arc::new((0..rows).step_by(RANGE_ROWS).map(|start| start..(start + RANGE_ROWS).min(rows)).collect());
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut workers = JoinSet::new();
+    for _ in 0..threads.min(ranges.len()) {
+        let (table, operations, wanted) = (Arc::clone(table), Arc::clone(operations), Arc::clone(wanted));
+        let (ranges, next) = (Arc::clone(&ranges), Arc::clone(&next));
+        workers.spawn_blocking(move || {
+            let mut found = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(range) = ranges.get(number) else { return Ok::<_, SqlError>(found) };
+                found.push((number, evaluate(&table, &operations, &wanted, range.clone())?));
+            }
+        });
+    }
+    let mut all: Vec<Vec<ArrayRef>> = vec![Vec::new(); ranges.len()];
+    while let Some(worker) = workers.join_next().await {
+        for (number, values) in worker.map_err(|error| SqlError::Engine(error.to_string()))?? {
+            all[number] = values;
+        }
+    }
+    Ok(all)
+}
+
+/// The values of the wanted nodes for a range of rows.
+pub(crate) fn evaluate(
+    table: &WideTable,
+    operations: &[Operation],
+    wanted: &[Node],
+    rows: Range<usize>,
+) -> Result<Vec<ArrayRef>, SqlError> {
+    let mut range = Rows { table, operations, rows, values: vec![None; operations.len()] };
+    wanted.iter().map(|&node| range.value(node)).collect()
+}
+
+struct Rows<'a> {
+    table: &'a WideTable,
+    operations: &'a [Operation],
+    rows: Range<usize>,
+    values: Vec<Option<ArrayRef>>,
+}
+
+impl Rows<'_> {
+    fn value(&mut self, node: Node) -> Result<ArrayRef, SqlError> {
+        if let Some(known) = &self.values[node] {
+            return Ok(Arc::clone(known));
+        }
+        let operations = self.operations;
+        let value: ArrayRef = match &operations[node] {
+            Operation::Column(column) => self.column(column)?,
+            Operation::And(left, right) => {
+                let (left, right) = (self.value(*left)?, self.value(*right)?);
+                Arc::new(and_kleene(left.as_boolean(), right.as_boolean())?)
+            }
+            Operation::Or(left, right) => {
+                let (left, right) = (self.value(*left)?, self.value(*right)?);
+                Arc::new(or_kleene(left.as_boolean(), right.as_boolean())?)
+            }
+            Operation::Not(inner) => Arc::new(not(self.value(*inner)?.as_boolean())?),
+            Operation::IsTrue(inner) => Arc::new(certain(self.value(*inner)?.as_boolean())),
+            Operation::Computed { expr, schema, inputs } => {
+                let columns = inputs.iter().map(|&input| self.value(input)).collect::<Result<Vec<_>, _>>()?;
+                let options = RecordBatchOptions::new().with_row_count(Some(self.rows.len()));
+                let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
+                expr.evaluate(&batch).and_then(|value| value.into_array(batch.num_rows())).map_err(SqlError::from)?
+            }
+        };
+        self.values[node] = Some(Arc::clone(&value));
+        Ok(value)
+    }
+
+    fn column(&self, column: &WideColumn) -> Result<ArrayRef, SqlError> {
+        let (table, rows) = (self.table, &self.rows);
+        let part = |values: &dyn Array| values.slice(rows.start, rows.len());
+        let missing = || SqlError::Engine(format!("{column:?} was not computed"));
+        match column {
+            WideColumn::Key => table.keys(rows),
+            WideColumn::Declared => Ok(WideTable::below(rows, table.declared)),
+            WideColumn::Universe => Ok(WideTable::below(rows, table.universe)),
+            WideColumn::Own(name) => table.own(name, rows),
+            WideColumn::Slot(number) => table.slot(*number, rows),
+            WideColumn::Trait(name) => Ok(part(table.traits.get(name).ok_or_else(missing)?)),
+            WideColumn::Member(name) => Ok(part(table.members.get(name).ok_or_else(missing)?)),
+            WideColumn::NullKey(number) => {
+                let holds = *table.null_keys.get(*number).ok_or_else(missing)?;
+                Ok(Arc::new(BooleanArray::from(vec![holds; rows.len()])))
+            }
+        }
+    }
+}
+
+/// Where a truth value is true, and not unknown.
+pub(crate) fn certain(values: &BooleanArray) -> BooleanArray {
+    match values.nulls() {
+        Some(nulls) => BooleanArray::new(values.values() & nulls.inner(), None),
+        None => values.clone(),
+    }
+}

@@ -1,0 +1,288 @@
+//! The segments, in rounds: all that is ready in one pass over the wide rows, then what runs as it is and was waiting for it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use indexmap::IndexMap;
+use roaring::RoaringBitmap;
+use tranche_sql::keys::KeyIndex;
+use tranche_sql::{Session, SqlError, segment_relation};
+
+use super::graph::{Graph, WideTypes};
+use super::pass::{certain, pass};
+use super::table::WideTable;
+use super::{Members, WIDE, as_is};
+use crate::definitions::{Definitions, SegmentDefinition, SegmentKind};
+use crate::error::SegmentError;
+use crate::plan::{Compiled, Program};
+use crate::scope::Scope;
+
+/// The segments in the making.
+pub(crate) struct Rounds<'a> {
+    definitions: &'a Definitions,
+    program: &'a Program,
+    session: &'a Session,
+    key: &'a str,
+    table: Arc<WideTable>,
+    types: WideTypes,
+    /// Definitions that are evaluated.
+    done: HashSet<String>,
+    segments: IndexMap<String, Members>,
+    /// The entities that are in a segment of each group already.
+    taken: HashMap<String, RoaringBitmap>,
+    pub(crate) rows_read: u64,
+}
+
+impl<'a> Rounds<'a> {
+    pub(crate) fn new(
+        definitions: &'a Definitions,
+        program: &'a Program,
+        table: Arc<WideTable>,
+        types: WideTypes,
+        session: &'a Session,
+        traits: &RecordBatch,
+        key: &'a str,
+    ) -> Result<Self, SegmentError> {
+        session.register_rows(WIDE, traits.schema(), vec![traits.clone()])?;
+        let (done, taken) = (HashSet::new(), HashMap::new());
+        Ok(Self { definitions, program, session, key, table, types, done, segments: IndexMap::new(), taken, rows_read: 0 })
+    }
+
+    /// Evaluates all segments of a scope.
+    pub(crate) async fn run(&mut self, scope: &Scope) -> Result<(), SegmentError> {
+        let mut waiting: Vec<&SegmentDefinition> =
+            scope.segments.iter().filter_map(|name| self.definitions.segments.get(name)).collect();
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            let ready = self.ready(&waiting);
+            self.fused(&ready).await?;
+            waiting.retain(|definition| !self.done.contains(&definition.name));
+            for definition in waiting.clone() {
+                if definition.needs.iter().all(|need| self.done.contains(need)) && !self.is_fused(definition) {
+                    self.as_is(definition).await?;
+                }
+            }
+            waiting.retain(|definition| !self.done.contains(&definition.name));
+            if waiting.len() == before {
+                return Err(SegmentError::Unknown(waiting[0].needs.join(", ")));
+            }
+        }
+        let place = |name: &str| scope.segments.iter().position(|known| name.split('/').next() == Some(known));
+        self.segments.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+        Ok(())
+    }
+
+    pub(crate) fn into_parts(self) -> (IndexMap<String, Members>, Arc<WideTable>) {
+        (self.segments, self.table)
+    }
+
+    fn is_fused(&self, definition: &SegmentDefinition) -> bool {
+        matches!(self.program.segments.get(&definition.name), Some(Compiled::Fused { .. }))
+    }
+
+    /// What can be evaluated in one pass now: compiled, and in need of nothing that waits for a query.
+    fn ready<'d>(&self, waiting: &[&'d SegmentDefinition]) -> Vec<&'d SegmentDefinition> {
+        let mut names: HashSet<&str> = self.done.iter().map(String::as_str).collect();
+        let mut ready = Vec::new();
+        for definition in waiting.iter().filter(|definition| self.is_fused(definition)) {
+            if definition.needs.iter().all(|need| names.contains(need.as_str())) {
+                names.insert(&definition.name);
+                ready.push(*definition);
+            }
+        }
+        ready
+    }
+
+    async fn fused(&mut self, ready: &[&SegmentDefinition]) -> Result<(), SegmentError> {
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let mut graph = Graph::new(self.program, self.session, &self.types);
+        let mut wanted = Vec::new();
+        for definition in ready {
+            if let Some(Compiled::Fused { present, label }) = self.program.segments.get(&definition.name) {
+                wanted.push(graph.add(present)?);
+                if let Some(label) = label {
+                    wanted.push(graph.add(label)?);
+                }
+            }
+        }
+        let operations = Arc::new(graph.operations);
+        let ranges = pass(&self.table, &operations, &Arc::new(wanted), self.session.threads()).await?;
+        let mut place = 0;
+        for definition in ready {
+            let present: Vec<&BooleanArray> = ranges.iter().map(|values| values[place].as_boolean()).collect();
+            match definition.kind {
+                SegmentKind::Single => {
+                    let members = members_of(&present, self.table.universe);
+                    self.publish(definition.name.clone(), members)?;
+                }
+                SegmentKind::Set => {
+                    place += 1;
+                    let labels: Vec<&ArrayRef> = ranges.iter().map(|values| &values[place]).collect();
+                    for (label, members) in labelled(&present, &labels, self.table.universe)? {
+                        self.publish(format!("{}/{label}", definition.name), members)?;
+                    }
+                }
+            }
+            place += 1;
+            self.done.insert(definition.name.clone());
+        }
+        Ok(())
+    }
+
+    async fn as_is(&mut self, definition: &SegmentDefinition) -> Result<(), SegmentError> {
+        let schema = self.members_schema();
+        for (needed, _) in Session::segments_of(definition.file.text(), Some(self.key)).unwrap_or_default() {
+            // A label that nobody has at this instant is a segment without members.
+            let entities = self.segments.get(&needed).map(|members| members.entities.clone()).unwrap_or_default();
+            let keys = self.table.index.column(entities.iter())?;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![keys]).map_err(SqlError::from)?;
+            self.session.register_rows(&segment_relation(&needed), Arc::clone(&schema), vec![batch])?;
+        }
+        let (batch, read) = as_is::query(&definition.name, &definition.file, self.key, self.session).await?;
+        self.rows_read += read;
+        // Ids that nobody knows are told apart among themselves only.
+        let mut index = KeyIndex::clone(&self.table.index);
+        let numbers = index.insert(batch.column(0))?;
+        let universe = self.table.universe;
+        match definition.kind {
+            SegmentKind::Single => {
+                let mut members = numbered(numbers.into_iter(), universe);
+                if let Some((group, _)) = &definition.group {
+                    let taken = self.taken.entry(group.clone()).or_default();
+                    members.entities -= &*taken;
+                }
+                self.publish(definition.name.clone(), members)?;
+            }
+            SegmentKind::Set => {
+                for (label, rows) in rows_by_label(definition, &numbers, batch.column(1), &index)? {
+                    self.publish(format!("{}/{label}", definition.name), numbered(rows.into_iter(), universe))?;
+                }
+            }
+        }
+        self.done.insert(definition.name.clone());
+        Ok(())
+    }
+
+    fn publish(&mut self, name: String, members: Members) -> Result<(), SegmentError> {
+        if let Some((group, _)) = self.definitions.segments.get(&name).and_then(|definition| definition.group.as_ref()) {
+            *self.taken.entry(group.clone()).or_default() |= &members.entities;
+        }
+        if self.program.is_shared() {
+            self.segments.insert(name, members);
+            return Ok(());
+        }
+        // Later passes read it as a column of the wide row.
+        let Some(table) = Arc::get_mut(&mut self.table) else {
+            return Err(SqlError::Engine("a pass has not ended".to_owned()).into());
+        };
+        let mut bits = vec![false; table.index.len() as usize + 1];
+        for entity in &members.entities {
+            bits[entity as usize] = true;
+        }
+        table.members.insert(name.clone(), BooleanArray::new(BooleanBuffer::from(bits), None));
+        self.types.known_members.push(name.clone());
+        self.segments.insert(name, members);
+        Ok(())
+    }
+
+    fn members_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(vec![Field::new(self.key, self.table.index.data_type().clone(), false)]))
+    }
+}
+
+/// The members that truth values over all rows tell of.
+fn members_of(ranges: &[&BooleanArray], universe: u32) -> Members {
+    let mut bytes = Vec::with_capacity(universe as usize / 8 + 8);
+    let mut unknown = 0;
+    let mut start = 0;
+    for values in ranges {
+        let held = certain(values);
+        // Ranges begin at multiples of eight rows, so that their bytes follow one another.
+        bytes.extend_from_slice(held.values().sliced().as_slice());
+        bytes.truncate((start + values.len()).div_ceil(8));
+        let known = (universe as usize).saturating_sub(start).min(values.len());
+        unknown += values.slice(0, known).null_count() as u64;
+        start += values.len();
+    }
+    let mut entities = RoaringBitmap::from_lsb0_bytes(0, &bytes);
+    let keyless = u32::try_from(start.saturating_sub(1)).unwrap_or(u32::MAX);
+    let null_keys = u64::from(entities.remove(keyless));
+    let matched = entities.range_cardinality(..universe);
+    let unmatched = entities.len() - matched;
+    entities.remove_range(universe..);
+    Members { entities, unmatched, null_keys, null_predicates: Some(unknown) }
+}
+
+/// The members of each label, in the order of the labels.
+fn labelled(present: &[&BooleanArray], labels: &[&ArrayRef], universe: u32) -> Result<Vec<(String, Members)>, SqlError> {
+    let mut found: IndexMap<String, Vec<Option<u32>>> = IndexMap::new();
+    let rows: usize = present.iter().map(|values| values.len()).sum();
+    let mut start = 0;
+    for (present, labels) in present.iter().zip(labels) {
+        let held = certain(present);
+        let labels = cast(labels, &DataType::Utf8)?;
+        let labels = labels.as_string::<i32>();
+        for row in held.values().set_indices().filter(|&row| labels.is_valid(row)) {
+            let number = (start + row + 1 < rows).then(|| u32::try_from(start + row).unwrap_or(u32::MAX));
+            match found.get_mut(labels.value(row)) {
+                Some(numbers) => numbers.push(number),
+                None => {
+                    found.insert(labels.value(row).to_owned(), vec![number]);
+                }
+            }
+        }
+        start += present.len();
+    }
+    found.sort_unstable_keys();
+    Ok(found.into_iter().map(|(label, numbers)| (label, numbered(numbers.into_iter(), universe))).collect())
+}
+
+/// The members with these numbers.
+fn numbered(numbers: impl Iterator<Item = Option<u32>>, universe: u32) -> Members {
+    let (mut found, mut null_keys) = (RoaringBitmap::new(), 0);
+    for number in numbers {
+        match number {
+            Some(number) => {
+                found.insert(number);
+            }
+            None => null_keys += 1,
+        }
+    }
+    let matched = found.range_cardinality(..universe);
+    let unmatched = found.len() - matched;
+    found.remove_range(universe..);
+    Members { entities: found, unmatched, null_keys, null_predicates: None }
+}
+
+/// The numbers of each label's rows, in the order of the labels; an entity has at most one label.
+fn rows_by_label(
+    definition: &SegmentDefinition,
+    numbers: &[Option<u32>],
+    labels: &ArrayRef,
+    index: &KeyIndex,
+) -> Result<Vec<(String, Vec<Option<u32>>)>, SegmentError> {
+    let labels = cast(labels, &DataType::Utf8).map_err(SqlError::from)?;
+    let labels = labels.as_string::<i32>();
+    let mut by_label: IndexMap<&str, Vec<Option<u32>>> = IndexMap::new();
+    let mut label_of: HashMap<u32, &str> = HashMap::new();
+    for (row, number) in numbers.iter().enumerate().filter(|(row, _)| labels.is_valid(*row)) {
+        let label = labels.value(row);
+        let rows = by_label.entry(label).or_default();
+        if let Some(number) = number
+            && *label_of.entry(*number).or_insert(label) != label
+        {
+            let key = cast(&index.column(std::iter::once(*number))?, &DataType::Utf8).map_err(SqlError::from)?;
+            let key = key.as_string::<i32>().value(0).to_owned();
+            return Err(SegmentError::Ambiguous { definition: definition.name.clone(), what: "label", key });
+        }
+        rows.push(*number);
+    }
+    by_label.sort_unstable_keys();
+    Ok(by_label.into_iter().map(|(label, rows)| (label.to_owned(), rows)).collect())
+}
