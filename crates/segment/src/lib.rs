@@ -14,6 +14,8 @@ pub mod evaluate;
 mod intervals;
 mod order;
 mod plan;
+#[cfg(test)]
+mod property;
 pub mod refresh;
 mod scope;
 mod spec;
