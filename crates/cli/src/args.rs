@@ -159,12 +159,74 @@ pub(crate) enum Segment {
         #[command(flatten)]
         as_of: AsOf,
     },
+    /// Evaluate a definition without publishing it: size, a sample of members, who would enter and leave.
+    #[command(
+        after_help = "Examples:\n  tranche segment preview lapsing_vip --as-of 2026-11-01\n  tranche segment preview drafts/new_idea.sql --limit 20"
+    )]
+    Preview {
+        /// The segment or set, or a .sql file that need not be in the project yet.
+        #[arg(value_name = "NAME|FILE")]
+        segment: String,
+        #[command(flatten)]
+        as_of: LastRefresh,
+        /// At most about this many members in the sample.
+        #[arg(long, default_value_t = 10)]
+        limit: usize,
+        /// The pipeline that a new file is meant for (default: the one that segments its entity).
+        #[arg(long)]
+        pipeline: Option<String>,
+    },
+    /// Say whether an entity is a member, and why: its values, each condition, its memberships.
+    #[command(after_help = "Example:\n  tranche segment why lapsing_vip c00017 --as-of 2026-11-01")]
+    Why {
+        /// The segment: `vip`, `lifecycle/new`, or a set.
+        segment: String,
+        /// The entity's key.
+        key: String,
+        #[command(flatten)]
+        as_of: LastRefresh,
+    },
+    /// Show what segments have in common, as published: every pair, with the members of both.
+    #[command(
+        after_help = "Examples:\n  tranche segment overlap vip lapsing_vip lifecycle\n  tranche segment overlap --format csv > overlap.csv"
+    )]
+    Overlap {
+        /// Segments, or sets for all of theirs (default: all that are published).
+        segments: Vec<String>,
+        /// The entity, when several are segmented and no segment is named.
+        #[arg(long)]
+        entity: Option<String>,
+        #[command(flatten)]
+        as_of: AsOf,
+    },
+    /// Show how a segment grew and shrank, refresh by refresh, oldest first.
+    #[command(after_help = "Example:\n  tranche segment history lapsing_vip")]
+    History {
+        /// The segment: `vip`, `lifecycle/new`, or a set.
+        segment: String,
+    },
+    /// Run the known answers, `tests:`, of segments; exit code 1 when one does not hold.
+    #[command(after_help = "Examples:\n  tranche segment test\n  tranche segment test vip lifecycle/new --format json")]
+    Test {
+        /// Only those of these segments.
+        segments: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trait {
     /// List traits with their type and where they are defined.
     List,
+    /// Show a trait: its definition, and how its values lie.
+    #[command(after_help = "Examples:\n  tranche trait show revenue_365d\n  tranche trait show revenue_365d --as-of 2026-06-01")]
+    Show {
+        /// The trait.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Compute the values at this instant (default: those published last).
+        #[arg(long, value_name = "T")]
+        as_of: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -212,6 +274,14 @@ pub(crate) struct Sql {
 #[derive(Debug, Args)]
 pub(crate) struct AsOf {
     /// The instant to look at, such as 2026-11-01 or 2026-11-01T02:00:00Z (default: the latest).
+    #[arg(long, value_name = "T")]
+    pub(crate) as_of: Option<String>,
+}
+
+/// The instant of a question to a definition.
+#[derive(Debug, Args)]
+pub(crate) struct LastRefresh {
+    /// The instant to evaluate at, such as 2026-11-01 (default: that of the last refresh, or now before the first).
     #[arg(long, value_name = "T")]
     pub(crate) as_of: Option<String>,
 }

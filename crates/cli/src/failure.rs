@@ -8,7 +8,7 @@ use tranche_experiment::ExperimentError;
 use tranche_ingest::IngestError;
 use tranche_metric::MetricError;
 use tranche_pipeline::{FailureClass, RunError};
-use tranche_project::{Diagnostic, Problems, ProjectError};
+use tranche_project::{Diagnostic, Problems, ProjectError, is_near};
 use tranche_report::ReportError;
 use tranche_segment::SegmentError;
 use tranche_sql::SqlError;
@@ -48,6 +48,14 @@ impl Failure {
     /// Ours: exit code 1.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(FailureClass::Internal, message.into())
+    }
+
+    /// The caller's, who named something that is not there: the nearest of what is there, or what `otherwise` to do.
+    pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>, otherwise: &str) -> Self {
+        match known.into_iter().find(|known| is_near(known, name)) {
+            Some(near) => Self::definition(format!("there is no {what} `{name}`; did you mean `{near}`?")),
+            None => Self::definition(format!("there is no {what} `{name}`; {otherwise}")),
+        }
     }
 
     /// The problems of a project: exit code 2.

@@ -48,11 +48,32 @@ impl Rows {
         Ok(rows)
     }
 
+    /// An object for each row.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        self.rows.iter().map(|row| self.object(row)).collect()
+    }
+
+    /// Only the columns that `wanted` names.
+    pub(crate) fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.columns.len()).filter(|&column| wanted(&self.columns[column])).collect();
+        let rows = self.rows.iter().map(|row| kept.iter().filter_map(|&column| row.get(column).cloned()).collect());
+        Self { columns: kept.iter().map(|&column| self.columns[column].clone()).collect(), rows: rows.collect() }
+    }
+
+    /// With another column before the others.
+    pub(crate) fn with_first(mut self, name: &str, values: impl IntoIterator<Item = Value>) -> Self {
+        self.columns.insert(0, name.to_owned());
+        for (row, value) in self.rows.iter_mut().zip(values) {
+            row.insert(0, value);
+        }
+        self
+    }
+
     /// Prints them.
     pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         let written = match format {
-            Format::Json => writeln!(out, "{}", Value::Array(self.rows.iter().map(|row| self.object(row)).collect())),
+            Format::Json => writeln!(out, "{}", Value::Array(self.objects())),
             Format::Csv => return self.print_csv(out),
             Format::Table => writeln!(out, "{}", self.table()),
         };
@@ -104,6 +125,11 @@ pub(crate) fn print_json(document: &impl serde::Serialize, format: Format) -> Re
 /// Prints a text as it is.
 pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
     done(writeln!(std::io::stdout().lock(), "{text}"))
+}
+
+/// Tells something beside the result, on stderr.
+pub(crate) fn note(text: &str) -> Result<(), Failure> {
+    done(writeln!(std::io::stderr().lock(), "{text}"))
 }
 
 /// Whoever reads our output may have seen enough: that is no failure.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tranche_pipeline::Ledger;
-use tranche_project::{MemoryLimit, Project, instant};
+use tranche_pipeline::{Clock, Ledger, SystemClock};
+use tranche_project::{MemoryLimit, Problems, Project, instant};
 use tranche_sql::{Engine, EngineOptions, Session, Tables, machine_memory_bytes};
 use tranche_store::{Lake, Storage};
 
@@ -47,6 +47,17 @@ impl Workbench {
         self.workspace.check(&self.engine).await
     }
 
+    /// Fails with the problems of one file, if it has any: a question about one definition need not wait for the others.
+    pub(crate) async fn check_file(&self, path: &str) -> Result<(), Failure> {
+        let Err(failure) = self.check().await else { return Ok(()) };
+        if failure.diagnostics.is_empty() {
+            return Err(failure);
+        }
+        let mut problems = Problems::default();
+        failure.diagnostics.into_iter().filter(|problem| problem.file == path).for_each(|problem| problems.push(problem));
+        if problems.is_empty() { Ok(()) } else { Err(Failure::problems(problems)) }
+    }
+
     /// The lake: that of `--lake`, relative to where we are, or that of tranche.yaml, relative to the project.
     pub(crate) fn lake(&self) -> Result<Lake, Failure> {
         let here = PathBuf::from(".");
@@ -72,10 +83,30 @@ impl Workbench {
         self.instant(text.unwrap_or(LATEST))
     }
 
+    /// The instant that someone typed, or that of the last refresh of an entity's segments, or now before there was one.
+    pub(crate) async fn instant_or_last_refresh(
+        &self,
+        text: Option<&str>,
+        pipeline: &str,
+        entity: &str,
+        lake: &Lake,
+    ) -> Result<Timestamp, Failure> {
+        if let Some(text) = text {
+            return self.instant(text);
+        }
+        let session = self.engine.session(Timestamp::UNIX_EPOCH);
+        let last = tranche_segment::store::last_refresh(lake, &session, pipeline, entity).await?;
+        Ok(last.unwrap_or_else(|| SystemClock.now()))
+    }
+
+    /// The contracts' tables as they are now.
+    pub(crate) async fn tables(&self, lake: &Lake) -> Result<Tables, Failure> {
+        Ok(Tables::open(lake, self.workspace.contracts.values()).await?)
+    }
+
     /// A session at an instant, in which every contract is registered with its data.
     pub(crate) async fn session(&self, lake: &Lake, as_of: Timestamp) -> Result<Session, Failure> {
-        let tables = Tables::open(lake, self.workspace.contracts.values()).await?;
-        Ok(self.engine.session_over(&tables, as_of).await?)
+        Ok(self.engine.session_over(&self.tables(lake).await?, as_of).await?)
     }
 }
 

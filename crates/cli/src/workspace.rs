@@ -112,12 +112,12 @@ impl Workspace {
         self.pipelines.iter().find_map(|(name, pipeline)| Some((name.as_str(), pipeline, find(pipeline)?)))
     }
 
-    /// The definition of a segment, `vip` or `lifecycle/new`.
-    pub(crate) fn segment(&self, name: &str) -> Result<(&PipelineDefinitions, &SegmentDefinition), Failure> {
-        let found = self.find(|pipeline| pipeline.definitions.definition_of(name));
-        let (_, pipeline, definition) = found
-            .ok_or_else(|| Failure::definition(format!("there is no segment `{name}`; `tranche segment list` shows all")))?;
-        Ok((pipeline, definition))
+    /// The definition of a segment, `vip` or `lifecycle/new`, and the name of its pipeline.
+    pub(crate) fn segment(&self, name: &str) -> Result<(&str, &PipelineDefinitions, &SegmentDefinition), Failure> {
+        self.find(|pipeline| pipeline.definitions.definition_of(name)).ok_or_else(|| {
+            let known = self.pipelines.values().flat_map(|p| p.definitions.segments.keys()).map(String::as_str);
+            Failure::unknown("segment", name, known, "`tranche segment list` shows all")
+        })
     }
 
     /// Memberships and tables are shared by all pipelines of a project, so names must be too.

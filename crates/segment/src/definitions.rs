@@ -8,7 +8,7 @@ use tranche_schema::{Contract, Universe};
 use tranche_sql::Session;
 
 use crate::order;
-use crate::spec::{ExpectSpec, Scalar, SegmentSpec, TraitsSpec};
+use crate::spec::{ExpectSpec, Scalar, SegmentSpec, TestSpec, TraitsSpec};
 
 /// Traits and segments that hold together, with the contracts that they query.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +55,8 @@ pub struct SegmentDefinition {
     pub tags: Vec<String>,
     /// What must hold before a refresh is published.
     pub expect: Expectation,
+    /// Known answers, as they were written.
+    pub tests: Vec<TestSpec>,
     /// The group of exclusive segments that it belongs to, and its place in it.
     pub group: Option<(String, Spanned<u32>)>,
     /// Definitions whose result it needs, `in_segment` or earlier in its group.
@@ -180,11 +182,7 @@ impl Definitions {
         if name.value.contains('/') || name.value == crate::EVERYONE || name.value.trim().is_empty() {
             problems.report(file, at, format!("`{}` cannot be the name of a segment", name.value));
         }
-        for test in &spec.tests {
-            if let Err(message) = instant::parse(&test.as_of.value, &jiff::tz::TimeZone::UTC) {
-                problems.report(file, test.as_of.referenced, message);
-            }
-        }
+        validate_tests(&spec.tests, kind, file, problems);
         let expect = spec.expect.map_or_else(Expectation::default, |expect| validate_expect(&expect, file, problems));
         let group = match (spec.group, spec.priority) {
             (Some(group), Some(priority)) => Some((group.value, priority)),
@@ -211,6 +209,7 @@ impl Definitions {
             owner: spec.owner,
             tags: spec.tags,
             expect,
+            tests: spec.tests,
             group,
             needs,
             file: file.clone(),
@@ -235,6 +234,20 @@ fn add_segment(segments: &mut IndexMap<String, SegmentDefinition>, definition: S
         return problems.report(&definition.file, definition.named_at, message);
     }
     segments.insert(definition.name.clone(), definition);
+}
+
+fn validate_tests(tests: &[TestSpec], kind: SegmentKind, file: &SourceFile, problems: &mut Problems) {
+    for test in tests {
+        if let Err(message) = instant::parse(&test.as_of.value, &jiff::tz::TimeZone::UTC) {
+            problems.report(file, test.as_of.referenced, message);
+        }
+        if let Some(label) = test.label.as_ref().filter(|_| kind == SegmentKind::Single) {
+            problems.report(file, label.referenced, "`label:` has a meaning only in a segment set");
+        }
+        if test.members.is_empty() && test.not_members.is_empty() {
+            problems.report(file, test.as_of.referenced, "this test expects nothing; list keys under `members` or `not_members`");
+        }
+    }
 }
 
 fn validate_expect(expect: &Spanned<ExpectSpec>, file: &SourceFile, problems: &mut Problems) -> Expectation {

@@ -4,29 +4,43 @@
 //! [`Scope`] of them who is in which segment at one `as_of`; [`refresh`](refresh::refresh) compares that with the memberships before and publishes intervals.
 //! [`store`] reads what was published.
 //!
-//! Evaluation never writes and publication never computes: so any definition can be replayed at any instant, and how queries are
-//! run (today one by one) can change behind [`evaluate`](evaluate::evaluate) alone. This crate knows nothing of metrics or experiments.
+//! For people who ask: a [`Replay`] is an evaluation at an instant, and [`preview`], [`why`] and [`run_tests`] look at one; [`overlaps`]
+//! and [`Profile`] look at what was published.
+//!
+//! Evaluation never writes and publication never computes: so any definition can be replayed at any instant. This crate knows nothing of metrics or experiments.
 
 mod check;
 mod definitions;
 mod error;
 pub mod evaluate;
 mod intervals;
+mod known_answers;
 mod order;
+mod overlap;
 mod plan;
+mod preview;
+mod profile;
 #[cfg(test)]
 mod property;
 pub mod refresh;
+mod replay;
 mod scope;
 mod spec;
 pub mod store;
 mod traits;
+mod why;
 
 pub use check::check;
 pub use definitions::{Definitions, Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 pub use error::SegmentError;
+pub use known_answers::{TestFailure, TestReport, run_tests};
+pub use overlap::{Overlap, overlaps};
+pub use preview::{Preview, PreviewedSegment, preview};
+pub use profile::{Profile, QUANTILES, published_values};
+pub use replay::Replay;
 pub use scope::Scope;
-pub use spec::{SegmentSpec, TraitsSpec};
+pub use spec::{SegmentSpec, TestSpec, TraitsSpec};
+pub use why::{Condition, Membership, Why, why};
 
 /// The segment of everyone, in reports and experiments.
 pub const EVERYONE: &str = "all";

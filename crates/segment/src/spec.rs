@@ -151,18 +151,22 @@ pub struct ExpectSpec {
 }
 
 /// A known answer of a segment.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestSpec {
     /// The instant.
     #[schemars(with = "String")]
     pub as_of: Spanned<String>,
+    /// The label that it is about, in a segment set; without one, whoever has a label is a member.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub label: Option<Spanned<String>>,
     /// Keys that are members then.
     #[serde(default)]
     #[schemars(with = "Vec<serde_json::Value>")]
-    pub members: Vec<Scalar>,
+    pub members: Vec<Spanned<Scalar>>,
     /// Keys that are not.
     #[serde(default)]
     #[schemars(with = "Vec<serde_json::Value>")]
-    pub not_members: Vec<Scalar>,
+    pub not_members: Vec<Spanned<Scalar>>,
 }

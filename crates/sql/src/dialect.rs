@@ -31,8 +31,8 @@ const REFUSED: [(&str, &str); 16] = [
     ("clock_timestamp", "write as_of()"),
     ("transaction_timestamp", "write as_of()"),
     ("statement_timestamp", "write as_of()"),
-    ("random", "order or hash by a key, so that the result is the same tomorrow"),
-    ("rand", "order or hash by a key, so that the result is the same tomorrow"),
+    ("random", "write bucket('a name', key), which is the same tomorrow"),
+    ("rand", "write bucket('a name', key), which is the same tomorrow"),
     ("uuid", "use the entity's key"),
     ("gen_random_uuid", "use the entity's key"),
 ];
@@ -77,7 +77,7 @@ pub(crate) fn relations(sql: &str) -> Vec<String> {
     names
 }
 
-fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
+pub(crate) fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
     let syntax = |e: datafusion::sql::sqlparser::parser::ParserError| crate::locate::problem(&e.into(), sql);
     let dialect = GenericDialect {};
     let mut statements = Parser::new(&dialect).try_with_sql(sql).map_err(syntax)?.parse_statements().map_err(syntax)?;
@@ -239,7 +239,7 @@ mod tests {
     fn clocks_are_refused_with_the_fix() {
         check("SELECT id FROM t\nWHERE at > now()", Err((2, 12, "as_of()")));
         check("SELECT id FROM t WHERE d = current_date", Err((1, 28, "as_of()::date")));
-        check("SELECT id FROM (SELECT id FROM t ORDER BY random()) x", Err((1, 43, "hash by a key")));
+        check("SELECT id FROM (SELECT id FROM t ORDER BY random()) x", Err((1, 43, "bucket(")));
     }
 
     #[test]

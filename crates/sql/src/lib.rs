@@ -7,6 +7,8 @@
 //! What is added to a plan travels: functions go by name, tables are plain scans behind a filter. This crate knows contracts, and
 //! nothing of segments, metrics or pipelines.
 
+mod columns;
+mod conjuncts;
 mod dialect;
 mod engine;
 mod error;
@@ -19,6 +21,7 @@ mod session;
 mod tables;
 mod values;
 
+pub use conjuncts::{Conjuncts, Outcome};
 pub use dialect::SegmentReferences;
 pub use engine::{Engine, EngineOptions, machine_memory_bytes};
 pub use error::{SqlError, SqlProblem};

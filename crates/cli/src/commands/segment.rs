@@ -1,4 +1,13 @@
-//! `segment list`, `show` and `members`: the analyst's tools.
+//! `segment list`, `show`, `members` and more: the analyst's tools.
+
+mod draft;
+mod history;
+mod overlap;
+mod preview;
+mod test;
+mod why;
+
+use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tranche_segment::store::{HistoryRow, history, latest, members};
@@ -9,12 +18,20 @@ use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
 use crate::workbench::Workbench;
 
-pub(super) async fn run(segment: &Segment, bench: &Workbench) -> Result<(), Failure> {
+pub(super) async fn run(segment: &Segment, bench: &Workbench) -> Result<ExitCode, Failure> {
     match segment {
-        Segment::List(as_of) => list(as_of, bench).await,
-        Segment::Show { segment } => show(segment, bench).await,
-        Segment::Members { segment, as_of } => print_members(segment, as_of, bench).await,
+        Segment::List(as_of) => list(as_of, bench).await?,
+        Segment::Show { segment } => show(segment, bench).await?,
+        Segment::Members { segment, as_of } => print_members(segment, as_of, bench).await?,
+        Segment::Preview { segment, as_of, limit, pipeline } => {
+            preview::run(segment, as_of.as_of.as_deref(), *limit, pipeline.as_deref(), bench).await?;
+        }
+        Segment::Why { segment, key, as_of } => why::run(segment, key, as_of.as_of.as_deref(), bench).await?,
+        Segment::Overlap { segments, entity, as_of } => overlap::run(segments, entity.as_deref(), as_of, bench).await?,
+        Segment::History { segment } => history::run(segment, bench).await?,
+        Segment::Test { segments } => return test::run(segments, bench).await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 const COLUMNS: [&str; 7] = ["segment", "entity", "size", "entered", "exited", "unmatched", "as_of"];
@@ -52,11 +69,28 @@ fn belongs(segment: &str, definition: &SegmentDefinition) -> bool {
     }
 }
 
+/// Whether a name that someone typed means this segment: it, its set, or `set/*`.
+fn is_meant(segment: &str, name: &str, definition: &SegmentDefinition) -> bool {
+    segment == name || ((name == definition.name || name.ends_with("/*")) && belongs(segment, definition))
+}
+
+/// The segments that a name means, in a history; fails when a label is not among them.
+fn meant<'a>(rows: &'a [HistoryRow], name: &str, definition: &SegmentDefinition) -> Result<Vec<&'a HistoryRow>, Failure> {
+    let found: Vec<&HistoryRow> = rows.iter().filter(|row| is_meant(&row.segment, name, definition)).collect();
+    let known = rows.iter().filter(|row| belongs(&row.segment, definition)).map(|row| row.segment.as_str());
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    match known.clone().next() {
+        Some(_) => Err(Failure::unknown("segment", name, known, &format!("`tranche segment show {}` shows its set", definition.name))),
+        None => Err(Failure::data(format!("`{name}` was not refreshed yet; run its pipeline"))),
+    }
+}
+
 async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
-    let (_, definition) = bench.workspace.segment(name)?;
+    let (_, _, definition) = bench.workspace.segment(name)?;
     let all = read_history(&AsOf { as_of: None }, bench).await?;
-    let own: Vec<&HistoryRow> =
-        all.iter().filter(|row| row.segment == name || (name == definition.name && belongs(&row.segment, definition))).collect();
+    let own: Vec<&HistoryRow> = all.iter().filter(|row| is_meant(&row.segment, name, definition)).collect();
     if bench.global.format == Format::Json {
         let history: Vec<Value> = own.iter().map(|row| json!(row)).collect();
         return print_json(
@@ -79,7 +113,7 @@ async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
 }
 
 async fn print_members(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
-    let (pipeline, definition) = bench.workspace.segment(name)?;
+    let (_, pipeline, definition) = bench.workspace.segment(name)?;
     if definition.kind == SegmentKind::Set && !name.contains('/') {
         return Err(Failure::definition(format!("`{name}` is a set; name one of its segments, such as `{name}/<label>`")));
     }

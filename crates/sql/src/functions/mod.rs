@@ -1,11 +1,12 @@
 //! SQL functions that we add, one a file. They go by name, so that a plan can travel.
 
 mod as_of;
+mod bucket;
 
 use datafusion::logical_expr::ScalarUDF;
 use jiff::Timestamp;
 
 /// Every function of a session at `as_of`.
 pub(crate) fn all(as_of: Timestamp) -> Vec<ScalarUDF> {
-    vec![ScalarUDF::new_from_impl(as_of::AsOf::new(as_of))]
+    vec![ScalarUDF::new_from_impl(as_of::AsOf::new(as_of)), ScalarUDF::new_from_impl(bucket::Bucket::new())]
 }
