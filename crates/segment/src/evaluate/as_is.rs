@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, take};
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{cast, concat_batches, is_not_null, take};
 use arrow::datatypes::DataType;
-use datafusion::functions::expr_fn::coalesce;
-use datafusion::logical_expr::{cast as cast_expr, lit};
-use datafusion::prelude::ident;
 use tranche_project::SourceFile;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Session, SqlError};
@@ -64,26 +62,13 @@ pub(crate) async fn add_traits(
         let values = take(column, &places, None).map_err(SqlError::from)?;
         let values = match definition.defaults.get(field.name()) {
             Some(default) => {
-                let filled = coalesce(vec![ident(field.name()), cast_expr(lit(scalar(&default.value)), field.data_type().clone())]);
-                computed(filled, field, values, session)?
+                let default = scalar(&default.value).cast_to(field.data_type()).map_err(SqlError::engine)?;
+                let default = default.to_scalar().map_err(SqlError::engine)?;
+                zip(&is_not_null(&values).map_err(SqlError::from)?, &values, &default).map_err(SqlError::from)?
             }
             None => values,
         };
         columns.insert(field.name().clone(), values);
     }
     Ok(read)
-}
-
-/// The value of an expression over one column.
-fn computed(
-    expr: datafusion::logical_expr::Expr,
-    field: &arrow::datatypes::Field,
-    values: ArrayRef,
-    session: &Session,
-) -> Result<ArrayRef, SqlError> {
-    let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(vec![field.clone().with_nullable(true)]));
-    let df_schema = datafusion::common::DFSchema::try_from(std::sync::Arc::clone(&schema)).map_err(SqlError::engine)?;
-    let expr = session.state().create_physical_expr(expr, &df_schema).map_err(SqlError::engine)?;
-    let batch = RecordBatch::try_new(schema, vec![values])?;
-    expr.evaluate(&batch).and_then(|value| value.into_array(batch.num_rows())).map_err(SqlError::from)
 }

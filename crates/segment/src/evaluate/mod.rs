@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::concat;
+use arrow::compute::{cast, concat};
 use arrow::datatypes::{Field, Schema};
 use indexmap::IndexMap;
 use roaring::RoaringBitmap;
@@ -58,7 +58,7 @@ pub struct Members {
     pub entities: RoaringBitmap,
     /// Distinct ids that the definition returned and the universe lacks.
     pub unmatched: u64,
-    /// Rows without a key: nobody is meant.
+    /// 1 when the definition returned rows without a key, which mean nobody; else 0.
     pub null_keys: u64,
     /// Entities of which the definition's condition is unknown, so that they are not members; where that can be told.
     pub null_predicates: Option<u64>,
@@ -115,6 +115,11 @@ pub(crate) async fn wide_table(
     let mut columns = HashMap::new();
     for definition in program.traits_as_is.keys().filter_map(|name| definitions.traits.get(name)) {
         cost.rows_read += as_is::add_traits(definition, definitions, &index, session, &mut columns).await?;
+    }
+    for (name, values) in &mut columns {
+        if let Some(column) = program.traits.get(name) {
+            *values = cast(values, &column.data_type).map_err(SqlError::from)?;
+        }
     }
     let table = WideTable {
         universe: index.len(),

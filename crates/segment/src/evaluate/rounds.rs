@@ -251,7 +251,7 @@ fn numbered(numbers: impl Iterator<Item = Option<u32>>, universe: u32) -> Member
             Some(number) => {
                 found.insert(number);
             }
-            None => null_keys += 1,
+            None => null_keys = 1,
         }
     }
     let matched = found.range_cardinality(..universe);

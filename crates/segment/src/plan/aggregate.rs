@@ -9,7 +9,7 @@ use tranche_sql::fused::{Aggregate, ValueKind};
 
 use super::measure::{Formula, Measure};
 use super::program::Builder;
-use super::relation::{Events, Relation, Rows, is_key};
+use super::relation::{Events, Relation, Rows, case, is_key};
 use super::wide::{Subject, WideColumn, subject, without_prefix};
 use super::{Unfused, Window};
 
@@ -88,16 +88,11 @@ impl Builder<'_> {
             // The other rows count as zeros: without them, a sum of nothing is null.
             let (all, some) = (self.count_slot(events), self.count_slot(&scope));
             let zero = cast(lit(0_i64), output.clone());
-            let branches = vec![
-                (Box::new(column.clone().is_not_null()), Box::new(column)),
-                (Box::new(all.gt(some)), Box::new(zero)),
-            ];
-            return Ok(Expr::Case(Case { expr: None, when_then_expr: branches, else_expr: None }));
+            return Ok(case(vec![(column.clone().is_not_null(), column), (all.gt(some), zero)], None));
         }
         if events.optional && is_row_count(&name, &argument) && scope.predicate == events.predicate && scope.window == events.window {
             let any = self.any_event(events);
-            let branches = vec![(Box::new(any), Box::new(column))];
-            return Ok(Expr::Case(Case { expr: None, when_then_expr: branches, else_expr: Some(Box::new(lit(1_i64))) }));
+            return Ok(case(vec![(any, column)], Some(lit(1_i64))));
         }
         Ok(column)
     }

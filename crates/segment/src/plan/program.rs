@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
-use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, cast, lit};
 use indexmap::{IndexMap, IndexSet};
 use tranche_sql::{Session, segment_relation};
@@ -190,7 +189,10 @@ impl Builder<'_> {
             let value = value.map(|(present, value)| {
                 let value = super::relation::only_where(&present, value);
                 match definition.defaults.get(field.name()) {
-                    Some(default) => coalesce(vec![value, cast(lit(scalar(&default.value)), data_type.clone())]),
+                    Some(default) => {
+                        let default = cast(lit(scalar(&default.value)), data_type.clone());
+                        super::relation::case(vec![(value.clone().is_not_null(), value)], Some(default))
+                    }
                     None => value,
                 }
             });

@@ -413,7 +413,13 @@ fn without_event(column: &Expr) -> Expr {
 
 /// A column where a condition holds, null elsewhere.
 pub(crate) fn only_where(condition: &Expr, column: Expr) -> Expr {
-    Expr::Case(Case { expr: None, when_then_expr: vec![(Box::new(condition.clone()), Box::new(column))], else_expr: None })
+    case(vec![(condition.clone(), column)], None)
+}
+
+/// The first value whose condition is true, or else another, or null.
+pub(crate) fn case(branches: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
+    let when_then_expr = branches.into_iter().map(|(when, then)| (Box::new(when), Box::new(then))).collect();
+    Expr::Case(Case { expr: None, when_then_expr, else_expr: otherwise.map(Box::new) })
 }
 
 /// Both, without a constant that says nothing.

@@ -1,13 +1,13 @@
 //! Subqueries about the entity's key: IN, EXISTS and scalar ones, as expressions over the wide row.
 
 use datafusion::common::{Column, DFSchemaRef};
-use datafusion::logical_expr::expr::{Case, Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Subquery, lit};
 use datafusion::scalar::ScalarValue;
 
 use super::Unfused;
 use super::program::Builder;
-use super::relation::{Events, Relation, Rows, is_key};
+use super::relation::{Events, Relation, Rows, and, case, is_key};
 use super::wide::WideColumn;
 
 /// What a subquery sees of the query around it.
@@ -36,16 +36,9 @@ impl Builder<'_> {
         let null_key = self.null_key(&present);
         let unknown = || lit(ScalarValue::Boolean(None));
         let key_is_null = WideColumn::Key.expr().is_null();
-        let case = Expr::Case(Case {
-            expr: None,
-            when_then_expr: vec![
-                (Box::new(key_is_null), Box::new(unknown())),
-                (Box::new(present), Box::new(lit(true))),
-                (Box::new(null_key), Box::new(unknown())),
-            ],
-            else_expr: Some(Box::new(lit(false))),
-        });
-        Ok(if subquery.negated { Expr::Not(Box::new(case)) } else { case })
+        let branches = vec![(key_is_null, unknown()), (present, lit(true)), (null_key, unknown())];
+        let found = case(branches, Some(lit(false)));
+        Ok(if subquery.negated { Expr::Not(Box::new(found)) } else { found })
     }
 
     /// `EXISTS (SELECT ... WHERE inner key = outer key)`.
@@ -64,7 +57,7 @@ impl Builder<'_> {
             Rows::Entities { present } => present.clone(),
             Rows::Events(events) => self.entities_with(events),
         };
-        let found = super::relation::and(present, WideColumn::Key.expr().is_not_null()).is_true();
+        let found = and(present, WideColumn::Key.expr().is_not_null()).is_true();
         Ok(if exists.negated { Expr::Not(Box::new(found)) } else { found })
     }
 
@@ -75,11 +68,7 @@ impl Builder<'_> {
         match (inner.rows, &inner.columns[..]) {
             (Rows::Entities { present }, [column]) if correlated => Ok(match present == lit(true) {
                 true => column.clone(),
-                false => Expr::Case(Case {
-                    expr: None,
-                    when_then_expr: vec![(Box::new(present), Box::new(column.clone()))],
-                    else_expr: None,
-                }),
+                false => case(vec![(present, column.clone())], None),
             }),
             _ => Unfused::because("a subquery with one value for all entities"),
         }
