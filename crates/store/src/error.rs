@@ -53,9 +53,9 @@ pub enum StoreError {
         /// The file's path in that folder.
         path: String,
     },
-    /// The caller's: rows that cannot be written as Parquet.
-    #[error("rows cannot be written as Parquet")]
-    Encode(#[from] parquet::errors::ParquetError),
+    /// The caller's when rows are encoded, the storage's when they are decoded: rows and Parquet do not go together.
+    #[error("rows cannot be encoded or decoded as Parquet")]
+    Parquet(#[from] parquet::errors::ParquetError),
     /// The storage's: rows of a table cannot be read. Worth another try.
     #[error("storage failed while a table was read: {reason}")]
     Read {

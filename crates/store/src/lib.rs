@@ -29,7 +29,7 @@ mod storage;
 pub use commit::{Commit, CommitMode};
 pub use deltalake_core::delta_datafusion::planner::DeltaPlanner;
 pub use error::StoreError;
-pub use files::DataFile;
+pub use files::{DataFile, FileStatistics};
 pub use glob::{RawObject, list_matching};
 pub use lake::Lake;
 pub use maintain::{Compaction, Retention};

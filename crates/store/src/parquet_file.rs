@@ -31,7 +31,7 @@ impl ParquetBuffer {
     /// An empty file with columns of this schema.
     ///
     /// # Errors
-    /// [`StoreError::Encode`] when the schema has no form in Parquet.
+    /// [`StoreError::Parquet`] when the schema has no form in Parquet.
     pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, StoreError> {
         // The types of Parquet say all that a table's schema does; how the rows lay in our memory is nobody's business.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
@@ -42,7 +42,7 @@ impl ParquetBuffer {
     /// Adds rows.
     ///
     /// # Errors
-    /// [`StoreError::Encode`] when they do not have the schema.
+    /// [`StoreError::Parquet`] when they do not have the schema.
     pub fn write(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
         Ok(self.writer.write(rows)?)
     }
@@ -50,7 +50,7 @@ impl ParquetBuffer {
     /// The rows that follow stand in a row group of their own.
     ///
     /// # Errors
-    /// [`StoreError::Encode`] when the rows cannot be encoded.
+    /// [`StoreError::Parquet`] when the rows cannot be encoded.
     pub fn end_row_group(&mut self) -> Result<(), StoreError> {
         Ok(self.writer.flush()?)
     }
@@ -58,7 +58,7 @@ impl ParquetBuffer {
     /// The whole file.
     ///
     /// # Errors
-    /// [`StoreError::Encode`] when the rows cannot be encoded.
+    /// [`StoreError::Parquet`] when the rows cannot be encoded.
     pub fn finish(mut self) -> Result<ParquetFile, StoreError> {
         let metadata = self.writer.finish()?;
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
@@ -80,7 +80,7 @@ impl ParquetFile {
     /// All of `batches` as one file.
     ///
     /// # Errors
-    /// [`StoreError::Encode`] when they do not have the schema.
+    /// [`StoreError::Parquet`] when they do not have the schema.
     pub fn encode<'a>(
         schema: &SchemaRef,
         batches: impl IntoIterator<Item = &'a RecordBatch>,

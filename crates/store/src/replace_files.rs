@@ -12,7 +12,6 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaResult, DeltaTableError};
 use object_store::ObjectStoreExt;
-use object_store::path::Path;
 
 use crate::next_version::NextVersion;
 use crate::{DataFile, Lake, NewFile, Snapshot, StoreError};
@@ -98,29 +97,28 @@ impl Lake {
             })
             .await;
         match &outcome {
-            Ok(made) => self.forget(&commit, &made.files()?).await,
-            Err(StoreError::Conflict { .. }) => self.forget(&commit, &[]).await,
-            // The answer may still be on its way.
+            Ok(made) => self.forget(&commit, Some(made)).await,
+            // Whatever the answer was: the files may be in the table all the same.
+            Err(StoreError::Conflict { .. }) => {
+                if let Ok(found) = self.snapshot(&commit.table).await {
+                    self.forget(&commit, found.as_ref()).await;
+                }
+            }
+            // The commit may still be on its way.
             Err(_) => {}
         }
         outcome
     }
 
     /// Deletes files of a commit that was not made, or was made before with other files. What cannot be deleted is only litter.
-    async fn forget(&self, commit: &FileCommit, kept: &[DataFile]) {
+    async fn forget(&self, commit: &FileCommit, table: Option<&Snapshot>) {
+        let Ok(kept) = table.map_or(Ok(Vec::new()), Snapshot::files) else { return };
         let kept: BTreeSet<&str> = kept.iter().map(|file| file.path.as_str()).collect();
-        let litter = commit.add.iter().filter(|new| !kept.contains(new.file.path.as_str()));
-        let Ok(table) = self.delta_table(&commit.table) else { return };
-        let objects = table.log_store().object_store(None);
-        for new in litter {
-            let _ = objects.delete(&object_path(&new.file)).await;
+        let Ok(folder) = self.folder(&commit.table) else { return };
+        for new in commit.add.iter().filter(|new| !kept.contains(new.file.path.as_str())) {
+            let _ = folder.delete(&new.file.object_path()).await;
         }
     }
-}
-
-/// A file's path as the object store wants it.
-pub(crate) fn object_path(file: &DataFile) -> Path {
-    Path::parse(&file.path).unwrap_or_else(|_| Path::from(file.path.as_str()))
 }
 
 fn actions(commit: &FileCommit) -> Result<Vec<Action>, StoreError> {
@@ -190,7 +188,7 @@ mod tests {
     async fn new_file(fixture: &Fixture, rows: &RecordBatch) -> NewFile {
         let schema = rows.schema();
         let file = ParquetFile::encode(&schema, [rows], parquet_options(&schema)).unwrap();
-        let objects = fixture.lake.delta_table(TABLE).unwrap().log_store().object_store(None);
+        let objects = fixture.lake.folder(TABLE).unwrap();
         file.put(objects.as_ref(), "part-", BTreeMap::new()).await.unwrap()
     }
 
