@@ -118,9 +118,12 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let class = match error {
             StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => FailureClass::Definition,
-            StoreError::Object { .. } | StoreError::Table { .. } | StoreError::Conflict { .. } | StoreError::Read { .. } => {
-                FailureClass::Storage
-            }
+            StoreError::Object { .. }
+            | StoreError::Table { .. }
+            | StoreError::Conflict { .. }
+            | StoreError::Read { .. }
+            | StoreError::File { .. }
+            | StoreError::Parquet(_) => FailureClass::Storage,
         };
         Self::new(class, chain(&error))
     }

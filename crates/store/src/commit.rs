@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use datafusion::catalog::Session;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use deltalake_core::kernel::Transaction;
-use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::operations::write::{SchemaMode, WriteBuilder};
 use deltalake_core::protocol::SaveMode;
+use parquet::file::properties::WriterProperties;
 
-use crate::{Lake, Snapshot, StoreError};
+use crate::next_version::NextVersion;
+use crate::{Lake, Snapshot, StoreError, Transaction, parquet_options};
 
 /// What happens to the rows that are there.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,8 @@ pub struct Commit {
     /// The version of the table that `rows` was planned from, `None` inside for a table that was not there: a commit by someone else
     /// since then is in the way. Without it, the rows do not depend on what is there.
     pub base: Option<Option<Snapshot>>,
+    /// How the files are encoded; as [`parquet_options`] has it for the rows' columns by default.
+    pub parquet: Option<WriterProperties>,
     /// Application transactions: the first is the commit's own identity, by which a second attempt is recognised; the others are
     /// marks to be found later with [`Snapshot::has_transaction`].
     pub transactions: Vec<String>,
@@ -46,7 +48,7 @@ impl Commit {
     #[must_use]
     pub fn new(table: &str, transaction: &str, mode: CommitMode, rows: LogicalPlan) -> Self {
         let transactions = vec![transaction.to_owned()];
-        Self { table: table.to_owned(), rows, mode, partition_by: Vec::new(), base: None, transactions }
+        Self { table: table.to_owned(), rows, mode, partition_by: Vec::new(), base: None, parquet: None, transactions }
     }
 
     /// The same commit, planned from this version of the table.
@@ -95,51 +97,36 @@ impl Lake {
     }
 
     async fn attempt(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
-        let Commit { table, rows, mode, partition_by, base, transactions } = commit;
-        let identity = transactions.first().cloned();
-        let current = self.snapshot(&table).await?;
-        if let (Some(current), Some(identity)) = (&current, &identity)
-            && current.has_transaction(identity).await?
-        {
-            return Ok(current.clone());
-        }
-        let version = |snapshot: &Option<Snapshot>| snapshot.as_ref().map(Snapshot::version);
-        if base.is_some_and(|planned| version(&planned) != version(&current)) {
-            return Err(StoreError::Conflict { table });
-        }
-        let failed = |error| StoreError::table(&table, error);
-        let (log_store, state) = match &current {
-            Some(snapshot) => {
-                let delta = snapshot.delta();
-                (delta.log_store(), Some(delta.snapshot().map_err(failed)?.snapshot().clone()))
+        let Commit { table, rows, mode, partition_by, base, parquet, transactions } = commit;
+        let transactions: Vec<Transaction> = transactions.into_iter().map(|id| Transaction::new(id, 1)).collect();
+        let planned_from = base.map(|base| base.as_ref().map(Snapshot::version));
+        let next = NextVersion { table: &table, transactions: &transactions, planned_from };
+        let properties = next.properties();
+        let parquet = parquet.unwrap_or_else(|| parquet_options(rows.schema().as_arrow()));
+        let created = self.delta_table(&table)?;
+        let write = move |current: Option<Snapshot>| async move {
+            let (log_store, state) = match &current {
+                Some(snapshot) => (snapshot.delta().log_store(), Some(snapshot.delta().snapshot()?.snapshot().clone())),
+                None => (created.log_store(), None),
+            };
+            let mut write = WriteBuilder::new(log_store, state)
+                .with_session_state(session)
+                .with_input_plan(rows)
+                .with_writer_properties(parquet)
+                .with_commit_properties(properties);
+            if current.is_some() {
+                write = write.with_schema_mode(SchemaMode::Merge);
+            } else {
+                write = write.with_partition_columns(partition_by);
             }
-            None => (self.delta_table(&table)?.log_store(), None),
+            match mode {
+                CommitMode::Append => write.with_save_mode(SaveMode::Append),
+                CommitMode::Overwrite => write.with_save_mode(SaveMode::Overwrite),
+                CommitMode::OverwriteWhere(predicate) => write.with_save_mode(SaveMode::Overwrite).with_replace_where(predicate),
+            }
+            .await
         };
-        let stamps = transactions.iter().map(|id| Transaction::new(id, 1)).collect();
-        // The next version is ours or nobody's: what a commit in between means is for whoever planned this one to say.
-        let properties = CommitProperties::default().with_application_transactions(stamps).with_max_retries(0);
-        let mut write = WriteBuilder::new(log_store, state)
-            .with_session_state(session)
-            .with_input_plan(rows)
-            .with_commit_properties(properties);
-        if current.is_some() {
-            write = write.with_schema_mode(SchemaMode::Merge);
-        } else {
-            write = write.with_partition_columns(partition_by);
-        }
-        write = match mode {
-            CommitMode::Append => write.with_save_mode(SaveMode::Append),
-            CommitMode::Overwrite => write.with_save_mode(SaveMode::Overwrite),
-            CommitMode::OverwriteWhere(predicate) => write.with_save_mode(SaveMode::Overwrite).with_replace_where(predicate),
-        };
-        match write.await {
-            Ok(delta) => Ok(Snapshot::new(&table, delta)),
-            Err(error) => match (self.snapshot(&table).await?, identity) {
-                (Some(found), Some(identity)) if found.has_transaction(&identity).await? => Ok(found),
-                (found, _) if version(&found) != version(&current) => Err(StoreError::Conflict { table }),
-                _ => Err(failed(error)),
-            },
-        }
+        self.make(&next, write).await
     }
 }
 

@@ -45,6 +45,17 @@ pub enum StoreError {
         /// The table's folder in the lake.
         table: String,
     },
+    /// The caller's: a file that is to be replaced is not in the version that the commit was planned from.
+    #[error("table `{table}` has no file `{path}`")]
+    File {
+        /// The table's folder in the lake.
+        table: String,
+        /// The file's path in that folder.
+        path: String,
+    },
+    /// The caller's when rows are encoded, the storage's when they are decoded: rows and Parquet do not go together.
+    #[error("rows cannot be encoded or decoded as Parquet")]
+    Parquet(#[from] parquet::errors::ParquetError),
     /// The storage's: rows of a table cannot be read. Worth another try.
     #[error("storage failed while a table was read: {reason}")]
     Read {

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use deltalake_core::kernel::LogicalFileView;
 use object_store::ObjectStore;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{Snapshot, StoreError};
 
@@ -21,23 +24,69 @@ pub struct DataFile {
     pub partition: BTreeMap<String, Option<String>>,
 }
 
+impl DataFile {
+    /// Its path as [`Snapshot::objects`] wants it.
+    #[must_use]
+    pub fn object_path(&self) -> Path {
+        // A path with characters that object stores escape is stored as it was escaped.
+        Path::parse(&self.path).unwrap_or_else(|_| Path::from(self.path.as_str()))
+    }
+}
+
+/// What the log says of the columns of a file, by column: bounds that hold all its values, though they need not be among them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FileStatistics {
+    /// The least value, as the log writes it (an instant is a text).
+    pub least: BTreeMap<String, Value>,
+    /// The greatest value.
+    pub greatest: BTreeMap<String, Value>,
+    /// How many values are null.
+    pub nulls: BTreeMap<String, u64>,
+}
+
+/// Statistics as Delta writes them.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Written {
+    min_values: BTreeMap<String, Value>,
+    max_values: BTreeMap<String, Value>,
+    /// Of a column with parts, this is a map.
+    null_count: BTreeMap<String, Value>,
+}
+
+impl FileStatistics {
+    /// What cannot be read is not known.
+    fn parse(text: &str) -> Self {
+        let Written { min_values, max_values, null_count } = serde_json::from_str(text).unwrap_or_default();
+        let nulls = null_count.into_iter().filter_map(|(column, count)| Some((column, count.as_u64()?))).collect();
+        let known = |bounds: BTreeMap<String, Value>| bounds.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        Self { least: known(min_values), greatest: known(max_values), nulls }
+    }
+}
+
 impl Snapshot {
+    /// The files with what the log says of their columns, in the order of their paths.
+    ///
+    /// # Errors
+    /// [`StoreError::Table`] when the version's files are not known.
+    pub fn file_statistics(&self) -> Result<Vec<(DataFile, FileStatistics)>, StoreError> {
+        let state = self.delta().snapshot().map_err(|error| StoreError::table(self.table(), error))?;
+        let mut files: Vec<(DataFile, FileStatistics)> = state
+            .log_data()
+            .iter()
+            .map(|view| (data_file(&view), FileStatistics::parse(&view.stats().unwrap_or_default())))
+            .collect();
+        files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(files)
+    }
+
     /// The files that make up this version, in the order of their paths.
     ///
     /// # Errors
     /// [`StoreError::Table`] when the version's files are not known.
     pub fn files(&self) -> Result<Vec<DataFile>, StoreError> {
         let state = self.delta().snapshot().map_err(|error| StoreError::table(self.table(), error))?;
-        let mut files: Vec<DataFile> = state
-            .log_data()
-            .iter()
-            .map(|view| DataFile {
-                path: view.path().into_owned(),
-                size_bytes: u64::try_from(view.size()).unwrap_or_default(),
-                rows: view.num_records().map(|rows| rows as u64),
-                partition: view.partition_values_map().into_iter().collect(),
-            })
-            .collect();
+        let mut files: Vec<DataFile> = state.log_data().iter().map(|view| data_file(&view)).collect();
         files.sort_unstable();
         Ok(files)
     }
@@ -49,10 +98,18 @@ impl Snapshot {
     }
 }
 
+fn data_file(view: &LogicalFileView) -> DataFile {
+    DataFile {
+        path: view.path().into_owned(),
+        size_bytes: u64::try_from(view.size()).unwrap_or_default(),
+        rows: view.num_records().map(|rows| rows as u64),
+        partition: view.partition_values_map().into_iter().collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use object_store::ObjectStoreExt;
-    use object_store::path::Path;
 
     use super::*;
     use crate::fixture::{self, Fixture};
@@ -79,9 +136,16 @@ mod tests {
         assert_eq!(days(&second.files().unwrap()), [old[0].clone(), (day("2026-10-02"), Some(1)), old[1].clone()]);
         assert_eq!(fixture.numbers(&second).await, [1, 2, 3, 4]);
         for file in second.files().unwrap() {
-            let meta = second.objects().head(&Path::parse(&file.path).unwrap()).await.unwrap();
+            let meta = second.objects().head(&file.object_path()).await.unwrap();
             assert_eq!(meta.size, file.size_bytes, "{}", file.path);
         }
+        let known: Vec<(Option<Value>, Option<u64>)> = second
+            .file_statistics()
+            .unwrap()
+            .into_iter()
+            .map(|(_, known)| (known.greatest.get("number").cloned(), known.nulls.get("number").copied()))
+            .collect();
+        assert_eq!(known, [(Some(2.into()), Some(0)), (Some(4.into()), Some(0)), (Some(3.into()), Some(0))]);
     }
 
     #[tokio::test]

@@ -65,3 +65,8 @@ pub(crate) fn rows(rows: &[(&str, i64)]) -> RecordBatch {
     let numbers: ArrayRef = Arc::new(rows.iter().map(|(_, number)| Some(*number)).collect::<Int64Array>());
     RecordBatch::try_new(schema(), vec![days, numbers]).unwrap()
 }
+
+/// Rows with one column, `number`.
+pub(crate) fn numbers(numbers: &[i64]) -> RecordBatch {
+    rows(&numbers.iter().map(|&number| ("", number)).collect::<Vec<_>>()).project(&[1]).unwrap()
+}

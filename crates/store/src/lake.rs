@@ -56,6 +56,14 @@ impl Lake {
         Arc::new(PrefixStore::new(Arc::clone(&self.root), self.prefix.clone()))
     }
 
+    /// The folder of a table as an object store, for the files of its next version.
+    ///
+    /// # Errors
+    /// [`StoreError::Location`] for a name that is no folder.
+    pub fn folder(&self, table: &str) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        Ok(self.delta_table(table)?.log_store().object_store(None))
+    }
+
     /// The latest version of the table in the folder `table`, or `None` when nothing was ever committed there.
     ///
     /// # Errors

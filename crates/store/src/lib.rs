@@ -1,28 +1,41 @@
 //! Objects, tables, commits.
 //!
 //! [`Storage`] turns a location into an object store; a [`Lake`] is one location with tables and objects in it; a [`Snapshot`] is one
-//! committed version of a table, and a [`Commit`] what makes the next one. [`create_once`](create_once::create_once) is the one
-//! primitive that everything which must happen once is built on.
+//! committed version of a table, and a [`Commit`] what makes the next one from a plan of rows. A [`FileCommit`] makes it from Parquet
+//! files that were written by hand ([`ParquetBuffer`]), in place of files of the version before ([`DataFile`]).
+//! [`create_once`](create_once::create_once) is the one primitive that everything which must happen once is built on.
 //!
 //! This crate moves rows and bytes and never looks at them: it knows nothing of segments, runs or SQL text.
 
 mod commit;
 pub mod create_once;
 mod error;
+#[cfg(test)]
+mod failing;
 mod files;
 #[cfg(test)]
 mod fixture;
 mod glob;
 mod lake;
+mod maintain;
+mod next_version;
+mod parquet_file;
+mod parquet_options;
+mod replace_files;
 mod snapshot;
+mod statistics;
 mod storage;
 
 pub use commit::{Commit, CommitMode};
 pub use deltalake_core::delta_datafusion::planner::DeltaPlanner;
 pub use error::StoreError;
-pub use files::DataFile;
+pub use files::{DataFile, FileStatistics};
 pub use glob::{RawObject, list_matching};
 pub use lake::Lake;
+pub use maintain::{Compaction, Retention};
 pub use object_store;
+pub use parquet_file::{NewFile, ParquetBuffer, ParquetFile};
+pub use parquet_options::parquet_options;
+pub use replace_files::{FileCommit, Transaction};
 pub use snapshot::Snapshot;
 pub use storage::{Location, Storage};

@@ -63,10 +63,17 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError::Table`] when the log cannot be read.
     pub async fn has_transaction(&self, id: &str) -> Result<bool, StoreError> {
+        Ok(self.transaction_version(id).await?.is_some())
+    }
+
+    /// The version of the application transaction `id` in the latest commit up to this version that carries it.
+    ///
+    /// # Errors
+    /// [`StoreError::Table`] when the log cannot be read.
+    pub async fn transaction_version(&self, id: &str) -> Result<Option<i64>, StoreError> {
         let failed = |error| StoreError::table(&self.name, error);
         let state = self.delta.snapshot().map_err(failed)?;
-        let version = state.snapshot().transaction_version(self.delta.log_store().as_ref(), id).await.map_err(failed)?;
-        Ok(version.is_some())
+        state.snapshot().transaction_version(self.delta.log_store().as_ref(), id).await.map_err(failed)
     }
 
     /// Rows in the table, as its log says.

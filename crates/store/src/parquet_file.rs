@@ -1,0 +1,138 @@
+//! Parquet files that are written by hand, row group by row group.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::file::properties::WriterProperties;
+
+use crate::{DataFile, StoreError, statistics};
+
+/// A file that is stored, and not yet part of any version of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// The file as a version will know it.
+    pub file: DataFile,
+    /// Its statistics in Delta's form (JSON): readers skip a file that cannot hold what they look for.
+    pub statistics: Option<String>,
+}
+
+/// A file while it is encoded, in memory. Encoding takes the processor and nothing else: it may stand on a thread of its own.
+pub struct ParquetBuffer {
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+impl ParquetBuffer {
+    /// An empty file with columns of this schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] when the schema has no form in Parquet.
+    pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, StoreError> {
+        // The types of Parquet say all that a table's schema does; how the rows lay in our memory is nobody's business.
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(schema), options)?;
+        Ok(Self { writer })
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] when they do not have the schema.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
+        Ok(self.writer.write(rows)?)
+    }
+
+    /// The rows that follow stand in a row group of their own.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] when the rows cannot be encoded.
+    pub fn end_row_group(&mut self) -> Result<(), StoreError> {
+        Ok(self.writer.flush()?)
+    }
+
+    /// The whole file.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] when the rows cannot be encoded.
+    pub fn finish(mut self) -> Result<ParquetFile, StoreError> {
+        let metadata = self.writer.finish()?;
+        let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
+        let statistics = statistics::of(&metadata)?;
+        let bytes = std::mem::take(self.writer.inner_mut());
+        Ok(ParquetFile { bytes: bytes.into(), rows, statistics })
+    }
+}
+
+/// An encoded file that is not stored yet.
+#[derive(Debug, Clone)]
+pub struct ParquetFile {
+    bytes: Bytes,
+    rows: u64,
+    statistics: String,
+}
+
+impl ParquetFile {
+    /// All of `batches` as one file.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] when they do not have the schema.
+    pub fn encode<'a>(
+        schema: &SchemaRef,
+        batches: impl IntoIterator<Item = &'a RecordBatch>,
+        properties: WriterProperties,
+    ) -> Result<Self, StoreError> {
+        let mut buffer = ParquetBuffer::new(schema, properties)?;
+        for batch in batches {
+            buffer.write(batch)?;
+        }
+        buffer.finish()
+    }
+
+    /// Rows in the file.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Its statistics in Delta's form.
+    #[must_use]
+    pub fn statistics(&self) -> &str {
+        &self.statistics
+    }
+
+    /// Stores the file in a table's folder, under a name that begins with `prefix` and that no other file has.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] when the storage fails; what it may have stored then is part of no table.
+    pub async fn put(
+        self,
+        objects: &dyn ObjectStore,
+        prefix: &str,
+        partition: BTreeMap<String, Option<String>>,
+    ) -> Result<NewFile, StoreError> {
+        let path = Path::from(format!("{prefix}{}.parquet", uuid::Uuid::now_v7()));
+        let size_bytes = self.bytes.len() as u64;
+        store(objects, &path, self.bytes).await.map_err(|source| StoreError::object(&path, source))?;
+        let file = DataFile { path: path.to_string(), size_bytes, rows: Some(self.rows), partition };
+        Ok(NewFile { file, statistics: Some(self.statistics) })
+    }
+}
+
+/// Above this, a file is sent in parts, several at a time.
+const PART_BYTES: usize = 8 << 20;
+
+async fn store(objects: &dyn ObjectStore, path: &Path, bytes: Bytes) -> object_store::Result<()> {
+    if bytes.len() <= 2 * PART_BYTES {
+        objects.put(path, bytes.into()).await?;
+        return Ok(());
+    }
+    let mut upload = WriteMultipart::new_with_chunk_size(objects.put_multipart(path).await?, PART_BYTES);
+    upload.put(bytes);
+    upload.finish().await?;
+    Ok(())
+}
