@@ -164,6 +164,7 @@ impl From<SegmentError> for Failure {
                 Self { message: format!("`{definition}` failed: {}", inner.message), ..inner }
             }
             SegmentError::Definition(_) | SegmentError::Unknown(_) => Self::definition(chain(&error)),
+            SegmentError::Proof { .. } => Self::internal(chain(&error)),
             SegmentError::Ambiguous { .. } | SegmentError::Expectation(_) | SegmentError::Earlier { .. } => {
                 Self::data(chain(&error))
             }

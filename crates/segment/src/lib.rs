@@ -26,6 +26,7 @@ pub mod refresh;
 mod replay;
 mod scope;
 mod spec;
+mod state;
 pub mod store;
 mod traits;
 mod why;

@@ -12,9 +12,12 @@ use tranche_store::{Commit, CommitMode, Lake};
 
 use crate::definitions::{Definitions, Expectation, SegmentKind};
 use crate::error::SegmentError;
-use crate::evaluate::{Evaluation, Sharing, evaluate};
+use crate::evaluate::scans::Memory;
+use crate::evaluate::{Evaluation, Sharing, evaluate_program};
 use crate::intervals::{Change, Intervals};
+use crate::plan::Program;
 use crate::scope::Scope;
+use crate::state::Sample;
 use crate::store::{HISTORY_TABLE, memberships_table, traits_table};
 
 /// What a refresh works with.
@@ -80,9 +83,24 @@ pub async fn refresh(
             Some(names) => Scope::of(definitions, entity, names, context.session).await?,
             None => Scope::everything(definitions, entity),
         };
-        let evaluation = evaluate(definitions, &scope, context.tables, context.session, Sharing::Shared).await?;
+        let program = Program::compile(definitions, &scope, context.session, Sharing::Shared).await?;
+        let memory = Memory {
+            lake: context.lake,
+            pipeline: context.pipeline,
+            entity,
+            full: context.full,
+            sample: Sample::default(),
+        };
+        let (evaluation, kept) =
+            evaluate_program(definitions, &scope, &program, context.tables, context.session, Some(memory)).await?;
         report.rows_read += evaluation.rows_read;
+        let index = Arc::new(evaluation.index.clone());
         let published = publish(definitions, wanted, evaluation, context).await?;
+        // What is kept is true whatever is published; it is written last, because nothing depends on it.
+        // A refresh of some segments knows only some measures.
+        for (table, kept) in kept.into_iter().filter(|_| wanted.is_none()) {
+            memory.place(&table).write(context.lake, kept, &index).await?;
+        }
         report.rows_written += published.iter().map(|s| s.entered + s.exited).sum::<u64>();
         report.segments.extend(published);
     }

@@ -244,31 +244,38 @@ impl Hasher for IntegerHasher {
 /// Some of the keys of an index.
 #[derive(Debug, Clone, Default)]
 pub struct KeySample {
-    bits: Vec<u64>,
-    keys: Vec<u32>,
+    /// By number, the place among the keys of the sample.
+    places: Vec<u32>,
+    length: u32,
 }
 
 impl KeySample {
     /// The keys with these numbers.
     #[must_use]
     pub fn new(keys: Vec<u32>) -> Self {
-        let mut bits = vec![0; keys.iter().max().map_or(0, |&last| last as usize / 64 + 1)];
-        for &key in &keys {
-            bits[key as usize / 64] |= 1_u64 << (key % 64);
+        let mut places = vec![KeyIndex::UNKNOWN; keys.iter().max().map_or(0, |&last| last as usize + 1)];
+        for (place, &key) in (0..).zip(&keys) {
+            places[key as usize] = place;
         }
-        Self { bits, keys }
+        Self { places, length: u32::try_from(keys.len()).unwrap_or(u32::MAX) }
     }
 
-    /// Whether a number is one of them.
+    /// The place of a number among the keys of the sample.
     #[must_use]
-    pub fn contains(&self, number: u32) -> bool {
-        self.bits.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    pub fn place(&self, number: u32) -> Option<u32> {
+        self.places.get(number as usize).copied().filter(|place| *place != KeyIndex::UNKNOWN)
     }
 
-    /// The numbers.
+    /// How many keys there are.
     #[must_use]
-    pub fn keys(&self) -> &[u32] {
-        &self.keys
+    pub fn len(&self) -> u32 {
+        self.length
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
     }
 }
 

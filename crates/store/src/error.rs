@@ -73,7 +73,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(crate) fn object(path: impl ToString, source: object_store::Error) -> Self {
+    /// A failure of the storage at a path.
+    #[must_use]
+    pub fn object(path: impl ToString, source: object_store::Error) -> Self {
         Self::Object { path: path.to_string(), source }
     }
 

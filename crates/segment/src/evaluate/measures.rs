@@ -174,7 +174,7 @@ pub(crate) fn values(cells: &Cells, group: &Group, recipe: &Recipe, rows: usize,
         }
         Cells::Distinct(pairs) => {
             let mut counts = vec![0_u32; rows];
-            let mut seen = pairs.clone();
+            let mut seen: Vec<(u64, u128)> = pairs.iter().map(|&(cell, code)| (cell / parts.max(1) as u64, code)).collect();
             seen.sort_unstable();
             seen.dedup();
             for (row, _) in seen {
@@ -222,6 +222,62 @@ impl Values {
             Self::Max(values) | Self::Min(values) => grow(values, rows, i64::MIN),
             Self::Variance(values) => grow(values, rows, Variance::default()),
             Self::Edge(values) => grow(values, rows, None),
+        }
+    }
+}
+
+impl Values {
+    /// The same values in other rows: that of row `r` in row `numbers[r]`, the last in the last.
+    pub(crate) fn moved(self, numbers: &[u32], rows: usize) -> Self {
+        fn moved<T: Copy>(values: &[T], numbers: &[u32], rows: usize, empty: T) -> Vec<T> {
+            let mut there = vec![empty; rows];
+            for (&value, &number) in values.iter().zip(numbers) {
+                there[number as usize] = value;
+            }
+            if let (Some(last), Some(keyless)) = (there.last_mut(), values.last()) {
+                *last = *keyless;
+            }
+            there
+        }
+        match self {
+            Self::Count(values) => Self::Count(moved(&values, numbers, rows, 0)),
+            Self::Sum(values) => Self::Sum(moved(&values, numbers, rows, 0)),
+            Self::Decimal(values) => Self::Decimal(moved(&values, numbers, rows, 0)),
+            Self::Float(values) => Self::Float(moved(&values, numbers, rows, 0.0)),
+            Self::Max(values) => Self::Max(moved(&values, numbers, rows, i64::MIN)),
+            Self::Min(values) => Self::Min(moved(&values, numbers, rows, i64::MIN)),
+            Self::Variance(values) => Self::Variance(moved(&values, numbers, rows, Variance::default())),
+            Self::Edge(values) => Self::Edge(moved(&values, numbers, rows, None)),
+        }
+    }
+
+    /// The value of a row as text, for people.
+    pub(crate) fn shown(&self, row: usize) -> String {
+        match self {
+            Self::Count(values) => values[row].to_string(),
+            Self::Sum(values) => values[row].to_string(),
+            Self::Decimal(values) => values[row].to_string(),
+            Self::Float(values) => values[row].to_string(),
+            Self::Max(values) | Self::Min(values) if values[row] == i64::MIN => "nothing".to_owned(),
+            Self::Max(values) => values[row].to_string(),
+            Self::Min(values) => (!values[row]).to_string(),
+            Self::Variance(values) => format!("{:?}", values[row]),
+            Self::Edge(values) => format!("{:?}", values[row]),
+        }
+    }
+}
+
+impl Values {
+    /// Whether a value is the same as another measure's; floats may differ in how their sums were rounded.
+    pub(crate) fn same(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        match (self, other) {
+            (Self::Count(a), Self::Count(b)) => a[row] == b[other_row],
+            (Self::Sum(a), Self::Sum(b)) => a[row] == b[other_row],
+            (Self::Decimal(a), Self::Decimal(b)) => a[row] == b[other_row],
+            (Self::Max(a), Self::Max(b)) | (Self::Min(a), Self::Min(b)) => a[row] == b[other_row],
+            // These are never carried over from an earlier refresh.
+            (Self::Float(_), Self::Float(_)) | (Self::Variance(_), Self::Variance(_)) | (Self::Edge(_), Self::Edge(_)) => true,
+            _ => false,
         }
     }
 }

@@ -4,11 +4,12 @@
 //! truth values of the same rows. What could not be compiled is run as it is, between passes over the rows.
 
 mod as_is;
+mod changes;
 mod graph;
-mod measures;
+pub(crate) mod measures;
 mod pass;
 mod rounds;
-mod scans;
+pub(crate) mod scans;
 mod table;
 
 use std::collections::HashMap;
@@ -26,8 +27,10 @@ use crate::definitions::Definitions;
 use crate::error::SegmentError;
 use crate::plan::Program;
 use crate::scope::Scope;
+use crate::state::Kept;
 use crate::{TRAITS, traits};
 use graph::{Graph, WideTypes};
+use scans::Memory;
 use table::WideTable;
 
 /// The members of every evaluated segment of one entity.
@@ -86,12 +89,24 @@ pub async fn evaluate(
     sharing: Sharing,
 ) -> Result<Evaluation, SegmentError> {
     let program = Program::compile(definitions, scope, session, sharing).await?;
-    let (mut table, mut cost) = wide_table(definitions, scope, &program, session).await?;
-    let scanned = scans::full(definitions, &program, tables, &mut table.index, session).await?;
-    cost.rows_read += scanned.rows_read;
-    cost.bytes_read += scanned.bytes_read;
+    Ok(evaluate_program(definitions, scope, &program, tables, session, None).await?.0)
+}
+
+/// Evaluates a program, from what is kept in a memory where there is one; returns what may be kept for the next time.
+pub(crate) async fn evaluate_program(
+    definitions: &Definitions,
+    scope: &Scope,
+    program: &Program,
+    tables: &Tables,
+    session: &Session,
+    memory: Option<Memory<'_>>,
+) -> Result<(Evaluation, Vec<(String, Kept)>), SegmentError> {
+    let (mut table, mut cost) = wide_table(definitions, scope, program, session).await?;
+    let scanned = scans::scan(definitions, program, tables, &mut table.index, session, memory).await?;
+    cost.rows_read += scanned.cost.rows_read;
+    cost.bytes_read += scanned.cost.bytes_read;
     table.measures = scanned.measures;
-    finish(definitions, scope, &program, table, session, cost).await
+    Ok((finish(definitions, scope, program, table, session, cost).await?, scanned.kept))
 }
 
 /// What was read.

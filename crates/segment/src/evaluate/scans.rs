@@ -1,72 +1,178 @@
-//! The scans of a program: one for each event table.
+//! The scans of a program: one for each event table, of what changed where an earlier refresh kept something.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tranche_sql::fused::{ClassedSource, FusedInput, run};
+use tranche_schema::Contract;
+use tranche_sql::fused::{FusedInput, run};
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Session, Tables};
+use tranche_sql::{Session, Source, SqlError, Tables};
+use tranche_store::{DataFile, Lake, StoreError};
 
 use super::Cost;
-use super::measures::{Contribution, Values, groups_of, values};
+use super::changes::{Changes, is_latest_event};
+use super::measures::{Values, groups_of, values};
 use crate::definitions::Definitions;
 use crate::error::SegmentError;
-use crate::plan::{Measure, Program};
+use crate::plan::{Measure, Program, Scan};
+use crate::state::{Kept, KeptMeasure, Sample, StatePlace, identity, is_keepable, prove};
 
-/// The measures of each table, and what it took to compute them.
-pub(crate) struct Scanned {
-    pub(crate) measures: HashMap<String, Vec<Values>>,
-    pub(crate) rows_read: u64,
-    pub(crate) bytes_read: u64,
+/// Where the state of an entity's scans lies.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) pipeline: &'a str,
+    pub(crate) entity: &'a str,
+    /// Whether what was kept is left aside.
+    pub(crate) full: bool,
+    /// Of which entities an incremental result is computed again in full.
+    pub(crate) sample: Sample,
 }
 
-/// Computes all measures of a program from all events.
-pub(crate) async fn full(
+impl<'a> Memory<'a> {
+    pub(crate) fn place(&self, table: &'a str) -> StatePlace<'a> {
+        StatePlace { pipeline: self.pipeline, entity: self.entity, table }
+    }
+}
+
+/// The measures of each table, and what it took to compute them.
+#[derive(Default)]
+pub(crate) struct Scanned {
+    pub(crate) measures: HashMap<String, Vec<Values>>,
+    pub(crate) cost: Cost,
+    /// What may be kept for the next refresh, once this one is published.
+    pub(crate) kept: Vec<(String, Kept)>,
+}
+
+/// Computes all measures of a program. With a memory, it starts from what is kept there, and holds a sample against all events.
+pub(crate) async fn scan(
     definitions: &Definitions,
     program: &Program,
     tables: &Tables,
     index: &mut Arc<KeyIndex>,
     session: &Session,
+    memory: Option<Memory<'_>>,
 ) -> Result<Scanned, SegmentError> {
-    let mut scanned = Scanned { measures: HashMap::new(), rows_read: 0, bytes_read: 0 };
+    let mut scanned = Scanned::default();
     for (table, scan) in &program.scans {
-        let whole = |measure: &'_ Measure| vec![Contribution { class: 0, window: measure.window, sign: 1 }];
-        let wanted: Vec<(&Measure, Vec<Contribution>)> = scan.measures.iter().map(|m| (m, whole(m))).collect();
-        let sources = match tables.sources(table)? {
-            Some(found) => found.sources.into_iter().map(|source| ClassedSource { class: 0, source }).collect(),
-            None => Vec::new(),
+        let contract = definitions.contracts.get(table).ok_or_else(|| SegmentError::Unknown(table.clone()))?;
+        let input = TableScan { contract, scan, tables, session };
+        let kept = match memory {
+            Some(memory) if !memory.full => memory.place(table).read(memory.lake, Arc::make_mut(index)).await,
+            _ => None,
         };
-        let (values, cost) = compute(definitions, (table, &scan.key), &wanted, sources, tables, index, session).await?;
-        scanned.rows_read += cost.rows_read;
-        scanned.bytes_read += cost.bytes_read;
-        scanned.measures.insert(table.clone(), values);
+        let (found, cost) = match input.run(kept.as_ref(), index).await {
+            // A file that is no longer there may be one that was removed, and cleaned up since.
+            Err(SegmentError::Sql(SqlError::Store(StoreError::Read { reason }))) if kept.is_some() => {
+                tracing::warn!(table, reason, "what changed cannot be read; everything is read");
+                input.run(None, index).await?
+            }
+            outcome => outcome?,
+        };
+        scanned.cost.rows_read += cost.rows_read;
+        scanned.cost.bytes_read += cost.bytes_read;
+        if let (Some(memory), true) = (memory, found.is_incremental) {
+            let rows = prove(&input, &found.values, index, memory.sample, program).await;
+            if rows.is_err() {
+                memory.place(table).forget(memory.lake).await;
+            }
+            scanned.cost.rows_read += rows?;
+        }
+        if let (Some(_), Some(files)) = (memory, found.files) {
+            let measures = scan.measures.iter().zip(&found.values);
+            let measures = measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(|(measure, values)| {
+                KeptMeasure { identity: identity(measure, contract), window: measure.window, values: values.clone() }
+            });
+            let kept = Kept { as_of: session.as_of().as_microsecond(), files, measures: measures.collect() };
+            scanned.kept.push((table.clone(), kept));
+        }
+        scanned.measures.insert(table.clone(), found.values);
     }
     Ok(scanned)
 }
 
-/// Computes measures of a table from some of its events.
-pub(crate) async fn compute(
-    definitions: &Definitions,
-    (table, key): (&str, &str),
-    wanted: &[(&Measure, Vec<Contribution>)],
-    sources: Vec<ClassedSource>,
-    tables: &Tables,
-    index: &mut Arc<KeyIndex>,
-    session: &Session,
-) -> Result<(Vec<Values>, Cost), SegmentError> {
-    let unknown = || SegmentError::Unknown(table.to_owned());
-    let contract = definitions.contracts.get(table).ok_or_else(unknown)?;
-    let (groups, recipes) = groups_of(wanted);
-    let objects = match tables.sources(table)? {
-        Some(found) => found.objects,
-        None => Arc::new(object_store::memory::InMemory::new()),
-    };
-    let input = FusedInput { contract, key, objects, sources, sample: None, progress: None };
-    let fused = run(&groups, input, index, session).await?;
-    let rows = index.len() as usize + 1;
-    let found = recipes
-        .iter()
-        .map(|recipe| values(&fused.cells[recipe.group], &groups[recipe.group], recipe, rows, None))
-        .collect();
-    Ok((found, Cost { rows_read: fused.rows_read, bytes_read: fused.bytes_read }))
+/// The scan of one table.
+pub(crate) struct TableScan<'a> {
+    pub(crate) contract: &'a Contract,
+    pub(crate) scan: &'a Scan,
+    pub(crate) tables: &'a Tables,
+    pub(crate) session: &'a Session,
+}
+
+/// What a scan found.
+struct Found {
+    values: Vec<Values>,
+    /// Whether some of it follows from what was kept.
+    is_incremental: bool,
+    /// The files that the table has, where it was read from files.
+    files: Option<Vec<DataFile>>,
+}
+
+impl TableScan<'_> {
+    async fn run(&self, kept: Option<&Kept>, index: &mut Arc<KeyIndex>) -> Result<(Found, Cost), SegmentError> {
+        let Some(found) = self.tables.sources(&self.contract.table)? else {
+            let rows = index.len() as usize + 1;
+            let (groups, recipes) = groups_of(&[]);
+            debug_assert!(groups.is_empty() && recipes.is_empty());
+            return self.empty(rows, index).await;
+        };
+        let files: Option<Vec<DataFile>> = found
+            .sources
+            .iter()
+            .map(|source| match source {
+                Source::File(file) => Some(file.clone()),
+                Source::Rows(_) => None,
+            })
+            .collect();
+        let changes = Changes::since(kept.filter(|_| files.is_some()), self.scan, self.contract, found.sources);
+        let wanted: Vec<(&Measure, Vec<_>)> =
+            self.scan.measures.iter().zip(&changes.measures).map(|(m, change)| (m, change.contributions.clone())).collect();
+        let (groups, recipes) = groups_of(&wanted);
+        let input = FusedInput {
+            contract: self.contract,
+            key: &self.scan.key,
+            objects: found.objects,
+            sources: changes.sources,
+            sample: None,
+            progress: None,
+        };
+        let fused = run(&groups, input, index, self.session).await?;
+        let rows = index.len() as usize + 1;
+        let mut all = Vec::new();
+        for ((measure, change), recipe) in self.scan.measures.iter().zip(&changes.measures).zip(&recipes) {
+            let before = match (&change.base, kept) {
+                (Ok(base), Some(kept)) => Some(kept.measures[*base].values.clone()),
+                _ => None,
+            };
+            let is_latest = before.is_some() && is_latest_event(measure, self.contract);
+            let mut found = values(&fused.cells[recipe.group], &groups[recipe.group], recipe, rows, before);
+            if let (Values::Max(values), true) = (&mut found, is_latest) {
+                for value in values.iter_mut().filter(|value| **value < measure.window.from) {
+                    *value = i64::MIN;
+                }
+            }
+            all.push(found);
+        }
+        let is_incremental = changes.measures.iter().any(|change| change.base.is_ok());
+        let cost = Cost { rows_read: fused.rows_read, bytes_read: fused.bytes_read };
+        Ok((Found { values: all, is_incremental, files }, cost))
+    }
+
+    /// Measures of a table that was never written.
+    async fn empty(&self, rows: usize, index: &mut Arc<KeyIndex>) -> Result<(Found, Cost), SegmentError> {
+        let wanted: Vec<(&Measure, Vec<_>)> = self.scan.measures.iter().map(|measure| (measure, Vec::new())).collect();
+        let (groups, recipes) = groups_of(&wanted);
+        let objects = std::sync::Arc::new(object_store::memory::InMemory::new());
+        let input = FusedInput {
+            contract: self.contract,
+            key: &self.scan.key,
+            objects,
+            sources: Vec::new(),
+            sample: None,
+            progress: None,
+        };
+        let fused = run(&groups, input, index, self.session).await?;
+        let values = recipes.iter().map(|r| values(&fused.cells[r.group], &groups[r.group], r, rows, None)).collect();
+        Ok((Found { values, is_incremental: false, files: None }, Cost::default()))
+    }
 }

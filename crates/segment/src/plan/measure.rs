@@ -61,3 +61,26 @@ impl Formula {
         }
     }
 }
+
+impl std::fmt::Display for Measure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self.aggregate {
+            Aggregate::Count => "count",
+            Aggregate::CountDistinct => "count distinct",
+            Aggregate::Sum => "sum",
+            Aggregate::Min => "min",
+            Aggregate::Max => "max",
+            Aggregate::Variance => "variance",
+            Aggregate::First => "first",
+            Aggregate::Last => "last",
+        };
+        match &self.argument {
+            Some(argument) => write!(f, "{name}({argument})")?,
+            None => write!(f, "{name}(*)")?,
+        }
+        for (place, condition) in self.predicate.iter().enumerate() {
+            write!(f, "{}{condition}", if place == 0 { " where " } else { " and " })?;
+        }
+        Ok(())
+    }
+}

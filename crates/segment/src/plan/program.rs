@@ -35,6 +35,8 @@ pub(crate) struct Program {
     pub(crate) traits_as_is: IndexMap<String, String>,
     /// The segments and sets in their order.
     pub(crate) segments: IndexMap<String, Compiled>,
+    /// The slots that each file of traits, segment and set asks for itself.
+    pub(crate) uses: IndexMap<String, Vec<usize>>,
 }
 
 /// What is read from one event table.
@@ -80,6 +82,9 @@ pub(crate) struct Builder<'a> {
     scans: IndexMap<String, Scan>,
     slots: IndexSet<Slot>,
     null_keys: IndexSet<Expr>,
+    uses: IndexMap<String, Vec<usize>>,
+    /// The slots that the definition at hand asks for.
+    asked: Vec<usize>,
 }
 
 impl Program {
@@ -110,6 +115,8 @@ impl Program {
             scans: IndexMap::new(),
             slots: IndexSet::new(),
             null_keys: IndexSet::new(),
+            uses: IndexMap::new(),
+            asked: Vec::new(),
         };
         let (mut traits, mut traits_as_is) = (IndexMap::new(), IndexMap::new());
         for definition in scope.traits.iter().filter_map(|name| definitions.traits.get(name)) {
@@ -128,8 +135,17 @@ impl Program {
             }
             segments.insert(definition.name.clone(), builder.segment(definition, &planning).await?);
         }
-        let Builder { scans, slots, null_keys, .. } = builder;
-        Ok(Self { scans, slots, null_keys, traits, traits_as_is, segments })
+        let Builder { scans, slots, null_keys, uses, .. } = builder;
+        Ok(Self { scans, slots, null_keys, traits, traits_as_is, segments, uses })
+    }
+
+    /// The definitions that ask for a measure.
+    pub(crate) fn users(&self, table: &str, measure: usize) -> Vec<&str> {
+        let asks = |slot: &usize| {
+            let slot = &self.slots[*slot];
+            slot.table == table && slot.formula.measures().contains(&measure)
+        };
+        self.uses.iter().filter(|(_, slots)| slots.iter().any(asks)).map(|(name, _)| name.as_str()).collect()
     }
 
     /// Whether no segment runs as it is.
@@ -170,7 +186,7 @@ impl Builder<'_> {
         let plan = planning.normalized(definition.file.text(), Some(&self.key)).await;
         let plan = plan.map_err(|problem| SegmentError::definition(&definition.file, problem))?;
         let fields: Vec<_> = plan.schema().fields().iter().skip(1).cloned().collect();
-        let compiled = self.attempt(|builder| {
+        let compiled = self.attempt(&definition.name, |builder| {
             let relation = builder.relation(&plan)?;
             let Rows::Entities { present } = relation.rows else {
                 return Unfused::because("it has a row per event, not one per entity");
@@ -204,7 +220,7 @@ impl Builder<'_> {
     async fn segment(&mut self, definition: &SegmentDefinition, planning: &Session) -> Result<Compiled, SegmentError> {
         let plan = planning.normalized(definition.file.text(), Some(&self.key)).await;
         let plan = plan.map_err(|problem| SegmentError::definition(&definition.file, problem))?;
-        let compiled = self.attempt(|builder| {
+        let compiled = self.attempt(&definition.name, |builder| {
             let relation = builder.relation(&plan)?;
             builder.membership(relation, definition.kind)
         });
@@ -236,14 +252,20 @@ impl Builder<'_> {
     }
 
     /// Compiles something; when that fails, nothing of it stays.
-    fn attempt<T>(&mut self, compile: impl FnOnce(&mut Self) -> Result<T, Unfused>) -> Result<T, Unfused> {
+    fn attempt<T>(&mut self, name: &str, compile: impl FnOnce(&mut Self) -> Result<T, Unfused>) -> Result<T, Unfused> {
         let measures: Vec<usize> = self.scans.values().map(|scan| scan.measures.len()).collect();
         let (slots, null_keys) = (self.slots.len(), self.null_keys.len());
         if self.sharing == Sharing::OneByOne {
             return Unfused::because("every definition is to run as it is");
         }
+        self.asked.clear();
         let outcome = compile(self);
-        if outcome.is_err() {
+        let mut asked = std::mem::take(&mut self.asked);
+        if outcome.is_ok() {
+            asked.sort_unstable();
+            asked.dedup();
+            self.uses.insert(name.to_owned(), asked);
+        } else {
             self.slots.truncate(slots);
             self.null_keys.truncate(null_keys);
             self.scans.truncate(measures.len());
@@ -263,7 +285,9 @@ impl Builder<'_> {
 
     pub(crate) fn slot(&mut self, table: &str, formula: Formula, data_type: DataType) -> Expr {
         let slot = Slot { table: table.to_owned(), formula, data_type };
-        WideColumn::Slot(self.slots.insert_full(slot).0).expr()
+        let number = self.slots.insert_full(slot).0;
+        self.asked.push(number);
+        WideColumn::Slot(number).expr()
     }
 
     /// Whether a relation has a row without a key.

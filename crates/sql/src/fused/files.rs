@@ -29,8 +29,9 @@ use crate::{Source, SqlError};
 /// Rows of a batch: enough that the work per batch does not count, few enough that its columns stay in the cache.
 const BATCH_ROWS: usize = 16_384;
 
-/// The days of events that a source may hold: first instant and first instant after, microseconds.
-pub(crate) fn time_range(source: &Source) -> (i64, i64) {
+/// The time of the events that a source may hold: first instant and first instant after, microseconds.
+#[must_use]
+pub fn time_range(source: &Source) -> (i64, i64) {
     let Source::File(file) = source else { return (i64::MIN, i64::MAX) };
     let day = file.partition.get(EVENT_DAY).and_then(|day| day.as_deref()).and_then(|day| day.parse::<Date>().ok());
     let instant = |day: Date| day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_microsecond());
@@ -59,7 +60,7 @@ pub(crate) async fn open(
         let keep = move |batch: RecordBatch| -> Result<BooleanArray, arrow::error::ArrowError> {
             let (index, sample) = &sample;
             let numbers = index.numbers(batch.column(0)).map_err(|e| arrow::error::ArrowError::ComputeError(e.to_string()))?;
-            Ok(numbers.iter().map(|&number| Some(sample.contains(number))).collect())
+            Ok(numbers.iter().map(|&number| Some(sample.place(number).is_some())).collect())
         };
         builder = builder.with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(of_key, keep))]));
     }

@@ -14,6 +14,7 @@ mod scan;
 mod values;
 
 pub use cells::{Cells, Variance};
+pub use files::time_range;
 pub use scan::{Fused, FusedInput, run};
 pub use values::{ValueKind, float_of_order};
 

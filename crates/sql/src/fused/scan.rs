@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::{filter, filter_record_batch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
@@ -29,7 +29,7 @@ pub struct FusedInput<'a> {
     pub objects: Arc<dyn ObjectStore>,
     /// What is read, each in its class.
     pub sources: Vec<ClassedSource>,
-    /// Only these keys, of those that the index has.
+    /// Only these keys, of those that the index has; rows of cells are then their places in the sample.
     pub sample: Option<Arc<KeySample>>,
     /// Called with the number of files that are done.
     pub progress: Option<Arc<dyn Fn(usize) + Send + Sync>>,
@@ -97,7 +97,7 @@ pub async fn run(groups: &[Group], input: FusedInput<'_>, index: &mut Arc<KeyInd
     while let Some(worker) = workers.join_next().await {
         found.push(worker.map_err(|error| SqlError::Engine(error.to_string()))??);
     }
-    let cells = add_up(groups, found, empty(), index)?;
+    let cells = add_up(groups, found, empty(), index, shared.sample.as_deref())?;
     Ok(Fused { cells, rows_read: shared.rows_read.load(Ordering::Relaxed), files_read, bytes_read })
 }
 
@@ -192,7 +192,7 @@ impl Worker {
         let numbers = self.numbers(&keys)?;
         let rows = files::conform(batch, &shared.schema)?;
         let (numbers, rows) = match &shared.sample {
-            Some(sample) => in_sample(sample, numbers, &rows)?,
+            Some(sample) => in_sample(sample, &numbers, &rows)?,
             None => (numbers, rows),
         };
         let mut evaluated = shared.expressions.evaluate(&rows);
@@ -235,7 +235,10 @@ impl Worker {
     }
 
     fn grow(&mut self) {
-        let rows = (self.index.len() + 1 + self.new_keys.len()) as usize;
+        let rows = match &self.shared.sample {
+            Some(sample) => sample.len() as usize + 1,
+            None => (self.index.len() + 1 + self.new_keys.len()) as usize,
+        };
         if rows > self.rows {
             self.rows = rows;
             for (cells, group) in self.cells.iter_mut().zip(&self.shared.groups) {
@@ -286,11 +289,11 @@ fn parts_of_rows(group: &Group, class: usize, rows: &RecordBatch, event_time: &s
     Ok(PartOf::Each((0..rows.num_rows()).map(part_of).collect()))
 }
 
-fn in_sample(sample: &KeySample, numbers: Vec<u32>, rows: &RecordBatch) -> Result<(Vec<u32>, RecordBatch), SqlError> {
-    let keep: BooleanArray = numbers.iter().map(|&number| Some(sample.contains(number))).collect();
-    let numbers = filter(&UInt32Array::from(numbers), &keep)?;
-    let numbers = numbers.as_primitive::<arrow::datatypes::UInt32Type>().values().to_vec();
-    Ok((numbers, filter_record_batch(rows, &keep)?))
+/// The rows whose key is in a sample, and the places of their keys in it.
+fn in_sample(sample: &KeySample, numbers: &[u32], rows: &RecordBatch) -> Result<(Vec<u32>, RecordBatch), SqlError> {
+    let places: Vec<Option<u32>> = numbers.iter().map(|&number| sample.place(number)).collect();
+    let keep: BooleanArray = places.iter().map(|place| Some(place.is_some())).collect();
+    Ok((places.into_iter().flatten().collect(), filter_record_batch(rows, &keep)?))
 }
 
 /// The workers' cells in rows that all agree on.
@@ -299,8 +302,9 @@ fn add_up(
     found: Vec<(Vec<Cells>, KeyIndex)>,
     empty: Vec<Cells>,
     index: &mut Arc<KeyIndex>,
+    sample: Option<&KeySample>,
 ) -> Result<Vec<Cells>, SqlError> {
-    let known = index.len() as usize;
+    let known = sample.map_or(index.len(), KeySample::len) as usize;
     let mut rows_of_new = Vec::new();
     for (_, new_keys) in &found {
         let keys = new_keys.column(0..new_keys.len())?;
@@ -310,7 +314,7 @@ fn add_up(
         };
         rows_of_new.push(numbers);
     }
-    let null_row = index.len() as usize;
+    let null_row = sample.map_or(index.len(), KeySample::len) as usize;
     let mut total = empty;
     for (cells, group) in total.iter_mut().zip(groups) {
         cells.grow((null_row + 1) * group.parts.len());

@@ -1,0 +1,177 @@
+//! What a refresh has to read of a table, given what an earlier one kept.
+//!
+//! Let `S0` be a measure over its window `W0` of the files then, and `S1` the one over `W1` of the files now. Files are immutable, so
+//! that each is kept, removed or added since. Then
+//! `S1 = S0 + kept(W1 \ W0) - kept(W0 \ W1) - removed(W0) + added(W1)`,
+//! and a measure of which nothing is kept is the same with `W0` empty. A largest or smallest value cannot be taken away again, but
+//! for the latest event of a sliding window: what leaves the window is older than all that stays.
+
+use std::collections::{HashMap, HashSet};
+
+use datafusion::logical_expr::Expr;
+use tranche_schema::Contract;
+use tranche_sql::Source;
+use tranche_sql::fused::{Aggregate, ClassedSource, time_range};
+
+use super::measures::{Contribution, Values};
+use crate::plan::{Measure, Scan, Window};
+use crate::state::{Kept, KeptMeasure, identity};
+
+const KEPT: usize = 0;
+const REMOVED: usize = 1;
+const ADDED: usize = 2;
+
+/// What to read of a table.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    /// What is read, in classes.
+    pub(crate) sources: Vec<ClassedSource>,
+    /// For each measure, what it is made of.
+    pub(crate) measures: Vec<Change>,
+}
+
+/// How a measure follows from what was kept.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) contributions: Vec<Contribution>,
+    /// The kept measure that it starts from, or why it is computed from all events.
+    pub(crate) base: Result<usize, String>,
+}
+
+impl Changes {
+    /// What to read for the measures of a scan.
+    pub(crate) fn since(kept: Option<&Kept>, scan: &Scan, contract: &Contract, sources: Vec<Source>) -> Self {
+        let (sources, removed) = classed(kept, sources);
+        let bases = kept.map(|kept| by_identity(&kept.measures)).unwrap_or_default();
+        let measures = scan.measures.iter().map(|measure| change(measure, contract, kept, &bases, &removed)).collect();
+        Self { sources, measures }
+    }
+}
+
+/// The sources in their classes, and the time ranges of files that are there no more.
+fn classed(kept: Option<&Kept>, sources: Vec<Source>) -> (Vec<ClassedSource>, Vec<(i64, i64)>) {
+    let Some(kept) = kept else {
+        return (sources.into_iter().map(|source| ClassedSource { class: ADDED, source }).collect(), Vec::new());
+    };
+    let known: HashSet<&str> = kept.files.iter().map(|file| file.path.as_str()).collect();
+    let mut now = HashSet::new();
+    let mut found = Vec::new();
+    for source in sources {
+        let class = match &source {
+            Source::File(file) if known.contains(file.path.as_str()) => {
+                now.insert(file.path.clone());
+                KEPT
+            }
+            _ => ADDED,
+        };
+        found.push(ClassedSource { class, source });
+    }
+    let gone = kept.files.iter().filter(|file| !now.contains(&file.path)).cloned();
+    let gone: Vec<ClassedSource> = gone.map(|file| ClassedSource { class: REMOVED, source: Source::File(file) }).collect();
+    let ranges = gone.iter().map(|source| time_range(&source.source)).collect();
+    found.extend(gone);
+    (found, ranges)
+}
+
+fn by_identity(measures: &[KeptMeasure]) -> HashMap<&str, Vec<usize>> {
+    let mut found: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (number, measure) in measures.iter().enumerate() {
+        found.entry(&measure.identity).or_default().push(number);
+    }
+    found
+}
+
+fn change(
+    measure: &Measure,
+    contract: &Contract,
+    kept: Option<&Kept>,
+    bases: &HashMap<&str, Vec<usize>>,
+    removed: &[(i64, i64)],
+) -> Change {
+    let full = |reason: &str| {
+        let whole = |class| Contribution { class, window: measure.window, sign: 1 };
+        Change { contributions: vec![whole(KEPT), whole(ADDED)], base: Err(reason.to_owned()) }
+    };
+    let Some(kept) = kept else { return full("nothing is kept of an earlier refresh") };
+    let candidates = bases.get(identity(measure, contract).as_str()).map_or(&[][..], Vec::as_slice);
+    // The window that shares most with ours: a changed constant costs the events in between.
+    let distance = |&&number: &&usize| {
+        let window = kept.measures[number].window;
+        i128::from(window.from).abs_diff(measure.window.from.into()) + i128::from(window.to).abs_diff(measure.window.to.into())
+    };
+    let Some(&base) = candidates.iter().min_by_key(distance) else {
+        return full(match measure.aggregate {
+            Aggregate::CountDistinct => "distinct values of two days cannot be added up",
+            Aggregate::Variance => "variances of floats depend on the order of addition",
+            Aggregate::First | Aggregate::Last => "first and last values are not kept",
+            Aggregate::Sum if !bases.is_empty() && is_float(measure, contract) => "sums of floats depend on the order of addition",
+            _ => "it is new",
+        });
+    };
+    let (before, now) = (kept.measures[base].window, measure.window);
+    let mut contributions = Vec::new();
+    let mut add = |class, windows: Vec<Window>, sign| {
+        contributions.extend(windows.into_iter().map(|window| Contribution { class, window, sign }));
+    };
+    let leaves = without(before, now);
+    let is_removed = removed.iter().any(|&(from, to)| from < before.to && before.from < to);
+    match kept.measures[base].values {
+        Values::Max(_) | Values::Min(_) => {
+            if is_removed {
+                return full("events were corrected, and a largest or smallest value cannot be taken away");
+            }
+            let only_older = leaves.iter().all(|window| window.to <= now.from);
+            if !(leaves.is_empty() || (only_older && is_latest_event(measure, contract))) {
+                return full("a largest or smallest value that leaves the window cannot be taken away");
+            }
+        }
+        _ => add(KEPT, leaves, -1),
+    }
+    add(KEPT, without(now, before), 1);
+    add(REMOVED, vec![before], -1);
+    add(ADDED, vec![now], 1);
+    Change { contributions, base: Ok(base) }
+}
+
+fn is_float(measure: &Measure, contract: &Contract) -> bool {
+    let columns = measure.argument.iter().flat_map(Expr::column_refs);
+    let schema = contract.arrow_schema();
+    columns.into_iter().any(|c| schema.field_with_name(&c.name).is_ok_and(|field| field.data_type().is_floating()))
+}
+
+/// Whether it is the largest event time.
+pub(crate) fn is_latest_event(measure: &Measure, contract: &Contract) -> bool {
+    let is_clock = |expr: &Expr| matches!(expr, Expr::Column(column) if Some(column.name.as_str()) == contract.event_time());
+    measure.aggregate == Aggregate::Max && measure.argument.as_ref().is_some_and(is_clock)
+}
+
+/// The parts of a window outside another.
+fn without(window: Window, other: Window) -> Vec<Window> {
+    if other.is_empty() {
+        return vec![window];
+    }
+    let before = Window { from: window.from, to: window.to.min(other.from) };
+    let after = Window { from: window.from.max(other.to), to: window.to };
+    [before, after].into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_enters_and_leaves_a_window() {
+        let window = |from, to| Window { from, to };
+        let check = |a: (i64, i64), b: (i64, i64), expected: &[(i64, i64)]| {
+            let found: Vec<_> = without(window(a.0, a.1), window(b.0, b.1)).iter().map(|w| (w.from, w.to)).collect();
+            assert_eq!(found, expected, "{a:?} without {b:?}");
+        };
+        check((0, 10), (2, 12), &[(0, 2)]);
+        check((2, 12), (0, 10), &[(10, 12)]);
+        check((0, 10), (3, 4), &[(0, 3), (4, 10)]);
+        check((0, 10), (20, 30), &[(0, 10)]);
+        check((0, 10), (0, 0), &[(0, 10)]);
+        check((3, 4), (0, 10), &[]);
+        check((i64::MIN, 10), (i64::MIN, 8), &[(8, 10)]);
+    }
+}

@@ -1,0 +1,138 @@
+//! What a refresh keeps of its measures, so that the next one reads only what changed.
+//!
+//! For each event table: the files that were read, and for each measure its window and one value per entity. It lies under `_state/`,
+//! is only ever an older truth about immutable files, and may be deleted at any time: then the next refresh reads everything.
+
+mod codec;
+mod proof;
+
+pub(crate) use proof::{Sample, prove};
+
+use serde::{Deserialize, Serialize};
+use tranche_schema::Contract;
+use tranche_sql::fused::Aggregate;
+use tranche_sql::keys::KeyIndex;
+use tranche_store::{DataFile, Lake};
+
+use crate::error::SegmentError;
+use crate::evaluate::measures::Values;
+use crate::plan::{Measure, Window};
+
+/// The measures of one event table at one instant.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    /// The instant, microseconds.
+    pub(crate) as_of: i64,
+    /// The files that were read.
+    pub(crate) files: Vec<DataFile>,
+    /// The measures.
+    pub(crate) measures: Vec<KeptMeasure>,
+}
+
+/// A measure's values, one for each key of an index and one for rows without a key.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptMeasure {
+    /// What it is a measure of, but for its window.
+    pub(crate) identity: String,
+    /// The events that it counts.
+    pub(crate) window: Window,
+    /// The values.
+    pub(crate) values: Values,
+}
+
+/// Where the state of a table lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StatePlace<'a> {
+    pub(crate) pipeline: &'a str,
+    pub(crate) entity: &'a str,
+    pub(crate) table: &'a str,
+}
+
+/// What a measure is of, but for its window; the same text for the same meaning.
+pub(crate) fn identity(measure: &Measure, contract: &Contract) -> String {
+    let text = |exprs: &mut dyn Iterator<Item = &datafusion::logical_expr::Expr>| {
+        let texts: Vec<String> = exprs.map(|expr| format!("{expr:?}")).collect();
+        texts.join(" AND ")
+    };
+    let columns = contract.arrow_schema();
+    let named = measure.argument.iter().chain(&measure.order).chain(&measure.predicate).flat_map(|expr| expr.column_refs());
+    let mut types: Vec<String> =
+        named.filter_map(|c| columns.field_with_name(&c.name).ok()).map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+    types.sort_unstable();
+    types.dedup();
+    let parts = [
+        format!("{:?}", measure.aggregate),
+        text(&mut measure.argument.iter()),
+        text(&mut measure.order.iter()),
+        text(&mut measure.predicate.iter()),
+        types.join(", "),
+    ];
+    parts.join(" | ")
+}
+
+/// Whether a measure's values can be kept: they are exact, and what is new can be added to them.
+pub(crate) fn is_keepable(values: &Values, aggregate: Aggregate) -> bool {
+    aggregate != Aggregate::CountDistinct
+        && matches!(values, Values::Count(_) | Values::Sum(_) | Values::Decimal(_) | Values::Max(_) | Values::Min(_))
+}
+
+impl StatePlace<'_> {
+    fn folder(&self) -> String {
+        format!("_state/{}/{}/{}", self.pipeline, self.entity, self.table)
+    }
+
+    /// What was kept, in the rows of `index`; keys that it lacks are added. `None` when nothing usable is there.
+    pub(crate) async fn read(&self, lake: &Lake, index: &mut KeyIndex) -> Option<Kept> {
+        match codec::read(lake, &self.folder(), index).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::warn!(table = self.table, %error, "what was kept of an earlier refresh cannot be read; everything is read");
+                None
+            }
+        }
+    }
+
+    /// Keeps values in the rows of `index`.
+    ///
+    /// # Errors
+    /// [`SegmentError::Store`] when they cannot be written.
+    pub(crate) async fn write(&self, lake: &Lake, kept: Kept, index: &KeyIndex) -> Result<(), SegmentError> {
+        codec::write(lake, &self.folder(), kept, index).await
+    }
+
+    /// Forgets what was kept.
+    pub(crate) async fn forget(&self, lake: &Lake) {
+        codec::forget(lake, &self.folder()).await;
+    }
+}
+
+/// What is written about kept measures.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Manifest {
+    format: u32,
+    as_of: i64,
+    rows: usize,
+    files: Vec<DataFile>,
+    measures: Vec<ManifestMeasure>,
+    keys: String,
+    /// The objects with values, and which measures each has.
+    parts: Vec<(String, Vec<usize>)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ManifestMeasure {
+    identity: String,
+    from: i64,
+    to: i64,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Count,
+    Sum,
+    Decimal,
+    Max,
+    Min,
+}
