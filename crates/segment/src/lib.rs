@@ -11,8 +11,12 @@ mod check;
 mod definitions;
 mod error;
 pub mod evaluate;
-mod intervals;
+#[cfg(test)]
+mod failing;
+mod history;
+mod memberships;
 mod order;
+mod publish;
 pub mod refresh;
 mod scope;
 mod spec;
