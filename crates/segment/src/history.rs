@@ -39,9 +39,10 @@ pub(crate) struct OwnHistory {
     publication: i64,
     /// The rows that count.
     pub(crate) rows: Vec<HistoryRow>,
-    /// The table, and whether it has rows of a publication that never was.
+    /// The table, and whether it has rows of a publication that never was, or rows that no longer count.
     base: Option<Snapshot>,
     leftovers: bool,
+    outdated: bool,
 }
 
 /// Every row in the table for which `filter` holds, whether it counts or not.
@@ -155,10 +156,13 @@ impl OwnHistory {
             rows: Vec::new(),
             base: lake.snapshot(HISTORY_TABLE).await?,
             leftovers: false,
+            outdated: false,
         };
         let all = own.entries(session).await?;
-        own.leftovers = all.iter().any(|entry| entry.publication > publication);
+        let stored = all.iter().filter(|entry| entry.publication <= publication).count();
+        own.leftovers = stored < all.len();
         own.rows = published(all, &own.published()).into_iter().map(|entry| entry.row).collect();
+        own.outdated = own.rows.len() < stored;
         Ok(own)
     }
 
@@ -207,10 +211,14 @@ impl OwnHistory {
                 }
                 outcome => {
                     self.base = Some(outcome?);
+                    self.leftovers = false;
                     break;
                 }
             }
         }
+        let replaces = |old: &HistoryRow| rows.iter().any(|new| new.segment == old.segment && new.as_of <= old.as_of);
+        self.outdated |= self.rows.iter().any(replaces);
+        self.publication = publication;
         let last = rows.iter().map(|row| row.as_of.as_microsecond()).max().unwrap_or_default();
         Ok(vec![
             Transaction::new(format!("refresh/{}", self.pipeline), last),
@@ -218,13 +226,11 @@ impl OwnHistory {
         ])
     }
 
-    /// Removes rows that no longer count, for who reads the table itself. Without it they are merely not seen by us.
+    /// Removes rows that no longer count, for who reads the table itself; after what was written is published. Without it they are
+    /// merely not seen by us.
     pub(crate) async fn tidy(&mut self, lake: &Lake, session: &Session, transaction: &str) -> Result<(), SegmentError> {
-        self.publication += 1;
-        let all = self.entries(session).await?;
-        let stored = all.len();
-        let counting = published(all, &self.published());
-        if counting.len() < stored {
+        if self.outdated {
+            let counting = published(self.entries(session).await?, &self.published());
             let mode = CommitMode::OverwriteWhere(self.own());
             self.base = Some(self.commit(lake, session, transaction, mode, &counting).await?);
         }

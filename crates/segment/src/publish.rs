@@ -130,12 +130,11 @@ async fn attempt(
         Some(base) => base.has_transaction(transaction).await?,
         None => rows.is_empty(),
     };
-    if is_published || (!memberships.is_changed() && history.says(&rows)) {
-        return Ok(reports);
+    if !is_published && (memberships.is_changed() || !history.says(&rows)) {
+        let mut transactions = vec![Transaction::new(transaction, 1)];
+        transactions.extend(history.write(lake, session, transaction, &rows).await?);
+        memberships.commit(lake, &publication.index, transactions).await?;
     }
-    let mut transactions = vec![Transaction::new(transaction, 1)];
-    transactions.extend(history.write(lake, session, transaction, &rows).await?);
-    memberships.commit(lake, &publication.index, transactions).await?;
     // Rows that no longer count are not seen by us whether they are there or not.
     let _ = history.tidy(lake, session, transaction).await;
     Ok(reports)
@@ -226,3 +225,7 @@ async fn commit_traits(entity: &str, traits: &RecordBatch, context: &RefreshCont
     context.lake.commit(context.session.shared_state(), commit).await?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

@@ -57,7 +57,7 @@ pub async fn history(lake: &Lake, session: &Session) -> Result<Vec<HistoryRow>, 
     let Some(snapshot) = lake.snapshot(HISTORY_TABLE).await? else { return Ok(Vec::new()) };
     let until = ident(platform::AS_OF).lt_eq(instant_literal(session.as_of()));
     let all = entries(&snapshot, session, Some(until)).await?;
-    // The memberships are asked after the history was read: what they carry by then, it holds.
+    // The history is read first: rows that are replaced are removed only after those that replace them are published.
     let publications = latest_publications(lake, &all).await?;
     Ok(published(all, &publications).into_iter().map(|entry| entry.row).collect())
 }

@@ -99,6 +99,10 @@ impl Memberships {
     }
 }
 
+/// Rows of a segment that go into one file.
+type Slice = (Arc<str>, Arc<Ordered>, Range<usize>);
+
+/// New files and what their names begin with.
 type Encoded = Vec<(&'static str, ParquetFile)>;
 
 async fn open_files(
@@ -116,7 +120,7 @@ async fn open_files(
     let ordered = parallel::on_all_cores(rows, move |rows| Ok::<_, SegmentError>(Arc::new(own.order(&rows)))).await?;
     let sizes: Vec<(&str, usize)> =
         written.iter().zip(&ordered).map(|((name, _), rows)| (&**name, rows.entities.len())).collect();
-    let files: Vec<Vec<(Arc<str>, Arc<Ordered>, Range<usize>)>> = pack(&sizes, &plan.fences)
+    let files: Vec<Vec<Slice>> = pack(&sizes, &plan.fences)
         .into_iter()
         .map(|parts| {
             let part =

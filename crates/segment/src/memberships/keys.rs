@@ -51,7 +51,7 @@ impl Keys {
     /// The keys with these numbers, as a column of the type.
     pub(crate) fn column(&self, numbers: &[u32], data_type: &DataType) -> Result<ArrayRef, SqlError> {
         let column: ArrayRef = match self {
-            Self::Integers(keys) => Arc::new(numbers.iter().map(|&number| keys[number as usize]).collect::<Int64Array>()),
+            Self::Integers(keys) => Arc::new(Int64Array::from_iter_values(numbers.iter().map(|&number| keys[number as usize]))),
             Self::Texts(keys) => take(keys, &arrow::array::UInt32Array::from(numbers.to_vec()), None)?,
         };
         Ok(cast(&column, data_type)?)

@@ -125,7 +125,7 @@ impl Memberships {
         }
         let rows = self.segments.entry(piece.segment).or_default();
         let Some(exited_at) = piece.exited_at else {
-            rows.read_open(&piece.entities, &piece.entered_at);
+            rows.read_open(piece.entities, piece.entered_at);
             return Ok(());
         };
         let mut open = (Vec::new(), Vec::new());
@@ -140,7 +140,7 @@ impl Memberships {
                 }
             }
         }
-        rows.read_open(&open.0, &open.1);
+        rows.read_open(open.0, open.1);
         rows.read_ended(ended);
         Ok(())
     }

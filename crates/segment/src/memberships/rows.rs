@@ -35,14 +35,26 @@ pub(crate) struct Rows {
     reopened: bool,
     touched: bool,
     /// What came from files, when forgetting changed it.
-    before: Option<(Vec<(u32, i64)>, Vec<Interval>)>,
+    before: Option<Contents>,
+}
+
+/// All rows, in an order of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Contents {
+    open: Vec<(u32, i64)>,
+    ended: Vec<Interval>,
 }
 
 impl Rows {
     /// Open memberships from a file, in the order of their keys.
-    pub(crate) fn read_open(&mut self, entities: &[u32], entered_at: &[i64]) {
-        self.entities.extend_from_slice(entities);
-        self.entered_at.extend_from_slice(entered_at);
+    pub(crate) fn read_open(&mut self, entities: Vec<u32>, entered_at: Vec<i64>) {
+        // Most segments stand in one file, and there are millions of rows.
+        if self.entities.is_empty() {
+            (self.entities, self.entered_at) = (entities, entered_at);
+        } else {
+            self.entities.extend(entities);
+            self.entered_at.extend(entered_at);
+        }
         self.ordered = self.entities.len();
     }
 
@@ -150,12 +162,12 @@ impl Rows {
         self.ordered = ordered;
     }
 
-    fn contents(&self) -> (Vec<(u32, i64)>, Vec<Interval>) {
+    fn contents(&self) -> Contents {
         let mut open: Vec<(u32, i64)> = self.entities.iter().copied().zip(self.entered_at.iter().copied()).collect();
         let mut ended = self.ended.clone();
         open.sort_unstable();
         ended.sort_unstable();
-        (open, ended)
+        Contents { open, ended }
     }
 }
 
@@ -204,9 +216,11 @@ mod tests {
     }
 
     /// Open memberships as (entity, day of entry), ended ones with the day of exit, both in order.
-    fn contents(rows: &Rows) -> (Vec<(u32, i64)>, Vec<(u32, i64, i64)>) {
+    type Days = (Vec<(u32, i64)>, Vec<(u32, i64, i64)>);
+
+    fn contents(rows: &Rows) -> Days {
         let day = |at: i64| at / 86_400_000_000;
-        let (open, ended) = rows.contents();
+        let Contents { open, ended } = rows.contents();
         let ended = ended.into_iter().map(|i| (i.entity, day(i.entered_at), day(i.exited_at))).collect();
         (open.into_iter().map(|(entity, at)| (entity, day(at))).collect(), ended)
     }
@@ -215,7 +229,7 @@ mod tests {
     fn reread(rows: &Rows) -> Rows {
         let mut read = Rows::default();
         let (entities, entered_at, _) = rows.open();
-        read.read_open(entities, entered_at);
+        read.read_open(entities.to_vec(), entered_at.to_vec());
         read.read_ended(rows.ended().iter().copied());
         read
     }
