@@ -61,6 +61,11 @@ pub mod segment_history {
     pub const UNMATCHED: &str = "unmatched";
     /// Rows whose key was null, so that nobody is meant.
     pub const NULL_KEYS: &str = "null_keys";
+    /// Rows for which the definition's predicate was null, so that they are not members; null where it is not known.
+    pub const NULL_PREDICATES: &str = "null_predicates";
+    /// Which publication of the pipeline and entity the row belongs to, counted from 1. A row counts once the memberships carry
+    /// its publication. Null in rows from before publications were counted.
+    pub const PUBLICATION: &str = "publication";
 
     /// Columns in the order of the constants above, after `as_of` and `segment`.
     #[must_use]
@@ -76,6 +81,8 @@ pub mod segment_history {
             count(EXITED),
             count(UNMATCHED),
             count(NULL_KEYS),
+            Field::new(NULL_PREDICATES, DataType::Int64, true),
+            Field::new(PUBLICATION, DataType::Int64, true),
         ]))
     }
 }

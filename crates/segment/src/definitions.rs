@@ -85,6 +85,8 @@ pub struct Expectation {
     pub share: Option<[f64; 2]>,
     /// The largest share of members that may enter or leave in one refresh.
     pub max_turnover: Option<f64>,
+    /// Whether a segment that had members may have none.
+    pub may_become_empty: bool,
 }
 
 impl Definitions {
@@ -262,7 +264,13 @@ fn validate_expect(expect: &Spanned<ExpectSpec>, file: &SourceFile, problems: &m
         problems.report(file, turnover.referenced, "max_turnover is a share of the members, such as 0.2");
     }
     let min_size = if not_empty == Some(true) { Some(min_size.unwrap_or(0).max(1)) } else { min_size };
-    Expectation { min_size, max_size, share: share.map(|s| s.value), max_turnover: max_turnover.map(|t| t.value) }
+    Expectation {
+        min_size,
+        max_size,
+        share: share.map(|s| s.value),
+        max_turnover: max_turnover.map(|t| t.value),
+        may_become_empty: not_empty == Some(false),
+    }
 }
 
 /// In a group, every segment comes after those with a lower priority number.

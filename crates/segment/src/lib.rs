@@ -13,7 +13,6 @@ mod check;
 mod definitions;
 mod error;
 pub mod evaluate;
-mod intervals;
 mod known_answers;
 mod order;
 mod overlap;
@@ -22,6 +21,11 @@ mod preview;
 mod profile;
 #[cfg(test)]
 mod property;
+#[cfg(test)]
+mod failing;
+mod history;
+mod memberships;
+mod publish;
 pub mod refresh;
 mod replay;
 mod scope;

@@ -145,7 +145,7 @@ pub struct ExpectSpec {
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     pub max_turnover: Option<Spanned<f64>>,
-    /// Whether it must have a member.
+    /// Whether it must have a member: `true` always, `false` never; by default a segment that had members must.
     #[serde(default)]
     pub not_empty: Option<bool>,
 }

@@ -8,12 +8,11 @@ use arrow::datatypes::DataType;
 use jiff::Timestamp;
 use serde::Serialize;
 use tranche_schema::platform::{self, memberships};
-use tranche_sql::{Conjuncts, Outcome, SqlError, column_text};
+use tranche_sql::{Conjuncts, Outcome, SqlError, column_i64, column_text};
 use tranche_store::Lake;
 
 use crate::definitions::{SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
-use crate::refresh::instants;
 use crate::replay::{Replay, Replayed, is_label_of};
 use crate::store::memberships_table;
 
@@ -178,4 +177,10 @@ async fn published(
         Some(Membership { segment: segment?, entered_at: entered_at?, exited_at })
     });
     Ok(rows.filter(|row| meant(&row.segment)).collect())
+}
+
+/// Microseconds of a column as instants.
+fn instants(batches: &[RecordBatch], column: usize) -> Result<Vec<Option<Timestamp>>, SqlError> {
+    let microseconds = column_i64(batches, column)?;
+    Ok(microseconds.into_iter().map(|value| value.and_then(|micros| Timestamp::from_microsecond(micros).ok())).collect())
 }

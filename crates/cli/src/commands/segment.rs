@@ -37,7 +37,7 @@ pub(super) async fn run(segment: &Segment, bench: &Workbench) -> Result<ExitCode
 const COLUMNS: [&str; 7] = ["segment", "entity", "size", "entered", "exited", "unmatched", "as_of"];
 
 fn row_of(row: &HistoryRow) -> Vec<Value> {
-    let HistoryRow { segment, entity, size, entered, exited, unmatched, as_of } = row;
+    let HistoryRow { segment, entity, size, entered, exited, unmatched, as_of, .. } = row;
     vec![json!(segment), json!(entity), json!(size), json!(entered), json!(exited), json!(unmatched), json!(as_of)]
 }
 

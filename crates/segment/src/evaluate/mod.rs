@@ -67,6 +67,15 @@ pub struct Members {
     pub null_predicates: Option<u64>,
 }
 
+impl Members {
+    /// Members as a share of the universe, in [0, 1].
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub fn share(&self, universe: u32) -> f64 {
+        if universe == 0 { 0.0 } else { self.entities.len() as f64 / f64::from(universe) }
+    }
+}
+
 /// How definitions are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sharing {

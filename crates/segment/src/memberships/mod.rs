@@ -1,0 +1,194 @@
+//! The memberships of an entity's segments, as they are stored and as a refresh changes them.
+//!
+//! [`Memberships::read`] brings the open memberships of some segments into memory, and of those that ended no more than it has to;
+//! [`Memberships::apply`] makes a bitmap of members the current ones at an instant, for as many instants as one likes; and
+//! [`Memberships::commit`] makes all of it visible at once, by writing anew the files in which something changed. How rows lie in
+//! files is the business of [`layout`]. [`compact`] merges files of memberships that ended.
+
+mod commit;
+pub(crate) mod compact;
+mod decode;
+mod encode;
+mod keys;
+mod layout;
+mod parallel;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use roaring::RoaringBitmap;
+use tranche_schema::platform::{self, memberships};
+use tranche_sql::keys::KeyIndex;
+use tranche_store::object_store::{ObjectStore, ObjectStoreExt};
+use tranche_store::{DataFile, Snapshot, StoreError};
+
+use crate::error::SegmentError;
+use decode::{Piece, decode};
+use keys::Lookup;
+use layout::{Kind, StoredFile};
+pub(crate) use rows::Change;
+use rows::{Interval, Rows};
+
+/// The key of an entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// Its column.
+    pub(crate) name: String,
+    /// The column's type.
+    pub(crate) data_type: DataType,
+}
+
+/// Memberships of segments of one entity, read from a version of their table and changed since. Entities are numbers of the index
+/// that they were read with, which may grow in the meantime.
+pub(crate) struct Memberships {
+    table: String,
+    key: Key,
+    base: Option<Snapshot>,
+    from: Timestamp,
+    segments: BTreeMap<String, Rows>,
+    files: Vec<ReadFile>,
+    /// The first segments of open files that were not read.
+    fences: BTreeSet<String>,
+}
+
+/// A file whose rows are in memory.
+struct ReadFile {
+    file: DataFile,
+    kind: Kind,
+    segments: BTreeSet<String>,
+}
+
+impl Memberships {
+    /// Reads from a version of the table what a change of `segments` from the instant `from` on has to know. Keys that the index does not know get a number.
+    ///
+    /// Files that hold none of the segments are not read, and neither are memberships that ended before `from`.
+    pub(crate) async fn read(
+        table: String,
+        base: Option<Snapshot>,
+        key: Key,
+        index: &mut KeyIndex,
+        segments: &BTreeSet<String>,
+        from: Timestamp,
+    ) -> Result<Self, SegmentError> {
+        let mut read = Self { table, key, base, from, segments: BTreeMap::new(), files: Vec::new(), fences: BTreeSet::new() };
+        let Some(base) = read.base.clone() else { return Ok(read) };
+        let mut needed = Vec::new();
+        for (file, known) in base.file_statistics()? {
+            let file = StoredFile::new(file, &known);
+            let is_needed = file.may_hold(segments) && (file.kind != Kind::Ended || file.may_end_from(from));
+            if is_needed {
+                needed.push(file);
+            } else if file.kind == Kind::Open {
+                read.fences.extend(file.first_segment().map(str::to_owned));
+            }
+        }
+        let lookup = Arc::new(Lookup::of(index)?);
+        let objects = base.objects();
+        let jobs = needed.into_iter().map(|file| {
+            let (objects, lookup, key) = (Arc::clone(&objects), Arc::clone(&lookup), read.key.name.clone());
+            async move {
+                let bytes = fetch(objects.as_ref(), &file.file).await?;
+                let kind = file.kind;
+                let pieces = parallel::on_a_core(move || decode(&bytes, kind, &key, &lookup)).await?;
+                Ok::<_, SegmentError>((file, pieces))
+            }
+        });
+        let jobs: Vec<_> = jobs.collect();
+        let files: Vec<(StoredFile, Vec<Piece>)> = stream::iter(jobs).buffered(2 * parallel::cores()).try_collect().await?;
+        for (file, pieces) in files {
+            let names = pieces.iter().map(|piece| piece.segment.clone()).collect();
+            read.files.push(ReadFile { file: file.file, kind: file.kind, segments: names });
+            for piece in pieces {
+                read.add(piece, index)?;
+            }
+        }
+        Ok(read)
+    }
+
+    /// The version of the table that was read.
+    pub(crate) fn base(&self) -> Option<&Snapshot> {
+        self.base.as_ref()
+    }
+
+    fn add(&mut self, mut piece: Piece, index: &mut KeyIndex) -> Result<(), SegmentError> {
+        if let Some((rows, keys)) = &piece.unknown {
+            for (&row, number) in rows.iter().zip(index.insert(keys)?) {
+                piece.entities[row] = number.unwrap_or_default();
+            }
+        }
+        let rows = self.segments.entry(piece.segment).or_default();
+        let Some(exited_at) = piece.exited_at else {
+            rows.read_open(piece.entities, piece.entered_at);
+            return Ok(());
+        };
+        let mut open = (Vec::new(), Vec::new());
+        let mut ended = Vec::new();
+        for (row, exited_at) in exited_at.into_iter().enumerate() {
+            let (entity, entered_at) = (piece.entities[row], piece.entered_at[row]);
+            match exited_at {
+                Some(exited_at) => ended.push(Interval { entity, entered_at, exited_at }),
+                None => {
+                    open.0.push(entity);
+                    open.1.push(entered_at);
+                }
+            }
+        }
+        rows.read_open(open.0, open.1);
+        rows.read_ended(ended);
+        Ok(())
+    }
+
+    /// Makes the members of each segment its current ones as of an instant: no earlier than that of reading, and than any before.
+    /// The first time, what was stored of a segment at the instant of reading or later is forgotten. The changes are in the order
+    /// of the segments.
+    pub(crate) async fn apply(
+        &mut self,
+        members: Vec<(String, RoaringBitmap)>,
+        as_of: Timestamp,
+    ) -> Result<Vec<Change>, SegmentError> {
+        let from = self.from;
+        let jobs: Vec<(String, Rows, RoaringBitmap)> = members
+            .into_iter()
+            .map(|(segment, members)| {
+                let rows = self.segments.remove(&segment).unwrap_or_default();
+                (segment, rows, members)
+            })
+            .collect();
+        let done = parallel::on_all_cores(jobs, move |(segment, mut rows, members)| {
+            rows.rewind(from);
+            let change = rows.apply(&members, as_of);
+            Ok::<_, SegmentError>((segment, rows, change))
+        });
+        let mut changes = Vec::new();
+        for (segment, rows, change) in done.await? {
+            self.segments.insert(segment, rows);
+            changes.push(change);
+        }
+        Ok(changes)
+    }
+
+    /// Whether anything is not as it was read.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.segments.values().any(Rows::is_changed)
+    }
+}
+
+/// The key of an entity as its memberships have it, for an entity that is no longer defined.
+pub(crate) fn stored_key(table: &Snapshot) -> Result<Option<Key>, SegmentError> {
+    let own = [platform::SEGMENT, memberships::ENTERED_AT, memberships::EXITED_AT];
+    let schema = table.schema()?;
+    let key = schema.fields().iter().find(|field| !own.contains(&field.name().as_str()));
+    Ok(key.map(|field| Key { name: field.name().clone(), data_type: field.data_type().clone() }))
+}
+
+async fn fetch(objects: &dyn ObjectStore, file: &DataFile) -> Result<Bytes, StoreError> {
+    let failed = |source| StoreError::Object { path: file.path.clone(), source };
+    objects.get(&file.object_path()).await.map_err(failed)?.bytes().await.map_err(failed)
+}
