@@ -69,9 +69,7 @@ impl Conjuncts {
         let wanted = match outcome {
             Outcome::Any => None,
             Outcome::True(number) => condition(number),
-            Outcome::False(number) => {
-                condition(number).map(|c| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(c) })
-            }
+            Outcome::False(number) => condition(number).map(|c| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(c) }),
         };
         let mut query = self.query.clone();
         if let SetExpr::Select(select) = query.body.as_mut() {
