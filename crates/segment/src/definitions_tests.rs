@@ -10,9 +10,14 @@ key: [customer_id]
 columns: [{name: customer_id, type: utf8, nullable: false}]
 ";
 
-/// Reads segments with these front matters, one a file. `expected` is their names in the order in which they are computed, each with what
-/// it needs; or line, column and a part of each problem.
-fn check(front_matters: &[&str], expected: Result<&[(&str, &[&str])], &[(u64, u64, &str)]>) {
+/// Segments in the order in which they are computed, each with what it needs.
+type InOrder<'a> = &'a [(&'a str, &'a [&'a str])];
+
+/// Line, column and a part of each problem.
+type Mistakes<'a> = &'a [(u64, u64, &'a str)];
+
+/// Reads segments with these front matters, one a file.
+fn check(front_matters: &[&str], expected: Result<InOrder<'_>, Mistakes<'_>>) {
     let mut problems = Problems::default();
     let file = SourceFile::new("schemas/customers.yaml", CUSTOMERS);
     let spec: tranche_schema::ContractSpec = tranche_project::yaml::read(&file, &mut problems).unwrap();
