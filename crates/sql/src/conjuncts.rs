@@ -104,6 +104,8 @@ fn take_apart(mut query: Query) -> Option<Conjuncts> {
     if !matches!(key, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
         return None;
     }
+    // Rows are counted one by one: two conditions may be true of the same key and of no one row.
+    select.distinct = None;
     let mut conditions = Vec::new();
     if let Some(selection) = select.selection.take() {
         split(selection, &mut conditions);
