@@ -296,3 +296,7 @@ fn link_groups(segments: &mut IndexMap<String, SegmentDefinition>, problems: &mu
         }
     }
 }
+
+#[cfg(test)]
+#[path = "definitions_tests.rs"]
+mod tests;

@@ -160,7 +160,9 @@ impl PlannedTest<'_> {
         let (name, as_of, entity) = (self.name(), self.as_of, &self.definition.entity);
         let message = match (expected_member, is_entity) {
             (true, true) => format!("`{shown}` is not in `{name}` as of {as_of}, expected to be"),
-            (true, false) => format!("`{shown}` is not in `{name}` as of {as_of}, expected to be: there is no such {entity} then"),
+            (true, false) => {
+                format!("`{shown}` is not in `{name}` as of {as_of}, expected to be: there is no such {entity} then")
+            }
             (false, _) => format!("`{shown}` is in `{name}` as of {as_of}, expected not to be"),
         };
         let help = format!("`tranche segment why {name} {shown} --as-of {as_of}` says why");

@@ -4,7 +4,7 @@
 //! [`Scope`] of them who is in which segment at one `as_of`; [`refresh`](refresh::refresh) compares that with the memberships before and publishes intervals.
 //! [`store`] reads what was published.
 //!
-//! For people who ask: a [`Replay`] is an evaluation at an instant, and [`preview`], [`why`] and [`run_tests`] look at one; [`overlaps`]
+//! For people who ask: a [`Replay`] is an evaluation at an instant, and [`preview()`], [`why()`] and [`run_tests`] look at one; [`overlaps`]
 //! and [`Profile`] look at what was published.
 //!
 //! Evaluation never writes and publication never computes: so any definition can be replayed at any instant. This crate knows nothing of metrics or experiments.

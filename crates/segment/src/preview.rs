@@ -147,9 +147,8 @@ fn without_personal_data(
 ) -> Result<RecordBatch, SegmentError> {
     let contract = replay.definitions.entity_contract(&definition.entity);
     let key = replay.definitions.key(&definition.entity);
-    let personal = |name: &str| {
-        Some(name) != key && contract.and_then(|c| c.column(name)).is_some_and(|column| column.pii.is_some())
-    };
+    let personal =
+        |name: &str| Some(name) != key && contract.and_then(|c| c.column(name)).is_some_and(|column| column.pii.is_some());
     let schema = sample.schema();
     let shown: Vec<usize> = (0..schema.fields().len()).filter(|&column| !personal(schema.field(column).name())).collect();
     let shown = sample.project(&shown).map_err(SqlError::from)?;

@@ -76,7 +76,7 @@ pub async fn published_values(
     let frame = frame.select(vec![ident(name)]).map_err(SqlError::engine)?;
     let found = session.collect_frame(frame).await?;
     let batch = arrow::compute::concat_batches(&found.schema, &found.batches).map_err(SqlError::from)?;
-    Ok(Some(batch.column(0).clone()))
+    Ok(Some(ArrayRef::clone(batch.column(0))))
 }
 
 /// By the nearest rank, so that each is a value that some entity has.

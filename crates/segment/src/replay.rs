@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use tranche_sql::{Engine, Session, SqlError, Tables, segment_relation};
 
+use crate::TRAITS;
 use crate::definitions::{Definitions, SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Sharing, evaluate};
 use crate::scope::Scope;
-use crate::TRAITS;
 
 /// What a replay works with.
 pub struct Replay<'a> {

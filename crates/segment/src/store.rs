@@ -9,7 +9,7 @@ use tranche_sql::{Collected, Session, instant_literal};
 use tranche_store::Lake;
 
 use crate::error::SegmentError;
-use crate::history::{entries, latest_publications, published};
+use crate::history::{OwnHistory, entries, latest_publications, published};
 
 /// The folder of the table with one row for each refresh and segment.
 pub const HISTORY_TABLE: &str = "segment_history";
@@ -60,6 +60,20 @@ pub async fn history(lake: &Lake, session: &Session) -> Result<Vec<HistoryRow>, 
     // The history is read first: rows that are replaced are removed only after those that replace them are published.
     let publications = latest_publications(lake, &all).await?;
     Ok(published(all, &publications).into_iter().map(|entry| entry.row).collect())
+}
+
+/// The instant of the last refresh of a pipeline's segments of an entity.
+///
+/// # Errors
+/// [`SegmentError`] when the history cannot be read.
+pub async fn last_refresh(
+    lake: &Lake,
+    session: &Session,
+    pipeline: &str,
+    entity: &str,
+) -> Result<Option<Timestamp>, SegmentError> {
+    let base = lake.snapshot(&memberships_table(entity)).await?;
+    Ok(OwnHistory::read(lake, session, pipeline, entity, base.as_ref()).await?.last())
 }
 
 /// The latest row of each segment in a history that is oldest first.

@@ -2,9 +2,9 @@
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
 use datafusion::prelude::{cast, ident};
-use arrow::datatypes::DataType;
 use jiff::Timestamp;
 use serde::Serialize;
 use tranche_schema::platform::{self, memberships};
@@ -83,7 +83,9 @@ pub async fn why(
             .definitions
             .segments
             .values()
-            .find(|other| other.name != definition.name && other.group.as_ref().is_some_and(|(g, _)| g == group) && has(&other.name))
+            .find(|other| {
+                other.name != definition.name && other.group.as_ref().is_some_and(|(g, _)| g == group) && has(&other.name)
+            })
             .map(|other| other.name.clone()),
         _ => None,
     };
@@ -138,11 +140,7 @@ async fn conditions(
     let mut found = Vec::new();
     for (number, condition) in conjuncts.conditions().into_iter().enumerate() {
         let rows_true = count(Outcome::True(number)).await?;
-        let value = if rows_true > 0 {
-            Some(true)
-        } else {
-            (count(Outcome::False(number)).await? > 0).then_some(false)
-        };
+        let value = if rows_true > 0 { Some(true) } else { (count(Outcome::False(number)).await? > 0).then_some(false) };
         found.push(Condition { condition, value, rows_true, rows });
     }
     Ok(Some(found))

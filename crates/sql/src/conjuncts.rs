@@ -69,9 +69,7 @@ impl Conjuncts {
         let wanted = match outcome {
             Outcome::Any => None,
             Outcome::True(number) => condition(number),
-            Outcome::False(number) => {
-                condition(number).map(|c| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(c) })
-            }
+            Outcome::False(number) => condition(number).map(|c| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(c) }),
         };
         let mut query = self.query.clone();
         if let SetExpr::Select(select) = query.body.as_mut() {
@@ -106,6 +104,8 @@ fn take_apart(mut query: Query) -> Option<Conjuncts> {
     if !matches!(key, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
         return None;
     }
+    // Rows are counted one by one: two conditions may be true of the same key and of no one row.
+    select.distinct = None;
     let mut conditions = Vec::new();
     if let Some(selection) = select.selection.take() {
         split(selection, &mut conditions);

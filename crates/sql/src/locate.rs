@@ -117,10 +117,11 @@ fn in_plain_words(text: &str) -> (String, Option<String>) {
         return (format!("there is no function `{function}`"), None);
     }
     if let Some(function) = quoted("Function '").filter(|_| text.contains("failed to match any signature")) {
-        return (format!("`{function}` does not take arguments of these types"), None);
+        return (format!("`{function}` does not take arguments of these types"), usage(&function));
     }
     if let Some(function) = quoted("No function matches the given name and argument types '") {
-        return (format!("`{}` does not take arguments of these types", function.split('(').next().unwrap_or(&function)), None);
+        let function = function.split('(').next().unwrap_or(&function);
+        return (format!("`{function}` does not take arguments of these types"), usage(function));
     }
     let mut chars = text.chars();
     let head = match (chars.next(), chars.clone().next()) {
@@ -130,6 +131,15 @@ fn in_plain_words(text: &str) -> (String, Option<String>) {
         _ => text.to_owned(),
     };
     (head.replace("Utf8", "text").replace(": Expected: ", ": expected "), None)
+}
+
+/// How a function of ours is used; those of the engine are in its manual.
+fn usage(function: &str) -> Option<String> {
+    let usage = match function {
+        "bucket" => "write bucket('a name', key), where the key is a text or a whole number",
+        _ => return None,
+    };
+    Some(usage.to_owned())
 }
 
 /// The parser writes its position into the message: `... at Line: 3, Column: 5`.

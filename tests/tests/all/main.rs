@@ -1,5 +1,6 @@
 //! All cross-crate tests, in one binary.
 
+mod analyst;
 mod demo_shop;
 mod dirty;
 mod dirty_files;

@@ -82,7 +82,9 @@ fn meant<'a>(rows: &'a [HistoryRow], name: &str, definition: &SegmentDefinition)
         return Ok(found);
     }
     match known.clone().next() {
-        Some(_) => Err(Failure::unknown("segment", name, known, &format!("`tranche segment show {}` shows its set", definition.name))),
+        Some(_) => {
+            Err(Failure::unknown("segment", name, known, &format!("`tranche segment show {}` shows its set", definition.name)))
+        }
         None => Err(Failure::data(format!("`{name}` was not refreshed yet; run its pipeline"))),
     }
 }

@@ -76,7 +76,11 @@ impl ScalarUDFImpl for Bucket {
         let digests = digests.into_array(rows)?;
         let buckets: Float64Array = digests.as_binary::<i32>().iter().map(|digest| digest.and_then(fraction)).collect();
         let buckets: ArrayRef = Arc::new(buckets);
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&buckets, 0)?) } else { ColumnarValue::Array(buckets) })
+        Ok(if constant {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&buckets, 0)?)
+        } else {
+            ColumnarValue::Array(buckets)
+        })
     }
 }
 

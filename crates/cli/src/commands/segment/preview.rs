@@ -60,8 +60,7 @@ async fn show(name: &str, file: &str, as_of: Option<&str>, limit: usize, bench: 
 const SEGMENT: &str = tranche_schema::platform::SEGMENT;
 
 fn figures(found: &Preview) -> Rows {
-    let mut rows =
-        Rows::new(&["segment", "size", "share", "unmatched", "null_keys", "published", "entered", "exited"]);
+    let mut rows = Rows::new(&["segment", "size", "share", "unmatched", "null_keys", "published", "entered", "exited"]);
     for segment in &found.segments {
         rows.push(vec![
             json!(segment.segment),

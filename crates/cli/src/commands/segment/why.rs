@@ -50,8 +50,9 @@ fn print(
         rows.print(Format::Table)?;
     }
     match &found.conditions {
-        Some(none) if none.is_empty() => print_text("the definition has no conditions")?,
-        Some(_) => conditions(found).print(Format::Table)?,
+        Some(none) if none.is_empty() => print_text("the definition has no WHERE, so that nothing keeps an entity out")?,
+        Some(several) if several.iter().any(|condition| condition.rows != 1) => conditions(found).print(Format::Table)?,
+        Some(_) => conditions(found).only(|column| !column.starts_with("rows")).print(Format::Table)?,
         None if found.is_entity => {
             print_text("the definition is not a SELECT of the key from one table: it has no conditions to show one by one")?;
         }
