@@ -50,6 +50,10 @@ impl Definition {
             Role::Set => "segment_set",
         };
         let mut front = format!("{kind}: {}\nentity: {ENTITY}\n", self.name);
+        if self.role != Role::Traits {
+            // Random segments are emptied by chance; that a published one must not be is tested elsewhere.
+            front.push_str("expect: {not_empty: false}\n");
+        }
         if !self.defaults.is_empty() {
             let pairs: Vec<String> = self.defaults.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             front += &format!("defaults: {{{}}}\n", pairs.join(", "));
