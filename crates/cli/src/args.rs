@@ -199,6 +199,19 @@ pub(crate) enum Segment {
         #[command(flatten)]
         as_of: AsOf,
     },
+    /// Show what a refresh would read, which definitions share it, and why others do not.
+    #[command(
+        after_help = "Examples:\n  tranche segment explain\n  tranche segment explain lapsing_vip --as-of 2026-11-02 --format json"
+    )]
+    Explain {
+        /// Only these segments and sets (default: all, with the traits).
+        segments: Vec<String>,
+        #[command(flatten)]
+        as_of: AsOf,
+        /// Only this pipeline.
+        #[arg(long)]
+        pipeline: Option<String>,
+    },
     /// Show how a segment grew and shrank, refresh by refresh, oldest first.
     #[command(after_help = "Example:\n  tranche segment history lapsing_vip")]
     History {

@@ -13,7 +13,12 @@ mod check;
 mod definitions;
 mod error;
 pub mod evaluate;
+mod explain;
+#[cfg(test)]
+mod failing;
+mod history;
 mod known_answers;
+mod memberships;
 mod order;
 mod overlap;
 mod plan;
@@ -21,10 +26,6 @@ mod preview;
 mod profile;
 #[cfg(test)]
 mod property;
-#[cfg(test)]
-mod failing;
-mod history;
-mod memberships;
 mod publish;
 pub mod refresh;
 mod replay;
@@ -38,6 +39,7 @@ mod why;
 pub use check::check;
 pub use definitions::{Definitions, Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 pub use error::SegmentError;
+pub use explain::{ExplainedAggregate, ExplainedDefinition, ExplainedScan, Explanation, Summary, explain};
 pub use known_answers::{TestFailure, TestReport, run_tests};
 pub use overlap::{Overlap, overlaps};
 pub use preview::{Preview, PreviewedSegment, preview};

@@ -185,7 +185,6 @@ fn history_row(report: &SegmentReport, as_of: jiff::Timestamp) -> HistoryRow {
     }
 }
 
-
 impl Expectation {
     #[expect(clippy::cast_precision_loss, reason = "shares of members")]
     fn violations(&self, segment: &str, kind: SegmentKind, change: Change, share: f64) -> Vec<String> {

@@ -87,13 +87,8 @@ pub async fn refresh(
             None => Scope::everything(definitions, entity),
         };
         let program = Program::compile(definitions, &scope, context.session, Sharing::Shared).await?;
-        let memory = Memory {
-            lake: context.lake,
-            pipeline: context.pipeline,
-            entity,
-            full: context.full,
-            sample: Sample::default(),
-        };
+        let memory =
+            Memory { lake: context.lake, pipeline: context.pipeline, entity, full: context.full, sample: Sample::default() };
         let (evaluation, kept) =
             evaluate_program(definitions, &scope, &program, context.tables, context.session, Some(memory)).await?;
         report.rows_read += evaluation.rows_read;

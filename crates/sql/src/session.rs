@@ -226,8 +226,7 @@ impl Session {
         let _ = catalog.register_schema("public", Arc::new(MemorySchemaProvider::new())).map_err(SqlError::engine)?;
         let catalogs = MemoryCatalogProviderList::new();
         let _ = catalogs.register_catalog("datafusion".to_owned(), Arc::new(catalog));
-        let state =
-            SessionStateBuilder::new_from_existing(self.context.state()).with_catalog_list(Arc::new(catalogs)).build();
+        let state = SessionStateBuilder::new_from_existing(self.context.state()).with_catalog_list(Arc::new(catalogs)).build();
         Ok(Self { context: SessionContext::new_with_state(state), as_of: self.as_of })
     }
 

@@ -104,7 +104,9 @@ fn change(
             Aggregate::CountDistinct => "distinct values of two days cannot be added up",
             Aggregate::Variance => "variances of floats depend on the order of addition",
             Aggregate::First | Aggregate::Last => "first and last values are not kept",
-            Aggregate::Sum if !bases.is_empty() && is_float(measure, contract) => "sums of floats depend on the order of addition",
+            Aggregate::Sum if !bases.is_empty() && is_float(measure, contract) => {
+                "sums of floats depend on the order of addition"
+            }
             _ => "it is new",
         });
     };

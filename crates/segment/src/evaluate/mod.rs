@@ -4,7 +4,7 @@
 //! truth values of the same rows. What could not be compiled is run as it is, between passes over the rows.
 
 mod as_is;
-mod changes;
+pub(crate) mod changes;
 mod graph;
 pub(crate) mod measures;
 mod pass;

@@ -80,9 +80,10 @@ pub(crate) async fn scan(
         }
         if let (Some(_), Some(files)) = (memory, found.files) {
             let measures = scan.measures.iter().zip(&found.values);
-            let measures = measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(|(measure, values)| {
-                KeptMeasure { identity: identity(measure, contract), window: measure.window, values: values.clone() }
-            });
+            let measures =
+                measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(|(measure, values)| {
+                    KeptMeasure { identity: identity(measure, contract), window: measure.window, values: values.clone() }
+                });
             let kept = Kept { as_of: session.as_of().as_microsecond(), files, measures: measures.collect() };
             scanned.kept.push((table.clone(), kept));
         }

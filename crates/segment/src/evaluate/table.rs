@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, new_null_array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
@@ -106,9 +104,9 @@ fn array(slot: &Slot, measures: &[Values], rows: &Range<usize>) -> Result<ArrayR
             let least = if sample { 2 } else { 1 };
             #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
             let value = |n: u64, m2: f64| m2 / (if sample { n - 1 } else { n }) as f64;
-            let values = moments[rows.clone()].iter().map(|m| {
-                (m.n >= least).then(|| value(m.n, m.m2)).map(|variance| if root { variance.sqrt() } else { variance })
-            });
+            let values = moments[rows.clone()]
+                .iter()
+                .map(|m| (m.n >= least).then(|| value(m.n, m.m2)).map(|variance| if root { variance.sqrt() } else { variance }));
             Arc::new(values.collect::<Float64Array>())
         }
         Formula::Edge(edge) => {
@@ -165,13 +163,7 @@ fn decimal(digits: Vec<i128>, nulls: Option<NullBuffer>, data_type: &DataType) -
 
 /// A sum over a count; of decimals it is cut, not rounded, at the digits of its type, as the engine does.
 #[expect(clippy::cast_precision_loss, reason = "the engine averages whole numbers as floats, too")]
-fn average(
-    sums: &Values,
-    rows: &Range<usize>,
-    counts: &[u32],
-    scale: i8,
-    data_type: &DataType,
-) -> Result<ArrayRef, SqlError> {
+fn average(sums: &Values, rows: &Range<usize>, counts: &[u32], scale: i8, data_type: &DataType) -> Result<ArrayRef, SqlError> {
     let nulls = Some(NullBuffer::new(BooleanBuffer::collect_bool(counts.len(), |row| counts[row] > 0)));
     let divide = |sums: Vec<f64>| -> ArrayRef {
         let averages = sums.into_iter().zip(counts).map(|(sum, &count)| sum / f64::from(count)).collect::<Vec<_>>();

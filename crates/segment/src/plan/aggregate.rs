@@ -90,7 +90,11 @@ impl Builder<'_> {
             let zero = cast(lit(0_i64), output.clone());
             return Ok(case(vec![(column.clone().is_not_null(), column), (all.gt(some), zero)], None));
         }
-        if events.optional && is_row_count(&name, &argument) && scope.predicate == events.predicate && scope.window == events.window {
+        if events.optional
+            && is_row_count(&name, &argument)
+            && scope.predicate == events.predicate
+            && scope.window == events.window
+        {
             let any = self.any_event(events);
             return Ok(case(vec![(any, column)], Some(lit(1_i64))));
         }
@@ -125,7 +129,10 @@ impl Builder<'_> {
             "count" => Formula::Count(self.count_of(events, value)?),
             "sum" => {
                 number("sum")?;
-                Formula::Value { value: self.measure(events, Aggregate::Sum, Some(value.clone()), None), count: self.count_of(events, value)? }
+                Formula::Value {
+                    value: self.measure(events, Aggregate::Sum, Some(value.clone()), None),
+                    count: self.count_of(events, value)?,
+                }
             }
             "avg" | "mean" => {
                 number("avg")?;
@@ -138,7 +145,10 @@ impl Builder<'_> {
                     return Unfused::because(format!("`{name}` of a decimal of more than 18 digits"));
                 }
                 let aggregate = if matches!(name, "min" | "bool_and") { Aggregate::Min } else { Aggregate::Max };
-                Formula::Value { value: self.measure(events, aggregate, Some(value.clone()), None), count: self.count_of(events, value)? }
+                Formula::Value {
+                    value: self.measure(events, aggregate, Some(value.clone()), None),
+                    count: self.count_of(events, value)?,
+                }
             }
             "var" | "var_samp" | "var_pop" | "stddev" | "stddev_samp" | "stddev_pop" => {
                 number(name)?;

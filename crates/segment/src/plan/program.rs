@@ -51,8 +51,6 @@ pub(crate) struct Scan {
 /// A trait.
 #[derive(Debug, Clone)]
 pub(crate) struct TraitColumn {
-    /// The file that defines it.
-    pub(crate) definition: String,
     /// Its type.
     pub(crate) data_type: DataType,
     /// Its value in the wide row; `None` when its file runs as it is.
@@ -152,15 +150,6 @@ impl Program {
     pub(crate) fn is_shared(&self) -> bool {
         self.segments.values().all(|compiled| matches!(compiled, Compiled::Fused { .. }))
     }
-
-    /// What runs as it is, and why.
-    pub(crate) fn reasons(&self) -> impl Iterator<Item = (&str, &str)> {
-        let segments = self.segments.iter().filter_map(|(name, compiled)| match compiled {
-            Compiled::AsIs(reason) => Some((name.as_str(), reason.as_str())),
-            Compiled::Fused { .. } => None,
-        });
-        self.traits_as_is.iter().map(|(name, reason)| (name.as_str(), reason.as_str())).chain(segments)
-    }
 }
 
 fn wide_row_schema(definitions: &Definitions, entity: &str, traits: &IndexMap<String, TraitColumn>) -> SchemaRef {
@@ -212,7 +201,7 @@ impl Builder<'_> {
                     None => value,
                 }
             });
-            traits.insert(field.name().clone(), TraitColumn { definition: definition.name.clone(), data_type, value });
+            traits.insert(field.name().clone(), TraitColumn { data_type, value });
         }
         Ok(reason)
     }
@@ -233,12 +222,13 @@ impl Builder<'_> {
     /// In a group, an entity stays in the first segment that has it.
     fn left_by_group(&self, definition: &SegmentDefinition, present: Expr) -> Expr {
         let Some((group, priority)) = &definition.group else { return present };
-        let earlier = self.definitions.segments.values().filter(|other| {
-            other.group.as_ref().is_some_and(|(of, place)| of == group && place.value < priority.value)
-        });
-        earlier.fold(present, |left, other| {
-            left.and(Expr::Not(Box::new(WideColumn::Member(other.name.clone()).expr().is_true())))
-        })
+        let earlier = self
+            .definitions
+            .segments
+            .values()
+            .filter(|other| other.group.as_ref().is_some_and(|(of, place)| of == group && place.value < priority.value));
+        earlier
+            .fold(present, |left, other| left.and(Expr::Not(Box::new(WideColumn::Member(other.name.clone()).expr().is_true()))))
     }
 
     fn membership(&mut self, relation: Relation, kind: SegmentKind) -> Result<(Expr, Option<Expr>), Unfused> {

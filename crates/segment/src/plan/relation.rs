@@ -78,7 +78,11 @@ impl Builder<'_> {
                     let input = self.relation(input)?;
                     present = or(present, self.key_presence(input)?);
                 }
-                Ok(Relation { schema: union.schema.clone(), columns: vec![WideColumn::Key.expr()], rows: Rows::Entities { present } })
+                Ok(Relation {
+                    schema: union.schema.clone(),
+                    columns: vec![WideColumn::Key.expr()],
+                    rows: Rows::Entities { present },
+                })
             }
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.relation(&sort.input),
             LogicalPlan::Limit(_) | LogicalPlan::Sort(_) => Unfused::because("LIMIT depends on the order of all rows"),
@@ -94,7 +98,11 @@ impl Builder<'_> {
         let own = |name: &String| if *name == self.key { WideColumn::Key } else { WideColumn::Own(name.clone()) };
         if let Some(segment) = name.strip_prefix("segment:") {
             let present = WideColumn::Member(segment.to_owned()).expr().is_true();
-            return Ok(Relation { schema: schema.clone(), columns: vec![WideColumn::Key.expr()], rows: Rows::Entities { present } });
+            return Ok(Relation {
+                schema: schema.clone(),
+                columns: vec![WideColumn::Key.expr()],
+                rows: Rows::Entities { present },
+            });
         }
         if name == TRAITS {
             let column = |name: &String| if self.traits.contains(name) { WideColumn::Trait(name.clone()) } else { own(name) };

@@ -27,18 +27,38 @@ const FORMAT: u32 = 1;
 /// Measures in one object.
 const MEASURES_OF_A_PART: usize = 8;
 
-pub(crate) async fn read(lake: &Lake, folder: &str, index: &mut KeyIndex) -> Result<Option<Kept>, SegmentError> {
+async fn manifest(lake: &Lake, folder: &str) -> Result<Option<Manifest>, SegmentError> {
     let objects = lake.objects();
     let path = Path::from(format!("{folder}/manifest.json"));
-    let manifest = match objects.get(&path).await {
+    let text = match objects.get(&path).await {
         Ok(found) => found.bytes().await.map_err(|source| StoreError::object(&path, source))?,
         Err(object_store::Error::NotFound { .. }) => return Ok(None),
         Err(source) => return Err(StoreError::object(&path, source).into()),
     };
-    let Ok(manifest) = serde_json::from_slice::<Manifest>(&manifest) else { return Ok(None) };
-    if manifest.format != FORMAT {
-        return Ok(None);
-    }
+    // What cannot be read is of another time, and as good as not there.
+    Ok(serde_json::from_slice::<Manifest>(&text).ok().filter(|manifest| manifest.format == FORMAT))
+}
+
+/// What was kept, without the values.
+pub(crate) async fn about(lake: &Lake, folder: &str) -> Result<Option<Kept>, SegmentError> {
+    let Some(manifest) = manifest(lake, folder).await? else { return Ok(None) };
+    let measures = manifest.measures.into_iter().map(|about| KeptMeasure {
+        values: match about.kind {
+            Kind::Count => Values::Count(Vec::new()),
+            Kind::Sum => Values::Sum(Vec::new()),
+            Kind::Decimal => Values::Decimal(Vec::new()),
+            Kind::Max => Values::Max(Vec::new()),
+            Kind::Min => Values::Min(Vec::new()),
+        },
+        identity: about.identity,
+        window: Window { from: about.from, to: about.to },
+    });
+    Ok(Some(Kept { as_of: manifest.as_of, files: manifest.files, measures: measures.collect() }))
+}
+
+pub(crate) async fn read(lake: &Lake, folder: &str, index: &mut KeyIndex) -> Result<Option<Kept>, SegmentError> {
+    let objects = lake.objects();
+    let Some(manifest) = manifest(lake, folder).await? else { return Ok(None) };
     let mut tasks = JoinSet::new();
     for (number, name) in std::iter::once(&manifest.keys).chain(manifest.parts.iter().map(|(name, _)| name)).enumerate() {
         let (objects, path) = (Arc::clone(&objects), Path::from(format!("{folder}/{name}")));
@@ -87,10 +107,8 @@ pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &Key
     let objects = lake.objects();
     let before = listed(&*objects, folder).await;
     let keys = index.column(0..index.len())?;
-    let key_batch = RecordBatch::try_new(
-        Arc::new(Schema::new(vec![Field::new("key", keys.data_type().clone(), true)])),
-        vec![keys],
-    );
+    let key_batch =
+        RecordBatch::try_new(Arc::new(Schema::new(vec![Field::new("key", keys.data_type().clone(), true)])), vec![keys]);
     let about: Vec<ManifestMeasure> = kept.measures.iter().map(manifest_measure).collect();
     let mut tasks = JoinSet::new();
     let mut parts = vec![(0, Vec::new(), Some(key_batch.map_err(SqlError::from)?), Vec::new())];
@@ -120,7 +138,8 @@ pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &Key
     stored.sort_unstable_by_key(|(number, _, _)| *number);
     let mut names = stored.into_iter().map(|(_, name, members)| (name, members));
     let Some((keys, _)) = names.next() else { return Ok(()) };
-    let manifest = Manifest { format: FORMAT, as_of: kept.as_of, rows, files: kept.files, measures: about, keys, parts: names.collect() };
+    let manifest =
+        Manifest { format: FORMAT, as_of: kept.as_of, rows, files: kept.files, measures: about, keys, parts: names.collect() };
     let text = serde_json::to_vec(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
     let path = Path::from(format!("{folder}/manifest.json"));
     objects.put(&path, text.into()).await.map_err(|source| StoreError::object(&path, source))?;

@@ -92,6 +92,11 @@ impl StatePlace<'_> {
         }
     }
 
+    /// What was kept, without the values.
+    pub(crate) async fn about(&self, lake: &Lake) -> Option<Kept> {
+        codec::about(lake, &self.folder()).await.ok().flatten()
+    }
+
     /// Keeps values in the rows of `index`.
     ///
     /// # Errors

@@ -158,7 +158,12 @@ impl Cells {
     }
 
     /// Takes in the selected rows of a batch.
-    pub(crate) fn update(&mut self, rows: &Selection<'_>, arguments: &Arguments<'_>, aggregate: Aggregate) -> Result<(), SqlError> {
+    pub(crate) fn update(
+        &mut self,
+        rows: &Selection<'_>,
+        arguments: &Arguments<'_>,
+        aggregate: Aggregate,
+    ) -> Result<(), SqlError> {
         let missing = || SqlError::Engine("an aggregate without its argument".to_owned());
         let value = || arguments.value.ok_or_else(missing);
         match self {

@@ -15,7 +15,7 @@ mod values;
 
 pub use cells::{Cells, Variance};
 pub use files::time_range;
-pub use scan::{Fused, FusedInput, run};
+pub use scan::{Fused, FusedInput, has_part, run, size_of};
 pub use values::{ValueKind, float_of_order};
 
 use datafusion::logical_expr::Expr;
@@ -82,4 +82,11 @@ pub struct ClassedSource {
     pub class: usize,
     /// A file, or rows in memory.
     pub source: Source,
+}
+
+impl From<Source> for ClassedSource {
+    /// The source in the first class.
+    fn from(source: Source) -> Self {
+        Self { class: 0, source }
+    }
 }

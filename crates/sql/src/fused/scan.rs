@@ -52,17 +52,19 @@ pub struct Fused {
 ///
 /// # Errors
 /// [`SqlError::Store`] when a file cannot be read, [`SqlError::Data`] when an expression fails on a value.
-pub async fn run(groups: &[Group], input: FusedInput<'_>, index: &mut Arc<KeyIndex>, session: &Session) -> Result<Fused, SqlError> {
+pub async fn run(
+    groups: &[Group],
+    input: FusedInput<'_>,
+    index: &mut Arc<KeyIndex>,
+    session: &Session,
+) -> Result<Fused, SqlError> {
     let event_time = input.contract.event_time().unwrap_or_default().to_owned();
     let schema = columns(groups, input.contract, &event_time);
     let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(SqlError::engine)?;
     let mut sources: Vec<ClassedSource> = input.sources;
     sources.retain(|source| groups.iter().any(|group| has_part(group, source)));
     // Large files first, so that no worker is left alone with one at the end.
-    let size_bytes = |source: &ClassedSource| match &source.source {
-        Source::File(file) => file.size_bytes,
-        Source::Rows(_) => 0,
-    };
+    let size_bytes = |source: &ClassedSource| size_of(source).1;
     sources.sort_by_key(|source| std::cmp::Reverse(size_bytes(source)));
     let bytes_read = sources.iter().map(size_bytes).sum();
     let files_read = sources.len();
@@ -85,9 +87,8 @@ pub async fn run(groups: &[Group], input: FusedInput<'_>, index: &mut Arc<KeyInd
         sample: input.sample,
         progress: input.progress,
     });
-    let empty = || -> Vec<Cells> {
-        groups.iter().zip(&kinds).map(|(group, kind)| Cells::new(group.aggregate, kind.as_ref())).collect()
-    };
+    let empty =
+        || -> Vec<Cells> { groups.iter().zip(&kinds).map(|(group, kind)| Cells::new(group.aggregate, kind.as_ref())).collect() };
     let mut workers = JoinSet::new();
     for _ in 0..session.threads().min(files_read) {
         let worker = Worker::new(Arc::clone(&shared), Arc::clone(index), empty());
@@ -101,9 +102,20 @@ pub async fn run(groups: &[Group], input: FusedInput<'_>, index: &mut Arc<KeyInd
     Ok(Fused { cells, rows_read: shared.rows_read.load(Ordering::Relaxed), files_read, bytes_read })
 }
 
-fn has_part(group: &Group, source: &ClassedSource) -> bool {
+/// Whether a source may have events of a group's parts: others are not read.
+#[must_use]
+pub fn has_part(group: &Group, source: &ClassedSource) -> bool {
     let (from, to) = files::time_range(&source.source);
     group.parts.iter().any(|part| part.class == source.class && part.from < to && from < part.to)
+}
+
+/// The rows and bytes of a source.
+#[must_use]
+pub fn size_of(source: &ClassedSource) -> (u64, u64) {
+    match &source.source {
+        Source::File(file) => (file.rows.unwrap_or_default(), file.size_bytes),
+        Source::Rows(rows) => (rows.num_rows() as u64, 0),
+    }
 }
 
 /// The key, the event time, and what the expressions name, as the contract has them.
@@ -270,7 +282,8 @@ impl Shared {
 
 /// The part that all rows of a file are in.
 fn part_of_file(group: &Group, class: usize, (from, to): (i64, i64)) -> Option<usize> {
-    let mut overlapping = group.parts.iter().enumerate().filter(|(_, part)| part.class == class && part.from < to && from < part.to);
+    let mut overlapping =
+        group.parts.iter().enumerate().filter(|(_, part)| part.class == class && part.from < to && from < part.to);
     match (overlapping.next(), overlapping.next()) {
         (Some((number, part)), None) if part.from <= from && to <= part.to => Some(number),
         _ => None,
@@ -281,7 +294,8 @@ fn parts_of_rows(group: &Group, class: usize, rows: &RecordBatch, event_time: &s
     let missing = || SqlError::Engine(format!("the scan lacks `{event_time}`"));
     let instants = arrow::compute::cast(rows.column_by_name(event_time).ok_or_else(missing)?, &platform::instant())?;
     let instants = instants.as_primitive::<TimestampMicrosecondType>();
-    let parts: Vec<(u8, super::Part)> = (0_u8..).zip(group.parts.iter().copied()).filter(|(_, part)| part.class == class).collect();
+    let parts: Vec<(u8, super::Part)> =
+        (0_u8..).zip(group.parts.iter().copied()).filter(|(_, part)| part.class == class).collect();
     let part_of = |row: usize| {
         let found = parts.iter().find(|(_, part)| part.contains(instants.value(row)));
         found.filter(|_| instants.is_valid(row)).map_or(PartOf::NONE, |(number, _)| *number)
@@ -336,4 +350,3 @@ fn add_up(
     }
     Ok(total)
 }
-

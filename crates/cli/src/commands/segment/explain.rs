@@ -1,0 +1,142 @@
+//! `segment explain`: what a refresh would read, and which definitions share it.
+
+use serde_json::json;
+use tranche_segment::{ExplainedDefinition, Explanation, explain};
+
+use crate::args::{AsOf, Format};
+use crate::failure::Failure;
+use crate::output::{Rows, print_json, print_text};
+use crate::workbench::Workbench;
+
+pub(super) async fn run(names: &[String], as_of: &AsOf, pipeline: Option<&str>, bench: &Workbench) -> Result<(), Failure> {
+    for name in names {
+        let _ = bench.workspace.segment(name)?;
+    }
+    if let Some(pipeline) = pipeline {
+        let _ = bench.workspace.pipeline(pipeline)?;
+    }
+    let lake = bench.lake()?;
+    let as_of = bench.instant_or_latest(as_of.as_of.as_deref())?;
+    let tables = bench.tables(&lake).await?;
+    let mut found = Vec::new();
+    for (name, definitions) in bench.workspace.pipelines.iter().map(|(name, p)| (name, &p.definitions)) {
+        if pipeline.is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        for entity in definitions.entities() {
+            let session = bench.engine.session_over(&tables, as_of).await?;
+            let mut explanation = explain(definitions, entity, name, &lake, &tables, &session).await?;
+            if !names.is_empty() {
+                let is_wanted =
+                    |definition: &ExplainedDefinition| names.iter().any(|name| name.split('/').next() == Some(&definition.name));
+                explanation.definitions.retain(is_wanted);
+            }
+            found.push((name, explanation));
+        }
+    }
+    found.retain(|(_, explanation)| !explanation.definitions.is_empty());
+    match bench.global.format {
+        Format::Json => {
+            let documents = found.iter().map(|(pipeline, explanation)| {
+                let mut document = json!(explanation);
+                document["pipeline"] = json!(pipeline);
+                document
+            });
+            print_json(&documents.collect::<Vec<_>>(), Format::Json)
+        }
+        Format::Csv => aggregates(&found).print(Format::Csv),
+        Format::Table => {
+            for (pipeline, explanation) in &found {
+                print_text(&headline(pipeline, explanation))?;
+                scans(explanation).print(Format::Table)?;
+                definitions(explanation).print(Format::Table)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn headline(pipeline: &str, explanation: &Explanation) -> String {
+    let summary = explanation.summary;
+    format!(
+        "{pipeline}, {} as of {}: {} definitions, {} of them fused, in {} table scans with {} aggregates; {} rows, {:.1} MB to read",
+        explanation.entity,
+        explanation.as_of,
+        summary.definitions,
+        summary.fused,
+        summary.scans,
+        summary.aggregates,
+        summary.rows,
+        megabytes(summary.bytes),
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn scans(explanation: &Explanation) -> Rows {
+    let mut rows = Rows::new(&["scan", "definitions", "aggregates", "incremental", "files", "rows", "megabytes"]);
+    for scan in &explanation.scans {
+        rows.push(vec![
+            json!(scan.table),
+            json!(scan.definitions),
+            json!(scan.aggregates),
+            json!(scan.incremental),
+            json!(scan.files),
+            json!(scan.rows),
+            json!(format!("{:.1}", megabytes(scan.bytes))),
+        ]);
+    }
+    rows
+}
+
+fn definitions(explanation: &Explanation) -> Rows {
+    let mut rows = Rows::new(&["definition", "kind", "evaluated", "scans", "aggregates", "refresh"]);
+    for definition in &explanation.definitions {
+        let evaluated = match &definition.reason {
+            None => "fused".to_owned(),
+            Some(reason) => format!("as it is: {reason}"),
+        };
+        let mut full: Vec<&str> = definition.aggregates.iter().filter_map(|aggregate| aggregate.reason.as_deref()).collect();
+        full.sort_unstable();
+        full.dedup();
+        let refresh = match (definition.fused, definition.aggregates.is_empty(), full.is_empty()) {
+            (false, _, _) => "full".to_owned(),
+            (true, true, _) => "from the entities' own columns".to_owned(),
+            (true, false, true) => "incremental".to_owned(),
+            (true, false, false) => format!("full, because {}", full.join("; ")),
+        };
+        rows.push(vec![
+            json!(definition.name),
+            json!(definition.kind),
+            json!(evaluated),
+            json!(definition.scans.join(", ")),
+            json!(definition.aggregates.len()),
+            json!(refresh),
+        ]);
+    }
+    rows
+}
+
+fn aggregates(found: &[(&String, Explanation)]) -> Rows {
+    let mut rows = Rows::new(&["pipeline", "definition", "table", "aggregate", "from", "to", "mode", "reason"]);
+    for (pipeline, explanation) in found {
+        for definition in &explanation.definitions {
+            for aggregate in &definition.aggregates {
+                rows.push(vec![
+                    json!(pipeline),
+                    json!(definition.name),
+                    json!(aggregate.table),
+                    json!(aggregate.aggregate),
+                    json!(aggregate.from),
+                    json!(aggregate.to),
+                    json!(aggregate.mode),
+                    json!(aggregate.reason),
+                ]);
+            }
+        }
+    }
+    rows
+}
