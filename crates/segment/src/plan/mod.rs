@@ -13,6 +13,8 @@ mod measure;
 mod program;
 mod relation;
 mod subquery;
+#[cfg(test)]
+mod tests;
 mod wide;
 mod window;
 
