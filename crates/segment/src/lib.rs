@@ -13,6 +13,8 @@ mod error;
 pub mod evaluate;
 mod intervals;
 mod order;
+#[cfg(test)]
+mod property;
 pub mod refresh;
 mod scope;
 mod spec;
