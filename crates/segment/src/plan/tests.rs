@@ -89,8 +89,14 @@ async fn aggregates_by_the_key_fuse_wherever_they_stand() {
         ("SELECT id FROM people WHERE id NOT IN (SELECT visitor FROM visits)", &[("visits", 1)]),
         ("SELECT id FROM people p WHERE EXISTS (SELECT 1 FROM orders o WHERE o.buyer = p.id AND o.amount > 5)", &[("orders", 1)]),
         ("SELECT id FROM people p WHERE (SELECT count(*) FROM visits v WHERE v.visitor = p.id) = 0", &[("visits", 1)]),
-        ("WITH v AS (SELECT visitor, max(seen_at) AS last FROM visits GROUP BY 1) SELECT id FROM people JOIN v ON id = visitor WHERE last < as_of() - INTERVAL '9 days'", &[("visits", 2)]),
-        ("SELECT p.id FROM people p JOIN orders o ON o.buyer = p.id WHERE p.age > 30 GROUP BY p.id HAVING avg(o.amount) > 9", &[("orders", 3)]),
+        (
+            "WITH v AS (SELECT visitor, max(seen_at) AS last FROM visits GROUP BY 1) SELECT id FROM people JOIN v ON id = visitor WHERE last < as_of() - INTERVAL '9 days'",
+            &[("visits", 2)],
+        ),
+        (
+            "SELECT p.id FROM people p JOIN orders o ON o.buyer = p.id WHERE p.age > 30 GROUP BY p.id HAVING avg(o.amount) > 9",
+            &[("orders", 3)],
+        ),
         ("SELECT p.id FROM people p LEFT JOIN visits v ON v.visitor = p.id WHERE v.visitor IS NULL", &[("visits", 1)]),
         ("SELECT buyer FROM orders EXCEPT SELECT visitor FROM visits", &[("orders", 1), ("visits", 1)]),
     ] {
@@ -127,7 +133,8 @@ async fn a_thousand_definitions_share_one_scan_of_each_table() {
     }
     let program = program(&queries).await;
     assert!(program.is_shared());
-    let measures: BTreeMap<&str, usize> = program.scans.iter().map(|(table, scan)| (table.as_str(), scan.measures.len())).collect();
+    let measures: BTreeMap<&str, usize> =
+        program.scans.iter().map(|(table, scan)| (table.as_str(), scan.measures.len())).collect();
     // A count for each window, however many definitions ask for it.
     assert_eq!(measures, BTreeMap::from([("orders", 4), ("visits", 4)]));
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::random::Random;
-use super::table::{Column, Kind, Table, Value, orders, people, visits};
+use super::table::{Column, KEY, Kind, Table, Value, orders, people, visits};
 
 /// Days of the windows that definitions use: events lie on their edges.
 pub(super) const WINDOW_DAYS: [i64; 7] = [1, 2, 7, 14, 30, 60, 90];
@@ -29,9 +29,12 @@ impl World {
         let text_keys = random.chance(50);
         let entities = if random.chance(6) { 0 } else { random.below(61) };
         let keys: Vec<Value> = (0..entities + 6).map(|n| key(n, text_keys)).collect();
+        // In some worlds the column is named like the key of the entity itself.
+        let buyer = if random.chance(70) { "buyer" } else { KEY };
+        let visitor = if random.chance(50) { "visitor" } else { KEY };
         let mut world = Self {
             as_of,
-            tables: vec![people(), orders(&mut random), visits(&mut random)],
+            tables: vec![people(), orders(buyer), visits(visitor)],
             observed: random.chance(25),
             cached: random.chance(85),
             threads: if random.chance(80) { 1 } else { 3 },

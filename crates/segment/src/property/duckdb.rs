@@ -30,7 +30,7 @@ impl DuckDb {
             return None;
         }
         let mut command = Command::new("python3");
-        command.args(["-c", include_str!("duckdb.py")]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["-c", include_str!("oracle.py")]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (requests, replies) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Some(Self { child, requests, replies })

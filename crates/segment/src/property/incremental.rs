@@ -102,7 +102,7 @@ impl History {
         let definitions = grammar::definitions(&world, seed ^ 0x5EED_0000, &mut Fired::default());
         let random = Random::new(seed, 4);
         let pending = world.tables.iter_mut().map(|table| std::mem::take(&mut table.rows)).collect();
-        world.as_of = world.as_of - SignedDuration::from_hours(24 * 4);
+        world.as_of -= SignedDuration::from_hours(24 * 4);
         Self { world, definitions, random, seed, pending, log: Vec::new() }
     }
 
@@ -138,7 +138,7 @@ impl History {
                 refreshes += 1;
             }
             let hours = self.random.pick(&[24, 24, 24, 48, 12, 31, 24 * 7]);
-            self.world.as_of = self.world.as_of + SignedDuration::from_hours(hours);
+            self.world.as_of += SignedDuration::from_hours(hours);
         }
         Ok(refreshes)
     }

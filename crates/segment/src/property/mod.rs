@@ -1,7 +1,8 @@
 //! Random data and random definitions: every way to evaluate gives the same members, and so does another engine.
 //!
 //! A case is a seed: a world (tables and an instant) and a set of definitions. `TRANCHE_PROPERTY_CASES` asks for more cases than a
-//! build does, `TRANCHE_PROPERTY_FIRST` for others, and `TRANCHE_PROPERTY_SEED` replays one.
+//! build does, `TRANCHE_PROPERTY_FIRST` for others, and `TRANCHE_PROPERTY_SEED` replays one. A case that fails is made smaller: fewer
+//! definitions, then fewer rows. What the engine gets wrong by itself is shown in `mistakes`, and left out of random definitions.
 
 mod compare;
 mod data;
@@ -9,6 +10,7 @@ mod duckdb;
 mod grammar;
 mod incremental;
 mod lake;
+mod mistakes;
 mod random;
 mod shrink;
 mod table;

@@ -5,8 +5,6 @@ use std::fmt;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::random::Random;
-
 /// The entity that is segmented.
 pub(super) const ENTITY: &str = "person";
 /// The key column of the entity table.
@@ -137,9 +135,8 @@ pub(super) fn people() -> Table {
     )
 }
 
-/// Orders, without rows; whose they are is named like the entity's key in some worlds.
-pub(super) fn orders(random: &mut Random) -> Table {
-    let whom = if random.chance(70) { "buyer" } else { KEY };
+/// Orders, without rows, by the entities in the column `whom`.
+pub(super) fn orders(whom: &'static str) -> Table {
     table(
         "orders",
         &[
@@ -155,9 +152,8 @@ pub(super) fn orders(random: &mut Random) -> Table {
     )
 }
 
-/// Visits, without rows.
-pub(super) fn visits(random: &mut Random) -> Table {
-    let whom = if random.chance(50) { "visitor" } else { KEY };
+/// Visits, without rows, by the entities in the column `whom`.
+pub(super) fn visits(whom: &'static str) -> Table {
     table(
         "visits",
         &[

@@ -1,6 +1,7 @@
 //! Aggregates over the events of an entity, with FILTER, CASE and coalesce.
 
 use super::super::table::{Column, Kind, Table};
+use super::avoided::DISTINCT_DAYS;
 use super::{Grammar, Sort};
 
 impl Grammar<'_> {
@@ -12,7 +13,7 @@ impl Grammar<'_> {
             2 => self.latest_when(table, alias),
             3 => self.difference(table, alias),
             4 => self.mean_by_hand(table, alias),
-            5 => self.distinct_days(table, alias),
+            5 if self.avoided.may_count_distinct() => self.distinct_days(table, alias),
             _ => {
                 let (plain, sort) = self.plain(table, alias);
                 let filtered = if self.random.chance(45) {
@@ -65,34 +66,44 @@ impl Grammar<'_> {
         (Self::qualified(alias, name), kind.into())
     }
 
+    /// A number of any kind, for aggregates that give what they are given.
     fn number(&mut self, table: &Table, alias: &str) -> (String, Sort) {
         self.column(table, alias, |kind| matches!(kind, Kind::Int32 | Kind::Int64 | Kind::Decimal | Kind::Float))
     }
 
+    /// A number to be summed up.
+    fn addend(&mut self, table: &Table, alias: &str) -> (String, Sort) {
+        let (column, sort) = self.number(table, alias);
+        if sort == Sort::Decimal && !self.avoided.may_sum_money() {
+            return self.column(table, alias, |kind| matches!(kind, Kind::Int32 | Kind::Int64 | Kind::Float));
+        }
+        (column, sort)
+    }
+
     fn plain(&mut self, table: &Table, alias: &str) -> (String, Sort) {
         match self.random.below(16) {
-            0..3 => {
-                self.fire("aggregate: count");
-                ("count(*)".to_owned(), Sort::Integer)
-            }
             3 => {
                 self.fire("aggregate: count of a column");
                 let (column, _) = self.column(table, alias, |_| true);
                 (format!("count({column})"), Sort::Integer)
             }
-            4 => {
+            4 if self.avoided.may_count_distinct() => {
                 self.fire("aggregate: count distinct");
                 let (column, _) = self.column(table, alias, |_| true);
                 (format!("count(DISTINCT {column})"), Sort::Integer)
             }
+            0..3 | 4 => {
+                self.fire("aggregate: count");
+                ("count(*)".to_owned(), Sort::Integer)
+            }
             5..8 => {
                 self.fire("aggregate: sum");
-                let (column, sort) = self.number(table, alias);
+                let (column, sort) = self.addend(table, alias);
                 (format!("sum({column})"), sort)
             }
             8 => {
                 self.fire("aggregate: sum of an expression");
-                let (column, sort) = self.number(table, alias);
+                let (column, sort) = self.addend(table, alias);
                 let form = self.random.pick(&["sum(# * 2)", "sum(# + 1)", "sum(# * #)", "sum(coalesce(#, 1))", "sum(-#)"]);
                 (form.replace('#', &column), sort)
             }
@@ -108,7 +119,7 @@ impl Grammar<'_> {
             }
             12 => {
                 self.fire("aggregate: avg");
-                let (column, sort) = self.number(table, alias);
+                let (column, sort) = self.addend(table, alias);
                 (format!("avg({column})"), if sort == Sort::Decimal { sort } else { Sort::Float })
             }
             13 => {
@@ -144,7 +155,7 @@ impl Grammar<'_> {
     fn conditional_sum(&mut self, table: &Table, alias: &str) -> (String, Sort) {
         self.fire("aggregate: sum of a case");
         let condition = self.event_condition(table, alias);
-        let (column, sort) = self.number(table, alias);
+        let (column, sort) = self.addend(table, alias);
         let form = self.random.pick(&["ELSE 0 END", "END"]);
         (format!("sum(CASE WHEN {condition} THEN {column} {form})"), sort)
     }
@@ -153,7 +164,8 @@ impl Grammar<'_> {
         self.fire("aggregate: count of a case");
         let condition = self.event_condition(table, alias);
         let (column, _) = self.column(table, alias, |_| true);
-        let form = self.random.pick(&["count(CASE WHEN ? THEN 1 END)", "count(DISTINCT CASE WHEN ? THEN # END)"]);
+        let distinct = self.random.chance(50) && self.avoided.may_count_distinct();
+        let form = if distinct { "count(DISTINCT CASE WHEN ? THEN # END)" } else { "count(CASE WHEN ? THEN 1 END)" };
         (form.replace('?', &condition).replace('#', &column), Sort::Integer)
     }
 
@@ -181,7 +193,6 @@ impl Grammar<'_> {
     fn distinct_days(&mut self, table: &Table, alias: &str) -> (String, Sort) {
         self.fire("aggregate: distinct days");
         let time = Self::qualified(alias, table.time_column().unwrap());
-        let form = self.random.pick(&["count(DISTINCT CAST(# AS DATE))", "count(DISTINCT date_trunc('day', #))"]);
-        (form.replace('#', &time), Sort::Integer)
+        (DISTINCT_DAYS.replace('#', &time), Sort::Integer)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Every production.
-const PRODUCTIONS: [&str; 111] = [
+const PRODUCTIONS: [&str; 112] = [
     "aggregate: avg",
     "aggregate: bool",
     "aggregate: coalesce",
@@ -85,6 +85,7 @@ const PRODUCTIONS: [&str; 111] = [
     "test: in groups",
     "test: in segment",
     "test: in",
+    "test: in or",
     "test: not exists",
     "test: not in groups",
     "test: not in segment",

@@ -59,16 +59,18 @@ impl Grammar<'_> {
     fn by_tests(&mut self, relation: &'static str, alias: &str) -> String {
         self.fire(if relation == "people" { "member: tests of people" } else { "member: tests of traits" });
         let key = format!("{alias}.{KEY}");
-        let mut tests = vec![self.test(&key)];
+        let in_or = self.random.chance(30);
+        let test = |grammar: &mut Self| if in_or { grammar.test_in_or(&key) } else { grammar.test(&key) };
+        let mut tests = vec![test(self)];
         if self.random.chance(40) {
             self.fire("member: several tests");
-            tests.push(self.test(&key));
+            tests.push(test(self));
         }
         if self.random.chance(40) {
             let people = self.world.people();
             tests.push(self.predicate(people, alias));
         }
-        if tests.len() > 1 && self.random.chance(40) {
+        if tests.len() > 1 && in_or {
             self.fire("member: or of tests");
             return format!("SELECT {key} FROM {relation} AS {alias} WHERE {}", tests.join(" OR "));
         }

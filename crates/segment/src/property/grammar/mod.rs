@@ -4,6 +4,7 @@
 //! no division of whole numbers, no backslash in LIKE, no text of a number, no ALL in INTERSECT and EXCEPT, and an order without ties.
 
 mod aggregate;
+mod avoided;
 mod fired;
 mod member;
 mod predicate;
@@ -15,6 +16,7 @@ use super::data::World;
 use super::random::Random;
 use super::table::{ENTITY, Kind, Table};
 
+use avoided::Avoided;
 pub(super) use fired::Fired;
 
 /// What a file defines.
@@ -38,6 +40,11 @@ pub(super) struct Definition {
 }
 
 impl Definition {
+    /// A segment of this name.
+    pub(super) fn segment(name: &str, sql: &str) -> Self {
+        Self { role: Role::Segment, name: name.to_owned(), sql: sql.to_owned(), defaults: Vec::new(), group: None }
+    }
+
     pub(super) fn path(&self) -> String {
         let folder = if self.role == Role::Traits { "traits" } else { "segments" };
         format!("pipelines/{}/{folder}/{}.sql", super::lake::PIPELINE, self.name)
@@ -102,16 +109,20 @@ pub(super) struct Grammar<'a> {
     traits: Vec<(String, Sort)>,
     /// Segments that are defined so far, `set/label` for those of a set.
     segments: Vec<String>,
+    /// What this definition has used of what the engine gets wrong.
+    avoided: Avoided,
 }
 
 /// The definitions of a seed.
 pub(super) fn definitions(world: &World, seed: u64, fired: &mut Fired) -> Vec<Definition> {
-    let mut grammar = Grammar { world, random: Random::new(seed, 2), fired, traits: Vec::new(), segments: Vec::new() };
+    let mut grammar = Grammar::new(world, Random::new(seed, 2), fired);
     let mut found = Vec::new();
     for number in 0..grammar.random.below(3) {
+        grammar.avoided = Avoided::default();
         found.push(grammar.traits(number));
     }
     for number in 0..3 + grammar.random.below(6) {
+        grammar.avoided = Avoided::default();
         let definition = if grammar.random.chance(15) { grammar.set(number) } else { grammar.segment(number) };
         found.push(definition);
     }
@@ -120,11 +131,15 @@ pub(super) fn definitions(world: &World, seed: u64, fired: &mut Fired) -> Vec<De
 
 /// Another segment under the name and in the place of one that was there, as when its author thinks again.
 pub(super) fn rewritten(world: &World, old: &Definition, seed: u64, fired: &mut Fired) -> Definition {
-    let mut grammar = Grammar { world, random: Random::new(seed, 3), fired, traits: Vec::new(), segments: Vec::new() };
+    let mut grammar = Grammar::new(world, Random::new(seed, 3), fired);
     Definition { sql: grammar.members(), ..old.clone() }
 }
 
 impl<'a> Grammar<'a> {
+    fn new(world: &'a World, random: Random, fired: &'a mut Fired) -> Self {
+        Self { world, random, fired, traits: Vec::new(), segments: Vec::new(), avoided: Avoided::default() }
+    }
+
     fn segment(&mut self, number: usize) -> Definition {
         let name = format!("s{number}");
         let sql = self.members();
@@ -133,7 +148,7 @@ impl<'a> Grammar<'a> {
             (self.random.pick(&["tier", "offer"]).to_owned(), number + 1)
         });
         self.segments.push(name.clone());
-        Definition { role: Role::Segment, name, sql, defaults: Vec::new(), group }
+        Definition { group, ..Definition::segment(&name, &sql) }
     }
 
     fn fire(&mut self, production: &'static str) {

@@ -2,7 +2,7 @@
 
 use super::super::data::WINDOW_DAYS;
 use super::super::table::{Kind, Table, Value};
-use super::{Grammar, Sort};
+use super::{Grammar, Sort, avoided};
 
 const OPERATORS: [&str; 6] = ["=", "<>", "<", "<=", ">", ">="];
 const INTEGERS: [&str; 7] = ["0", "1", "2", "3", "5", "10", "-1"];
@@ -110,7 +110,11 @@ impl Grammar<'_> {
 
     fn compare_with(&mut self, expression: &str, literals: &[String]) -> String {
         let literal = self.random.pick(literals);
-        match self.random.below(12) {
+        let form = self.random.below(12);
+        if form < 2 && !self.avoided.may_list(expression) {
+            return format!("{expression} {} {literal}", self.random.pick(&OPERATORS));
+        }
+        match form {
             0 => {
                 self.fire("compare: in list");
                 format!("{expression} IN ({}, {literal})", self.random.pick(literals))
@@ -121,7 +125,9 @@ impl Grammar<'_> {
             }
             2 if self.random.chance(30) => {
                 self.fire("compare: list with null");
-                format!("{expression} {}IN ({literal}, NULL)", self.random.pick(&["", "NOT "]))
+                // In a test for truth it stands beside no other list: see [`avoided`].
+                let (not, truth) = (self.random.pick(&["", "NOT "]), self.random.pick(&["TRUE", "NOT TRUE", "NULL"]));
+                format!("({expression} {not}IN ({literal}, NULL)) IS {truth}")
             }
             2 | 3 => {
                 self.fire("compare: between");
@@ -136,10 +142,6 @@ impl Grammar<'_> {
     pub(super) fn window(&mut self, time: &str) -> String {
         let days = |grammar: &mut Self| format!("as_of() - INTERVAL '{} days'", grammar.random.pick(&WINDOW_DAYS));
         match self.random.below(14) {
-            0..4 => {
-                self.fire("window: since");
-                format!("{time} >= {}", days(self))
-            }
             4 => {
                 self.fire("window: strictly since");
                 format!("{time} > {}", days(self))
@@ -177,10 +179,14 @@ impl Grammar<'_> {
                 let at = self.world.as_of - jiff::SignedDuration::from_hours(24 * self.random.between(0, 30));
                 format!("{time} {} TIMESTAMP '{}'", self.random.pick(&[">=", "<"]), at.strftime("%Y-%m-%d 00:00:00"))
             }
-            _ => {
+            13 if avoided::may_compare_days(self.world) => {
                 self.fire("window: days");
                 let days = self.random.pick(&WINDOW_DAYS);
                 format!("CAST({time} AS DATE) >= CAST(as_of() AS DATE) - INTERVAL '{days} days'")
+            }
+            _ => {
+                self.fire("window: since");
+                format!("{time} >= {}", days(self))
             }
         }
     }

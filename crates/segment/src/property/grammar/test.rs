@@ -1,11 +1,22 @@
 //! Tests of an entity's key against other rows: subqueries of every form, and other segments.
 
 use super::super::table::Value;
+use super::avoided::known_keys;
 use super::{Grammar, Sort};
 
 impl Grammar<'_> {
-    /// A test of `key`, a column with its alias, as a condition.
+    /// A test of `key`, a column with its alias, as a condition that stands alone or beside others that hold too.
     pub(super) fn test(&mut self, key: &str) -> String {
+        self.any_test(key, false)
+    }
+
+    /// A test of `key` that stands beside others of which one suffices.
+    pub(super) fn test_in_or(&mut self, key: &str) -> String {
+        self.fire("test: in or");
+        self.any_test(key, true)
+    }
+
+    fn any_test(&mut self, key: &str, in_or: bool) -> String {
         match self.random.below(16) {
             0 | 1 => {
                 self.fire("test: in");
@@ -13,7 +24,8 @@ impl Grammar<'_> {
             }
             2 => {
                 self.fire("test: not in");
-                format!("{key} NOT IN ({})", self.event_keys())
+                let keys = self.event_keys();
+                format!("{key} NOT IN ({})", if in_or { known_keys(&keys) } else { keys })
             }
             3 => {
                 self.fire("test: in groups");
@@ -21,7 +33,8 @@ impl Grammar<'_> {
             }
             4 => {
                 self.fire("test: not in groups");
-                format!("{key} NOT IN ({})", self.grouped_keys())
+                let keys = self.grouped_keys();
+                format!("{key} NOT IN ({})", if in_or { known_keys(&keys) } else { keys })
             }
             5..8 => {
                 self.fire("test: exists");
