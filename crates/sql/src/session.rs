@@ -17,7 +17,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use jiff::Timestamp;
 use tranche_schema::{Contract, History, TableKind, platform};
@@ -307,7 +307,9 @@ impl Session {
     pub async fn collect(&self, plan: &LogicalPlan) -> Result<Collected, SqlError> {
         let physical = self.context.state().create_physical_plan(plan).await.map_err(SqlError::engine)?;
         let schema = physical.schema();
-        let batches = collect(Arc::clone(&physical), self.context.task_ctx()).await.map_err(SqlError::from)?;
+        // In the order of the partitions, so that the same rows come in the same order.
+        let partitions = collect_partitioned(Arc::clone(&physical), self.context.task_ctx()).await.map_err(SqlError::from)?;
+        let batches = partitions.into_iter().flatten().collect();
         Ok(Collected { schema, batches, rows_read: rows_read(physical.as_ref()) })
     }
 

@@ -43,7 +43,14 @@ impl Changes {
     pub(crate) fn since(kept: Option<&Kept>, scan: &Scan, contract: &Contract, sources: Vec<Source>) -> Self {
         let (sources, removed) = classed(kept, sources);
         let bases = kept.map(|kept| by_identity(&kept.measures)).unwrap_or_default();
-        let measures = scan.measures.iter().map(|measure| change(measure, contract, kept, &bases, &removed)).collect();
+        let mut measures: Vec<Change> =
+            scan.measures.iter().map(|measure| change(measure, contract, kept, &bases, &removed)).collect();
+        // A class without files has nothing to add, and its cells would only take room.
+        let has_files = |class: usize| sources.iter().any(|source| source.class == class);
+        let there = [has_files(KEPT), has_files(REMOVED), has_files(ADDED)];
+        for change in &mut measures {
+            change.contributions.retain(|contribution| there[contribution.class]);
+        }
         Self { sources, measures }
     }
 }
@@ -117,7 +124,7 @@ fn change(
     };
     let leaves = without(before, now);
     let is_removed = removed.iter().any(|&(from, to)| from < before.to && before.from < to);
-    match kept.measures[base].values {
+    match kept.measures[base].values.as_ref() {
         Values::Max(_) | Values::Min(_) => {
             if is_removed {
                 return full("events were corrected, and a largest or smallest value cannot be taken away");

@@ -203,6 +203,18 @@ fn fold<T: Copy>(rows: usize, before: Vec<T>, empty: T, add: impl Fn(usize, T) -
 }
 
 impl Values {
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Count(values) => values.len(),
+            Self::Sum(values) | Self::Max(values) | Self::Min(values) => values.len(),
+            Self::Decimal(values) => values.len(),
+            Self::Float(values) => values.len(),
+            Self::Variance(values) => values.len(),
+            Self::Edge(values) => values.len(),
+        }
+    }
+
     /// Makes room for keys that were seen later; the last row stays that of rows without a key.
     pub(crate) fn grow(&mut self, rows: usize) {
         fn grow<T>(values: &mut Vec<T>, rows: usize, empty: T)

@@ -170,8 +170,8 @@ pub(crate) async fn finish(
 ) -> Result<Evaluation, SegmentError> {
     let key = definitions.key(&scope.entity).ok_or_else(|| SegmentError::Unknown(scope.entity.clone()))?;
     let rows = table.rows();
-    for values in table.measures.values_mut().flatten() {
-        values.grow(rows);
+    for values in table.measures.values_mut().flatten().filter(|values| values.rows() < rows) {
+        Arc::make_mut(values).grow(rows);
     }
     for column in table.traits.values_mut() {
         *column = with_rows(column, rows)?;

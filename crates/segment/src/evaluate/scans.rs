@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use tranche_schema::Contract;
-use tranche_sql::fused::{FusedInput, run};
+use tranche_sql::fused::{Cells, FusedInput, Group, run};
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Session, Source, SqlError, Tables};
 use tranche_store::{DataFile, Lake, StoreError};
 
 use super::Cost;
 use super::changes::{Changes, is_latest_event};
-use super::measures::{Values, groups_of, values};
+use super::measures::{Recipe, Values, groups_of, values};
 use crate::definitions::Definitions;
 use crate::error::SegmentError;
 use crate::plan::{Measure, Program, Scan};
@@ -38,7 +39,7 @@ impl<'a> Memory<'a> {
 /// The measures of each table, and what it took to compute them.
 #[derive(Default)]
 pub(crate) struct Scanned {
-    pub(crate) measures: HashMap<String, Vec<Values>>,
+    pub(crate) measures: HashMap<String, Vec<Arc<Values>>>,
     pub(crate) cost: Cost,
     /// What may be kept for the next refresh, once this one is published.
     pub(crate) kept: Vec<(String, Kept)>,
@@ -61,9 +62,11 @@ pub(crate) async fn scan(
             Some(memory) if !memory.full => memory.place(table).read(memory.lake, Arc::make_mut(index)).await,
             _ => None,
         };
-        let (found, cost) = match input.run(kept.as_ref(), index).await {
+        let was_kept = kept.is_some();
+        tracing::debug!(table, kept = was_kept, "scan");
+        let (found, cost) = match input.run(kept, index).await {
             // A file that is no longer there may be one that was removed, and cleaned up since.
-            Err(SegmentError::Sql(SqlError::Store(StoreError::Read { reason }))) if kept.is_some() => {
+            Err(SegmentError::Sql(SqlError::Store(StoreError::Read { reason }))) if was_kept => {
                 tracing::warn!(table, reason, "what changed cannot be read; everything is read");
                 input.run(None, index).await?
             }
@@ -71,18 +74,20 @@ pub(crate) async fn scan(
         };
         scanned.cost.rows_read += cost.rows_read;
         scanned.cost.bytes_read += cost.bytes_read;
+        tracing::debug!(table, rows = cost.rows_read, bytes = cost.bytes_read, "scanned");
         if let (Some(memory), true) = (memory, found.is_incremental) {
             let rows = prove(&input, &found.values, index, memory.sample, program).await;
             if rows.is_err() {
                 memory.place(table).forget(memory.lake).await;
             }
             scanned.cost.rows_read += rows?;
+            tracing::debug!(table, "proved");
         }
         if let (Some(_), Some(files)) = (memory, found.files) {
             let measures = scan.measures.iter().zip(&found.values);
             let measures =
                 measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(|(measure, values)| {
-                    KeptMeasure { identity: identity(measure, contract), window: measure.window, values: values.clone() }
+                    KeptMeasure { identity: identity(measure, contract), window: measure.window, values: Arc::clone(values) }
                 });
             let kept = Kept { as_of: session.as_of().as_microsecond(), files, measures: measures.collect() };
             scanned.kept.push((table.clone(), kept));
@@ -102,19 +107,24 @@ pub(crate) struct TableScan<'a> {
 
 /// What a scan found.
 struct Found {
-    values: Vec<Values>,
+    values: Vec<Arc<Values>>,
     /// Whether some of it follows from what was kept.
     is_incremental: bool,
     /// The files that the table has, where it was read from files.
     files: Option<Vec<DataFile>>,
 }
 
+/// The cells of groups.
+struct Work {
+    cells: Vec<Cells>,
+    groups: Vec<Group>,
+    rows: usize,
+}
+
 impl TableScan<'_> {
-    async fn run(&self, kept: Option<&Kept>, index: &mut Arc<KeyIndex>) -> Result<(Found, Cost), SegmentError> {
+    async fn run(&self, kept: Option<Kept>, index: &mut Arc<KeyIndex>) -> Result<(Found, Cost), SegmentError> {
         let Some(found) = self.tables.sources(&self.contract.table)? else {
             let rows = index.len() as usize + 1;
-            let (groups, recipes) = groups_of(&[]);
-            debug_assert!(groups.is_empty() && recipes.is_empty());
             return self.empty(rows, index).await;
         };
         let files: Option<Vec<DataFile>> = found
@@ -125,7 +135,8 @@ impl TableScan<'_> {
                 Source::Rows(_) => None,
             })
             .collect();
-        let changes = Changes::since(kept.filter(|_| files.is_some()), self.scan, self.contract, found.sources);
+        let kept = kept.filter(|_| files.is_some());
+        let changes = Changes::since(kept.as_ref(), self.scan, self.contract, found.sources);
         let wanted: Vec<(&Measure, Vec<_>)> =
             self.scan.measures.iter().zip(&changes.measures).map(|(m, change)| (m, change.contributions.clone())).collect();
         let (groups, recipes) = groups_of(&wanted);
@@ -138,25 +149,47 @@ impl TableScan<'_> {
             progress: None,
         };
         let fused = run(&groups, input, index, self.session).await?;
-        let rows = index.len() as usize + 1;
-        let mut all = Vec::new();
-        for ((measure, change), recipe) in self.scan.measures.iter().zip(&changes.measures).zip(&recipes) {
-            let before = match (&change.base, kept) {
-                (Ok(base), Some(kept)) => Some(kept.measures[*base].values.clone()),
-                _ => None,
-            };
-            let is_latest = before.is_some() && is_latest_event(measure, self.contract);
-            let mut found = values(&fused.cells[recipe.group], &groups[recipe.group], recipe, rows, before);
-            if let (Values::Max(values), true) = (&mut found, is_latest) {
-                for value in values.iter_mut().filter(|value| **value < measure.window.from) {
-                    *value = i64::MIN;
-                }
-            }
-            all.push(found);
-        }
+        let before = changes.measures.iter().map(|change| {
+            let base = *change.base.as_ref().ok()?;
+            Some(Arc::clone(&kept.as_ref()?.measures[base].values))
+        });
+        let before: Vec<Option<Arc<Values>>> = before.collect();
+        drop(kept);
+        let work = Work { cells: fused.cells, groups, rows: index.len() as usize + 1 };
+        let all = self.add_up(Arc::new(work), recipes, before).await?;
         let is_incremental = changes.measures.iter().any(|change| change.base.is_ok());
         let cost = Cost { rows_read: fused.rows_read, bytes_read: fused.bytes_read };
         Ok((Found { values: all, is_incremental, files }, cost))
+    }
+
+    /// The values of all measures, on all threads.
+    async fn add_up(
+        &self,
+        work: Arc<Work>,
+        recipes: Vec<Recipe>,
+        before: Vec<Option<Arc<Values>>>,
+    ) -> Result<Vec<Arc<Values>>, SegmentError> {
+        let mut tasks = JoinSet::new();
+        for ((place, measure), (recipe, before)) in self.scan.measures.iter().enumerate().zip(recipes.into_iter().zip(before)) {
+            let work = Arc::clone(&work);
+            // What slid out of its window is older than all that is in it.
+            let oldest = (before.is_some() && is_latest_event(measure, self.contract)).then_some(measure.window.from);
+            tasks.spawn_blocking(move || {
+                let group = recipe.group;
+                let before = before.map(Arc::unwrap_or_clone);
+                let mut found = values(&work.cells[group], &work.groups[group], &recipe, work.rows, before);
+                if let (Values::Max(values), Some(oldest)) = (&mut found, oldest) {
+                    values.iter_mut().filter(|value| **value < oldest).for_each(|value| *value = i64::MIN);
+                }
+                (place, Arc::new(found))
+            });
+        }
+        let mut all: Vec<Option<Arc<Values>>> = vec![None; self.scan.measures.len()];
+        while let Some(done) = tasks.join_next().await {
+            let (place, found) = done.map_err(|error| SqlError::Engine(error.to_string()))?;
+            all[place] = Some(found);
+        }
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// Measures of a table that was never written.
@@ -173,7 +206,8 @@ impl TableScan<'_> {
             progress: None,
         };
         let fused = run(&groups, input, index, self.session).await?;
-        let values = recipes.iter().map(|r| values(&fused.cells[r.group], &groups[r.group], r, rows, None)).collect();
+        let before = vec![None; recipes.len()];
+        let values = self.add_up(Arc::new(Work { cells: fused.cells, groups, rows }), recipes, before).await?;
         Ok((Found { values, is_incremental: false, files: None }, Cost::default()))
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct WideTable {
     /// The entity's own columns, for the universe.
     pub(crate) own: RecordBatch,
     /// The measures of each event table.
-    pub(crate) measures: HashMap<String, Vec<Values>>,
+    pub(crate) measures: HashMap<String, Vec<Arc<Values>>>,
     /// How slots are made of them.
     pub(crate) slots: Vec<Slot>,
     /// Traits that are computed already, for all rows.
@@ -81,9 +81,9 @@ impl WideTable {
     }
 }
 
-fn array(slot: &Slot, measures: &[Values], rows: &Range<usize>) -> Result<ArrayRef, SqlError> {
+fn array(slot: &Slot, measures: &[Arc<Values>], rows: &Range<usize>) -> Result<ArrayRef, SqlError> {
     let wrong = || SqlError::Engine("a measure of another kind than its formula".to_owned());
-    let count_of = |measure: usize| match &measures[measure] {
+    let count_of = |measure: usize| match measures[measure].as_ref() {
         Values::Count(counts) => Ok(&counts[rows.clone()]),
         _ => Err(wrong()),
     };
@@ -100,7 +100,7 @@ fn array(slot: &Slot, measures: &[Values], rows: &Range<usize>) -> Result<ArrayR
             return average(&measures[sum], rows, counts, scale, &slot.data_type);
         }
         Formula::Variance { moments, sample, root } => {
-            let Values::Variance(moments) = &measures[moments] else { return Err(wrong()) };
+            let Values::Variance(moments) = measures[moments].as_ref() else { return Err(wrong()) };
             let least = if sample { 2 } else { 1 };
             #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
             let value = |n: u64, m2: f64| m2 / (if sample { n - 1 } else { n }) as f64;
@@ -110,7 +110,7 @@ fn array(slot: &Slot, measures: &[Values], rows: &Range<usize>) -> Result<ArrayR
             Arc::new(values.collect::<Float64Array>())
         }
         Formula::Edge(edge) => {
-            let Values::Edge(edges) = &measures[edge] else { return Err(wrong()) };
+            let Values::Edge(edges) = measures[edge].as_ref() else { return Err(wrong()) };
             let values: Vec<Option<i64>> = edges[rows.clone()].iter().map(|edge| edge.and_then(|(_, value)| value)).collect();
             let nulls = NullBuffer::from_iter(values.iter().map(Option::is_some));
             let codes = values.into_iter().map(Option::unwrap_or_default).collect();

@@ -43,13 +43,13 @@ async fn manifest(lake: &Lake, folder: &str) -> Result<Option<Manifest>, Segment
 pub(crate) async fn about(lake: &Lake, folder: &str) -> Result<Option<Kept>, SegmentError> {
     let Some(manifest) = manifest(lake, folder).await? else { return Ok(None) };
     let measures = manifest.measures.into_iter().map(|about| KeptMeasure {
-        values: match about.kind {
+        values: Arc::new(match about.kind {
             Kind::Count => Values::Count(Vec::new()),
             Kind::Sum => Values::Sum(Vec::new()),
             Kind::Decimal => Values::Decimal(Vec::new()),
             Kind::Max => Values::Max(Vec::new()),
             Kind::Min => Values::Min(Vec::new()),
-        },
+        }),
         identity: about.identity,
         window: Window { from: about.from, to: about.to },
     });
@@ -91,7 +91,7 @@ pub(crate) async fn read(lake: &Lake, folder: &str, index: &mut KeyIndex) -> Res
                 values = values.moved(&numbers, rows);
             }
             let window = Window { from: about.from, to: about.to };
-            measures[measure] = Some(KeptMeasure { identity: about.identity.clone(), window, values });
+            measures[measure] = Some(KeptMeasure { identity: about.identity.clone(), window, values: Arc::new(values) });
         }
     }
     let measures = measures.into_iter().flatten().collect();
@@ -100,9 +100,9 @@ pub(crate) async fn read(lake: &Lake, folder: &str, index: &mut KeyIndex) -> Res
 
 pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &KeyIndex) -> Result<(), SegmentError> {
     let rows = index.len() as usize + 1;
-    for measure in &mut kept.measures {
-        // The scans of other tables may have met further keys since.
-        measure.values.grow(rows);
+    // The scans of other tables may have met further keys since.
+    for measure in kept.measures.iter_mut().filter(|measure| measure.values.rows() < rows) {
+        Arc::make_mut(&mut measure.values).grow(rows);
     }
     let objects = lake.objects();
     let before = listed(&*objects, folder).await;
@@ -161,7 +161,7 @@ async fn listed(objects: &dyn ObjectStore, folder: &str) -> Vec<Path> {
 }
 
 fn manifest_measure(measure: &KeptMeasure) -> ManifestMeasure {
-    let kind = match measure.values {
+    let kind = match measure.values.as_ref() {
         Values::Sum(_) => Kind::Sum,
         Values::Decimal(_) => Kind::Decimal,
         Values::Max(_) => Kind::Max,
@@ -176,7 +176,7 @@ fn columns(measures: Vec<KeptMeasure>) -> Result<RecordBatch, SqlError> {
     let mut fields = Vec::new();
     let mut arrays: Vec<ArrayRef> = Vec::new();
     for (number, measure) in measures.into_iter().enumerate() {
-        let array: ArrayRef = match measure.values {
+        let array: ArrayRef = match Arc::unwrap_or_clone(measure.values) {
             Values::Count(values) => Arc::new(UInt32Array::from(values)),
             Values::Sum(values) => Arc::new(Int64Array::from(values)),
             Values::Max(values) | Values::Min(values) => {

@@ -8,6 +8,8 @@ mod proof;
 
 pub(crate) use proof::{Sample, prove};
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tranche_schema::Contract;
 use tranche_sql::fused::Aggregate;
@@ -37,7 +39,7 @@ pub(crate) struct KeptMeasure {
     /// The events that it counts.
     pub(crate) window: Window,
     /// The values.
-    pub(crate) values: Values,
+    pub(crate) values: Arc<Values>,
 }
 
 /// Where the state of a table lies.

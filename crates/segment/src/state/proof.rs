@@ -53,7 +53,7 @@ fn mixed(value: u64) -> u64 {
 /// [`SegmentError::Proof`] with the first entity that differs.
 pub(crate) async fn prove(
     scan: &TableScan<'_>,
-    found: &[Values],
+    found: &[Arc<Values>],
     index: &Arc<KeyIndex>,
     sample: Sample,
     program: &Program,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
+use datafusion::parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter};
 use datafusion::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -42,13 +42,17 @@ pub(crate) async fn open(
     objects: Arc<dyn ObjectStore>,
     file: &DataFile,
     columns: &[String],
+    wanted: &SchemaRef,
     key: &str,
     sample: Option<(Arc<KeyIndex>, Arc<KeySample>)>,
 ) -> Result<ParquetRecordBatchStream<FileReader>, SqlError> {
     let failed = |error: ParquetError| unreadable(file, &error);
     let path = Path::parse(&file.path).map_err(|error| SqlError::Engine(error.to_string()))?;
-    let reader = FileReader { objects, path, size_bytes: file.size_bytes };
-    let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed)?;
+    let mut reader = FileReader { objects, path, size_bytes: file.size_bytes };
+    let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(failed)?;
+    let options = ArrowReaderOptions::new().with_schema(with_dictionaries(metadata.schema(), wanted));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(failed)?;
+    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
     let stored = Arc::clone(builder.schema());
     let roots = |names: &[&str]| names.iter().filter_map(|name| stored.index_of(name).ok()).collect::<Vec<_>>();
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -63,6 +67,17 @@ pub(crate) async fn open(
         builder = builder.with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(of_key, keep))]));
     }
     builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)
+}
+
+/// The schema of a file with those columns as dictionaries that are wanted so.
+fn with_dictionaries(stored: &SchemaRef, wanted: &SchemaRef) -> SchemaRef {
+    let field = |field: &Arc<Field>| match wanted.field_with_name(field.name()).map(Field::data_type) {
+        Ok(data_type @ DataType::Dictionary(_, values)) if **values == *field.data_type() => {
+            Arc::new(field.as_ref().clone().with_data_type(data_type.clone()))
+        }
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new_with_metadata(stored.fields().iter().map(field).collect::<Vec<_>>(), stored.metadata().clone()))
 }
 
 /// Bytes of a Parquet file in an object store.

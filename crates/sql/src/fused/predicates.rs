@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Int32DictionaryArray, RecordBatch, new_null_array};
 use arrow::buffer::BooleanBuffer;
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::PhysicalExpr;
@@ -14,13 +16,19 @@ use crate::{Session, SqlError};
 /// The expressions of all groups over the columns of a scan.
 pub(crate) struct Expressions {
     /// Single conditions.
-    conditions: Vec<Arc<dyn PhysicalExpr>>,
+    conditions: Vec<Condition>,
     /// Conjunctions of conditions.
     predicates: Vec<Vec<usize>>,
     /// Arguments and orders.
     values: Vec<Arc<dyn PhysicalExpr>>,
     /// Of each group.
     pub(crate) uses: Vec<Uses>,
+}
+
+/// A condition, planned over the whole schema or over the one column that it is about.
+enum Condition {
+    OfRow(Arc<dyn PhysicalExpr>),
+    OfColumn { column: String, field: Arc<Schema>, expr: Arc<dyn PhysicalExpr> },
 }
 
 /// The expressions of one group, by number.
@@ -49,7 +57,17 @@ impl Expressions {
         let physical = |exprs: Vec<Expr>| -> Result<Vec<_>, SqlError> {
             exprs.into_iter().map(|expr| state.create_physical_expr(expr, schema).map_err(SqlError::engine)).collect()
         };
-        Ok(Self { conditions: physical(conditions)?, predicates, values: physical(values)?, uses })
+        let condition = |expr: Expr| -> Result<Condition, SqlError> {
+            let Some(column) = text_column(&expr, schema.as_arrow()) else {
+                return state.create_physical_expr(expr, schema).map(Condition::OfRow).map_err(SqlError::engine);
+            };
+            let field = Arc::new(Schema::new(vec![Field::new(&column, DataType::Utf8, true)]));
+            let of_column = DFSchema::try_from(Arc::clone(&field)).map_err(SqlError::engine)?;
+            let expr = state.create_physical_expr(expr, &of_column).map_err(SqlError::engine)?;
+            Ok(Condition::OfColumn { column, field, expr })
+        };
+        let conditions = conditions.into_iter().map(condition).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { conditions, predicates, values: physical(values)?, uses })
     }
 
     /// Evaluates what the groups with a part in this batch need.
@@ -62,6 +80,41 @@ impl Expressions {
             values: vec![None; self.values.len()],
         }
     }
+}
+
+/// The text column that a condition is about, if that is all.
+fn text_column(condition: &Expr, schema: &Schema) -> Option<String> {
+    let columns = condition.column_refs();
+    let column = columns.iter().next().filter(|_| columns.len() == 1)?;
+    is_text(schema.field_with_name(&column.name).ok()?.data_type()).then(|| column.name.clone())
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+/// The text columns that nothing but conditions on them alone needs: those are evaluated on distinct values.
+pub(crate) fn only_in_conditions(groups: &[Group], schema: &Schema) -> Vec<String> {
+    let all = |group: &Group| group.argument.iter().chain(&group.order).cloned().collect::<Vec<_>>();
+    let mut whole: Vec<String> = Vec::new();
+    let mut alone: Vec<String> = Vec::new();
+    for group in groups {
+        whole.extend(all(group).iter().flat_map(Expr::column_refs).map(|column| column.name.clone()));
+        for condition in &group.predicate {
+            match text_column(condition, schema) {
+                Some(column) => alone.push(column),
+                None => whole.extend(condition.column_refs().into_iter().map(|column| column.name.clone())),
+            }
+        }
+    }
+    alone.sort_unstable();
+    alone.dedup();
+    alone.retain(|column| !whole.contains(column));
+    alone
 }
 
 fn position<T: PartialEq>(known: &mut Vec<T>, new: T) -> usize {
@@ -117,14 +170,39 @@ impl Evaluated<'_> {
         if let Some(known) = &self.conditions[number] {
             return Ok(known.clone());
         }
-        let found = array(&self.expressions.conditions[number], self.batch)?;
-        let found = found.as_boolean();
-        let holds = match found.nulls() {
-            Some(nulls) => found.values() & nulls.inner(),
-            None => found.values().clone(),
+        let holds = match &self.expressions.conditions[number] {
+            Condition::OfRow(expr) => certain(&array(expr, self.batch)?),
+            Condition::OfColumn { column, field, expr } => {
+                let missing = || SqlError::Engine(format!("the scan lacks `{column}`"));
+                of_column(self.batch.column_by_name(column).ok_or_else(missing)?, field, expr)?
+            }
         };
         self.conditions[number] = Some(holds.clone());
         Ok(holds)
+    }
+}
+
+/// Where a condition on a text column holds: evaluated once for each distinct value of a dictionary, and for null.
+fn of_column(column: &ArrayRef, field: &Arc<Schema>, expr: &Arc<dyn PhysicalExpr>) -> Result<BooleanBuffer, SqlError> {
+    let holds = |values: ArrayRef| -> Result<BooleanBuffer, SqlError> {
+        Ok(certain(&array(expr, &RecordBatch::try_new(Arc::clone(field), vec![values])?)?))
+    };
+    let Some(dictionary) = column.as_any().downcast_ref::<Int32DictionaryArray>() else { return holds(Arc::clone(column)) };
+    let null = new_null_array(&DataType::Utf8, 1);
+    let values = holds(concat(&[dictionary.values(), &null])?)?;
+    let last = values.len() - 1;
+    let keys = dictionary.keys();
+    #[expect(clippy::cast_sign_loss, reason = "keys of a dictionary are places in it")]
+    let place = |row: usize| if keys.is_null(row) { last } else { keys.value(row) as usize };
+    Ok(BooleanBuffer::collect_bool(keys.len(), |row| values.value(place(row))))
+}
+
+/// Where a truth value is true, and not merely unknown.
+fn certain(found: &ArrayRef) -> BooleanBuffer {
+    let found = found.as_boolean();
+    match found.nulls() {
+        Some(nulls) => found.values() & nulls.inner(),
+        None => found.values().clone(),
     }
 }
 

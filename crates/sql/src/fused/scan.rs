@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use futures::StreamExt;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tranche_schema::{Contract, platform};
 
 use super::cells::{Arguments, PartOf, Selection};
-use super::predicates::Expressions;
+use super::predicates::{Expressions, only_in_conditions};
 use super::{Cells, ClassedSource, Group, files};
 use crate::keys::{KeyIndex, KeySample};
 use crate::{Session, Source, SqlError};
@@ -59,7 +59,8 @@ pub async fn run(
     session: &Session,
 ) -> Result<Fused, SqlError> {
     let event_time = input.contract.event_time().unwrap_or_default().to_owned();
-    let schema = columns(groups, input.contract, &event_time);
+    let from_files = input.sources.iter().all(|source| matches!(source.source, Source::File(_)));
+    let schema = columns(groups, input.contract, &event_time, from_files);
     let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(SqlError::engine)?;
     let mut sources: Vec<ClassedSource> = input.sources;
     sources.retain(|source| groups.iter().any(|group| has_part(group, source)));
@@ -89,8 +90,12 @@ pub async fn run(
     });
     let empty =
         || -> Vec<Cells> { groups.iter().zip(&kinds).map(|(group, kind)| Cells::new(group.aggregate, kind.as_ref())).collect() };
+    let rows: u64 = shared.sources.iter().map(|source| size_of(source).0).sum();
+    // Each worker has cells of its own to fill and to add up, which pays only for more rows than there are keys.
+    let worth = usize::try_from(rows / (ROWS_OF_A_KEY * u64::from(index.len()) + 1) + 1).unwrap_or(usize::MAX);
+    let threads = if shared.sample.is_some() { session.threads() } else { session.threads().min(worth) };
     let mut workers = JoinSet::new();
-    for _ in 0..session.threads().min(files_read) {
+    for _ in 0..threads.min(files_read) {
         let worker = Worker::new(Arc::clone(&shared), Arc::clone(index), empty());
         workers.spawn(worker.work());
     }
@@ -109,6 +114,9 @@ pub fn has_part(group: &Group, source: &ClassedSource) -> bool {
     group.parts.iter().any(|part| part.class == source.class && part.from < to && from < part.to)
 }
 
+/// So many rows for each key are worth another worker.
+const ROWS_OF_A_KEY: u64 = 8;
+
 /// The rows and bytes of a source.
 #[must_use]
 pub fn size_of(source: &ClassedSource) -> (u64, u64) {
@@ -118,15 +126,18 @@ pub fn size_of(source: &ClassedSource) -> (u64, u64) {
     }
 }
 
-/// The key, the event time, and what the expressions name, as the contract has them.
-fn columns(groups: &[Group], contract: &Contract, event_time: &str) -> SchemaRef {
+/// The event time, and what the expressions name, as the contract has them; texts as dictionaries where that saves work.
+fn columns(groups: &[Group], contract: &Contract, event_time: &str, dictionaries: bool) -> SchemaRef {
     let exprs = groups.iter().flat_map(|group| group.argument.iter().chain(&group.order).chain(&group.predicate));
     let named: Vec<String> = exprs.flat_map(Expr::column_refs).map(|column| column.name.clone()).collect();
     let wanted = |field: &&Arc<Field>| named.contains(field.name()) || field.name() == event_time;
     let contract = contract.arrow_schema();
-    let fields: Vec<Field> =
-        contract.fields().iter().filter(wanted).map(|field| field.as_ref().clone().with_nullable(true)).collect();
-    Arc::new(Schema::new(fields))
+    let encoded = if dictionaries { only_in_conditions(groups, &contract) } else { Vec::new() };
+    let field = |field: &Arc<Field>| match encoded.contains(field.name()) {
+        true => Field::new_dictionary(field.name(), DataType::Int32, DataType::Utf8, true),
+        false => field.as_ref().clone().with_nullable(true),
+    };
+    Arc::new(Schema::new(contract.fields().iter().filter(wanted).map(field).collect::<Vec<_>>()))
 }
 
 /// What all workers of a scan look at.
@@ -185,7 +196,7 @@ impl Worker {
         let in_one_part = |group: &usize| part_of_file(&shared.groups[*group], source.class, range).is_some();
         let names = shared.columns_of(&active, !active.iter().all(in_one_part));
         let sample = shared.sample.as_ref().map(|sample| (Arc::clone(&self.index), Arc::clone(sample)));
-        let mut stream = files::open(Arc::clone(&shared.objects), file, &names, &shared.key, sample).await?;
+        let mut stream = files::open(Arc::clone(&shared.objects), file, &names, &shared.schema, &shared.key, sample).await?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|error| files::unreadable(file, &error))?;
             self.take(&active, source.class, range, &batch)?;
