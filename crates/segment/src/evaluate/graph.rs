@@ -120,10 +120,12 @@ impl<'a> Graph<'a> {
     /// Whether an entity is in a segment that is evaluated in the same pass; never for one that has no members.
     fn member(&self, segment: &str) -> Result<Expr, SqlError> {
         let (name, label) = segment.split_once('/').map_or((segment, None), |(set, label)| (set, Some(label)));
+        // Members are of the universe: neither other ids nor rows without a key.
+        let universe = WideColumn::Universe.expr();
         match (self.program.segments.get(name), label) {
-            (Some(Compiled::Fused { present, label: None }), None) => Ok(present.clone()),
+            (Some(Compiled::Fused { present, label: None }), None) => Ok(present.clone().and(universe)),
             (Some(Compiled::Fused { present, label: Some(of) }), Some(label)) => {
-                Ok(present.clone().and(cast(of.clone(), DataType::Utf8).eq(lit(label))))
+                Ok(present.clone().and(universe).and(cast(of.clone(), DataType::Utf8).eq(lit(label))))
             }
             _ => Ok(lit(false)),
         }

@@ -75,8 +75,10 @@ impl Builder<'_> {
         }
         let ignores_null = !matches!(name.as_str(), "first_value" | "last_value");
         let mut otherwise_zero = false;
+        let mut of_all_rows = filter.is_none();
         if ignores_null && let Some((condition, value, zero)) = conditional(&argument, &name) {
             otherwise_zero = zero;
+            of_all_rows = false;
             narrow(&mut scope, &condition, events.optional)?;
             argument = value;
         }
@@ -88,13 +90,11 @@ impl Builder<'_> {
             // The other rows count as zeros: without them, a sum of nothing is null.
             let (all, some) = (self.count_slot(events), self.count_slot(&scope));
             let zero = cast(lit(0_i64), output.clone());
-            return Ok(case(vec![(column.clone().is_not_null(), column), (all.gt(some), zero)], None));
+            // After a LEFT JOIN without a match, the row of nulls is such a zero.
+            let others = if events.optional { all.clone().gt(some).or(all.eq(lit(0_i64))) } else { all.gt(some) };
+            return Ok(case(vec![(column.clone().is_not_null(), column), (others, zero)], None));
         }
-        if events.optional
-            && is_row_count(&name, &argument)
-            && scope.predicate == events.predicate
-            && scope.window == events.window
-        {
+        if events.optional && of_all_rows && is_row_count(&name, &argument) {
             let any = self.any_event(events);
             return Ok(case(vec![(any, column)], Some(lit(1_i64))));
         }

@@ -17,12 +17,11 @@ use super::table::ENTITY;
 use crate::evaluate::{Evaluation, Sharing, evaluate};
 use crate::{Definitions, Scope, SegmentError};
 
-/// Who is in a segment, by key as text.
+/// Who is in a segment, by key as text. Rows without a key mean nobody, and are told in a report only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) members: BTreeSet<String>,
     pub(super) unmatched: u64,
-    pub(super) null_keys: u64,
 }
 
 /// Answers by segment; one without anything in it is not told from one that is not there.
@@ -132,7 +131,7 @@ pub(super) fn answers(evaluation: &Evaluation) -> Answers {
         let keys = evaluation.index.column(found.entities.iter()).unwrap();
         let keys = cast(&keys, &DataType::Utf8).unwrap();
         let members = keys.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
-        Answer { members, unmatched: found.unmatched, null_keys: found.null_keys }
+        Answer { members, unmatched: found.unmatched }
     };
     without_empty(evaluation.segments.iter().map(|(name, members)| (name.clone(), answer(members))).collect())
 }
@@ -153,7 +152,7 @@ pub(super) fn lines(batch: &RecordBatch) -> BTreeSet<String> {
 
 fn texts(column: &arrow::array::ArrayRef) -> Vec<String> {
     if *column.data_type() == DataType::Float64 {
-        return column.as_primitive::<Float64Type>().iter().map(|x| x.map_or("NULL".into(), |x| format!("{x:.8e}"))).collect();
+        return column.as_primitive::<Float64Type>().iter().map(|x| x.map_or("NULL".into(), |x| format!("{x:.10e}"))).collect();
     }
     let texts = cast(column, &DataType::Utf8).unwrap();
     let texts = texts.as_string::<i32>();

@@ -65,11 +65,7 @@ impl Drop for DuckDb {
 
 fn read(answer: &Json) -> Answer {
     let members = answer["members"].as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned());
-    Answer {
-        members: members.collect(),
-        unmatched: answer["unmatched"].as_u64().unwrap(),
-        null_keys: answer["null_keys"].as_u64().unwrap(),
-    }
+    Answer { members: members.collect(), unmatched: answer["unmatched"].as_u64().unwrap() }
 }
 
 fn request(world: &World, definition: &Definition) -> Json {
