@@ -212,6 +212,11 @@ pub(crate) enum Segment {
         #[arg(long)]
         pipeline: Option<String>,
     },
+    /// Give segments a past: publish memberships and history as if they had been refreshed at each instant.
+    #[command(
+        after_help = "Examples:\n  tranche segment backfill new_idea --from 2026-08-01 --to 2026-10-31\n  tranche segment backfill --pipeline shop --from 2026-08-01T02:00 --to 2026-11-01 --every 7d --rebuild --dry-run"
+    )]
+    Backfill(Backfill),
     /// Show how a segment grew and shrank, refresh by refresh, oldest first.
     #[command(after_help = "Example:\n  tranche segment history lapsing_vip")]
     History {
@@ -224,6 +229,31 @@ pub(crate) enum Segment {
         /// Only those of these segments.
         segments: Vec<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backfill {
+    /// Only these segments and sets (default: all of the pipeline); what they need is computed too.
+    #[arg(value_name = "NAME")]
+    pub(crate) segments: Vec<String>,
+    /// The first instant; days follow at the same time of day in the project's time zone.
+    #[arg(long, value_name = "T")]
+    pub(crate) from: String,
+    /// The last instant, if the steps come upon it.
+    #[arg(long, value_name = "T")]
+    pub(crate) to: String,
+    /// From one instant to the next, such as `1d`, `7d` or `12h`.
+    #[arg(long, value_name = "DURATION", default_value = "1d")]
+    pub(crate) every: String,
+    /// The pipeline, when there are several and no segment is named.
+    #[arg(long)]
+    pub(crate) pipeline: Option<String>,
+    /// Replace the history and the memberships that the segments have from the first instant on.
+    #[arg(long)]
+    pub(crate) rebuild: bool,
+    /// List the instants, the segments and what would be rebuilt; compute and publish nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -163,7 +163,11 @@ impl From<SegmentError> for Failure {
                 let inner = Self::from(source);
                 Self { message: format!("`{definition}` failed: {}", inner.message), ..inner }
             }
-            SegmentError::Definition(_) | SegmentError::Unknown(_) => Self::definition(chain(&error)),
+            SegmentError::Definition(_)
+            | SegmentError::Unknown(_)
+            | SegmentError::Published { .. }
+            | SegmentError::Shortened { .. }
+            | SegmentError::Instants => Self::definition(chain(&error)),
             SegmentError::Proof { .. } => Self::internal(chain(&error)),
             SegmentError::Ambiguous { .. } | SegmentError::Expectation(_) | SegmentError::Earlier { .. } => {
                 Self::data(chain(&error))

@@ -47,6 +47,44 @@ impl Progress {
     }
 }
 
+/// Something that is done as often as is known beforehand.
+pub(crate) struct Count {
+    progress: Progress,
+    bar: ProgressBar,
+    what: String,
+}
+
+impl Progress {
+    /// Begins to count to `all`, such as the instants of `customer`.
+    pub(crate) fn count(&self, what: &str, all: usize) -> Count {
+        let all = u64::try_from(all).unwrap_or(u64::MAX);
+        // A bar that is not shown counts all the same.
+        let mut bar = ProgressBar::hidden();
+        if self.terminal {
+            let style = ProgressStyle::with_template("{spinner} {prefix} {wide_bar} {pos} of {len}, {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar = self.bars.add(ProgressBar::no_length()).with_style(style).with_prefix(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+        } else {
+            self.line(&format!("… {what}: {all}"));
+        }
+        bar.set_length(all);
+        Count { progress: self.clone(), bar, what: what.to_owned() }
+    }
+}
+
+impl Count {
+    /// So many are done; the last of them ends it.
+    pub(crate) fn done(&self, done: usize) {
+        self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        if Some(self.bar.position()) == self.bar.length() {
+            let seconds = self.bar.elapsed().as_secs_f64();
+            self.bar.finish_and_clear();
+            self.progress.line(&format!("✓ {}: {done} in {seconds:.1} s", self.what));
+        }
+    }
+}
+
 impl Observer for Progress {
     fn step_started(&self, step: &Step, attempt: u32) {
         let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };

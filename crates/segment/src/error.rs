@@ -62,6 +62,33 @@ pub enum SegmentError {
         /// The instant asked for.
         as_of: jiff::Timestamp,
     },
+    /// The caller's: a backfill would replace what is published, and history is not rewritten unasked.
+    #[error(
+        "the last refresh of `{segment}` was as of {last}; a backfill from {from} replaces its history from there: add --rebuild"
+    )]
+    Published {
+        /// The segment of those that were asked for which was refreshed last.
+        segment: String,
+        /// The instant of its last refresh.
+        last: jiff::Timestamp,
+        /// The first instant of the backfill.
+        from: jiff::Timestamp,
+    },
+    /// The caller's: a rebuild would end before what it replaces does.
+    #[error(
+        "the last refresh of `{segment}` was as of {last}, and would be lost, because the rebuild ends as of {to}: --to must reach {last}"
+    )]
+    Shortened {
+        /// The segment of those that were asked for which was refreshed last.
+        segment: String,
+        /// The instant of its last refresh.
+        last: jiff::Timestamp,
+        /// The last instant of the backfill.
+        to: jiff::Timestamp,
+    },
+    /// The caller's: there is nothing to compute.
+    #[error("a backfill needs at least one instant, each after the one before")]
+    Instants,
     /// The storage's: worth another try.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -219,7 +219,9 @@ impl OwnHistory {
         let replaces = |old: &HistoryRow| rows.iter().any(|new| new.segment == old.segment && new.as_of <= old.as_of);
         self.outdated |= self.rows.iter().any(replaces);
         self.publication = publication;
-        let last = rows.iter().map(|row| row.as_of.as_microsecond()).max().unwrap_or_default();
+        // What is told of an earlier instant leaves later refreshes of other segments as they are.
+        let kept = self.rows.iter().filter(|old| !replaces(old));
+        let last = rows.iter().chain(kept).map(|row| row.as_of.as_microsecond()).max().unwrap_or_default();
         Ok(vec![
             Transaction::new(format!("refresh/{}", self.pipeline), last),
             Transaction::new(publication_mark(&self.pipeline), publication),

@@ -2,13 +2,14 @@
 //!
 //! [`Definitions`] are the traits and segments of a pipeline that hold together; [`evaluate`](evaluate::evaluate) computes for a
 //! [`Scope`] of them who is in which segment at one `as_of`; [`refresh`](refresh::refresh) compares that with the memberships before and publishes intervals.
-//! [`store`] reads what was published.
+//! [`Backfill`] does so for many instants in a row, in one publication. [`store`] reads what was published.
 //!
 //! For people who ask: a [`Replay`] is an evaluation at an instant, and [`preview()`], [`why()`] and [`run_tests`] look at one; [`overlaps`]
 //! and [`Profile`] look at what was published.
 //!
 //! Evaluation never writes and publication never computes: so any definition can be replayed at any instant. This crate knows nothing of metrics or experiments.
 
+mod backfill;
 mod check;
 mod definitions;
 mod error;
@@ -21,6 +22,7 @@ mod known_answers;
 mod memberships;
 mod order;
 mod overlap;
+mod past;
 mod plan;
 mod preview;
 mod profile;
@@ -36,6 +38,7 @@ pub mod store;
 mod traits;
 mod why;
 
+pub use backfill::{Backfill, Backfilled, PlannedBackfill, PlannedSegment};
 pub use check::check;
 pub use definitions::{Definitions, Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 pub use error::SegmentError;

@@ -1,14 +1,15 @@
-//! Publishing: what an evaluation changes in the memberships, checked, and committed.
+//! Publishing: what evaluations at one instant, or at several in a row, change in the memberships, checked, and committed.
 //!
-//! Traits are committed first, then history, memberships last: that commit makes what the refresh found visible, all of it at once.
+//! Traits are committed first, then history, memberships last: that commit makes what was found visible, all of it at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use roaring::RoaringBitmap;
-use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
+use tranche_sql::{Session, SqlError};
 use tranche_store::{Commit, CommitMode, Lake, StoreError, Transaction};
 
 use crate::definitions::{Definitions, Expectation, SegmentKind};
@@ -16,60 +17,97 @@ use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Members};
 use crate::history::OwnHistory;
 use crate::memberships::{Change, Key, Memberships, compact, stored_key};
-use crate::refresh::{RefreshContext, SegmentReport};
+use crate::past::Past;
+use crate::refresh::SegmentReport;
 use crate::store::{HistoryRow, memberships_table, traits_table};
+
+/// Where a publication goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination<'a> {
+    /// The lake.
+    pub(crate) lake: &'a Lake,
+    /// The engine.
+    pub(crate) session: &'a Session,
+    /// The pipeline.
+    pub(crate) pipeline: &'a str,
+    /// What may become of what was published before.
+    pub(crate) past: Past,
+    /// The application transaction.
+    pub(crate) transaction: &'a str,
+}
 
 /// What is to be published of an entity.
 pub(crate) struct Publication {
-    entity: String,
-    key: Key,
-    index: KeyIndex,
-    universe: u32,
-    segments: IndexMap<String, Members>,
-    traits: Option<RecordBatch>,
+    pub(crate) entity: String,
+    pub(crate) key: Key,
+    pub(crate) index: KeyIndex,
+    /// What was found, each instant after those before; at least one.
+    pub(crate) findings: Vec<Findings>,
+    /// The wide table at the last instant.
+    pub(crate) traits: Option<RecordBatch>,
+}
+
+/// Who was found in which segment at an instant.
+pub(crate) struct Findings {
+    pub(crate) as_of: Timestamp,
+    pub(crate) universe: u32,
+    /// The members, numbered by the publication's index.
+    pub(crate) segments: IndexMap<String, Members>,
+}
+
+impl Findings {
+    /// That nobody is in any segment.
+    fn nobody(as_of: Timestamp) -> Self {
+        Self { as_of, universe: 0, segments: IndexMap::new() }
+    }
 }
 
 impl Publication {
-    /// All that was evaluated.
-    pub(crate) fn of(evaluation: Evaluation) -> Result<Self, SegmentError> {
-        let schema = evaluation.traits.schema();
-        let data_type = schema.field_with_name(&evaluation.key).map_err(SqlError::from)?.data_type().clone();
+    /// All that was evaluated at an instant.
+    pub(crate) fn of(evaluation: Evaluation, as_of: Timestamp) -> Result<Self, SegmentError> {
         Ok(Self {
-            key: Key { name: evaluation.key, data_type },
+            key: key_of(&evaluation)?,
             entity: evaluation.entity,
             index: evaluation.index,
-            universe: evaluation.universe,
-            segments: evaluation.segments,
+            findings: vec![Findings { as_of, universe: evaluation.universe, segments: evaluation.segments }],
             traits: Some(evaluation.traits),
         })
     }
 
     /// That nobody is in any segment of an entity which nothing is defined for any more.
-    pub(crate) async fn of_nobody(lake: &Lake, entity: &str) -> Result<Option<Self>, SegmentError> {
+    pub(crate) async fn of_nobody(lake: &Lake, entity: &str, instants: &[Timestamp]) -> Result<Option<Self>, SegmentError> {
         let Some(stored) = lake.snapshot(&memberships_table(entity)).await? else { return Ok(None) };
         let Some(key) = stored_key(&stored)? else { return Ok(None) };
         let index = KeyIndex::new(&key.data_type);
-        Ok(Some(Self { entity: entity.to_owned(), key, index, universe: 0, segments: IndexMap::new(), traits: None }))
+        let findings = instants.iter().copied().map(Findings::nobody).collect();
+        Ok(Some(Self { entity: entity.to_owned(), key, index, findings, traits: None }))
     }
 }
 
-/// Publishes as of the session's instant; all of it becomes visible at once, or nothing.
+/// The key of an evaluated entity.
+pub(crate) fn key_of(evaluation: &Evaluation) -> Result<Key, SegmentError> {
+    let schema = evaluation.traits.schema();
+    let data_type = schema.field_with_name(&evaluation.key).map_err(SqlError::from)?.data_type().clone();
+    Ok(Key { name: evaluation.key.clone(), data_type })
+}
+
+/// Publishes what was found at each instant; all of it becomes visible at once, or nothing.
 pub(crate) async fn publish(
     definitions: &Definitions,
     wanted: Option<&[String]>,
     publication: &mut Publication,
-    context: &RefreshContext<'_>,
+    to: &Destination<'_>,
 ) -> Result<Vec<SegmentReport>, SegmentError> {
     let mut attempts = 1;
     let reports = loop {
-        match attempt(definitions, wanted, publication, context).await {
+        match attempt(definitions, wanted, publication, to).await {
             // Other pipelines have segments of the same entity.
             Err(SegmentError::Store(StoreError::Conflict { .. })) if attempts < ATTEMPTS => attempts += 1,
             outcome => break outcome?,
         }
     };
     // What is published is published; files that could not be merged today are merged another day.
-    let _ = compact::compact(context.lake, &publication.entity).await;
+    let _ = compact::compact(to.lake, &publication.entity).await;
     Ok(reports)
 }
 
@@ -80,52 +118,52 @@ async fn attempt(
     definitions: &Definitions,
     wanted: Option<&[String]>,
     publication: &mut Publication,
-    context: &RefreshContext<'_>,
+    to: &Destination<'_>,
 ) -> Result<Vec<SegmentReport>, SegmentError> {
-    let RefreshContext { lake, session, pipeline, transaction, .. } = *context;
-    let as_of = session.as_of();
+    let Destination { lake, session, pipeline, transaction, past } = *to;
+    let instants: Vec<Timestamp> = publication.findings.iter().map(|findings| findings.as_of).collect();
+    let [first, ..] = instants[..] else { return Ok(Vec::new()) };
     let entity = publication.entity.clone();
     let table = memberships_table(&entity);
     let base = lake.snapshot(&table).await?;
     let mut history = OwnHistory::read(lake, session, pipeline, &entity, base.as_ref()).await?;
-    // Membership is a history: it grows at its end, unless its author asks to rebuild it.
-    if let Some(last) = history.last().filter(|last| *last > as_of && !context.full) {
-        return Err(SegmentError::Earlier { last, as_of });
-    }
-    let names = names(definitions, wanted, publication, &history, context);
-    let wanted_names: BTreeSet<String> = names.iter().cloned().collect();
+    past.allow(&history.rows, wanted, &instants)?;
+    let names = names(definitions, wanted, publication, &history);
+    let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
     let key = publication.key.clone();
-    let mut memberships = Memberships::read(table, base, key, &mut publication.index, &wanted_names, as_of).await?;
-    let found: Vec<Members> = names.iter().map(|name| publication.segments.get(name).cloned().unwrap_or_default()).collect();
-    let members: Vec<(String, RoaringBitmap)> =
-        names.iter().cloned().zip(found.iter().map(|members| members.entities.clone())).collect();
-    let changes = memberships.apply(members, as_of).await?;
-    let mut reports = Vec::new();
+    let mut memberships = Memberships::read(table, base, key, &mut publication.index, &all_names, first).await?;
+    let mut reports: IndexMap<String, SegmentReport> = IndexMap::new();
+    let mut rows: Vec<HistoryRow> = Vec::new();
     let mut violations = Vec::new();
-    for ((name, members), change) in names.into_iter().zip(&found).zip(changes) {
-        if let Some(definition) = definitions.definition_of(&name) {
-            let share = members.share(publication.universe);
-            violations.extend(definition.expect.violations(&name, definition.kind, change, share));
+    for (findings, names) in publication.findings.iter().zip(names) {
+        let found: Vec<Members> = names.iter().map(|name| findings.segments.get(name).cloned().unwrap_or_default()).collect();
+        let members: Vec<(String, RoaringBitmap)> =
+            names.iter().cloned().zip(found.iter().map(|members| members.entities.clone())).collect();
+        let changes = memberships.apply(members, findings.as_of).await?;
+        // Only what is true now can be acted upon: of several instants, the last has to hold.
+        violations.clear();
+        for ((name, members), change) in names.into_iter().zip(&found).zip(changes) {
+            if let Some(definition) = definitions.definition_of(&name) {
+                let share = members.share(findings.universe);
+                violations.extend(definition.expect.violations(&name, definition.kind, change, share));
+            }
+            let row = history_row(name, &entity, members, change, findings.as_of);
+            match reports.get_mut(&row.segment) {
+                Some(report) => report.go_on(&row),
+                None => {
+                    reports.insert(row.segment.clone(), SegmentReport::of(&row));
+                }
+            }
+            rows.push(row);
         }
-        reports.push(SegmentReport {
-            segment: name,
-            entity: entity.clone(),
-            size: change.size,
-            entered: change.entered,
-            exited: change.exited,
-            unmatched: members.unmatched,
-            null_keys: members.null_keys,
-            null_predicates: members.null_predicates,
-        });
     }
     if !violations.is_empty() {
         return Err(SegmentError::Expectation(violations));
     }
     // A refresh of some segments computes some traits; the table holds all of them.
     if let Some(traits) = publication.traits.as_ref().filter(|_| wanted.is_none()) {
-        commit_traits(&entity, traits, context).await?;
+        commit_traits(&entity, traits, to).await?;
     }
-    let rows: Vec<HistoryRow> = reports.iter().map(|report| history_row(report, as_of)).collect();
     let is_published = match memberships.base() {
         Some(base) => base.has_transaction(transaction).await?,
         None => rows.is_empty(),
@@ -137,32 +175,44 @@ async fn attempt(
     }
     // Rows that no longer count are not seen by us whether they are there or not.
     let _ = history.tidy(lake, session, transaction).await;
-    Ok(reports)
+    Ok(reports.into_values().collect())
 }
 
-/// The segments that are published: those that were found, labels of sets that nobody has any more, and those that are no longer
-/// defined.
+/// The segments that are published at each instant: those that were found, labels of sets that nobody has any more, and those that
+/// are no longer defined.
 fn names(
     definitions: &Definitions,
     wanted: Option<&[String]>,
     publication: &Publication,
     history: &OwnHistory,
-    context: &RefreshContext<'_>,
-) -> Vec<String> {
-    let is_wanted = |segment: &str| {
-        wanted.is_none_or(|names| names.iter().any(|name| name == segment || segment.split('/').next() == Some(name.as_str())))
-    };
-    let mut names: Vec<String> = publication.segments.keys().filter(|name| is_wanted(name)).cloned().collect();
-    for (segment, last) in history.latest() {
-        let is_gone = !publication.segments.contains_key(segment) && is_wanted(segment);
-        let is_label = is_defined(definitions, &publication.entity, segment);
-        // The memberships of a segment that is no longer defined are ended once.
-        let is_open = last.size > 0 || last.as_of >= context.session.as_of();
-        if is_gone && (is_label || (wanted.is_none() && is_open)) {
-            names.push(segment.to_owned());
+) -> Vec<Vec<String>> {
+    // The size and the instant of each segment's last refresh, as of the instant that is looked at.
+    let mut latest: BTreeMap<String, (u64, Timestamp)> =
+        history.latest().into_iter().map(|(segment, row)| (segment.to_owned(), (row.size, row.as_of))).collect();
+    let mut all = Vec::new();
+    for Findings { as_of, segments, .. } in &publication.findings {
+        let mut names: Vec<String> = segments.keys().filter(|name| is_wanted(wanted, name)).cloned().collect();
+        for (segment, (size, last)) in &latest {
+            let is_gone = !segments.contains_key(segment) && is_wanted(wanted, segment);
+            let is_label = is_defined(definitions, &publication.entity, segment);
+            // The memberships of a segment that is no longer defined are ended once.
+            let is_open = *size > 0 || last >= as_of;
+            if is_gone && (is_label || (wanted.is_none() && is_open)) {
+                names.push(segment.clone());
+            }
         }
+        for name in &names {
+            let size = segments.get(name).map_or(0, |members| members.entities.len());
+            latest.insert(name.clone(), (size, *as_of));
+        }
+        all.push(names);
     }
-    names
+    all
+}
+
+/// Whether a segment, or its set, is among those that are wanted.
+pub(crate) fn is_wanted(wanted: Option<&[String]>, segment: &str) -> bool {
+    wanted.is_none_or(|names| names.iter().any(|name| name == segment || segment.split('/').next() == Some(name.as_str())))
 }
 
 /// Whether a segment that was published before is still defined as what it was.
@@ -171,17 +221,38 @@ fn is_defined(definitions: &Definitions, entity: &str, segment: &str) -> bool {
     definitions.definition_of(segment).is_some_and(|definition| definition.kind == kind && definition.entity == entity)
 }
 
-fn history_row(report: &SegmentReport, as_of: jiff::Timestamp) -> HistoryRow {
+fn history_row(segment: String, entity: &str, members: &Members, change: Change, as_of: Timestamp) -> HistoryRow {
     HistoryRow {
-        segment: report.segment.clone(),
-        entity: report.entity.clone(),
-        size: report.size,
-        entered: report.entered,
-        exited: report.exited,
-        unmatched: report.unmatched,
-        null_keys: report.null_keys,
-        null_predicates: report.null_predicates,
+        segment,
+        entity: entity.to_owned(),
+        size: change.size,
+        entered: change.entered,
+        exited: change.exited,
+        unmatched: members.unmatched,
+        null_keys: members.null_keys,
+        null_predicates: members.null_predicates,
         as_of,
+    }
+}
+
+impl SegmentReport {
+    fn of(row: &HistoryRow) -> Self {
+        Self {
+            segment: row.segment.clone(),
+            entity: row.entity.clone(),
+            size: row.size,
+            entered: row.entered,
+            exited: row.exited,
+            unmatched: row.unmatched,
+            null_keys: row.null_keys,
+            null_predicates: row.null_predicates,
+        }
+    }
+
+    /// What is reported after a further instant: what is true then, and all who entered or exited until then.
+    fn go_on(&mut self, row: &HistoryRow) {
+        let next = Self::of(row);
+        *self = Self { entered: self.entered + next.entered, exited: self.exited + next.exited, ..next };
     }
 }
 
@@ -213,10 +284,10 @@ impl Expectation {
     }
 }
 
-async fn commit_traits(entity: &str, traits: &RecordBatch, context: &RefreshContext<'_>) -> Result<(), SegmentError> {
-    let rows = context.session.frame(traits.schema(), vec![traits.clone()])?.logical_plan().clone();
-    let commit = Commit::new(&traits_table(entity), context.transaction, CommitMode::Overwrite, rows);
-    context.lake.commit(context.session.shared_state(), commit).await?;
+async fn commit_traits(entity: &str, traits: &RecordBatch, to: &Destination<'_>) -> Result<(), SegmentError> {
+    let rows = to.session.frame(traits.schema(), vec![traits.clone()])?.logical_plan().clone();
+    let commit = Commit::new(&traits_table(entity), to.transaction, CommitMode::Overwrite, rows);
+    to.lake.commit(to.session.shared_state(), commit).await?;
     Ok(())
 }
 

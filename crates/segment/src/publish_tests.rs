@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::DataType;
-use indexmap::IndexMap;
-use jiff::Timestamp;
 use tranche_project::{Problems, Project, yaml};
 use tranche_schema::ContractSpec;
-use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Engine, EngineOptions, Session, Tables, column_i64, column_text};
-use tranche_store::{Lake, Snapshot};
+use tranche_sql::{Engine, EngineOptions, Tables, column_i64, column_text};
+use tranche_store::Snapshot;
 
 use super::*;
 use crate::failing::{FailingStore, Failure};
@@ -91,16 +88,9 @@ impl World {
 
     async fn publish(&self, step: &Step<'_>) -> Result<Vec<SegmentReport>, SegmentError> {
         let session = self.engine.session(day(step.as_of));
-        let tables = Tables::default();
-        let context = RefreshContext {
-            lake: &self.lake,
-            tables: &tables,
-            engine: &self.engine,
-            session: &session,
-            pipeline: step.pipeline,
-            full: step.full,
-            transaction: step.transaction,
-        };
+        let past = if step.full { Past::Rebuilt } else { Past::Grows };
+        let Step { pipeline, transaction, .. } = *step;
+        let to = Destination { lake: &self.lake, session: &session, pipeline, past, transaction };
         let mut index = KeyIndex::new(&DataType::Int64);
         let mut segments = IndexMap::new();
         for (segment, keys) in step.members {
@@ -110,9 +100,10 @@ impl World {
         }
         let key = Key { name: "id".to_owned(), data_type: DataType::Int64 };
         let universe = index.len();
-        let mut publication = Publication { entity: ENTITY.to_owned(), key, index, universe, segments, traits: None };
+        let findings = vec![Findings { as_of: day(step.as_of), universe, segments }];
+        let mut publication = Publication { entity: ENTITY.to_owned(), key, index, findings, traits: None };
         let wanted: Option<Vec<String>> = step.wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-        publish(&definitions(step.definitions), wanted.as_deref(), &mut publication, &context).await
+        publish(&definitions(step.definitions), wanted.as_deref(), &mut publication, &to).await
     }
 
     fn session(&self) -> Session {

@@ -14,8 +14,9 @@ use crate::error::SegmentError;
 use crate::evaluate::scans::Memory;
 use crate::evaluate::{Sharing, evaluate_program};
 use crate::history::entries;
+use crate::past::Past;
 use crate::plan::Program;
-use crate::publish::{Publication, publish};
+use crate::publish::{Destination, Publication, publish};
 use crate::scope::Scope;
 use crate::state::Sample;
 use crate::store::HISTORY_TABLE;
@@ -38,18 +39,18 @@ pub struct RefreshContext<'a> {
     pub transaction: &'a str,
 }
 
-/// What a refresh did to one segment.
+/// What a refresh did to one segment; of a backfill, all of its instants together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SegmentReport {
     /// The segment.
     pub segment: String,
     /// The segmented entity.
     pub entity: String,
-    /// Its members.
+    /// Its members, at the last instant.
     pub size: u64,
-    /// Members that the refresh before did not have.
+    /// Members that the refresh before did not have, summed over the instants.
     pub entered: u64,
-    /// Members of the refresh before that are no longer.
+    /// Members of the refresh before that are no longer, summed over the instants.
     pub exited: u64,
     /// Ids that the definition returned and the universe lacks.
     pub unmatched: u64,
@@ -81,6 +82,8 @@ pub async fn refresh(
     context: &RefreshContext<'_>,
 ) -> Result<RefreshReport, SegmentError> {
     let mut report = RefreshReport::default();
+    let as_of = context.session.as_of();
+    let to = context.destination();
     for entity in definitions.entities() {
         let scope = match wanted {
             Some(names) => Scope::of(definitions, entity, names, context.session).await?,
@@ -93,7 +96,7 @@ pub async fn refresh(
             evaluate_program(definitions, &scope, &program, context.tables, context.session, Some(memory)).await?;
         report.rows_read += evaluation.rows_read;
         let index = evaluation.index.clone();
-        report.add(publish(definitions, wanted, &mut Publication::of(evaluation)?, context).await?);
+        report.add(publish(definitions, wanted, &mut Publication::of(evaluation, as_of)?, &to).await?);
         // What is kept is true whatever is published; it is written last, because nothing depends on it.
         // A refresh of some segments knows only some measures.
         for (table, kept) in kept.into_iter().filter(|_| wanted.is_none()) {
@@ -101,12 +104,19 @@ pub async fn refresh(
         }
     }
     if wanted.is_none() {
-        for entity in forgotten_entities(definitions, context).await? {
-            let Some(mut nobody) = Publication::of_nobody(context.lake, &entity).await? else { continue };
-            report.add(publish(definitions, wanted, &mut nobody, context).await?);
+        for entity in forgotten_entities(definitions, &to).await? {
+            let Some(mut nobody) = Publication::of_nobody(context.lake, &entity, &[as_of]).await? else { continue };
+            report.add(publish(definitions, wanted, &mut nobody, &to).await?);
         }
     }
     Ok(report)
+}
+
+impl<'a> RefreshContext<'a> {
+    pub(crate) fn destination(&self) -> Destination<'a> {
+        let past = if self.full { Past::Rebuilt } else { Past::Grows };
+        Destination { lake: self.lake, session: self.session, pipeline: self.pipeline, past, transaction: self.transaction }
+    }
 }
 
 impl RefreshReport {
@@ -117,10 +127,13 @@ impl RefreshReport {
 }
 
 /// Entities that the pipeline has published segments of, and that nothing is defined for any more.
-async fn forgotten_entities(definitions: &Definitions, context: &RefreshContext<'_>) -> Result<BTreeSet<String>, SegmentError> {
-    let Some(history) = context.lake.snapshot(HISTORY_TABLE).await? else { return Ok(BTreeSet::new()) };
-    let own = ident(segment_history::PIPELINE).eq(lit(context.pipeline));
-    let all = entries(&history, context.session, Some(own)).await?;
+pub(crate) async fn forgotten_entities(
+    definitions: &Definitions,
+    of: &Destination<'_>,
+) -> Result<BTreeSet<String>, SegmentError> {
+    let Some(history) = of.lake.snapshot(HISTORY_TABLE).await? else { return Ok(BTreeSet::new()) };
+    let own = ident(segment_history::PIPELINE).eq(lit(of.pipeline));
+    let all = entries(&history, of.session, Some(own)).await?;
     let defined = definitions.entities();
     let named = all.into_iter().map(|entry| entry.row.entity);
     Ok(named.filter(|entity| !defined.contains(&entity.as_str())).collect())

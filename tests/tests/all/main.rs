@@ -1,6 +1,7 @@
 //! All cross-crate tests, in one binary.
 
 mod analyst;
+mod backfill;
 mod demo_shop;
 mod dirty;
 mod dirty_files;

@@ -1,5 +1,6 @@
 //! `segment list`, `show`, `members` and more: the analyst's tools.
 
+mod backfill;
 mod draft;
 mod explain;
 mod history;
@@ -30,6 +31,7 @@ pub(super) async fn run(segment: &Segment, bench: &Workbench) -> Result<ExitCode
         Segment::Why { segment, key, as_of } => why::run(segment, key, as_of.as_of.as_deref(), bench).await?,
         Segment::Overlap { segments, entity, as_of } => overlap::run(segments, entity.as_deref(), as_of, bench).await?,
         Segment::Explain { segments, as_of, pipeline } => explain::run(segments, as_of, pipeline.as_deref(), bench).await?,
+        Segment::Backfill(wanted) => backfill::run(wanted, bench).await?,
         Segment::History { segment } => history::run(segment, bench).await?,
         Segment::Test { segments } => return test::run(segments, bench).await,
     }
