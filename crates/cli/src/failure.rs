@@ -168,7 +168,7 @@ impl From<SegmentError> for Failure {
             | SegmentError::Published { .. }
             | SegmentError::Shortened { .. }
             | SegmentError::Instants => Self::definition(chain(&error)),
-            SegmentError::Proof { .. } => Self::internal(chain(&error)),
+            SegmentError::Proof(_) => Self::internal(chain(&error)),
             SegmentError::Ambiguous { .. } | SegmentError::Expectation(_) | SegmentError::Earlier { .. } => {
                 Self::data(chain(&error))
             }

@@ -37,23 +37,8 @@ pub enum SegmentError {
     #[error("{}; nothing was published", .0.join("; "))]
     Expectation(Vec<String>),
     /// Ours: an incremental result is not what all events give. Nothing was published, and what was kept is forgotten.
-    #[error(
-        "{measure} of `{table}` for {entity} is {incremental} by what changed and {full} by all events (used by {users}); nothing was published, and the next refresh reads everything"
-    )]
-    Proof {
-        /// The key of the entity.
-        entity: String,
-        /// The event table.
-        table: String,
-        /// What was computed.
-        measure: String,
-        /// The traits and segments that use it.
-        users: String,
-        /// The incremental value.
-        incremental: String,
-        /// The value from all events.
-        full: String,
-    },
+    #[error("{0}; nothing was published, and the next refresh reads everything")]
+    Proof(Box<Mismatch>),
     /// The data's: results after that instant are published already, and history is not rewritten unasked.
     #[error("the last refresh was as of {last}; as of {as_of} it must be rebuilt from there: add --full")]
     Earlier {
@@ -95,6 +80,24 @@ pub enum SegmentError {
     /// The engine's.
     #[error(transparent)]
     Sql(#[from] SqlError),
+}
+
+/// A value that differs from what all events give.
+#[derive(Debug, Error)]
+#[error("{measure} of `{table}` for {entity} is {incremental} by what changed and {full} by all events (used by {users})")]
+pub struct Mismatch {
+    /// The key of the entity.
+    pub entity: String,
+    /// The event table.
+    pub table: String,
+    /// What was computed.
+    pub measure: String,
+    /// The traits and segments that use it.
+    pub users: String,
+    /// The incremental value.
+    pub incremental: String,
+    /// The value from all events.
+    pub full: String,
 }
 
 impl SegmentError {

@@ -41,7 +41,7 @@ mod why;
 pub use backfill::{Backfill, Backfilled, PlannedBackfill, PlannedSegment};
 pub use check::check;
 pub use definitions::{Definitions, Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
-pub use error::SegmentError;
+pub use error::{Mismatch, SegmentError};
 pub use explain::{ExplainedAggregate, ExplainedDefinition, ExplainedScan, Explanation, Summary, explain};
 pub use known_answers::{TestFailure, TestReport, run_tests};
 pub use overlap::{Overlap, overlaps};

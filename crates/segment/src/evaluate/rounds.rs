@@ -260,13 +260,16 @@ fn numbered(numbers: impl Iterator<Item = Option<u32>>, universe: u32) -> Member
     Members { entities: found, unmatched, null_keys, null_predicates: None }
 }
 
+/// The number of each row's key; none for a row without a key.
+type Numbers = Vec<Option<u32>>;
+
 /// The numbers of each label's rows, in the order of the labels; an entity has at most one label.
 fn rows_by_label(
     definition: &SegmentDefinition,
     numbers: &[Option<u32>],
     labels: &ArrayRef,
     index: &KeyIndex,
-) -> Result<Vec<(String, Vec<Option<u32>>)>, SegmentError> {
+) -> Result<Vec<(String, Numbers)>, SegmentError> {
     let labels = cast(labels, &DataType::Utf8).map_err(SqlError::from)?;
     let labels = labels.as_string::<i32>();
     let mut by_label: IndexMap<&str, Vec<Option<u32>>> = IndexMap::new();

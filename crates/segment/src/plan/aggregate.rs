@@ -1,6 +1,7 @@
 //! Aggregates of events by the entity's key, as slots of the wide row.
 
 use arrow::datatypes::DataType;
+use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, Case, NullTreatment};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Aggregate as AggregatePlan, Expr, ExprSchemable, Operator, cast, lit};
@@ -20,13 +21,14 @@ impl Builder<'_> {
         let groups = plan.group_expr.iter().map(|expr| self.resolve(expr, &input)).collect::<Result<Vec<_>, _>>()?;
         let Rows::Events(events) = input.rows.clone() else {
             return match plan.aggr_expr.is_empty() && groups.iter().any(|group| is_key(group, None)) {
-                true => Ok(Relation { schema: plan.schema.clone(), columns: groups, rows: input.rows }),
+                true => Ok(Relation { schema: DFSchemaRef::clone(&plan.schema), columns: groups, rows: input.rows }),
                 false => Unfused::because("it aggregates rows that are not events"),
             };
         };
         let of_rows = if events.optional { None } else { Some(&events) };
         let by_key = |group: &Expr| is_key(group, of_rows);
-        if !groups.iter().any(by_key) && !(groups.is_empty() && self.is_correlated()) {
+        let of_the_query_around = groups.is_empty() && self.is_correlated();
+        if !of_the_query_around && !groups.iter().any(by_key) {
             return Unfused::because(format!("it does not group by the key of `{}`", self.entity));
         }
         let mut columns = Vec::new();
@@ -45,7 +47,7 @@ impl Builder<'_> {
             columns.push(self.aggregate(&function, &input, &events, &output)?);
         }
         let present = if plan.group_expr.is_empty() { lit(true) } else { self.entities_with(&events) };
-        Ok(Relation { schema: plan.schema.clone(), columns, rows: Rows::Entities { present } })
+        Ok(Relation { schema: DFSchemaRef::clone(&plan.schema), columns, rows: Rows::Entities { present } })
     }
 
     /// One aggregate of events as a column of the wide row.

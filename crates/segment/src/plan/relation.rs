@@ -55,12 +55,12 @@ impl Builder<'_> {
             }
             LogicalPlan::SubqueryAlias(alias) => {
                 let input = self.relation(&alias.input)?;
-                Ok(Relation { schema: alias.schema.clone(), ..input })
+                Ok(Relation { schema: DFSchemaRef::clone(&alias.schema), ..input })
             }
             LogicalPlan::Projection(projection) => {
                 let input = self.relation(&projection.input)?;
                 let columns = projection.expr.iter().map(|expr| self.resolve(expr, &input)).collect::<Result<Vec<_>, _>>()?;
-                Ok(Relation { schema: projection.schema.clone(), columns, rows: input.rows })
+                Ok(Relation { schema: DFSchemaRef::clone(&projection.schema), columns, rows: input.rows })
             }
             LogicalPlan::Filter(filter) => {
                 let input = self.relation(&filter.input)?;
@@ -79,7 +79,7 @@ impl Builder<'_> {
                     present = or(present, self.key_presence(input)?);
                 }
                 Ok(Relation {
-                    schema: union.schema.clone(),
+                    schema: DFSchemaRef::clone(&union.schema),
                     columns: vec![WideColumn::Key.expr()],
                     rows: Rows::Entities { present },
                 })
@@ -99,7 +99,7 @@ impl Builder<'_> {
         if let Some(segment) = name.strip_prefix("segment:") {
             let present = WideColumn::Member(segment.to_owned()).expr().is_true();
             return Ok(Relation {
-                schema: schema.clone(),
+                schema: DFSchemaRef::clone(schema),
                 columns: vec![WideColumn::Key.expr()],
                 rows: Rows::Entities { present },
             });
@@ -108,7 +108,7 @@ impl Builder<'_> {
             let column = |name: &String| if self.traits.contains(name) { WideColumn::Trait(name.clone()) } else { own(name) };
             let columns = names.map(|name| column(name).expr()).collect();
             let present = WideColumn::Universe.expr();
-            return Ok(Relation { schema: schema.clone(), columns, rows: Rows::Entities { present } });
+            return Ok(Relation { schema: DFSchemaRef::clone(schema), columns, rows: Rows::Entities { present } });
         }
         let Some(contract) = self.definitions.contracts.get(name) else {
             return Unfused::because(format!("`{name}` is not a table of a contract"));
@@ -116,7 +116,7 @@ impl Builder<'_> {
         if contract.entity() == Some(self.entity) {
             let columns = names.map(|name| own(name).expr()).collect();
             let present = WideColumn::Declared.expr();
-            return Ok(Relation { schema: schema.clone(), columns, rows: Rows::Entities { present } });
+            return Ok(Relation { schema: DFSchemaRef::clone(schema), columns, rows: Rows::Entities { present } });
         }
         let (Some(key), Some(event_time)) = (contract.entity_column(self.entity), contract.event_time()) else {
             return Unfused::because(format!("`{name}` is not a table of events of `{}`", self.entity));
@@ -131,7 +131,7 @@ impl Builder<'_> {
             optional: false,
         };
         let columns = names.map(|name| event_column(name)).collect();
-        Ok(Relation { schema: schema.clone(), columns, rows: Rows::Events(events) })
+        Ok(Relation { schema: DFSchemaRef::clone(schema), columns, rows: Rows::Events(events) })
     }
 
     /// An expression over the columns of a plan, over the columns of its relation.
@@ -176,7 +176,7 @@ impl Builder<'_> {
                 Rows::Entities { present } => *present = and(present.clone(), condition),
                 Rows::Events(events) => {
                     if let Some(rows) = self.filter_events(events, condition)? {
-                        input.columns = input.columns.iter().map(|column| without_event(column)).collect();
+                        input.columns = input.columns.iter().map(without_event).collect();
                         input.rows = rows;
                     }
                 }
@@ -247,7 +247,7 @@ impl Builder<'_> {
 
     fn joined(&mut self, join: &Join) -> Result<Relation, Unfused> {
         let (left, right) = (self.relation(&join.left)?, self.relation(&join.right)?);
-        let schema = join.schema.clone();
+        let schema = DFSchemaRef::clone(&join.schema);
         let both = Relation {
             schema: std::sync::Arc::new(left.schema.join(&right.schema)?),
             columns: left.columns.iter().chain(&right.columns).cloned().collect(),
@@ -388,7 +388,7 @@ impl Builder<'_> {
             Rows::Events(events) => Some(events.clone()),
             Rows::Entities { .. } => None,
         };
-        Outer { schema: input.schema.clone(), columns: input.columns.clone(), events, correlated: false }
+        Outer { schema: DFSchemaRef::clone(&input.schema), columns: input.columns.clone(), events, correlated: false }
     }
 }
 

@@ -9,7 +9,7 @@ use tranche_sql::fused::{ClassedSource, FusedInput, run};
 use tranche_sql::keys::{KeyIndex, KeySample};
 use tranche_sql::{Source, SqlError};
 
-use crate::error::SegmentError;
+use crate::error::{Mismatch, SegmentError};
 use crate::evaluate::measures::{Contribution, Values, groups_of, values};
 use crate::evaluate::scans::TableScan;
 use crate::plan::{Measure, Program};
@@ -77,14 +77,14 @@ pub(crate) async fn prove(
         let again = values(&fused.cells[recipe.group], &groups[recipe.group], recipe, numbers.len() + 1, None);
         if let Some(row) = (0..numbers.len()).find(|&row| !again.same(row, &found[place], numbers[row] as usize)) {
             let key = cast(&index.column(std::iter::once(numbers[row]))?, &DataType::Utf8).map_err(SqlError::from)?;
-            return Err(SegmentError::Proof {
+            return Err(SegmentError::Proof(Box::new(Mismatch {
                 entity: key.as_string::<i32>().value(0).to_owned(),
                 table: scan.contract.table.clone(),
                 measure: measure.to_string(),
                 users: program.users(&scan.contract.table, place).join(", "),
                 incremental: found[place].shown(numbers[row] as usize),
                 full: again.shown(row),
-            });
+            })));
         }
     }
     Ok(fused.rows_read)
