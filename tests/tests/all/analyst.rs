@@ -2,9 +2,6 @@
 //!
 //! Customers 1 to 4 have integers for keys. As of February, 1 spent 100 and 2 spent 30; until April, 3 spends 20 and 1 another 50.
 //! Customer 4 never buys, and somebody whom the shop does not know, 99, spent 500.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use serde_json::{Value, json};
 use tranche_tests::{Ran, Sandbox};
 
