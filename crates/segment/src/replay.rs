@@ -100,6 +100,7 @@ impl Replayed {
 
     /// The columns of the wide table that a definition reads, the key among them.
     pub(crate) async fn columns_read(&self, definition: &SegmentDefinition) -> Result<BTreeSet<String>, SegmentError> {
+        self.register_for(definition)?;
         let key = &self.evaluation.key;
         let plan = self.session.plan(definition.file.text(), Some(key)).await.map_err(|problem| {
             let mut diagnostic = definition.file.problem(problem.position, problem.message);

@@ -4,10 +4,14 @@
 
 use tranche_tests::Sandbox;
 
-/// The demo as `init` writes it, with few customers and a wrong row more in two of its sources.
+/// The demo as `init` writes it, with customers enough for each of its segments and a wrong row more in two of its sources.
 pub(crate) fn whole_shop() -> Sandbox {
+    shop_of("400")
+}
+
+fn shop_of(customers: &str) -> Sandbox {
     let sandbox = Sandbox::new();
-    let _ = sandbox.run(&["init", ".", "--customers", "100"]).expect_code(0);
+    let _ = sandbox.run(&["init", ".", "--customers", customers]).expect_code(0);
     let add = |file: &str, text: &str| {
         let content = std::fs::read_to_string(sandbox.path().join(file)).unwrap();
         sandbox.write(file, content + text);
@@ -19,7 +23,7 @@ pub(crate) fn whole_shop() -> Sandbox {
 
 /// The shop with four months of events, and a little of everything to compute.
 pub(crate) fn shop() -> Sandbox {
-    let sandbox = whole_shop();
+    let sandbox = shop_of("100");
     for folder in ["orders", "web_events", "sends"] {
         for entry in std::fs::read_dir(sandbox.path().join("data").join(folder)).unwrap().flatten() {
             if entry.file_name().to_string_lossy().as_ref() < "2026-07" {
