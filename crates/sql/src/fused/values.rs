@@ -98,7 +98,7 @@ pub(crate) fn order_of_float(value: f64) -> i64 {
     bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
 }
 
-/// The float that [`order_of_float`] was given.
+/// The float whose order an integer stands for.
 #[must_use]
 pub fn float_of_order(code: i64) -> f64 {
     f64::from_bits((code ^ ((code >> 63).cast_unsigned() >> 1).cast_signed()).cast_unsigned())
