@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Large columns come and go: an allocator that keeps their pages saves a fifth of a refresh.
+/// Large columns come and go in a refresh: an allocator that keeps their pages need not ask the kernel for each again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

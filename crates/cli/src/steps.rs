@@ -95,7 +95,6 @@ impl Steps {
         let refresh_context = RefreshContext {
             lake: &self.lake,
             tables: &tables,
-            engine: &self.engine,
             session: &session,
             pipeline: &context.pipeline,
             full: context.full,

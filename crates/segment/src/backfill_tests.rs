@@ -96,7 +96,6 @@ impl World {
             let context = RefreshContext {
                 lake: &self.lake,
                 tables: &tables,
-                engine: &self.engine,
                 session: &session,
                 pipeline: "shop",
                 full: false,

@@ -257,7 +257,6 @@ async fn an_entity_that_is_no_longer_defined_is_in_no_segment() {
     let context = RefreshContext {
         lake: &world.lake,
         tables: &tables,
-        engine: &world.engine,
         session: &session,
         pipeline: "shop",
         full: false,

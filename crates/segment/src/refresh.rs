@@ -6,7 +6,7 @@ use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
 use serde::Serialize;
 use tranche_schema::platform::segment_history;
-use tranche_sql::{Engine, Session, Tables};
+use tranche_sql::{Session, Tables};
 use tranche_store::Lake;
 
 use crate::definitions::Definitions;
@@ -27,8 +27,6 @@ pub struct RefreshContext<'a> {
     pub lake: &'a Lake,
     /// The tables of the contracts.
     pub tables: &'a Tables,
-    /// The engine, for a session over tables that are kept in memory.
-    pub engine: &'a Engine,
     /// The engine at the `as_of`, with the contracts registered.
     pub session: &'a Session,
     /// The pipeline.

@@ -271,7 +271,6 @@ impl History {
         let context = RefreshContext {
             lake: &place.lake,
             tables: &tables,
-            engine: &place.engine,
             session: &session,
             pipeline: PIPELINE,
             full: false,

@@ -80,7 +80,6 @@ def answer(request):
                 answers[name] = {
                     "members": sorted(str(member) for member in members),
                     "unmatched": len(found - universe),
-                    "null_keys": len(keys) - sum(k is not None for k in keys),
                 }
                 if name not in known:
                     members_table(connection, key, name, members)

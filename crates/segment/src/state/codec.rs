@@ -195,7 +195,7 @@ fn columns(measures: Vec<KeptMeasure>) -> Result<RecordBatch, SqlError> {
 }
 
 fn encode(batch: &RecordBatch) -> Result<ParquetFile, SegmentError> {
-    // Differences in few bits are nearly as small as they would be compressed, and several times faster.
+    // Differences in few bits are small without compression.
     let mut properties = WriterProperties::builder().set_dictionary_enabled(false);
     let integers = [DataType::Int32, DataType::Int64, DataType::UInt32];
     for field in batch.schema().fields().iter().filter(|field| integers.contains(field.data_type())) {
