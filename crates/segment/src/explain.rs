@@ -123,8 +123,7 @@ pub async fn explain(
         let kept = StatePlace { pipeline, entity, table }.about(lake).await;
         let sources = tables.sources(table)?.map(|found| found.sources).unwrap_or_default();
         let changes = Changes::since(kept.as_ref(), scan, contract, sources);
-        let wanted: Vec<_> = scan.measures.iter().zip(&changes.measures).map(|(m, c)| (m, c.contributions.clone())).collect();
-        let (groups, _) = groups_of(&wanted);
+        let (groups, _) = groups_of(&changes.wanted(scan));
         let read: Vec<_> = changes.sources.iter().filter(|source| groups.iter().any(|group| has_part(group, source))).collect();
         for (number, change) in changes.measures.iter().enumerate() {
             modes.insert((table, number), change.base.as_ref().map(|_| ()).map_err(Clone::clone));

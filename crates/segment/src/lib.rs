@@ -22,6 +22,7 @@ mod known_answers;
 mod memberships;
 mod order;
 mod overlap;
+mod parallel;
 mod past;
 mod plan;
 mod preview;

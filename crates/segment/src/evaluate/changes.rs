@@ -11,14 +11,14 @@ use std::collections::{HashMap, HashSet};
 use datafusion::logical_expr::Expr;
 use tranche_schema::Contract;
 use tranche_sql::Source;
-use tranche_sql::fused::{Aggregate, ClassedSource, time_range};
+use tranche_sql::fused::{Aggregate, Cells, ClassedSource, time_range};
 
-use super::measures::{Contribution, Values};
+use super::measures::{Contribution, Wanted};
 use crate::plan::{Measure, Scan, Window};
 use crate::state::{Kept, KeptMeasure, identity};
 
 const KEPT: usize = 0;
-const REMOVED: usize = 1;
+pub(crate) const REMOVED: usize = 1;
 const ADDED: usize = 2;
 
 /// What to read of a table.
@@ -53,12 +53,27 @@ impl Changes {
         }
         Self { sources, measures }
     }
+
+    /// The measures of the scan, as what is to be read says.
+    pub(crate) fn wanted<'a>(&self, scan: &'a Scan) -> Vec<Wanted<'a>> {
+        let measures = scan.measures.iter().zip(&self.measures);
+        let wanted = measures.map(|(measure, Change { contributions, base })| Wanted {
+            measure,
+            contributions: contributions.clone(),
+            is_incremental: base.is_ok(),
+        });
+        wanted.collect()
+    }
+}
+
+fn classed_as(class: usize, source: Source) -> ClassedSource {
+    ClassedSource { class, ..source.into() }
 }
 
 /// The sources in their classes, and the time ranges of files that are there no more.
 fn classed(kept: Option<&Kept>, sources: Vec<Source>) -> (Vec<ClassedSource>, Vec<(i64, i64)>) {
     let Some(kept) = kept else {
-        return (sources.into_iter().map(|source| ClassedSource { class: ADDED, source }).collect(), Vec::new());
+        return (sources.into_iter().map(|source| classed_as(ADDED, source)).collect(), Vec::new());
     };
     let known: HashSet<&str> = kept.files.iter().map(|file| file.path.as_str()).collect();
     let mut now = HashSet::new();
@@ -71,10 +86,10 @@ fn classed(kept: Option<&Kept>, sources: Vec<Source>) -> (Vec<ClassedSource>, Ve
             }
             _ => ADDED,
         };
-        found.push(ClassedSource { class, source });
+        found.push(classed_as(class, source));
     }
     let gone = kept.files.iter().filter(|file| !now.contains(&file.path)).cloned();
-    let gone: Vec<ClassedSource> = gone.map(|file| ClassedSource { class: REMOVED, source: Source::File(file) }).collect();
+    let gone: Vec<ClassedSource> = gone.map(|file| classed_as(REMOVED, Source::File(file))).collect();
     let ranges = gone.iter().map(|source| time_range(&source.source)).collect();
     found.extend(gone);
     (found, ranges)
@@ -125,7 +140,7 @@ fn change(
     let leaves = without(before, now);
     let is_removed = removed.iter().any(|&(from, to)| from < before.to && before.from < to);
     match kept.measures[base].values.as_ref() {
-        Values::Max(_) | Values::Min(_) => {
+        Cells::Max(_) | Cells::Min(_) => {
             if is_removed {
                 return full("events were corrected, and a largest or smallest value cannot be taken away");
             }

@@ -3,29 +3,25 @@
 use std::collections::HashMap;
 
 use datafusion::logical_expr::Expr;
-use tranche_sql::fused::{Aggregate, Cells, Group, Part, Variance};
+use tranche_sql::fused::{Aggregate, Cells, Group, Part, Target};
 
 use crate::plan::{Measure, Window};
 
-/// The values of a measure by the number of the key; the last one is of rows without a key.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Values {
-    /// Rows.
-    Count(Vec<u32>),
-    /// Sums of whole numbers.
-    Sum(Vec<i64>),
-    /// Sums of decimals, in digits.
-    Decimal(Vec<i128>),
-    /// Sums of floats.
-    Float(Vec<f64>),
-    /// The largest, as an integer of the same order; [`i64::MIN`] where there is none.
-    Max(Vec<i64>),
-    /// The bitwise complement of the smallest, as an integer of the same order; [`i64::MIN`] where there is none.
-    Min(Vec<i64>),
-    /// Moments.
-    Variance(Vec<Variance>),
-    /// The first or last value, with its rank.
-    Edge(Vec<Option<(i64, Option<i64>)>>),
+/// A measure, and the events that it is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) measure: &'a Measure,
+    pub(crate) contributions: Vec<Contribution>,
+    /// Whether they are added to what was kept, and taken away from it.
+    pub(crate) is_incremental: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// A measure of all events of a class of files that are in its window.
+    pub(crate) fn whole(measure: &'a Measure, class: usize) -> Self {
+        let contributions = vec![Contribution { class, window: measure.window, sign: 1 }];
+        Self { measure, contributions, is_incremental: false }
+    }
 }
 
 /// A stretch of time in one class of files whose events a measure adds, or takes away again.
@@ -36,25 +32,31 @@ pub(crate) struct Contribution {
     pub(crate) sign: i8,
 }
 
-/// How a measure is made of the parts of a group.
+/// How a measure is made of a group: it is the sum of these columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recipe {
     pub(crate) group: usize,
-    /// Parts, and whether they are added or taken away.
-    pub(crate) parts: Vec<(usize, i8)>,
+    pub(crate) columns: Vec<usize>,
 }
 
 /// What a scan has to compute for measures, and how each is made of it.
-pub(crate) fn groups_of(measures: &[(&Measure, Vec<Contribution>)]) -> (Vec<Group>, Vec<Recipe>) {
+///
+/// Measures that differ in their windows alone share a group. Where all events are read, which are many more than there are keys,
+/// each event is added once, to the ring of time that it is in, and a window is the sum of the rings inside it. Where little is read,
+/// each event is added to the measures themselves, or taken away from them, so that what did not change is not even looked at.
+pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
     let (mut groups, mut recipes): (Vec<Group>, Vec<Recipe>) = (Vec::new(), Vec::new());
-    type Identity<'a> = (Aggregate, &'a Option<Expr>, &'a Option<Expr>, &'a [Expr], usize);
+    type Identity<'a> = (Aggregate, &'a Option<Expr>, &'a Option<Expr>, &'a [Expr], bool, usize);
     let mut members: HashMap<Identity<'_>, Vec<usize>> = HashMap::new();
     let mut order: Vec<Identity<'_>> = Vec::new();
-    for (number, (measure, _)) in measures.iter().enumerate() {
+    for (number, Wanted { measure, is_incremental, .. }) in wanted.iter().enumerate() {
         // Distinct values of two stretches of time do not add up to those of both.
-        let mut share = if measure.aggregate == Aggregate::CountDistinct { number + 1 } else { 0 };
+        let is_alone = measure.aggregate == Aggregate::CountDistinct;
+        let mut share = if is_alone { number + 1 } else { 0 };
         loop {
-            let identity = (measure.aggregate, &measure.argument, &measure.order, measure.predicate.as_slice(), share);
+            let is_direct = is_alone || *is_incremental;
+            let identity =
+                (measure.aggregate, &measure.argument, &measure.order, measure.predicate.as_slice(), is_direct, share);
             let others = members.entry(identity).or_insert_with(|| {
                 order.push(identity);
                 Vec::new()
@@ -63,31 +65,44 @@ pub(crate) fn groups_of(measures: &[(&Measure, Vec<Contribution>)]) -> (Vec<Grou
                 others.push(number);
                 break;
             }
-            share += measures.len() + 1;
+            share += wanted.len() + 1;
         }
     }
-    recipes.resize(measures.len(), Recipe { group: 0, parts: Vec::new() });
+    recipes.resize(wanted.len(), Recipe { group: 0, columns: Vec::new() });
     for identity in order {
         let numbers = &members[&identity];
-        let contributions: Vec<Contribution> = numbers.iter().flat_map(|&number| measures[number].1.iter().copied()).collect();
-        let parts = parts_of(&contributions);
-        for &number in numbers {
-            let signs = parts.iter().enumerate().map(|(place, part)| (place, sign(&measures[number].1, part)));
-            recipes[number] = Recipe { group: groups.len(), parts: signs.filter(|(_, sign)| *sign != 0).collect() };
+        let is_direct = identity.4;
+        let of = |number: usize| wanted[number].contributions.as_slice();
+        let contributions: Vec<Contribution> = numbers.iter().flat_map(|&number| of(number).iter().copied()).collect();
+        let mut parts = parts_of(&contributions);
+        for (place, part) in parts.iter_mut().enumerate() {
+            part.targets = if is_direct {
+                let targets = numbers.iter().enumerate().map(|(column, &number)| Target { column, sign: sign(of(number), part) });
+                targets.filter(|target| target.sign != 0).collect()
+            } else {
+                vec![Target { column: place, sign: 1 }]
+            };
         }
-        let measure = measures[numbers[0]].0;
+        // Behind the rings is a column of nothing, for windows without events.
+        for (column, &number) in numbers.iter().enumerate() {
+            let rings = || (0..parts.len()).filter(|&place| sign(of(number), &parts[place]) != 0).collect::<Vec<_>>();
+            let columns = if is_direct { vec![column] } else { Some(rings()).filter(|r| !r.is_empty()).unwrap_or(vec![parts.len()]) };
+            recipes[number] = Recipe { group: groups.len(), columns };
+        }
+        let measure = wanted[numbers[0]].measure;
         groups.push(Group {
             aggregate: measure.aggregate,
             argument: measure.argument.clone(),
             order: measure.order.clone(),
             predicate: measure.predicate.clone(),
+            columns: if is_direct { numbers.len() } else { parts.len() + 1 },
             parts,
         });
     }
     (groups, recipes)
 }
 
-/// So many windows share a group; more would make its cells too many.
+/// So many windows share a group; more would make its rings too many.
 const WINDOWS_OF_A_GROUP: usize = 40;
 
 /// The edges of all windows cut time into rings; those that count for nobody are left out.
@@ -101,7 +116,7 @@ fn parts_of(contributions: &[Contribution]) -> Vec<Part> {
         let mut edges: Vec<i64> = own().flat_map(|c| [c.window.from, c.window.to]).collect();
         edges.sort_unstable();
         edges.dedup();
-        let rings = edges.windows(2).map(|pair| Part { class, from: pair[0], to: pair[1] });
+        let rings = edges.windows(2).map(|pair| Part { class, from: pair[0], to: pair[1], targets: Vec::new() });
         parts.extend(rings.filter(|part| own().any(|c| covers(c, part))));
     }
     parts
@@ -115,181 +130,78 @@ fn sign(contributions: &[Contribution], part: &Part) -> i8 {
     contributions.iter().filter(|contribution| covers(contribution, part)).map(|contribution| contribution.sign).sum()
 }
 
-/// The values of a measure: what was there before, and the parts of its group added or taken away.
-pub(crate) fn values(cells: &Cells, group: &Group, recipe: &Recipe, rows: usize, before: Option<Values>) -> Values {
-    let parts = group.parts.len();
-    let each = |row: usize| recipe.parts.iter().map(move |&(part, sign)| (row * parts + part, sign));
-    match cells {
-        Cells::Count(cells) => {
-            let add = |row: usize, start: u32| {
-                each(row).fold(start, |sum, (cell, sign)| match sign {
-                    1 => sum.wrapping_add(cells[cell]),
-                    _ => sum.wrapping_sub(cells[cell]),
-                })
-            };
-            Values::Count(fold(rows, if let Some(Values::Count(before)) = before { before } else { Vec::new() }, 0, add))
-        }
-        Cells::Sum(cells) => {
-            let add = |row: usize, start: i64| {
-                each(row).fold(start, |sum, (cell, sign)| sum.wrapping_add(cells[cell].wrapping_mul(i64::from(sign))))
-            };
-            Values::Sum(fold(rows, if let Some(Values::Sum(before)) = before { before } else { Vec::new() }, 0, add))
-        }
-        Cells::SumDecimal(cells) => {
-            let add = |row: usize, start: i128| {
-                each(row).fold(start, |sum, (cell, sign)| sum.wrapping_add(cells[cell].wrapping_mul(i128::from(sign))))
-            };
-            Values::Decimal(fold(rows, if let Some(Values::Decimal(before)) = before { before } else { Vec::new() }, 0, add))
-        }
-        Cells::SumFloat(cells) => {
-            let add = |row: usize, start: f64| each(row).fold(start, |sum, (cell, _)| sum + cells[cell]);
-            Values::Float(fold(rows, Vec::new(), 0.0, add))
-        }
-        Cells::Max(cells) => {
-            let add = |row: usize, start: i64| each(row).fold(start, |best, (cell, _)| best.max(cells[cell]));
-            Values::Max(fold(rows, if let Some(Values::Max(before)) = before { before } else { Vec::new() }, i64::MIN, add))
-        }
-        Cells::Min(cells) => {
-            let add = |row: usize, start: i64| each(row).fold(start, |best, (cell, _)| best.max(cells[cell]));
-            Values::Min(fold(rows, if let Some(Values::Min(before)) = before { before } else { Vec::new() }, i64::MIN, add))
-        }
-        Cells::Variance(cells) => {
-            let add = |row: usize, start: Variance| {
-                each(row).fold(start, |mut moments, (cell, _)| {
-                    moments.merge(cells[cell]);
-                    moments
-                })
-            };
-            Values::Variance(fold(rows, Vec::new(), Variance::default(), add))
-        }
-        Cells::Edge(cells) => {
-            let add = |row: usize, start: Option<(i64, Option<i64>)>| {
-                each(row).fold(start, |best, (cell, _)| match (best, cells[cell]) {
-                    (Some((rank, _)), Some((other, _))) if other <= rank => best,
-                    (best, None) => best,
-                    (_, better) => better,
-                })
-            };
-            Values::Edge(fold(rows, Vec::new(), None, add))
-        }
-        Cells::Distinct(pairs) => {
-            let mut counts = vec![0_u32; rows];
-            let mut seen: Vec<(u64, u128)> = pairs.iter().map(|&(cell, code)| (cell / parts.max(1) as u64, code)).collect();
-            seen.sort_unstable();
-            seen.dedup();
-            for (row, _) in seen {
-                if let Some(count) = usize::try_from(row).ok().and_then(|row| counts.get_mut(row)) {
-                    *count += 1;
-                }
-            }
-            Values::Count(counts)
-        }
-    }
-}
-
-/// Each row's value after what was there before; `before` has no more rows than there are now, and its last is of rows without key.
-fn fold<T: Copy>(rows: usize, before: Vec<T>, empty: T, add: impl Fn(usize, T) -> T) -> Vec<T> {
-    let mut values = before;
-    if let Some(keyless) = values.pop() {
-        values.resize(rows - 1, empty);
-        values.push(keyless);
-    } else {
-        values.resize(rows, empty);
-    }
-    for (row, value) in values.iter_mut().enumerate() {
-        *value = add(row, *value);
-    }
-    values
-}
-
-impl Values {
-    /// How many rows there are.
-    pub(crate) fn rows(&self) -> usize {
-        match self {
-            Self::Count(values) => values.len(),
-            Self::Sum(values) | Self::Max(values) | Self::Min(values) => values.len(),
-            Self::Decimal(values) => values.len(),
-            Self::Float(values) => values.len(),
-            Self::Variance(values) => values.len(),
-            Self::Edge(values) => values.len(),
-        }
-    }
-
-    /// Makes room for keys that were seen later; the last row stays that of rows without a key.
-    pub(crate) fn grow(&mut self, rows: usize) {
-        fn grow<T>(values: &mut Vec<T>, rows: usize, empty: T)
-        where
-            T: Copy,
-        {
-            if let Some(keyless) = values.pop() {
-                values.resize(rows - 1, empty);
-                values.push(keyless);
+/// The measures that are made of a group's columns, each with its number.
+pub(crate) fn measures_of(columns: Vec<Cells>, mut recipes: Vec<(usize, Recipe)>) -> Vec<(usize, Cells)> {
+    let mut uses = vec![0_usize; columns.len()];
+    recipes.iter().flat_map(|(_, recipe)| &recipe.columns).for_each(|&column| uses[column] += 1);
+    let mut columns: Vec<Option<Cells>> = columns.into_iter().map(Some).collect();
+    // The widest windows first: a ring that no narrower one needs becomes the sum.
+    recipes.sort_by_key(|(_, recipe)| std::cmp::Reverse(recipe.columns.len()));
+    let mut found = Vec::new();
+    for (number, recipe) in recipes {
+        recipe.columns.iter().for_each(|&column| uses[column] -= 1);
+        let mut rings = recipe.columns.clone();
+        rings.sort_by_key(|&column| uses[column]);
+        let mut sum: Option<Cells> = None;
+        for column in rings {
+            let cells = if uses[column] == 0 { columns[column].take() } else { None };
+            match (&mut sum, cells, &columns[column]) {
+                (None, Some(own), _) => sum = Some(own),
+                (None, None, shared) => sum = shared.clone(),
+                (Some(sum), Some(other), _) => sum.add(&other, 1),
+                (Some(sum), None, Some(other)) => sum.add(other, 1),
+                (Some(_), None, None) => {}
             }
         }
-        match self {
-            Self::Count(values) => grow(values, rows, 0),
-            Self::Sum(values) => grow(values, rows, 0),
-            Self::Decimal(values) => grow(values, rows, 0),
-            Self::Float(values) => grow(values, rows, 0.0),
-            Self::Max(values) | Self::Min(values) => grow(values, rows, i64::MIN),
-            Self::Variance(values) => grow(values, rows, Variance::default()),
-            Self::Edge(values) => grow(values, rows, None),
-        }
+        found.extend(sum.map(|sum| (number, sum)));
     }
+    found
 }
 
-impl Values {
-    /// The same values in other rows: that of row `r` in row `numbers[r]`, the last in the last.
-    pub(crate) fn moved(self, numbers: &[u32], rows: usize) -> Self {
-        fn moved<T: Copy>(values: &[T], numbers: &[u32], rows: usize, empty: T) -> Vec<T> {
-            let mut there = vec![empty; rows];
-            for (&value, &number) in values.iter().zip(numbers) {
-                there[number as usize] = value;
-            }
-            if let (Some(last), Some(keyless)) = (there.last_mut(), values.last()) {
-                *last = *keyless;
-            }
-            there
-        }
-        match self {
-            Self::Count(values) => Self::Count(moved(&values, numbers, rows, 0)),
-            Self::Sum(values) => Self::Sum(moved(&values, numbers, rows, 0)),
-            Self::Decimal(values) => Self::Decimal(moved(&values, numbers, rows, 0)),
-            Self::Float(values) => Self::Float(moved(&values, numbers, rows, 0.0)),
-            Self::Max(values) => Self::Max(moved(&values, numbers, rows, i64::MIN)),
-            Self::Min(values) => Self::Min(moved(&values, numbers, rows, i64::MIN)),
-            Self::Variance(values) => Self::Variance(moved(&values, numbers, rows, Variance::default())),
-            Self::Edge(values) => Self::Edge(moved(&values, numbers, rows, None)),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measure(from: i64, to: i64) -> Measure {
+        let window = Window { from, to };
+        Measure { aggregate: Aggregate::Count, argument: None, order: None, predicate: Vec::new(), window }
     }
 
-    /// The value of a row as text, for people.
-    pub(crate) fn shown(&self, row: usize) -> String {
-        match self {
-            Self::Count(values) => values[row].to_string(),
-            Self::Sum(values) => values[row].to_string(),
-            Self::Decimal(values) => values[row].to_string(),
-            Self::Float(values) => values[row].to_string(),
-            Self::Max(values) | Self::Min(values) if values[row] == i64::MIN => "nothing".to_owned(),
-            Self::Max(values) => values[row].to_string(),
-            Self::Min(values) => (!values[row]).to_string(),
-            Self::Variance(values) => format!("{:?}", values[row]),
-            Self::Edge(values) => format!("{:?}", values[row]),
-        }
+    #[test]
+    fn nested_windows_are_sums_of_rings() {
+        let measures = [measure(0, 10), measure(5, 10), measure(20, 20), measure(5, 10)];
+        let wanted: Vec<Wanted<'_>> = measures.iter().map(|measure| Wanted::whole(measure, 0)).collect();
+        let (groups, recipes) = groups_of(&wanted);
+        let parts: Vec<(i64, i64)> = groups[0].parts.iter().map(|part| (part.from, part.to)).collect();
+        assert_eq!(parts, [(0, 5), (5, 10)]);
+        let columns = vec![Cells::Count(vec![1, 2]), Cells::Count(vec![10, 20]), Cells::Count(vec![0, 0])];
+        let mut found = measures_of(columns, recipes.into_iter().enumerate().collect());
+        found.sort_by_key(|(number, _)| *number);
+        let counts = [vec![11, 22], vec![10, 20], vec![0, 0], vec![10, 20]].map(Cells::Count);
+        assert!(found.into_iter().map(|(_, cells)| cells).eq(counts));
     }
-}
 
-impl Values {
-    /// Whether a value is the same as another measure's; floats may differ in how their sums were rounded.
-    pub(crate) fn same(&self, row: usize, other: &Self, other_row: usize) -> bool {
-        match (self, other) {
-            (Self::Count(a), Self::Count(b)) => a[row] == b[other_row],
-            (Self::Sum(a), Self::Sum(b)) => a[row] == b[other_row],
-            (Self::Decimal(a), Self::Decimal(b)) => a[row] == b[other_row],
-            (Self::Max(a), Self::Max(b)) | (Self::Min(a), Self::Min(b)) => a[row] == b[other_row],
-            // These are never carried over from an earlier refresh.
-            (Self::Float(_), Self::Float(_)) | (Self::Variance(_), Self::Variance(_)) | (Self::Edge(_), Self::Edge(_)) => true,
-            _ => false,
-        }
+    #[test]
+    fn what_enters_and_leaves_goes_to_the_measures_themselves() {
+        let measures = [measure(1, 11), measure(6, 11)];
+        let window = |from, to| Window { from, to };
+        let change = |class, window, sign| Contribution { class, window, sign };
+        let changes = [
+            vec![change(0, window(0, 1), -1), change(2, window(1, 11), 1)],
+            vec![change(0, window(5, 6), -1), change(2, window(6, 11), 1)],
+        ];
+        let wanted = measures.iter().zip(changes);
+        let wanted: Vec<Wanted<'_>> =
+            wanted.map(|(measure, contributions)| Wanted { measure, contributions, is_incremental: true }).collect();
+        let (groups, recipes) = groups_of(&wanted);
+        let target = |column, sign| Target { column, sign };
+        let parts: Vec<_> = groups[0].parts.iter().map(|part| (part.class, part.from, part.to, &part.targets[..])).collect();
+        assert_eq!(parts, [
+            (0, 0, 1, &[target(0, -1)][..]),
+            (0, 5, 6, &[target(1, -1)]),
+            (2, 1, 6, &[target(0, 1)]),
+            (2, 6, 11, &[target(0, 1), target(1, 1)]),
+        ]);
+        assert_eq!(recipes.iter().map(|recipe| &recipe.columns[..]).collect::<Vec<_>>(), [&[0], &[1]]);
     }
 }

@@ -170,7 +170,7 @@ pub(crate) async fn finish(
 ) -> Result<Evaluation, SegmentError> {
     let key = definitions.key(&scope.entity).ok_or_else(|| SegmentError::Unknown(scope.entity.clone()))?;
     let rows = table.rows();
-    for values in table.measures.values_mut().flatten().filter(|values| values.rows() < rows) {
+    for values in table.measures.values_mut().flatten().filter(|values| values.len() < rows) {
         Arc::make_mut(values).grow(rows);
     }
     for column in table.traits.values_mut() {

@@ -1,21 +1,24 @@
 //! The scans of a program: one for each event table, of what changed where an earlier refresh kept something.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use object_store::ObjectStore;
 use tranche_schema::Contract;
-use tranche_sql::fused::{Cells, FusedInput, Group, run};
-use tranche_sql::keys::KeyIndex;
+use tranche_sql::fused::{Cells, Extract, FusedInput, extract_schema, run};
+use tranche_sql::keys::{KeyIndex, KeyShare};
 use tranche_sql::{Session, Source, SqlError, Tables};
 use tranche_store::{DataFile, Lake, StoreError};
 
 use super::Cost;
-use super::changes::{Changes, is_latest_event};
-use super::measures::{Recipe, Values, groups_of, values};
+use super::changes::{Changes, REMOVED, is_latest_event};
+use super::measures::{Recipe, groups_of, measures_of};
 use crate::definitions::Definitions;
 use crate::error::SegmentError;
-use crate::plan::{Measure, Program, Scan};
+use crate::parallel;
+use crate::plan::{Program, Scan};
 use crate::state::{Kept, KeptMeasure, Sample, StatePlace, identity, is_keepable, prove};
 
 /// Where the state of an entity's scans lies.
@@ -39,7 +42,7 @@ impl<'a> Memory<'a> {
 /// The measures of each table, and what it took to compute them.
 #[derive(Default)]
 pub(crate) struct Scanned {
-    pub(crate) measures: HashMap<String, Vec<Arc<Values>>>,
+    pub(crate) measures: HashMap<String, Vec<Arc<Cells>>>,
     pub(crate) cost: Cost,
     /// What may be kept for the next refresh, once this one is published.
     pub(crate) kept: Vec<(String, Kept)>,
@@ -63,36 +66,43 @@ pub(crate) async fn scan(
             _ => None,
         };
         let was_kept = kept.is_some();
+        let share = memory.map(|memory| memory.sample.share(index.len()));
         tracing::debug!(table, kept = was_kept, "scan");
-        let (found, cost) = match input.run(kept, index).await {
+        let (found, cost) = match input.run(kept, share, index).await {
             // A file that is no longer there may be one that was removed, and cleaned up since.
             Err(SegmentError::Sql(SqlError::Store(StoreError::Read { reason }))) if was_kept => {
                 tracing::warn!(table, reason, "what changed cannot be read; everything is read");
-                input.run(None, index).await?
+                input.run(None, share, index).await?
             }
             outcome => outcome?,
         };
         scanned.cost.rows_read += cost.rows_read;
         scanned.cost.bytes_read += cost.bytes_read;
         tracing::debug!(table, rows = cost.rows_read, bytes = cost.bytes_read, "scanned");
-        if let (Some(memory), true) = (memory, found.is_incremental) {
-            let rows = prove(&input, &found.values, index, memory.sample, program).await;
-            if rows.is_err() {
-                memory.place(table).forget(memory.lake).await;
+        let mut extract = found.extract;
+        if let (Some(memory), Some(known), true) = (memory, extract.take_if(|_| found.is_incremental), found.is_incremental) {
+            match prove(&input, &found.measures, index, known, program).await {
+                Ok(proof) => {
+                    scanned.cost.rows_read += proof.rows_read;
+                    extract = Some(proof.extract);
+                }
+                Err(error) => {
+                    memory.place(table).forget(memory.lake).await;
+                    return Err(error);
+                }
             }
-            scanned.cost.rows_read += rows?;
             tracing::debug!(table, "proved");
         }
         if let (Some(_), Some(files)) = (memory, found.files) {
-            let measures = scan.measures.iter().zip(&found.values);
+            let measures = scan.measures.iter().zip(&found.measures);
             let measures =
                 measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(|(measure, values)| {
                     KeptMeasure { identity: identity(measure, contract), window: measure.window, values: Arc::clone(values) }
                 });
-            let kept = Kept { as_of: session.as_of().as_microsecond(), files, measures: measures.collect() };
+            let kept = Kept { as_of: session.as_of().as_microsecond(), files, measures: measures.collect(), extract };
             scanned.kept.push((table.clone(), kept));
         }
-        scanned.measures.insert(table.clone(), found.values);
+        scanned.measures.insert(table.clone(), found.measures);
     }
     Ok(scanned)
 }
@@ -107,28 +117,29 @@ pub(crate) struct TableScan<'a> {
 
 /// What a scan found.
 struct Found {
-    values: Vec<Arc<Values>>,
+    measures: Vec<Arc<Cells>>,
     /// Whether some of it follows from what was kept.
     is_incremental: bool,
     /// The files that the table has, where it was read from files.
     files: Option<Vec<DataFile>>,
-}
-
-/// The cells of groups.
-struct Work {
-    cells: Vec<Cells>,
-    groups: Vec<Group>,
-    rows: usize,
+    /// The events of the entities that are computed again each time.
+    extract: Option<Extract>,
 }
 
 impl TableScan<'_> {
-    async fn run(&self, kept: Option<Kept>, index: &mut Arc<KeyIndex>) -> Result<(Found, Cost), SegmentError> {
-        let Some(found) = self.tables.sources(&self.contract.table)? else {
-            let rows = index.len() as usize + 1;
-            return self.empty(rows, index).await;
+    /// Computes the measures, from what was kept where there is something, and copies the events of a share of the keys.
+    async fn run(
+        &self,
+        kept: Option<Kept>,
+        share: Option<KeyShare>,
+        index: &mut Arc<KeyIndex>,
+    ) -> Result<(Found, Cost), SegmentError> {
+        let (objects, sources): (Arc<dyn ObjectStore>, _) = match self.tables.sources(&self.contract.table)? {
+            Some(found) => (found.objects, found.sources),
+            // The table was never written.
+            None => (Arc::new(object_store::memory::InMemory::new()), Vec::new()),
         };
-        let files: Option<Vec<DataFile>> = found
-            .sources
+        let files: Option<Vec<DataFile>> = sources
             .iter()
             .map(|source| match source {
                 Source::File(file) => Some(file.clone()),
@@ -136,78 +147,93 @@ impl TableScan<'_> {
             })
             .collect();
         let kept = kept.filter(|_| files.is_some());
-        let changes = Changes::since(kept.as_ref(), self.scan, self.contract, found.sources);
-        let wanted: Vec<(&Measure, Vec<_>)> =
-            self.scan.measures.iter().zip(&changes.measures).map(|(m, change)| (m, change.contributions.clone())).collect();
-        let (groups, recipes) = groups_of(&wanted);
-        let input = FusedInput {
-            contract: self.contract,
-            key: &self.scan.key,
-            objects: found.objects,
-            sources: changes.sources,
-            sample: None,
-            progress: None,
-        };
-        let fused = run(&groups, input, index, self.session).await?;
-        let before = changes.measures.iter().map(|change| {
-            let base = *change.base.as_ref().ok()?;
-            Some(Arc::clone(&kept.as_ref()?.measures[base].values))
-        });
-        let before: Vec<Option<Arc<Values>>> = before.collect();
-        drop(kept);
-        let work = Work { cells: fused.cells, groups, rows: index.len() as usize + 1 };
-        let all = self.add_up(Arc::new(work), recipes, before).await?;
+        let changes = Changes::since(kept.as_ref(), self.scan, self.contract, sources);
         let is_incremental = changes.measures.iter().any(|change| change.base.is_ok());
-        let cost = Cost { rows_read: fused.rows_read, bytes_read: fused.bytes_read };
-        Ok((Found { values: all, is_incremental, files }, cost))
-    }
-
-    /// The values of all measures, on all threads.
-    async fn add_up(
-        &self,
-        work: Arc<Work>,
-        recipes: Vec<Recipe>,
-        before: Vec<Option<Arc<Values>>>,
-    ) -> Result<Vec<Arc<Values>>, SegmentError> {
-        let mut tasks = JoinSet::new();
-        for ((place, measure), (recipe, before)) in self.scan.measures.iter().enumerate().zip(recipes.into_iter().zip(before)) {
-            let work = Arc::clone(&work);
-            // What slid out of its window is older than all that is in it.
-            let oldest = (before.is_some() && is_latest_event(measure, self.contract)).then_some(measure.window.from);
-            tasks.spawn_blocking(move || {
-                let group = recipe.group;
-                let before = before.map(Arc::unwrap_or_clone);
-                let mut found = values(&work.cells[group], &work.groups[group], &recipe, work.rows, before);
-                if let (Values::Max(values), Some(oldest)) = (&mut found, oldest) {
-                    values.iter_mut().filter(|value| **value < oldest).for_each(|value| *value = i64::MIN);
-                }
-                (place, Arc::new(found))
-            });
+        let (groups, recipes) = groups_of(&changes.wanted(self.scan));
+        let schema = extract_schema(&groups, self.contract, &self.scan.key)?;
+        let (mut values, extract) = match kept {
+            Some(kept) => (kept.measures.into_iter().map(|measure| Some(measure.values)).collect(), kept.extract),
+            None => (Vec::new(), None),
+        };
+        let extract = extract.filter(|extract| extract.rows.schema() == schema && Some(extract.share) == share);
+        let mut sources = changes.sources;
+        let extracted: HashSet<&str> = extract.iter().flat_map(|extract| extract.files.iter().map(|(path, _)| path.as_str())).collect();
+        for source in &mut sources {
+            let is_new = |file: &DataFile| source.class != REMOVED && !extracted.contains(file.path.as_str());
+            source.is_extracted = matches!(&source.source, Source::File(file) if share.is_some() && is_new(file));
         }
-        let mut all: Vec<Option<Arc<Values>>> = vec![None; self.scan.measures.len()];
-        while let Some(done) = tasks.join_next().await {
-            let (place, found) = done.map_err(|error| SqlError::Engine(error.to_string()))?;
-            all[place] = Some(found);
+        let mut start = HashMap::new();
+        for (recipe, change) in recipes.iter().zip(&changes.measures) {
+            // Two measures may start from the same one; the last of them takes it.
+            let Ok(base) = change.base else { continue };
+            let is_wanted_again = changes.measures.iter().filter(|other| other.base == Ok(base)).count() > 1;
+            let cells = if is_wanted_again { values[base].clone() } else { values[base].take() };
+            if let Some(cells) = cells {
+                start.insert((recipe.group, recipe.columns[0]), Arc::unwrap_or_clone(cells));
+            }
         }
-        Ok(all.into_iter().flatten().collect())
-    }
-
-    /// Measures of a table that was never written.
-    async fn empty(&self, rows: usize, index: &mut Arc<KeyIndex>) -> Result<(Found, Cost), SegmentError> {
-        let wanted: Vec<(&Measure, Vec<_>)> = self.scan.measures.iter().map(|measure| (measure, Vec::new())).collect();
-        let (groups, recipes) = groups_of(&wanted);
-        let objects = std::sync::Arc::new(object_store::memory::InMemory::new());
         let input = FusedInput {
             contract: self.contract,
             key: &self.scan.key,
             objects,
-            sources: Vec::new(),
+            sources,
+            start,
+            share,
             sample: None,
             progress: None,
         };
         let fused = run(&groups, input, index, self.session).await?;
-        let before = vec![None; recipes.len()];
-        let values = self.add_up(Arc::new(Work { cells: fused.cells, groups, rows }), recipes, before).await?;
-        Ok((Found { values, is_incremental: false, files: None }, Cost::default()))
+        let measures = self.measures(fused.columns, recipes, is_incremental).await?;
+        let extract = match (share, &files) {
+            (Some(share), Some(files)) => Some(extract_of(share, &schema, extract, fused.extracts, files)?),
+            _ => None,
+        };
+        let cost = Cost { rows_read: fused.rows_read, bytes_read: fused.bytes_read };
+        Ok((Found { measures, is_incremental, files, extract }, cost))
     }
+
+    /// The measures from the columns of groups, on all threads.
+    async fn measures(
+        &self,
+        columns: Vec<Vec<Cells>>,
+        recipes: Vec<Recipe>,
+        is_incremental: bool,
+    ) -> Result<Vec<Arc<Cells>>, SegmentError> {
+        let mut by_group: Vec<Vec<(usize, Recipe)>> = vec![Vec::new(); columns.len()];
+        for (number, recipe) in recipes.into_iter().enumerate() {
+            by_group[recipe.group].push((number, recipe));
+        }
+        let mut all: Vec<Option<Cells>> = vec![None; self.scan.measures.len()];
+        for found in parallel::on_all_cores(columns.into_iter().zip(by_group), |(columns, recipes)| {
+            Ok::<_, SegmentError>(measures_of(columns, recipes))
+        })
+        .await?
+        {
+            found.into_iter().for_each(|(number, cells)| all[number] = Some(cells));
+        }
+        for (cells, measure) in all.iter_mut().zip(&self.scan.measures).filter(|_| is_incremental) {
+            if let (Some(Cells::Max(values)), true) = (cells, is_latest_event(measure, self.contract)) {
+                // What slid out of its window is older than all that is in it.
+                let oldest = measure.window.from;
+                values.iter_mut().filter(|value| **value < oldest).for_each(|value| *value = i64::MIN);
+            }
+        }
+        Ok(all.into_iter().flatten().map(Arc::new).collect())
+    }
+}
+
+/// What was extracted before and now, of the files that the table has.
+fn extract_of(
+    share: KeyShare,
+    schema: &SchemaRef,
+    before: Option<Extract>,
+    new: Vec<(String, RecordBatch)>,
+    files: &[DataFile],
+) -> Result<Extract, SqlError> {
+    let mut rows: HashMap<String, RecordBatch> = new.into_iter().collect();
+    for (path, held) in before.iter().flat_map(Extract::by_file) {
+        rows.entry(path.to_owned()).or_insert(held);
+    }
+    let files = files.iter().filter_map(|file| rows.remove_entry(&file.path));
+    Extract::of(share, schema, files.collect())
 }

@@ -9,10 +9,9 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
 use tranche_sql::SqlError;
-use tranche_sql::fused::float_of_order;
+use tranche_sql::fused::{Cells, float_of_order};
 use tranche_sql::keys::KeyIndex;
 
-use super::measures::Values;
 use crate::plan::{Formula, Slot};
 
 /// One row for each entity in the universe, then one for each other id that was seen, and the last for rows without a key.
@@ -27,7 +26,7 @@ pub(crate) struct WideTable {
     /// The entity's own columns, for the universe.
     pub(crate) own: RecordBatch,
     /// The measures of each event table.
-    pub(crate) measures: HashMap<String, Vec<Arc<Values>>>,
+    pub(crate) measures: HashMap<String, Vec<Arc<Cells>>>,
     /// How slots are made of them.
     pub(crate) slots: Vec<Slot>,
     /// Traits that are computed already, for all rows.
@@ -81,10 +80,10 @@ impl WideTable {
     }
 }
 
-fn array(slot: &Slot, measures: &[Arc<Values>], rows: &Range<usize>) -> Result<ArrayRef, SqlError> {
+fn array(slot: &Slot, measures: &[Arc<Cells>], rows: &Range<usize>) -> Result<ArrayRef, SqlError> {
     let wrong = || SqlError::Engine("a measure of another kind than its formula".to_owned());
     let count_of = |measure: usize| match measures[measure].as_ref() {
-        Values::Count(counts) => Ok(&counts[rows.clone()]),
+        Cells::Count(counts) => Ok(&counts[rows.clone()]),
         _ => Err(wrong()),
     };
     let some = |counts: &[u32]| BooleanBuffer::collect_bool(counts.len(), |row| counts[row] > 0);
@@ -100,7 +99,7 @@ fn array(slot: &Slot, measures: &[Arc<Values>], rows: &Range<usize>) -> Result<A
             return average(&measures[sum], rows, counts, scale, &slot.data_type);
         }
         Formula::Variance { moments, sample, root } => {
-            let Values::Variance(moments) = measures[moments].as_ref() else { return Err(wrong()) };
+            let Cells::Variance(moments) = measures[moments].as_ref() else { return Err(wrong()) };
             let least = if sample { 2 } else { 1 };
             #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
             let value = |n: u64, m2: f64| m2 / (if sample { n - 1 } else { n }) as f64;
@@ -110,7 +109,7 @@ fn array(slot: &Slot, measures: &[Arc<Values>], rows: &Range<usize>) -> Result<A
             Arc::new(values.collect::<Float64Array>())
         }
         Formula::Edge(edge) => {
-            let Values::Edge(edges) = measures[edge].as_ref() else { return Err(wrong()) };
+            let Cells::Edge(edges) = measures[edge].as_ref() else { return Err(wrong()) };
             let values: Vec<Option<i64>> = edges[rows.clone()].iter().map(|edge| edge.and_then(|(_, value)| value)).collect();
             let nulls = NullBuffer::from_iter(values.iter().map(Option::is_some));
             let codes = values.into_iter().map(Option::unwrap_or_default).collect();
@@ -121,19 +120,29 @@ fn array(slot: &Slot, measures: &[Arc<Values>], rows: &Range<usize>) -> Result<A
 }
 
 /// Sums and extremes as a column of a type.
-fn plain(values: &Values, rows: &Range<usize>, nulls: Option<NullBuffer>, data_type: &DataType) -> Result<ArrayRef, SqlError> {
+fn plain(values: &Cells, rows: &Range<usize>, nulls: Option<NullBuffer>, data_type: &DataType) -> Result<ArrayRef, SqlError> {
     match values {
-        Values::Decimal(values) => decimal(values[rows.clone()].to_vec(), nulls, data_type),
-        Values::Float(values) => {
+        Cells::Wide(values) if data_type.is_decimal() => decimal(values[rows.clone()].to_vec(), nulls, data_type),
+        Cells::Wide(values) => {
+            // Sums of whole numbers wrap around, as the engine's do.
+            #[expect(clippy::cast_possible_truncation, reason = "it wraps around")]
+            let sums: Vec<i64> = values[rows.clone()].iter().map(|&sum| sum as i64).collect();
+            let sums: ArrayRef = Arc::new(Int64Array::new(sums.into(), nulls));
+            Ok(cast(&sums, data_type)?)
+        }
+        Cells::Float(values) => {
             let floats: ArrayRef = Arc::new(Float64Array::new(values[rows.clone()].to_vec().into(), nulls));
             Ok(cast(&floats, data_type)?)
         }
-        Values::Sum(values) => {
+        Cells::Sum(values) if data_type.is_decimal() => {
+            decimal(values[rows.clone()].iter().map(|&digits| i128::from(digits)).collect(), nulls, data_type)
+        }
+        Cells::Sum(values) => {
             let sums: ArrayRef = Arc::new(Int64Array::new(values[rows.clone()].to_vec().into(), nulls));
             Ok(cast(&sums, data_type)?)
         }
-        Values::Max(values) => decoded(values[rows.clone()].to_vec(), nulls, data_type),
-        Values::Min(values) => decoded(values[rows.clone()].iter().map(|code| !code).collect(), nulls, data_type),
+        Cells::Max(values) => decoded(values[rows.clone()].to_vec(), nulls, data_type),
+        Cells::Min(values) => decoded(values[rows.clone()].iter().map(|code| !code).collect(), nulls, data_type),
         _ => Err(SqlError::Engine("a measure of another kind than its formula".to_owned())),
     }
 }
@@ -163,21 +172,26 @@ fn decimal(digits: Vec<i128>, nulls: Option<NullBuffer>, data_type: &DataType) -
 
 /// A sum over a count; of decimals it is cut, not rounded, at the digits of its type, as the engine does.
 #[expect(clippy::cast_precision_loss, reason = "the engine averages whole numbers as floats, too")]
-fn average(sums: &Values, rows: &Range<usize>, counts: &[u32], scale: i8, data_type: &DataType) -> Result<ArrayRef, SqlError> {
+fn average(sums: &Cells, rows: &Range<usize>, counts: &[u32], scale: i8, data_type: &DataType) -> Result<ArrayRef, SqlError> {
     let nulls = Some(NullBuffer::new(BooleanBuffer::collect_bool(counts.len(), |row| counts[row] > 0)));
     let divide = |sums: Vec<f64>| -> ArrayRef {
         let averages = sums.into_iter().zip(counts).map(|(sum, &count)| sum / f64::from(count)).collect::<Vec<_>>();
         Arc::new(Float64Array::new(averages.into(), nulls.clone()))
     };
     let array = match (sums, data_type) {
-        (Values::Decimal(sums), DataType::Decimal128(_, digits)) => {
+        (Cells::Sum(_) | Cells::Wide(_), DataType::Decimal128(_, digits)) => {
             let factor = 10_i128.pow(u32::try_from(digits - scale).unwrap_or_default());
-            let averages = sums[rows.clone()].iter().zip(counts);
-            let averages = averages.map(|(sum, &count)| sum.wrapping_mul(factor) / i128::from(count.max(1))).collect();
+            let average = |(sum, &count): (i128, &u32)| sum.wrapping_mul(factor) / i128::from(count.max(1));
+            let averages = match sums {
+                Cells::Sum(sums) => sums[rows.clone()].iter().map(|&sum| i128::from(sum)).zip(counts).map(average).collect(),
+                Cells::Wide(sums) => sums[rows.clone()].iter().copied().zip(counts).map(average).collect(),
+                _ => Vec::new(),
+            };
             return decimal(averages, nulls, data_type);
         }
-        (Values::Sum(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),
-        (Values::Float(sums), _) => divide(sums[rows.clone()].to_vec()),
+        (Cells::Sum(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),
+        (Cells::Wide(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),
+        (Cells::Float(sums), _) => divide(sums[rows.clone()].to_vec()),
         _ => return Err(SqlError::Engine("an average of another kind".to_owned())),
     };
     Ok(cast(&array, data_type)?)

@@ -14,7 +14,8 @@ use super::encode::{Encoder, Ordered};
 use super::keys::Keys;
 use super::layout::{Kind, pack};
 use super::rows::{Interval, Rows};
-use super::{Memberships, ReadFile, parallel};
+use super::{Memberships, ReadFile};
+use crate::parallel;
 use crate::error::SegmentError;
 
 /// The names of new files begin so: for people, the statistics tell the same.

@@ -11,7 +11,6 @@ mod decode;
 mod encode;
 mod keys;
 mod layout;
-mod parallel;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -30,6 +29,7 @@ use tranche_store::object_store::{ObjectStore, ObjectStoreExt};
 use tranche_store::{DataFile, Snapshot, StoreError};
 
 use crate::error::SegmentError;
+use crate::parallel;
 use decode::{Piece, decode};
 use keys::Lookup;
 use layout::{Kind, StoredFile};

@@ -1,4 +1,5 @@
-//! Kept measures as objects: a manifest, the keys, and Parquet files of some measures each, encoded and decoded side by side.
+//! What is kept as objects: a manifest, and Parquet files of the keys, of some measures each, and of events, encoded and decoded
+//! side by side.
 
 use std::sync::Arc;
 
@@ -6,26 +7,29 @@ use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, Record
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, UInt32Type};
 use bytes::Bytes;
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use datafusion::parquet::basic::Encoding;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::task::JoinSet;
 use tranche_sql::SqlError;
-use tranche_sql::keys::KeyIndex;
-use tranche_store::{Lake, ParquetFile, StoreError};
+use tranche_sql::fused::{Cells, Extract};
+use tranche_sql::keys::{KeyIndex, KeyShare};
+use tranche_store::{Lake, ParquetFile, StoreError, parquet_options};
 
-use super::{Kept, KeptMeasure, Kind, Manifest, ManifestMeasure};
+use super::{Kept, KeptMeasure, Kind, Manifest, ManifestExtract, ManifestMeasure};
 use crate::error::SegmentError;
-use crate::evaluate::measures::Values;
+use crate::parallel;
 use crate::plan::Window;
 
 /// Grows when the objects change their meaning; others are ignored.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Measures in one object.
-const MEASURES_OF_A_PART: usize = 8;
+const MEASURES_OF_A_PART: usize = 4;
+/// Rows that are decoded at a time: few enough to stay in the cache on their way.
+const BATCH_ROWS: usize = 1 << 16;
 
 async fn manifest(lake: &Lake, folder: &str) -> Result<Option<Manifest>, SegmentError> {
     let objects = lake.objects();
@@ -39,107 +43,121 @@ async fn manifest(lake: &Lake, folder: &str) -> Result<Option<Manifest>, Segment
     Ok(serde_json::from_slice::<Manifest>(&text).ok().filter(|manifest| manifest.format == FORMAT))
 }
 
-/// What was kept, without the values.
+/// What was kept, without values and events.
 pub(crate) async fn about(lake: &Lake, folder: &str) -> Result<Option<Kept>, SegmentError> {
     let Some(manifest) = manifest(lake, folder).await? else { return Ok(None) };
-    let measures = manifest.measures.into_iter().map(|about| KeptMeasure {
-        values: Arc::new(match about.kind {
-            Kind::Count => Values::Count(Vec::new()),
-            Kind::Sum => Values::Sum(Vec::new()),
-            Kind::Decimal => Values::Decimal(Vec::new()),
-            Kind::Max => Values::Max(Vec::new()),
-            Kind::Min => Values::Min(Vec::new()),
-        }),
-        identity: about.identity,
-        window: Window { from: about.from, to: about.to },
-    });
-    Ok(Some(Kept { as_of: manifest.as_of, files: manifest.files, measures: measures.collect() }))
+    let measures = manifest.measures.into_iter().map(|about| kept_measure(&about, about.kind.cells()));
+    Ok(Some(Kept { as_of: manifest.as_of, files: manifest.files, measures: measures.collect(), extract: None }))
+}
+
+fn kept_measure(about: &ManifestMeasure, values: Cells) -> KeptMeasure {
+    let window = Window { from: about.from, to: about.to };
+    KeptMeasure { identity: about.identity.clone(), window, values: Arc::new(values) }
+}
+
+/// An object as it is read.
+enum Read {
+    Rows(RecordBatch),
+    Measures(Vec<Cells>),
 }
 
 pub(crate) async fn read(lake: &Lake, folder: &str, index: &mut KeyIndex) -> Result<Option<Kept>, SegmentError> {
-    let objects = lake.objects();
     let Some(manifest) = manifest(lake, folder).await? else { return Ok(None) };
-    let mut tasks = JoinSet::new();
-    for (number, name) in std::iter::once(&manifest.keys).chain(manifest.parts.iter().map(|(name, _)| name)).enumerate() {
-        let (objects, path) = (Arc::clone(&objects), Path::from(format!("{folder}/{name}")));
-        tasks.spawn(async move {
-            let bytes = async { objects.get(&path).await?.bytes().await };
-            let bytes = bytes.await.map_err(|source| StoreError::object(&path, source))?;
-            let decoded = tokio::task::spawn_blocking(move || decode(bytes)).await;
-            let batch = decoded.map_err(|error| SqlError::Engine(error.to_string()))??;
-            Ok::<_, SegmentError>((number, batch))
-        });
-    }
-    let mut batches: Vec<Option<RecordBatch>> = vec![None; manifest.parts.len() + 1];
-    while let Some(found) = tasks.join_next().await {
-        let (number, batch) = found.map_err(|error| SqlError::Engine(error.to_string()))??;
-        batches[number] = Some(batch);
-    }
-    let Some(Some(keys)) = batches.first().cloned() else { return Ok(None) };
+    let rows = std::iter::once(&manifest.keys).chain(manifest.extract.iter().map(|extract| &extract.object));
+    let parts = manifest.parts.iter().map(|(name, members)| {
+        let kinds: Vec<Kind> = members.iter().map(|&measure| manifest.measures[measure].kind).collect();
+        (name, Some(kinds))
+    });
+    let jobs: Vec<_> = rows
+        .map(|name| (name, None))
+        .chain(parts)
+        .map(|(name, kinds)| {
+            let (objects, path) = (lake.objects(), Path::from(format!("{folder}/{name}")));
+            async move {
+                let bytes = async { objects.get(&path).await?.bytes().await };
+                let bytes = bytes.await.map_err(|source| StoreError::object(&path, source))?;
+                let decoded = parallel::on_a_core(move || match kinds {
+                    Some(kinds) => decode_measures(bytes, &kinds).map(Read::Measures),
+                    None => decode_rows(bytes).map(Read::Rows),
+                });
+                Ok::<_, SegmentError>(decoded.await?)
+            }
+        })
+        .collect();
+    let mut found = stream::iter(jobs).buffered(2 * parallel::cores()).try_collect::<Vec<_>>().await?.into_iter();
+    let Some(Read::Rows(keys)) = found.next() else { return Ok(None) };
+    let extract = match manifest.extract.zip(found.as_slice().first()) {
+        Some((ManifestExtract { share, files, .. }, Read::Rows(rows))) => {
+            Some(Extract { share: KeyShare::up_to(share), files, rows: rows.clone() })
+        }
+        _ => None,
+    };
     let numbers: Vec<u32> = index.insert(keys.column(0))?.into_iter().map(|number| number.unwrap_or(KeyIndex::NULL)).collect();
-    let in_place = numbers.iter().enumerate().all(|(row, &number)| row == number as usize);
+    let in_place = numbers.iter().zip(0_u32..).all(|(&number, row)| row == number);
     let rows = index.len() as usize + 1;
     let mut measures: Vec<Option<KeptMeasure>> = vec![None; manifest.measures.len()];
-    for ((_, members), batch) in manifest.parts.iter().zip(batches.into_iter().skip(1)) {
-        let Some(batch) = batch else { return Ok(None) };
-        for (column, &measure) in batch.columns().iter().zip(members) {
-            let about = &manifest.measures[measure];
-            let mut values = values_of(column, about.kind);
+    let parts = found.filter_map(|found| match found {
+        Read::Measures(cells) => Some(cells),
+        Read::Rows(_) => None,
+    });
+    for ((_, members), cells) in manifest.parts.iter().zip(parts) {
+        for (mut cells, &measure) in cells.into_iter().zip(members) {
             if in_place {
-                values.grow(rows);
+                cells.grow(rows);
             } else {
-                values = values.moved(&numbers, rows);
+                cells = cells.moved(&numbers, rows);
             }
-            let window = Window { from: about.from, to: about.to };
-            measures[measure] = Some(KeptMeasure { identity: about.identity.clone(), window, values: Arc::new(values) });
+            measures[measure] = Some(kept_measure(&manifest.measures[measure], cells));
         }
     }
     let measures = measures.into_iter().flatten().collect();
-    Ok(Some(Kept { as_of: manifest.as_of, files: manifest.files, measures }))
+    Ok(Some(Kept { as_of: manifest.as_of, files: manifest.files, measures, extract }))
 }
 
 pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &KeyIndex) -> Result<(), SegmentError> {
     let rows = index.len() as usize + 1;
     // The scans of other tables may have met further keys since.
-    for measure in kept.measures.iter_mut().filter(|measure| measure.values.rows() < rows) {
+    for measure in kept.measures.iter_mut().filter(|measure| measure.values.len() < rows) {
         Arc::make_mut(&mut measure.values).grow(rows);
     }
     let objects = lake.objects();
     let before = listed(&*objects, folder).await;
     let keys = index.column(0..index.len())?;
-    let key_batch =
-        RecordBatch::try_new(Arc::new(Schema::new(vec![Field::new("key", keys.data_type().clone(), true)])), vec![keys]);
+    let key_field = Field::new("key", keys.data_type().clone(), true);
+    let keys = RecordBatch::try_new(Arc::new(Schema::new(vec![key_field])), vec![keys]).map_err(SqlError::from)?;
     let about: Vec<ManifestMeasure> = kept.measures.iter().map(manifest_measure).collect();
-    let mut tasks = JoinSet::new();
-    let mut parts = vec![(0, Vec::new(), Some(key_batch.map_err(SqlError::from)?), Vec::new())];
+    let mut jobs: Vec<Box<dyn FnOnce() -> Result<ParquetFile, SegmentError> + Send>> = vec![Box::new(move || encode(&keys))];
+    let extract = kept.extract.map(|Extract { share, files, rows }| {
+        jobs.push(Box::new(move || Ok(ParquetFile::encode(&rows.schema(), [&rows], parquet_options(&rows.schema()))?)));
+        (share, files)
+    });
+    let mut members = Vec::new();
     let mut numbered: Vec<(usize, KeptMeasure)> = kept.measures.into_iter().enumerate().collect();
     while !numbered.is_empty() {
         let rest = numbered.split_off(numbered.len().min(MEASURES_OF_A_PART));
-        let (members, measures) = std::mem::replace(&mut numbered, rest).into_iter().unzip();
-        parts.push((parts.len(), members, None, measures));
+        let (numbers, measures): (Vec<usize>, Vec<KeptMeasure>) = std::mem::replace(&mut numbered, rest).into_iter().unzip();
+        members.push(numbers);
+        jobs.push(Box::new(move || encode(&columns(measures)?)));
     }
-    for (number, members, batch, measures) in parts {
-        let (objects, folder) = (Arc::clone(&objects), folder.to_owned());
-        tasks.spawn(async move {
-            let encoded = tokio::task::spawn_blocking(move || match batch {
-                Some(batch) => encode(&batch),
-                None => encode(&columns(measures)?),
-            });
-            let file = encoded.await.map_err(|error| SqlError::Engine(error.to_string()))??;
-            let stored = file.put(&*objects, &format!("{folder}/"), std::collections::BTreeMap::new()).await?;
-            let name = stored.file.path.rsplit('/').next().unwrap_or_default().to_owned();
-            Ok::<_, SegmentError>((number, name, members))
-        });
-    }
-    let mut stored = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        stored.push(done.map_err(|error| SqlError::Engine(error.to_string()))??);
-    }
-    stored.sort_unstable_by_key(|(number, _, _)| *number);
-    let mut names = stored.into_iter().map(|(_, name, members)| (name, members));
-    let Some((keys, _)) = names.next() else { return Ok(()) };
+    let prefix = format!("{folder}/");
+    let puts = jobs.into_iter().map(|job| {
+        let (objects, prefix) = (Arc::clone(&objects), &prefix);
+        async move {
+            let file = parallel::on_a_core(job).await?;
+            let stored = file.put(&*objects, prefix, std::collections::BTreeMap::new()).await?;
+            Ok::<_, SegmentError>(stored.file.path.rsplit('/').next().unwrap_or_default().to_owned())
+        }
+    });
+    let puts: Vec<_> = puts.collect();
+    let mut names = stream::iter(puts).buffered(2 * parallel::cores()).try_collect::<Vec<_>>().await?.into_iter();
+    let Some(keys) = names.next() else { return Ok(()) };
+    let extract = extract
+        .zip(names.as_slice().first().cloned())
+        .inspect(|_| drop(names.next()))
+        .map(|((share, files), object)| ManifestExtract { share: share.greatest(), files, object });
+    let parts = names.zip(members).collect();
     let manifest =
-        Manifest { format: FORMAT, as_of: kept.as_of, rows, files: kept.files, measures: about, keys, parts: names.collect() };
+        Manifest { format: FORMAT, as_of: kept.as_of, files: kept.files, measures: about, keys, parts, extract };
     let text = serde_json::to_vec(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
     let path = Path::from(format!("{folder}/manifest.json"));
     objects.put(&path, text.into()).await.map_err(|source| StoreError::object(&path, source))?;
@@ -162,10 +180,10 @@ async fn listed(objects: &dyn ObjectStore, folder: &str) -> Vec<Path> {
 
 fn manifest_measure(measure: &KeptMeasure) -> ManifestMeasure {
     let kind = match measure.values.as_ref() {
-        Values::Sum(_) => Kind::Sum,
-        Values::Decimal(_) => Kind::Decimal,
-        Values::Max(_) => Kind::Max,
-        Values::Min(_) => Kind::Min,
+        Cells::Sum(_) => Kind::Sum,
+        Cells::Wide(_) => Kind::Wide,
+        Cells::Max(_) => Kind::Max,
+        Cells::Min(_) => Kind::Min,
         _ => Kind::Count,
     };
     ManifestMeasure { identity: measure.identity.clone(), from: measure.window.from, to: measure.window.to, kind }
@@ -177,18 +195,15 @@ fn columns(measures: Vec<KeptMeasure>) -> Result<RecordBatch, SqlError> {
     let mut arrays: Vec<ArrayRef> = Vec::new();
     for (number, measure) in measures.into_iter().enumerate() {
         let array: ArrayRef = match Arc::unwrap_or_clone(measure.values) {
-            Values::Count(values) => Arc::new(UInt32Array::from(values)),
-            Values::Sum(values) => Arc::new(Int64Array::from(values)),
-            Values::Max(values) | Values::Min(values) => {
+            Cells::Count(values) => Arc::new(UInt32Array::from(values)),
+            Cells::Sum(values) => Arc::new(Int64Array::from(values)),
+            Cells::Max(values) | Cells::Min(values) => {
                 Arc::new(values.into_iter().map(|value| (value != i64::MIN).then_some(value)).collect::<Int64Array>())
             }
-            Values::Decimal(values) => match values.iter().map(|&value| i64::try_from(value)).collect::<Result<Vec<_>, _>>() {
-                Ok(short) => Arc::new(Int64Array::from(short)),
-                Err(_) => Arc::new(Decimal128Array::from(values).with_precision_and_scale(38, 0)?),
-            },
+            Cells::Wide(values) => Arc::new(Decimal128Array::from(values).with_precision_and_scale(38, 0)?),
             _ => return Err(SqlError::Engine("a measure that cannot be kept".to_owned())),
         };
-        fields.push(Field::new(format!("m{number}"), array.data_type().clone(), true));
+        fields.push(Field::new(format!("m{number}"), array.data_type().clone(), array.is_nullable()));
         arrays.push(array);
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
@@ -204,28 +219,48 @@ fn encode(batch: &RecordBatch) -> Result<ParquetFile, SegmentError> {
     Ok(ParquetFile::encode(&batch.schema(), [batch], properties.build())?)
 }
 
-fn decode(bytes: Bytes) -> Result<RecordBatch, SqlError> {
-    let wrong = |error: datafusion::parquet::errors::ParquetError| SqlError::Engine(error.to_string());
+fn reader(bytes: Bytes) -> Result<ParquetRecordBatchReader, SqlError> {
+    let wrong = |error: ParquetError| SqlError::Engine(error.to_string());
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(wrong)?;
-    let schema = Arc::clone(builder.schema());
-    let batches = builder.with_batch_size(1 << 20).build().map_err(wrong)?.collect::<Result<Vec<_>, _>>()?;
+    builder.with_batch_size(BATCH_ROWS).build().map_err(wrong)
+}
+
+fn decode_rows(bytes: Bytes) -> Result<RecordBatch, SqlError> {
+    let reader = reader(bytes)?;
+    let schema = arrow::array::RecordBatchReader::schema(&reader);
+    // The schema as it was written: metadata of the file does not make it another.
+    let schema = Arc::new(Schema::new(schema.fields().clone()));
+    let batches = reader.map(|batch| Ok(batch?.with_schema(Arc::clone(&schema))?)).collect::<Result<Vec<_>, SqlError>>()?;
     Ok(concat_batches(&schema, &batches)?)
 }
 
-fn values_of(column: &ArrayRef, kind: Kind) -> Values {
-    let integers = || -> Vec<i64> { column.as_primitive::<Int64Type>().values().to_vec() };
-    let or_none = || -> Vec<i64> { column.as_primitive::<Int64Type>().iter().map(|value| value.unwrap_or(i64::MIN)).collect() };
-    match kind {
-        Kind::Count => Values::Count(match column.data_type() {
-            DataType::UInt32 => column.as_primitive::<UInt32Type>().values().to_vec(),
-            _ => integers().into_iter().map(|value| u32::try_from(value).unwrap_or_default()).collect(),
-        }),
-        Kind::Sum => Values::Sum(integers()),
-        Kind::Max => Values::Max(or_none()),
-        Kind::Min => Values::Min(or_none()),
-        Kind::Decimal => Values::Decimal(match column.data_type() {
-            DataType::Int64 => integers().into_iter().map(i128::from).collect(),
-            _ => column.as_primitive::<Decimal128Type>().values().to_vec(),
-        }),
+fn decode_measures(bytes: Bytes, kinds: &[Kind]) -> Result<Vec<Cells>, SqlError> {
+    let mut all: Vec<Cells> = kinds.iter().map(|kind| kind.cells()).collect();
+    for batch in reader(bytes)? {
+        for (cells, column) in all.iter_mut().zip(batch?.columns()) {
+            match cells {
+                Cells::Count(values) => values.extend_from_slice(column.as_primitive::<UInt32Type>().values()),
+                Cells::Sum(values) => values.extend_from_slice(column.as_primitive::<Int64Type>().values()),
+                Cells::Wide(values) => values.extend_from_slice(column.as_primitive::<Decimal128Type>().values()),
+                Cells::Max(values) | Cells::Min(values) => {
+                    values.extend(column.as_primitive::<Int64Type>().iter().map(|value| value.unwrap_or(i64::MIN)));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(all)
+}
+
+impl Kind {
+    /// No values of this kind.
+    fn cells(self) -> Cells {
+        match self {
+            Self::Count => Cells::Count(Vec::new()),
+            Self::Sum => Cells::Sum(Vec::new()),
+            Self::Wide => Cells::Wide(Vec::new()),
+            Self::Max => Cells::Max(Vec::new()),
+            Self::Min => Cells::Min(Vec::new()),
+        }
     }
 }

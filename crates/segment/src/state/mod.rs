@@ -1,7 +1,8 @@
 //! What a refresh keeps of its measures, so that the next one reads only what changed.
 //!
-//! For each event table: the files that were read, and for each measure its window and one value per entity. It lies under `_state/`,
-//! is only ever an older truth about immutable files, and may be deleted at any time: then the next refresh reads everything.
+//! For each event table: the files that were read, for each measure its window and one value per entity, and the events of a share
+//! of the entities. It lies under `_state/`, is only ever an older truth about immutable files, and may be deleted at any time: then
+//! the next refresh reads everything.
 
 mod codec;
 mod proof;
@@ -12,12 +13,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tranche_schema::Contract;
-use tranche_sql::fused::Aggregate;
+use tranche_sql::fused::{Aggregate, Cells, Extract};
 use tranche_sql::keys::KeyIndex;
 use tranche_store::{DataFile, Lake};
 
 use crate::error::SegmentError;
-use crate::evaluate::measures::Values;
 use crate::plan::{Measure, Window};
 
 /// The measures of one event table at one instant.
@@ -29,6 +29,8 @@ pub(crate) struct Kept {
     pub(crate) files: Vec<DataFile>,
     /// The measures.
     pub(crate) measures: Vec<KeptMeasure>,
+    /// The events of the entities that are computed again each time.
+    pub(crate) extract: Option<Extract>,
 }
 
 /// A measure's values, one for each key of an index and one for rows without a key.
@@ -39,7 +41,7 @@ pub(crate) struct KeptMeasure {
     /// The events that it counts.
     pub(crate) window: Window,
     /// The values.
-    pub(crate) values: Arc<Values>,
+    pub(crate) values: Arc<Cells>,
 }
 
 /// Where the state of a table lies.
@@ -73,9 +75,9 @@ pub(crate) fn identity(measure: &Measure, contract: &Contract) -> String {
 }
 
 /// Whether a measure's values can be kept: they are exact, and what is new can be added to them.
-pub(crate) fn is_keepable(values: &Values, aggregate: Aggregate) -> bool {
+pub(crate) fn is_keepable(values: &Cells, aggregate: Aggregate) -> bool {
     aggregate != Aggregate::CountDistinct
-        && matches!(values, Values::Count(_) | Values::Sum(_) | Values::Decimal(_) | Values::Max(_) | Values::Min(_))
+        && matches!(values, Cells::Count(_) | Cells::Sum(_) | Cells::Wide(_) | Cells::Max(_) | Cells::Min(_))
 }
 
 impl StatePlace<'_> {
@@ -113,17 +115,17 @@ impl StatePlace<'_> {
     }
 }
 
-/// What is written about kept measures.
+/// What is written about what is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Manifest {
     format: u32,
     as_of: i64,
-    rows: usize,
     files: Vec<DataFile>,
     measures: Vec<ManifestMeasure>,
     keys: String,
     /// The objects with values, and which measures each has.
     parts: Vec<(String, Vec<usize>)>,
+    extract: Option<ManifestExtract>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -134,12 +136,19 @@ struct ManifestMeasure {
     kind: Kind,
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ManifestExtract {
+    share: u64,
+    files: Vec<(String, usize)>,
+    object: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Count,
     Sum,
-    Decimal,
+    Wide,
     Max,
     Min,
 }

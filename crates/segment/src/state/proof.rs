@@ -1,18 +1,19 @@
 //! The proof of an incremental result: for some entities, everything is computed again from all events.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use tranche_sql::fused::{ClassedSource, FusedInput, run};
-use tranche_sql::keys::{KeyIndex, KeySample};
+use tranche_sql::fused::{Cells, ClassedSource, Extract, FusedInput, run};
+use tranche_sql::keys::{KeyIndex, KeySample, KeyShare};
 use tranche_sql::{Source, SqlError};
 
 use crate::error::{Mismatch, SegmentError};
-use crate::evaluate::measures::{Contribution, Values, groups_of, values};
+use crate::evaluate::measures::{Recipe, Wanted, groups_of, measures_of};
 use crate::evaluate::scans::TableScan;
-use crate::plan::{Measure, Program};
+use crate::plan::Program;
 
 /// Which entities are computed again.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,80 +31,105 @@ impl Default for Sample {
 }
 
 impl Sample {
-    /// The numbers of the entities: the same for the same number of entities and instant, others on the next day.
-    fn numbers(self, entities: u32, as_of: i64) -> Vec<u32> {
-        let share = self.share.max(f64::from(self.least) / f64::from(entities.max(1))).min(1.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a threshold")]
-        let threshold = (share * u64::MAX as f64) as u64;
-        (0..entities).filter(|&number| mixed(u64::from(number) ^ as_of.cast_unsigned().rotate_left(17)) <= threshold).collect()
+    /// The share of so many entities that is computed again.
+    pub(crate) fn share(self, entities: u32) -> KeyShare {
+        KeyShare::of(self.share.max(f64::from(self.least) / f64::from(entities.max(1))))
     }
 }
 
-/// The finalizer of SplitMix64 (Steele, Lea & Flood 2014): every bit of the input changes half of the output's.
-fn mixed(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
+/// What was looked at.
+pub(crate) struct Proof {
+    pub(crate) rows_read: u64,
+    /// The events of the sample, those among them that had to be looked for in files.
+    pub(crate) extract: Extract,
 }
 
-/// Computes the measures of a sample from all events, and holds what was found against it; returns the rows that were read.
+/// Computes the measures of a sample from all of its events, and holds what was found against it. Events that were extracted from
+/// files before are not looked for again: files never change.
 ///
 /// # Errors
 /// [`SegmentError::Proof`] with the first entity that differs.
 pub(crate) async fn prove(
     scan: &TableScan<'_>,
-    found: &[Arc<Values>],
+    found: &[Arc<Cells>],
     index: &Arc<KeyIndex>,
-    sample: Sample,
+    known: Extract,
     program: &Program,
-) -> Result<u64, SegmentError> {
-    let Some(sources) = scan.tables.sources(&scan.contract.table)? else { return Ok(0) };
-    let numbers = sample.numbers(index.len(), scan.session.as_of().as_microsecond());
-    let whole = |measure: &Measure| vec![Contribution { class: 0, window: measure.window, sign: 1 }];
-    let wanted: Vec<(&Measure, Vec<Contribution>)> = scan.scan.measures.iter().map(|m| (m, whole(m))).collect();
+) -> Result<Proof, SegmentError> {
+    let Some(sources) = scan.tables.sources(&scan.contract.table)? else { return Ok(Proof { rows_read: 0, extract: known }) };
+    let wanted: Vec<Wanted<'_>> = scan.scan.measures.iter().map(|measure| Wanted::whole(measure, 0)).collect();
     let (groups, recipes) = groups_of(&wanted);
+    let sample = Arc::new(KeySample::new(known.share, index));
+    let is_known: HashSet<&str> = known.files.iter().map(|(path, _)| path.as_str()).collect();
+    let in_files = sources.sources.into_iter().filter(|source| match source {
+        Source::File(file) => !is_known.contains(file.path.as_str()),
+        Source::Rows(_) => true,
+    });
+    let in_files = in_files.map(|source| ClassedSource { class: 0, source, is_extracted: true });
+    let rows = &known.rows;
+    let slices = (0..rows.num_rows()).step_by(SLICE_ROWS).map(|start| rows.slice(start, SLICE_ROWS.min(rows.num_rows() - start)));
     let input = FusedInput {
         contract: scan.contract,
         key: &scan.scan.key,
         objects: sources.objects,
-        sources: sources.sources.into_iter().map(|source: Source| ClassedSource { class: 0, source }).collect(),
-        sample: Some(Arc::new(KeySample::new(numbers.clone()))),
+        sources: slices.map(|rows| Source::Rows(rows).into()).chain(in_files).collect(),
+        start: HashMap::new(),
+        share: Some(known.share),
+        sample: Some(Arc::clone(&sample)),
         progress: None,
     };
-    let mut shared = Arc::clone(index);
-    let fused = run(&groups, input, &mut shared, scan.session).await?;
-    for ((place, recipe), measure) in recipes.iter().enumerate().zip(&scan.scan.measures) {
-        let again = values(&fused.cells[recipe.group], &groups[recipe.group], recipe, numbers.len() + 1, None);
-        if let Some(row) = (0..numbers.len()).find(|&row| !again.same(row, &found[place], numbers[row] as usize)) {
+    let fused = run(&groups, input, &mut Arc::clone(index), scan.session).await?;
+    let mut by_group: Vec<Vec<(usize, Recipe)>> = vec![Vec::new(); groups.len()];
+    recipes.into_iter().enumerate().for_each(|(number, recipe)| by_group[recipe.group].push((number, recipe)));
+    let again = fused.columns.into_iter().zip(by_group).flat_map(|(columns, recipes)| measures_of(columns, recipes));
+    let numbers = sample.numbers();
+    for (place, again) in again {
+        if let Some(row) = (0..numbers.len()).find(|&row| !same(&again, row, &found[place], numbers[row] as usize)) {
             let key = cast(&index.column(std::iter::once(numbers[row]))?, &DataType::Utf8).map_err(SqlError::from)?;
             return Err(SegmentError::Proof(Box::new(Mismatch {
                 entity: key.as_string::<i32>().value(0).to_owned(),
                 table: scan.contract.table.clone(),
-                measure: measure.to_string(),
+                measure: scan.scan.measures[place].to_string(),
                 users: program.users(&scan.contract.table, place).join(", "),
-                incremental: found[place].shown(numbers[row] as usize),
-                full: again.shown(row),
+                incremental: shown(&found[place], numbers[row] as usize),
+                full: shown(&again, row),
             })));
         }
     }
-    Ok(fused.rows_read)
+    let before = known.by_file().map(|(path, rows)| (path.to_owned(), rows));
+    let files = before.chain(fused.extracts).collect();
+    Ok(Proof { rows_read: fused.rows_read, extract: Extract::of(known.share, &known.rows.schema(), files)? })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Extracted rows that are looked at together.
+const SLICE_ROWS: usize = 1 << 14;
 
-    #[test]
-    fn a_sample_is_a_share_of_the_entities_and_another_each_day() {
-        let sample = Sample::default();
-        let (monday, tuesday) = (sample.numbers(1_000_000, 1), sample.numbers(1_000_000, 86_400_000_001));
-        assert!((9_700..10_300).contains(&monday.len()), "{}", monday.len());
-        assert_eq!(monday, sample.numbers(1_000_000, 1));
-        let both = monday.iter().filter(|number| tuesday.binary_search(number).is_ok()).count();
-        assert!((50..200).contains(&both), "{both}");
-        assert_eq!(sample.numbers(700, 1).len(), 700);
-        let few = sample.numbers(10_000, 1).len();
-        assert!((900..1_100).contains(&few), "{few}");
+/// Whether a value is the same as another measure's; what is never carried over from an earlier refresh is not compared.
+fn same(a: &Cells, a_row: usize, b: &Cells, b_row: usize) -> bool {
+    match (a, b) {
+        (Cells::Count(a), Cells::Count(b)) => a[a_row] == b[b_row],
+        (Cells::Sum(a), Cells::Sum(b)) => a[a_row] == b[b_row],
+        (Cells::Wide(a), Cells::Wide(b)) => a[a_row] == b[b_row],
+        (Cells::Wide(wide), Cells::Sum(sums)) => wide[a_row] == i128::from(sums[b_row]),
+        (Cells::Sum(sums), Cells::Wide(wide)) => i128::from(sums[a_row]) == wide[b_row],
+        (Cells::Max(a), Cells::Max(b)) | (Cells::Min(a), Cells::Min(b)) => a[a_row] == b[b_row],
+        (Cells::Float(_), Cells::Float(_)) | (Cells::Variance(_), Cells::Variance(_)) | (Cells::Edge(_), Cells::Edge(_)) => true,
+        _ => false,
+    }
+}
+
+/// The value of a row as text, for people.
+fn shown(cells: &Cells, row: usize) -> String {
+    match cells {
+        Cells::Count(values) => values[row].to_string(),
+        Cells::Sum(values) => values[row].to_string(),
+        Cells::Wide(values) => values[row].to_string(),
+        Cells::Float(values) => values[row].to_string(),
+        Cells::Max(values) | Cells::Min(values) if values[row] == i64::MIN => "nothing".to_owned(),
+        Cells::Max(values) => values[row].to_string(),
+        Cells::Min(values) => (!values[row]).to_string(),
+        Cells::Variance(values) => format!("{:?}", values[row]),
+        Cells::Edge(values) => format!("{:?}", values[row]),
+        Cells::Distinct(pairs) => format!("{} pairs", pairs.len()),
     }
 }

@@ -21,7 +21,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tranche_schema::platform::EVENT_DAY;
 use tranche_store::{DataFile, StoreError};
 
-use crate::keys::{KeyIndex, KeySample};
+use crate::keys::KeyShare;
 use crate::{Source, SqlError};
 
 /// Rows of a batch: enough that the work per batch does not count, few enough that its columns stay in the cache.
@@ -37,14 +37,15 @@ pub fn time_range(source: &Source) -> (i64, i64) {
     range.unwrap_or((i64::MIN, i64::MAX))
 }
 
-/// Opens a file for these columns. With a sample, rows of other keys are left out, and their columns hardly looked at.
+/// Opens a file for these columns. With a share of the keys, which are of that type, rows of others are left out, and their columns
+/// hardly looked at.
 pub(crate) async fn open(
     objects: Arc<dyn ObjectStore>,
     file: &DataFile,
     columns: &[String],
     wanted: &SchemaRef,
     key: &str,
-    sample: Option<(Arc<KeyIndex>, Arc<KeySample>)>,
+    share: Option<(KeyShare, DataType)>,
 ) -> Result<ParquetRecordBatchStream<FileReader>, SqlError> {
     let failed = |error: ParquetError| unreadable(file, &error);
     let path = Path::parse(&file.path).map_err(|error| SqlError::Engine(error.to_string()))?;
@@ -57,12 +58,11 @@ pub(crate) async fn open(
     let roots = |names: &[&str]| names.iter().filter_map(|name| stored.index_of(name).ok()).collect::<Vec<_>>();
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots(&names));
-    if let Some(sample) = sample {
+    if let Some((share, key_type)) = share {
         let of_key = ProjectionMask::roots(builder.parquet_schema(), roots(&[key]));
         let keep = move |batch: RecordBatch| -> Result<BooleanArray, arrow::error::ArrowError> {
-            let (index, sample) = &sample;
-            let numbers = index.numbers(batch.column(0)).map_err(|e| arrow::error::ArrowError::ComputeError(e.to_string()))?;
-            Ok(numbers.iter().map(|&number| Some(sample.place(number).is_some())).collect())
+            let held = share.holds(batch.column(0), &key_type);
+            Ok(BooleanArray::new(held.map_err(|e| arrow::error::ArrowError::ComputeError(e.to_string()))?, None))
         };
         builder = builder.with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(of_key, keep))]));
     }

@@ -1,21 +1,25 @@
 //! Many aggregates of one event table by one key, in a single pass over its files.
 //!
-//! A [`Group`] is an aggregate of an argument over the rows for which a predicate holds, cut into [`Part`]s of time; [`run`] reads
-//! the sources of a [`FusedInput`] once and gives for each group a [`Cells`]: one value per key and part. Each distinct predicate is
-//! evaluated once a batch, and a row falls into at most one part of a group: windows that overlap are sums of the parts inside.
+//! A [`Group`] is an aggregate of an argument over the rows for which a predicate holds. It has columns of [`Cells`], one value per
+//! key, and [`Part`]s of time, each of which says to which columns its rows are added, or from which they are taken away. [`run`]
+//! reads the sources of a [`FusedInput`] once. Each distinct predicate is evaluated once a batch. Workers share the columns: each
+//! group has a lock of its own, so that memory grows with the keys and not with the processors.
 //!
 //! What a window is, which of them share a group, and what was read before is for the caller to know: this module knows no
 //! definitions and keeps no state.
 
 mod cells;
+mod extract;
 mod files;
 mod predicates;
 mod scan;
+mod sums;
 mod values;
 
-pub use cells::{Cells, Variance};
+pub use cells::{Cells, Target, Variance};
+pub use extract::Extract;
 pub use files::time_range;
-pub use scan::{Fused, FusedInput, has_part, run, size_of};
+pub use scan::{Fused, FusedInput, extract_schema, has_part, run, size_of};
 pub use values::{ValueKind, float_of_order};
 
 use datafusion::logical_expr::Expr;
@@ -56,10 +60,12 @@ pub struct Group {
     pub predicate: Vec<Expr>,
     /// Where in time; disjoint within a class of files.
     pub parts: Vec<Part>,
+    /// How many columns the parts add to.
+    pub columns: usize,
 }
 
 /// A stretch of event time in one class of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Part {
     /// The class of files.
     pub class: usize,
@@ -67,11 +73,17 @@ pub struct Part {
     pub from: i64,
     /// The first instant after it, microseconds.
     pub to: i64,
+    /// Where its rows go.
+    pub targets: Vec<Target>,
 }
 
 impl Part {
-    fn contains(&self, instant: i64) -> bool {
-        self.from <= instant && instant < self.to
+    fn overlaps(&self, class: usize, (from, to): (i64, i64)) -> bool {
+        self.class == class && self.from < to && from < self.to
+    }
+
+    fn covers(&self, (from, to): (i64, i64)) -> bool {
+        self.from <= from && to <= self.to
     }
 }
 
@@ -82,11 +94,13 @@ pub struct ClassedSource {
     pub class: usize,
     /// A file, or rows in memory.
     pub source: Source,
+    /// Whether the rows of some keys are wanted by themselves, too: see [`FusedInput::share`].
+    pub is_extracted: bool,
 }
 
 impl From<Source> for ClassedSource {
     /// The source in the first class.
     fn from(source: Source) -> Self {
-        Self { class: 0, source }
+        Self { class: 0, source, is_extracted: false }
     }
 }

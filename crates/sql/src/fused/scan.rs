@@ -1,10 +1,12 @@
-//! The pass over the files: each is read by one of several workers, whose cells are added up at the end.
+//! The pass over the files: each is read by one of several workers, who fill the same columns.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::filter_record_batch;
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
@@ -13,10 +15,11 @@ use object_store::ObjectStore;
 use tokio::task::JoinSet;
 use tranche_schema::{Contract, platform};
 
-use super::cells::{Arguments, PartOf, Selection};
+use super::cells::{Arguments, Selection};
 use super::predicates::{Expressions, only_in_conditions};
-use super::{Cells, ClassedSource, Group, files};
-use crate::keys::{KeyIndex, KeySample};
+use super::sums::Sums;
+use super::{Cells, ClassedSource, Group, Part, extract, files};
+use crate::keys::{KeyIndex, KeySample, KeyShare};
 use crate::{Session, Source, SqlError};
 
 /// What a fused scan reads.
@@ -29,6 +32,10 @@ pub struct FusedInput<'a> {
     pub objects: Arc<dyn ObjectStore>,
     /// What is read, each in its class.
     pub sources: Vec<ClassedSource>,
+    /// What columns begin with, by group and column, in the rows of the index and one of rows without a key.
+    pub start: HashMap<(usize, usize), Cells>,
+    /// The keys whose rows are extracted from those sources that say so.
+    pub share: Option<KeyShare>,
     /// Only these keys, of those that the index has; rows of cells are then their places in the sample.
     pub sample: Option<Arc<KeySample>>,
     /// Called with the number of files that are done.
@@ -38,8 +45,10 @@ pub struct FusedInput<'a> {
 /// What a fused scan found.
 #[derive(Debug)]
 pub struct Fused {
-    /// The cells of each group; their rows are the numbers of the keys, and after them one for rows whose key is null.
-    pub cells: Vec<Cells>,
+    /// The columns of each group; their rows are the numbers of the keys, and after them one for rows whose key is null.
+    pub columns: Vec<Vec<Cells>>,
+    /// What was extracted, file by file, in the order of their paths.
+    pub extracts: Vec<(String, RecordBatch)>,
     /// Rows that were read.
     pub rows_read: u64,
     /// Files that were read.
@@ -74,48 +83,52 @@ pub async fn run(
         expr.as_ref().map(|expr| expr.get_type(&df_schema).map_err(SqlError::engine)).transpose()
     };
     let kinds = groups.iter().map(|group| argument_type(&group.argument)).collect::<Result<Vec<_>, _>>()?;
+    let threads = session.threads().min(files_read);
+    let known = input.sample.as_ref().map_or(index.len(), |sample| sample.len()) as usize;
     let shared = Arc::new(Shared {
         expressions: Expressions::plan(groups, session, &df_schema)?,
+        sums: Sums::new(groups, kinds, input.start, known, threads),
         groups: groups.to_vec(),
         objects: input.objects,
         key: input.key.to_owned(),
         event_time,
+        extracted: extract_schema(groups, input.contract, input.key)?,
         schema,
         sources,
         next: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
         rows_read: AtomicU64::new(0),
+        new_keys: Mutex::new(KeyIndex::new(index.data_type())),
+        share: input.share,
+        extracts: Mutex::default(),
         sample: input.sample,
         progress: input.progress,
     });
-    let empty =
-        || -> Vec<Cells> { groups.iter().zip(&kinds).map(|(group, kind)| Cells::new(group.aggregate, kind.as_ref())).collect() };
-    let rows: u64 = shared.sources.iter().map(|source| size_of(source).0).sum();
-    // Each worker has cells of its own to fill and to add up, which pays only for more rows than there are keys.
-    let worth = usize::try_from(rows / (ROWS_OF_A_KEY * u64::from(index.len()) + 1) + 1).unwrap_or(usize::MAX);
-    let threads = if shared.sample.is_some() { session.threads() } else { session.threads().min(worth) };
     let mut workers = JoinSet::new();
-    for _ in 0..threads.min(files_read) {
-        let worker = Worker::new(Arc::clone(&shared), Arc::clone(index), empty());
+    for number in 0..threads {
+        let worker = Worker { shared: Arc::clone(&shared), index: Arc::clone(index), number, threads };
         workers.spawn(worker.work());
     }
-    let mut found = Vec::new();
     while let Some(worker) = workers.join_next().await {
-        found.push(worker.map_err(|error| SqlError::Engine(error.to_string()))??);
+        worker.map_err(|error| SqlError::Engine(error.to_string()))??;
     }
-    let cells = add_up(groups, found, empty(), index, shared.sample.as_deref())?;
-    Ok(Fused { cells, rows_read: shared.rows_read.load(Ordering::Relaxed), files_read, bytes_read })
+    let Ok(shared) = Arc::try_unwrap(shared) else { return Err(SqlError::Engine("a scan has not ended".to_owned())) };
+    let new_keys = shared.new_keys.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !new_keys.is_empty() {
+        Arc::make_mut(index).insert(&new_keys.column(0..new_keys.len())?)?;
+    }
+    let mut extracts = shared.extracts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    extracts.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let columns = shared.sums.finish(groups, new_keys.len() as usize);
+    Ok(Fused { columns, extracts, rows_read: shared.rows_read.into_inner(), files_read, bytes_read })
 }
 
 /// Whether a source may have events of a group's parts: others are not read.
 #[must_use]
 pub fn has_part(group: &Group, source: &ClassedSource) -> bool {
-    let (from, to) = files::time_range(&source.source);
-    group.parts.iter().any(|part| part.class == source.class && part.from < to && from < part.to)
+    let range = files::time_range(&source.source);
+    group.parts.iter().any(|part| part.overlaps(source.class, range))
 }
-
-/// So many rows for each key are worth another worker.
-const ROWS_OF_A_KEY: u64 = 8;
 
 /// The rows and bytes of a source.
 #[must_use]
@@ -124,6 +137,16 @@ pub fn size_of(source: &ClassedSource) -> (u64, u64) {
         Source::File(file) => (file.rows.unwrap_or_default(), file.size_bytes),
         Source::Rows(rows) => (rows.num_rows() as u64, 0),
     }
+}
+
+/// The columns that an extract for these groups has: with others it is of no use to them.
+///
+/// # Errors
+/// [`SqlError::Engine`] when the contract lacks the key.
+pub fn extract_schema(groups: &[Group], contract: &Contract, key: &str) -> Result<SchemaRef, SqlError> {
+    let scan = columns(groups, contract, contract.event_time().unwrap_or_default(), false);
+    let of_contract = contract.arrow_schema();
+    Ok(extract::schema_of(&scan, key, of_contract.field_with_name(key)?.data_type()))
 }
 
 /// The event time, and what the expressions name, as the contract has them; texts as dictionaries where that saves work.
@@ -148,33 +171,32 @@ struct Shared {
     key: String,
     event_time: String,
     schema: SchemaRef,
+    /// The columns of extracts.
+    extracted: SchemaRef,
     sources: Vec<ClassedSource>,
     next: AtomicUsize,
     done: AtomicUsize,
     rows_read: AtomicU64,
+    sums: Sums,
+    /// Keys that the index lacks.
+    new_keys: Mutex<KeyIndex>,
+    share: Option<KeyShare>,
+    extracts: Mutex<Vec<(String, RecordBatch)>>,
     sample: Option<Arc<KeySample>>,
     progress: Option<Arc<dyn Fn(usize) + Send + Sync>>,
 }
 
-/// One reader with cells of its own. Its rows: those of the index, one for null keys, and those of keys that only it has seen.
+/// One reader.
 struct Worker {
     shared: Arc<Shared>,
     index: Arc<KeyIndex>,
-    new_keys: KeyIndex,
-    cells: Vec<Cells>,
-    rows: usize,
+    number: usize,
+    threads: usize,
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, index: Arc<KeyIndex>, cells: Vec<Cells>) -> Self {
-        let new_keys = KeyIndex::new(index.data_type());
-        let mut worker = Self { shared, index, new_keys, cells, rows: 0 };
-        worker.grow();
-        worker
-    }
-
-    async fn work(mut self) -> Result<(Vec<Cells>, KeyIndex), SqlError> {
-        let shared = Arc::clone(&self.shared);
+    async fn work(self) -> Result<(), SqlError> {
+        let shared = &self.shared;
         while let Some(source) = shared.sources.get(shared.next.fetch_add(1, Ordering::Relaxed)) {
             self.read(source).await?;
             let done = shared.done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -182,108 +204,119 @@ impl Worker {
                 progress(done);
             }
         }
-        Ok((self.cells, self.new_keys))
+        Ok(())
     }
 
-    async fn read(&mut self, source: &ClassedSource) -> Result<(), SqlError> {
-        let shared = Arc::clone(&self.shared);
+    async fn read(&self, source: &ClassedSource) -> Result<(), SqlError> {
+        let shared = &self.shared;
         let range = files::time_range(&source.source);
-        let active: Vec<usize> = (0..shared.groups.len()).filter(|&group| has_part(&shared.groups[group], source)).collect();
+        let mut active: Vec<usize> =
+            (0..shared.groups.len()).filter(|&group| has_part(&shared.groups[group], source)).collect();
+        // Workers begin at different groups, so that none has to wait for another's.
+        let first = self.number * active.len() / self.threads;
+        active.rotate_left(first);
         let file = match &source.source {
-            Source::Rows(rows) => return self.take(&active, source.class, range, rows),
+            Source::Rows(rows) => return self.take(&active, source.class, range, rows, &mut None),
             Source::File(file) => file,
         };
-        let in_one_part = |group: &usize| part_of_file(&shared.groups[*group], source.class, range).is_some();
-        let names = shared.columns_of(&active, !active.iter().all(in_one_part));
-        let sample = shared.sample.as_ref().map(|sample| (Arc::clone(&self.index), Arc::clone(sample)));
-        let mut stream = files::open(Arc::clone(&shared.objects), file, &names, &shared.schema, &shared.key, sample).await?;
+        let mut extracted = shared.share.filter(|_| source.is_extracted).map(|share| (share, Vec::new()));
+        let names = match extracted {
+            Some(_) => shared.extracted.fields().iter().map(|field| field.name().clone()).collect(),
+            None => shared.columns_of(&active, source.class, range),
+        };
+        let share = shared.sample.as_ref().map(|sample| (sample.share(), self.index.data_type().clone()));
+        let mut stream = files::open(Arc::clone(&shared.objects), file, &names, &shared.schema, &shared.key, share).await?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|error| files::unreadable(file, &error))?;
-            self.take(&active, source.class, range, &batch)?;
+            self.take(&active, source.class, range, &batch, &mut extracted)?;
+        }
+        if let Some((_, batches)) = extracted {
+            let rows = concat_batches(&shared.extracted, &batches)?;
+            shared.extracts.lock().unwrap_or_else(PoisonError::into_inner).push((file.path.clone(), rows));
         }
         Ok(())
     }
 
-    /// Adds the rows of a batch to the cells of these groups.
-    fn take(&mut self, active: &[usize], class: usize, range: (i64, i64), batch: &RecordBatch) -> Result<(), SqlError> {
-        let shared = Arc::clone(&self.shared);
+    /// Takes the rows of a batch into the columns of these groups, and those of the share into what is extracted.
+    fn take(
+        &self,
+        active: &[usize],
+        class: usize,
+        range: (i64, i64),
+        batch: &RecordBatch,
+        extracted: &mut Option<(KeyShare, Vec<RecordBatch>)>,
+    ) -> Result<(), SqlError> {
+        let shared = &self.shared;
         shared.rows_read.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         let keys = match batch.column_by_name(&shared.key) {
             Some(keys) => Arc::clone(keys),
             None => new_null_array(self.index.data_type(), batch.num_rows()),
         };
-        let numbers = self.numbers(&keys)?;
+        if let Some((share, batches)) = extracted {
+            let held = filter_record_batch(batch, &BooleanArray::new(share.holds(&keys, self.index.data_type())?, None))?;
+            batches.push(extract::conform(&held, &shared.extracted)?);
+        }
+        let (numbers, known) = self.numbers(&keys)?;
         let rows = files::conform(batch, &shared.schema)?;
         let (numbers, rows) = match &shared.sample {
             Some(sample) => in_sample(sample, &numbers, &rows)?,
             None => (numbers, rows),
         };
         let mut evaluated = shared.expressions.evaluate(&rows);
+        let mut times = Times { rows: &rows, event_time: &shared.event_time, known: Vec::new() };
         for &number in active {
             let (group, uses) = (&shared.groups[number], shared.expressions.uses[number]);
-            let part_of = match part_of_file(group, class, range) {
-                Some(part) => PartOf::One(part),
-                None => parts_of_rows(group, class, &rows, &shared.event_time)?,
-            };
             evaluated.prepare(uses)?;
-            let selection = Selection {
-                keys: &numbers,
-                selected: evaluated.predicate(uses.predicate),
-                part_of: &part_of,
-                parts: group.parts.len(),
-            };
-            let arguments = Arguments { value: evaluated.value(uses.argument), order: evaluated.value(uses.order) };
-            self.cells[number].update(&selection, &arguments, group.aggregate)?;
+            let predicate = evaluated.predicate(uses.predicate);
+            for part in group.parts.iter().filter(|part| part.overlaps(class, range)) {
+                let within = if part.covers(range) { None } else { Some(times.within(part)?) };
+                let both = predicate.zip(within.as_ref()).map(|(predicate, within)| predicate & within);
+                let selected = both.as_ref().or(predicate).or(within.as_ref());
+                let selection = Selection { keys: &numbers, selected };
+                let arguments = Arguments { value: evaluated.value(uses.argument), order: evaluated.value(uses.order) };
+                shared.sums.update(self.number, (number, group), part, &selection, &arguments, known)?;
+            }
         }
         Ok(())
     }
 
-    /// The row of each key.
-    fn numbers(&mut self, keys: &ArrayRef) -> Result<Vec<u32>, SqlError> {
-        let null_row = self.index.len();
+    /// The row of each key, and how many rows there are by now.
+    fn numbers(&self, keys: &ArrayRef) -> Result<(Vec<u32>, usize), SqlError> {
+        let shared = &self.shared;
         let mut numbers = self.index.numbers(keys)?;
+        if let Some(sample) = &shared.sample {
+            return Ok((numbers, sample.len() as usize + 1));
+        }
+        let keyless = shared.sums.keyless();
         let unknown: Vec<usize> = (0..numbers.len()).filter(|&row| numbers[row] == KeyIndex::UNKNOWN).collect();
-        if !unknown.is_empty() && self.shared.sample.is_none() {
+        let mut new = 0;
+        if !unknown.is_empty() {
             let places: UInt32Array = unknown.iter().map(|&row| u32::try_from(row).ok()).collect();
-            let new = self.new_keys.insert(&arrow::compute::take(keys, &places, None)?)?;
-            for (row, new) in unknown.into_iter().zip(new) {
-                numbers[row] = new.map_or(KeyIndex::NULL, |new| null_row + 1 + new);
+            let unknown_keys = arrow::compute::take(keys, &places, None)?;
+            let mut new_keys = shared.new_keys.lock().unwrap_or_else(PoisonError::into_inner);
+            for (row, number) in unknown.into_iter().zip(new_keys.insert(&unknown_keys)?) {
+                numbers[row] = number.map_or(KeyIndex::NULL, |number| keyless + 1 + number);
             }
-            self.grow();
+            new = new_keys.len();
         }
-        for number in numbers.iter_mut().filter(|number| **number == KeyIndex::NULL) {
-            *number = null_row;
-        }
-        Ok(numbers)
-    }
-
-    fn grow(&mut self) {
-        let rows = match &self.shared.sample {
-            Some(sample) => sample.len() as usize + 1,
-            None => (self.index.len() + 1 + self.new_keys.len()) as usize,
-        };
-        if rows > self.rows {
-            self.rows = rows;
-            for (cells, group) in self.cells.iter_mut().zip(&self.shared.groups) {
-                cells.grow(rows * group.parts.len());
-            }
-        }
+        numbers.iter_mut().filter(|number| **number == KeyIndex::NULL).for_each(|number| *number = keyless);
+        Ok((numbers, (keyless + 1 + new) as usize))
     }
 }
 
 impl Shared {
-    /// The columns that these groups need, with the key.
-    fn columns_of(&self, groups: &[usize], clock_needed: bool) -> Vec<String> {
+    /// The columns that these groups need of a source, with the key.
+    fn columns_of(&self, groups: &[usize], class: usize, range: (i64, i64)) -> Vec<String> {
         let mut names = vec![self.key.clone()];
-        if clock_needed {
+        let groups = || groups.iter().map(|&group| &self.groups[group]);
+        let parts = groups().flat_map(|group| &group.parts).filter(|part| part.overlaps(class, range));
+        if !parts.clone().all(|part| part.covers(range)) {
             names.push(self.event_time.clone());
         }
-        for group in groups.iter().map(|&group| &self.groups[group]) {
-            for expr in group.argument.iter().chain(&group.order).chain(&group.predicate) {
-                for column in expr.column_refs() {
-                    if !names.contains(&column.name) {
-                        names.push(column.name.clone());
-                    }
+        for expr in groups().flat_map(|group| group.argument.iter().chain(&group.order).chain(&group.predicate)) {
+            for column in expr.column_refs() {
+                if !names.contains(&column.name) {
+                    names.push(column.name.clone());
                 }
             }
         }
@@ -291,27 +324,32 @@ impl Shared {
     }
 }
 
-/// The part that all rows of a file are in.
-fn part_of_file(group: &Group, class: usize, (from, to): (i64, i64)) -> Option<usize> {
-    let mut overlapping =
-        group.parts.iter().enumerate().filter(|(_, part)| part.class == class && part.from < to && from < part.to);
-    match (overlapping.next(), overlapping.next()) {
-        (Some((number, part)), None) if part.from <= from && to <= part.to => Some(number),
-        _ => None,
-    }
+/// Which rows of a batch are in which stretches of time.
+struct Times<'a> {
+    rows: &'a RecordBatch,
+    event_time: &'a str,
+    known: Vec<((i64, i64), BooleanBuffer)>,
 }
 
-fn parts_of_rows(group: &Group, class: usize, rows: &RecordBatch, event_time: &str) -> Result<PartOf, SqlError> {
-    let missing = || SqlError::Engine(format!("the scan lacks `{event_time}`"));
-    let instants = arrow::compute::cast(rows.column_by_name(event_time).ok_or_else(missing)?, &platform::instant())?;
-    let instants = instants.as_primitive::<TimestampMicrosecondType>();
-    let parts: Vec<(u8, super::Part)> =
-        (0_u8..).zip(group.parts.iter().copied()).filter(|(_, part)| part.class == class).collect();
-    let part_of = |row: usize| {
-        let found = parts.iter().find(|(_, part)| part.contains(instants.value(row)));
-        found.filter(|_| instants.is_valid(row)).map_or(PartOf::NONE, |(number, _)| *number)
-    };
-    Ok(PartOf::Each((0..rows.num_rows()).map(part_of).collect()))
+impl Times<'_> {
+    /// The rows whose event is in a part; none without a time.
+    fn within(&mut self, part: &Part) -> Result<BooleanBuffer, SqlError> {
+        let range = (part.from, part.to);
+        if let Some((_, known)) = self.known.iter().find(|(known, _)| *known == range) {
+            return Ok(known.clone());
+        }
+        let missing = || SqlError::Engine(format!("the scan lacks `{}`", self.event_time));
+        let instants = self.rows.column_by_name(self.event_time).ok_or_else(missing)?;
+        let instants = arrow::compute::cast(instants, &platform::instant())?;
+        let instants = instants.as_primitive::<TimestampMicrosecondType>();
+        let values = instants.values();
+        let mut within = BooleanBuffer::collect_bool(values.len(), |row| part.from <= values[row] && values[row] < part.to);
+        if let Some(nulls) = instants.nulls() {
+            within = &within & nulls.inner();
+        }
+        self.known.push((range, within.clone()));
+        Ok(within)
+    }
 }
 
 /// The rows whose key is in a sample, and the places of their keys in it.
@@ -319,45 +357,4 @@ fn in_sample(sample: &KeySample, numbers: &[u32], rows: &RecordBatch) -> Result<
     let places: Vec<Option<u32>> = numbers.iter().map(|&number| sample.place(number)).collect();
     let keep: BooleanArray = places.iter().map(|place| Some(place.is_some())).collect();
     Ok((places.into_iter().flatten().collect(), filter_record_batch(rows, &keep)?))
-}
-
-/// The workers' cells in rows that all agree on.
-fn add_up(
-    groups: &[Group],
-    found: Vec<(Vec<Cells>, KeyIndex)>,
-    empty: Vec<Cells>,
-    index: &mut Arc<KeyIndex>,
-    sample: Option<&KeySample>,
-) -> Result<Vec<Cells>, SqlError> {
-    let known = sample.map_or(index.len(), KeySample::len) as usize;
-    let mut rows_of_new = Vec::new();
-    for (_, new_keys) in &found {
-        let keys = new_keys.column(0..new_keys.len())?;
-        let numbers = match new_keys.is_empty() {
-            true => Vec::new(),
-            false => Arc::make_mut(index).insert(&keys)?,
-        };
-        rows_of_new.push(numbers);
-    }
-    let null_row = sample.map_or(index.len(), KeySample::len) as usize;
-    let mut total = empty;
-    for (cells, group) in total.iter_mut().zip(groups) {
-        cells.grow((null_row + 1) * group.parts.len());
-    }
-    let mut first = true;
-    for ((cells, _), new) in found.into_iter().zip(rows_of_new) {
-        let row_of = |row: usize| match row.checked_sub(known + 1) {
-            None => null_row,
-            Some(new_key) => new[new_key].map_or(null_row, |number| number as usize),
-        };
-        // Nobody met a new key: the first worker's cells are the total to begin with.
-        if std::mem::take(&mut first) && null_row == known {
-            total = cells;
-            continue;
-        }
-        for ((total, cells), group) in total.iter_mut().zip(cells).zip(groups) {
-            total.merge(cells, &row_of, group.parts.len(), known);
-        }
-    }
-    Ok(total)
 }
