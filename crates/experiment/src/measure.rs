@@ -82,7 +82,7 @@ async fn universe(experiment: &Experiment, context: &MeasureContext<'_>) -> Resu
     let scope = Scope::universe(&experiment.entity);
     let everyone = evaluate(context.definitions, &scope, context.tables, context.session, Sharing::Shared).await;
     everyone
-        .map(|found| found.index)
+        .map(|found| Arc::unwrap_or_clone(found.index))
         .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
 }
 
@@ -109,7 +109,7 @@ async fn segments_at_exposure(
     for (day, members) in by_day {
         let mut evaluation = replay(experiment, &scope, day, &tables, context).await?;
         rows_read += evaluation.rows_read;
-        let numbers = evaluation.index.insert(&units.keys)?;
+        let numbers = Arc::make_mut(&mut evaluation.index).insert(&units.keys)?;
         for (name, found) in &evaluation.segments {
             if !wanted.iter().any(|pattern| matches(pattern, name)) {
                 continue;

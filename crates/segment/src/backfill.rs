@@ -3,6 +3,7 @@
 //! Tables are opened once and kept in memory, evaluations keep nothing for each other, and of each entity there is one publication.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use indexmap::IndexMap;
@@ -215,7 +216,7 @@ impl Backfill<'_> {
         Ok(found.map(|found| Publication {
             entity: entity.to_owned(),
             key: found.key,
-            index: found.index,
+            index: Arc::new(found.index),
             findings: found.findings,
             traits: found.traits,
         }))

@@ -1,5 +1,6 @@
 //! What a definition would publish, before it does: sizes, a sample of members, and what would change.
 
+use std::sync::Arc;
 use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::{RecordBatch, UInt32Array};
@@ -120,7 +121,7 @@ async fn published_members(
     let mut numbers = RoaringBitmap::new();
     if let Some(found) = store::members(lake, session, &evaluation.entity, &evaluation.key, segment).await? {
         for batch in &found.batches {
-            numbers.extend(evaluation.index.insert(batch.column(0))?.into_iter().flatten());
+            numbers.extend(Arc::make_mut(&mut evaluation.index).insert(batch.column(0))?.into_iter().flatten());
         }
     }
     Ok(numbers)

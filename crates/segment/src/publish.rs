@@ -3,6 +3,8 @@
 //! Traits are committed first, then history, memberships last: that commit makes what was found visible, all of it at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use indexmap::IndexMap;
@@ -10,7 +12,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Session, SqlError};
-use tranche_store::{Commit, CommitMode, Lake, StoreError, Transaction};
+use tranche_store::{Commit, CommitMode, Lake, Retention, StoreError, Transaction};
 
 use crate::definitions::{Definitions, Expectation, SegmentKind};
 use crate::error::SegmentError;
@@ -40,7 +42,7 @@ pub(crate) struct Destination<'a> {
 pub(crate) struct Publication {
     pub(crate) entity: String,
     pub(crate) key: Key,
-    pub(crate) index: KeyIndex,
+    pub(crate) index: Arc<KeyIndex>,
     /// What was found, each instant after those before; at least one.
     pub(crate) findings: Vec<Findings>,
     /// The wide table at the last instant.
@@ -78,7 +80,7 @@ impl Publication {
     pub(crate) async fn of_nobody(lake: &Lake, entity: &str, instants: &[Timestamp]) -> Result<Option<Self>, SegmentError> {
         let Some(stored) = lake.snapshot(&memberships_table(entity)).await? else { return Ok(None) };
         let Some(key) = stored_key(&stored)? else { return Ok(None) };
-        let index = KeyIndex::new(&key.data_type);
+        let index = Arc::new(KeyIndex::new(&key.data_type));
         let findings = instants.iter().copied().map(Findings::nobody).collect();
         Ok(Some(Self { entity: entity.to_owned(), key, index, findings, traits: None }))
     }
@@ -106,10 +108,30 @@ pub(crate) async fn publish(
             outcome => break outcome?,
         }
     };
-    // What is published is published; files that could not be merged today are merged another day.
-    let _ = compact::compact(to.lake, &publication.entity).await;
+    tidy(to.lake, &publication.entity).await;
     Ok(reports)
 }
+
+/// Merges files of an entity's memberships when there are many, and deletes those that no version of the last week needs, now and
+/// then. What is published is published: what cannot be tidied today is another day.
+async fn tidy(lake: &Lake, entity: &str) {
+    let _ = compact::compact(lake, entity).await;
+    let table = memberships_table(entity);
+    let Ok(Some(memberships)) = lake.snapshot(&table).await else { return };
+    if memberships.version() > 0 && memberships.version().is_multiple_of(VERSIONS_BETWEEN_VACUUMS) {
+        for table in [table, traits_table(entity)] {
+            if let Err(error) = lake.vacuum(&table, Retention::AtLeastADay(TIME_TRAVEL)).await {
+                tracing::warn!(table, %error, "files that nobody needs any more could not be deleted");
+            }
+        }
+    }
+}
+
+/// After so many publications, files that nobody needs are looked for.
+const VERSIONS_BETWEEN_VACUUMS: u64 = 20;
+
+/// How long earlier versions can be read.
+const TIME_TRAVEL: Duration = Duration::from_secs(7 * 86_400);
 
 /// How often memberships are read and changed anew when another commit was in the way.
 const ATTEMPTS: usize = 5;
@@ -132,6 +154,7 @@ async fn attempt(
     let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
     let key = publication.key.clone();
     let mut memberships = Memberships::read(table, base, key, &mut publication.index, &all_names, first).await?;
+    tracing::debug!(entity, "memberships are read");
     let mut reports: IndexMap<String, SegmentReport> = IndexMap::new();
     let mut rows: Vec<HistoryRow> = Vec::new();
     let mut violations = Vec::new();
@@ -163,6 +186,7 @@ async fn attempt(
     // A refresh of some segments computes some traits; the table holds all of them.
     if let Some(traits) = publication.traits.as_ref().filter(|_| wanted.is_none()) {
         commit_traits(&entity, traits, to).await?;
+        tracing::debug!(entity, columns = traits.num_columns(), "traits are written");
     }
     let is_published = match memberships.base() {
         Some(base) => base.has_transaction(transaction).await?,

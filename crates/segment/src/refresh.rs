@@ -1,6 +1,7 @@
 //! Refreshing: what is defined is evaluated at an instant, and published.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
@@ -92,9 +93,11 @@ pub async fn refresh(
             Memory { lake: context.lake, pipeline: context.pipeline, entity, full: context.full, sample: Sample::default() };
         let (evaluation, kept) =
             evaluate_program(definitions, &scope, &program, context.tables, context.session, Some(memory)).await?;
+        tracing::debug!(entity, "evaluated");
         report.rows_read += evaluation.rows_read;
-        let index = evaluation.index.clone();
+        let index = Arc::clone(&evaluation.index);
         report.add(publish(definitions, wanted, &mut Publication::of(evaluation, as_of)?, &to).await?);
+        tracing::debug!(entity, "published");
         // What is kept is true whatever is published; it is written last, because nothing depends on it.
         // A refresh of some segments knows only some measures.
         for (table, kept) in kept.into_iter().filter(|_| wanted.is_none()) {

@@ -64,7 +64,7 @@ impl Replayed {
     /// The number of the entity with a key that was typed; `None` when it is no entity at this instant.
     pub(crate) fn number_of(&mut self, key: &str) -> Result<Option<u32>, SqlError> {
         let typed: ArrayRef = Arc::new(StringArray::from(vec![key]));
-        let number = self.evaluation.index.insert(&typed)?.into_iter().next().flatten();
+        let number = Arc::make_mut(&mut self.evaluation.index).insert(&typed)?.into_iter().next().flatten();
         Ok(number.filter(|number| *number < self.evaluation.universe))
     }
 

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 
-use crate::{DataFile, StoreError, statistics};
+use crate::{DataFile, Runs, StoreError, statistics};
 
 /// A file that is stored, and not yet part of any version of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +65,75 @@ impl ParquetBuffer {
     /// [`StoreError::Parquet`] when the rows cannot be encoded.
     pub fn finish(mut self) -> Result<ParquetFile, StoreError> {
         let metadata = self.writer.finish()?;
-        let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
-        let statistics = statistics::of(&metadata)?;
-        let bytes = std::mem::take(self.writer.inner_mut());
-        Ok(ParquetFile { bytes: bytes.into(), rows, statistics })
+        ParquetFile::of(&metadata, std::mem::take(self.writer.inner_mut()))
+    }
+}
+
+/// A file while its columns are encoded one by one, row group by row group.
+pub struct ParquetColumns {
+    writer: SerializedFileWriter<Vec<u8>>,
+    columns: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+}
+
+/// The values of a column in a row group.
+pub enum ColumnValues<'a> {
+    /// Piece by piece.
+    Arrays(Box<dyn Iterator<Item = Result<ArrayRef, ArrowError>> + 'a>),
+    /// Run by run.
+    Runs(Runs),
+}
+
+impl ParquetColumns {
+    /// An empty file with columns of this schema, none of them nested.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] when the schema has no form in Parquet.
+    pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, StoreError> {
+        // Runs have one page, and no need of an index of pages; a file has one for all columns or for none.
+        let properties = properties.into_builder().set_offset_index_disabled(true).build();
+        let (writer, columns) = ParquetBuffer::new(schema, properties)?.writer.into_serialized_writer()?;
+        Ok(Self { writer, columns, schema: SchemaRef::clone(schema) })
+    }
+
+    /// Adds a row group, with values for each column of the schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] when they do not have the schema, and what the values themselves fail with.
+    pub fn write(&mut self, columns: Vec<ColumnValues<'_>>) -> Result<(), StoreError> {
+        let number = self.writer.flushed_row_groups().len();
+        let writers = self.columns.create_column_writers(number)?;
+        let descriptions = self.writer.schema_descr().columns().to_vec();
+        let mut group = self.writer.next_row_group()?;
+        for (((values, mut writer), column), field) in
+            columns.into_iter().zip(writers).zip(&descriptions).zip(self.schema.fields())
+        {
+            match values {
+                ColumnValues::Runs(runs) => {
+                    let (bytes, close) = runs.encode(column)?;
+                    group.append_column(&bytes, close)?;
+                }
+                ColumnValues::Arrays(arrays) => {
+                    for array in arrays {
+                        for leaf in compute_leaves(field, &array.map_err(ParquetError::from)?)? {
+                            writer.write(&leaf)?;
+                        }
+                    }
+                    writer.close()?.append_to_row_group(&mut group)?;
+                }
+            }
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    /// The whole file.
+    ///
+    /// # Errors
+    /// [`StoreError::Parquet`] when the file cannot be ended.
+    pub fn finish(mut self) -> Result<ParquetFile, StoreError> {
+        let metadata = self.writer.finish()?;
+        ParquetFile::of(&metadata, std::mem::take(self.writer.inner_mut()))
     }
 }
 
@@ -77,6 +146,11 @@ pub struct ParquetFile {
 }
 
 impl ParquetFile {
+    fn of(metadata: &ParquetMetaData, bytes: Vec<u8>) -> Result<Self, StoreError> {
+        let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
+        Ok(Self { bytes: bytes.into(), rows, statistics: statistics::of(metadata)? })
+    }
+
     /// All of `batches` as one file.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ pub struct Evaluation {
     /// Its key column.
     pub key: String,
     /// The numbers of the entities; those below [`Evaluation::universe`] are in the universe.
-    pub index: KeyIndex,
+    pub index: Arc<KeyIndex>,
     /// How many entities there are.
     pub universe: u32,
     /// The members by segment, `set/label` for those of a set.
@@ -195,7 +195,7 @@ pub(crate) async fn finish(
     Ok(Evaluation {
         entity: scope.entity.clone(),
         key: key.to_owned(),
-        index: Arc::try_unwrap(index).unwrap_or_else(|shared| shared.as_ref().clone()),
+        index,
         universe,
         segments,
         traits: batch,

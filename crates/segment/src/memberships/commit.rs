@@ -10,10 +10,10 @@ use tranche_schema::platform::memberships;
 use tranche_sql::keys::KeyIndex;
 use tranche_store::{DataFile, FileCommit, Lake, NewFile, ParquetFile, Snapshot, Transaction};
 
-use super::encode::{Encoder, Ordered};
+use super::encode::Encoder;
 use super::keys::Keys;
 use super::layout::{Kind, pack};
-use super::rows::{Interval, Rows};
+use super::rows::{Interval, Open, Rows};
 use super::{Memberships, ReadFile};
 use crate::parallel;
 use crate::error::SegmentError;
@@ -100,9 +100,6 @@ impl Memberships {
     }
 }
 
-/// Rows of a segment that go into one file.
-type Slice = (Arc<str>, Arc<Ordered>, Range<usize>);
-
 /// New files and what their names begin with.
 type Encoded = Vec<(&'static str, ParquetFile)>;
 
@@ -113,28 +110,24 @@ async fn open_files(
 ) -> Result<Encoded, SegmentError> {
     let written: Vec<(Arc<str>, Arc<Rows>)> = segments
         .iter()
-        .filter(|(name, rows)| plan.open.contains(&***name) && !rows.open().0.is_empty())
+        .filter(|(name, rows)| plan.open.contains(&***name) && !rows.open().is_empty())
         .map(|(name, rows)| (Arc::clone(name), Arc::clone(rows)))
         .collect();
-    let own = encoder.clone();
-    let rows: Vec<Arc<Rows>> = written.iter().map(|(_, rows)| Arc::clone(rows)).collect();
-    let ordered = parallel::on_all_cores(rows, move |rows| Ok::<_, SegmentError>(Arc::new(own.order(&rows)))).await?;
-    let sizes: Vec<(&str, usize)> =
-        written.iter().zip(&ordered).map(|((name, _), rows)| (&**name, rows.entities.len())).collect();
-    let files: Vec<Vec<Slice>> = pack(&sizes, &plan.fences)
+    let sizes: Vec<(&str, usize)> = written.iter().map(|(name, rows)| (&**name, rows.open_rows())).collect();
+    let files: Vec<Vec<(Arc<str>, Arc<Rows>, Range<usize>)>> = pack(&sizes, &plan.fences)
         .into_iter()
         .map(|parts| {
-            let part =
-                |part: super::layout::Part| (Arc::clone(&written[part.segment].0), Arc::clone(&ordered[part.segment]), part.rows);
+            let part = |part: super::layout::Part| {
+                let (name, rows) = &written[part.segment];
+                (Arc::clone(name), Arc::clone(rows), part.rows)
+            };
             parts.into_iter().map(part).collect()
         })
         .collect();
     let own = encoder.clone();
     parallel::on_all_cores(files, move |file| {
-        let parts: Vec<(&str, &[u32], &[i64])> = file
-            .iter()
-            .map(|(name, rows, range)| (&**name, &rows.entities[range.clone()], &rows.entered_at[range.clone()]))
-            .collect();
+        let parts: Vec<(&str, &Open, Range<usize>)> =
+            file.iter().map(|(name, rows, range)| (&**name, rows.open(), range.clone())).collect();
         Ok((OPEN_PREFIX, own.open_file(&parts)?))
     })
     .await

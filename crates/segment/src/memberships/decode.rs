@@ -1,6 +1,8 @@
 //! Reading a file of memberships.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::{cast, filter_record_batch, is_not_null, take};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use bytes::Bytes;
@@ -10,49 +12,129 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use tranche_schema::platform::{self, memberships};
+use roaring::RoaringBitmap;
 use tranche_sql::SqlError;
+use tranche_sql::keys::KeyIndex;
 use tranche_store::StoreError;
 
-use super::keys::Lookup;
 use super::layout::Kind;
+use super::rows::{Interval, Open};
 use crate::error::SegmentError;
 
 /// Rows of one segment in a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Piece {
-    pub(crate) segment: String,
-    /// The entities, by number.
-    pub(crate) entities: Vec<u32>,
-    /// The rows whose key has no number yet, and those keys.
-    pub(crate) unknown: Option<(Vec<usize>, ArrayRef)>,
-    pub(crate) entered_at: Vec<i64>,
-    /// For each row, unless all are open.
-    pub(crate) exited_at: Option<Vec<Option<i64>>>,
+    /// The open memberships of entities that have a number.
+    pub(crate) open: Open,
+    /// Those that ended.
+    pub(crate) ended: Vec<Interval>,
+    /// The memberships of entities that have none yet.
+    pub(crate) unknown: Vec<Unknown>,
 }
+
+/// Memberships of entities that are known by their keys alone.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    pub(crate) keys: ArrayRef,
+    /// Of each key, when it entered and, unless it is still there, exited.
+    pub(crate) times: Vec<(i64, Option<i64>)>,
+}
+
+/// Rows that are decoded at a time: few enough to stay in the cache on their way.
+const BATCH_ROWS: usize = 1 << 15;
 
 /// Reads all of a file. Where a row group is known to hold one segment, its name is not read row by row; where all memberships are
 /// known to be open, neither is when they ended.
-pub(crate) fn decode(bytes: &Bytes, kind: Kind, key: &str, lookup: &Lookup) -> Result<Vec<Piece>, SegmentError> {
+pub(crate) fn decode(
+    bytes: &Bytes,
+    kind: Kind,
+    key: &str,
+    index: &KeyIndex,
+) -> Result<BTreeMap<String, Piece>, SegmentError> {
     let metadata =
         ArrowReaderMetadata::load(bytes, parquet::arrow::arrow_reader::ArrowReaderOptions::new()).map_err(StoreError::from)?;
-    let mut pieces = Vec::new();
+    let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
     for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
         let segment = only_segment(group);
         let mut columns = vec![key, memberships::ENTERED_AT];
         columns.extend(segment.is_none().then_some(platform::SEGMENT));
         columns.extend((kind != Kind::Open).then_some(memberships::EXITED_AT));
-        let rows = usize::try_from(group.num_rows()).unwrap_or_default().max(1);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.clone());
         let mask = ProjectionMask::columns(reader.parquet_schema(), columns);
-        let reader = reader.with_projection(mask).with_row_groups(vec![number]).with_batch_size(rows);
+        let reader = reader.with_projection(mask).with_row_groups(vec![number]).with_batch_size(BATCH_ROWS);
         for batch in reader.build().map_err(StoreError::from)? {
             let batch = batch.map_err(SqlError::from)?;
             for (segment, rows) in by_segment(segment.as_deref(), batch, key)? {
-                pieces.push(piece(segment, &rows, kind, key, lookup)?);
+                gathered.entry(segment).or_default().add(&rows, kind, key, index)?;
             }
         }
     }
-    Ok(pieces)
+    Ok(gathered.into_iter().map(|(segment, rows)| (segment, rows.into_piece())).collect())
+}
+
+/// Rows of one segment while they are read.
+#[derive(Default)]
+struct Gathered {
+    /// Who entered at an instant; rows mostly stand in the order of instants, so that the last is found first.
+    open: Vec<(i64, Vec<u32>)>,
+    ended: Vec<Interval>,
+    unknown: Vec<Unknown>,
+}
+
+impl Gathered {
+    fn add(&mut self, rows: &RecordBatch, kind: Kind, key: &str, index: &KeyIndex) -> Result<(), SqlError> {
+        let keys = column(rows, key)?;
+        let numbers = index.numbers(keys)?;
+        let instants = |name: &str| cast(column(rows, name)?, &platform::instant()).map_err(SqlError::from);
+        let entered_at = instants(memberships::ENTERED_AT)?;
+        let entered_at = entered_at.as_primitive::<TimestampMicrosecondType>().values();
+        let exited_at = if kind == Kind::Open { None } else { Some(instants(memberships::EXITED_AT)?) };
+        let exited_at = exited_at.as_ref().map(|column| column.as_primitive::<TimestampMicrosecondType>());
+        let exited_at = |row: usize| exited_at.and_then(|column| column.is_valid(row).then(|| column.value(row)));
+        let has_number = |number: u32| number < KeyIndex::NULL;
+        if kind == Kind::Open && entered_at.first() == entered_at.last() && entered_at.is_sorted() {
+            if let (Some(&at), true) = (entered_at.first(), numbers.iter().all(|&number| has_number(number))) {
+                self.at(at).extend_from_slice(&numbers);
+                return Ok(());
+            }
+        }
+        let mut unknown = Vec::new();
+        for (row, (&entity, &entered_at)) in numbers.iter().zip(entered_at).enumerate() {
+            match exited_at(row) {
+                _ if !has_number(entity) => unknown.push(row as u64),
+                Some(exited_at) => self.ended.push(Interval { entity, entered_at, exited_at }),
+                None => self.at(entered_at).push(entity),
+            }
+        }
+        if !unknown.is_empty() {
+            #[expect(clippy::cast_possible_truncation, reason = "rows of a batch")]
+            let times = unknown.iter().map(|&row| (entered_at[row as usize], exited_at(row as usize))).collect();
+            self.unknown.push(Unknown { keys: take(keys, &UInt64Array::from(unknown), None)?, times });
+        }
+        Ok(())
+    }
+
+    fn at(&mut self, entered_at: i64) -> &mut Vec<u32> {
+        let place = match self.open.iter().rposition(|(at, _)| *at == entered_at) {
+            Some(place) => place,
+            None => {
+                self.open.push((entered_at, Vec::new()));
+                self.open.len() - 1
+            }
+        };
+        &mut self.open[place].1
+    }
+
+    fn into_piece(self) -> Piece {
+        let open = self.open.into_iter().map(|(at, mut entities)| {
+            if !entities.is_sorted() {
+                entities.sort_unstable();
+            }
+            entities.dedup();
+            (at, RoaringBitmap::from_sorted_iter(entities).unwrap_or_default())
+        });
+        Piece { open: open.collect(), ended: self.ended, unknown: self.unknown }
+    }
 }
 
 /// The segment of all rows of a row group, where its statistics tell.
@@ -89,27 +171,6 @@ fn by_segment(only: Option<&str>, batch: RecordBatch, key: &str) -> Result<Vec<(
         Ok((name.to_owned(), RecordBatch::try_new(batch.schema(), columns)?))
     });
     taken.collect()
-}
-
-fn piece(segment: String, rows: &RecordBatch, kind: Kind, key: &str, lookup: &Lookup) -> Result<Piece, SqlError> {
-    let keys = column(rows, key)?;
-    let found = lookup.numbers(keys)?;
-    let unknown = (!found.unknown.is_empty())
-        .then(|| {
-            let positions: Vec<u64> = found.unknown.iter().map(|&row| row as u64).collect();
-            take(keys, &arrow::array::UInt64Array::from(positions), None)
-        })
-        .transpose()?;
-    let instants = |name: &str| cast(column(rows, name)?, &platform::instant()).map_err(SqlError::from);
-    let entered_at = instants(memberships::ENTERED_AT)?.as_primitive::<TimestampMicrosecondType>().values().to_vec();
-    let exited_at = match kind {
-        Kind::Open => None,
-        Kind::Ended | Kind::Mixed => {
-            Some(instants(memberships::EXITED_AT)?.as_primitive::<TimestampMicrosecondType>().iter().collect())
-        }
-    };
-    let unknown = unknown.map(|keys| (found.unknown, keys));
-    Ok(Piece { segment, entities: found.numbers, unknown, entered_at, exited_at })
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, SqlError> {

@@ -1,18 +1,21 @@
 //! Writing files of memberships.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray, };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use tranche_schema::platform::{self, memberships};
+use roaring::RoaringBitmap;
 use tranche_sql::SqlError;
-use tranche_store::{ParquetBuffer, ParquetFile, parquet_options};
+use tranche_store::{ColumnValues, ParquetBuffer, ParquetColumns, ParquetFile, RunValues, Runs, parquet_options};
 
 use super::keys::Keys;
-use super::rows::{Interval, Rows};
+use super::rows::{Interval, Open};
 use crate::error::SegmentError;
 
 /// Turns rows in memory into files.
@@ -23,63 +26,51 @@ pub(crate) struct Encoder {
     pub(crate) keys: Arc<Keys>,
 }
 
-/// Open memberships in the order of their keys.
-#[derive(Debug, Default)]
-pub(crate) struct Ordered {
-    pub(crate) entities: Vec<u32>,
-    pub(crate) entered_at: Vec<i64>,
-}
+/// Rows that are encoded at a time: few enough to stay in the cache on their way.
+const BATCH_ROWS: usize = 1 << 15;
 
 impl Encoder {
-    /// The open memberships of a segment, those that are in order already and those that came since as one.
-    pub(crate) fn order(&self, rows: &Rows) -> Ordered {
-        let (entities, entered_at, mut ordered) = rows.open();
-        let compare = |&a: &usize, &b: &usize| self.keys.compare(entities[a], entities[b]);
-        // Another tool may have written the file in another order.
-        if !(0..ordered).is_sorted_by(|a, b| compare(a, b).is_le()) {
-            ordered = 0;
+    /// A file of open memberships: parts of segments, each in a row group of its own, so that its statistics name the segment. Rows
+    /// stand in the order of entry and entity: all columns but the key are runs.
+    pub(crate) fn open_file(&self, parts: &[(&str, &Open, Range<usize>)]) -> Result<ParquetFile, SegmentError> {
+        let schema = memberships::schema(&self.key, &self.key_type);
+        let mut file = ParquetColumns::new(&schema, self.properties(&schema))?;
+        for (segment, open, range) in parts {
+            let taken = taken(open, range.clone());
+            let runs: Vec<_> = (0_u32..).zip(&taken).map(|(place, (_, rows))| (Some(place), *rows)).collect();
+            let instants = RunValues::Integers(taken.iter().map(|(entered_at, _)| *entered_at).collect());
+            let entities = open.values().flat_map(RoaringBitmap::iter).skip(range.start).take(range.len());
+            let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+                platform::SEGMENT => {
+                    ColumnValues::Runs(Runs::all(RunValues::Texts(vec![(*segment).to_owned()]), range.len()))
+                }
+                memberships::ENTERED_AT => ColumnValues::Runs(Runs { values: instants.clone(), runs: runs.clone() }),
+                memberships::EXITED_AT => ColumnValues::Runs(Runs::nulls(field.data_type(), range.len())),
+                _ => ColumnValues::Arrays(Box::new(self.keys_of(entities.clone()))),
+            });
+            file.write(columns.collect())?;
         }
-        let mut new: Vec<usize> = (ordered..entities.len()).collect();
-        new.sort_unstable_by(compare);
-        let mut merged = Ordered { entities: Vec::with_capacity(entities.len()), entered_at: Vec::with_capacity(entities.len()) };
-        let mut new = new.into_iter().peekable();
-        let mut push = |row: usize| {
-            merged.entities.push(entities[row]);
-            merged.entered_at.push(entered_at[row]);
-        };
-        for old in 0..ordered {
-            while let Some(earlier) = new.next_if(|new| compare(new, &old).is_lt()) {
-                push(earlier);
-            }
-            push(old);
-        }
-        new.for_each(push);
-        merged
+        Ok(file.finish()?)
     }
 
-    /// A file of open memberships: parts of segments, each in a row group of its own, so that its statistics name the segment.
-    pub(crate) fn open_file(&self, parts: &[(&str, &[u32], &[i64])]) -> Result<ParquetFile, SegmentError> {
-        let schema = self.schema();
-        let mut buffer = ParquetBuffer::new(&schema, self.properties(&schema))?;
-        for (segment, entities, entered_at) in parts {
-            let entered_at = instants(entered_at.iter().copied());
-            let exited_at = new_null_array(&platform::instant(), entities.len());
-            buffer.write(&self.batch(&schema, segment, entities, entered_at, exited_at)?)?;
-            buffer.end_row_group()?;
-        }
-        Ok(buffer.finish()?)
+    /// The keys of entities, some at a time.
+    fn keys_of<'a>(
+        &'a self,
+        mut entities: impl Iterator<Item = u32> + 'a,
+    ) -> impl Iterator<Item = Result<ArrayRef, ArrowError>> + 'a {
+        std::iter::from_fn(move || {
+            let numbers: Vec<u32> = entities.by_ref().take(BATCH_ROWS).collect();
+            (!numbers.is_empty()).then(|| self.keys.column(&numbers, &self.key_type))
+        })
     }
 
-    /// A file of memberships that ended, in the order of segment and key.
+    /// A file of memberships that ended, in the order of segment and entity.
     pub(crate) fn ended_file(&self, ended: Vec<(Arc<str>, Vec<Interval>)>) -> Result<ParquetFile, SegmentError> {
         let schema = self.schema();
         let properties = self.properties(&schema).into_builder().set_max_row_group_row_count(Some(ENDED_GROUP_ROWS)).build();
         let mut buffer = ParquetBuffer::new(&schema, properties)?;
         for (segment, mut intervals) in ended {
-            intervals.sort_unstable_by(|a, b| {
-                let by_time = || (a.entered_at, a.exited_at).cmp(&(b.entered_at, b.exited_at));
-                self.keys.compare(a.entity, b.entity).then_with(by_time)
-            });
+            intervals.sort_unstable();
             let entities: Vec<u32> = intervals.iter().map(|interval| interval.entity).collect();
             let entered_at = instants(intervals.iter().map(|interval| interval.entered_at));
             let exited_at = instants(intervals.iter().map(|interval| interval.exited_at));
@@ -125,6 +116,18 @@ impl Encoder {
         }
         properties.build()
     }
+}
+
+/// Of which instants the rows of a range are, in order, and how many of each.
+fn taken(open: &Open, range: Range<usize>) -> Vec<(i64, usize)> {
+    let mut start = 0;
+    let parts = open.iter().map(|(&entered_at, entities)| {
+        let rows = usize::try_from(entities.len()).unwrap_or(usize::MAX);
+        let taken = range.end.saturating_sub(start).min(rows) - range.start.saturating_sub(start).min(rows);
+        start += rows;
+        (entered_at, taken)
+    });
+    parts.filter(|(_, rows)| *rows > 0).collect()
 }
 
 /// Small enough that the statistics of a row group tell segments apart.

@@ -24,14 +24,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use tranche_schema::platform::{self, memberships};
+use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
 use tranche_store::object_store::{ObjectStore, ObjectStoreExt};
 use tranche_store::{DataFile, Snapshot, StoreError};
 
 use crate::error::SegmentError;
 use crate::parallel;
-use decode::{Piece, decode};
-use keys::Lookup;
+use decode::{Piece, Unknown, decode};
 use layout::{Kind, StoredFile};
 pub(crate) use rows::Change;
 use rows::{Interval, Rows};
@@ -73,7 +73,7 @@ impl Memberships {
         table: String,
         base: Option<Snapshot>,
         key: Key,
-        index: &mut KeyIndex,
+        index: &mut Arc<KeyIndex>,
         segments: &BTreeSet<String>,
         from: Timestamp,
     ) -> Result<Self, SegmentError> {
@@ -89,24 +89,22 @@ impl Memberships {
                 read.fences.extend(file.first_segment().map(str::to_owned));
             }
         }
-        let lookup = Arc::new(Lookup::of(index)?);
         let objects = base.objects();
         let jobs = needed.into_iter().map(|file| {
-            let (objects, lookup, key) = (Arc::clone(&objects), Arc::clone(&lookup), read.key.name.clone());
+            let (objects, index, key) = (Arc::clone(&objects), Arc::clone(index), read.key.name.clone());
             async move {
                 let bytes = fetch(objects.as_ref(), &file.file).await?;
                 let kind = file.kind;
-                let pieces = parallel::on_a_core(move || decode(&bytes, kind, &key, &lookup)).await?;
+                let pieces = parallel::on_a_core(move || decode(&bytes, kind, &key, &index)).await?;
                 Ok::<_, SegmentError>((file, pieces))
             }
         });
         let jobs: Vec<_> = jobs.collect();
-        let files: Vec<(StoredFile, Vec<Piece>)> = stream::iter(jobs).buffered(2 * parallel::cores()).try_collect().await?;
+        let files: Vec<(StoredFile, BTreeMap<String, Piece>)> = stream::iter(jobs).buffered(2 * parallel::cores()).try_collect().await?;
         for (file, pieces) in files {
-            let names = pieces.iter().map(|piece| piece.segment.clone()).collect();
-            read.files.push(ReadFile { file: file.file, kind: file.kind, segments: names });
-            for piece in pieces {
-                read.add(piece, index)?;
+            read.files.push(ReadFile { file: file.file, kind: file.kind, segments: pieces.keys().cloned().collect() });
+            for (segment, piece) in pieces {
+                read.add(segment, piece, index)?;
             }
         }
         Ok(read)
@@ -117,30 +115,24 @@ impl Memberships {
         self.base.as_ref()
     }
 
-    fn add(&mut self, mut piece: Piece, index: &mut KeyIndex) -> Result<(), SegmentError> {
-        if let Some((rows, keys)) = &piece.unknown {
-            for (&row, number) in rows.iter().zip(index.insert(keys)?) {
-                piece.entities[row] = number.unwrap_or_default();
-            }
-        }
-        let rows = self.segments.entry(piece.segment).or_default();
-        let Some(exited_at) = piece.exited_at else {
-            rows.read_open(piece.entities, piece.entered_at);
-            return Ok(());
-        };
-        let mut open = (Vec::new(), Vec::new());
-        let mut ended = Vec::new();
-        for (row, exited_at) in exited_at.into_iter().enumerate() {
-            let (entity, entered_at) = (piece.entities[row], piece.entered_at[row]);
-            match exited_at {
-                Some(exited_at) => ended.push(Interval { entity, entered_at, exited_at }),
-                None => {
-                    open.0.push(entity);
-                    open.1.push(entered_at);
+    fn add(&mut self, segment: String, piece: Piece, index: &mut Arc<KeyIndex>) -> Result<(), SegmentError> {
+        let Piece { mut open, mut ended, unknown } = piece;
+        for Unknown { keys, times } in unknown {
+            let numbers = Arc::make_mut(index).insert(&keys)?;
+            for (number, (entered_at, exited_at)) in numbers.into_iter().zip(times) {
+                let data_type = &self.key.data_type;
+                let wrong = || SqlError::Data(format!("a membership of `{segment}` has a key that is no {data_type}"));
+                let entity = number.ok_or_else(wrong)?;
+                match exited_at {
+                    Some(exited_at) => ended.push(Interval { entity, entered_at, exited_at }),
+                    None => {
+                        open.entry(entered_at).or_default().insert(entity);
+                    }
                 }
             }
         }
-        rows.read_open(open.0, open.1);
+        let rows = self.segments.entry(segment).or_default();
+        open.into_iter().for_each(|(entered_at, entities)| rows.read_open(entered_at, entities));
         rows.read_ended(ended);
         Ok(())
     }

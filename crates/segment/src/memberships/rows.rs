@@ -1,5 +1,7 @@
 //! The memberships of one segment, in memory.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
@@ -22,10 +24,7 @@ pub(crate) struct Change {
 /// Rows of one segment: all its open memberships, and those that ended of which we have to know.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
-    entities: Vec<u32>,
-    entered_at: Vec<i64>,
-    /// The first so many open ones came from files, in the order of their keys.
-    ordered: usize,
+    open: Open,
     ended: Vec<Interval>,
     /// The first so many ended ones came from files.
     ended_in_files: usize,
@@ -38,24 +37,22 @@ pub(crate) struct Rows {
     before: Option<Contents>,
 }
 
+/// Open memberships: the entities that entered at each instant, in microseconds. None of the sets is empty.
+pub(crate) type Open = BTreeMap<i64, RoaringBitmap>;
+
 /// All rows, in an order of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Contents {
-    open: Vec<(u32, i64)>,
+    open: Open,
     ended: Vec<Interval>,
 }
 
 impl Rows {
-    /// Open memberships from a file, in the order of their keys.
-    pub(crate) fn read_open(&mut self, entities: Vec<u32>, entered_at: Vec<i64>) {
-        // Most segments stand in one file, and there are millions of rows.
-        if self.entities.is_empty() {
-            (self.entities, self.entered_at) = (entities, entered_at);
-        } else {
-            self.entities.extend(entities);
-            self.entered_at.extend(entered_at);
+    /// Open memberships from a file.
+    pub(crate) fn read_open(&mut self, entered_at: i64, entities: RoaringBitmap) {
+        if !entities.is_empty() {
+            *self.open.entry(entered_at).or_default() |= entities;
         }
-        self.ordered = self.entities.len();
     }
 
     /// Memberships from a file that had ended.
@@ -64,9 +61,15 @@ impl Rows {
         self.ended_in_files = self.ended.len();
     }
 
-    /// The open memberships, by entity and instant of entry; the first so many are in the order of their keys.
-    pub(crate) fn open(&self) -> (&[u32], &[i64], usize) {
-        (&self.entities, &self.entered_at, self.ordered)
+    /// The open memberships.
+    pub(crate) fn open(&self) -> &Open {
+        &self.open
+    }
+
+    /// How many there are.
+    pub(crate) fn open_rows(&self) -> usize {
+        let rows: u64 = self.open.values().map(RoaringBitmap::len).sum();
+        usize::try_from(rows).unwrap_or(usize::MAX)
     }
 
     /// The memberships that ended.
@@ -95,15 +98,15 @@ impl Rows {
         if std::mem::replace(&mut self.rewound, true) {
             return;
         }
-        let later = |at: &i64| *at >= from;
-        if !self.entered_at.iter().any(later) && !self.ended.iter().any(|interval| later(&interval.exited_at)) {
+        let entered_later = self.open.range(from..).next().is_some();
+        if !entered_later && !self.ended.iter().any(|interval| interval.exited_at >= from) {
             return;
         }
         if !self.touched {
             self.before = Some(self.contents());
         }
         self.touched = true;
-        self.keep_open(|_, entered_at| entered_at < from);
+        self.open.retain(|&entered_at, _| entered_at < from);
         let mut kept_in_files = self.ended_in_files;
         for (position, interval) in std::mem::take(&mut self.ended).into_iter().enumerate() {
             if interval.exited_at < from {
@@ -115,8 +118,7 @@ impl Rows {
                 self.reopened = true;
             }
             if interval.entered_at < from {
-                self.entities.push(interval.entity);
-                self.entered_at.push(interval.entered_at);
+                self.open.entry(interval.entered_at).or_default().insert(interval.entity);
             }
         }
         self.ended_in_files = kept_in_files;
@@ -125,81 +127,30 @@ impl Rows {
     /// Makes `members` the current members, as of an instant that is no earlier than any before.
     pub(crate) fn apply(&mut self, members: &RoaringBitmap, as_of: Timestamp) -> Change {
         let as_of = as_of.as_microsecond();
-        let mut new = Bits::of(members);
-        let mut ended = Vec::new();
-        self.keep_open(|entity, entered_at| {
-            let stays = new.take(entity);
-            if !stays {
-                ended.push(Interval { entity, entered_at, exited_at: as_of });
+        let mut new = members.clone();
+        let mut exited = 0;
+        for (&entered_at, open) in &mut self.open {
+            let gone = &*open - members;
+            if !gone.is_empty() {
+                *open -= &gone;
+                exited += gone.len();
+                // Who entered at the same instant has never been a member.
+                let intervals = gone.iter().map(|entity| Interval { entity, entered_at, exited_at: as_of });
+                self.ended.extend(intervals.filter(|_| entered_at < as_of));
             }
-            stays
-        });
-        let open_before = self.entities.len();
-        self.entities.extend(new.iter());
-        self.entered_at.resize(self.entities.len(), as_of);
-        let entered = (self.entities.len() - open_before) as u64;
-        let exited = ended.len() as u64;
+            new -= &*open;
+        }
+        self.open.retain(|_, open| !open.is_empty());
+        let entered = new.len();
+        self.read_open(as_of, new);
         self.touched |= entered + exited > 0;
-        // Who entered at the same instant has never been a member.
-        self.ended.extend(ended.into_iter().filter(|interval| interval.entered_at < interval.exited_at));
         Change { size: members.len(), entered, exited }
     }
 
-    /// Keeps the open memberships for which `stays` holds, in their order.
-    fn keep_open(&mut self, mut stays: impl FnMut(u32, i64) -> bool) {
-        let (mut kept, mut ordered) = (0, 0);
-        for row in 0..self.entities.len() {
-            let (entity, entered_at) = (self.entities[row], self.entered_at[row]);
-            if stays(entity, entered_at) {
-                self.entities[kept] = entity;
-                self.entered_at[kept] = entered_at;
-                kept += 1;
-                ordered += usize::from(row < self.ordered);
-            }
-        }
-        self.entities.truncate(kept);
-        self.entered_at.truncate(kept);
-        self.ordered = ordered;
-    }
-
     fn contents(&self) -> Contents {
-        let mut open: Vec<(u32, i64)> = self.entities.iter().copied().zip(self.entered_at.iter().copied()).collect();
         let mut ended = self.ended.clone();
-        open.sort_unstable();
         ended.sort_unstable();
-        Contents { open, ended }
-    }
-}
-
-/// A set of entities that is asked about each of many in turn.
-struct Bits(Vec<u64>);
-
-impl Bits {
-    fn of(members: &RoaringBitmap) -> Self {
-        let mut words = vec![0_u64; members.max().map_or(0, |last| last as usize / 64 + 1)];
-        for entity in members {
-            words[entity as usize / 64] |= 1 << (entity % 64);
-        }
-        Self(words)
-    }
-
-    /// Takes an entity out; whether it was in.
-    fn take(&mut self, entity: u32) -> bool {
-        let Some(word) = self.0.get_mut(entity as usize / 64) else { return false };
-        let bit = 1 << (entity % 64);
-        let found = *word & bit != 0;
-        *word &= !bit;
-        found
-    }
-
-    /// Those that are left, in order.
-    fn iter(&self) -> impl Iterator<Item = u32> {
-        let words = self.0.iter().zip((0_u32..).step_by(64)).filter(|(word, _)| **word != 0);
-        words.flat_map(|(&word, first)| {
-            std::iter::successors(Some(word), |left| Some(left & left.wrapping_sub(1)))
-                .take_while(|left| *left != 0)
-                .map(move |left| first + left.trailing_zeros())
-        })
+        Contents { open: self.open.clone(), ended }
     }
 }
 
@@ -222,14 +173,16 @@ mod tests {
         let day = |at: i64| at / 86_400_000_000;
         let Contents { open, ended } = rows.contents();
         let ended = ended.into_iter().map(|i| (i.entity, day(i.entered_at), day(i.exited_at))).collect();
-        (open.into_iter().map(|(entity, at)| (entity, day(at))).collect(), ended)
+        let mut open: Vec<(u32, i64)> =
+            open.into_iter().flat_map(|(at, entities)| entities.into_iter().map(move |entity| (entity, day(at)))).collect();
+        open.sort_unstable();
+        (open, ended)
     }
 
     /// The same rows as if they had been stored and read.
     fn reread(rows: &Rows) -> Rows {
         let mut read = Rows::default();
-        let (entities, entered_at, _) = rows.open();
-        read.read_open(entities.to_vec(), entered_at.to_vec());
+        rows.open().iter().for_each(|(&entered_at, entities)| read.read_open(entered_at, entities.clone()));
         read.read_ended(rows.ended().iter().copied());
         read
     }
@@ -280,7 +233,6 @@ mod tests {
         assert_eq!(later.apply(&members(&[3]), day(3)), change(1, 0, 1));
         assert!(later.is_changed() && !later.has_reopened());
         assert_eq!(later.ended_since().len(), 1);
-        assert_eq!(later.open().2, 1, "what stays is in order");
     }
 
     #[test]

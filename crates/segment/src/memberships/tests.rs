@@ -57,9 +57,10 @@ impl World {
     }
 
     /// Reads for a refresh of `segments` from `from` on, in a universe that is seen in the order of `universe`.
-    async fn read(&self, segments: &[&str], from: i64, universe: &[i64]) -> (Memberships, KeyIndex) {
+    async fn read(&self, segments: &[&str], from: i64, universe: &[i64]) -> (Memberships, Arc<KeyIndex>) {
         let mut index = KeyIndex::new(&self.key_type);
         index.insert(&self.keys(universe)).unwrap();
+        let mut index = Arc::new(index);
         let key = Key { name: "customer_id".to_owned(), data_type: self.key_type.clone() };
         let wanted: BTreeSet<String> = segments.iter().map(|&segment| segment.to_owned()).collect();
         let table = memberships_table(ENTITY);
@@ -79,7 +80,7 @@ impl World {
         let (mut memberships, mut index) = self.read(&segments, as_of, universe).await;
         let mut bitmaps = Vec::new();
         for (segment, keys) in members {
-            let numbers = index.insert(&self.keys(keys)).unwrap();
+            let numbers = Arc::make_mut(&mut index).insert(&self.keys(keys)).unwrap();
             bitmaps.push(((*segment).to_owned(), numbers.into_iter().flatten().collect::<RoaringBitmap>()));
         }
         let changes = memberships.apply(bitmaps, day(as_of)).await.unwrap();
@@ -186,7 +187,7 @@ async fn many_instants_in_one_commit_are_as_many_refreshes() {
     let (mut at_once, mut one_by_one) = (World::new(DataType::Int64), World::new(DataType::Int64));
     let (mut memberships, mut index) = at_once.read(&["vip"], 1, &[]).await;
     for (as_of, keys) in history {
-        let numbers = index.insert(&at_once.keys(keys)).unwrap();
+        let numbers = Arc::make_mut(&mut index).insert(&at_once.keys(keys)).unwrap();
         memberships.apply(vec![("vip".to_owned(), numbers.into_iter().flatten().collect())], day(as_of)).await.unwrap();
         one_by_one.refresh(as_of, &[("vip", keys)], &[]).await;
     }
