@@ -19,6 +19,8 @@ pub(crate) type Node = usize;
 pub(crate) enum Operation {
     /// A column that is there.
     Column(WideColumn),
+    /// The same truth value for all rows; unknown without.
+    Constant(Option<bool>),
     /// Three-valued logic.
     And(Node, Node),
     /// Three-valued logic.
@@ -51,6 +53,8 @@ pub(crate) struct WideTypes {
     pub(crate) computed_traits: Vec<String>,
     /// Segments whose members are known already.
     pub(crate) known_members: Vec<String>,
+    /// Whether the relation with this number has a row without a key.
+    pub(crate) null_keys: Vec<bool>,
 }
 
 impl<'a> Graph<'a> {
@@ -71,11 +75,19 @@ impl<'a> Graph<'a> {
             Expr::Alias(alias) => self.add(&alias.expr)?,
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
                 let (left, right) = (self.add(left)?, self.add(right)?);
-                self.push(Operation::And(left, right))
+                match (self.constant(left), self.constant(right)) {
+                    (Some(Some(false)), _) | (_, Some(Some(true))) => left,
+                    (_, Some(Some(false))) | (Some(Some(true)), _) => right,
+                    _ => self.push(Operation::And(left, right)),
+                }
             }
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
                 let (left, right) = (self.add(left)?, self.add(right)?);
-                self.push(Operation::Or(left, right))
+                match (self.constant(left), self.constant(right)) {
+                    (Some(Some(true)), _) | (_, Some(Some(false))) => left,
+                    (_, Some(Some(true))) | (Some(Some(false)), _) => right,
+                    _ => self.push(Operation::Or(left, right)),
+                }
             }
             Expr::Not(inner) => {
                 let inner = self.add(inner)?;
@@ -85,10 +97,19 @@ impl<'a> Graph<'a> {
                 let inner = self.add(inner)?;
                 self.push(Operation::IsTrue(inner))
             }
+            Expr::Literal(ScalarValue::Boolean(value), _) => self.push(Operation::Constant(*value)),
             other => self.computed(other)?,
         };
         self.known.insert(expr.clone(), node);
         Ok(node)
+    }
+
+    /// The truth value that a node has for all rows.
+    fn constant(&self, node: Node) -> Option<Option<bool>> {
+        match &self.operations[node] {
+            Operation::Constant(value) => Some(*value),
+            _ => None,
+        }
     }
 
     fn push(&mut self, operation: Operation) -> Node {
@@ -113,6 +134,10 @@ impl<'a> Graph<'a> {
                 let expr = self.member(name)?;
                 self.add(&expr)
             }
+            WideColumn::NullKey(number) => Ok(match self.types.null_keys.get(*number) {
+                Some(&holds) => self.push(Operation::Constant(Some(holds))),
+                None => return Err(SqlError::Engine(format!("whether relation {number} has a null is not known"))),
+            }),
             _ => Ok(self.push(Operation::Column(column))),
         }
     }
@@ -151,7 +176,8 @@ impl<'a> Graph<'a> {
     fn type_of(&self, column: &WideColumn) -> Result<DataType, SqlError> {
         Ok(match column {
             WideColumn::Key => self.types.key.clone(),
-            WideColumn::Declared | WideColumn::Universe | WideColumn::Member(_) | WideColumn::NullKey(_) => DataType::Boolean,
+            WideColumn::HasKey | WideColumn::Declared | WideColumn::Universe => DataType::Boolean,
+            WideColumn::Member(_) | WideColumn::NullKey(_) => DataType::Boolean,
             WideColumn::Own(name) => self.types.own.field_with_name(name)?.data_type().clone(),
             WideColumn::Slot(number) => self.program.slots[*number].data_type.clone(),
             WideColumn::Trait(name) => match self.program.traits.get(name) {

@@ -154,7 +154,6 @@ pub(crate) async fn wide_table(
         slots: program.slots.iter().cloned().collect(),
         traits: columns,
         members: HashMap::new(),
-        null_keys: Vec::new(),
     };
     Ok((table, cost))
 }
@@ -181,8 +180,9 @@ pub(crate) async fn finish(
         key: table.index.data_type().clone(),
         computed_traits: table.traits.keys().cloned().collect(),
         known_members: Vec::new(),
+        null_keys: Vec::new(),
     };
-    add_null_keys(program, &types, &mut table, session)?;
+    add_null_keys(program, &mut types, &table, session)?;
     let mut table = Arc::new(table);
     add_traits(program, &mut types, &mut table, session).await?;
     let batch = traits_batch(program, &table)?;
@@ -211,14 +211,14 @@ fn with_rows(column: &ArrayRef, rows: usize) -> Result<ArrayRef, SqlError> {
 }
 
 /// Whether relations have a row without a key, which is what the last wide row tells.
-fn add_null_keys(program: &Program, types: &WideTypes, table: &mut WideTable, session: &Session) -> Result<(), SqlError> {
+fn add_null_keys(program: &Program, types: &mut WideTypes, table: &WideTable, session: &Session) -> Result<(), SqlError> {
     let last = table.rows() - 1;
     for expr in &program.null_keys {
         let mut graph = Graph::new(program, session, types);
         let node = graph.add(expr)?;
         let value = pass::evaluate(table, &graph.operations, &[node], last..last + 1)?.remove(0);
         let holds = pass::certain(arrow::array::AsArray::as_boolean(&value)).value(0);
-        table.null_keys.push(holds);
+        types.null_keys.push(holds);
     }
     Ok(())
 }

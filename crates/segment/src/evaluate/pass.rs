@@ -4,8 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::{and_kleene, not, or_kleene};
+use arrow::datatypes::DataType;
 use tokio::task::JoinSet;
 use tranche_sql::SqlError;
 
@@ -14,7 +16,7 @@ use super::table::WideTable;
 use crate::plan::WideColumn;
 
 /// Rows of a range: few enough that the columns of a definition stay in the cache, and a multiple of eight.
-const RANGE_ROWS: usize = 32_768;
+const RANGE_ROWS: usize = 16_384;
 
 /// The values of the wanted nodes for each range of rows, in order.
 pub(crate) async fn pass(
@@ -75,6 +77,7 @@ impl Rows<'_> {
         let operations = self.operations;
         let value: ArrayRef = match &operations[node] {
             Operation::Column(column) => self.column(column)?,
+            Operation::Constant(value) => constant(*value, self.rows.len()),
             Operation::And(left, right) => {
                 let (left, right) = (self.value(*left)?, self.value(*right)?);
                 Arc::new(and_kleene(left.as_boolean(), right.as_boolean())?)
@@ -102,17 +105,26 @@ impl Rows<'_> {
         let missing = || SqlError::Engine(format!("{column:?} was not computed"));
         match column {
             WideColumn::Key => table.keys(rows),
+            WideColumn::HasKey => Ok(WideTable::below(rows, table.index.len())),
             WideColumn::Declared => Ok(WideTable::below(rows, table.declared)),
             WideColumn::Universe => Ok(WideTable::below(rows, table.universe)),
             WideColumn::Own(name) => table.own(name, rows),
             WideColumn::Slot(number) => table.slot(*number, rows),
             WideColumn::Trait(name) => Ok(part(table.traits.get(name).ok_or_else(missing)?)),
             WideColumn::Member(name) => Ok(part(table.members.get(name).ok_or_else(missing)?)),
-            WideColumn::NullKey(number) => {
-                let holds = *table.null_keys.get(*number).ok_or_else(missing)?;
-                Ok(Arc::new(BooleanArray::from(vec![holds; rows.len()])))
-            }
+            // The graph knows what it is for all rows.
+            WideColumn::NullKey(_) => Err(missing()),
         }
+    }
+}
+
+fn constant(value: Option<bool>, rows: usize) -> ArrayRef {
+    match value {
+        Some(value) => {
+            let bits = if value { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) };
+            Arc::new(BooleanArray::new(bits, None))
+        }
+        None => new_null_array(&DataType::Boolean, rows),
     }
 }
 

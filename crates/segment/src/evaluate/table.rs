@@ -33,8 +33,6 @@ pub(crate) struct WideTable {
     pub(crate) traits: HashMap<String, ArrayRef>,
     /// Segments whose members are known already, for all rows.
     pub(crate) members: HashMap<String, BooleanArray>,
-    /// Whether the relation with this number has a row without a key.
-    pub(crate) null_keys: Vec<bool>,
 }
 
 impl WideTable {
@@ -88,7 +86,7 @@ fn array(slot: &Slot, measures: &[Arc<Cells>], rows: &Range<usize>) -> Result<Ar
     };
     let some = |counts: &[u32]| BooleanBuffer::collect_bool(counts.len(), |row| counts[row] > 0);
     let array: ArrayRef = match slot.formula {
-        Formula::Count(measure) => Arc::new(count_of(measure)?.iter().map(|&n| i64::from(n)).collect::<Int64Array>()),
+        Formula::Count(measure) => Arc::new(Int64Array::from_iter_values(count_of(measure)?.iter().map(|&n| i64::from(n)))),
         Formula::Present(measure) => Arc::new(BooleanArray::new(some(count_of(measure)?), None)),
         Formula::Value { value, count } => {
             let nulls = Some(NullBuffer::new(some(count_of(count)?)));

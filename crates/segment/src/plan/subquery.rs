@@ -35,9 +35,11 @@ impl Builder<'_> {
         let present = self.key_presence(inner)?;
         let null_key = self.null_key(&present);
         let unknown = || lit(ScalarValue::Boolean(None));
-        let key_is_null = WideColumn::Key.expr().is_null();
-        let branches = vec![(key_is_null, unknown()), (present, lit(true)), (null_key, unknown())];
-        let found = case(branches, Some(lit(false)));
+        // Unknown for a row without a key, else true for what is in the list, else unknown for a list with a null, else false; in
+        // three-valued logic, which costs a few operations on bits.
+        let has_key = || WideColumn::HasKey.expr();
+        let of_key = present.is_true().or(null_key.and(unknown()));
+        let found = has_key().and(of_key).or(Expr::Not(Box::new(has_key())).and(unknown()));
         Ok(if subquery.negated { Expr::Not(Box::new(found)) } else { found })
     }
 
@@ -57,7 +59,7 @@ impl Builder<'_> {
             Rows::Entities { present } => present.clone(),
             Rows::Events(events) => self.entities_with(events),
         };
-        let found = and(present, WideColumn::Key.expr().is_not_null()).is_true();
+        let found = and(present, WideColumn::HasKey.expr()).is_true();
         Ok(if exists.negated { Expr::Not(Box::new(found)) } else { found })
     }
 

@@ -8,6 +8,8 @@ use datafusion::logical_expr::Expr;
 pub(crate) enum WideColumn {
     /// The entity's key.
     Key,
+    /// Whether there is one.
+    HasKey,
     /// Whether the entity is in its own table.
     Declared,
     /// Whether the entity is in the universe.
@@ -31,6 +33,7 @@ impl WideColumn {
     pub(crate) fn expr(&self) -> Expr {
         let name = match self {
             Self::Key => "key".to_owned(),
+            Self::HasKey => "haskey".to_owned(),
             Self::Declared => "declared".to_owned(),
             Self::Universe => "universe".to_owned(),
             Self::Own(name) => format!("own:{name}"),
@@ -47,6 +50,7 @@ impl WideColumn {
         let (kind, rest) = name.split_once(':').unwrap_or((name, ""));
         Some(match kind {
             "key" => Self::Key,
+            "haskey" => Self::HasKey,
             "declared" => Self::Declared,
             "universe" => Self::Universe,
             "own" => Self::Own(rest.to_owned()),
