@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::future::try_join;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Session, SqlError};
-use tranche_store::{Commit, CommitMode, Lake, Retention, StoreError, Transaction};
+use tranche_store::{FileCommit, Lake, ParquetFile, Retention, Snapshot, StoreError, Transaction, parquet_options};
 
 use crate::definitions::{Definitions, Expectation, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Members};
 use crate::history::OwnHistory;
 use crate::memberships::{Change, Key, Memberships, compact, stored_key};
+use crate::parallel;
 use crate::past::Past;
 use crate::refresh::SegmentReport;
 use crate::store::{HistoryRow, memberships_table, traits_table};
@@ -153,7 +156,11 @@ async fn attempt(
     let names = names(definitions, wanted, publication, &history);
     let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
     let key = publication.key.clone();
-    let mut memberships = Memberships::read(table, base, key, &mut publication.index, &all_names, first).await?;
+    // A refresh of some segments computes some traits; the table holds all of them.
+    let traits = publication.traits.as_ref().filter(|_| wanted.is_none());
+    let (memberships, traits) =
+        try_join(Memberships::read(table, base, key, &mut publication.index, &all_names, first), encoded(traits)).await?;
+    let mut memberships = memberships;
     tracing::debug!(entity, "memberships are read");
     let mut reports: IndexMap<String, SegmentReport> = IndexMap::new();
     let mut rows: Vec<HistoryRow> = Vec::new();
@@ -183,10 +190,9 @@ async fn attempt(
     if !violations.is_empty() {
         return Err(SegmentError::Expectation(violations));
     }
-    // A refresh of some segments computes some traits; the table holds all of them.
-    if let Some(traits) = publication.traits.as_ref().filter(|_| wanted.is_none()) {
-        commit_traits(&entity, traits, to).await?;
-        tracing::debug!(entity, columns = traits.num_columns(), "traits are written");
+    if let Some((schema, files)) = traits {
+        commit_traits(&entity, schema, files, to).await?;
+        tracing::debug!(entity, "traits are written");
     }
     let is_published = match memberships.base() {
         Some(base) => base.has_transaction(transaction).await?,
@@ -308,10 +314,40 @@ impl Expectation {
     }
 }
 
-async fn commit_traits(entity: &str, traits: &RecordBatch, to: &Destination<'_>) -> Result<(), SegmentError> {
-    let rows = to.session.frame(traits.schema(), vec![traits.clone()])?.logical_plan().clone();
-    let commit = Commit::new(&traits_table(entity), to.transaction, CommitMode::Overwrite, rows);
-    to.lake.commit(to.session.shared_state(), commit).await?;
+/// A wide table as files, of some of its rows each.
+type TraitsFiles = (SchemaRef, Vec<ParquetFile>);
+
+async fn encoded(traits: Option<&RecordBatch>) -> Result<Option<TraitsFiles>, SegmentError> {
+    let Some(traits) = traits else { return Ok(None) };
+    let rows = traits.num_rows();
+    let parts = (0..rows.max(1)).step_by(TRAITS_FILE_ROWS).map(|start| traits.slice(start, TRAITS_FILE_ROWS.min(rows - start)));
+    let parts: Vec<RecordBatch> = parts.collect();
+    let files = parallel::on_all_cores(parts, |part| {
+        Ok::<_, SegmentError>(ParquetFile::encode(&part.schema(), [&part], parquet_options(&part.schema()))?)
+    });
+    Ok(Some((traits.schema(), files.await?)))
+}
+
+/// So many rows of a wide table are in a file.
+const TRAITS_FILE_ROWS: usize = 1 << 18;
+
+/// Puts the wide table in the place of the one before.
+async fn commit_traits(
+    entity: &str,
+    schema: SchemaRef,
+    files: Vec<ParquetFile>,
+    to: &Destination<'_>,
+) -> Result<(), SegmentError> {
+    let table = traits_table(entity);
+    let base = to.lake.snapshot(&table).await?;
+    let remove = base.as_ref().map(Snapshot::files).transpose()?.unwrap_or_default();
+    let folder = to.lake.folder(&table)?;
+    let mut add = Vec::new();
+    for file in files {
+        add.push(file.put(folder.as_ref(), "", BTreeMap::new()).await?);
+    }
+    let transactions = vec![Transaction::new(to.transaction, 1)];
+    to.lake.replace_files(FileCommit { table, schema, partition_by: Vec::new(), base, remove, add, transactions }).await?;
     Ok(())
 }
 

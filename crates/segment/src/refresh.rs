@@ -19,7 +19,7 @@ use crate::past::Past;
 use crate::plan::Program;
 use crate::publish::{Destination, Publication, publish};
 use crate::scope::Scope;
-use crate::state::Sample;
+use crate::state::StatePlace;
 use crate::store::HISTORY_TABLE;
 
 /// What a refresh works with.
@@ -88,21 +88,27 @@ pub async fn refresh(
             Some(names) => Scope::of(definitions, entity, names, context.session).await?,
             None => Scope::everything(definitions, entity),
         };
+        let memory = Memory::read(context.lake, context.pipeline, entity, definitions, context.full);
         let program = Program::compile(definitions, &scope, context.session, Sharing::Shared).await?;
-        let memory =
-            Memory { lake: context.lake, pipeline: context.pipeline, entity, full: context.full, sample: Sample::default() };
         let (evaluation, kept) =
             evaluate_program(definitions, &scope, &program, context.tables, context.session, Some(memory)).await?;
         tracing::debug!(entity, "evaluated");
         report.rows_read += evaluation.rows_read;
         let index = Arc::clone(&evaluation.index);
-        report.add(publish(definitions, wanted, &mut Publication::of(evaluation, as_of)?, &to).await?);
+        let mut publication = Publication::of(evaluation, as_of)?;
+        // What is kept is true whatever is published. A refresh of some segments knows only some measures.
+        let keep = async {
+            for (table, kept) in kept.into_iter().filter(|_| wanted.is_none()) {
+                let place = StatePlace { pipeline: context.pipeline, entity, table: &table };
+                place.write(context.lake, kept, &index).await?;
+            }
+            tracing::debug!(entity, "kept");
+            Ok::<_, SegmentError>(())
+        };
+        let (published, kept) = tokio::join!(publish(definitions, wanted, &mut publication, &to), keep);
         tracing::debug!(entity, "published");
-        // What is kept is true whatever is published; it is written last, because nothing depends on it.
-        // A refresh of some segments knows only some measures.
-        for (table, kept) in kept.into_iter().filter(|_| wanted.is_none()) {
-            memory.place(&table).write(context.lake, kept, &index).await?;
-        }
+        report.add(published?);
+        kept?;
     }
     if wanted.is_none() {
         for entity in forgotten_entities(definitions, &to).await? {

@@ -19,21 +19,31 @@ use crate::definitions::Definitions;
 use crate::error::SegmentError;
 use crate::parallel;
 use crate::plan::{Program, Scan};
-use crate::state::{Kept, KeptMeasure, Sample, StatePlace, identity, is_keepable, prove};
+use crate::state::{Kept, KeptMeasure, Reading, Sample, StatePlace, identity, is_keepable, prove};
 
 /// Where the state of an entity's scans lies.
-#[derive(Clone, Copy)]
 pub(crate) struct Memory<'a> {
-    pub(crate) lake: &'a Lake,
-    pub(crate) pipeline: &'a str,
-    pub(crate) entity: &'a str,
-    /// Whether what was kept is left aside.
-    pub(crate) full: bool,
+    lake: &'a Lake,
+    pipeline: &'a str,
+    entity: &'a str,
     /// Of which entities an incremental result is computed again in full.
     pub(crate) sample: Sample,
+    /// What was kept of each table.
+    reading: HashMap<String, Reading>,
 }
 
 impl<'a> Memory<'a> {
+    /// Begins to read what was kept of an entity's events, unless it is to be left aside.
+    pub(crate) fn read(lake: &'a Lake, pipeline: &'a str, entity: &'a str, definitions: &Definitions, full: bool) -> Self {
+        let mut memory = Self { lake, pipeline, entity, sample: Sample::default(), reading: HashMap::new() };
+        let contracts = definitions.contracts.values().filter(|_| !full);
+        for contract in contracts.filter(|c| c.event_time().is_some() && c.entity_column(entity).is_some()) {
+            let place = StatePlace { pipeline, entity, table: &contract.table };
+            memory.reading.insert(contract.table.clone(), place.read(lake));
+        }
+        memory
+    }
+
     pub(crate) fn place(&self, table: &'a str) -> StatePlace<'a> {
         StatePlace { pipeline: self.pipeline, entity: self.entity, table }
     }
@@ -55,18 +65,18 @@ pub(crate) async fn scan(
     tables: &Tables,
     index: &mut Arc<KeyIndex>,
     session: &Session,
-    memory: Option<Memory<'_>>,
+    mut memory: Option<Memory<'_>>,
 ) -> Result<Scanned, SegmentError> {
     let mut scanned = Scanned::default();
     for (table, scan) in &program.scans {
         let contract = definitions.contracts.get(table).ok_or_else(|| SegmentError::Unknown(table.clone()))?;
         let input = TableScan { contract, scan, tables, session };
-        let kept = match memory {
-            Some(memory) if !memory.full => memory.place(table).read(memory.lake, Arc::make_mut(index)).await,
-            _ => None,
+        let kept = match memory.as_mut().and_then(|memory| memory.reading.remove(table)) {
+            Some(reading) => reading.done(Arc::make_mut(index)).await,
+            None => None,
         };
         let was_kept = kept.is_some();
-        let share = memory.map(|memory| memory.sample.share(index.len()));
+        let share = memory.as_ref().map(|memory| memory.sample.share(index.len()));
         tracing::debug!(table, kept = was_kept, "scan");
         let (found, cost) = match input.run(kept, share, index).await {
             // A file that is no longer there may be one that was removed, and cleaned up since.
@@ -80,7 +90,7 @@ pub(crate) async fn scan(
         scanned.cost.bytes_read += cost.bytes_read;
         tracing::debug!(table, rows = cost.rows_read, bytes = cost.bytes_read, "scanned");
         let mut extract = found.extract;
-        if let (Some(memory), Some(known), true) = (memory, extract.take_if(|_| found.is_incremental), found.is_incremental) {
+        if let (Some(memory), Some(known), true) = (&memory, extract.take_if(|_| found.is_incremental), found.is_incremental) {
             match prove(&input, &found.measures, index, known, program).await {
                 Ok(proof) => {
                     scanned.cost.rows_read += proof.rows_read;
@@ -93,7 +103,7 @@ pub(crate) async fn scan(
             }
             tracing::debug!(table, "proved");
         }
-        if let (Some(_), Some(files)) = (memory, found.files) {
+        if let (Some(_), Some(files)) = (&memory, found.files) {
             let measures = scan.measures.iter().zip(&found.measures);
             let measures =
                 measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(|(measure, values)| {

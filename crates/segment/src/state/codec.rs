@@ -11,6 +11,7 @@ use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, Parquet
 use datafusion::parquet::basic::Encoding;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
+use futures::future::OptionFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -46,7 +47,7 @@ async fn manifest(lake: &Lake, folder: &str) -> Result<Option<Manifest>, Segment
 /// What was kept, without values and events.
 pub(crate) async fn about(lake: &Lake, folder: &str) -> Result<Option<Kept>, SegmentError> {
     let Some(manifest) = manifest(lake, folder).await? else { return Ok(None) };
-    let measures = manifest.measures.into_iter().map(|about| kept_measure(&about, about.kind.cells()));
+    let measures = manifest.measures.into_iter().map(|about| kept_measure(&about, about.kind.cells(0)));
     Ok(Some(Kept { as_of: manifest.as_of, files: manifest.files, measures: measures.collect(), extract: None }))
 }
 
@@ -55,63 +56,71 @@ fn kept_measure(about: &ManifestMeasure, values: Cells) -> KeptMeasure {
     KeptMeasure { identity: about.identity.clone(), window, values: Arc::new(values) }
 }
 
-/// An object as it is read.
-enum Read {
-    Rows(RecordBatch),
-    Measures(Vec<Cells>),
+/// What was kept, as it was written.
+pub(crate) struct Stored {
+    manifest: Manifest,
+    keys: RecordBatch,
+    extract: Option<RecordBatch>,
+    /// The measures of each part.
+    parts: Vec<Vec<Cells>>,
 }
 
-pub(crate) async fn read(lake: &Lake, folder: &str, index: &mut KeyIndex) -> Result<Option<Kept>, SegmentError> {
+pub(crate) async fn read(lake: &Lake, folder: &str) -> Result<Option<Stored>, SegmentError> {
     let Some(manifest) = manifest(lake, folder).await? else { return Ok(None) };
-    let rows = std::iter::once(&manifest.keys).chain(manifest.extract.iter().map(|extract| &extract.object));
+    let object = |name: &str| {
+        let (objects, path) = (lake.objects(), Path::from(format!("{folder}/{name}")));
+        async move {
+            let bytes = async { objects.get(&path).await?.bytes().await };
+            bytes.await.map_err(|source| SegmentError::from(StoreError::object(&path, source)))
+        }
+    };
+    let rows = |name: &str| {
+        let object = object(name);
+        async move {
+            let bytes = object.await?;
+            Ok::<_, SegmentError>(parallel::on_a_core(move || decode_rows(bytes)).await?)
+        }
+    };
     let parts = manifest.parts.iter().map(|(name, members)| {
         let kinds: Vec<Kind> = members.iter().map(|&measure| manifest.measures[measure].kind).collect();
-        (name, Some(kinds))
-    });
-    let jobs: Vec<_> = rows
-        .map(|name| (name, None))
-        .chain(parts)
-        .map(|(name, kinds)| {
-            let (objects, path) = (lake.objects(), Path::from(format!("{folder}/{name}")));
-            async move {
-                let bytes = async { objects.get(&path).await?.bytes().await };
-                let bytes = bytes.await.map_err(|source| StoreError::object(&path, source))?;
-                let decoded = parallel::on_a_core(move || match kinds {
-                    Some(kinds) => decode_measures(bytes, &kinds).map(Read::Measures),
-                    None => decode_rows(bytes).map(Read::Rows),
-                });
-                Ok::<_, SegmentError>(decoded.await?)
-            }
-        })
-        .collect();
-    let mut found = stream::iter(jobs).buffered(2 * parallel::cores()).try_collect::<Vec<_>>().await?.into_iter();
-    let Some(Read::Rows(keys)) = found.next() else { return Ok(None) };
-    let extract = match manifest.extract.zip(found.as_slice().first()) {
-        Some((ManifestExtract { share, files, .. }, Read::Rows(rows))) => {
-            Some(Extract { share: KeyShare::up_to(share), files, rows: rows.clone() })
+        let object = object(name);
+        async move {
+            let bytes = object.await?;
+            Ok::<_, SegmentError>(parallel::on_a_core(move || decode_measures(bytes, &kinds)).await?)
         }
-        _ => None,
-    };
-    let numbers: Vec<u32> = index.insert(keys.column(0))?.into_iter().map(|number| number.unwrap_or(KeyIndex::NULL)).collect();
-    let in_place = numbers.iter().zip(0_u32..).all(|(&number, row)| row == number);
-    let rows = index.len() as usize + 1;
-    let mut measures: Vec<Option<KeptMeasure>> = vec![None; manifest.measures.len()];
-    let parts = found.filter_map(|found| match found {
-        Read::Measures(cells) => Some(cells),
-        Read::Rows(_) => None,
     });
-    for ((_, members), cells) in manifest.parts.iter().zip(parts) {
-        for (mut cells, &measure) in cells.into_iter().zip(members) {
-            if in_place {
-                cells.grow(rows);
-            } else {
-                cells = cells.moved(&numbers, rows);
+    let parts = stream::iter(parts.collect::<Vec<_>>()).buffered(2 * parallel::cores()).try_collect::<Vec<_>>();
+    let extract = OptionFuture::from(manifest.extract.as_ref().map(|extract| rows(&extract.object)));
+    let (keys, extract, parts) = tokio::join!(rows(&manifest.keys), extract, parts);
+    let (keys, extract, parts) = (keys?, extract.transpose()?, parts?);
+    Ok(Some(Stored { manifest, keys, extract, parts }))
+}
+
+impl Stored {
+    /// The same in the rows of an index; keys that it lacks are added.
+    pub(crate) fn placed(self, index: &mut KeyIndex) -> Result<Kept, SegmentError> {
+        let Self { manifest, keys, extract, parts } = self;
+        let numbers = index.insert(keys.column(0))?;
+        let numbers: Vec<u32> = numbers.into_iter().map(|number| number.unwrap_or(KeyIndex::NULL)).collect();
+        let in_place = numbers.iter().zip(0_u32..).all(|(&number, row)| row == number);
+        let rows = index.len() as usize + 1;
+        let mut measures: Vec<Option<KeptMeasure>> = vec![None; manifest.measures.len()];
+        for ((_, members), cells) in manifest.parts.iter().zip(parts) {
+            for (mut cells, &measure) in cells.into_iter().zip(members) {
+                if in_place {
+                    cells.grow(rows);
+                } else {
+                    cells = cells.moved(&numbers, rows);
+                }
+                measures[measure] = Some(kept_measure(&manifest.measures[measure], cells));
             }
-            measures[measure] = Some(kept_measure(&manifest.measures[measure], cells));
         }
+        let extract = manifest.extract.zip(extract);
+        let extract =
+            extract.map(|(about, rows)| Extract { share: KeyShare::up_to(about.share), files: about.files, rows });
+        let measures = measures.into_iter().flatten().collect();
+        Ok(Kept { as_of: manifest.as_of, files: manifest.files, measures, extract })
     }
-    let measures = measures.into_iter().flatten().collect();
-    Ok(Some(Kept { as_of: manifest.as_of, files: manifest.files, measures, extract }))
 }
 
 pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &KeyIndex) -> Result<(), SegmentError> {
@@ -219,14 +228,16 @@ fn encode(batch: &RecordBatch) -> Result<ParquetFile, SegmentError> {
     Ok(ParquetFile::encode(&batch.schema(), [batch], properties.build())?)
 }
 
-fn reader(bytes: Bytes) -> Result<ParquetRecordBatchReader, SqlError> {
+/// A reader and the number of its rows.
+fn reader(bytes: Bytes) -> Result<(ParquetRecordBatchReader, usize), SqlError> {
     let wrong = |error: ParquetError| SqlError::Engine(error.to_string());
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(wrong)?;
-    builder.with_batch_size(BATCH_ROWS).build().map_err(wrong)
+    let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
+    Ok((builder.with_batch_size(BATCH_ROWS).build().map_err(wrong)?, rows))
 }
 
 fn decode_rows(bytes: Bytes) -> Result<RecordBatch, SqlError> {
-    let reader = reader(bytes)?;
+    let (reader, _) = reader(bytes)?;
     let schema = arrow::array::RecordBatchReader::schema(&reader);
     // The schema as it was written: metadata of the file does not make it another.
     let schema = Arc::new(Schema::new(schema.fields().clone()));
@@ -235,15 +246,22 @@ fn decode_rows(bytes: Bytes) -> Result<RecordBatch, SqlError> {
 }
 
 fn decode_measures(bytes: Bytes, kinds: &[Kind]) -> Result<Vec<Cells>, SqlError> {
-    let mut all: Vec<Cells> = kinds.iter().map(|kind| kind.cells()).collect();
-    for batch in reader(bytes)? {
+    let (reader, rows) = reader(bytes)?;
+    // Room for keys that are new, so that values need not move.
+    let mut all: Vec<Cells> = kinds.iter().map(|kind| kind.cells(rows + rows / 32 + 1)).collect();
+    for batch in reader {
         for (cells, column) in all.iter_mut().zip(batch?.columns()) {
             match cells {
                 Cells::Count(values) => values.extend_from_slice(column.as_primitive::<UInt32Type>().values()),
                 Cells::Sum(values) => values.extend_from_slice(column.as_primitive::<Int64Type>().values()),
                 Cells::Wide(values) => values.extend_from_slice(column.as_primitive::<Decimal128Type>().values()),
                 Cells::Max(values) | Cells::Min(values) => {
-                    values.extend(column.as_primitive::<Int64Type>().iter().map(|value| value.unwrap_or(i64::MIN)));
+                    let column = column.as_primitive::<Int64Type>();
+                    let start = values.len();
+                    values.extend_from_slice(column.values());
+                    for row in column.nulls().into_iter().flat_map(|nulls| (!nulls.inner()).set_indices().collect::<Vec<_>>()) {
+                        values[start + row] = i64::MIN;
+                    }
                 }
                 _ => {}
             }
@@ -253,14 +271,14 @@ fn decode_measures(bytes: Bytes, kinds: &[Kind]) -> Result<Vec<Cells>, SqlError>
 }
 
 impl Kind {
-    /// No values of this kind.
-    fn cells(self) -> Cells {
+    /// No values of this kind, and room for some.
+    fn cells(self, room: usize) -> Cells {
         match self {
-            Self::Count => Cells::Count(Vec::new()),
-            Self::Sum => Cells::Sum(Vec::new()),
-            Self::Wide => Cells::Wide(Vec::new()),
-            Self::Max => Cells::Max(Vec::new()),
-            Self::Min => Cells::Min(Vec::new()),
+            Self::Count => Cells::Count(Vec::with_capacity(room)),
+            Self::Sum => Cells::Sum(Vec::with_capacity(room)),
+            Self::Wide => Cells::Wide(Vec::with_capacity(room)),
+            Self::Max => Cells::Max(Vec::with_capacity(room)),
+            Self::Min => Cells::Min(Vec::with_capacity(room)),
         }
     }
 }

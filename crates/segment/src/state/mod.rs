@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tranche_schema::Contract;
+use tokio::task::JoinHandle;
+use tranche_sql::SqlError;
 use tranche_sql::fused::{Aggregate, Cells, Extract};
 use tranche_sql::keys::KeyIndex;
 use tranche_store::{DataFile, Lake};
@@ -74,6 +76,23 @@ pub(crate) fn identity(measure: &Measure, contract: &Contract) -> String {
     parts.join(" | ")
 }
 
+/// What was kept, while it is read.
+pub(crate) struct Reading(JoinHandle<Result<Option<codec::Stored>, SegmentError>>);
+
+impl Reading {
+    /// What was kept, in the rows of `index`; keys that it lacks are added. `None` when nothing usable is there.
+    pub(crate) async fn done(self, index: &mut KeyIndex) -> Option<Kept> {
+        let found = match self.0.await {
+            Ok(found) => found.and_then(|stored| stored.map(|stored| stored.placed(index)).transpose()),
+            Err(error) => Err(SqlError::Engine(error.to_string()).into()),
+        };
+        found.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was kept of an earlier refresh cannot be read; everything is read");
+            None
+        })
+    }
+}
+
 /// Whether a measure's values can be kept: they are exact, and what is new can be added to them.
 pub(crate) fn is_keepable(values: &Cells, aggregate: Aggregate) -> bool {
     aggregate != Aggregate::CountDistinct
@@ -85,15 +104,10 @@ impl StatePlace<'_> {
         format!("_state/{}/{}/{}", self.pipeline, self.entity, self.table)
     }
 
-    /// What was kept, in the rows of `index`; keys that it lacks are added. `None` when nothing usable is there.
-    pub(crate) async fn read(&self, lake: &Lake, index: &mut KeyIndex) -> Option<Kept> {
-        match codec::read(lake, &self.folder(), index).await {
-            Ok(kept) => kept,
-            Err(error) => {
-                tracing::warn!(table = self.table, %error, "what was kept of an earlier refresh cannot be read; everything is read");
-                None
-            }
-        }
+    /// Begins to read what was kept.
+    pub(crate) fn read(&self, lake: &Lake) -> Reading {
+        let (lake, folder) = (lake.clone(), self.folder());
+        Reading(tokio::spawn(async move { codec::read(&lake, &folder).await }))
     }
 
     /// What was kept, without the values.
