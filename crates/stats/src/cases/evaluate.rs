@@ -18,11 +18,11 @@ pub fn evaluate(document: &CasesDocument, options: &CasesOptions) -> Result<Resu
 
 fn results_of(case: &Case, options: &CasesOptions) -> CaseResults {
     let mut results = BTreeMap::new();
-    let delta = Options { alpha: options.alpha, inference: Inference::Fixed, relative: RelativeMethod::Delta };
+    let delta = Options { alpha: options.alpha, relative: RelativeMethod::Delta, ..Options::default() };
     let sequential =
         options.sequential_tunings.iter().map(|tuning| (format!("seq{tuning}"), Inference::Sequential { tuning: *tuning }));
     for (key, inference) in std::iter::once(("freq".to_owned(), Inference::Fixed)).chain(sequential) {
-        let comparison = compare(&case.control, &case.treatment, &Options { inference, ..delta });
+        let comparison = compare(&case.control, &case.treatment, &Options { inference, ..delta.clone() });
         results.insert(format!("{key}_absolute"), CaseResult::Estimate(comparison.absolute));
         results.insert(format!("{key}_relative"), CaseResult::Estimate(comparison.relative));
     }
