@@ -93,7 +93,7 @@ impl GroupSequential {
             let critical = self.critical(log_alpha.exp(), alternative)?.min(MOST_ERRORS);
             Ok(critical * critical.abs() - z * z.abs())
         };
-        let (mut low, mut high) = (LEAST_P.ln(), -f64::EPSILON);
+        let (mut low, mut high) = (LEAST_P.ln(), LARGEST_P.ln());
         let (mut at_low, mut at_high) = (excess(low)?, excess(high)?);
         if at_high >= 0.0 {
             return Ok(1.0);
@@ -158,6 +158,8 @@ impl GroupSequential {
 
 /// Repeated p-values are not told apart below this.
 const LEAST_P: f64 = 1e-290;
+/// From here on a repeated p-value is given as 1: an alpha near 1 is spent at the first look.
+const LARGEST_P: f64 = 0.9;
 /// Where a boundary that spends nothing is put, in standard errors.
 const MOST_ERRORS: f64 = 40.0;
 const MOST_STEPS: usize = 100;
