@@ -78,7 +78,8 @@ fn absolute_and_relative_never_contradict_each_other() {
                 for step in -60..=60 {
                     let shift = f64::from(step) * 0.071 * (2.0 / n as f64).sqrt();
                     let (control, treatment) = (Arm::new(n, mean, 1.0), Arm::new(n, mean + shift, 1.0));
-                    let (absolute, relative) = estimates(control, treatment, &Options { inference: inference.clone(), ..Options::default() });
+                    let (absolute, relative) =
+                        estimates(control, treatment, &Options { inference: inference.clone(), ..Options::default() });
                     assert_eq!(absolute.interval.contains(0.0), relative.interval.contains(0.0), "{n} {mean} {shift}");
                     assert!(relative.interval.contains(relative.effect), "{n} {mean} {shift} {relative:?}");
                     checked += 1;

@@ -3,6 +3,7 @@
 mod recursion;
 mod spending;
 
+use crate::root::falling_root;
 use crate::{Alternative, Outcome, Reason};
 use recursion::Continuation;
 pub use spending::Spending;
@@ -93,28 +94,8 @@ impl GroupSequential {
             let critical = self.critical(log_alpha.exp(), alternative)?.min(MOST_ERRORS);
             Ok(critical * critical.abs() - z * z.abs())
         };
-        let (mut low, mut high) = (LEAST_P.ln(), LARGEST_P.ln());
-        let (mut at_low, mut at_high) = (excess(low)?, excess(high)?);
-        if at_high >= 0.0 {
-            return Ok(1.0);
-        }
-        if at_low <= 0.0 {
-            return Ok(LEAST_P);
-        }
-        for _ in 0..MOST_STEPS {
-            let log_alpha = (low * at_high - high * at_low) / (at_high - at_low);
-            let value = excess(log_alpha)?;
-            if value.abs() < 1e-12 * z.abs().max(1.0) || high - low < 1e-13 {
-                return Ok(log_alpha.exp());
-            }
-            // The Illinois variant: an end that stays twice counts half.
-            if value > 0.0 {
-                (low, at_low, at_high) = (log_alpha, value, 0.5 * at_high);
-            } else {
-                (high, at_high, at_low) = (log_alpha, value, 0.5 * at_low);
-            }
-        }
-        Ok(high.exp())
+        let log_alpha = falling_root((LEAST_P.ln(), LARGEST_P.ln()), 1e-12, excess)?;
+        Ok(if log_alpha >= LARGEST_P.ln() { 1.0 } else { log_alpha.exp() })
     }
 
     fn boundary(&self, alpha: f64, alternative: Alternative) -> Result<Vec<Look>, Reason> {
@@ -162,7 +143,6 @@ const LEAST_P: f64 = 1e-290;
 const LARGEST_P: f64 = 0.9;
 /// Where a boundary that spends nothing is put, in standard errors.
 const MOST_ERRORS: f64 = 40.0;
-const MOST_STEPS: usize = 100;
 
 /// Where the continuation region begins: a one-sided test does not stop for futility.
 fn lowest(critical: f64, alternative: Alternative) -> f64 {

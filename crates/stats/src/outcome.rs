@@ -115,7 +115,9 @@ impl fmt::Display for Reason {
             Self::Treatment(lack) => return write!(f, "the treatment arm {lack}"),
             Self::ControlMeanZero => "the control mean is zero, so nothing can be relative to it",
             Self::AlphaOutOfRange => "alpha must lie between 0 and 1",
-            Self::ParameterNotPositive => "a tuning parameter, scale, standard deviation or concentration must be a positive number",
+            Self::ParameterNotPositive => {
+                "a tuning parameter, scale, standard deviation or concentration must be a positive number"
+            }
             Self::MarginOutOfRange => "a margin must be a number of at least zero",
             Self::MarginWithoutDirection => "a margin needs a one-sided alternative, greater or less",
             Self::LooksDoNotRise => "the information fractions of the looks must rise from above zero",

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn it_is_about_narrowest_where_it_is_tuned() {
-        let width = |tuning| ConfidenceSequence::tuned(0.05, tuning).value().map_or(f64::NAN, |sequence| sequence.critical(5000.0));
+        let width =
+            |tuning| ConfidenceSequence::tuned(0.05, tuning).value().map_or(f64::NAN, |sequence| sequence.critical(5000.0));
         for tuning in [500.0, 2500.0, 10_000.0, 50_000.0] {
             assert!(width(5000.0) < width(tuning), "{tuning}");
         }

@@ -32,6 +32,7 @@ fn results_of(case: &Case, options: &CasesOptions) -> CaseResults {
         let key = match prior {
             Prior::Flat => "bayes_flat".to_owned(),
             Prior::Normal { mean, sd } => format!("bayes_n{mean}_{sd}"),
+            Prior::NormalAbsolute { mean, sd } => format!("bayes_absolute_n{mean}_{sd}"),
         };
         let bayes = BayesOptions { alpha: options.alpha, prior: *prior, direction: case.direction };
         let beliefs = believe(&case.control, &case.treatment, &bayes);
