@@ -23,7 +23,7 @@ pub struct SequentialSampleRatio {
 ///
 /// ```
 /// let ratio = tranche_stats::sequential_sample_ratio(&[30, 60], &[0.5, 0.5], 100.0).value();
-/// assert!(ratio.is_some_and(|ratio| (ratio.p - 0.03375308023960704).abs() < 1e-9));
+/// assert!(ratio.is_some_and(|ratio| (ratio.p - 0.1263222956711657).abs() < 1e-9));
 /// ```
 pub fn sequential_sample_ratio(observed: &[u64], shares: &[f64], concentration: f64) -> Outcome<SequentialSampleRatio> {
     evidence(observed, shares, concentration).into()

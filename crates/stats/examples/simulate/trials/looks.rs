@@ -1,0 +1,109 @@
+//! Many looks: how often anything is found though there is nothing.
+
+use tranche_stats::{
+    Alternative, Arm, Generator, GroupSequential, Inference, Moments, Options, Spending, compare, sample_ratio,
+    sequential_sample_ratio,
+};
+
+use crate::claim::{Claim, Tally};
+
+const LOOKS: u32 = 1000;
+
+/// Two arms of exponential values without a difference, 100 units each before the first of 1000 looks and 10 more before each other.
+pub(crate) fn always_valid(draws: u32) -> Vec<Claim> {
+    let sequential = Options { inference: Inference::Sequential { tuning: 5000.0 }, ..Options::default() };
+    let questions = [
+        ("the confidence sequence excludes 0 at any of 1000 looks", sequential.clone()),
+        ("the same, one-sided", Options { alternative: Alternative::Greater, ..sequential.clone() }),
+        (
+            "the mSPRT excludes 0 at any of 1000 looks",
+            Options { inference: Inference::Mixture { scale: 0.05 }, ..sequential.clone() },
+        ),
+        (
+            "the same, one-sided",
+            Options { inference: Inference::Mixture { scale: 0.05 }, alternative: Alternative::Greater, ..sequential },
+        ),
+    ];
+    let mut tallies = [Tally::default(); 4];
+    let mut naive = Tally::default();
+    let mut generator = Generator::seeded(31);
+    for _ in 0..draws {
+        let (mut control, mut treatment) = (Moments::default(), Moments::default());
+        let mut found = [false; 4];
+        let mut found_naively = false;
+        for look in 0..LOOKS {
+            for _ in 0..if look == 0 { 100 } else { 10 } {
+                control.push(-generator.uniform().ln());
+                treatment.push(-generator.uniform().ln());
+            }
+            let (control, treatment) = (Arm::mean(&control), Arm::mean(&treatment));
+            for (found, (_, options)) in found.iter_mut().zip(&questions) {
+                let significant = || compare(&control, &treatment, options).absolute.value().is_some_and(|e| e.p <= 0.05);
+                *found = *found || significant();
+            }
+            let se = (control.variance.unwrap_or(1.0) / control.n as f64
+                + treatment.variance.unwrap_or(1.0) / treatment.n as f64)
+                .sqrt();
+            found_naively |= (treatment.mean - control.mean).abs() > 1.96 * se;
+        }
+        tallies.iter_mut().zip(found).for_each(|(tally, found)| tally.count(found));
+        naive.count(found_naively);
+    }
+    let mut claims: Vec<Claim> = tallies.iter().zip(&questions).map(|(tally, (what, _))| tally.at_most(*what, 0.05)).collect();
+    claims.push(naive.near("for comparison: a fixed test at each of 1000 looks", 0.5, 0.5));
+    claims
+}
+
+/// Five looks at a Brownian motion without drift; the last design's looks come when they come.
+pub(crate) fn group_sequential(draws: u32) -> Vec<Claim> {
+    let uneven =
+        GroupSequential { spending: Spending::OBrienFleming, fractions: vec![0.1, 0.35, 0.4, 0.8, 0.93], is_final: true };
+    let designs = [
+        ("O'Brien-Fleming-like", Alternative::TwoSided, GroupSequential::evenly(Spending::OBrienFleming, 5)),
+        ("Pocock-like", Alternative::TwoSided, GroupSequential::evenly(Spending::Pocock, 5)),
+        ("power family, 2", Alternative::TwoSided, GroupSequential::evenly(Spending::Power { rho: 2.0 }, 5)),
+        ("O'Brien-Fleming-like, one-sided", Alternative::Greater, GroupSequential::evenly(Spending::OBrienFleming, 5)),
+        ("O'Brien-Fleming-like, uneven looks that end early", Alternative::TwoSided, uneven),
+    ];
+    let mut claims = Vec::new();
+    for (seed, (name, alternative, design)) in (41..).zip(designs) {
+        let looks = design.looks(0.05, alternative).value().unwrap_or_default();
+        let mut generator = Generator::seeded(seed);
+        let mut tally = Tally::default();
+        for _ in 0..draws {
+            let (mut score, mut before) = (0.0, 0.0);
+            let crossed = looks.iter().any(|look| {
+                score += (look.fraction - before).sqrt() * generator.normal();
+                before = look.fraction;
+                let z = score / look.fraction.sqrt();
+                (if alternative == Alternative::TwoSided { f64::abs(z) } else { z }) >= look.critical
+            });
+            tally.count(crossed);
+        }
+        claims.push(tally.near(format!("group-sequential, {name}: any of 5 looks crosses"), 0.05, 0.003));
+    }
+    claims
+}
+
+/// Units split by halves as planned, 20 more before each of 1000 looks.
+pub(crate) fn sample_ratios(draws: u32) -> Vec<Claim> {
+    let mut generator = Generator::seeded(51);
+    let (mut sequential, mut fixed) = (Tally::default(), Tally::default());
+    for _ in 0..draws {
+        let mut counts = [0, 0];
+        let (mut found, mut found_naively) = (false, false);
+        for _ in 0..LOOKS {
+            for _ in 0..20 {
+                counts[generator.below(2)] += 1;
+            }
+            found |= sequential_sample_ratio(&counts, &[0.5, 0.5], 1000.0).value().is_some_and(|ratio| ratio.p <= 0.05);
+            found_naively = found_naively || sample_ratio(&counts, &[0.5, 0.5]).value().is_some_and(|ratio| ratio.p <= 0.05);
+        }
+        sequential.count(found);
+        fixed.count(found_naively);
+    }
+    vec![
+        sequential.at_most("the sequential sample ratio test finds a mismatch at any of 1000 looks", 0.05),
+        fixed.near("for comparison: the chi-squared test at each of 1000 looks", 0.5, 0.5),
+    ]
+}
