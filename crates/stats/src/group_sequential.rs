@@ -3,6 +3,8 @@
 mod recursion;
 mod spending;
 
+use serde::Serialize;
+
 use crate::root::falling_root;
 use crate::{Alternative, Outcome, Reason};
 use recursion::Continuation;
@@ -31,7 +33,7 @@ pub struct GroupSequential {
 }
 
 /// One look of a group-sequential design.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Look {
     /// Which look it is, from 1.
     pub number: usize,
