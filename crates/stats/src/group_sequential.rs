@@ -5,6 +5,7 @@ mod spending;
 
 use serde::Serialize;
 
+use crate::distribution::Normal;
 use crate::root::falling_root;
 use crate::{Alternative, Outcome, Reason};
 use recursion::Continuation;
@@ -91,13 +92,14 @@ impl GroupSequential {
     }
 
     pub(crate) fn repeated_p(&self, z: f64, alternative: Alternative) -> Result<f64, Reason> {
-        // A boundary's square falls almost linearly with ln alpha, so that false position takes few steps.
-        let excess = |log_alpha: f64| {
-            let critical = self.critical(log_alpha.exp(), alternative)?.min(MOST_ERRORS);
-            Ok(critical * critical.abs() - z * z.abs())
+        // Over the normal quantile of alpha the boundary is almost a line, so that false position takes few steps.
+        let excess = |quantile: f64| {
+            let alpha = alternative.sides() * Normal.survival(quantile);
+            Ok(z - self.critical(alpha, alternative)?.min(MOST_ERRORS))
         };
-        let log_alpha = falling_root((LEAST_P.ln(), LARGEST_P.ln()), 1e-12, excess)?;
-        Ok(if log_alpha >= LARGEST_P.ln() { 1.0 } else { log_alpha.exp() })
+        let least = Normal.critical(LARGEST_P / alternative.sides());
+        let quantile = falling_root((least, MOST_QUANTILE), 1e-10, excess)?;
+        Ok(if quantile <= least { 1.0 } else { alternative.sides() * Normal.survival(quantile) })
     }
 
     fn boundary(&self, alpha: f64, alternative: Alternative) -> Result<Vec<Look>, Reason> {
@@ -113,10 +115,11 @@ impl GroupSequential {
         let mut looks: Vec<Look> = Vec::with_capacity(self.fractions.len());
         let mut paths = Continuation::start(0.0);
         let mut before = 0.0;
+        let schedule = self.spending.schedule(tail);
         for (index, &fraction) in self.fractions.iter().enumerate() {
             let is_last = index + 1 == self.fractions.len();
             let time = if is_last && self.is_final { 1.0 } else { fraction };
-            let spent = self.spending.spent(tail, time);
+            let spent = schedule(time);
             let critical = if spent > before { paths.critical(fraction, spent - before) } else { f64::INFINITY };
             looks.push(Look { number: index + 1, fraction, critical, spent: spent * alternative.sides() });
             before = spent;
@@ -139,12 +142,12 @@ impl GroupSequential {
     }
 }
 
-/// Repeated p-values are not told apart below this.
-const LEAST_P: f64 = 1e-290;
+/// Repeated p-values are not told apart above this normal quantile, 1e-285.
+const MOST_QUANTILE: f64 = 36.0;
 /// From here on a repeated p-value is given as 1: an alpha near 1 is spent at the first look.
 const LARGEST_P: f64 = 0.9;
 /// Where a boundary that spends nothing is put, in standard errors.
-const MOST_ERRORS: f64 = 40.0;
+const MOST_ERRORS: f64 = 400.0;
 
 /// Where the continuation region begins: a one-sided test does not stop for futility.
 fn lowest(critical: f64, alternative: Alternative) -> f64 {

@@ -1,11 +1,19 @@
 //! Estimators: from moments to effects.
 //!
-//! [`Moments`], [`Proportion`], [`CoMoments`] and [`QuantileSummary`] summarise what was measured, and merge. An [`Arm`] is what
-//! all of them come to: n, a mean and the variance of one unit. [`compare`] turns two arms into an absolute and a relative
-//! [`Estimate`], for one look or ([`Inference::Sequential`]) for any number of them; [`adjust`] takes out what a covariate
-//! explains beforehand; [`believe`] gives the Bayesian's answer; [`sample_ratio`] says whether the arms may be compared at all;
-//! [`adjusted`] keeps the error rate of many questions at once.
-//! [`cases`] reads and writes all of this as a document, for `tranche stats`.
+//! **What was measured.** [`Moments`], [`Proportion`], [`CoMoments`], [`CoMomentMatrix`], [`QuantileSummary`] and
+//! [`ClusteredQuantile`] summarise it, and merge. An [`Arm`] is what all of them come to: n, a mean and the variance of one unit.
+//! [`adjust`] and [`adjust_for_covariates`] take out what is known beforehand, [`post_stratify`] how strata happened to mix.
+//!
+//! **What it says.** [`compare`] turns two arms into an absolute and a relative [`Estimate`]: for one look, for any number of them
+//! ([`ConfidenceSequence`], [`MixtureTest`]) or for a few ([`GroupSequential`]), two-sided or towards an [`Alternative`] with a
+//! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula.
+//!
+//! **Whether to believe it.** [`sample_ratio`] and [`sequential_sample_ratio`] say whether the arms may be compared at all;
+//! [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and what is left of it.
+//!
+//! **Before it starts.** [`Plan`] says how many units are needed; [`assignment`] which variant a unit gets.
+//!
+//! [`cases`] reads and writes comparisons as a document, for `tranche stats`.
 //!
 //! Pure functions of numbers: this crate knows no Arrow, no async, no clock and no files, and never fails on finite input; what
 //! has no answer (one unit, no variance, a control mean of zero) is [`Outcome::Undefined`] with its [`Reason`].

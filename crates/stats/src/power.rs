@@ -193,10 +193,10 @@ mod tests {
     #[test]
     fn sizes_are_those_of_statsmodels() {
         for (effect, power, plan, control) in [
-            (0.1, 0.8, PLAN, 1569.772_101_902_328_8),
-            (0.1, 0.9, Plan { ratio: 2.0, ..PLAN }, 1576.112_911_986_701_9),
-            (0.05, 0.8, Plan { alpha: 0.01, alternative: Alternative::Greater, ..PLAN }, 8028.822_613_422_132),
-            (0.3, 0.5, Plan { ratio: 0.5, ..PLAN }, 128.034_115_666_069_12_f64),
+            (0.1, 0.8, PLAN, 1_569.772_101_902_328_8),
+            (0.1, 0.9, Plan { ratio: 2.0, ..PLAN }, 1_576.112_911_986_701_9),
+            (0.05, 0.8, Plan { alpha: 0.01, alternative: Alternative::Greater, ..PLAN }, 8_028.822_613_422_132),
+            (0.3, 0.5, Plan { ratio: 0.5, ..PLAN }, 128.034_115_666_069_1_f64),
         ] {
             let size = plan.sample_size(effect, power).value().unwrap_or_else(|| panic!("undefined"));
             assert_eq!(size.control, control.ceil() as u64);

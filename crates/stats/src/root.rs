@@ -18,19 +18,25 @@ pub(crate) fn falling_root(
         return Ok(if at_low <= 0.0 { low } else { high });
     }
     let mut middle = 0.5 * (low + high);
+    let mut was_positive = None;
     for step in 0..MOST_STEPS {
         let secant = (low * at_high - high * at_low) / (at_high - at_low);
-        // Every fourth step halves, so that a function that is flat on one side costs no more than a bisection.
-        middle = if secant > low && secant < high && step % 4 != 3 { secant } else { 0.5 * (low + high) };
+        // Every eighth step halves, so that a function that is flat on one side costs little more than a bisection.
+        middle = if secant > low && secant < high && step % 8 != 7 { secant } else { 0.5 * (low + high) };
         let value = f(middle)?;
         if value.abs() <= tolerance || high - low <= tolerance {
             break;
         }
+        // An end that stays for a second time counts half, so that it is left soon.
+        let again = was_positive == Some(value > 0.0);
         if value > 0.0 {
-            (low, at_low, at_high) = (middle, value, 0.5 * at_high);
+            (low, at_low) = (middle, value);
+            at_high *= if again { 0.5 } else { 1.0 };
         } else {
-            (high, at_high, at_low) = (middle, value, 0.5 * at_low);
+            (high, at_high) = (middle, value);
+            at_low *= if again { 0.5 } else { 1.0 };
         }
+        was_positive = Some(value > 0.0);
     }
     Ok(middle)
 }

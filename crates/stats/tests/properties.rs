@@ -5,7 +5,7 @@ use tranche_stats::{
     Options, Outcome, Spending, compare,
 };
 
-const DRAWS: usize = 2000;
+const DRAWS: usize = 600;
 
 /// Arms of 3 to 2000 units, means of either sign, and effects within a few standard errors.
 fn arms(generator: &mut Generator) -> (Arm, Arm) {

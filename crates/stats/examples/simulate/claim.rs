@@ -59,9 +59,10 @@ impl Claim {
         ((self.sum_squares / n - self.found * self.found).max(0.0) / n).sqrt()
     }
 
-    /// Whether what was found keeps to the bound, three Monte Carlo errors aside.
+    /// Whether what was found keeps to the bound, three Monte Carlo errors aside: its own or, where few draws show none, the bound's.
     pub(crate) fn holds(&self) -> bool {
-        let slack = 3.0 * self.se();
+        let (Bound::Near { share, .. } | Bound::AtMost(share)) = self.bound;
+        let slack = 3.0 * self.se().max((share * (1.0 - share) / f64::from(self.draws)).sqrt());
         match self.bound {
             Bound::Near { share, tolerance } => (self.found - share).abs() <= tolerance + slack,
             Bound::AtMost(share) => self.found <= share + slack,

@@ -22,14 +22,20 @@ pub enum Spending {
 impl Spending {
     /// The part of `alpha`, the error of one tail, that is spent at the information `fraction`; all of it from 1 on.
     pub fn spent(self, alpha: f64, fraction: f64) -> f64 {
-        let t = fraction.clamp(0.0, 1.0);
-        if t == 0.0 || t == 1.0 {
-            return alpha * t;
-        }
-        match self {
-            Self::OBrienFleming => 2.0 * Normal.survival(Normal.critical(0.5 * alpha) / t.sqrt()),
-            Self::Pocock => alpha * (t * 1.0_f64.exp_m1()).ln_1p(),
-            Self::Power { rho } => alpha * t.powf(rho),
+        self.schedule(alpha)(fraction)
+    }
+
+    /// [`spent`](Self::spent) at many fractions.
+    pub(super) fn schedule(self, alpha: f64) -> impl Fn(f64) -> f64 {
+        let z = if self == Self::OBrienFleming { Normal.critical(0.5 * alpha) } else { 0.0 };
+        move |fraction| {
+            let t = fraction.clamp(0.0, 1.0);
+            match self {
+                _ if t == 0.0 || t == 1.0 => alpha * t,
+                Self::OBrienFleming => 2.0 * Normal.survival(z / t.sqrt()),
+                Self::Pocock => alpha * (t * 1.0_f64.exp_m1()).ln_1p(),
+                Self::Power { rho } => alpha * t.powf(rho),
+            }
         }
     }
 

@@ -15,29 +15,32 @@ pub(crate) fn families(draws: u32) -> Vec<Claim> {
         let discovery = [Adjustment::BenjaminiHochberg, Adjustment::BenjaminiYekutieli];
         let (mut any, mut share, mut missed) = ([Tally::default(); 3], [Tally::default(); 2], [Tally::default(); 2]);
         let mut simultaneous = Tally::default();
+        let p_of = |z: [f64; 10]| z.map(|z| (2.0 * Normal.survival(z.abs())).min(1.0));
         for _ in 0..draws {
-            let common = generator.normal();
-            let z = EFFECTS.map(|effect| effect + f64::sqrt(shared) * common + f64::sqrt(1.0 - shared) * generator.normal());
-            let family = |method| Family { p: z.map(|z| 2.0 * Normal.survival(z.abs())).to_vec(), alpha: 0.05, method };
+            let common = f64::sqrt(shared) * generator.normal();
+            let noise = EFFECTS.map(|_| common + f64::sqrt(1.0 - shared) * generator.normal());
+            // An interval at some alpha misses exactly when the p-value of the truth is at most that alpha.
+            let p_of_truth = p_of(noise);
+            let mut z = noise;
+            z.iter_mut().zip(EFFECTS).for_each(|(z, effect)| *z += effect);
+            let p = p_of(z).to_vec();
+            let family = |method| Family { p: p.clone(), alpha: 0.05, method };
             let false_ones = |rejected: &[bool]| rejected[3..].iter().filter(|rejected| **rejected).count();
             for (tally, method) in any.iter_mut().zip(wise) {
                 tally.count(false_ones(&family(method).rejected()) > 0);
             }
-            let uncovered = |alphas: Vec<Option<f64>>| {
-                let misses = |(place, alpha): (usize, Option<f64>)| {
-                    alpha.map(|alpha| (z[place] - EFFECTS[place]).abs() > Normal.critical(0.5 * alpha))
-                };
-                let formed: Vec<bool> = alphas.into_iter().enumerate().filter_map(misses).collect();
-                (formed.iter().filter(|missed| **missed).count(), formed.len())
+            let missing = |alphas: Vec<Option<f64>>| {
+                let formed = || alphas.iter().zip(p_of_truth).filter_map(|(alpha, p)| Some((alpha.as_ref()?, p)));
+                (formed().filter(|(alpha, p)| p <= alpha).count(), formed().count())
             };
             for (place, method) in discovery.into_iter().enumerate() {
                 let rejected = family(method).rejected();
                 let count = rejected.iter().filter(|rejected| **rejected).count();
                 share[place].add(false_ones(&rejected) as f64 / count.max(1) as f64);
-                let (uncovered, formed) = uncovered(family(method).interval_alphas());
-                missed[place].add(uncovered as f64 / formed.max(1) as f64);
+                let (misses, formed) = missing(family(method).interval_alphas());
+                missed[place].add(misses as f64 / formed.max(1) as f64);
             }
-            simultaneous.count(uncovered(family(Adjustment::Bonferroni).interval_alphas()).0 > 0);
+            simultaneous.count(missing(family(Adjustment::Bonferroni).interval_alphas()).0 > 0);
         }
         for (tally, method) in any.iter().zip(wise) {
             claims.push(tally.at_most(format!("family-wise error, {}, {name}", method.name()), 0.05));

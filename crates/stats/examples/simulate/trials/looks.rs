@@ -1,57 +1,54 @@
 //! Many looks: how often anything is found though there is nothing.
 
 use tranche_stats::{
-    Alternative, Arm, Generator, GroupSequential, Inference, Moments, Options, Spending, compare, sample_ratio,
+    Alternative, ConfidenceSequence, Generator, GroupSequential, MixtureTest, Moments, Spending, sample_ratio,
     sequential_sample_ratio,
 };
 
 use crate::claim::{Claim, Tally};
 
 const LOOKS: u32 = 1000;
+const ALPHA: f64 = 0.05;
 
 /// Two arms of exponential values without a difference, 100 units each before the first of 1000 looks and 10 more before each other.
 pub(crate) fn always_valid(draws: u32) -> Vec<Claim> {
-    let sequential = Options { inference: Inference::Sequential { tuning: 5000.0 }, ..Options::default() };
-    let questions = [
-        ("the confidence sequence excludes 0 at any of 1000 looks", sequential.clone()),
-        ("the same, one-sided", Options { alternative: Alternative::Greater, ..sequential.clone() }),
-        (
-            "the mSPRT excludes 0 at any of 1000 looks",
-            Options { inference: Inference::Mixture { scale: 0.05 }, ..sequential.clone() },
-        ),
-        (
-            "the same, one-sided",
-            Options { inference: Inference::Mixture { scale: 0.05 }, alternative: Alternative::Greater, ..sequential },
-        ),
-    ];
-    let mut tallies = [Tally::default(); 4];
-    let mut naive = Tally::default();
+    let Some([two_sided, greater]) = tests() else { return Vec::new() };
+    let mut tallies = [Tally::default(); 5];
     let mut generator = Generator::seeded(31);
     for _ in 0..draws {
         let (mut control, mut treatment) = (Moments::default(), Moments::default());
-        let mut found = [false; 4];
-        let mut found_naively = false;
+        let mut found = [false; 5];
         for look in 0..LOOKS {
             for _ in 0..if look == 0 { 100 } else { 10 } {
                 control.push(-generator.uniform().ln());
                 treatment.push(-generator.uniform().ln());
             }
-            let (control, treatment) = (Arm::mean(&control), Arm::mean(&treatment));
-            for (found, (_, options)) in found.iter_mut().zip(&questions) {
-                let significant = || compare(&control, &treatment, options).absolute.value().is_some_and(|e| e.p <= 0.05);
-                *found = *found || significant();
-            }
-            let se = (control.variance.unwrap_or(1.0) / control.n as f64
-                + treatment.variance.unwrap_or(1.0) / treatment.n as f64)
-                .sqrt();
-            found_naively |= (treatment.mean - control.mean).abs() > 1.96 * se;
+            let variance: f64 = [control, treatment].iter().filter_map(|arm| Some(arm.variance()? / arm.n as f64)).sum();
+            let (z, units) = ((treatment.mean - control.mean) / variance.sqrt(), (control.n + treatment.n) as f64);
+            found[0] |= two_sided.0.p_value(z, units) <= ALPHA;
+            found[1] |= greater.0.p_value(z, units) <= ALPHA;
+            found[2] |= two_sided.1.p_value(z, variance) <= ALPHA;
+            found[3] = found[3] || greater.1.p_value(z, variance) <= ALPHA;
+            found[4] |= z.abs() >= 1.96;
         }
         tallies.iter_mut().zip(found).for_each(|(tally, found)| tally.count(found));
-        naive.count(found_naively);
     }
-    let mut claims: Vec<Claim> = tallies.iter().zip(&questions).map(|(tally, (what, _))| tally.at_most(*what, 0.05)).collect();
-    claims.push(naive.near("for comparison: a fixed test at each of 1000 looks", 0.5, 0.5));
-    claims
+    let [sequence, one_sided_sequence, mixture, one_sided_mixture, naive] = tallies;
+    vec![
+        sequence.at_most("the confidence sequence excludes 0 at any of 1000 looks", ALPHA),
+        one_sided_sequence.at_most("the one-sided confidence sequence excludes 0 at any of 1000 looks", ALPHA),
+        mixture.at_most("the mSPRT rejects at any of 1000 looks", ALPHA),
+        one_sided_mixture.at_most("the one-sided mSPRT rejects at any of 1000 looks", ALPHA),
+        naive.near("for comparison: a fixed test at each of 1000 looks", 0.5, 0.5),
+    ]
+}
+
+fn tests() -> Option<[(ConfidenceSequence, MixtureTest); 2]> {
+    let of = |alternative| {
+        let sequence = ConfidenceSequence::one_sided(ALPHA, 5000.0, alternative).value()?;
+        Some((sequence, MixtureTest::new(ALPHA, 0.05, alternative).value()?))
+    };
+    Some([of(Alternative::TwoSided)?, of(Alternative::Greater)?])
 }
 
 /// Five looks at a Brownian motion without drift; the last design's looks come when they come.
