@@ -1,7 +1,7 @@
 //! Intervals for what has no formula: the bootstrap over units.
 
 use crate::distribution::Normal;
-use crate::{Generator, Moments, Outcome, Reason};
+use crate::{Generator, Lack, Moments, Outcome, Reason};
 
 /// How to resample. The default: 2000 replicates, alpha .05, bias-corrected and accelerated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,8 +62,13 @@ impl Bootstrap {
         if !(self.alpha > 0.0 && self.alpha < 1.0) {
             return Err(Reason::AlphaOutOfRange);
         }
-        if self.replicates < 2 || sizes.iter().any(|size| *size < 2) {
-            return Err(Reason::NoUnits);
+        if self.replicates < 2 {
+            return Err(Reason::ParameterNotPositive);
+        }
+        for (size, arm) in sizes.into_iter().zip([Reason::Control, Reason::Treatment]) {
+            if size < 2 {
+                return Err(arm(if size == 0 { Lack::NoUnits } else { Lack::OneUnit }));
+            }
         }
         let evaluate = |units: &[Vec<usize>; 2]| {
             let value = statistic(&units[0], &units[1]);

@@ -50,7 +50,10 @@ fn a_seed_repeats_itself() {
 #[test]
 fn what_cannot_be_resampled_has_a_reason() {
     let bootstrap = Bootstrap { replicates: 50, ..Bootstrap::default() };
-    assert_eq!(bootstrap.estimate(1, 18, difference).reason(), Some(Reason::NoUnits));
+    assert_eq!(bootstrap.estimate(1, 18, difference).reason(), Some(Reason::Control(Lack::OneUnit)));
+    assert_eq!(bootstrap.estimate(20, 0, difference).reason(), Some(Reason::Treatment(Lack::NoUnits)));
+    let once = Bootstrap { replicates: 1, ..bootstrap };
+    assert_eq!(once.estimate(20, 18, difference).reason(), Some(Reason::ParameterNotPositive));
     assert_eq!(bootstrap.estimate(20, 18, |_, _| f64::NAN).reason(), Some(Reason::ResamplesUndefined));
     let alpha = Bootstrap { alpha: 1.0, ..bootstrap };
     assert_eq!(alpha.estimate(20, 18, difference).reason(), Some(Reason::AlphaOutOfRange));

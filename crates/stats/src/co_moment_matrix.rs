@@ -69,7 +69,7 @@ impl CoMomentMatrix {
             return Ok(if self.n == 0 { other.clone() } else { self.clone() });
         }
         if self.columns() != other.columns() {
-            return Err(Reason::LengthsDiffer);
+            return Err(Reason::ColumnsDiffer);
         }
         let n = self.n + other.n;
         let share = other.n as f64 / n as f64;
@@ -85,7 +85,7 @@ impl CoMomentMatrix {
 
     fn add(&mut self, row: &[f64]) -> Result<(), Reason> {
         if row.len() != self.columns() {
-            return Err(Reason::LengthsDiffer);
+            return Err(Reason::ColumnsDiffer);
         }
         self.n += 1;
         let n = self.n as f64;
@@ -149,10 +149,10 @@ mod tests {
     #[test]
     fn columns_have_to_fit() {
         let mut moments = CoMomentMatrix::new(2);
-        assert_eq!(moments.push(&[1.0]).reason(), Some(Reason::LengthsDiffer));
+        assert_eq!(moments.push(&[1.0]).reason(), Some(Reason::ColumnsDiffer));
         assert_eq!(moments.push(&[1.0, 2.0]).value(), Some(()));
         let other = CoMomentMatrix::from_rows([&[1.0][..]]).value().unwrap_or_default();
-        assert_eq!(moments.merge(&other).reason(), Some(Reason::LengthsDiffer));
+        assert_eq!(moments.merge(&other).reason(), Some(Reason::ColumnsDiffer));
         assert_eq!(moments.merge(&CoMomentMatrix::new(9)).value(), Some(moments));
     }
 }

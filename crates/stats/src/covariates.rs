@@ -5,7 +5,7 @@ use crate::{Arm, Baseline, CoMomentMatrix, Lack, Outcome, Reason};
 
 /// What the first columns of a unit's row are; those after it are covariates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcomes {
+pub enum OutcomeColumns {
     /// One column: the value whose mean is compared.
     Mean,
     /// Two columns: the numerator and the denominator of a ratio of sums.
@@ -39,15 +39,19 @@ const LEAST_SHARE: f64 = 1e-10;
 pub fn adjust_for_covariates(
     control: &CoMomentMatrix,
     treatment: &CoMomentMatrix,
-    outcomes: Outcomes,
+    outcomes: OutcomeColumns,
 ) -> Outcome<CovariateAdjusted> {
     adjust_all(control, treatment, outcomes).into()
 }
 
-fn adjust_all(control: &CoMomentMatrix, treatment: &CoMomentMatrix, outcomes: Outcomes) -> Result<CovariateAdjusted, Reason> {
+fn adjust_all(
+    control: &CoMomentMatrix,
+    treatment: &CoMomentMatrix,
+    outcomes: OutcomeColumns,
+) -> Result<CovariateAdjusted, Reason> {
     let pooled = control.with(treatment)?;
     if pooled.columns() < outcomes.columns() {
-        return Err(Reason::LengthsDiffer);
+        return Err(Reason::ColumnsDiffer);
     }
     let thetas = match outcomes.linearised(&pooled) {
         Ok(outcome) => slopes(&pooled, &outcome, outcomes.columns()),
@@ -58,7 +62,7 @@ fn adjust_all(control: &CoMomentMatrix, treatment: &CoMomentMatrix, outcomes: Ou
     Ok(CovariateAdjusted { thetas, control, treatment })
 }
 
-impl Outcomes {
+impl OutcomeColumns {
     fn columns(self) -> usize {
         match self {
             Self::Mean => 1,
@@ -90,7 +94,7 @@ impl Outcomes {
     }
 }
 
-fn adjusted_arm(moments: &CoMomentMatrix, pooled: &CoMomentMatrix, outcomes: Outcomes, thetas: &[f64]) -> Arm {
+fn adjusted_arm(moments: &CoMomentMatrix, pooled: &CoMomentMatrix, outcomes: OutcomeColumns, thetas: &[f64]) -> Arm {
     let first = outcomes.columns();
     let (observed, plain) = match (outcomes.value(moments), outcomes.linearised(moments)) {
         (Ok(observed), Ok(plain)) if moments.n > 1 => (observed, plain),

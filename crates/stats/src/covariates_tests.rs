@@ -18,7 +18,7 @@ fn moments(arm: usize, columns: &[usize]) -> CoMomentMatrix {
     CoMomentMatrix::from_rows(rows.iter().map(Vec::as_slice)).value().unwrap_or_else(|| panic!("undefined"))
 }
 
-fn adjusted(columns: &[usize], outcomes: Outcomes) -> CovariateAdjusted {
+fn adjusted(columns: &[usize], outcomes: OutcomeColumns) -> CovariateAdjusted {
     let adjusted = adjust_for_covariates(&moments(0, columns), &moments(1, columns), outcomes);
     adjusted.value().unwrap_or_else(|| panic!("undefined"))
 }
@@ -29,7 +29,7 @@ fn assert_near(found: &[f64], expected: &[f64]) {
 
 #[test]
 fn a_mean() {
-    let found = adjusted(&[0, 2, 3], Outcomes::Mean);
+    let found = adjusted(&[0, 2, 3], OutcomeColumns::Mean);
     assert_near(&found.thetas, &[0.702_517_1, -0.289_772_76]);
     assert_near(&[found.control.mean, found.treatment.mean], &[10.508_770_462_161_703, 11.991_229_537_838_295]);
     let variances = [found.control, found.treatment].map(|arm| arm.variance.unwrap_or_default());
@@ -38,7 +38,7 @@ fn a_mean() {
 
 #[test]
 fn a_ratio() {
-    let found = adjusted(&[0, 1, 2, 3], Outcomes::Ratio);
+    let found = adjusted(&[0, 1, 2, 3], OutcomeColumns::Ratio);
     assert_near(&found.thetas, &[0.247_973_36, -0.213_500_09]);
     assert_near(&[found.control.mean, found.treatment.mean], &[3.585_718_916_620_323_6, 4.071_502_581_279_14]);
     let variances = [found.control, found.treatment].map(|arm| arm.variance.unwrap_or_default());
@@ -50,7 +50,7 @@ fn a_ratio() {
 #[test]
 fn one_covariate_is_cuped() {
     let pairs = |arm| CoMoments::from_pairs(rows(arm).into_iter().map(|row| (row[0], row[2])));
-    let (one, several) = (adjust(&pairs(0), &pairs(1)), adjusted(&[0, 2], Outcomes::Mean));
+    let (one, several) = (adjust(&pairs(0), &pairs(1)), adjusted(&[0, 2], OutcomeColumns::Mean));
     assert!((one.theta - several.thetas[0]).abs() < 1e-14);
     for (one, several) in [(one.control, several.control), (one.treatment, several.treatment)] {
         assert!((one.mean - several.mean).abs() < 1e-12, "{one:?} {several:?}");
@@ -61,7 +61,7 @@ fn one_covariate_is_cuped() {
 
 #[test]
 fn without_covariates_a_ratio_is_a_ratio() {
-    let found = adjusted(&[0, 1], Outcomes::Ratio);
+    let found = adjusted(&[0, 1], OutcomeColumns::Ratio);
     let plain = Arm::ratio(&CoMoments::from_pairs(rows(0).into_iter().map(|row| (row[0], row[1]))));
     assert!((found.control.mean - plain.mean).abs() < 1e-14);
     assert!((found.control.variance.unwrap_or_default() / plain.variance.unwrap_or_default() - 1.0).abs() < 1e-12);
@@ -69,7 +69,7 @@ fn without_covariates_a_ratio_is_a_ratio() {
 
 #[test]
 fn a_covariate_given_twice_counts_once() {
-    let (once, twice) = (adjusted(&[0, 2, 3], Outcomes::Mean), adjusted(&[0, 2, 2, 3], Outcomes::Mean));
+    let (once, twice) = (adjusted(&[0, 2, 3], OutcomeColumns::Mean), adjusted(&[0, 2, 2, 3], OutcomeColumns::Mean));
     assert_eq!(twice.thetas[1], 0.0);
     assert!((once.treatment.mean - twice.treatment.mean).abs() < 1e-12);
 }
@@ -82,10 +82,10 @@ fn what_an_arm_lacks_it_says() {
         Outcome::Undefined(reason) => panic!("{reason}"),
     };
     let of = |rows: &[&[f64]]| CoMomentMatrix::from_rows(rows.iter().copied()).value().unwrap_or_default();
-    assert_eq!(with(&CoMomentMatrix::new(3), Outcomes::Mean), Some(Lack::NoUnits));
-    assert_eq!(with(&of(&[&[1.0, 2.0, 3.0]]), Outcomes::Ratio), Some(Lack::OneUnit));
-    assert_eq!(with(&of(&[&[1.0, 0.0, 3.0], &[2.0, 0.0, 3.0]]), Outcomes::Ratio), Some(Lack::ZeroDenominator));
-    assert_eq!(with(&of(&[&[1.0, 1.0, 3.0], &[1.0, 1.0, 3.0]]), Outcomes::Mean), Some(Lack::NoVariance));
+    assert_eq!(with(&CoMomentMatrix::new(3), OutcomeColumns::Mean), Some(Lack::NoUnits));
+    assert_eq!(with(&of(&[&[1.0, 2.0, 3.0]]), OutcomeColumns::Ratio), Some(Lack::OneUnit));
+    assert_eq!(with(&of(&[&[1.0, 0.0, 3.0], &[2.0, 0.0, 3.0]]), OutcomeColumns::Ratio), Some(Lack::ZeroDenominator));
+    assert_eq!(with(&of(&[&[1.0, 1.0, 3.0], &[1.0, 1.0, 3.0]]), OutcomeColumns::Mean), Some(Lack::NoVariance));
     let narrow = CoMomentMatrix::from_rows([&[1.0][..]]).value().unwrap_or_default();
-    assert_eq!(adjust_for_covariates(&narrow, &narrow, Outcomes::Ratio).reason(), Some(Reason::LengthsDiffer));
+    assert_eq!(adjust_for_covariates(&narrow, &narrow, OutcomeColumns::Ratio).reason(), Some(Reason::ColumnsDiffer));
 }

@@ -75,7 +75,7 @@ pub fn against_the_rest(effects: &[SegmentEffect]) -> Outcome<Vec<Contrast>> {
 
 fn check(effects: &[SegmentEffect]) -> Result<(), Reason> {
     if effects.len() < 2 {
-        return Err(Reason::LengthsDiffer);
+        return Err(Reason::TooFewSegments);
     }
     let usable = effects.iter().all(|e| e.effect.is_finite() && e.se > 0.0 && (1.0 / (e.se * e.se)).is_normal());
     if usable { Ok(()) } else { Err(Reason::NotFinite) }
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_compared_has_a_reason() {
-        assert_eq!(heterogeneity(&effects()[..1], BetweenVariance::PauleMandel).reason(), Some(Reason::LengthsDiffer));
+        assert_eq!(heterogeneity(&effects()[..1], BetweenVariance::PauleMandel).reason(), Some(Reason::TooFewSegments));
         let certain = [SegmentEffect { effect: 0.1, se: 0.0 }; 2];
         assert_eq!(against_the_rest(&certain).reason(), Some(Reason::NotFinite));
     }

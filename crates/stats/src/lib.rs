@@ -72,7 +72,7 @@ pub use cluster::ClusteredQuantile;
 pub use co_moment_matrix::CoMomentMatrix;
 pub use co_moments::{CoMoments, PairSums};
 pub use compare::{Comparison, Estimate, Inference, Options, RelativeMethod, compare};
-pub use covariates::{CovariateAdjusted, Outcomes, adjust_for_covariates};
+pub use covariates::{CovariateAdjusted, OutcomeColumns, adjust_for_covariates};
 pub use family::{ErrorRate, Family};
 pub use group_sequential::{GroupSequential, Look, Spending};
 pub use heterogeneity::{BetweenVariance, Contrast, Heterogeneity, SegmentEffect, against_the_rest, heterogeneity};

@@ -75,8 +75,8 @@ impl Plan {
     pub fn sample_size(&self, effect: f64, power: f64) -> Outcome<SampleSize> {
         let size = || {
             let distance = self.toward(effect)?;
-            if distance <= 0.0 {
-                return Err(Reason::ParameterNotPositive);
+            if distance.is_nan() || distance <= 0.0 {
+                return Err(Reason::EffectNotTowardsAlternative);
             }
             let control = self.unit_variance()? * (self.errors_needed(power)? / distance).powi(2);
             let (control, treatment) = (control.ceil(), (control * self.ratio).ceil());
@@ -104,7 +104,7 @@ impl Plan {
     fn unit_variance(&self) -> Result<f64, Reason> {
         let (ratio, inflation) = (self.positive(self.ratio)?, self.positive(self.inflation)?);
         if !(0.0..1.0).contains(&self.variance_reduction) {
-            return Err(Reason::ParameterNotPositive);
+            return Err(Reason::ReductionOutOfRange);
         }
         let variance = self.control_variance + self.treatment_variance / ratio;
         self.positive(variance * (1.0 - self.variance_reduction) * inflation)
@@ -242,13 +242,13 @@ mod tests {
     #[test]
     fn what_cannot_be_planned_has_a_reason() {
         for (plan, effect, power, reason) in [
-            (PLAN, 0.0, 0.8, Reason::ParameterNotPositive),
-            (Plan { alternative: Alternative::Greater, ..PLAN }, -0.1, 0.8, Reason::ParameterNotPositive),
+            (PLAN, 0.0, 0.8, Reason::EffectNotTowardsAlternative),
+            (Plan { alternative: Alternative::Greater, ..PLAN }, -0.1, 0.8, Reason::EffectNotTowardsAlternative),
             (PLAN, 0.1, 0.04, Reason::PowerOutOfRange),
             (PLAN, 0.1, 1.0, Reason::PowerOutOfRange),
             (Plan { alpha: 0.0, ..PLAN }, 0.1, 0.8, Reason::AlphaOutOfRange),
             (Plan { ratio: 0.0, ..PLAN }, 0.1, 0.8, Reason::ParameterNotPositive),
-            (Plan { variance_reduction: 1.0, ..PLAN }, 0.1, 0.8, Reason::ParameterNotPositive),
+            (Plan { variance_reduction: 1.0, ..PLAN }, 0.1, 0.8, Reason::ReductionOutOfRange),
             (Plan { margin: 0.1, ..PLAN }, 0.1, 0.8, Reason::MarginWithoutDirection),
             (PLAN, 1e-12, 0.8, Reason::NotFinite),
         ] {

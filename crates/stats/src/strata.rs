@@ -57,11 +57,9 @@ fn normalised(strata: &[Stratum], weights: StratumWeights<'_>) -> Result<Vec<f64
         StratumWeights::Known(weights) => weights.to_vec(),
     };
     let total: f64 = weights.iter().sum();
-    if weights.len() != strata.len() || strata.is_empty() {
-        return Err(Reason::LengthsDiffer);
-    }
-    if !(total > 0.0 && total.is_finite() && weights.iter().all(|weight| *weight >= 0.0)) {
-        return Err(Reason::ParameterNotPositive);
+    let fit = weights.len() == strata.len() && weights.iter().all(|weight| *weight >= 0.0);
+    if !(fit && total > 0.0 && total.is_finite()) {
+        return Err(Reason::WeightsDoNotFit);
     }
     Ok(weights.into_iter().map(|weight| weight / total).collect())
 }
@@ -126,8 +124,8 @@ mod tests {
         let reason = |strata: &[Stratum], weights| post_stratify(strata, weights).reason();
         assert_eq!(reason(&[full, lonely], StratumWeights::Observed), Some(Reason::StratumTooSmall));
         assert_eq!(reason(&[full, lonely], StratumWeights::Known(&[1.0, 0.0])), None);
-        assert_eq!(reason(&[full], StratumWeights::Known(&[1.0, 1.0])), Some(Reason::LengthsDiffer));
-        assert_eq!(reason(&[full], StratumWeights::Known(&[-1.0])), Some(Reason::ParameterNotPositive));
-        assert_eq!(reason(&[], StratumWeights::Observed), Some(Reason::LengthsDiffer));
+        assert_eq!(reason(&[full], StratumWeights::Known(&[1.0, 1.0])), Some(Reason::WeightsDoNotFit));
+        assert_eq!(reason(&[full], StratumWeights::Known(&[-1.0])), Some(Reason::WeightsDoNotFit));
+        assert_eq!(reason(&[], StratumWeights::Observed), Some(Reason::WeightsDoNotFit));
     }
 }

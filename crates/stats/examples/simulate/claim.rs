@@ -18,6 +18,7 @@ pub(crate) struct Claim {
 pub(crate) enum Bound {
     Near { share: f64, tolerance: f64 },
     AtMost(f64),
+    AtLeast(f64),
 }
 
 /// The values of one claim, draw by draw.
@@ -47,6 +48,10 @@ impl Tally {
         self.claim(what.into(), Bound::AtMost(share))
     }
 
+    pub(crate) fn at_least(&self, what: impl Into<String>, share: f64) -> Claim {
+        self.claim(what.into(), Bound::AtLeast(share))
+    }
+
     fn claim(&self, what: String, bound: Bound) -> Claim {
         Claim { what, draws: self.draws, bound, found: self.sum / f64::from(self.draws), sum_squares: self.sum_squares }
     }
@@ -61,11 +66,12 @@ impl Claim {
 
     /// Whether what was found keeps to the bound, three Monte Carlo errors aside: its own or, where few draws show none, the bound's.
     pub(crate) fn holds(&self) -> bool {
-        let (Bound::Near { share, .. } | Bound::AtMost(share)) = self.bound;
+        let (Bound::Near { share, .. } | Bound::AtMost(share) | Bound::AtLeast(share)) = self.bound;
         let slack = 3.0 * self.se().max((share * (1.0 - share) / f64::from(self.draws)).sqrt());
         match self.bound {
             Bound::Near { share, tolerance } => (self.found - share).abs() <= tolerance + slack,
             Bound::AtMost(share) => self.found <= share + slack,
+            Bound::AtLeast(share) => self.found >= share - slack,
         }
     }
 }
@@ -75,6 +81,7 @@ impl fmt::Display for Bound {
         match self {
             Self::Near { share, tolerance } => write!(f, "{:.1} ± {:.1} %", 100.0 * share, 100.0 * tolerance),
             Self::AtMost(share) => write!(f, "at most {:.1} %", 100.0 * share),
+            Self::AtLeast(share) => write!(f, "at least {:.1} %", 100.0 * share),
         }
     }
 }

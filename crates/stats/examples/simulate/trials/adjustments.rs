@@ -1,7 +1,7 @@
 //! Adjusted arms: whether intervals still cover what they should.
 
 use tranche_stats::{
-    CoMomentMatrix, CoMoments, Comparison, Generator, Moments, Options, Outcomes, Stratum, StratumWeights, adjust,
+    CoMomentMatrix, CoMoments, Comparison, Generator, Moments, Options, OutcomeColumns, Stratum, StratumWeights, adjust,
     adjust_for_covariates, compare, post_stratify,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn covariates(draws: u32) -> Vec<Claim> {
             }
             moments
         };
-        let adjusted = adjust_for_covariates(&arm(1.0), &arm(1.1), Outcomes::Ratio).value();
+        let adjusted = adjust_for_covariates(&arm(1.0), &arm(1.1), OutcomeColumns::Ratio).value();
         if let Some(adjusted) = adjusted {
             cover(&mut tallies, &compare(&adjusted.control, &adjusted.treatment, &Options::default()), 0.1, 0.1);
         }

@@ -34,8 +34,8 @@ pub(crate) fn fieller(draws: u32) -> Vec<Claim> {
         let percent = 100.0 * lift;
         claims.push(tallies[0].near(format!("Fieller's interval lies below a lift of {percent} %"), 0.025, 0.002));
         claims.push(tallies[1].near(format!("Fieller's interval lies above a lift of {percent} %"), 0.025, 0.002));
-        claims.push(tallies[2].near(format!("the delta method's interval lies below a lift of {percent} %"), 0.025, 0.025));
-        claims.push(tallies[3].near(format!("the delta method's interval lies above a lift of {percent} %"), 0.025, 0.025));
+        claims.push(tallies[2].at_least(format!("for comparison: the delta method's lies below a lift of {percent} %"), 0.035));
+        claims.push(tallies[3].at_most(format!("for comparison: the delta method's lies above a lift of {percent} %"), 0.01));
     }
     claims
 }

@@ -39,7 +39,7 @@ pub(crate) fn always_valid(draws: u32) -> Vec<Claim> {
         one_sided_sequence.at_most("the one-sided confidence sequence excludes 0 at any of 1000 looks", ALPHA),
         mixture.at_most("the mSPRT rejects at any of 1000 looks", ALPHA),
         one_sided_mixture.at_most("the one-sided mSPRT rejects at any of 1000 looks", ALPHA),
-        naive.near("for comparison: a fixed test at each of 1000 looks", 0.5, 0.5),
+        naive.at_least("for comparison: a fixed test at each of 1000 looks", 0.3),
     ]
 }
 
@@ -101,6 +101,6 @@ pub(crate) fn sample_ratios(draws: u32) -> Vec<Claim> {
     }
     vec![
         sequential.at_most("the sequential sample ratio test finds a mismatch at any of 1000 looks", 0.05),
-        fixed.near("for comparison: the chi-squared test at each of 1000 looks", 0.5, 0.5),
+        fixed.at_least("for comparison: the chi-squared test at each of 1000 looks", 0.3),
     ]
 }
