@@ -48,7 +48,7 @@ pub struct Look {
 }
 
 impl GroupSequential {
-    /// `count` equally spaced looks, the last with all the information planned. None where `count` is 0.
+    /// `count` equally spaced looks, the last with all the information planned.
     pub fn evenly(spending: Spending, count: u32) -> Self {
         let fractions = (1..=count).map(|look| f64::from(look) / f64::from(count)).collect();
         Self { spending, fractions, is_final: false }

@@ -11,6 +11,8 @@ use crate::{Alternative, Outcome, Reason};
 /// chance of at most alpha. Source: Johari, Koomen, Pekelis and Walsh, Peeking at A/B tests (2017); Robbins, Statistical methods
 /// related to the law of the iterated logarithm (1970).
 ///
+/// Exact for normal data of known variance; with an estimated one it holds as samples grow.
+///
 /// Where the confidence sequence is tuned to a number of units, this is tuned to a size of effect. Two-sided they are the same
 /// family: a confidence sequence of N units has g = N ρ².
 ///

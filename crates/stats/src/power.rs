@@ -91,7 +91,7 @@ impl Plan {
     }
 
     /// The least effect found with the given `power` by `control` units in the control arm: its size in the direction of the
-    /// alternative, beyond the margin.
+    /// alternative. With a margin it may be negative: a loss that still shows as tolerable.
     pub fn detectable_effect(&self, control: f64, power: f64) -> Outcome<f64> {
         let effect = || {
             let se = (self.unit_variance()? / self.positive(control)?).sqrt();
