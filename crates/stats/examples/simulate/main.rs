@@ -1,6 +1,6 @@
 //! Draws experiments whose truth is known and counts how often the estimators are wrong: `docs/simulations.md`.
 //!
-//! `cargo run --release -p tranche-stats --example simulate` prints the table, the same on every machine. Tests run the same trials
+//! `cargo run --release -p tranche-stats --example simulate` prints the table. Tests run the same trials
 //! with fewer draws.
 
 mod claim;
