@@ -1,4 +1,4 @@
-//! Rows that come in clusters, such as sessions of users, when it is clusters that were randomised.
+//! Rows that come in clusters, such as visits of users, when it is clusters that were randomised.
 
 use crate::distribution::Normal;
 use crate::{Arm, CoMoments, Lack};
