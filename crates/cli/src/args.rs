@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use tranche_stats::cases::CaseInference;
+use tranche_stats::{Alternative, Margin, Prior, RelativeMethod, Spending};
 
 /// Nightly audience segments, A/B measurement and KPI reports over Parquet in object storage.
 #[derive(Debug, Parser)]
@@ -336,10 +338,31 @@ pub(crate) struct Stats {
     /// The chance of a false alarm.
     #[arg(long, default_value_t = 0.05)]
     pub(crate) alpha: f64,
+    /// What to compute: fixed, sequential, group_sequential or bayes (default fixed, sequential and bayes).
+    #[arg(long, value_name = "INFERENCE")]
+    pub(crate) inference: Vec<CaseInference>,
     /// Tuning parameters of confidence sequences, in units (default 1000, 5000, 10000).
     #[arg(long, value_name = "N")]
     pub(crate) tuning: Vec<f64>,
-    /// Priors on the relative effect: `flat` or `MEAN,SD` (default flat and 0,0.3).
+    /// Priors: `flat`, `MEAN,SD` on the relative effect (default flat and 0,0.3), `absolute:MEAN,SD` on the difference.
     #[arg(long, value_name = "flat|MEAN,SD")]
-    pub(crate) prior: Vec<String>,
+    pub(crate) prior: Vec<Prior>,
+    /// Where relative results come from, `fieller_relative` aside: fieller or delta.
+    #[arg(long, value_name = "METHOD", default_value = "delta")]
+    pub(crate) relative: RelativeMethod,
+    /// The direction of tests: two_sided, greater or less (default two_sided; with a margin, the one in which the metric is better).
+    #[arg(long)]
+    pub(crate) alternative: Option<Alternative>,
+    /// How much worse the treatment may be: in the metric's unit, such as 0.02, or of the control mean, such as 2%.
+    #[arg(long, value_name = "M|P%")]
+    pub(crate) margin: Option<Margin>,
+    /// Group-sequential: a number of even looks, all taken, or the information fractions of those taken so far.
+    #[arg(long, value_name = "N|FRACTIONS", default_value = "5")]
+    pub(crate) looks: String,
+    /// Group-sequential: how alpha is spent: obrien_fleming, pocock or power:RHO.
+    #[arg(long, default_value = "obrien_fleming")]
+    pub(crate) spending: Spending,
+    /// Group-sequential: the present look is the last, so that it spends what is left of alpha.
+    #[arg(long)]
+    pub(crate) last: bool,
 }

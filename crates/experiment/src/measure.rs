@@ -263,7 +263,8 @@ fn result(
         confidence: 1.0 - experiment.options.alpha,
         inference: match experiment.options.inference {
             Inference::Fixed => "fixed".to_owned(),
-            Inference::Sequential { .. } => "sequential".to_owned(),
+            Inference::Sequential { .. } | Inference::Mixture { .. } => "sequential".to_owned(),
+            Inference::GroupSequential(_) => "group_sequential".to_owned(),
         },
         adjust: experiment.adjust.name().to_owned(),
         trustworthy: srm.ok,

@@ -126,7 +126,7 @@ pub fn adjust(control: &CoMoments, treatment: &CoMoments) -> Adjusted {
     Adjusted { theta, control: arm(control), treatment: arm(treatment) }
 }
 
-fn positive(n: u64, variance: f64) -> Result<f64, Lack> {
+pub(crate) fn positive(n: u64, variance: f64) -> Result<f64, Lack> {
     match variance {
         _ if n == 0 => Err(Lack::NoUnits),
         variance if !variance.is_finite() => Err(Lack::NotFinite),

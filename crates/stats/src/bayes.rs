@@ -6,7 +6,7 @@ use crate::distribution::Normal;
 use crate::effect::Effect;
 use crate::{Arm, Outcome, Reason};
 
-/// What was believed of the *relative* effect before the data.
+/// What was believed of the effect before the data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Prior {
     /// Nothing: every effect alike.
@@ -18,6 +18,21 @@ pub enum Prior {
         /// Its standard deviation.
         sd: f64,
     },
+    /// N(mean, sd²), on the difference in the metric's unit. For the relative effect it is divided by the control mean's absolute
+    /// value.
+    NormalAbsolute {
+        /// The expected difference.
+        mean: f64,
+        /// Its standard deviation.
+        sd: f64,
+    },
+}
+
+/// The scale of an effect, with the control mean's absolute value.
+#[derive(Debug, Clone, Copy)]
+enum Scale {
+    Absolute(f64),
+    Relative(f64),
 }
 
 /// Which way is better.
@@ -83,8 +98,14 @@ pub struct Beliefs {
 /// Bayesian A/B testing at VWO (2015) for the risks.
 pub fn believe(control: &Arm, treatment: &Arm, options: &BayesOptions) -> Beliefs {
     let checked = check(options).and_then(|()| Effect::of(control, treatment));
-    let absolute = |effect: Effect| posterior(effect.difference, effect.variance, effect.baseline.abs(), options);
-    let relative = |effect: Effect| effect.lift().and_then(|(lift, variance)| posterior(lift, variance, 1.0, options));
+    let absolute = |effect: Effect| {
+        let scale = Scale::Absolute(effect.baseline.abs());
+        posterior(effect.difference, effect.variance, scale, options)
+    };
+    let relative = |effect: Effect| {
+        let scale = Scale::Relative(effect.baseline.abs());
+        effect.lift().and_then(|(lift, variance)| posterior(lift, variance, scale, options))
+    };
     Beliefs { absolute: checked.and_then(absolute).into(), relative: checked.and_then(relative).into() }
 }
 
@@ -93,19 +114,34 @@ fn check(options: &BayesOptions) -> Result<(), Reason> {
         return Err(Reason::AlphaOutOfRange);
     }
     match options.prior {
-        Prior::Normal { mean, sd } if !(sd > 0.0 && sd.is_finite() && mean.is_finite()) => Err(Reason::ParameterNotPositive),
+        Prior::Normal { mean, sd } | Prior::NormalAbsolute { mean, sd } if !(sd > 0.0 && sd.is_finite() && mean.is_finite()) => {
+            Err(Reason::ParameterNotPositive)
+        }
         _ => Ok(()),
     }
 }
 
-fn posterior(effect: f64, variance: f64, prior_scale: f64, options: &BayesOptions) -> Result<Posterior, Reason> {
-    let (mean, variance) = match options.prior {
-        Prior::Flat => (effect, variance),
-        Prior::Normal { .. } if prior_scale == 0.0 => return Err(Reason::ControlMeanZero),
-        Prior::Normal { mean, sd } => {
-            let prior_variance = (sd * prior_scale).powi(2);
-            let precision = 1.0 / variance + 1.0 / prior_variance;
-            ((effect / variance + mean * prior_scale / prior_variance) / precision, 1.0 / precision)
+impl Prior {
+    /// The prior's mean and standard deviation on a scale; None for a flat one.
+    fn on(self, scale: Scale) -> Result<Option<(f64, f64)>, Reason> {
+        match (self, scale) {
+            (Self::Flat, _) => Ok(None),
+            (Self::Normal { .. }, Scale::Absolute(0.0)) => Err(Reason::ControlMeanZero),
+            (Self::Normal { mean, sd }, Scale::Absolute(baseline)) => Ok(Some((mean * baseline, sd * baseline))),
+            (Self::Normal { mean, sd }, Scale::Relative(_)) | (Self::NormalAbsolute { mean, sd }, Scale::Absolute(_)) => {
+                Ok(Some((mean, sd)))
+            }
+            (Self::NormalAbsolute { mean, sd }, Scale::Relative(baseline)) => Ok(Some((mean / baseline, sd / baseline))),
+        }
+    }
+}
+
+fn posterior(effect: f64, variance: f64, scale: Scale, options: &BayesOptions) -> Result<Posterior, Reason> {
+    let (mean, variance) = match options.prior.on(scale)? {
+        None => (effect, variance),
+        Some((mean, sd)) => {
+            let precision = 1.0 / variance + 1.0 / (sd * sd);
+            ((effect / variance + mean / (sd * sd)) / precision, 1.0 / precision)
         }
     };
     let sd = variance.sqrt();
@@ -160,6 +196,20 @@ mod tests {
         let wide = believed(&BayesOptions { prior: Prior::Normal { mean: 0.0, sd: 1e6 }, ..BayesOptions::default() });
         assert!(narrow.effect < 0.1 && narrow.se < wide.se);
         assert!((wide.effect - 0.2).abs() < 1e-12);
+    }
+
+    /// An effect of 0.2 with se² .05 and a prior N(.1, .05): equal weights, so halfway, with half the variance.
+    #[test]
+    fn a_prior_on_the_difference_stands_on_its_own_scale() {
+        let prior = Prior::NormalAbsolute { mean: 0.1, sd: f64::sqrt(0.05) };
+        let posterior = believed(&BayesOptions { prior, ..BayesOptions::default() });
+        assert!((posterior.effect - 0.15).abs() < 1e-12 && (posterior.se - f64::sqrt(0.025)).abs() < 1e-12);
+        let lift = Prior::Normal { mean: 0.01, sd: f64::sqrt(0.05) / 10.0 };
+        assert!((believed(&BayesOptions { prior: lift, ..BayesOptions::default() }).effect - 0.15).abs() < 1e-12);
+        let (control, treatment) = arms();
+        let relative = |prior| believe(&control, &treatment, &BayesOptions { prior, ..BayesOptions::default() }).relative.value();
+        let (one, other) = (relative(prior), relative(lift));
+        assert!(one.zip(other).is_some_and(|(one, other)| (one.effect - other.effect).abs() < 1e-15), "{one:?} {other:?}");
     }
 
     #[test]

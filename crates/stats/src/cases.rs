@@ -12,6 +12,7 @@
 //! | `quantile` | `n`, `n_star` (default `n`), `nu` (the level), `quantile_hat`, `quantile_lower`, `quantile_upper` |
 
 mod evaluate;
+mod parse;
 mod read;
 
 use std::collections::BTreeMap;
@@ -19,9 +20,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use evaluate::evaluate;
+pub use parse::{CaseInference, NotUnderstood};
 pub use read::CasesError;
 
-use crate::{Estimate, Outcome, Posterior, Prior};
+use crate::{Alternative, Estimate, GroupSequential, Look, Margin, Outcome, Posterior, Prior, RelativeMethod, Spending};
 
 /// Cases by name, as given.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -66,8 +68,18 @@ pub struct CasesOptions {
     pub alpha: f64,
     /// The tuning parameters of the confidence sequences; 1000, 5000 and 10000.
     pub sequential_tunings: Vec<f64>,
-    /// The priors on the relative effect; flat and N(0, .3²).
+    /// The priors; flat and N(0, .3²) on the relative effect.
     pub priors: Vec<Prior>,
+    /// What is computed; all but group-sequential estimates, which need looks.
+    pub inferences: Vec<CaseInference>,
+    /// Where `*_relative` comes from, but for `fieller_relative`; the delta method, as in gbstats.
+    pub relative: RelativeMethod,
+    /// The direction of tests. By default two-sided, or with a margin the one in which the metric is better.
+    pub alternative: Option<Alternative>,
+    /// How much worse the treatment may be; none.
+    pub margin: Option<Margin>,
+    /// The looks of group-sequential estimates; five even ones, all taken, spending as O'Brien and Fleming.
+    pub looks: GroupSequential,
 }
 
 impl Default for CasesOptions {
@@ -76,6 +88,11 @@ impl Default for CasesOptions {
             alpha: 0.05,
             sequential_tunings: vec![1000.0, 5000.0, 10_000.0],
             priors: vec![Prior::Flat, Prior::Normal { mean: 0.0, sd: 0.3 }],
+            inferences: vec![CaseInference::Fixed, CaseInference::Sequential, CaseInference::Bayes],
+            relative: RelativeMethod::Delta,
+            alternative: None,
+            margin: None,
+            looks: GroupSequential::evenly(Spending::OBrienFleming, 5),
         }
     }
 }
@@ -93,8 +110,8 @@ pub struct CaseResults {
     /// For `mean_cuped`, the slope that the adjustment used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub theta: Option<f64>,
-    /// `freq_*`, `seq<tuning>_*` and `bayes_<prior>_*`, each `_absolute` and `_relative` (by the delta method), and
-    /// `fieller_relative`.
+    /// `freq_*`, `seq<tuning>_*`, `group_sequential_*` and `bayes_<prior>_*`, each `_absolute` and `_relative`; `fieller_relative`, and
+    /// `group_sequential_look`.
     pub results: BTreeMap<String, CaseResult>,
 }
 
@@ -106,4 +123,6 @@ pub enum CaseResult {
     Estimate(Outcome<Estimate>),
     /// `effect`, `se`, `ci`, `chance_to_win`, `risk_control_treatment`.
     Posterior(Outcome<Posterior>),
+    /// `number`, `fraction`, `critical`, `spent`.
+    Look(Look),
 }

@@ -2,14 +2,14 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::distribution::{Normal, StudentT};
 use crate::effect::Effect;
-use crate::fieller::fieller;
-use crate::sequential::ConfidenceSequence;
-use crate::{Arm, Interval, Outcome, Reason};
+use crate::fieller::fieller_towards;
+use crate::hypothesis::Null;
+use crate::significance::Significance;
+use crate::{Alternative, Arm, GroupSequential, Interval, Margin, Outcome, Reason};
 
-/// How to compare two arms. The default: alpha .05, one look, Fieller's relative interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How to compare two arms. The default: alpha .05, one look, Fieller's relative interval, two-sided without a margin.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// The chance of a false alarm, in (0, 1); intervals cover 1 - alpha.
     pub alpha: f64,
@@ -17,24 +17,41 @@ pub struct Options {
     pub inference: Inference,
     /// Where relative intervals come from.
     pub relative: RelativeMethod,
+    /// The direction of the test.
+    pub alternative: Alternative,
+    /// How much worse the treatment may be; needs a one-sided alternative.
+    pub margin: Option<Margin>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { alpha: 0.05, inference: Inference::Fixed, relative: RelativeMethod::Fieller }
+        Self {
+            alpha: 0.05,
+            inference: Inference::Fixed,
+            relative: RelativeMethod::Fieller,
+            alternative: Alternative::TwoSided,
+            margin: None,
+        }
     }
 }
 
 /// How often the result may be looked at.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Inference {
     /// Once, at a time fixed beforehand: Welch's t-test.
     Fixed,
-    /// At any time, as often as one likes: see [`ConfidenceSequence`].
+    /// At any time, as often as one likes: see [`ConfidenceSequence`](crate::ConfidenceSequence).
     Sequential {
         /// The number of units, of both arms together, at which the interval shall be about narrowest.
         tuning: f64,
     },
+    /// At any time, as often as one likes: see [`MixtureTest`](crate::MixtureTest).
+    Mixture {
+        /// The standard deviation of plausible effects, absolute, in the metric's unit.
+        scale: f64,
+    },
+    /// At these looks, the present one last: repeated confidence intervals and p-values.
+    GroupSequential(GroupSequential),
 }
 
 /// Where relative intervals come from.
@@ -69,19 +86,22 @@ pub struct Estimate {
     pub se: f64,
     /// The values not rejected at alpha.
     pub interval: Interval,
-    /// The two-sided p-value of "no effect".
+    /// The p-value of the null: "no effect", or "worse by the margin or more".
     pub p: f64,
 }
 
 /// Compares `treatment` with `control`.
 ///
 /// Absolute: D = mB - mA, se = √(vA + vB), D ± t se and p = 2 P(T > |D| / se), with Welch and Satterthwaite's degrees of freedom;
-/// sequentially the multiplier and p-value of [`ConfidenceSequence`]. Source: Welch, The generalization of Student's problem
-/// (1947).
+/// for other [`Inference`]s their own multiplier and p-value. Source: Welch, The generalization of Student's problem (1947).
 ///
 /// Relative: D / |mA|, its interval by [`Options::relative`]. Fieller's critical value is that of t below 1000 degrees of freedom
-/// and the normal one from there on. As that is smaller by up to .0024, Fieller's set could leave out 0 in a sliver where the
-/// absolute interval holds it; there the set is widened to reach 0. The other way round cannot happen.
+/// and the normal one from there on. As that is smaller by up to .0024, Fieller's set could leave out the null in a sliver where
+/// the absolute test allows it; there the set is widened to reach it. The other way round cannot happen.
+///
+/// A margin in the metric's unit asks of D whether it is beyond the margin; a relative one, L, asks it of D - L |mA|, whose variance
+/// takes in that of mA. Both scales have the p-value of that one question, but for the delta method's with a relative margin or
+/// none, which asks it of the lift.
 pub fn compare(control: &Arm, treatment: &Arm, options: &Options) -> Comparison {
     match Question::new(control, treatment, options) {
         Ok(question) => Comparison { absolute: question.absolute().into(), relative: question.relative(options.relative).into() },
@@ -90,68 +110,71 @@ pub fn compare(control: &Arm, treatment: &Arm, options: &Options) -> Comparison 
 }
 
 /// An effect and the test put to it.
-struct Question {
+struct Question<'a> {
     effect: Effect,
-    test: Test,
-    critical: f64,
-    fieller_critical: f64,
+    null: Null,
+    test: Significance<'a>,
+    alternative: Alternative,
 }
 
-enum Test {
-    Student(StudentT),
-    Sequence(ConfidenceSequence),
-}
-
-const NORMAL_FROM_DEGREES: f64 = 1000.0;
-
-impl Question {
-    fn new(control: &Arm, treatment: &Arm, options: &Options) -> Result<Self, Reason> {
-        let tail = 0.5 * options.alpha;
-        if !(tail > 0.0 && tail < 0.5) {
-            return Err(Reason::AlphaOutOfRange);
-        }
+impl<'a> Question<'a> {
+    fn new(control: &Arm, treatment: &Arm, options: &'a Options) -> Result<Self, Reason> {
+        let null = options.alternative.null(options.margin)?;
         let effect = Effect::of(control, treatment)?;
-        Ok(match options.inference {
-            Inference::Fixed => {
-                let student = StudentT { df: effect.degrees_of_freedom };
-                let critical = student.critical(tail);
-                let fieller_critical = if student.df < NORMAL_FROM_DEGREES { critical } else { Normal.critical(tail) };
-                Self { effect, test: Test::Student(student), critical, fieller_critical }
-            }
-            Inference::Sequential { tuning } => {
-                let sequence = ConfidenceSequence::new(options.alpha, tuning)?;
-                let critical = sequence.critical(effect.units);
-                Self { effect, test: Test::Sequence(sequence), critical, fieller_critical: critical }
-            }
-        })
+        let test = Significance::of(&effect, options)?;
+        Ok(Self { effect, null, test, alternative: options.alternative })
     }
 
     fn absolute(&self) -> Result<Estimate, Reason> {
-        self.symmetric(self.effect.difference, self.effect.variance)
+        let se = self.effect.variance.sqrt();
+        let interval = self.around(self.effect.difference, se);
+        finite(Estimate { effect: self.effect.difference, se, interval, p: self.test.p_value(self.z())? })
     }
 
     fn relative(&self, method: RelativeMethod) -> Result<Estimate, Reason> {
         let (lift, variance) = self.effect.lift()?;
-        let delta = self.symmetric(lift, variance)?;
+        let se = variance.sqrt();
         match method {
-            RelativeMethod::Delta => Ok(delta),
+            RelativeMethod::Delta => {
+                let z = match self.null {
+                    Null::Difference(0.0) => lift / se,
+                    Null::Difference(_) => self.z(),
+                    Null::Lift(null) => (lift - null) / se,
+                };
+                finite(Estimate { effect: lift, se, interval: self.around(lift, se), p: self.test.p_value(z)? })
+            }
             RelativeMethod::Fieller => {
                 let absolute = self.absolute()?;
-                let set = fieller(&self.effect, self.fieller_critical);
-                let interval = if absolute.interval.contains(0.0) { set.reaching_zero() } else { set };
-                finite(Estimate { interval, p: absolute.p, ..delta })
+                let mut set = fieller_towards(&self.effect, self.test.fieller_critical, self.alternative);
+                if absolute.interval.contains(0.0) {
+                    set = set.reaching(0.0);
+                }
+                if let Null::Lift(null) = self.null
+                    && self.test.allows(self.z())
+                {
+                    set = set.reaching(null);
+                }
+                finite(Estimate { effect: lift, se, interval: set, p: absolute.p })
             }
         }
     }
 
-    fn symmetric(&self, effect: f64, variance: f64) -> Result<Estimate, Reason> {
-        let se = variance.sqrt();
-        let z = effect.abs() / se;
-        let p = match &self.test {
-            Test::Student(student) => (2.0 * student.survival(z)).min(1.0),
-            Test::Sequence(sequence) => sequence.p_value(z, self.effect.units),
+    /// How many standard errors the difference is above its null.
+    fn z(&self) -> f64 {
+        let (distance, variance) = match self.null {
+            Null::Difference(null) => (self.effect.difference - null, self.effect.variance),
+            Null::Lift(null) => self.effect.beyond_lift(null),
         };
-        finite(Estimate { effect, se, interval: Interval::around(effect, self.critical * se), p })
+        distance / variance.sqrt()
+    }
+
+    fn around(&self, effect: f64, se: f64) -> Interval {
+        let reach = self.test.critical * se;
+        match self.alternative {
+            Alternative::TwoSided => Interval::around(effect, reach),
+            Alternative::Greater => Interval::AtLeast(effect - reach),
+            Alternative::Less => Interval::AtMost(effect + reach),
+        }
     }
 }
 

@@ -78,7 +78,8 @@ fn absolute_and_relative_never_contradict_each_other() {
                 for step in -60..=60 {
                     let shift = f64::from(step) * 0.071 * (2.0 / n as f64).sqrt();
                     let (control, treatment) = (Arm::new(n, mean, 1.0), Arm::new(n, mean + shift, 1.0));
-                    let (absolute, relative) = estimates(control, treatment, &Options { inference, ..Options::default() });
+                    let (absolute, relative) =
+                        estimates(control, treatment, &Options { inference: inference.clone(), ..Options::default() });
                     assert_eq!(absolute.interval.contains(0.0), relative.interval.contains(0.0), "{n} {mean} {shift}");
                     assert!(relative.interval.contains(relative.effect), "{n} {mean} {shift} {relative:?}");
                     checked += 1;
@@ -148,9 +149,9 @@ fn no_finite_input_gives_nan() {
     let extremes = [0.0, 1e-300, -1e-300, 1e-160, 1.0, -1.0, 1e150, -1e150, 1e300];
     for (mean_a, mean_b) in extremes.iter().flat_map(|a| extremes.map(|b| (*a, b))) {
         for (variance_a, variance_b) in extremes.iter().flat_map(|a| extremes.map(|b| (*a, b))) {
-            for inference in [Inference::Fixed, Inference::Sequential { tuning: 1.0 }] {
+            for inference in [Inference::Fixed, Inference::Sequential { tuning: 1.0 }, Inference::Mixture { scale: 1.0 }] {
                 let (control, treatment) = (Arm::new(2, mean_a, variance_a), Arm::new(1_000_000, mean_b, variance_b));
-                let comparison = compare(&control, &treatment, &Options { inference, ..Options::default() });
+                let comparison = compare(&control, &treatment, &Options { inference: inference.clone(), ..Options::default() });
                 for estimate in [comparison.absolute, comparison.relative].into_iter().filter_map(Outcome::value) {
                     assert!(estimate.p.is_finite() && !estimate.interval.is_nan() && estimate.se.is_finite(), "{estimate:?}");
                 }

@@ -46,6 +46,13 @@ impl Effect {
         if usable { Ok(effect) } else { Err(Reason::NotFinite) }
     }
 
+    /// D - L |m| and its variance, D the difference, m the observed control mean and L a lift: 0 on average when L is the lift.
+    pub(crate) fn beyond_lift(&self, lift: f64) -> (f64, f64) {
+        let covariance = self.baseline_covariance * self.baseline.signum();
+        let variance = self.variance + lift * (lift * self.baseline_variance + 2.0 * covariance);
+        (self.difference - lift * self.baseline.abs(), variance)
+    }
+
     /// (mB - mA) / |mA| and its variance by the delta method, vB / mA² + vA mB² / mA⁴.
     pub(crate) fn lift(&self) -> Result<(f64, f64), Reason> {
         if self.baseline == 0.0 {

@@ -1,7 +1,7 @@
 //! Fieller's confidence set for a lift.
 
-use crate::Interval;
 use crate::effect::Effect;
+use crate::{Alternative, Interval};
 
 /// The set of lifts L with (D - L |m|)² ≤ q² Var(D - L |m|), D the difference of the means and m the control's.
 ///
@@ -52,6 +52,23 @@ pub(crate) fn fieller(effect: &Effect, q: f64) -> Interval {
     if a > 0.0 { Interval::Between { lo, hi } } else { Interval::Outside { lo, hi } }
 }
 
+/// The set of lifts that a test in the direction of `alternative` leaves: those L with (D - L |m|) / √Var at most `q`, or at least
+/// -q.
+pub(crate) fn fieller_towards(effect: &Effect, q: f64, alternative: Alternative) -> Interval {
+    let set = fieller(effect, q);
+    let below = alternative == Alternative::Greater;
+    // The sign of D - L |m| does not change within what the two-sided set leaves out, and is that of lift - L.
+    let lift = effect.difference / effect.baseline.abs();
+    match set {
+        _ if alternative == Alternative::TwoSided => set,
+        Interval::Between { lo, .. } if below && lo.is_finite() => Interval::AtLeast(lo),
+        Interval::Between { hi, .. } if !below && hi.is_finite() => Interval::AtMost(hi),
+        Interval::Outside { hi, .. } if below && hi <= lift => set,
+        Interval::Outside { lo, .. } if !below && lo >= lift => set,
+        _ => Interval::Everything,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,7 +96,7 @@ mod tests {
                 shapes[match interval {
                     Interval::Between { .. } => 0,
                     Interval::Outside { .. } => 1,
-                    Interval::Everything => 2,
+                    _ => 2,
                 }] += 1;
                 for step in -400..400 {
                     let lift = (f64::from(step) + 0.37) * 0.05;
@@ -88,6 +105,30 @@ mod tests {
                         possible((a, va), (b, vb), 1.96, lift),
                         "a {a} {va}, b {b} {vb}, lift {lift}: {interval:?}"
                     );
+                }
+            }
+        }
+        assert!(shapes.iter().all(|count| *count > 0), "{shapes:?}");
+    }
+
+    #[test]
+    fn a_one_sided_set_is_that_of_its_definition() {
+        let (mut shapes, q) = ([0; 3], 1.7);
+        for (mean, other) in [(0.5, 0.9), (-0.5, 0.9), (0.1, 3.0), (0.1, -3.0), (-0.02, 0.5), (2.0, 1.0)] {
+            let (control, treatment) = (Arm::new(100, mean, 4.0), Arm::new(100, other, 4.0));
+            let Ok(effect) = Effect::of(&control, &treatment) else { panic!("undefined") };
+            for (alternative, sign) in [(Alternative::Greater, 1.0), (Alternative::Less, -1.0)] {
+                let interval = fieller_towards(&effect, q, alternative);
+                shapes[match interval {
+                    Interval::AtLeast(_) | Interval::AtMost(_) => 0,
+                    Interval::Outside { .. } => 1,
+                    _ => 2,
+                }] += 1;
+                for step in -800..800 {
+                    let lift = (f64::from(step) + 0.37) * 0.05;
+                    let (distance, variance) = effect.beyond_lift(lift);
+                    let possible = sign * distance <= q * variance.sqrt();
+                    assert_eq!(interval.contains(lift), possible, "{mean} {other} {alternative:?} {lift}: {interval:?}");
                 }
             }
         }

@@ -13,6 +13,10 @@ pub enum Interval {
         /// The greatest value.
         hi: f64,
     },
+    /// All values from `lo` on: what a test of "greater" leaves.
+    AtLeast(f64),
+    /// All values up to `hi`: what a test of "less" leaves.
+    AtMost(f64),
     /// All values but those strictly between `lo` and `hi`: unbounded on both sides, with a gap.
     Outside {
         /// Where the gap begins.
@@ -34,6 +38,8 @@ impl Interval {
     pub fn contains(&self, value: f64) -> bool {
         match *self {
             Self::Between { lo, hi } => lo <= value && value <= hi,
+            Self::AtLeast(lo) => lo <= value,
+            Self::AtMost(hi) => value <= hi,
             Self::Outside { lo, hi } => value <= lo || hi <= value,
             Self::Everything => true,
         }
@@ -43,6 +49,8 @@ impl Interval {
     pub fn ends(&self) -> [f64; 2] {
         match *self {
             Self::Between { lo, hi } => [lo, hi],
+            Self::AtLeast(lo) => [lo, f64::INFINITY],
+            Self::AtMost(hi) => [f64::NEG_INFINITY, hi],
             Self::Outside { .. } | Self::Everything => [f64::NEG_INFINITY, f64::INFINITY],
         }
     }
@@ -62,18 +70,21 @@ impl Interval {
         self.ends().iter().all(|end| end.is_finite())
     }
 
-    /// Why a lift's interval has no bounds, for a person to read; None where it has.
+    /// Why a lift's interval has no bounds, for a person to read; None where it has those that its test gives.
     pub fn unbounded_reason(&self) -> Option<&'static str> {
-        (!self.is_bounded()).then_some("the control mean may be zero, so the lift has no bound")
+        let one_sided = matches!(self, Self::AtLeast(_) | Self::AtMost(_));
+        (!one_sided && !self.is_bounded()).then_some("the control mean may be zero, so the lift has no bound")
     }
 
-    /// The smallest widening that makes zero possible.
-    pub(crate) fn reaching_zero(self) -> Self {
+    /// The smallest widening that makes `value` possible.
+    pub(crate) fn reaching(self, value: f64) -> Self {
         match self {
-            _ if self.contains(0.0) => self,
-            Self::Between { lo, hi } => Self::Between { lo: lo.min(0.0), hi: hi.max(0.0) },
-            Self::Outside { lo, hi } if -lo < hi => Self::Outside { lo: 0.0, hi },
-            Self::Outside { lo, .. } => Self::Outside { lo, hi: 0.0 },
+            _ if self.contains(value) => self,
+            Self::Between { lo, hi } => Self::Between { lo: lo.min(value), hi: hi.max(value) },
+            Self::AtLeast(lo) => Self::AtLeast(lo.min(value)),
+            Self::AtMost(hi) => Self::AtMost(hi.max(value)),
+            Self::Outside { lo, hi } if value - lo < hi - value => Self::Outside { lo: value, hi },
+            Self::Outside { lo, .. } => Self::Outside { lo, hi: value },
             Self::Everything => self,
         }
     }
@@ -81,6 +92,7 @@ impl Interval {
     pub(crate) fn is_nan(&self) -> bool {
         match *self {
             Self::Between { lo, hi } | Self::Outside { lo, hi } => lo.is_nan() || hi.is_nan(),
+            Self::AtLeast(end) | Self::AtMost(end) => end.is_nan(),
             Self::Everything => false,
         }
     }
@@ -99,11 +111,20 @@ mod tests {
     }
 
     #[test]
-    fn reaching_zero_moves_the_nearer_end_only() {
-        assert_eq!(Interval::Between { lo: 0.1, hi: 2.0 }.reaching_zero(), Interval::Between { lo: 0.0, hi: 2.0 });
-        assert_eq!(Interval::Between { lo: -2.0, hi: -0.1 }.reaching_zero(), Interval::Between { lo: -2.0, hi: 0.0 });
-        assert_eq!(Interval::Outside { lo: -0.1, hi: 2.0 }.reaching_zero(), Interval::Outside { lo: 0.0, hi: 2.0 });
-        assert_eq!(Interval::Outside { lo: -3.0, hi: 2.0 }.reaching_zero(), Interval::Outside { lo: -3.0, hi: 0.0 });
-        assert_eq!(Interval::Everything.reaching_zero(), Interval::Everything);
+    fn reaching_a_value_moves_the_nearer_end_only() {
+        assert_eq!(Interval::Between { lo: 0.1, hi: 2.0 }.reaching(0.0), Interval::Between { lo: 0.0, hi: 2.0 });
+        assert_eq!(Interval::Between { lo: -2.0, hi: -0.1 }.reaching(0.0), Interval::Between { lo: -2.0, hi: 0.0 });
+        assert_eq!(Interval::Outside { lo: -0.1, hi: 2.0 }.reaching(0.0), Interval::Outside { lo: 0.0, hi: 2.0 });
+        assert_eq!(Interval::Outside { lo: -3.0, hi: 2.0 }.reaching(0.0), Interval::Outside { lo: -3.0, hi: 0.0 });
+        assert_eq!(Interval::Everything.reaching(0.0), Interval::Everything);
+        assert_eq!(Interval::AtLeast(0.1).reaching(-0.2), Interval::AtLeast(-0.2));
+        assert_eq!(Interval::AtMost(0.1).reaching(-0.2), Interval::AtMost(0.1));
+    }
+
+    #[test]
+    fn one_side_is_all_that_a_one_sided_test_bounds() {
+        assert!(Interval::AtLeast(1.0).contains(1e300) && !Interval::AtLeast(1.0).contains(0.9));
+        assert_eq!(Interval::AtMost(1.0).ends(), [f64::NEG_INFINITY, 1.0]);
+        assert_eq!(Interval::AtMost(1.0).unbounded_reason(), None);
     }
 }

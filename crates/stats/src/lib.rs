@@ -1,11 +1,19 @@
 //! Estimators: from moments to effects.
 //!
-//! [`Moments`], [`Proportion`], [`CoMoments`] and [`QuantileSummary`] summarise what was measured, and merge. An [`Arm`] is what
-//! all of them come to: n, a mean and the variance of one unit. [`compare`] turns two arms into an absolute and a relative
-//! [`Estimate`], for one look or ([`Inference::Sequential`]) for any number of them; [`adjust`] takes out what a covariate
-//! explains beforehand; [`believe`] gives the Bayesian's answer; [`sample_ratio`] says whether the arms may be compared at all;
-//! [`adjusted`] keeps the error rate of many questions at once.
-//! [`cases`] reads and writes all of this as a document, for `tranche stats`.
+//! **What was measured.** [`Moments`], [`Proportion`], [`CoMoments`], [`CoMomentMatrix`], [`QuantileSummary`] and
+//! [`ClusteredQuantile`] summarise it, and merge. An [`Arm`] is what all of them come to: n, a mean and the variance of one unit.
+//! [`adjust`] and [`adjust_for_covariates`] take out what is known beforehand, [`post_stratify`] how strata happened to mix.
+//!
+//! **What it says.** [`compare`] turns two arms into an absolute and a relative [`Estimate`]: for one look, for any number of them
+//! ([`ConfidenceSequence`], [`MixtureTest`]) or for a few ([`GroupSequential`]), two-sided or towards an [`Alternative`] with a
+//! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula.
+//!
+//! **Whether to believe it.** [`sample_ratio`] and [`sequential_sample_ratio`] say whether the arms may be compared at all;
+//! [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and what is left of it.
+//!
+//! **Before it starts.** [`Plan`] says how many units are needed; [`assignment`] which variant a unit gets.
+//!
+//! [`cases`] reads and writes comparisons as a document, for `tranche stats`.
 //!
 //! Pure functions of numbers: this crate knows no Arrow, no async, no clock and no files, and never fails on finite input; what
 //! has no answer (one unit, no variance, a control mean of zero) is [`Outcome::Undefined`] with its [`Reason`].
@@ -23,31 +31,62 @@
 //! ```
 
 mod arm;
+pub mod assignment;
 mod bayes;
+mod beta_binomial;
+mod bootstrap;
 pub mod cases;
+mod cluster;
+mod co_moment_matrix;
 mod co_moments;
 mod compare;
+mod covariates;
 pub mod distribution;
 mod effect;
+mod family;
 mod fieller;
+mod group_sequential;
+mod heterogeneity;
+mod hypothesis;
 mod interval;
+mod mixture;
 mod moments;
 mod multiplicity;
 mod outcome;
+mod power;
 mod proportion;
 mod quantile;
+mod random;
+mod root;
 mod sequential;
+mod sequential_srm;
+mod significance;
 mod srm;
+mod strata;
 
 pub use arm::{Adjusted, Arm, Baseline, adjust};
 pub use bayes::{BayesOptions, Beliefs, Direction, Posterior, Prior, believe};
+pub use beta_binomial::{BetaPrior, ShareBeliefs, ShareOptions, believe_shares};
+pub use bootstrap::{Bootstrap, BootstrapEstimate, BootstrapMethod};
+pub use cluster::ClusteredQuantile;
+pub use co_moment_matrix::CoMomentMatrix;
 pub use co_moments::{CoMoments, PairSums};
 pub use compare::{Comparison, Estimate, Inference, Options, RelativeMethod, compare};
+pub use covariates::{CovariateAdjusted, OutcomeColumns, adjust_for_covariates};
+pub use family::{ErrorRate, Family};
+pub use group_sequential::{GroupSequential, Look, Spending};
+pub use heterogeneity::{BetweenVariance, Contrast, Heterogeneity, SegmentEffect, against_the_rest, heterogeneity};
+pub use hypothesis::{Alternative, Margin};
 pub use interval::Interval;
+pub use mixture::MixtureTest;
 pub use moments::Moments;
 pub use multiplicity::{Adjustment, adjusted};
 pub use outcome::{Lack, Outcome, Reason};
+pub use power::{Plan, SampleSize};
 pub use proportion::Proportion;
 pub use quantile::QuantileSummary;
+pub use random::Generator;
 pub use sequential::ConfidenceSequence;
+pub use sequential_srm::{SequentialSampleRatio, sequential_sample_ratio};
 pub use srm::{SampleRatio, sample_ratio};
+pub use strata::{PostStratified, Stratum, StratumWeights, post_stratify};

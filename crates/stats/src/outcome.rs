@@ -82,8 +82,30 @@ pub enum Reason {
     ControlMeanZero,
     /// The significance level is not strictly between 0 and 1.
     AlphaOutOfRange,
-    /// A confidence sequence's tuning parameter, or a prior's standard deviation, is not a positive number.
+    /// A parameter that has to be a positive number is not: a tuning, a scale, a variance, a ratio, a count.
     ParameterNotPositive,
+    /// A margin is negative or not finite.
+    MarginOutOfRange,
+    /// A margin needs a direction in which the treatment may be worse, and the alternative is two-sided.
+    MarginWithoutDirection,
+    /// The information at the looks of a group-sequential design does not rise from above 0.
+    LooksDoNotRise,
+    /// A power is not strictly between the significance level and 1.
+    PowerOutOfRange,
+    /// An effect to be found lies on the other side of the null than the alternative, or on it.
+    EffectNotTowardsAlternative,
+    /// A variance reduction is not a share from 0 up to, but not including, 1.
+    ReductionOutOfRange,
+    /// Rows or samples differ in their number of columns, or have fewer than the question needs.
+    ColumnsDiffer,
+    /// A comparison between segments needs two or more of them.
+    TooFewSegments,
+    /// Strata need one weight each, none negative and not all zero.
+    WeightsDoNotFit,
+    /// A stratum that counts has no two units in both arms.
+    StratumTooSmall,
+    /// A statistic has no value on too many of the resamples.
+    ResamplesUndefined,
     /// Numbers too large or too small for a 64-bit float came up on the way.
     NotFinite,
     /// No unit was observed in any variant.
@@ -101,7 +123,18 @@ impl fmt::Display for Reason {
             Self::Treatment(lack) => return write!(f, "the treatment arm {lack}"),
             Self::ControlMeanZero => "the control mean is zero, so nothing can be relative to it",
             Self::AlphaOutOfRange => "alpha must lie between 0 and 1",
-            Self::ParameterNotPositive => "the tuning parameter or the prior's standard deviation must be a positive number",
+            Self::ParameterNotPositive => "a tuning parameter, scale, variance, ratio or count must be a positive number",
+            Self::MarginOutOfRange => "a margin must be a number of at least zero",
+            Self::MarginWithoutDirection => "a margin needs a one-sided alternative, greater or less",
+            Self::LooksDoNotRise => "the information fractions of the looks must rise from above zero",
+            Self::PowerOutOfRange => "the power must lie between the significance level and 1",
+            Self::EffectNotTowardsAlternative => "the effect does not lie in the direction of the alternative",
+            Self::ReductionOutOfRange => "the variance reduction must be a share from 0 up to, but not including, 1",
+            Self::ColumnsDiffer => "rows and samples must have the same columns, and enough of them",
+            Self::TooFewSegments => "two or more segments are needed",
+            Self::WeightsDoNotFit => "strata need one weight each, none negative and not all zero",
+            Self::StratumTooSmall => "every stratum needs two or more units in both arms",
+            Self::ResamplesUndefined => "the statistic has no value on some of the resamples",
             Self::NotFinite => "the numbers are too large or too small to compute with",
             Self::NoUnits => "no unit was observed",
             Self::SharesDoNotFit => "two or more variants need one expected share each, none negative and not all zero",

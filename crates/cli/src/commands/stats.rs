@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use tranche_stats::Prior;
+use tranche_stats::GroupSequential;
 use tranche_stats::cases::{CasesDocument, CasesOptions, evaluate};
 
 use crate::args::{Global, Stats};
@@ -20,23 +20,24 @@ pub(super) fn run(stats: &Stats, global: &Global) -> Result<(), Failure> {
     };
     let document: CasesDocument = serde_json::from_str(&text)
         .map_err(|e| Failure::definition(format!("{}:{}:{}: {e}", stats.file, e.line(), e.column())))?;
-    let mut options = CasesOptions { alpha: stats.alpha, ..CasesOptions::default() };
+    let looks = GroupSequential::parse(stats.spending, &stats.looks).map_err(|e| Failure::definition(e.to_string()))?;
+    let mut options = CasesOptions {
+        alpha: stats.alpha,
+        relative: stats.relative,
+        alternative: stats.alternative,
+        margin: stats.margin,
+        looks: GroupSequential { is_final: stats.last, ..looks },
+        ..CasesOptions::default()
+    };
+    if !stats.inference.is_empty() {
+        options.inferences.clone_from(&stats.inference);
+    }
     if !stats.tuning.is_empty() {
         options.sequential_tunings.clone_from(&stats.tuning);
     }
     if !stats.prior.is_empty() {
-        options.priors = stats.prior.iter().map(|text| prior(text)).collect::<Result<_, _>>()?;
+        options.priors.clone_from(&stats.prior);
     }
     let results = evaluate(&document, &options).map_err(|e| Failure::definition(e.to_string()))?;
     print_json(&results, global.format)
-}
-
-fn prior(text: &str) -> Result<Prior, Failure> {
-    let wrong = || Failure::definition(format!("`{text}` is not a prior; write `flat` or `MEAN,SD` such as `0,0.3`"));
-    if text == "flat" {
-        return Ok(Prior::Flat);
-    }
-    let (mean, sd) = text.split_once(',').ok_or_else(wrong)?;
-    let number = |text: &str| text.trim().parse::<f64>().map_err(|_| wrong());
-    Ok(Prior::Normal { mean: number(mean)?, sd: number(sd)? })
 }

@@ -53,8 +53,12 @@ fn a_case_without_an_answer_says_why() {
 
 #[test]
 fn keys_follow_the_options() {
-    let options =
-        CasesOptions { alpha: 0.1, sequential_tunings: vec![250.0], priors: vec![Prior::Normal { mean: 0.05, sd: 1.0 }] };
+    let options = CasesOptions {
+        alpha: 0.1,
+        sequential_tunings: vec![250.0],
+        priors: vec![Prior::Normal { mean: 0.05, sd: 1.0 }],
+        ..CasesOptions::default()
+    };
     let document = r#"{"cases": {"x": {"kind": "mean", "a": {"n": 9, "sum": 9, "sum_squares": 30}, "b": {"n": 8, "sum": 4, "sum_squares": 9}}}}"#;
     let Ok(document) = serde_json::from_str::<CasesDocument>(document) else { panic!("not a document") };
     let keys: Vec<String> =
@@ -69,4 +73,29 @@ fn keys_follow_the_options() {
         "seq250_relative",
     ];
     assert_eq!(keys, expected);
+}
+
+#[test]
+fn looks_margins_and_directions_reach_the_estimates() {
+    let document = r#"{"cases": {"more": {"kind": "mean", "a": {"n": 90, "sum": 90, "sum_squares": 300}, "b": {"n": 80, "sum": 80, "sum_squares": 300}},
+        "less": {"kind": "mean_lower_is_better", "a": {"n": 90, "sum": 90, "sum_squares": 300}, "b": {"n": 80, "sum": 80, "sum_squares": 300}}}}"#;
+    let Ok(document) = serde_json::from_str::<CasesDocument>(document) else { panic!("not a document") };
+    let options = CasesOptions {
+        inferences: vec![CaseInference::GroupSequential],
+        margin: Some(crate::Margin::Absolute(0.5)),
+        ..CasesOptions::default()
+    };
+    let json = evaluate(&document, &options).map(|results| serde_json::to_value(results).unwrap_or_default()).unwrap_or_default();
+    let (more, less) = (&json["cases"]["more"]["results"], &json["cases"]["less"]["results"]);
+    assert_eq!(more["group_sequential_look"]["number"], 5);
+    assert!(
+        more["group_sequential_absolute"]["ci"][0].is_f64() && more["group_sequential_absolute"]["ci"][1].is_null(),
+        "{more}"
+    );
+    assert!(
+        less["group_sequential_absolute"]["ci"][0].is_null() && less["group_sequential_absolute"]["ci"][1].is_f64(),
+        "{less}"
+    );
+    assert_eq!(more["group_sequential_relative"]["p"], more["group_sequential_absolute"]["p"]);
+    assert_eq!(more.as_object().map(serde_json::Map::len), Some(3));
 }
