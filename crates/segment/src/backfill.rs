@@ -219,6 +219,7 @@ impl Backfill<'_> {
             index: Arc::new(found.index),
             findings: found.findings,
             traits: found.traits,
+            copy_of: None,
         }))
     }
 }

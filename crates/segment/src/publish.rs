@@ -50,6 +50,8 @@ pub(crate) struct Publication {
     pub(crate) findings: Vec<Findings>,
     /// The wide table at the last instant.
     pub(crate) traits: Option<RecordBatch>,
+    /// The version of the entity's own table, where the wide table has nothing but that.
+    pub(crate) copy_of: Option<u64>,
 }
 
 /// Who was found in which segment at an instant.
@@ -76,6 +78,7 @@ impl Publication {
             index: evaluation.index,
             findings: vec![Findings { as_of, universe: evaluation.universe, segments: evaluation.segments }],
             traits: Some(evaluation.traits),
+            copy_of: None,
         })
     }
 
@@ -85,7 +88,7 @@ impl Publication {
         let Some(key) = stored_key(&stored)? else { return Ok(None) };
         let index = Arc::new(KeyIndex::new(&key.data_type));
         let findings = instants.iter().copied().map(Findings::nobody).collect();
-        Ok(Some(Self { entity: entity.to_owned(), key, index, findings, traits: None }))
+        Ok(Some(Self { entity: entity.to_owned(), key, index, findings, traits: None, copy_of: None }))
     }
 }
 
@@ -157,7 +160,12 @@ async fn attempt(
     let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
     let key = publication.key.clone();
     // A refresh of some segments computes some traits; the table holds all of them.
-    let traits = publication.traits.as_ref().filter(|_| wanted.is_none());
+    let mut traits = publication.traits.as_ref().filter(|_| wanted.is_none());
+    if let (Some(rows), Some(version)) = (traits, publication.copy_of)
+        && is_copied(lake, &entity, rows, version).await?
+    {
+        traits = None;
+    }
     let (memberships, traits) =
         try_join(Memberships::read(table, base, key, &mut publication.index, &all_names, first), encoded(traits)).await?;
     let mut memberships = memberships;
@@ -191,7 +199,7 @@ async fn attempt(
         return Err(SegmentError::Expectation(violations));
     }
     if let Some((schema, files)) = traits {
-        commit_traits(&entity, schema, files, to).await?;
+        commit_traits(&entity, schema, files, publication.copy_of, to).await?;
         tracing::debug!(entity, "traits are written");
     }
     let is_published = match memberships.base() {
@@ -331,11 +339,24 @@ async fn encoded(traits: Option<&RecordBatch>) -> Result<Option<TraitsFiles>, Se
 /// So many rows of a wide table are in a file.
 const TRAITS_FILE_ROWS: usize = 1 << 18;
 
+/// The transaction that says of which version of the entity's own table a wide table is a copy.
+const COPY_MARK: &str = "copy";
+const NO_COPY: i64 = -1;
+
+/// Whether the wide table that is there is a copy of that version of the entity's own table already.
+async fn is_copied(lake: &Lake, entity: &str, rows: &RecordBatch, version: u64) -> Result<bool, SegmentError> {
+    let Some(stored) = lake.snapshot(&traits_table(entity)).await? else { return Ok(false) };
+    let schema = stored.schema()?;
+    let same_columns = schema.fields().iter().map(|field| field.name()).eq(rows.schema().fields().iter().map(|f| f.name()));
+    Ok(same_columns && stored.transaction_version(COPY_MARK).await? == i64::try_from(version).ok())
+}
+
 /// Puts the wide table in the place of the one before.
 async fn commit_traits(
     entity: &str,
     schema: SchemaRef,
     files: Vec<ParquetFile>,
+    copy_of: Option<u64>,
     to: &Destination<'_>,
 ) -> Result<(), SegmentError> {
     let table = traits_table(entity);
@@ -346,7 +367,8 @@ async fn commit_traits(
     for file in files {
         add.push(file.put(folder.as_ref(), "", BTreeMap::new()).await?);
     }
-    let transactions = vec![Transaction::new(to.transaction, 1)];
+    let version = copy_of.and_then(|version| i64::try_from(version).ok()).unwrap_or(NO_COPY);
+    let transactions = vec![Transaction::new(to.transaction, 1), Transaction::new(COPY_MARK, version)];
     to.lake.replace_files(FileCommit { table, schema, partition_by: Vec::new(), base, remove, add, transactions }).await?;
     Ok(())
 }

@@ -101,7 +101,8 @@ impl World {
         let key = Key { name: "id".to_owned(), data_type: DataType::Int64 };
         let universe = index.len();
         let findings = vec![Findings { as_of: day(step.as_of), universe, segments }];
-        let mut publication = Publication { entity: ENTITY.to_owned(), key, index: index.into(), findings, traits: None };
+        let mut publication =
+            Publication { entity: ENTITY.to_owned(), key, index: index.into(), findings, traits: None, copy_of: None };
         let wanted: Option<Vec<String>> = step.wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
         publish(&definitions(step.definitions), wanted.as_deref(), &mut publication, &to).await
     }

@@ -7,7 +7,8 @@ use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
 use serde::Serialize;
 use tranche_schema::platform::segment_history;
-use tranche_sql::{Session, Tables};
+use tranche_schema::{History, TableKind, Universe};
+use tranche_sql::{Session, Tables, table_folder};
 use tranche_store::Lake;
 
 use crate::definitions::Definitions;
@@ -96,6 +97,7 @@ pub async fn refresh(
         report.rows_read += evaluation.rows_read;
         let index = Arc::clone(&evaluation.index);
         let mut publication = Publication::of(evaluation, as_of)?;
+        publication.copy_of = copied(definitions, entity, context.tables);
         // What is kept is true whatever is published. A refresh of some segments knows only some measures.
         let keep = async {
             for (table, kept) in kept.into_iter().filter(|_| wanted.is_none()) {
@@ -117,6 +119,16 @@ pub async fn refresh(
         }
     }
     Ok(report)
+}
+
+/// The version of an entity's own table, where the wide table is a copy of it whatever the instant.
+fn copied(definitions: &Definitions, entity: &str, tables: &Tables) -> Option<u64> {
+    let contract = definitions.entity_contract(entity)?;
+    let is_latest = matches!(contract.kind, TableKind::Entity { history: History::Latest, .. });
+    let has_traits = definitions.traits.values().any(|traits| traits.entity == entity);
+    let is_copy = is_latest && !has_traits && definitions.universe(entity) == Universe::Declared;
+    let version = tables.versions().into_iter().find(|version| version.table == table_folder(&contract.table));
+    version.filter(|_| is_copy).map(|version| version.version)
 }
 
 impl<'a> RefreshContext<'a> {

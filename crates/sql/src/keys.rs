@@ -95,6 +95,23 @@ impl KeyIndex {
         }
     }
 
+    /// Whether the keys of a column are the first of the index, in its order.
+    #[must_use]
+    pub fn begins_with(&self, column: &ArrayRef) -> bool {
+        match (&self.values, column.data_type() == &self.data_type && column.null_count() == 0) {
+            (Values::Integers { order, .. }, true) => {
+                let Ok(wide) = cast(column, &DataType::Int64) else { return false };
+                order.starts_with(wide.as_primitive::<Int64Type>().values())
+            }
+            (Values::Texts { order, .. }, true) => {
+                let Ok(texts) = cast(column, &DataType::Utf8) else { return false };
+                let texts = texts.as_string::<i32>();
+                texts.len() <= order.len() && (0..texts.len()).all(|row| *order[row] == *texts.value(row))
+            }
+            _ => false,
+        }
+    }
+
     /// The number of each key of a column, [`KeyIndex::UNKNOWN`] or [`KeyIndex::NULL`].
     ///
     /// # Errors
@@ -383,6 +400,9 @@ mod tests {
         let column: ArrayRef = Arc::new(Int32Array::from(vec![7, 5, 7]));
         assert_eq!(index.insert(&column).unwrap(), [Some(0), Some(1), Some(0)]);
         assert_eq!(index.insert(&column).unwrap(), [Some(0), Some(1), Some(0)]);
+        let integers = |keys: &[i32]| -> ArrayRef { Arc::new(Int32Array::from(keys.to_vec())) };
+        assert!(index.begins_with(&integers(&[7])) && index.begins_with(&integers(&[7, 5])) && index.begins_with(&integers(&[])));
+        assert!(!index.begins_with(&integers(&[5])) && !index.begins_with(&integers(&[7, 5, 6])));
         assert_eq!(index.column([1].into_iter()).unwrap().data_type(), &DataType::Int32);
     }
 

@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray, };
+use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use tranche_schema::platform::{self, memberships};
 use roaring::RoaringBitmap;
+use tranche_schema::platform::{self, memberships};
 use tranche_sql::SqlError;
 use tranche_store::{ColumnValues, ParquetBuffer, ParquetColumns, ParquetFile, RunValues, Runs, parquet_options};
 
@@ -39,27 +39,32 @@ impl Encoder {
             let taken = taken(open, range.clone());
             let runs: Vec<_> = (0_u32..).zip(&taken).map(|(place, (_, rows))| (Some(place), *rows)).collect();
             let instants = RunValues::Integers(taken.iter().map(|(entered_at, _)| *entered_at).collect());
-            let entities = open.values().flat_map(RoaringBitmap::iter).skip(range.start).take(range.len());
             let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-                platform::SEGMENT => {
-                    ColumnValues::Runs(Runs::all(RunValues::Texts(vec![(*segment).to_owned()]), range.len()))
-                }
+                platform::SEGMENT => ColumnValues::Runs(Runs::all(RunValues::Texts(vec![(*segment).to_owned()]), range.len())),
                 memberships::ENTERED_AT => ColumnValues::Runs(Runs { values: instants.clone(), runs: runs.clone() }),
                 memberships::EXITED_AT => ColumnValues::Runs(Runs::nulls(field.data_type(), range.len())),
-                _ => ColumnValues::Arrays(Box::new(self.keys_of(entities.clone()))),
+                _ => ColumnValues::Arrays(Box::new(self.keys_of(open, range.clone()))),
             });
             file.write(columns.collect())?;
         }
         Ok(file.finish()?)
     }
 
-    /// The keys of entities, some at a time.
-    fn keys_of<'a>(
-        &'a self,
-        mut entities: impl Iterator<Item = u32> + 'a,
-    ) -> impl Iterator<Item = Result<ArrayRef, ArrowError>> + 'a {
+    /// The keys of a range of open memberships, some at a time.
+    fn keys_of<'a>(&'a self, open: &'a Open, range: Range<usize>) -> impl Iterator<Item = Result<ArrayRef, ArrowError>> + 'a {
+        let mut sets = open.values().map(RoaringBitmap::iter).peekable();
+        let (mut skipped, mut left) = (range.start, range.len());
         std::iter::from_fn(move || {
-            let numbers: Vec<u32> = entities.by_ref().take(BATCH_ROWS).collect();
+            let mut numbers: Vec<u32> = Vec::with_capacity(left.min(BATCH_ROWS));
+            while let Some(set) = sets.peek_mut().filter(|_| left > 0 && numbers.len() < BATCH_ROWS) {
+                skipped -= set.by_ref().take(skipped).count();
+                let before = numbers.len();
+                numbers.extend(set.by_ref().take(left.min(BATCH_ROWS - before)));
+                left -= numbers.len() - before;
+                if numbers.len() < BATCH_ROWS {
+                    sets.next();
+                }
+            }
             (!numbers.is_empty()).then(|| self.keys.column(&numbers, &self.key_type))
         })
     }

@@ -100,9 +100,11 @@ impl Stored {
     /// The same in the rows of an index; keys that it lacks are added.
     pub(crate) fn placed(self, index: &mut KeyIndex) -> Result<Kept, SegmentError> {
         let Self { manifest, keys, extract, parts } = self;
-        let numbers = index.insert(keys.column(0))?;
-        let numbers: Vec<u32> = numbers.into_iter().map(|number| number.unwrap_or(KeyIndex::NULL)).collect();
-        let in_place = numbers.iter().zip(0_u32..).all(|(&number, row)| row == number);
+        let in_place = index.begins_with(keys.column(0));
+        let numbers: Vec<u32> = match in_place {
+            true => Vec::new(),
+            false => index.insert(keys.column(0))?.into_iter().map(|number| number.unwrap_or(KeyIndex::NULL)).collect(),
+        };
         let rows = index.len() as usize + 1;
         let mut measures: Vec<Option<KeptMeasure>> = vec![None; manifest.measures.len()];
         for ((_, members), cells) in manifest.parts.iter().zip(parts) {
@@ -116,8 +118,7 @@ impl Stored {
             }
         }
         let extract = manifest.extract.zip(extract);
-        let extract =
-            extract.map(|(about, rows)| Extract { share: KeyShare::up_to(about.share), files: about.files, rows });
+        let extract = extract.map(|(about, rows)| Extract { share: KeyShare::up_to(about.share), files: about.files, rows });
         let measures = measures.into_iter().flatten().collect();
         Ok(Kept { as_of: manifest.as_of, files: manifest.files, measures, extract })
     }
@@ -165,8 +166,7 @@ pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &Key
         .inspect(|_| drop(names.next()))
         .map(|((share, files), object)| ManifestExtract { share: share.greatest(), files, object });
     let parts = names.zip(members).collect();
-    let manifest =
-        Manifest { format: FORMAT, as_of: kept.as_of, files: kept.files, measures: about, keys, parts, extract };
+    let manifest = Manifest { format: FORMAT, as_of: kept.as_of, files: kept.files, measures: about, keys, parts, extract };
     let text = serde_json::to_vec(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
     let path = Path::from(format!("{folder}/manifest.json"));
     objects.put(&path, text.into()).await.map_err(|source| StoreError::object(&path, source))?;
