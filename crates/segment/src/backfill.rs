@@ -15,10 +15,12 @@ use tranche_store::Lake;
 
 use crate::definitions::Definitions;
 use crate::error::SegmentError;
-use crate::evaluate::{Evaluation, Members, Sharing, evaluate};
+use crate::evaluate::{Evaluation, Members, Sharing, evaluate_program};
 use crate::history::OwnHistory;
 use crate::memberships::Key;
+use crate::parallel;
 use crate::past::Past;
+use crate::plan::{Plans, Program};
 use crate::publish::{Destination, Findings, Publication, is_wanted, key_of, publish};
 use crate::refresh::{SegmentReport, forgotten_entities};
 use crate::scope::Scope;
@@ -203,16 +205,17 @@ impl Backfill<'_> {
         progress: &(dyn Fn(&str, usize) + Send + Sync),
     ) -> Result<Option<Publication>, SegmentError> {
         let mut found: Option<Found> = None;
-        for (done, &as_of) in self.instants.iter().enumerate() {
-            let session = self.engine.session_over(tables, as_of).await?;
-            let scope = self.scope(entity, &session).await?;
-            let evaluation = evaluate(self.definitions, &scope, tables, &session, Sharing::Shared).await?;
+        let plans = Plans::default();
+        let evaluated = |place: usize| self.evaluation(entity, tables, &plans, self.instants[place]);
+        parallel::in_order(self.instants.len(), evaluated, |place, evaluation| {
+            let as_of = self.instants[place];
             match &mut found {
                 Some(found) => found.add(evaluation, as_of)?,
                 None => found.insert(Found::new(&evaluation)?).add(evaluation, as_of)?,
             }
-            progress(entity, done + 1);
-        }
+            progress(entity, place + 1);
+            Ok(())
+        })?;
         Ok(found.map(|found| Publication {
             entity: entity.to_owned(),
             key: found.key,
@@ -221,6 +224,21 @@ impl Backfill<'_> {
             traits: found.traits,
             copy_of: None,
         }))
+    }
+}
+
+impl Backfill<'_> {
+    async fn evaluation(
+        &self,
+        entity: &str,
+        tables: &Tables,
+        plans: &Plans,
+        as_of: Timestamp,
+    ) -> Result<Evaluation, SegmentError> {
+        let session = self.engine.session_over(tables, as_of).await?;
+        let scope = self.scope(entity, &session).await?;
+        let program = Program::compile_from(plans, self.definitions, &scope, &session, Sharing::Shared).await?;
+        Ok(evaluate_program(self.definitions, &scope, &program, tables, &session, None).await?.0)
     }
 }
 

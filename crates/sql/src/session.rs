@@ -8,11 +8,13 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     TableProvider,
 };
-use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::Optimizer;
@@ -236,13 +238,42 @@ impl Session {
     /// # Errors
     /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
     pub async fn normalized(&self, sql: &str, key: Option<&str>) -> Result<LogicalPlan, SqlProblem> {
+        let plan = self.analysed(sql, key).await?;
+        self.at_as_of(plan, sql)
+    }
+
+    /// The part of [`Session::normalized`] that is the same at every instant.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub async fn analysed(&self, sql: &str, key: Option<&str>) -> Result<LogicalPlan, SqlProblem> {
         let (statement, _) = dialect::parse(sql, key)?;
         let state = self.context.state();
         let located = |error| locate::problem(&error, sql);
         let plan = state.statement_to_plan(statement).await.map_err(located)?;
-        let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)?;
+        state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)
+    }
+
+    /// The other part, of a plan of `sql` that a session at any instant analysed.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: a constant that cannot be computed, at its position in `sql`.
+    pub fn at_as_of(&self, plan: LogicalPlan, sql: &str) -> Result<LogicalPlan, SqlProblem> {
+        self.folded(plan).map_err(|error| locate::problem(&error, sql))
+    }
+
+    fn folded(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        let now = functions::as_of(self.as_of);
+        let state = self.context.state();
+        let clocked = |expr: Expr| match expr {
+            Expr::ScalarFunction(call) if call.func.name() == now.name() => {
+                Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&now), call.args))))
+            }
+            other => Ok(Transformed::no(other)),
+        };
+        let plan = plan.transform_up_with_subqueries(|plan| plan.map_expressions(|expr| expr.transform_up(clocked)))?.data;
         let constants = Optimizer::with_rules(vec![Arc::new(SimplifyExpressions::new())]);
-        constants.optimize(plan, &state, |_, _| {}).map_err(located)
+        constants.optimize(plan, &state, |_, _| {})
     }
 
     /// Threads that work on one query.

@@ -19,7 +19,7 @@ mod wide;
 mod window;
 
 pub(crate) use measure::{Formula, Measure, Slot};
-pub(crate) use program::{Compiled, Program, Scan};
+pub(crate) use program::{Compiled, Plans, Program, Scan};
 pub(crate) use wide::WideColumn;
 pub(crate) use window::Window;
 

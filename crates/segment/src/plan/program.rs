@@ -1,12 +1,13 @@
 //! All definitions of a scope, compiled.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Expr, cast, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, cast, lit};
 use indexmap::{IndexMap, IndexSet};
+use tranche_project::SourceFile;
 use tranche_sql::{Session, segment_relation};
 
 use super::measure::{Formula, Measure, Slot};
@@ -57,6 +58,27 @@ pub(crate) struct TraitColumn {
     pub(crate) value: Option<Expr>,
 }
 
+/// The plans of definitions as they are at every instant, by key and text.
+#[derive(Debug, Default)]
+pub(crate) struct Plans(Mutex<HashMap<(String, String), LogicalPlan>>);
+
+impl Plans {
+    async fn normalized(&self, file: &SourceFile, key: &str, planning: &Session) -> Result<LogicalPlan, SegmentError> {
+        let wrong = |problem| SegmentError::definition(file, problem);
+        let name = (key.to_owned(), file.text().to_owned());
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        let plan = match known {
+            Some(plan) => plan,
+            None => {
+                let plan = planning.analysed(file.text(), Some(key)).await.map_err(wrong)?;
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, plan.clone());
+                plan
+            }
+        };
+        planning.at_as_of(plan, file.text()).map_err(wrong)
+    }
+}
+
 /// A segment or set.
 #[derive(Debug, Clone)]
 pub(crate) enum Compiled {
@@ -68,6 +90,7 @@ pub(crate) enum Compiled {
 
 /// A program in the making.
 pub(crate) struct Builder<'a> {
+    plans: &'a Plans,
     pub(crate) definitions: &'a Definitions,
     pub(crate) entity: &'a str,
     pub(crate) key: String,
@@ -96,6 +119,20 @@ impl Program {
         session: &Session,
         sharing: Sharing,
     ) -> Result<Self, SegmentError> {
+        Self::compile_from(&Plans::default(), definitions, scope, session, sharing).await
+    }
+
+    /// Compiles what is in scope, and keeps for other instants what is the same at all of them.
+    ///
+    /// # Errors
+    /// [`SegmentError::Definition`] when a definition cannot be planned.
+    pub(crate) async fn compile_from(
+        plans: &Plans,
+        definitions: &Definitions,
+        scope: &Scope,
+        session: &Session,
+        sharing: Sharing,
+    ) -> Result<Self, SegmentError> {
         let entity = scope.entity.as_str();
         let key = definitions.key(entity).ok_or_else(|| SegmentError::Unknown(entity.to_owned()))?;
         let planning = session.without_tables()?;
@@ -103,6 +140,7 @@ impl Program {
             planning.register_empty(&contract.table, contract.arrow_schema())?;
         }
         let mut builder = Builder {
+            plans,
             definitions,
             entity,
             key: key.to_owned(),
@@ -172,8 +210,7 @@ impl Builder<'_> {
         planning: &Session,
         traits: &mut IndexMap<String, TraitColumn>,
     ) -> Result<Option<String>, SegmentError> {
-        let plan = planning.normalized(definition.file.text(), Some(&self.key)).await;
-        let plan = plan.map_err(|problem| SegmentError::definition(&definition.file, problem))?;
+        let plan = self.plans.normalized(&definition.file, &self.key, planning).await?;
         let fields: Vec<_> = plan.schema().fields().iter().skip(1).cloned().collect();
         let compiled = self.attempt(&definition.name, |builder| {
             let relation = builder.relation(&plan)?;
@@ -207,8 +244,7 @@ impl Builder<'_> {
     }
 
     async fn segment(&mut self, definition: &SegmentDefinition, planning: &Session) -> Result<Compiled, SegmentError> {
-        let plan = planning.normalized(definition.file.text(), Some(&self.key)).await;
-        let plan = plan.map_err(|problem| SegmentError::definition(&definition.file, problem))?;
+        let plan = self.plans.normalized(&definition.file, &self.key, planning).await?;
         let compiled = self.attempt(&definition.name, |builder| {
             let relation = builder.relation(&plan)?;
             builder.membership(relation, definition.kind)
