@@ -121,16 +121,26 @@ impl Gathered {
     }
 
     fn into_piece(self) -> Piece {
-        let open = self.open.into_iter().map(|(at, mut entities)| {
-            if !entities.is_sorted() {
-                entities.sort_unstable();
-            }
-            entities.dedup();
-            (at, RoaringBitmap::from_sorted_iter(entities).unwrap_or_default())
-        });
+        let open = self.open.into_iter().map(|(at, mut entities)| (at, set_of(&mut entities)));
         Piece { open: open.collect(), ended: self.ended, unknown: self.unknown }
     }
 }
+
+/// The set of some entities: bit by bit where there are many of all that there can be, in order where there are few.
+fn set_of(entities: &mut Vec<u32>) -> RoaringBitmap {
+    let room = entities.iter().max().map_or(0, |&last| last as usize / 8 + 1);
+    if entities.len() > room / DENSE_BYTES {
+        let mut bits = vec![0_u8; room];
+        entities.iter().for_each(|&entity| bits[entity as usize / 8] |= 1 << (entity % 8));
+        return RoaringBitmap::from_lsb0_bytes(0, &bits);
+    }
+    entities.sort_unstable();
+    entities.dedup();
+    RoaringBitmap::from_sorted_iter(entities.iter().copied()).unwrap_or_default()
+}
+
+/// Sets with an entity in so many bytes are dense.
+const DENSE_BYTES: usize = 4;
 
 /// The segment of all rows of a row group, where its statistics tell.
 fn only_segment(group: &RowGroupMetaData) -> Option<String> {

@@ -26,7 +26,7 @@ use crate::parallel;
 use crate::plan::Window;
 
 /// Grows when the objects change their meaning; others are ignored.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Measures in one object.
 const MEASURES_OF_A_PART: usize = 4;
 /// Rows that are decoded at a time: few enough to stay in the cache on their way.
@@ -82,7 +82,8 @@ pub(crate) async fn read(lake: &Lake, folder: &str) -> Result<Option<Stored>, Se
         }
     };
     let parts = manifest.parts.iter().map(|(name, members)| {
-        let kinds: Vec<Kind> = members.iter().map(|&measure| manifest.measures[measure].kind).collect();
+        let kinds: Vec<(Kind, i64)> =
+            members.iter().map(|&measure| (manifest.measures[measure].kind, manifest.measures[measure].missing)).collect();
         let object = object(name);
         async move {
             let bytes = object.await?;
@@ -146,8 +147,9 @@ pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &Key
     while !numbered.is_empty() {
         let rest = numbered.split_off(numbered.len().min(MEASURES_OF_A_PART));
         let (numbers, measures): (Vec<usize>, Vec<KeptMeasure>) = std::mem::replace(&mut numbered, rest).into_iter().unzip();
+        let missing: Vec<i64> = numbers.iter().map(|&number| about[number].missing).collect();
         members.push(numbers);
-        jobs.push(Box::new(move || encode(&columns(measures)?)));
+        jobs.push(Box::new(move || encode(&columns(measures, &missing)?)));
     }
     let prefix = format!("{folder}/");
     let puts = jobs.into_iter().map(|job| {
@@ -195,19 +197,27 @@ fn manifest_measure(measure: &KeptMeasure) -> ManifestMeasure {
         Cells::Min(_) => Kind::Min,
         _ => Kind::Count,
     };
-    ManifestMeasure { identity: measure.identity.clone(), from: measure.window.from, to: measure.window.to, kind }
+    let missing = match measure.values.as_ref() {
+        Cells::Max(values) | Cells::Min(values) => {
+            let least = values.iter().copied().filter(|value| *value != i64::MIN).min();
+            least.map_or(i64::MIN, |least| least - 1)
+        }
+        _ => i64::MIN,
+    };
+    ManifestMeasure { identity: measure.identity.clone(), from: measure.window.from, to: measure.window.to, kind, missing }
 }
 
-/// Values as columns; where there is no largest value, null.
-fn columns(measures: Vec<KeptMeasure>) -> Result<RecordBatch, SqlError> {
+/// Values as columns; where there is no largest value, what stands for it: it is close to the others, so that differences are small.
+fn columns(measures: Vec<KeptMeasure>, missing: &[i64]) -> Result<RecordBatch, SqlError> {
     let mut fields = Vec::new();
     let mut arrays: Vec<ArrayRef> = Vec::new();
-    for (number, measure) in measures.into_iter().enumerate() {
+    for ((number, measure), &missing) in measures.into_iter().enumerate().zip(missing) {
         let array: ArrayRef = match Arc::unwrap_or_clone(measure.values) {
             Cells::Count(values) => Arc::new(UInt32Array::from(values)),
             Cells::Sum(values) => Arc::new(Int64Array::from(values)),
-            Cells::Max(values) | Cells::Min(values) => {
-                Arc::new(values.into_iter().map(|value| (value != i64::MIN).then_some(value)).collect::<Int64Array>())
+            Cells::Max(mut values) | Cells::Min(mut values) => {
+                values.iter_mut().filter(|value| **value == i64::MIN).for_each(|value| *value = missing);
+                Arc::new(Int64Array::from(values))
             }
             Cells::Wide(values) => Arc::new(Decimal128Array::from(values).with_precision_and_scale(38, 0)?),
             _ => return Err(SqlError::Engine("a measure that cannot be kept".to_owned())),
@@ -245,23 +255,19 @@ fn decode_rows(bytes: Bytes) -> Result<RecordBatch, SqlError> {
     Ok(concat_batches(&schema, &batches)?)
 }
 
-fn decode_measures(bytes: Bytes, kinds: &[Kind]) -> Result<Vec<Cells>, SqlError> {
+fn decode_measures(bytes: Bytes, kinds: &[(Kind, i64)]) -> Result<Vec<Cells>, SqlError> {
     let (reader, rows) = reader(bytes)?;
     // Room for keys that are new, so that values need not move.
-    let mut all: Vec<Cells> = kinds.iter().map(|kind| kind.cells(rows + rows / 32 + 1)).collect();
+    let mut all: Vec<Cells> = kinds.iter().map(|(kind, _)| kind.cells(rows + rows / 32 + 1)).collect();
     for batch in reader {
-        for (cells, column) in all.iter_mut().zip(batch?.columns()) {
+        for ((cells, column), &(_, missing)) in all.iter_mut().zip(batch?.columns()).zip(kinds) {
             match cells {
                 Cells::Count(values) => values.extend_from_slice(column.as_primitive::<UInt32Type>().values()),
                 Cells::Sum(values) => values.extend_from_slice(column.as_primitive::<Int64Type>().values()),
                 Cells::Wide(values) => values.extend_from_slice(column.as_primitive::<Decimal128Type>().values()),
                 Cells::Max(values) | Cells::Min(values) => {
-                    let column = column.as_primitive::<Int64Type>();
-                    let start = values.len();
-                    values.extend_from_slice(column.values());
-                    for row in column.nulls().into_iter().flat_map(|nulls| (!nulls.inner()).set_indices().collect::<Vec<_>>()) {
-                        values[start + row] = i64::MIN;
-                    }
+                    let column = column.as_primitive::<Int64Type>().values().iter();
+                    values.extend(column.map(|&value| if value == missing { i64::MIN } else { value }));
                 }
                 _ => {}
             }

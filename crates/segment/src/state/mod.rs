@@ -148,6 +148,8 @@ struct ManifestMeasure {
     from: i64,
     to: i64,
     kind: Kind,
+    /// What stands for no largest or smallest value: one less than all that there are.
+    missing: i64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
