@@ -15,6 +15,7 @@ mod error;
 mod functions;
 pub mod fused;
 pub mod keys;
+mod lists;
 mod locate;
 mod raw;
 mod session;

@@ -17,14 +17,15 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use jiff::Timestamp;
 use tranche_schema::{Contract, History, TableKind, platform};
 use tranche_store::{DeltaPlanner, Lake, Snapshot};
 
+use crate::lists::Lists;
 use crate::raw::RefuseIntervalComparison;
 use crate::{Engine, SegmentReferences, SqlError, SqlProblem, Tables, dialect, functions, instant_literal, locate};
 
@@ -90,6 +91,7 @@ impl Engine {
             .with_config(self.config())
             .with_runtime_env(self.runtime())
             .with_query_planner(DeltaPlanner::new())
+            .with_optimizer_rules(optimizer_rules())
             .build();
         let mut all: Vec<Arc<dyn ExprPlanner>> = planners;
         all.push(Arc::new(RefuseIntervalComparison));
@@ -251,6 +253,7 @@ impl Session {
         let state = self.context.state();
         let located = |error| locate::problem(&error, sql);
         let plan = state.statement_to_plan(statement).await.map_err(located)?;
+<<<<<<< HEAD
         state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)
     }
 
@@ -274,6 +277,11 @@ impl Session {
         let plan = plan.transform_up_with_subqueries(|plan| plan.map_expressions(|expr| expr.transform_up(clocked)))?.data;
         let constants = Optimizer::with_rules(vec![Arc::new(SimplifyExpressions::new())]);
         constants.optimize(plan, &state, |_, _| {})
+=======
+        let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)?;
+        let constants = Optimizer::with_rules(vec![Arc::new(Lists), Arc::new(SimplifyExpressions::new())]);
+        constants.optimize(plan, &state, |_, _| {}).map_err(located)
+>>>>>>> not-in
     }
 
     /// Threads that work on one query.
@@ -387,6 +395,16 @@ impl Session {
             TableKind::Entity { history: History::Latest, .. } => datafusion::logical_expr::lit(true),
         }
     }
+}
+
+/// The engine's rules, and ours before the one that it guards.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let simplifies = SimplifyExpressions::new();
+    let guard = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
+        let ours: Option<Arc<dyn OptimizerRule + Send + Sync>> = (rule.name() == simplifies.name()).then(|| Arc::new(Lists) as _);
+        ours.into_iter().chain(std::iter::once(rule))
+    };
+    Optimizer::new().rules.into_iter().flat_map(guard).collect()
 }
 
 fn null_of(data_type: &arrow::datatypes::DataType) -> datafusion::scalar::ScalarValue {

@@ -21,6 +21,7 @@ mod maintain;
 mod next_version;
 mod parquet_file;
 mod parquet_options;
+mod provider;
 mod replace_files;
 mod runs;
 mod snapshot;

@@ -7,6 +7,7 @@ use datafusion::catalog::{Session, TableProvider};
 use deltalake_core::DeltaTable;
 
 use crate::StoreError;
+use crate::provider::StoredTable;
 
 /// An immutable committed version of a table.
 #[derive(Clone)]
@@ -46,7 +47,7 @@ impl Snapshot {
         let failed = |error| StoreError::table(&self.name, error);
         self.delta.update_datafusion_session(session).map_err(failed)?;
         let provider = self.delta.table_provider().await.map_err(|e| failed(e.into()))?;
-        Ok(provider)
+        Ok(Arc::new(StoredTable(provider)))
     }
 
     /// The columns of the table, partition columns included.

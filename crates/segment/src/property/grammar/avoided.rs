@@ -2,24 +2,14 @@
 //!
 //! The cases in `mistakes` show each of them, and say when one is mended.
 
-use std::collections::BTreeSet;
-
 /// What one definition has used so far.
 #[derive(Debug, Default)]
 pub(super) struct Avoided {
-    listed: BTreeSet<String>,
     money_summed: bool,
     distinct_counted: bool,
 }
 
 impl Avoided {
-    /// One list for each expression: the engine joins `x IN (...)` and `x NOT IN (...)` that stand side by side, and then takes a null
-    /// in `x` or in a list for a value that it is not.
-    pub(super) fn may_list(&mut self, expression: &str) -> bool {
-        let aliases = ["e.", "p.", "o.", "a.", "b.", "t."];
-        self.listed.insert(aliases.into_iter().fold(expression.to_owned(), |text, alias| text.replace(alias, "")))
-    }
-
     /// No sum of decimals beside `count(DISTINCT ...)`: the engine sums twice then, and the sum of sums has another type than the plan.
     pub(super) fn may_sum_money(&mut self) -> bool {
         self.money_summed |= !self.distinct_counted;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Every production.
-const PRODUCTIONS: [&str; 112] = [
+const PRODUCTIONS: [&str; 113] = [
     "aggregate: avg",
     "aggregate: bool",
     "aggregate: coalesce",
@@ -36,6 +36,7 @@ const PRODUCTIONS: [&str; 112] = [
     "compare: rough",
     "compare: text",
     "compare: truth",
+    "compare: two lists",
     "group",
     "having: and",
     "having: is null",

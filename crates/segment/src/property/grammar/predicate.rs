@@ -110,11 +110,7 @@ impl Grammar<'_> {
 
     fn compare_with(&mut self, expression: &str, literals: &[String]) -> String {
         let literal = self.random.pick(literals);
-        let form = self.random.below(12);
-        if form < 2 && !self.avoided.may_list(expression) {
-            return format!("{expression} {} {literal}", self.random.pick(&OPERATORS));
-        }
-        match form {
+        match self.random.below(12) {
             0 => {
                 self.fire("compare: in list");
                 format!("{expression} IN ({}, {literal})", self.random.pick(literals))
@@ -125,9 +121,21 @@ impl Grammar<'_> {
             }
             2 if self.random.chance(30) => {
                 self.fire("compare: list with null");
-                // In a test for truth it stands beside no other list: see [`avoided`].
-                let (not, truth) = (self.random.pick(&["", "NOT "]), self.random.pick(&["TRUE", "NOT TRUE", "NULL"]));
-                format!("({expression} {not}IN ({literal}, NULL)) IS {truth}")
+                let list = format!("{expression} {}IN ({literal}, NULL)", self.random.pick(&["", "NOT "]));
+                match self.random.pick(&["", "TRUE", "NOT TRUE", "NULL"]) {
+                    "" => list,
+                    truth => format!("({list}) IS {truth}"),
+                }
+            }
+            2 if self.random.chance(40) => {
+                self.fire("compare: two lists");
+                let (all, join) = (self.random.pick(&["", "NOT "]), self.random.pick(&["AND", "OR"]));
+                let mut list = || {
+                    let items: Vec<String> = (0..self.random.between(1, 5)).map(|_| self.random.pick(literals)).collect();
+                    format!("{expression} {}IN ({})", self.random.pick(&["", "NOT "]), items.join(", "))
+                };
+                let (first, second) = (list(), list());
+                format!("{all}({first} {join} {second})")
             }
             2 | 3 => {
                 self.fire("compare: between");
