@@ -253,7 +253,6 @@ impl Session {
         let state = self.context.state();
         let located = |error| locate::problem(&error, sql);
         let plan = state.statement_to_plan(statement).await.map_err(located)?;
-<<<<<<< HEAD
         state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)
     }
 
@@ -275,13 +274,8 @@ impl Session {
             other => Ok(Transformed::no(other)),
         };
         let plan = plan.transform_up_with_subqueries(|plan| plan.map_expressions(|expr| expr.transform_up(clocked)))?.data;
-        let constants = Optimizer::with_rules(vec![Arc::new(SimplifyExpressions::new())]);
-        constants.optimize(plan, &state, |_, _| {})
-=======
-        let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)?;
         let constants = Optimizer::with_rules(vec![Arc::new(Lists), Arc::new(SimplifyExpressions::new())]);
-        constants.optimize(plan, &state, |_, _| {}).map_err(located)
->>>>>>> not-in
+        constants.optimize(plan, &state, |_, _| {})
     }
 
     /// Threads that work on one query.
