@@ -8,6 +8,7 @@ mod dirty_files;
 mod golden;
 mod interruption;
 mod mistakes;
+mod refreshes;
 mod s3;
 mod s3_server;
 mod scenarios;

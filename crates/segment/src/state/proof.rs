@@ -39,6 +39,7 @@ impl Sample {
 
 /// What was looked at.
 pub(crate) struct Proof {
+    /// Rows that were read from files.
     pub(crate) rows_read: u64,
     /// The events of the sample, those among them that had to be looked for in files.
     pub(crate) extract: Extract,
@@ -98,7 +99,8 @@ pub(crate) async fn prove(
     }
     let before = known.by_file().map(|(path, rows)| (path.to_owned(), rows));
     let files = before.chain(fused.extracts).collect();
-    Ok(Proof { rows_read: fused.rows_read, extract: Extract::of(known.share, &known.rows.schema(), files)? })
+    let rows_read = fused.rows_read.saturating_sub(known.rows.num_rows() as u64);
+    Ok(Proof { rows_read, extract: Extract::of(known.share, &known.rows.schema(), files)? })
 }
 
 /// Extracted rows that are looked at together.
