@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, Schema};
 use datafusion::common::JoinType;
 use datafusion::logical_expr::{LogicalPlan, cast as cast_expr, lit};
 use datafusion::prelude::{DataFrame, ident};
@@ -86,18 +86,21 @@ pub(crate) async fn universe(definitions: &Definitions, entity: &str, session: &
     let own = session.collect_frame(session.table(&contract.table).await?).await?;
     let mut rows_read = own.rows_read;
     let declared = u32::try_from(own.rows()).unwrap_or(u32::MAX);
-    let mut batches = own.batches;
+    let (mut schema, mut batches) = (own.schema, own.batches);
     if definitions.universe(entity) == schema::Universe::Observed {
         let table = session.table(&contract.table).await?;
         if let Some(observed) = observed(definitions, entity, key, session, table).await? {
             let observed = session.collect_frame(observed).await?;
             rows_read += observed.rows_read;
-            for batch in &observed.batches {
-                batches.push(batch.clone().with_schema(Arc::clone(&own.schema)).map_err(SqlError::from)?);
-            }
+            batches.extend(observed.batches);
+            // Who is in no table but those of events has none of the entity's own columns, whatever its contract says of them.
+            let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(field.name() != key));
+            schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         }
     }
-    let rows = concat_batches(&own.schema, &batches).map_err(SqlError::from)?;
+    let batches = batches.into_iter().map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()));
+    let batches = batches.collect::<Result<Vec<_>, _>>().map_err(SqlError::from)?;
+    let rows = concat_batches(&schema, &batches).map_err(SqlError::from)?;
     let key = rows.schema().index_of(key).map_err(SqlError::from)?;
     Ok(Universe { rows, key, declared, rows_read })
 }

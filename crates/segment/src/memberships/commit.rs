@@ -10,10 +10,10 @@ use tranche_schema::platform::memberships;
 use tranche_sql::keys::KeyIndex;
 use tranche_store::{DataFile, FileCommit, Lake, NewFile, ParquetFile, Snapshot, Transaction};
 
-use super::encode::Encoder;
+use super::encode::{Encoder, Stretch};
 use super::keys::Keys;
-use super::layout::{Kind, pack};
-use super::rows::{Interval, Open, Rows};
+use super::layout::{FILE_ROWS, Kind, pack};
+use super::rows::{Ended, Rows, length};
 use super::{Memberships, ReadFile};
 use crate::error::SegmentError;
 use crate::parallel;
@@ -53,7 +53,7 @@ impl Memberships {
         let segments: BTreeMap<Arc<str>, Arc<Rows>> =
             segments.into_iter().map(|(name, rows)| (name.into(), Arc::new(rows))).collect();
         let (open, ended) =
-            try_join(open_files(&encoder, &segments, &plan), ended_file(&encoder, &segments, plan.all_ended)).await?;
+            try_join(open_files(&encoder, &segments, &plan), ended_files(&encoder, &segments, plan.all_ended)).await?;
         let puts = open.into_iter().chain(ended).map(|(prefix, file)| {
             let folder = Arc::clone(&folder);
             async move { file.put(folder.as_ref(), prefix, BTreeMap::new()).await }
@@ -103,6 +103,9 @@ impl Memberships {
 /// New files and what their names begin with.
 type Encoded = Vec<(&'static str, ParquetFile)>;
 
+/// A segment, its rows of a part, and which of them.
+type OpenPart = (Arc<str>, Arc<Rows>, Range<usize>);
+
 async fn open_files(
     encoder: &Encoder,
     segments: &BTreeMap<Arc<str>, Arc<Rows>>,
@@ -114,42 +117,74 @@ async fn open_files(
         .map(|(name, rows)| (Arc::clone(name), Arc::clone(rows)))
         .collect();
     let sizes: Vec<(&str, usize)> = written.iter().map(|(name, rows)| (&**name, rows.open_rows())).collect();
-    let files: Vec<Vec<(Arc<str>, Arc<Rows>, Range<usize>)>> = pack(&sizes, &plan.fences)
-        .into_iter()
-        .map(|parts| {
-            let part = |part: super::layout::Part| {
-                let (name, rows) = &written[part.segment];
-                (Arc::clone(name), Arc::clone(rows), part.rows)
-            };
-            parts.into_iter().map(part).collect()
-        })
-        .collect();
+    let files = pack(&sizes, &plan.fences).into_iter().map(|parts| {
+        let part = |part: super::layout::Part| {
+            let (name, rows) = &written[part.segment];
+            (Arc::clone(name), Arc::clone(rows), part.rows)
+        };
+        parts.into_iter().map(part).collect::<Vec<OpenPart>>()
+    });
     let own = encoder.clone();
-    parallel::on_all_cores(files, move |file| {
-        let parts: Vec<(&str, &Open, Range<usize>)> =
-            file.iter().map(|(name, rows, range)| (&**name, rows.open(), range.clone())).collect();
-        Ok((OPEN_PREFIX, own.open_file(&parts)?))
+    parallel::on_all_cores(files.collect::<Vec<_>>(), move |file| {
+        // Each segment in a row group of its own, so that its statistics name the segment.
+        let groups: Vec<Vec<Stretch<'_>>> = file.iter().map(stretches_of).collect();
+        Ok((OPEN_PREFIX, own.file(&groups)?))
     })
     .await
 }
 
-async fn ended_file(encoder: &Encoder, segments: &BTreeMap<Arc<str>, Arc<Rows>>, all: bool) -> Result<Encoded, SegmentError> {
-    let ended: Vec<(Arc<str>, Vec<Interval>)> = segments
-        .iter()
-        .map(|(name, rows)| {
-            let intervals = match all {
-                true => rows.ended(),
-                false if rows.is_changed() => rows.ended_since(),
-                false => &[],
-            };
-            (Arc::clone(name), intervals.to_vec())
-        })
-        .filter(|(_, intervals)| !intervals.is_empty())
-        .collect();
-    if ended.is_empty() {
-        return Ok(Vec::new());
-    }
-    let own = encoder.clone();
-    let file = parallel::on_a_core(move || own.ended_file(ended)).await?;
-    Ok(vec![(ENDED_PREFIX, file)])
+/// The open memberships of a part of a segment.
+fn stretches_of((segment, rows, range): &OpenPart) -> Vec<Stretch<'_>> {
+    let mut start = 0;
+    let all = rows.open().iter().map(|(&entered_at, entities)| {
+        let own = |row: usize| row.saturating_sub(start).min(length(entities));
+        let part = Stretch { segment, entered_at, exited_at: None, entities, range: own(range.start)..own(range.end) };
+        start += length(entities);
+        part
+    });
+    all.filter(|stretch| !stretch.range.is_empty()).collect()
 }
+
+async fn ended_files(encoder: &Encoder, segments: &BTreeMap<Arc<str>, Arc<Rows>>, all: bool) -> Result<Encoded, SegmentError> {
+    let mut files: Vec<Vec<(Arc<str>, Ended)>> = Vec::new();
+    let mut room = 0;
+    for (name, rows) in segments {
+        let ended = match all {
+            true => rows.ended(),
+            false if rows.is_changed() => rows.ended_since().clone(),
+            false => Ended::new(),
+        };
+        let size: usize = ended.values().map(length).sum();
+        if size > room {
+            files.push(Vec::new());
+            room = FILE_ROWS;
+        }
+        room = room.saturating_sub(size);
+        files.last_mut().into_iter().filter(|_| size > 0).for_each(|file| file.push((Arc::clone(name), ended.clone())));
+    }
+    files.retain(|file| !file.is_empty());
+    let own = encoder.clone();
+    parallel::on_all_cores(files, move |file| Ok((ENDED_PREFIX, own.file(&ended_groups(&file))?))).await
+}
+
+/// Memberships that ended, in the order of segments and times; row groups are small enough that their statistics tell segments apart.
+fn ended_groups(file: &[(Arc<str>, Ended)]) -> Vec<Vec<Stretch<'_>>> {
+    let mut groups: Vec<Vec<Stretch<'_>>> = Vec::new();
+    let mut rows = ENDED_GROUP_ROWS;
+    for (segment, ended) in file {
+        for (&(entered_at, exited_at), entities) in ended {
+            let range = 0..length(entities);
+            if rows >= ENDED_GROUP_ROWS {
+                groups.push(Vec::new());
+                rows = 0;
+            }
+            rows += range.len();
+            let stretch = Stretch { segment, entered_at, exited_at: Some(exited_at), entities, range };
+            groups.last_mut().into_iter().for_each(|group| group.push(stretch.clone()));
+        }
+    }
+    groups
+}
+
+/// A row group of ended memberships has about so many rows.
+const ENDED_GROUP_ROWS: usize = 1 << 17;

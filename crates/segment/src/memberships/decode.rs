@@ -18,7 +18,7 @@ use tranche_sql::keys::KeyIndex;
 use tranche_store::StoreError;
 
 use super::layout::Kind;
-use super::rows::{Interval, Open};
+use super::rows::{Ended, Open};
 use crate::error::SegmentError;
 
 /// Rows of one segment in a file.
@@ -27,7 +27,7 @@ pub(crate) struct Piece {
     /// The open memberships of entities that have a number.
     pub(crate) open: Open,
     /// Those that ended.
-    pub(crate) ended: Vec<Interval>,
+    pub(crate) ended: Ended,
     /// The memberships of entities that have none yet.
     pub(crate) unknown: Vec<Unknown>,
 }
@@ -70,9 +70,8 @@ pub(crate) fn decode(bytes: &Bytes, kind: Kind, key: &str, index: &KeyIndex) -> 
 /// Rows of one segment while they are read.
 #[derive(Default)]
 struct Gathered {
-    /// Who entered at an instant; rows mostly stand in the order of instants, so that the last is found first.
-    open: Vec<(i64, Vec<u32>)>,
-    ended: Vec<Interval>,
+    open: Gather<i64>,
+    ended: Gather<(i64, i64)>,
     unknown: Vec<Unknown>,
 }
 
@@ -89,7 +88,7 @@ impl Gathered {
         let has_number = |number: u32| number < KeyIndex::NULL;
         if kind == Kind::Open && entered_at.first() == entered_at.last() && entered_at.is_sorted() {
             if let (Some(&at), true) = (entered_at.first(), numbers.iter().all(|&number| has_number(number))) {
-                self.at(at).extend_from_slice(&numbers);
+                self.open.at(at).extend_from_slice(&numbers);
                 return Ok(());
             }
         }
@@ -97,8 +96,8 @@ impl Gathered {
         for (row, (&entity, &entered_at)) in numbers.iter().zip(entered_at).enumerate() {
             match exited_at(row) {
                 _ if !has_number(entity) => unknown.push(row as u64),
-                Some(exited_at) => self.ended.push(Interval { entity, entered_at, exited_at }),
-                None => self.at(entered_at).push(entity),
+                Some(exited_at) => self.ended.at((entered_at, exited_at)).push(entity),
+                None => self.open.at(entered_at).push(entity),
             }
         }
         if !unknown.is_empty() {
@@ -109,20 +108,34 @@ impl Gathered {
         Ok(())
     }
 
-    fn at(&mut self, entered_at: i64) -> &mut Vec<u32> {
-        let place = match self.open.iter().rposition(|(at, _)| *at == entered_at) {
+    fn into_piece(self) -> Piece {
+        Piece { open: self.open.into_sets(), ended: self.ended.into_sets(), unknown: self.unknown }
+    }
+}
+
+/// The entities of each time; rows mostly stand in the order of times, so that the last is found first.
+struct Gather<T>(Vec<(T, Vec<u32>)>);
+
+impl<T> Default for Gather<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Ord + Copy> Gather<T> {
+    fn at(&mut self, time: T) -> &mut Vec<u32> {
+        let place = match self.0.iter().rposition(|(known, _)| *known == time) {
             Some(place) => place,
             None => {
-                self.open.push((entered_at, Vec::new()));
-                self.open.len() - 1
+                self.0.push((time, Vec::new()));
+                self.0.len() - 1
             }
         };
-        &mut self.open[place].1
+        &mut self.0[place].1
     }
 
-    fn into_piece(self) -> Piece {
-        let open = self.open.into_iter().map(|(at, mut entities)| (at, set_of(&mut entities)));
-        Piece { open: open.collect(), ended: self.ended, unknown: self.unknown }
+    fn into_sets(self) -> BTreeMap<T, RoaringBitmap> {
+        self.0.into_iter().map(|(time, mut entities)| (time, set_of(&mut entities))).collect()
     }
 }
 

@@ -3,19 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
-use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use roaring::RoaringBitmap;
 use tranche_schema::platform::{self, memberships};
-use tranche_sql::SqlError;
-use tranche_store::{ColumnValues, ParquetBuffer, ParquetColumns, ParquetFile, RunValues, Runs, parquet_options};
+use tranche_store::{ColumnValues, ParquetColumns, ParquetFile, RunValues, Runs, parquet_options};
 
 use super::keys::Keys;
-use super::rows::{Interval, Open};
 use crate::error::SegmentError;
 
 /// Turns rows in memory into files.
@@ -26,118 +23,92 @@ pub(crate) struct Encoder {
     pub(crate) keys: Arc<Keys>,
 }
 
-/// Rows that are encoded at a time: few enough to stay in the cache on their way.
+/// Memberships of a segment that began, and ended, at the same instants: some of a set of entities.
+#[derive(Debug, Clone)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) segment: &'a str,
+    pub(crate) entered_at: i64,
+    /// Unless they are open.
+    pub(crate) exited_at: Option<i64>,
+    pub(crate) entities: &'a RoaringBitmap,
+    /// Which of them, in order.
+    pub(crate) range: Range<usize>,
+}
+
+/// Keys that are encoded at a time: few enough to stay in the cache on their way.
 const BATCH_ROWS: usize = 1 << 15;
 
 impl Encoder {
-    /// A file of open memberships: parts of segments, each in a row group of its own, so that its statistics name the segment. Rows
-    /// stand in the order of entry and entity: all columns but the key are runs.
-    pub(crate) fn open_file(&self, parts: &[(&str, &Open, Range<usize>)]) -> Result<ParquetFile, SegmentError> {
+    /// A file of row groups, each of some stretches. All columns but the key are runs.
+    pub(crate) fn file(&self, groups: &[Vec<Stretch<'_>>]) -> Result<ParquetFile, SegmentError> {
         let schema = memberships::schema(&self.key, &self.key_type);
         let mut file = ParquetColumns::new(&schema, self.properties(&schema))?;
-        for (segment, open, range) in parts {
-            let taken = taken(open, range.clone());
-            let runs: Vec<_> = (0_u32..).zip(&taken).map(|(place, (_, rows))| (Some(place), *rows)).collect();
-            let instants = RunValues::Integers(taken.iter().map(|(entered_at, _)| *entered_at).collect());
+        for group in groups {
             let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-                platform::SEGMENT => ColumnValues::Runs(Runs::all(RunValues::Texts(vec![(*segment).to_owned()]), range.len())),
-                memberships::ENTERED_AT => ColumnValues::Runs(Runs { values: instants.clone(), runs: runs.clone() }),
-                memberships::EXITED_AT => ColumnValues::Runs(Runs::nulls(field.data_type(), range.len())),
-                _ => ColumnValues::Arrays(Box::new(self.keys_of(open, range.clone()))),
+                platform::SEGMENT => {
+                    let (values, runs) = runs(group, |stretch| Some(stretch.segment.to_owned()));
+                    ColumnValues::Runs(Runs { values: RunValues::Texts(values), runs })
+                }
+                memberships::ENTERED_AT => instants(group, |stretch| Some(stretch.entered_at)),
+                memberships::EXITED_AT => instants(group, |stretch| stretch.exited_at),
+                _ => ColumnValues::Arrays(Box::new(self.keys_of(group))),
             });
             file.write(columns.collect())?;
         }
         Ok(file.finish()?)
     }
 
-    /// The keys of a range of open memberships, some at a time.
-    fn keys_of<'a>(&'a self, open: &'a Open, range: Range<usize>) -> impl Iterator<Item = Result<ArrayRef, ArrowError>> + 'a {
-        let mut sets = open.values().map(RoaringBitmap::iter).peekable();
-        let (mut skipped, mut left) = (range.start, range.len());
+    /// The keys of stretches, some at a time.
+    fn keys_of<'a>(&'a self, stretches: &'a [Stretch<'a>]) -> impl Iterator<Item = Result<ArrayRef, ArrowError>> + 'a {
+        let mut sets = stretches.iter().map(|stretch| {
+            let mut entities = stretch.entities.iter();
+            if let Some(last) = stretch.range.start.checked_sub(1) {
+                entities.nth(last);
+            }
+            entities.take(stretch.range.len())
+        });
+        let mut set = sets.next();
         std::iter::from_fn(move || {
-            let mut numbers: Vec<u32> = Vec::with_capacity(left.min(BATCH_ROWS));
-            while let Some(set) = sets.peek_mut().filter(|_| left > 0 && numbers.len() < BATCH_ROWS) {
-                skipped -= set.by_ref().take(skipped).count();
-                let before = numbers.len();
-                numbers.extend(set.by_ref().take(left.min(BATCH_ROWS - before)));
-                left -= numbers.len() - before;
+            let mut numbers: Vec<u32> = Vec::with_capacity(BATCH_ROWS);
+            while let Some(entities) = set.as_mut().filter(|_| numbers.len() < BATCH_ROWS) {
+                numbers.extend(entities.by_ref().take(BATCH_ROWS - numbers.len()));
                 if numbers.len() < BATCH_ROWS {
-                    sets.next();
+                    set = sets.next();
                 }
             }
             (!numbers.is_empty()).then(|| self.keys.column(&numbers, &self.key_type))
         })
     }
 
-    /// A file of memberships that ended, in the order of segment and entity.
-    pub(crate) fn ended_file(&self, ended: Vec<(Arc<str>, Vec<Interval>)>) -> Result<ParquetFile, SegmentError> {
-        let schema = self.schema();
-        let properties = self.properties(&schema).into_builder().set_max_row_group_row_count(Some(ENDED_GROUP_ROWS)).build();
-        let mut buffer = ParquetBuffer::new(&schema, properties)?;
-        for (segment, mut intervals) in ended {
-            intervals.sort_unstable();
-            let entities: Vec<u32> = intervals.iter().map(|interval| interval.entity).collect();
-            let entered_at = instants(intervals.iter().map(|interval| interval.entered_at));
-            let exited_at = instants(intervals.iter().map(|interval| interval.exited_at));
-            buffer.write(&self.batch(&schema, &segment, &entities, entered_at, exited_at)?)?;
-        }
-        Ok(buffer.finish()?)
-    }
-
-    fn batch(
-        &self,
-        schema: &SchemaRef,
-        segment: &str,
-        entities: &[u32],
-        entered_at: ArrayRef,
-        exited_at: ArrayRef,
-    ) -> Result<RecordBatch, SqlError> {
-        let one_name: ArrayRef = Arc::new(StringArray::from(vec![segment]));
-        let names = DictionaryArray::<Int32Type>::try_new(Int32Array::from(vec![0; entities.len()]), one_name)?;
-        let keys = self.keys.column(entities, &self.key_type)?;
-        Ok(RecordBatch::try_new(SchemaRef::clone(schema), vec![Arc::new(names), keys, entered_at, exited_at])?)
-    }
-
-    /// The table's columns, the segment as a dictionary: each name stands once in memory.
-    fn schema(&self) -> SchemaRef {
-        let table = memberships::schema(&self.key, &self.key_type);
-        let fields = table.fields().iter().map(|field| match field.name().as_str() {
-            platform::SEGMENT => Arc::new(Field::new_dictionary(platform::SEGMENT, DataType::Int32, DataType::Utf8, false)),
-            _ => Arc::clone(field),
-        });
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-    }
-
-    /// Few instants are shared by many memberships, and no key by any two of a segment.
+    /// No key is shared by any two members of a segment.
     fn properties(&self, schema: &Schema) -> WriterProperties {
-        let mut properties = parquet_options(schema)
-            .into_builder()
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_column_dictionary_enabled(ColumnPath::from(self.key.as_str()), false);
-        for column in [memberships::ENTERED_AT, memberships::EXITED_AT].map(ColumnPath::from) {
-            properties = properties
-                .set_column_dictionary_enabled(column.clone(), true)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-        }
-        properties.build()
+        let properties = parquet_options(schema).into_builder().set_statistics_enabled(EnabledStatistics::Chunk);
+        properties.set_column_dictionary_enabled(ColumnPath::from(self.key.as_str()), false).build()
     }
 }
 
-/// Of which instants the rows of a range are, in order, and how many of each.
-fn taken(open: &Open, range: Range<usize>) -> Vec<(i64, usize)> {
-    let mut start = 0;
-    let parts = open.iter().map(|(&entered_at, entities)| {
-        let rows = usize::try_from(entities.len()).unwrap_or(usize::MAX);
-        let taken = range.end.saturating_sub(start).min(rows) - range.start.saturating_sub(start).min(rows);
-        start += rows;
-        (entered_at, taken)
-    });
-    parts.filter(|(_, rows)| *rows > 0).collect()
+/// The distinct values of stretches, and how many rows have each of them in a row.
+fn runs<T: PartialEq>(stretches: &[Stretch<'_>], value: impl Fn(&Stretch<'_>) -> Option<T>) -> (Vec<T>, Vec<(Option<u32>, usize)>) {
+    let mut values: Vec<T> = Vec::new();
+    let mut runs: Vec<(Option<u32>, usize)> = Vec::new();
+    for stretch in stretches {
+        let place = value(stretch).map(|value| {
+            // Stretches stand in the order of their values, so that the last is found first.
+            values.iter().rposition(|known| *known == value).unwrap_or_else(|| {
+                values.push(value);
+                values.len() - 1
+            })
+        });
+        let place = place.and_then(|place| u32::try_from(place).ok());
+        match runs.last_mut().filter(|(last, _)| *last == place) {
+            Some((_, rows)) => *rows += stretch.range.len(),
+            None => runs.push((place, stretch.range.len())),
+        }
+    }
+    (values, runs)
 }
 
-/// Small enough that the statistics of a row group tell segments apart.
-const ENDED_GROUP_ROWS: usize = 1 << 17;
-
-fn instants(microseconds: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter_values(microseconds).with_timezone("UTC"))
+fn instants<'a>(stretches: &[Stretch<'_>], instant: impl Fn(&Stretch<'_>) -> Option<i64>) -> ColumnValues<'a> {
+    let (values, runs) = runs(stretches, instant);
+    ColumnValues::Runs(Runs { values: RunValues::Integers(values), runs })
 }

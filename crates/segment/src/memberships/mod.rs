@@ -34,7 +34,7 @@ use crate::parallel;
 use decode::{Piece, Unknown, decode};
 use layout::{Kind, StoredFile};
 pub(crate) use rows::Change;
-use rows::{Interval, Rows};
+use rows::Rows;
 
 /// The key of an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,9 @@ impl Memberships {
                 let wrong = || SqlError::Data(format!("a membership of `{segment}` has a key that is no {data_type}"));
                 let entity = number.ok_or_else(wrong)?;
                 match exited_at {
-                    Some(exited_at) => ended.push(Interval { entity, entered_at, exited_at }),
+                    Some(exited_at) => {
+                        ended.entry((entered_at, exited_at)).or_default().insert(entity);
+                    }
                     None => {
                         open.entry(entered_at).or_default().insert(entity);
                     }
@@ -134,7 +136,7 @@ impl Memberships {
         }
         let rows = self.segments.entry(segment).or_default();
         open.into_iter().for_each(|(entered_at, entities)| rows.read_open(entered_at, entities));
-        rows.read_ended(ended);
+        ended.into_iter().for_each(|(times, entities)| rows.read_ended(times, entities));
         Ok(())
     }
 

@@ -5,14 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
-/// A membership that ended: the entity's number, when it entered and when it left. Instants in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Interval {
-    pub(crate) entity: u32,
-    pub(crate) entered_at: i64,
-    pub(crate) exited_at: i64,
-}
-
 /// What changed in a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Change {
@@ -21,44 +13,38 @@ pub(crate) struct Change {
     pub(crate) exited: u64,
 }
 
+/// Open memberships: the entities that entered at each instant, in microseconds. None of the sets is empty.
+pub(crate) type Open = BTreeMap<i64, RoaringBitmap>;
+
+/// Memberships that ended: the entities that entered and exited at the same instants. None of the sets is empty.
+pub(crate) type Ended = BTreeMap<(i64, i64), RoaringBitmap>;
+
 /// Rows of one segment: all its open memberships, and those that ended of which we have to know.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     open: Open,
-    ended: Vec<Interval>,
-    /// The first so many ended ones came from files.
-    ended_in_files: usize,
+    /// Those that ended before they were read.
+    ended_in_files: Ended,
+    /// Those that ended since.
+    ended_since: Ended,
     /// Whether what happened from an instant on was forgotten.
     rewound: bool,
     /// Whether any of the rows from files that had ended is open again or gone.
     reopened: bool,
     touched: bool,
     /// What came from files, when forgetting changed it.
-    before: Option<Contents>,
-}
-
-/// Open memberships: the entities that entered at each instant, in microseconds. None of the sets is empty.
-pub(crate) type Open = BTreeMap<i64, RoaringBitmap>;
-
-/// All rows, in an order of their own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Contents {
-    open: Open,
-    ended: Vec<Interval>,
+    before: Option<(Open, Ended)>,
 }
 
 impl Rows {
     /// Open memberships from a file.
     pub(crate) fn read_open(&mut self, entered_at: i64, entities: RoaringBitmap) {
-        if !entities.is_empty() {
-            *self.open.entry(entered_at).or_default() |= entities;
-        }
+        add(&mut self.open, entered_at, entities);
     }
 
     /// Memberships from a file that had ended.
-    pub(crate) fn read_ended(&mut self, ended: impl IntoIterator<Item = Interval>) {
-        self.ended.extend(ended);
-        self.ended_in_files = self.ended.len();
+    pub(crate) fn read_ended(&mut self, times: (i64, i64), entities: RoaringBitmap) {
+        add(&mut self.ended_in_files, times, entities);
     }
 
     /// The open memberships.
@@ -68,18 +54,19 @@ impl Rows {
 
     /// How many there are.
     pub(crate) fn open_rows(&self) -> usize {
-        let rows: u64 = self.open.values().map(RoaringBitmap::len).sum();
-        usize::try_from(rows).unwrap_or(usize::MAX)
+        self.open.values().map(length).sum()
     }
 
     /// The memberships that ended.
-    pub(crate) fn ended(&self) -> &[Interval] {
-        &self.ended
+    pub(crate) fn ended(&self) -> Ended {
+        let mut all = self.ended_in_files.clone();
+        self.ended_since.iter().for_each(|(times, entities)| add(&mut all, *times, entities.clone()));
+        all
     }
 
     /// Those of them that ended since they were read.
-    pub(crate) fn ended_since(&self) -> &[Interval] {
-        &self.ended[self.ended_in_files..]
+    pub(crate) fn ended_since(&self) -> &Ended {
+        &self.ended_since
     }
 
     /// Whether rows of files that had ended are no longer as the files say.
@@ -89,7 +76,7 @@ impl Rows {
 
     /// Whether the segment is not what was read.
     pub(crate) fn is_changed(&self) -> bool {
-        self.touched && self.before.as_ref().is_none_or(|before| *before != self.contents())
+        self.touched && self.before.as_ref().is_none_or(|(open, ended)| (open, ended) != (&self.open, &self.ended()))
     }
 
     /// Forgets, once, what happened at `from` or later: then a refresh can be repeated, or history rebuilt from there.
@@ -99,29 +86,20 @@ impl Rows {
             return;
         }
         let entered_later = self.open.range(from..).next().is_some();
-        if !entered_later && !self.ended.iter().any(|interval| interval.exited_at >= from) {
+        if !entered_later && !self.ended_in_files.keys().chain(self.ended_since.keys()).any(|(_, exited_at)| *exited_at >= from) {
             return;
         }
         if !self.touched {
-            self.before = Some(self.contents());
+            self.before = Some((self.open.clone(), self.ended()));
         }
         self.touched = true;
         self.open.retain(|&entered_at, _| entered_at < from);
-        let mut kept_in_files = self.ended_in_files;
-        for (position, interval) in std::mem::take(&mut self.ended).into_iter().enumerate() {
-            if interval.exited_at < from {
-                self.ended.push(interval);
-                continue;
-            }
-            if position < self.ended_in_files {
-                kept_in_files -= 1;
-                self.reopened = true;
-            }
-            if interval.entered_at < from {
-                self.open.entry(interval.entered_at).or_default().insert(interval.entity);
-            }
+        for ended in [&mut self.ended_in_files, &mut self.ended_since] {
+            let later: Ended = ended.extract_if(.., |&(_, exited_at), _| exited_at >= from).collect();
+            let entered_before = later.iter().filter(|((entered_at, _), _)| *entered_at < from);
+            entered_before.for_each(|((entered_at, _), entities)| add(&mut self.open, *entered_at, entities.clone()));
+            self.reopened |= !later.is_empty();
         }
-        self.ended_in_files = kept_in_files;
     }
 
     /// Makes `members` the current members, as of an instant that is no earlier than any before.
@@ -131,27 +109,32 @@ impl Rows {
         let mut exited = 0;
         for (&entered_at, open) in &mut self.open {
             let gone = &*open - members;
-            if !gone.is_empty() {
-                *open -= &gone;
-                exited += gone.len();
-                // Who entered at the same instant has never been a member.
-                let intervals = gone.iter().map(|entity| Interval { entity, entered_at, exited_at: as_of });
-                self.ended.extend(intervals.filter(|_| entered_at < as_of));
-            }
+            *open -= &gone;
             new -= &*open;
+            exited += gone.len();
+            // Who entered at the same instant has never been a member.
+            if entered_at < as_of {
+                add(&mut self.ended_since, (entered_at, as_of), gone);
+            }
         }
         self.open.retain(|_, open| !open.is_empty());
         let entered = new.len();
-        self.read_open(as_of, new);
+        add(&mut self.open, as_of, new);
         self.touched |= entered + exited > 0;
         Change { size: members.len(), entered, exited }
     }
+}
 
-    fn contents(&self) -> Contents {
-        let mut ended = self.ended.clone();
-        ended.sort_unstable();
-        Contents { open: self.open.clone(), ended }
+/// Adds entities to those of a time.
+pub(crate) fn add<T: Ord>(rows: &mut BTreeMap<T, RoaringBitmap>, time: T, entities: RoaringBitmap) {
+    if !entities.is_empty() {
+        *rows.entry(time).or_default() |= entities;
     }
+}
+
+/// How many entities there are.
+pub(crate) fn length(entities: &RoaringBitmap) -> usize {
+    usize::try_from(entities.len()).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -171,11 +154,12 @@ mod tests {
 
     fn contents(rows: &Rows) -> Days {
         let day = |at: i64| at / 86_400_000_000;
-        let Contents { open, ended } = rows.contents();
-        let ended = ended.into_iter().map(|i| (i.entity, day(i.entered_at), day(i.exited_at))).collect();
-        let mut open: Vec<(u32, i64)> =
-            open.into_iter().flat_map(|(at, entities)| entities.into_iter().map(move |entity| (entity, day(at)))).collect();
+        let ended = rows.ended().into_iter();
+        let ended = ended.flat_map(|((from, to), entities)| entities.into_iter().map(move |entity| (entity, day(from), day(to))));
+        let open = rows.open().iter().flat_map(|(&at, entities)| entities.iter().map(move |entity| (entity, day(at))));
+        let (mut open, mut ended): Days = (open.collect(), ended.collect());
         open.sort_unstable();
+        ended.sort_unstable();
         (open, ended)
     }
 
@@ -183,7 +167,7 @@ mod tests {
     fn reread(rows: &Rows) -> Rows {
         let mut read = Rows::default();
         rows.open().iter().for_each(|(&entered_at, entities)| read.read_open(entered_at, entities.clone()));
-        read.read_ended(rows.ended().iter().copied());
+        rows.ended().into_iter().for_each(|(times, entities)| read.read_ended(times, entities));
         read
     }
 
@@ -232,7 +216,7 @@ mod tests {
         assert!(!later.is_changed());
         assert_eq!(later.apply(&members(&[3]), day(3)), change(1, 0, 1));
         assert!(later.is_changed() && !later.has_reopened());
-        assert_eq!(later.ended_since().len(), 1);
+        assert_eq!(later.ended_since().values().map(length).sum::<usize>(), 1);
     }
 
     #[test]
