@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, Case, NullTreatment};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate as AggregatePlan, Expr, ExprSchemable, Operator, cast, lit};
+use datafusion::logical_expr::{Aggregate as AggregatePlan, BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 use datafusion::scalar::ScalarValue;
 use tranche_sql::fused::{Aggregate, ValueKind};
 
@@ -84,7 +84,7 @@ impl Builder<'_> {
             narrow(&mut scope, &condition, events.optional)?;
             argument = value;
         }
-        if events.optional && !(strict(&argument) || is_row_count(&name, &argument)) {
+        if events.optional && !(is_null_of_nulls(&argument) || is_row_count(&name, &argument)) {
             return Unfused::because(format!("`{name}` of a value that a row of nulls has, too"));
         }
         let column = self.slot_of(&name, *distinct, &argument, order_by, input, &scope, output)?;
@@ -221,7 +221,7 @@ impl Builder<'_> {
 fn narrow(scope: &mut Events, condition: &Expr, optional: bool) -> Result<(), Unfused> {
     for condition in split_conjunction(condition) {
         match subject(condition) {
-            Subject::Event | Subject::Nothing if !optional || strict(condition) => {
+            Subject::Event | Subject::Nothing if !optional || is_untrue_of_nulls(condition) => {
                 if !scope.window.narrow(condition, &scope.event_time) {
                     scope.predicate.push(condition.clone());
                 }
@@ -257,21 +257,64 @@ fn is_row_count(name: &str, argument: &Expr) -> bool {
     name == "count" && matches!(argument, Expr::Literal(value, _) if !value.is_null())
 }
 
-/// Whether an expression is null, or as a condition not true, wherever all columns are null.
-fn strict(expr: &Expr) -> bool {
+/// Whether an expression is null wherever all columns are null.
+fn is_null_of_nulls(expr: &Expr) -> bool {
     match expr {
         Expr::Column(_) => true,
-        Expr::Cast(cast) => strict(&cast.expr),
-        Expr::Negative(inner) | Expr::IsNotNull(inner) => strict(inner),
-        Expr::BinaryExpr(binary) => match binary.op {
-            Operator::And => strict(&binary.left) || strict(&binary.right),
-            Operator::Or => strict(&binary.left) && strict(&binary.right),
+        Expr::Cast(cast) => is_null_of_nulls(&cast.expr),
+        Expr::Negative(inner) | Expr::Not(inner) => is_null_of_nulls(inner),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            // Of a null and a truth value, the truth value may win.
+            Operator::And | Operator::Or => is_null_of_nulls(left) && is_null_of_nulls(right),
             Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => false,
-            _ => strict(&binary.left) || strict(&binary.right),
+            _ => is_null_of_nulls(left) || is_null_of_nulls(right),
         },
-        Expr::Like(like) => strict(&like.expr),
-        Expr::InList(list) => strict(&list.expr),
-        Expr::Between(between) => strict(&between.expr),
+        Expr::Like(like) => is_null_of_nulls(&like.expr),
+        Expr::InList(list) => is_null_of_nulls(&list.expr),
+        Expr::Between(between) => is_null_of_nulls(&between.expr),
         _ => false,
+    }
+}
+
+/// Whether a condition is not true wherever all columns are null.
+fn is_untrue_of_nulls(condition: &Expr) -> bool {
+    is_null_of_nulls(condition)
+        || match condition {
+            Expr::IsNotNull(inner) => is_null_of_nulls(inner),
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                is_untrue_of_nulls(left) || is_untrue_of_nulls(right)
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                is_untrue_of_nulls(left) && is_untrue_of_nulls(right)
+            }
+            _ => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::ident;
+
+    use super::*;
+
+    #[test]
+    fn what_a_row_of_nulls_says() {
+        let (a, known) = (|| ident("a"), || ident("b").is_not_null());
+        for (expr, null, untrue) in [
+            (a(), true, true),
+            (a().gt(lit(1)), true, true),
+            (known(), false, true),
+            (a().and(known()), false, true),
+            (a().or(known()), false, true),
+            (a().and(ident("c")), true, true),
+            (a().or(lit(true)), false, false),
+            (a().is_null(), false, false),
+            (known().eq(lit(false)), false, false),
+            (Expr::Not(Box::new(known())), false, false),
+            (Expr::Not(Box::new(a())), true, true),
+            (a().in_list(vec![lit(1)], true), true, true),
+        ] {
+            assert_eq!((is_null_of_nulls(&expr), is_untrue_of_nulls(&expr)), (null, untrue), "{expr}");
+        }
     }
 }

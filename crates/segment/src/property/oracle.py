@@ -18,6 +18,8 @@ def world(setup):
         while len(worlds) >= 4:
             worlds.pop(next(iter(worlds))).close()
         connection = duckdb.connect(":memory:", config={"threads": 1})
+        # Standard output is for answers.
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(setup)
         worlds[setup] = connection
     return worlds[setup]
