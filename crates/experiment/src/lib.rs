@@ -8,16 +8,36 @@
 //! formula; those are `tranche-stats`'s.
 
 mod arms;
+mod comparing;
+mod course;
+mod decision;
 mod error;
 mod experiment;
 mod exposure;
+mod family;
+mod heterogeneity;
+mod looks;
 mod measure;
+mod method;
+mod plan;
+mod question;
 mod result;
+mod segments;
 mod spec;
+mod statistics;
 pub mod store;
+mod summary;
+mod trust;
 
+pub use decision::{Decision, VariantDecision};
 pub use error::ExperimentError;
-pub use experiment::{Cuped, Experiment, MetricChoice, check, read};
+pub use experiment::{Experiment, MetricChoice, check, read};
+pub use heterogeneity::{HeterogeneityRow, SegmentContrast};
+pub use looks::{Design, PlannedLooks};
 pub use measure::{MeasureContext, measure};
-pub use result::{Decision, EstimateRow, ExperimentResult, MetricRole, SampleRatioCheck, VariantCount};
+pub use method::{LookNote, MethodNote};
+pub use plan::{Amendment, Registration};
+pub use result::{Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, VariantCount};
 pub use spec::ExperimentSpec;
+pub use statistics::{Cuped, Method, Scale, Statistics, TestDirection};
+pub use trust::TrustCheck;
