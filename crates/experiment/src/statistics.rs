@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tranche_metric::Direction;
 use tranche_project::{Position, Problems, SourceFile, Spanned, duration, instant};
-use tranche_stats::{Adjustment, Alternative, GroupSequential, Inference, Margin, Options, Prior, RelativeMethod, Spending};
+use tranche_stats::{Adjustment, Alternative, GroupSequential, Inference, Margin, Prior, RelativeMethod, Spending};
 
 use crate::looks::Design;
 use crate::spec::{
@@ -144,13 +144,6 @@ impl From<AlternativeSpec> for TestDirection {
             AlternativeSpec::Greater => Self::Greater,
             AlternativeSpec::Less => Self::Less,
         }
-    }
-}
-
-impl Statistics {
-    /// The options of a comparison by `inference` towards `alternative`, without a margin.
-    pub(crate) fn options(&self, inference: Inference, alternative: Alternative) -> Options {
-        Options { alpha: self.alpha, inference, relative: self.relative, alternative, margin: None }
     }
 }
 
