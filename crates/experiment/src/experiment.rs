@@ -12,6 +12,7 @@ use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::Session;
 use tranche_stats::Margin;
 
+use crate::assignment::{self, Assignment};
 use crate::result::MetricRole;
 use crate::spec::{DecisionSpec, ExperimentSpec, GuardrailsSpec, MetricChoiceSpec};
 use crate::statistics::{self, Method, Scale, Statistics, TestDirection};
@@ -37,6 +38,8 @@ pub struct Experiment {
     pub variants: IndexMap<String, f64>,
     /// The variant that others are compared with.
     pub control: String,
+    /// How units are assigned, by whoever does it.
+    pub assignment: Assignment,
     /// The first instant of exposures that count.
     pub from: Timestamp,
     /// The first instant that does not any more.
@@ -139,7 +142,9 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
     for (role, written) in metrics {
         choices.extend(written.into_iter().map(|choice| metric_choice(role, choice, file, problems)));
     }
+    let assignment = assignment::validate(spec.assignment.as_ref(), &spec.experiment.value, file, problems);
     Some(Experiment {
+        assignment,
         name: spec.experiment.value,
         hypothesis: spec.hypothesis,
         entity: spec.entity.value,

@@ -8,6 +8,7 @@
 //! formula; those are `tranche-stats`'s.
 
 mod arms;
+mod assignment;
 mod comparing;
 mod course;
 mod decision;
@@ -20,6 +21,7 @@ mod looks;
 mod measure;
 mod method;
 mod plan;
+mod power;
 mod question;
 mod result;
 mod segments;
@@ -29,6 +31,7 @@ pub mod store;
 mod summary;
 mod trust;
 
+pub use assignment::{Assigned, Assignment};
 pub use decision::{Decision, VariantDecision};
 pub use error::ExperimentError;
 pub use experiment::{Experiment, MetricChoice, check, read};
@@ -37,6 +40,7 @@ pub use looks::{Design, PlannedLooks};
 pub use measure::{MeasureContext, measure};
 pub use method::{LookNote, MethodNote};
 pub use plan::{Amendment, Registration};
+pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
 pub use result::{Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, VariantCount};
 pub use spec::ExperimentSpec;
 pub use statistics::{Cuped, Method, Scale, Statistics, TestDirection};

@@ -93,6 +93,13 @@ pub(crate) fn plan_of(experiment: &Experiment, metrics: &Metrics) -> BTreeMap<St
         ),
         ("variants".to_owned(), json!(experiment.variants)),
         ("control".to_owned(), json!(experiment.control)),
+        (
+            "assignment".to_owned(),
+            json!({
+                "seed": experiment.assignment.seed, "coverage": experiment.assignment.coverage,
+                "namespace": experiment.assignment.namespace.as_ref().map(|n| json!([n.name, n.range.start, n.range.end])),
+            }),
+        ),
         ("period".to_owned(), json!({"from": experiment.from, "to": experiment.to})),
         ("conversion_window_seconds".to_owned(), json!(experiment.conversion_window.map(|window| window.as_secs()))),
         ("metrics.goal".to_owned(), json!(chosen(MetricRole::Goal))),

@@ -1,5 +1,6 @@
 //! An experiment, `experiments/<experiment>.yaml`, as its author wrote it.
 
+mod assignment;
 mod decision;
 mod metrics;
 mod number_or_text;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tranche_project::Spanned;
 
+pub(crate) use assignment::AssignmentSpec;
 pub(crate) use decision::{AtEndSpec, DecisionSpec, GoalsSpec, GuardrailsSpec, HarmSpec};
 pub(crate) use metrics::{MetricChoiceSpec, MetricsSpec};
 pub(crate) use number_or_text::NumberOrText;
@@ -50,6 +52,9 @@ pub struct ExperimentSpec {
     /// The variant that others are compared with.
     #[schemars(with = "String")]
     pub control: Spanned<String>,
+    /// How whoever assigns units does it; measuring does not need it.
+    #[serde(default)]
+    pub assignment: Option<AssignmentSpec>,
     /// The first instant of exposures that count, and the first that does not any more.
     pub period: PeriodSpec,
     /// How long after its first exposure a unit's facts count, such as `14 days` (default: up to as_of).

@@ -1,4 +1,6 @@
-//! `experiment list` and `show`: what was measured.
+//! `experiment list`, `show`, `power` and `assign`: what was measured, what would have to be, and who gets which variant.
+
+mod power;
 
 use serde_json::{Value, json};
 use tranche_experiment::{EstimateRow, ExperimentResult};
@@ -12,6 +14,8 @@ pub(super) async fn run(experiment: &Experiment, bench: &Workbench) -> Result<()
     match experiment {
         Experiment::List => list(bench).await,
         Experiment::Show { experiment, as_of } => show(experiment, as_of, bench).await,
+        Experiment::Power(wanted) => power::run(wanted, bench).await,
+        Experiment::Assign { experiment, id } => assign(experiment, id, bench).await,
     }
 }
 
@@ -39,9 +43,27 @@ async fn list(bench: &Workbench) -> Result<(), Failure> {
     rows.print(bench.global.format)
 }
 
+async fn assign(name: &str, ids: &[String], bench: &Workbench) -> Result<(), Failure> {
+    let Some((_, _, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name)) else {
+        return Err(unknown(name));
+    };
+    bench.check_file(experiment.file.path()).await?;
+    let mut rows = Rows::new(&["experiment", "id", "hash", "in_namespace", "variant"]);
+    for id in ids {
+        let found = experiment.assign(id);
+        let hash = json!(found.hash);
+        rows.push(vec![json!(found.experiment), json!(found.id), hash, json!(found.in_namespace), json!(found.variant)]);
+    }
+    rows.print(bench.global.format)
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::definition(format!("there is no experiment `{name}`; `tranche experiment list` shows all"))
+}
+
 async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
     if bench.workspace.find(|pipeline| pipeline.experiments.get(name)).is_none() {
-        return Err(Failure::definition(format!("there is no experiment `{name}`; `tranche experiment list` shows all")));
+        return Err(unknown(name));
     }
     let Some(result) = read(name, as_of.as_of.as_deref(), bench).await? else {
         return Err(Failure::data(format!("experiment `{name}` was not measured yet; run its pipeline")));
