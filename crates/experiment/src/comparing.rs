@@ -1,7 +1,6 @@
 //! Each treatment against control, by metric and segment.
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
 use tranche_metric::Metric;
 use tranche_stats::{Alternative, Arm, BayesOptions, Direction};
 
@@ -13,25 +12,6 @@ use crate::looks::TakenLook;
 use crate::question::{Lens, Question};
 use crate::result::EstimateRow;
 use crate::statistics::Method;
-
-/// The units that are shown: those exposed before an instant.
-pub(crate) struct Shown {
-    /// All of them.
-    pub(crate) everyone: Vec<usize>,
-    /// Those of each segment.
-    pub(crate) segments: IndexMap<String, Vec<usize>>,
-}
-
-impl Shown {
-    /// The units exposed before `until`.
-    pub(crate) fn before(until: Timestamp, units: &Exposed, segments: &IndexMap<String, Vec<usize>>) -> Self {
-        let seen = |members: &[usize]| members.iter().copied().filter(|&unit| units.at[unit] < until).collect::<Vec<_>>();
-        Self {
-            everyone: seen(&(0..units.at.len()).collect::<Vec<_>>()),
-            segments: segments.iter().map(|(name, members)| (name.clone(), seen(members))).collect(),
-        }
-    }
-}
 
 /// What all comparisons are made from.
 pub(crate) struct Comparing<'a> {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::decision::Stage;
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
-use crate::looks::{self, TakenLook};
+use crate::looks::{self, Design, PlannedLooks, TakenLook};
 use crate::statistics::Method;
 
 /// The course of an experiment.
@@ -38,6 +38,10 @@ impl Course {
     /// Whether a decision may be made at `as_of`, and whether more is to come.
     pub(crate) fn stage(&self, experiment: &Experiment, taken: Option<&TakenLook>, as_of: Timestamp) -> Stage {
         match (&experiment.statistics.method, taken) {
+            // Nobody was exposed until the end, so that no look was ever taken.
+            (Method::GroupSequential(Design { looks: PlannedLooks::Fractions { .. }, .. }), None) if as_of >= self.end => {
+                Stage::Ended
+            }
             (Method::GroupSequential(design), None) => {
                 Stage::Closed(format!("the first of {} planned looks is {}", design.planned(), design.first_look()))
             }

@@ -1,3 +1,5 @@
+//! Rules against results: the first that applies decides.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -68,8 +68,6 @@ pub(crate) struct Between<'a> {
     pub(crate) experiment: &'a Experiment,
     pub(crate) units: &'a Exposed,
     pub(crate) segments: &'a IndexMap<String, Vec<usize>>,
-    /// The units that are measured.
-    pub(crate) everyone: &'a [usize],
 }
 
 impl Between<'_> {
@@ -94,7 +92,7 @@ impl Between<'_> {
         {
             let mut is_inside = vec![false; self.units.variants.len()];
             inside.iter().for_each(|&unit| is_inside[unit] = true);
-            groups.push((REST.to_owned(), self.everyone.iter().copied().filter(|&unit| !is_inside[unit]).collect()));
+            groups.push((REST.to_owned(), (0..is_inside.len()).filter(|&unit| !is_inside[unit]).collect()));
         }
         groups
     }

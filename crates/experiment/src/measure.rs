@@ -10,7 +10,7 @@ use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Engine, Session, Tables};
 
 use crate::arms::Outcomes;
-use crate::comparing::{Comparing, Shown};
+use crate::comparing::Comparing;
 use crate::course::Course;
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
@@ -54,12 +54,13 @@ pub async fn measure(
         experiment: experiment.name.clone(),
         reason: format!("there is no table `{}`", experiment.table.value),
     })?;
-    let units = exposed(experiment, contract, context.session, &mut universe).await?;
-    let (segments, segment_rows) = segments_at_exposure(experiment, &units, context).await?;
-    let course = Course::new(experiment, &units);
+    let all = exposed(experiment, contract, context.session, &mut universe).await?;
+    let course = Course::new(experiment, &all);
     let taken = course.taken(experiment, as_of);
     let until = taken.as_ref().map_or(as_of, |look| look.at);
-    let shown: Shown = Shown::before(until, &units, &segments);
+    // What comes after a look must not change what it shows, not even by where values are capped.
+    let units = all.before(until)?;
+    let (segments, segment_rows) = segments_at_exposure(experiment, &units, context).await?;
     let choices: Vec<(&MetricChoice, &Metric)> =
         experiment.metrics.iter().filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?))).collect();
     let wanted: Vec<&Metric> = choices.iter().map(|(_, metric)| *metric).collect();
@@ -81,22 +82,22 @@ pub async fn measure(
             Some((*choice, *metric, outcomes))
         })
         .collect();
-    let comparing = Comparing { experiment, units: &units, segments: &shown.segments, taken: taken.as_ref() };
+    let comparing = Comparing { experiment, units: &units, segments: &segments, taken: taken.as_ref() };
     let mut measured: Vec<Measured> =
         outcomes.iter().flat_map(|(choice, metric, outcomes)| comparing.rows(choice, metric, outcomes)).collect();
     family::judge(&mut measured, experiment.statistics.alpha, experiment.statistics.adjust);
-    let between = Between { experiment, units: &units, segments: &shown.segments, everyone: &shown.everyone };
+    let between = Between { experiment, units: &units, segments: &segments };
     let may_be_seen = !matches!(experiment.statistics.method, Method::GroupSequential(_)) || taken.is_some();
     let mut heterogeneity: Vec<HeterogeneityRow> = Vec::new();
     if may_be_seen {
         heterogeneity.extend(outcomes.iter().flat_map(|(choice, _, outcomes)| between.rows(choice, outcomes)));
         heterogeneity::adjust(&mut heterogeneity, experiment.statistics.adjust);
     }
-    let srm = trust::sample_ratio_check(experiment, &units);
+    let srm = trust::sample_ratio_check(experiment, &all);
     let covariates: Vec<(&str, Outcomes<'_>)> =
         outcomes.iter().map(|(choice, _, outcomes)| (choice.metric.value.as_str(), *outcomes)).collect();
     let checks = trust::checks(experiment, &units, &segments, &srm, &covariates);
-    let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), units.at.iter().min().copied(), as_of);
+    let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), all.at.iter().min().copied(), as_of);
     let rows_read = units.rows_read + segment_rows + after.rows_read + before.map_or(0, |b| b.rows_read);
     let found = Found {
         as_of,
@@ -108,7 +109,7 @@ pub async fn measure(
         checks,
         plan,
     };
-    Ok((summary::result(experiment, &units, &choices, found), rows_read))
+    Ok((summary::result(experiment, &all, &choices, found), rows_read))
 }
 
 /// The keys of everyone who counts as an entity, so that others can be told.

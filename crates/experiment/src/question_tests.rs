@@ -1,3 +1,5 @@
+//! Questions against arms whose answers can be worked out by hand.
+
 use tranche_stats::{Arm, Prior};
 
 use super::*;

@@ -129,6 +129,10 @@ fn between_looks_the_result_is_that_of_the_last_one() {
     let lab = Lab::new(&raw());
     let statistics =
         "statistics: {inference: group_sequential, looks: [2026-09-04, 2026-09-20], planned_units: 2000}\ndecision: {}";
+    lab.write(
+        "pipelines/shop/metrics/revenue.yaml",
+        "version: 1\nmetric: revenue\ntype: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ncap: {quantile: 0.6}\n",
+    );
     lab.define("looks", &format!("{GOAL}{statistics}"));
     lab.measure("2026-09-03");
     let shown = lab.shown("looks");
@@ -141,7 +145,7 @@ fn between_looks_the_result_is_that_of_the_last_one() {
     let at_look = lab.shown("looks");
     lab.measure("2026-09-06");
     let later = lab.shown("looks");
-    assert_eq!(at_look["estimates"], later["estimates"], "no look was planned on the 6th");
+    assert_eq!(at_look["estimates"], later["estimates"], "no look was planned on the 6th, and the cap is that of the 4th");
     assert_eq!((&later["method"]["look"]["number"], &later["method"]["look"]["is_final"]), (&1.into(), &false.into()));
     // 3 days of 288 units.
     assert_eq!(estimate(&later, "revenue")["n"], 432);
@@ -250,8 +254,9 @@ fn segments_are_compared_and_families_adjusted() {
 #[test]
 fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
     let mut raw = raw();
-    // Every tenth exposure of b in AT is lost, and whoever spent much before is in b.
-    raw.exposures = raw.exposures.into_iter().enumerate().filter(|(n, _)| n % 20 != 3).map(|(_, row)| row).collect();
+    // Three of five exposures of b in AT are lost, b spent more before its exposure, and some of a see b later.
+    raw.exposures =
+        raw.exposures.into_iter().enumerate().filter(|(n, _)| ![3, 7, 11].contains(&(n % 20))).map(|(_, row)| row).collect();
     for n in (1..UNITS).step_by(2) {
         raw.purchases.push(format!("y{n},p{n},2026-08-21T00:00:00Z,4"));
     }
@@ -271,9 +276,16 @@ fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
         .filter(|check| check["ok"] == false)
         .map(|check| (check["check"].as_str().unwrap_or(""), check["segment"].as_str().unwrap_or("")))
         .collect();
-    for expected in [("several_variants", "all"), ("pre_period", "all")] {
+    for expected in [
+        ("sample_ratio", "all"),
+        ("sequential_sample_ratio", "all"),
+        ("several_variants", "all"),
+        ("sample_ratio", "country/AT"),
+        ("pre_period", "all"),
+    ] {
         assert!(failed.contains(&expected), "{expected:?} in {failed:?}");
     }
+    assert!(!failed.contains(&("sample_ratio", "country/DE")), "{failed:?}");
     let first = texts(&shown["notes"])[0];
     assert!(first.contains("find out why assignments change") || first.contains("look for"), "{first}");
     let listed = lab.tranche(&["--format", "json", "experiment", "list"]).expect_code(0).json();

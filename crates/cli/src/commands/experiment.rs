@@ -25,7 +25,7 @@ async fn read(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<Opti
 }
 
 async fn list(bench: &Workbench) -> Result<(), Failure> {
-    let mut rows = Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy"]);
+    let mut rows = Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy", "decision"]);
     for (pipeline, definitions) in &bench.workspace.pipelines {
         for (name, experiment) in &definitions.experiments {
             let result = read(name, None, bench).await?;
@@ -37,6 +37,7 @@ async fn list(bench: &Workbench) -> Result<(), Failure> {
                 json!(result.as_ref().map(|r| r.as_of)),
                 json!(units),
                 json!(result.as_ref().map(|r| r.trustworthy)),
+                json!(result.as_ref().map(|r| &r.decision.action)),
             ]);
         }
     }
@@ -74,7 +75,10 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
     if bench.global.format == Format::Table {
         print_text(&summary(&result))?;
     }
-    estimates(&result).print(bench.global.format)?;
+    match bench.global.format {
+        Format::Table => estimates(&result).only(|name| !["ci_adjusted", "risk"].contains(&name)).print(Format::Table)?,
+        format => estimates(&result).print(format)?,
+    }
     if bench.global.format == Format::Table && !result.heterogeneity.is_empty() {
         print_text("between segments:")?;
         between(&result).print(Format::Table)?;
