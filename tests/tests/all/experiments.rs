@@ -278,7 +278,6 @@ fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
         .collect();
     for expected in [
         ("sample_ratio", "all"),
-        ("sequential_sample_ratio", "all"),
         ("several_variants", "all"),
         ("sample_ratio", "country/AT"),
         ("pre_period", "all"),
@@ -286,6 +285,7 @@ fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
         assert!(failed.contains(&expected), "{expected:?} in {failed:?}");
     }
     assert!(!failed.contains(&("sample_ratio", "country/DE")), "{failed:?}");
+    assert!(number(&shown, "/srm/sequential_p") > number(&shown, "/srm/p"), "looking at any time has its price: {}", shown["srm"]);
     let first = texts(&shown["notes"])[0];
     assert!(first.contains("find out why assignments change") || first.contains("look for"), "{first}");
     let listed = lab.tranche(&["--format", "json", "experiment", "list"]).expect_code(0).json();
