@@ -13,6 +13,7 @@ use tranche_sql::Session;
 use tranche_stats::Margin;
 
 use crate::assignment::{self, Assignment};
+use crate::looks::{Design, PlannedLooks};
 use crate::result::MetricRole;
 use crate::spec::{DecisionSpec, ExperimentSpec, GuardrailsSpec, MetricChoiceSpec};
 use crate::statistics::{self, Method, Scale, Statistics, TestDirection};
@@ -121,14 +122,8 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
         None => None,
     };
     let statistics = statistics::validate(&spec.statistics, zone, file, problems);
-    if let (Some(Statistics { method: Method::Mixture { scale: Scale::Each(scales) }, .. }), Some(written)) =
-        (&statistics, &spec.statistics.scale)
-    {
-        let metrics = spec.metrics.goal.iter().chain(&spec.metrics.secondary).chain(&spec.metrics.guardrail);
-        for choice in metrics.filter(|choice| !scales.contains_key(&choice.value.metric)) {
-            let message = format!("`scale` has no number for metric `{}`; give every metric one", choice.value.metric);
-            problems.report(file, written.referenced, message);
-        }
+    if let (Some(statistics), Some(from)) = (&statistics, from) {
+        check_statistics(statistics, &spec, from, file, problems);
     }
     if let Some(decision) = &spec.decision {
         check_decision(decision, &spec, file, problems);
@@ -180,6 +175,36 @@ fn metric_choice(role: MetricRole, spec: Spanned<MetricChoiceSpec>, file: &Sourc
         role,
         margin,
         direction: alternative.map(TestDirection::from),
+    }
+}
+
+/// What of `statistics:` depends on the metrics and on the period.
+fn check_statistics(statistics: &Statistics, spec: &ExperimentSpec, from: Timestamp, file: &SourceFile, problems: &mut Problems) {
+    let metrics = spec.metrics.goal.iter().chain(&spec.metrics.secondary).chain(&spec.metrics.guardrail);
+    match &statistics.method {
+        Method::Mixture { scale: Scale::Each(scales) } => {
+            let at = spec.statistics.scale.as_ref().map_or(spec.experiment.referenced, |scale| scale.referenced);
+            for choice in metrics.filter(|choice| !scales.contains_key(&choice.value.metric)) {
+                let message = format!("`scale` has no number for metric `{}`; give every metric one", choice.value.metric);
+                problems.report(file, at, message);
+            }
+        }
+        Method::GroupSequential(Design { looks: PlannedLooks::Instants { instants, .. }, .. }) => {
+            let at = spec.statistics.looks.as_ref().map_or(spec.experiment.referenced, |looks| looks.referenced);
+            if instants.first().is_some_and(|first| *first <= from) {
+                problems.report(file, at, "the first look is not after the beginning of the period, when nobody was exposed");
+            }
+        }
+        Method::Bayes { .. } => {
+            let one_sided = |choice: &&Spanned<MetricChoiceSpec>| {
+                choice.value.alternative.is_some_and(|alternative| TestDirection::from(alternative) != TestDirection::TwoSided)
+            };
+            for choice in metrics.filter(one_sided) {
+                let message = "a posterior speaks of both directions; leave `alternative` out, or choose another inference";
+                problems.report(file, choice.referenced, message);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -276,16 +276,16 @@ fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
         .filter(|check| check["ok"] == false)
         .map(|check| (check["check"].as_str().unwrap_or(""), check["segment"].as_str().unwrap_or("")))
         .collect();
-    for expected in [
-        ("sample_ratio", "all"),
-        ("several_variants", "all"),
-        ("sample_ratio", "country/AT"),
-        ("pre_period", "all"),
-    ] {
+    for expected in [("sample_ratio", "all"), ("several_variants", "all"), ("sample_ratio", "country/AT"), ("pre_period", "all")]
+    {
         assert!(failed.contains(&expected), "{expected:?} in {failed:?}");
     }
     assert!(!failed.contains(&("sample_ratio", "country/DE")), "{failed:?}");
-    assert!(number(&shown, "/srm/sequential_p") > number(&shown, "/srm/p"), "looking at any time has its price: {}", shown["srm"]);
+    assert!(
+        number(&shown, "/srm/sequential_p") > number(&shown, "/srm/p"),
+        "looking at any time has its price: {}",
+        shown["srm"]
+    );
     let first = texts(&shown["notes"])[0];
     assert!(first.contains("find out why assignments change") || first.contains("look for"), "{first}");
     let listed = lab.tranche(&["--format", "json", "experiment", "list"]).expect_code(0).json();
@@ -338,6 +338,18 @@ fn mistakes_in_statistics_and_decisions_are_told_at_their_place() {
         ),
         ("metrics: {goal: [revenue]}\nstatistics: {scale: 3}", 9, 21, "only with `inference: mixture`"),
         ("metrics: {goal: [revenue]}\nstatistics: {inference: bayes, prior: flat, adjust: holm}", 9, 53, "no p-value to adjust"),
+        (
+            "metrics: {goal: [revenue]}\nstatistics: {inference: group_sequential, looks: [2026-09-01, 2026-09-10]}",
+            9,
+            50,
+            "the first look is not after",
+        ),
+        (
+            "metrics: {goal: [{metric: revenue, alternative: less}]}\nstatistics: {inference: bayes, prior: flat}",
+            8,
+            18,
+            "both directions",
+        ),
         ("metrics: {goal: [{metric: revenue, margin: 1}]}", 8, 18, "only for a guardrail"),
         ("metrics: {goal: [revenue], guardrail: [{metric: buyers, margin: x%}]}", 8, 40, "margin"),
         ("metrics: {goal: [revenue], guardrail: [buyers]}\ndecision: {}", 8, 40, "no margin to be non-inferior within"),
