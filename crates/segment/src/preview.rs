@@ -1,7 +1,7 @@
 //! What a definition would publish, before it does: sizes, a sample of members, and what would change.
 
-use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};

@@ -35,7 +35,7 @@ pub use glob::{RawObject, list_matching};
 pub use lake::Lake;
 pub use maintain::{Compaction, Retention};
 pub use object_store;
-pub use parquet_file::{ColumnValues, NewFile, ParquetBuffer, ParquetColumns, ParquetFile};
+pub use parquet_file::{NewFile, ColumnValues, ParquetBuffer, ParquetColumns, ParquetFile};
 pub use parquet_options::parquet_options;
 pub use replace_files::{FileCommit, Transaction};
 pub use runs::{RunValues, Runs};

@@ -55,7 +55,8 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
         let mut share = if is_alone { number + 1 } else { 0 };
         loop {
             let is_direct = is_alone || *is_incremental;
-            let identity = (measure.aggregate, &measure.argument, &measure.order, measure.predicate.as_slice(), is_direct, share);
+            let identity =
+                (measure.aggregate, &measure.argument, &measure.order, measure.predicate.as_slice(), is_direct, share);
             let others = members.entry(identity).or_insert_with(|| {
                 order.push(identity);
                 Vec::new()
@@ -85,8 +86,7 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
         // Behind the rings is a column of nothing, for windows without events.
         for (column, &number) in numbers.iter().enumerate() {
             let rings = || (0..parts.len()).filter(|&place| sign(of(number), &parts[place]) != 0).collect::<Vec<_>>();
-            let columns =
-                if is_direct { vec![column] } else { Some(rings()).filter(|r| !r.is_empty()).unwrap_or(vec![parts.len()]) };
+            let columns = if is_direct { vec![column] } else { Some(rings()).filter(|r| !r.is_empty()).unwrap_or(vec![parts.len()]) };
             recipes[number] = Recipe { group: groups.len(), columns };
         }
         let measure = wanted[numbers[0]].measure;
@@ -196,15 +196,12 @@ mod tests {
         let (groups, recipes) = groups_of(&wanted);
         let target = |column, sign| Target { column, sign };
         let parts: Vec<_> = groups[0].parts.iter().map(|part| (part.class, part.from, part.to, &part.targets[..])).collect();
-        assert_eq!(
-            parts,
-            [
-                (0, 0, 1, &[target(0, -1)][..]),
-                (0, 5, 6, &[target(1, -1)]),
-                (2, 1, 6, &[target(0, 1)]),
-                (2, 6, 11, &[target(0, 1), target(1, 1)]),
-            ]
-        );
+        assert_eq!(parts, [
+            (0, 0, 1, &[target(0, -1)][..]),
+            (0, 5, 6, &[target(1, -1)]),
+            (2, 1, 6, &[target(0, 1)]),
+            (2, 6, 11, &[target(0, 1), target(1, 1)]),
+        ]);
         assert_eq!(recipes.iter().map(|recipe| &recipe.columns[..]).collect::<Vec<_>>(), [&[0], &[1]]);
     }
 }

@@ -167,8 +167,7 @@ impl TableScan<'_> {
         };
         let extract = extract.filter(|extract| extract.rows.schema() == schema && Some(extract.share) == share);
         let mut sources = changes.sources;
-        let extracted: HashSet<&str> =
-            extract.iter().flat_map(|extract| extract.files.iter().map(|(path, _)| path.as_str())).collect();
+        let extracted: HashSet<&str> = extract.iter().flat_map(|extract| extract.files.iter().map(|(path, _)| path.as_str())).collect();
         for source in &mut sources {
             let is_new = |file: &DataFile| source.class != REMOVED && !extracted.contains(file.path.as_str());
             source.is_extracted = matches!(&source.source, Source::File(file) if share.is_some() && is_new(file));

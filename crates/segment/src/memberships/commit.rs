@@ -15,8 +15,8 @@ use super::keys::Keys;
 use super::layout::{Kind, pack};
 use super::rows::{Interval, Open, Rows};
 use super::{Memberships, ReadFile};
-use crate::error::SegmentError;
 use crate::parallel;
+use crate::error::SegmentError;
 
 /// The names of new files begin so: for people, the statistics tell the same.
 pub(super) const OPEN_PREFIX: &str = "open-";

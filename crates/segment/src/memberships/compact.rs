@@ -15,8 +15,8 @@ use tranche_store::{DataFile, FileCommit, Lake, ParquetFile, StoreError, parquet
 use super::commit::ENDED_PREFIX;
 use super::layout::{Kind, StoredFile};
 use super::{fetch, stored_key};
-use crate::error::SegmentError;
 use crate::parallel;
+use crate::error::SegmentError;
 use crate::store::memberships_table;
 
 /// So many small files of ended memberships may there be.

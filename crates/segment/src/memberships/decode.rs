@@ -11,8 +11,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
-use roaring::RoaringBitmap;
 use tranche_schema::platform::{self, memberships};
+use roaring::RoaringBitmap;
 use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
 use tranche_store::StoreError;
@@ -45,7 +45,12 @@ const BATCH_ROWS: usize = 1 << 15;
 
 /// Reads all of a file. Where a row group is known to hold one segment, its name is not read row by row; where all memberships are
 /// known to be open, neither is when they ended.
-pub(crate) fn decode(bytes: &Bytes, kind: Kind, key: &str, index: &KeyIndex) -> Result<BTreeMap<String, Piece>, SegmentError> {
+pub(crate) fn decode(
+    bytes: &Bytes,
+    kind: Kind,
+    key: &str,
+    index: &KeyIndex,
+) -> Result<BTreeMap<String, Piece>, SegmentError> {
     let metadata =
         ArrowReaderMetadata::load(bytes, parquet::arrow::arrow_reader::ArrowReaderOptions::new()).map_err(StoreError::from)?;
     let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();

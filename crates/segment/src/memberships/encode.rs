@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray, };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use roaring::RoaringBitmap;
 use tranche_schema::platform::{self, memberships};
+use roaring::RoaringBitmap;
 use tranche_sql::SqlError;
 use tranche_store::{ColumnValues, ParquetBuffer, ParquetColumns, ParquetFile, RunValues, Runs, parquet_options};
 
@@ -41,7 +41,9 @@ impl Encoder {
             let instants = RunValues::Integers(taken.iter().map(|(entered_at, _)| *entered_at).collect());
             let entities = open.values().flat_map(RoaringBitmap::iter).skip(range.start).take(range.len());
             let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-                platform::SEGMENT => ColumnValues::Runs(Runs::all(RunValues::Texts(vec![(*segment).to_owned()]), range.len())),
+                platform::SEGMENT => {
+                    ColumnValues::Runs(Runs::all(RunValues::Texts(vec![(*segment).to_owned()]), range.len()))
+                }
                 memberships::ENTERED_AT => ColumnValues::Runs(Runs { values: instants.clone(), runs: runs.clone() }),
                 memberships::EXITED_AT => ColumnValues::Runs(Runs::nulls(field.data_type(), range.len())),
                 _ => ColumnValues::Arrays(Box::new(self.keys_of(entities.clone()))),

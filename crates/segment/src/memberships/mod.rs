@@ -100,8 +100,7 @@ impl Memberships {
             }
         });
         let jobs: Vec<_> = jobs.collect();
-        let files: Vec<(StoredFile, BTreeMap<String, Piece>)> =
-            stream::iter(jobs).buffered(2 * parallel::cores()).try_collect().await?;
+        let files: Vec<(StoredFile, BTreeMap<String, Piece>)> = stream::iter(jobs).buffered(2 * parallel::cores()).try_collect().await?;
         for (file, pieces) in files {
             read.files.push(ReadFile { file: file.file, kind: file.kind, segments: pieces.keys().cloned().collect() });
             for (segment, piece) in pieces {

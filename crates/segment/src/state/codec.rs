@@ -116,7 +116,8 @@ impl Stored {
             }
         }
         let extract = manifest.extract.zip(extract);
-        let extract = extract.map(|(about, rows)| Extract { share: KeyShare::up_to(about.share), files: about.files, rows });
+        let extract =
+            extract.map(|(about, rows)| Extract { share: KeyShare::up_to(about.share), files: about.files, rows });
         let measures = measures.into_iter().flatten().collect();
         Ok(Kept { as_of: manifest.as_of, files: manifest.files, measures, extract })
     }
@@ -164,7 +165,8 @@ pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &Key
         .inspect(|_| drop(names.next()))
         .map(|((share, files), object)| ManifestExtract { share: share.greatest(), files, object });
     let parts = names.zip(members).collect();
-    let manifest = Manifest { format: FORMAT, as_of: kept.as_of, files: kept.files, measures: about, keys, parts, extract };
+    let manifest =
+        Manifest { format: FORMAT, as_of: kept.as_of, files: kept.files, measures: about, keys, parts, extract };
     let text = serde_json::to_vec(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
     let path = Path::from(format!("{folder}/manifest.json"));
     objects.put(&path, text.into()).await.map_err(|source| StoreError::object(&path, source))?;

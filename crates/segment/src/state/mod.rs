@@ -12,8 +12,8 @@ pub(crate) use proof::{Sample, prove};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinHandle;
 use tranche_schema::Contract;
+use tokio::task::JoinHandle;
 use tranche_sql::SqlError;
 use tranche_sql::fused::{Aggregate, Cells, Extract};
 use tranche_sql::keys::KeyIndex;

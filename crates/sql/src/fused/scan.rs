@@ -210,7 +210,8 @@ impl Worker {
     async fn read(&self, source: &ClassedSource) -> Result<(), SqlError> {
         let shared = &self.shared;
         let range = files::time_range(&source.source);
-        let mut active: Vec<usize> = (0..shared.groups.len()).filter(|&group| has_part(&shared.groups[group], source)).collect();
+        let mut active: Vec<usize> =
+            (0..shared.groups.len()).filter(|&group| has_part(&shared.groups[group], source)).collect();
         // Workers begin at different groups, so that none has to wait for another's.
         let first = self.number * active.len() / self.threads;
         active.rotate_left(first);

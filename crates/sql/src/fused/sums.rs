@@ -36,8 +36,7 @@ impl Sums {
         workers: usize,
     ) -> Self {
         let copies = (GROUPS_OF_A_WORKER * workers).div_ceil(groups.len().max(1)).clamp(1, workers.max(1));
-        let mut columns =
-            |number: usize, group: &Group| (0..group.columns).map(|column| start.remove(&(number, column))).collect();
+        let mut columns = |number: usize, group: &Group| (0..group.columns).map(|column| start.remove(&(number, column))).collect();
         let mut copy = || groups.iter().enumerate().map(|(number, group)| Mutex::new(columns(number, group))).collect();
         Self { copies: (0..copies).map(|_| copy()).collect(), kinds, known }
     }
