@@ -285,6 +285,41 @@ pub(crate) enum Experiment {
         #[command(flatten)]
         as_of: AsOf,
     },
+    /// Plan an experiment from the lake's own history: units, days, and what can be seen with them.
+    #[command(
+        after_help = "Examples:\n  tranche experiment power winback\n  tranche experiment power winback --effect 5% --effect 0.01 --segment lapsing_vip --units-per-day 40"
+    )]
+    Power(Power),
+    /// Say which variant units are assigned to, by version 2 of GrowthBook's hash; no data is read.
+    #[command(after_help = "Example:\n  tranche experiment assign winback --id c00017 --id c00018")]
+    Assign {
+        /// The experiment.
+        experiment: String,
+        /// A unit's id; may be given several times.
+        #[arg(long, required = true)]
+        id: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Power {
+    /// The experiment.
+    pub(crate) experiment: String,
+    /// Effects to be found: in the metric's unit, such as 0.02, or of its mean, such as 2% (default 1, 2, 5, 10 and 20 %).
+    #[arg(long, value_name = "E|P%")]
+    pub(crate) effect: Vec<Margin>,
+    /// The chance to find an effect that is there.
+    #[arg(long, default_value_t = 0.8)]
+    pub(crate) power: f64,
+    /// Units exposed per day, all variants together (default: those of the exposures in the 28 days before).
+    #[arg(long, value_name = "N")]
+    pub(crate) units_per_day: Option<f64>,
+    /// The segment that units come from (default: everyone).
+    #[arg(long)]
+    pub(crate) segment: Option<String>,
+    /// The instant before which the history lies (default: the beginning of the experiment's period, or now if that is to come).
+    #[arg(long, value_name = "T")]
+    pub(crate) as_of: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

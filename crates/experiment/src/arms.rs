@@ -1,7 +1,7 @@
-//! From values per unit to arms, and from arms to estimates.
+//! From values per unit to arms.
 
 use tranche_metric::Values;
-use tranche_stats::{Arm, CoMoments, Comparison, Moments, Options, adjust, compare};
+use tranche_stats::{Arm, CoMoments, Moments, adjust};
 
 /// The values of one metric, and of the same metric before exposure where that is taken out.
 #[derive(Debug, Clone, Copy)]
@@ -10,32 +10,31 @@ pub(crate) struct Outcomes<'a> {
     pub(crate) before: Option<Values<'a>>,
 }
 
-/// Control and a treatment, with what the one does to the other.
-pub(crate) struct Compared {
+/// Control and a treatment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arms {
     pub(crate) control: Arm,
     pub(crate) treatment: Arm,
-    pub(crate) comparison: Comparison,
     /// The slope that CUPED took out, if it did.
     pub(crate) theta: Option<f64>,
 }
 
-/// Compares the units of two arms, given by their places among all units.
-pub(crate) fn compared(outcomes: Outcomes<'_>, control: &[usize], treatment: &[usize], options: &Options) -> Compared {
-    let (control, treatment, theta) = match outcomes {
-        Outcomes { after: Values::Single(after), before: Some(Values::Single(before)) } => {
+impl Outcomes<'_> {
+    /// The units of two arms, given by their places among all units. A covariate is taken out where there is one.
+    pub(crate) fn arms(&self, control: &[usize], treatment: &[usize]) -> Arms {
+        if let Outcomes { after: Values::Single(after), before: Some(Values::Single(before)) } = self {
             let pairs = |units: &[usize]| CoMoments::from_pairs(units.iter().map(|&unit| (after[unit], before[unit])));
             let adjusted = adjust(&pairs(control), &pairs(treatment));
-            (adjusted.control, adjusted.treatment, Some(adjusted.theta))
+            return Arms { control: adjusted.control, treatment: adjusted.treatment, theta: Some(adjusted.theta) };
         }
-        Outcomes { after: Values::Single(after), .. } => {
-            let mean = |units: &[usize]| Arm::mean(&Moments::from_values(units.iter().map(|&unit| after[unit])));
-            (mean(control), mean(treatment), None)
-        }
-        Outcomes { after: Values::Ratio(above, below), .. } => {
-            let ratio =
-                |units: &[usize]| Arm::ratio(&CoMoments::from_pairs(units.iter().map(|&unit| (above[unit], below[unit]))));
-            (ratio(control), ratio(treatment), None)
-        }
-    };
-    Compared { control, treatment, comparison: compare(&control, &treatment, options), theta }
+        Arms { control: arm(self.after, control), treatment: arm(self.after, treatment), theta: None }
+    }
+}
+
+/// The arm of some units, as they are.
+pub(crate) fn arm(values: Values<'_>, units: &[usize]) -> Arm {
+    match values {
+        Values::Single(values) => Arm::mean(&Moments::from_values(units.iter().map(|&unit| values[unit]))),
+        Values::Ratio(above, below) => Arm::ratio(&CoMoments::from_pairs(units.iter().map(|&unit| (above[unit], below[unit])))),
+    }
 }

@@ -10,13 +10,13 @@ use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, S
 use tranche_schema::Contract;
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::Session;
-use tranche_stats::{Adjustment, Inference, Options, RelativeMethod};
+use tranche_stats::Margin;
 
+use crate::assignment::{self, Assignment};
+use crate::looks::{Design, PlannedLooks};
 use crate::result::MetricRole;
-use crate::spec::{AdjustSpec, ExperimentSpec, InferenceSpec, MetricChoiceSpec, RelativeSpec, StatisticsSpec};
-
-/// The number of units at which a sequential interval is narrowest, unless its author says otherwise.
-const DEFAULT_TUNING: f64 = 5_000.0;
+use crate::spec::{DecisionSpec, ExperimentSpec, GuardrailsSpec, MetricChoiceSpec};
+use crate::statistics::{self, Method, Scale, Statistics, TestDirection};
 
 /// Who was exposed to what, and what is measured of it.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Experiment {
     pub variants: IndexMap<String, f64>,
     /// The variant that others are compared with.
     pub control: String,
+    /// How units are assigned, by whoever does it.
+    pub assignment: Assignment,
     /// The first instant of exposures that count.
     pub from: Timestamp,
     /// The first instant that does not any more.
@@ -50,11 +52,9 @@ pub struct Experiment {
     /// Segments to break results down by, as written.
     pub segments: Vec<Spanned<String>>,
     /// How effects are estimated.
-    pub options: Options,
-    /// The covariate, if one is taken out.
-    pub cuped: Option<Cuped>,
-    /// How p-values are adjusted.
-    pub adjust: Adjustment,
+    pub statistics: Statistics,
+    /// What follows from the result, if anything is declared.
+    pub decision: Option<DecisionSpec>,
     /// Where it is defined.
     pub file: SourceFile,
 }
@@ -66,15 +66,17 @@ pub struct MetricChoice {
     pub metric: Spanned<String>,
     /// Its role.
     pub role: MetricRole,
-    /// The loss that a guardrail tolerates, absolute, in the metric's unit.
-    pub margin: Option<f64>,
+    /// The loss that a guardrail tolerates.
+    pub margin: Option<Margin>,
+    /// The direction of its test, when not that of the experiment.
+    pub direction: Option<TestDirection>,
 }
 
-/// The covariate of CUPED: the same metric before exposure.
-#[derive(Debug, Clone, Copy)]
-pub struct Cuped {
-    /// How long before.
-    pub lookback: Duration,
+impl Experiment {
+    /// The variants other than control, in the author's order.
+    pub fn treatments(&self) -> impl Iterator<Item = &str> {
+        self.variants.keys().map(String::as_str).filter(|variant| *variant != self.control)
+    }
 }
 
 /// Reads the experiments of a pipeline; problems are reported and what is unsound is left out.
@@ -119,22 +121,25 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
         Some(text) => Some(length(text, problems)?),
         None => None,
     };
-    let cuped = match &spec.statistics.cuped {
-        Some(cuped) => Some(Cuped { lookback: length(&cuped.lookback, problems)? }),
-        None => None,
-    };
-    let options = validate_statistics(&spec.statistics, file, problems);
+    let statistics = statistics::validate(&spec.statistics, zone, file, problems);
+    if let (Some(statistics), Some(from)) = (&statistics, from) {
+        check_statistics(statistics, &spec, from, file, problems);
+    }
+    if let Some(decision) = &spec.decision {
+        check_decision(decision, &spec, file, problems);
+    }
     let metrics = [
         (MetricRole::Goal, spec.metrics.goal),
         (MetricRole::Secondary, spec.metrics.secondary),
         (MetricRole::Guardrail, spec.metrics.guardrail),
     ];
-    for (role, choices) in &metrics {
-        for choice in choices.iter().filter(|choice| *role != MetricRole::Guardrail && choice.value.margin.is_some()) {
-            problems.report(file, choice.referenced, "a margin has a meaning only for a guardrail");
-        }
+    let mut choices = Vec::new();
+    for (role, written) in metrics {
+        choices.extend(written.into_iter().map(|choice| metric_choice(role, choice, file, problems)));
     }
+    let assignment = assignment::validate(spec.assignment.as_ref(), &spec.experiment.value, file, problems);
     Some(Experiment {
+        assignment,
         name: spec.experiment.value,
         hypothesis: spec.hypothesis,
         entity: spec.entity.value,
@@ -147,18 +152,76 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
         from: from?,
         to: to?,
         conversion_window,
-        metrics: metrics.into_iter().flat_map(|(role, choices)| choices.into_iter().map(move |c| choice(role, c))).collect(),
+        metrics: choices,
         segments: spec.segments,
-        options: options?,
-        cuped,
-        adjust: adjustment(spec.statistics.adjust),
+        statistics: statistics?,
+        decision: spec.decision.map(|decision| decision.value),
         file: file.clone(),
     })
 }
 
-fn choice(role: MetricRole, spec: Spanned<MetricChoiceSpec>) -> MetricChoice {
-    let Spanned { value: MetricChoiceSpec { metric, margin }, referenced, defined } = spec;
-    MetricChoice { metric: Spanned { value: metric, referenced, defined }, role, margin }
+fn metric_choice(role: MetricRole, spec: Spanned<MetricChoiceSpec>, file: &SourceFile, problems: &mut Problems) -> MetricChoice {
+    let Spanned { value: MetricChoiceSpec { metric, margin, alternative }, referenced, defined } = spec;
+    if role != MetricRole::Guardrail && margin.is_some() {
+        problems.report(file, referenced, "a margin has a meaning only for a guardrail");
+    }
+    if margin.is_some() && alternative.is_some() {
+        problems.report(file, referenced, "a margin is tested in the metric's own direction; leave `alternative` out");
+    }
+    let margin =
+        margin.and_then(|margin| statistics::margin(&margin).map_err(|message| problems.report(file, referenced, message)).ok());
+    MetricChoice {
+        metric: Spanned { value: metric, referenced, defined },
+        role,
+        margin,
+        direction: alternative.map(TestDirection::from),
+    }
+}
+
+/// What of `statistics:` depends on the metrics and on the period.
+fn check_statistics(statistics: &Statistics, spec: &ExperimentSpec, from: Timestamp, file: &SourceFile, problems: &mut Problems) {
+    let metrics = spec.metrics.goal.iter().chain(&spec.metrics.secondary).chain(&spec.metrics.guardrail);
+    match &statistics.method {
+        Method::Mixture { scale: Scale::Each(scales) } => {
+            let at = spec.statistics.scale.as_ref().map_or(spec.experiment.referenced, |scale| scale.referenced);
+            for choice in metrics.filter(|choice| !scales.contains_key(&choice.value.metric)) {
+                let message = format!("`scale` has no number for metric `{}`; give every metric one", choice.value.metric);
+                problems.report(file, at, message);
+            }
+        }
+        Method::GroupSequential(Design { looks: PlannedLooks::Instants { instants, .. }, .. }) => {
+            let at = spec.statistics.looks.as_ref().map_or(spec.experiment.referenced, |looks| looks.referenced);
+            if instants.first().is_some_and(|first| *first <= from) {
+                problems.report(file, at, "the first look is not after the beginning of the period, when nobody was exposed");
+            }
+        }
+        Method::Bayes { .. } => {
+            let one_sided = |choice: &&Spanned<MetricChoiceSpec>| {
+                choice.value.alternative.is_some_and(|alternative| TestDirection::from(alternative) != TestDirection::TwoSided)
+            };
+            for choice in metrics.filter(one_sided) {
+                let message = "a posterior speaks of both directions; leave `alternative` out, or choose another inference";
+                problems.report(file, choice.referenced, message);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_decision(decision: &Spanned<DecisionSpec>, spec: &ExperimentSpec, file: &SourceFile, problems: &mut Problems) {
+    if spec.metrics.goal.is_empty() {
+        problems.report(file, decision.referenced, "a decision needs a goal; name a metric under `metrics: {goal: [...]}`");
+    }
+    if decision.value.ship.guardrails == GuardrailsSpec::NonInferior {
+        for guardrail in spec.metrics.guardrail.iter().filter(|guardrail| guardrail.value.margin.is_none()) {
+            let name = &guardrail.value.metric;
+            let message = format!(
+                "guardrail `{name}` has no margin to be non-inferior within; write `{{metric: {name}, margin: ...}}`, or \
+                 `ship: {{guardrails: not_harmed}}` in the decision"
+            );
+            problems.report(file, guardrail.referenced, message);
+        }
+    }
 }
 
 fn validate_variants(spec: &ExperimentSpec, file: &SourceFile, problems: &mut Problems) -> Option<IndexMap<String, f64>> {
@@ -175,45 +238,6 @@ fn validate_variants(spec: &ExperimentSpec, file: &SourceFile, problems: &mut Pr
         return None;
     }
     Some(shares.iter().map(|(variant, share)| (variant.clone(), share / total)).collect())
-}
-
-fn validate_statistics(spec: &StatisticsSpec, file: &SourceFile, problems: &mut Problems) -> Option<Options> {
-    let mut options = Options::default();
-    if let Some(alpha) = &spec.alpha {
-        if !(alpha.value > 0.0 && alpha.value < 1.0) {
-            problems.report(file, alpha.referenced, "alpha is the chance of a false alarm, between 0 and 1");
-        }
-        options.alpha = alpha.value;
-    }
-    options.relative = match spec.relative {
-        Some(RelativeSpec::Delta) => RelativeMethod::Delta,
-        Some(RelativeSpec::Fieller) | None => RelativeMethod::Fieller,
-    };
-    options.inference = match spec.inference.as_ref().map(|i| (i.value, i.referenced)) {
-        None | Some((InferenceSpec::Fixed, _)) => Inference::Fixed,
-        Some((InferenceSpec::Sequential, _)) => {
-            if let Some(tuning) = spec.tuning.as_ref().filter(|tuning| tuning.value.is_nan() || tuning.value <= 0.0) {
-                problems.report(file, tuning.referenced, "tuning is a number of units, more than 0");
-            }
-            Inference::Sequential { tuning: spec.tuning.as_ref().map_or(DEFAULT_TUNING, |tuning| tuning.value) }
-        }
-        Some((InferenceSpec::GroupSequential | InferenceSpec::Bayes, at)) => {
-            problems.report(file, at, "this inference is not available yet; use fixed or sequential");
-            return None;
-        }
-    };
-    Some(options)
-}
-
-fn adjustment(spec: Option<AdjustSpec>) -> Adjustment {
-    match spec {
-        None | Some(AdjustSpec::None) => Adjustment::None,
-        Some(AdjustSpec::Bonferroni) => Adjustment::Bonferroni,
-        Some(AdjustSpec::Holm) => Adjustment::Holm,
-        Some(AdjustSpec::Hochberg) => Adjustment::Hochberg,
-        Some(AdjustSpec::BenjaminiHochberg) => Adjustment::BenjaminiHochberg,
-        Some(AdjustSpec::BenjaminiYekutieli) => Adjustment::BenjaminiYekutieli,
-    }
 }
 
 /// Checks experiments against contracts, metrics and segments; reports every problem.

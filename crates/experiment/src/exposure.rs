@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::compute::{cast, filter};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
@@ -33,6 +33,25 @@ pub(crate) struct Exposed {
     pub(crate) unknown_variants: BTreeMap<String, u64>,
     /// Rows that were read.
     pub(crate) rows_read: u64,
+}
+
+impl Exposed {
+    /// The units exposed before `until`; what was left out stays counted.
+    pub(crate) fn before(&self, until: Timestamp) -> Result<Self, ExperimentError> {
+        let is_before: Vec<bool> = self.at.iter().map(|at| *at < until).collect();
+        fn kept<T: Copy>(values: &[T], is_before: &[bool]) -> Vec<T> {
+            values.iter().zip(is_before).filter(|(_, is_before)| **is_before).map(|(value, _)| *value).collect()
+        }
+        Ok(Self {
+            keys: filter(&self.keys, &BooleanArray::from(is_before.clone())).map_err(SqlError::from)?,
+            variants: kept(&self.variants, &is_before),
+            at: kept(&self.at, &is_before),
+            several_variants: self.several_variants,
+            unmatched: self.unmatched,
+            unknown_variants: self.unknown_variants.clone(),
+            rows_read: self.rows_read,
+        })
+    }
 }
 
 /// The first exposure of a unit, and whether it saw another variant later.

@@ -8,16 +8,40 @@
 //! formula; those are `tranche-stats`'s.
 
 mod arms;
+mod assignment;
+mod comparing;
+mod course;
+mod decision;
 mod error;
 mod experiment;
 mod exposure;
+mod family;
+mod heterogeneity;
+mod looks;
 mod measure;
+mod method;
+mod plan;
+mod power;
+mod question;
 mod result;
+mod segments;
 mod spec;
+mod statistics;
 pub mod store;
+mod summary;
+mod trust;
 
+pub use assignment::{Assigned, Assignment};
+pub use decision::{Decision, VariantDecision};
 pub use error::ExperimentError;
-pub use experiment::{Cuped, Experiment, MetricChoice, check, read};
+pub use experiment::{Experiment, MetricChoice, check, read};
+pub use heterogeneity::{HeterogeneityRow, SegmentContrast};
+pub use looks::{Design, PlannedLooks};
 pub use measure::{MeasureContext, measure};
-pub use result::{Decision, EstimateRow, ExperimentResult, MetricRole, SampleRatioCheck, VariantCount};
+pub use method::{LookNote, MethodNote};
+pub use plan::{Amendment, Registration};
+pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
+pub use result::{Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, VariantCount};
 pub use spec::ExperimentSpec;
+pub use statistics::{Cuped, Method, Scale, Statistics, TestDirection};
+pub use trust::TrustCheck;

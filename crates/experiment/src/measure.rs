@@ -1,26 +1,28 @@
 //! Measuring: exposures x segments before exposure x facts after it -> moments -> estimates.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
-use tranche_metric::{Direction, Metric, MetricKind, Metrics, Population, UnitValues, unit_values};
-use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
-use tranche_segment::{Definitions, EVERYONE, Scope};
+use tranche_metric::{Metric, Metrics, Population, UnitValues, unit_values};
+use tranche_segment::evaluate::{Sharing, evaluate};
+use tranche_segment::{Definitions, Scope};
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Engine, Session, Tables};
-use tranche_stats::{Adjustment, Inference, adjusted, sample_ratio};
 
-use crate::arms::{Compared, Outcomes, compared};
+use crate::arms::Outcomes;
+use crate::comparing::Comparing;
+use crate::course::Course;
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::{Exposed, exposed};
-use crate::result::{Decision, EstimateRow, ExperimentResult, SampleRatioCheck, VariantCount};
-
-/// A split that is less probable than this, if all is well, makes a result untrustworthy.
-const SRM_THRESHOLD: f64 = 0.001;
+use crate::family::{self, Measured};
+use crate::heterogeneity::{self, Between, HeterogeneityRow};
+use crate::plan::{self, Registration};
+use crate::result::ExperimentResult;
+use crate::segments::segments_at_exposure;
+use crate::statistics::Method;
+use crate::summary::{self, Found};
+use crate::trust;
 
 /// What a measurement works with.
 pub struct MeasureContext<'a> {
@@ -36,25 +38,34 @@ pub struct MeasureContext<'a> {
     pub metrics: &'a Metrics,
 }
 
-/// Measures an experiment; returns what it showed and the rows that were read for it.
+/// Measures an experiment; returns what it showed and the rows that were read for it. `earlier` is the plan that an earlier
+/// measurement registered.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
-pub async fn measure(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<(ExperimentResult, u64), ExperimentError> {
+pub async fn measure(
+    experiment: &Experiment,
+    earlier: Option<&Registration>,
+    context: &MeasureContext<'_>,
+) -> Result<(ExperimentResult, u64), ExperimentError> {
     let as_of = context.session.as_of();
     let mut universe = universe(experiment, context).await?;
     let contract = context.definitions.contracts.get(&experiment.table.value).ok_or_else(|| ExperimentError::Exposure {
         experiment: experiment.name.clone(),
         reason: format!("there is no table `{}`", experiment.table.value),
     })?;
-    let units = exposed(experiment, contract, context.session, &mut universe).await?;
+    let all = exposed(experiment, contract, context.session, &mut universe).await?;
+    let course = Course::new(experiment, &all);
+    let taken = course.taken(experiment, as_of);
+    let until = taken.as_ref().map_or(as_of, |look| look.at);
+    // What comes after a look must not change what it shows, not even by where values are capped.
+    let units = all.before(until)?;
     let (segments, segment_rows) = segments_at_exposure(experiment, &units, context).await?;
     let choices: Vec<(&MetricChoice, &Metric)> =
         experiment.metrics.iter().filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?))).collect();
     let wanted: Vec<&Metric> = choices.iter().map(|(_, metric)| *metric).collect();
-    let after = window(experiment, &units, as_of);
-    let after = values(experiment, &wanted, &after, context).await?;
-    let before = match experiment.cuped {
+    let after = values(experiment, &wanted, &window(experiment, &units, until), context).await?;
+    let before = match experiment.statistics.cuped {
         Some(cuped) => {
             let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
             let from = units.at.iter().map(|at| at.checked_sub(lookback).unwrap_or(Timestamp::MIN)).collect();
@@ -64,17 +75,41 @@ pub async fn measure(experiment: &Experiment, context: &MeasureContext<'_>) -> R
         }
         None => None,
     };
-    let mut estimates = Vec::new();
-    for (choice, metric) in &choices {
-        let Some(outcomes) = after.of(metric) else { continue };
-        let outcomes = Outcomes { after: outcomes, before: before.as_ref().and_then(|b| b.of(metric)) };
-        for (segment, members) in &segments {
-            estimates.extend(rows(experiment, choice, segment, members, &units, outcomes));
-        }
+    let outcomes: Vec<(&MetricChoice, &Metric, Outcomes<'_>)> = choices
+        .iter()
+        .filter_map(|(choice, metric)| {
+            let outcomes = Outcomes { after: after.of(metric)?, before: before.as_ref().and_then(|before| before.of(metric)) };
+            Some((*choice, *metric, outcomes))
+        })
+        .collect();
+    let comparing = Comparing { experiment, units: &units, segments: &segments, taken: taken.as_ref() };
+    let mut measured: Vec<Measured> =
+        outcomes.iter().flat_map(|(choice, metric, outcomes)| comparing.rows(choice, metric, outcomes)).collect();
+    family::judge(&mut measured, experiment.statistics.alpha, experiment.statistics.adjust);
+    let between = Between { experiment, units: &units, segments: &segments };
+    let may_be_seen = !matches!(experiment.statistics.method, Method::GroupSequential(_)) || taken.is_some();
+    let mut heterogeneity: Vec<HeterogeneityRow> = Vec::new();
+    if may_be_seen {
+        heterogeneity.extend(outcomes.iter().flat_map(|(choice, _, outcomes)| between.rows(choice, outcomes)));
+        heterogeneity::adjust(&mut heterogeneity, experiment.statistics.adjust);
     }
-    adjust_family(&mut estimates, experiment.adjust);
+    let srm = trust::sample_ratio_check(experiment, &all);
+    let covariates: Vec<(&str, Outcomes<'_>)> =
+        outcomes.iter().map(|(choice, _, outcomes)| (choice.metric.value.as_str(), *outcomes)).collect();
+    let checks = trust::checks(experiment, &units, &segments, &srm, &covariates);
+    let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), all.at.iter().min().copied(), as_of);
     let rows_read = units.rows_read + segment_rows + after.rows_read + before.map_or(0, |b| b.rows_read);
-    Ok((result(experiment, as_of, &units, &choices, estimates), rows_read))
+    let found = Found {
+        as_of,
+        stage: course.stage(experiment, taken.as_ref(), as_of),
+        estimates: measured.into_iter().map(|one| one.row).collect(),
+        taken,
+        heterogeneity,
+        srm,
+        checks,
+        plan,
+    };
+    Ok((summary::result(experiment, &all, &choices, found), rows_read))
 }
 
 /// The keys of everyone who counts as an entity, so that others can be told.
@@ -84,61 +119,6 @@ async fn universe(experiment: &Experiment, context: &MeasureContext<'_>) -> Resu
     everyone
         .map(|found| Arc::unwrap_or_clone(found.index))
         .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
-}
-
-/// Which units were in each segment just before their first exposure: the segments are replayed at the beginning of each day on
-/// which somebody was first exposed, so that nothing that the treatment did can leak into them.
-async fn segments_at_exposure(
-    experiment: &Experiment,
-    units: &Exposed,
-    context: &MeasureContext<'_>,
-) -> Result<(IndexMap<String, Vec<usize>>, u64), ExperimentError> {
-    let mut segments = IndexMap::from([(EVERYONE.to_owned(), (0..units.at.len()).collect::<Vec<_>>())]);
-    let wanted: Vec<String> = experiment.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
-    if wanted.is_empty() {
-        return Ok((segments, 0));
-    }
-    let mut by_day: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-    for (unit, at) in units.at.iter().enumerate() {
-        by_day.entry(at.as_second().div_euclid(86_400)).or_default().push(unit);
-    }
-    let scope = Scope::of(context.definitions, &experiment.entity, &wanted, context.session).await?;
-    let read = scope.tables(context.definitions);
-    let tables = context.tables.cached(context.engine, |table| read.contains(table)).await?;
-    let mut rows_read = tables.cached_rows();
-    for (day, members) in by_day {
-        let mut evaluation = replay(experiment, &scope, day, &tables, context).await?;
-        rows_read += evaluation.rows_read;
-        let numbers = Arc::make_mut(&mut evaluation.index).insert(&units.keys)?;
-        for (name, found) in &evaluation.segments {
-            if !wanted.iter().any(|pattern| matches(pattern, name)) {
-                continue;
-            }
-            let own = members.iter().filter(|&&unit| numbers[unit].is_some_and(|number| found.entities.contains(number)));
-            segments.entry(name.clone()).or_default().extend(own);
-        }
-    }
-    // Everyone first, then in the order that the author gave.
-    let place = |name: &str| wanted.iter().position(|pattern| matches(pattern, name)).map_or(0, |place| place + 1);
-    segments.sort_by(|a, _, b, _| (place(a), a).cmp(&(place(b), b)));
-    Ok((segments, rows_read))
-}
-
-async fn replay(
-    experiment: &Experiment,
-    scope: &Scope,
-    day: i64,
-    tables: &Tables,
-    context: &MeasureContext<'_>,
-) -> Result<Evaluation, ExperimentError> {
-    let at = Timestamp::from_second(day * 86_400).unwrap_or(Timestamp::UNIX_EPOCH);
-    let session = context.engine.session_over(tables, at).await?;
-    let replayed = evaluate(context.definitions, scope, tables, &session, Sharing::Shared).await;
-    replayed.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
-}
-
-fn matches(pattern: &str, segment: &str) -> bool {
-    pattern == segment || pattern.strip_suffix("/*").is_some_and(|set| segment.split('/').next() == Some(set))
 }
 
 /// The window of each unit: from its first exposure, as long as the author says, but not beyond `as_of`.
@@ -163,158 +143,4 @@ async fn values(
 ) -> Result<UnitValues, ExperimentError> {
     let found = unit_values(context.metrics, wanted, &context.definitions.contracts, context.session, population).await;
     found.map_err(|source| ExperimentError::Metric { experiment: experiment.name.clone(), source })
-}
-
-fn rows(
-    experiment: &Experiment,
-    choice: &MetricChoice,
-    segment: &str,
-    members: &[usize],
-    units: &Exposed,
-    outcomes: Outcomes<'_>,
-) -> Vec<EstimateRow> {
-    let arm = |variant: &str| -> Vec<usize> {
-        let place = experiment.variants.get_index_of(variant);
-        members.iter().copied().filter(|&unit| Some(units.variants[unit]) == place).collect()
-    };
-    let control = arm(&experiment.control);
-    let treatments = experiment.variants.keys().filter(|variant| **variant != experiment.control);
-    treatments
-        .map(|variant| {
-            let Compared { control, treatment, comparison, theta } =
-                compared(outcomes, &control, &arm(variant), &experiment.options);
-            let mean = |arm: &tranche_stats::Arm| (arm.n > 0 && arm.mean.is_finite()).then_some(arm.mean);
-            EstimateRow {
-                metric: choice.metric.value.clone(),
-                role: choice.role,
-                segment: segment.to_owned(),
-                variant: variant.clone(),
-                n: treatment.n,
-                mean: mean(&treatment),
-                control_n: control.n,
-                control_mean: mean(&control),
-                absolute: json!(comparison.absolute),
-                relative: json!(comparison.relative),
-                cuped_theta: theta,
-                undefined: comparison.absolute.reason().map(|reason| reason.to_string()),
-            }
-        })
-        .collect()
-}
-
-/// Adjusts the p-values of each role's family: all metrics, variants and segments of that role.
-fn adjust_family(estimates: &mut [EstimateRow], method: Adjustment) {
-    if method == Adjustment::None {
-        return;
-    }
-    let roles: BTreeSet<_> = estimates.iter().map(|row| row.role).collect();
-    for role in roles {
-        let family: Vec<usize> = (0..estimates.len())
-            .filter(|&row| estimates[row].role == role && EstimateRow::number(&estimates[row].absolute, "p").is_some())
-            .collect();
-        let p: Vec<f64> = family.iter().filter_map(|&row| EstimateRow::number(&estimates[row].absolute, "p")).collect();
-        for (&row, p) in family.iter().zip(adjusted(&p, method)) {
-            for effect in [&mut estimates[row].absolute, &mut estimates[row].relative] {
-                if let Value::Object(fields) = effect
-                    && fields.contains_key("p")
-                {
-                    fields.insert("p_adjusted".to_owned(), json!(p));
-                }
-            }
-        }
-    }
-}
-
-fn result(
-    experiment: &Experiment,
-    as_of: Timestamp,
-    units: &Exposed,
-    choices: &[(&MetricChoice, &Metric)],
-    estimates: Vec<EstimateRow>,
-) -> ExperimentResult {
-    let srm = sample_ratio_check(experiment, units);
-    let mut notes = Vec::new();
-    if !srm.ok {
-        notes.push("units were not split as planned: look for exposures that are lost or logged twice in one variant".to_owned());
-    }
-    if units.several_variants > 0 {
-        notes.push(format!("{} units saw several variants and are left out", units.several_variants));
-    }
-    if units.unmatched > 0 {
-        notes.push(format!("{} exposed units are not in the entity table and are left out", units.unmatched));
-    }
-    for (variant, count) in &units.unknown_variants {
-        notes.push(format!(
-            "{count} exposures have the variant `{variant}`, which the experiment does not have, and are left out"
-        ));
-    }
-    let open = units.at.iter().filter(|at| window_is_open(experiment, **at, as_of)).count();
-    if open > 0 {
-        notes.push(format!("the conversion window of {open} units is still open"));
-    }
-    let action = if srm.ok { "undecided" } else { "investigate" };
-    let reason = if srm.ok { "no decision rule is declared" } else { "the sample ratio does not match the plan" };
-    ExperimentResult {
-        experiment: experiment.name.clone(),
-        as_of,
-        hypothesis: experiment.hypothesis.clone(),
-        control: experiment.control.clone(),
-        period: json!({"from": experiment.from, "to": experiment.to, "label": ""}),
-        confidence: 1.0 - experiment.options.alpha,
-        inference: match experiment.options.inference {
-            Inference::Fixed => "fixed".to_owned(),
-            Inference::Sequential { .. } | Inference::Mixture { .. } => "sequential".to_owned(),
-            Inference::GroupSequential(_) => "group_sequential".to_owned(),
-        },
-        adjust: experiment.adjust.name().to_owned(),
-        trustworthy: srm.ok,
-        srm,
-        metrics: choices.iter().map(|(choice, metric)| metric_notes(choice, metric)).collect(),
-        estimates,
-        notes,
-        decision: Decision { action: action.to_owned(), reasons: vec![reason.to_owned()] },
-    }
-}
-
-fn window_is_open(experiment: &Experiment, at: Timestamp, as_of: Timestamp) -> bool {
-    let length = experiment.conversion_window.and_then(|length| SignedDuration::try_from(length).ok());
-    length.and_then(|length| at.checked_add(length).ok()).is_some_and(|end| end > as_of)
-}
-
-fn metric_notes(choice: &MetricChoice, metric: &Metric) -> Value {
-    let kind = match metric.kind {
-        MetricKind::Mean(_) | MetricKind::Count(_) => "mean",
-        MetricKind::Proportion(_) => "proportion",
-        MetricKind::Ratio { .. } => "ratio",
-    };
-    let direction = match metric.direction {
-        Direction::Increase => "increase",
-        Direction::Decrease => "decrease",
-    };
-    json!({
-        "metric": metric.name, "description": metric.description, "unit": metric.unit,
-        "direction": direction, "kind": kind, "margin": choice.margin,
-    })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of units")]
-fn sample_ratio_check(experiment: &Experiment, units: &Exposed) -> SampleRatioCheck {
-    let mut observed = vec![0u64; experiment.variants.len()];
-    for &variant in &units.variants {
-        observed[variant] += 1;
-    }
-    let shares: Vec<f64> = experiment.variants.values().copied().collect();
-    let ratio = sample_ratio(&observed, &shares).value();
-    let total = units.variants.len() as f64;
-    SampleRatioCheck {
-        chi_squared: ratio.as_ref().map(|r| r.chi_squared),
-        p: ratio.as_ref().map(|r| r.p),
-        ok: ratio.as_ref().is_none_or(|r| r.p >= SRM_THRESHOLD),
-        observed: experiment
-            .variants
-            .iter()
-            .zip(observed)
-            .map(|((variant, share), count)| VariantCount { variant: variant.clone(), count, expected: share * total })
-            .collect(),
-    }
 }

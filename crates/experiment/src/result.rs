@@ -4,6 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::decision::Decision;
+use crate::heterogeneity::HeterogeneityRow;
+use crate::method::MethodNote;
+use crate::plan::Registration;
+use crate::trust::TrustCheck;
+
 /// What an experiment showed at one `as_of`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentResult {
@@ -19,8 +25,11 @@ pub struct ExperimentResult {
     pub period: Value,
     /// What intervals cover, such as 0.95.
     pub confidence: f64,
-    /// The inference by name: fixed or sequential.
+    /// The inference by name: fixed, sequential, mixture, group_sequential or bayes.
     pub inference: String,
+    /// The inference with its formula, its parameters, and the look that was taken.
+    #[serde(default)]
+    pub method: MethodNote,
     /// How p-values were adjusted.
     pub adjust: String,
     /// Whether units were split as planned.
@@ -29,8 +38,17 @@ pub struct ExperimentResult {
     pub metrics: Vec<Value>,
     /// Effects by metric, segment and variant.
     pub estimates: Vec<EstimateRow>,
+    /// Whether effects differ between the segments of a set, and between a segment and everyone else.
+    #[serde(default)]
+    pub heterogeneity: Vec<HeterogeneityRow>,
+    /// Every check of the data, and what to do about one that failed.
+    #[serde(default)]
+    pub checks: Vec<TrustCheck>,
     /// Whether all checks of the data passed.
     pub trustworthy: bool,
+    /// What was planned when the first exposure was seen, and what was changed since.
+    #[serde(default)]
+    pub plan: Option<Registration>,
     /// What a reader must know.
     pub notes: Vec<String>,
     /// What follows from it.
@@ -48,6 +66,9 @@ pub struct SampleRatioCheck {
     pub observed: Vec<VariantCount>,
     /// Whether the split passes.
     pub ok: bool,
+    /// The p-value that holds however often the split is looked at; absent in older results.
+    #[serde(default)]
+    pub sequential_p: Option<f64>,
 }
 
 /// Units of a variant.
@@ -114,6 +135,45 @@ pub struct EstimateRow {
     /// Why there is no effect, if there is none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub undefined: Option<String>,
+    /// The direction of a one-sided test: greater or less.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub alternative: Option<String>,
+    /// A guardrail's test against its margin.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub non_inferiority: Option<NonInferiority>,
+    /// What it means for the metric, by the adjusted p-value where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub conclusion: Option<Conclusion>,
+}
+
+/// What an effect means for a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    /// It is shown to go the way in which the metric is better.
+    Better,
+    /// It is shown to go the other way.
+    Worse,
+    /// Neither is shown.
+    Unclear,
+}
+
+/// A test of "worse by the margin or more", one-sided at alpha.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NonInferiority {
+    /// The loss that is tolerated, at least 0.
+    pub margin: f64,
+    /// What the margin and the bound are in: `absolute`, the metric's unit, or `relative`, a share of the control mean.
+    pub scale: String,
+    /// The worst effect that is not ruled out, if there is one.
+    pub bound: Option<f64>,
+    /// The p-value of "worse by the margin or more".
+    pub p: Option<f64>,
+    /// Whether such a loss is ruled out.
+    pub holds: bool,
+    /// Why it cannot be told, if it cannot.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub undefined: Option<String>,
 }
 
 impl EstimateRow {
@@ -126,13 +186,4 @@ impl EstimateRow {
             other => effect.get(other)?.as_f64(),
         }
     }
-}
-
-/// What follows from a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// `investigate` when a check of the data failed, else `undecided`: no rule is declared.
-    pub action: String,
-    /// Why.
-    pub reasons: Vec<String>,
 }

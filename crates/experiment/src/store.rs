@@ -76,6 +76,9 @@ fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, ExperimentError> {
         relative: serde_json::Value::Null,
         cuped_theta: None,
         undefined: None,
+        alternative: None,
+        non_inferiority: None,
+        conclusion: None,
     };
     let rows: Vec<&EstimateRow> = if result.estimates.is_empty() { vec![&nothing] } else { result.estimates.iter().collect() };
     let text = |value: &dyn Fn(&EstimateRow) -> String| -> ArrayRef {

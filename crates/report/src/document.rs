@@ -6,7 +6,14 @@
 
 #![expect(missing_docs, reason = "every type is documented; a field whose name and type say it all goes without")]
 
+mod experiment;
+
 use serde::{Deserialize, Serialize};
+
+pub use experiment::{
+    CheckSummary, DecisionSummary, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, HeterogeneitySummary,
+    LookSummary, MethodSummary, MetricRole, NonInferioritySummary, Srm, VariantCount,
+};
 
 /// One report of one pipeline at one `as_of`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -214,101 +221,6 @@ impl Interval {
     pub fn contains(&self, value: f64) -> bool {
         self.0.is_none_or(|low| low <= value) && self.1.is_none_or(|high| value <= high)
     }
-}
-
-/// What an experiment showed up to `as_of`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExperimentSummary {
-    pub experiment: String,
-    /// What it set out to show.
-    pub hypothesis: Option<String>,
-    /// The variant that others are compared with.
-    pub control: String,
-    pub period: Option<Span>,
-    /// Coverage of its intervals: 0.95.
-    pub confidence: Option<f64>,
-    /// Whether units were split as planned.
-    pub srm: Option<Srm>,
-    /// How its metrics are to be read; one that is missing here is looked up among the KPIs.
-    pub metrics: Vec<ExperimentMetric>,
-    /// Effects per metric, segment and variant, in the order to be shown.
-    pub estimates: Vec<EstimateSummary>,
-    /// Whether all checks of its data passed.
-    pub trustworthy: bool,
-    /// What a reader must know, above all why it is not trustworthy.
-    pub notes: Vec<String>,
-}
-
-/// The test for a sample ratio mismatch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Srm {
-    /// How probable the split is if all is well.
-    pub p: Option<f64>,
-    /// Units per variant.
-    pub observed: Vec<VariantCount>,
-    /// Whether the split is as planned.
-    pub ok: bool,
-}
-
-/// Units of a variant, counted and expected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VariantCount {
-    pub variant: String,
-    pub count: u64,
-    pub expected: f64,
-}
-
-/// How a metric of an experiment is to be read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExperimentMetric {
-    pub metric: String,
-    pub description: Option<String>,
-    pub unit: Option<String>,
-    pub direction: Direction,
-    pub kind: ValueKind,
-    /// The loss a guardrail tolerates: absolute, in the metric's unit, not negative.
-    pub margin: Option<f64>,
-}
-
-/// The part a metric plays in an experiment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MetricRole {
-    /// What the experiment is decided by.
-    Goal,
-    /// What helps to understand it.
-    Secondary,
-    /// What must not get worse.
-    Guardrail,
-}
-
-/// A variant against control, by one metric in one segment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EstimateSummary {
-    pub metric: String,
-    pub role: MetricRole,
-    /// The segment at first exposure, or `all`.
-    pub segment: String,
-    pub variant: String,
-    pub n: u64,
-    pub mean: Option<f64>,
-    pub control_n: u64,
-    pub control_mean: Option<f64>,
-    /// The difference of means, in the metric's unit.
-    pub absolute: Option<Effect>,
-    /// The difference as a ratio of control's mean.
-    pub relative: Option<Effect>,
-    /// Why there is no effect, if there is none.
-    pub undefined: Option<String>,
-}
-
-/// An effect and how sure it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Effect {
-    pub effect: Option<f64>,
-    pub se: Option<f64>,
-    pub ci: Option<Interval>,
-    pub p: Option<f64>,
 }
 
 /// What was read for this report, and what was not.

@@ -158,6 +158,33 @@ fn posterior(effect: f64, variance: f64, scale: Scale, options: &BayesOptions) -
     if usable { Ok(posterior) } else { Err(Reason::NotFinite) }
 }
 
+impl Posterior {
+    /// The chance that the effect is greater than `value`, Φ((μ - value) / σ).
+    ///
+    /// ```
+    /// use tranche_stats::{Arm, BayesOptions, believe};
+    /// let (control, treatment) = (Arm::new(1000, 10.0, 25.0), Arm::new(1000, 10.2, 25.0));
+    /// let Some(posterior) = believe(&control, &treatment, &BayesOptions::default()).absolute.value() else { panic!() };
+    /// assert_eq!(posterior.chance_above(0.0), posterior.chance_to_win);
+    /// assert!((posterior.chance_above(0.2) - 0.5).abs() < 1e-9);
+    /// ```
+    pub fn chance_above(&self, value: f64) -> f64 {
+        Normal.survival((value - self.effect) / self.se)
+    }
+
+    /// Twice the chance of the less probable sign: at most alpha when the central credible interval excludes 0. With a flat prior the
+    /// two-sided p-value of a z-test.
+    pub fn two_tailed(&self) -> f64 {
+        (2.0 * Normal.survival((self.effect / self.se).abs())).min(1.0)
+    }
+
+    /// The values that the effect is below, and above, with a chance of `alpha`.
+    pub fn one_sided_bounds(&self, alpha: f64) -> [f64; 2] {
+        let reach = Normal.critical(alpha) * self.se;
+        [self.effect - reach, self.effect + reach]
+    }
+}
+
 impl Serialize for Posterior {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Posterior", 5)?;
@@ -218,6 +245,15 @@ mod tests {
         let lower = believed(&BayesOptions { direction: Direction::LowerIsBetter, ..BayesOptions::default() });
         assert!((higher.chance_to_win + lower.chance_to_win - 1.0).abs() < 1e-15);
         assert_eq!([higher.risk_control, higher.risk_treatment], [lower.risk_treatment, lower.risk_control]);
+    }
+
+    #[test]
+    fn tails_agree_with_intervals() {
+        let posterior = believed(&BayesOptions::default());
+        let at = |alpha| believed(&BayesOptions { alpha, ..BayesOptions::default() }).interval[0];
+        assert!(at(posterior.two_tailed()).abs() < 1e-9, "the interval at this alpha ends at zero");
+        let [low, high] = posterior.one_sided_bounds(0.05);
+        assert!((posterior.chance_above(low) - 0.95).abs() < 1e-9 && (posterior.chance_above(high) - 0.05).abs() < 1e-9);
     }
 
     #[test]

@@ -100,6 +100,30 @@ impl Plan {
         effect().into()
     }
 
+    /// How many times the units of a single look are needed where an effect must be `critical` standard errors from the null instead:
+    /// ((critical + z) / (z_alpha + z))² with P(Z > z) = 1 - power.
+    ///
+    /// For a test that may be looked at any time it is what the last look alone would need: earlier looks only add power.
+    ///
+    /// ```
+    /// use tranche_stats::Plan;
+    /// let inflation = Plan::default().inflation_of(2.8, 0.8).value();
+    /// assert!(inflation.is_some_and(|inflation| (inflation - 1.689_592).abs() < 1e-6));
+    /// ```
+    pub fn inflation_of(&self, critical: f64, power: f64) -> Outcome<f64> {
+        let inflation = || {
+            if !(self.alpha > 0.0 && self.alpha < 1.0) {
+                return Err(Reason::AlphaOutOfRange);
+            }
+            if !(power > self.alpha && power < 1.0) {
+                return Err(Reason::PowerOutOfRange);
+            }
+            let (critical, beyond) = (self.positive(critical)?, Normal.critical(1.0 - power));
+            self.positive(((critical + beyond) / (Normal.critical(self.alpha / self.alternative.sides()) + beyond)).powi(2))
+        };
+        inflation().into()
+    }
+
     /// The variance of the effect times the units of the control.
     fn unit_variance(&self) -> Result<f64, Reason> {
         let (ratio, inflation) = (self.positive(self.ratio)?, self.positive(self.inflation)?);

@@ -1,4 +1,6 @@
-//! `experiment list` and `show`: what was measured.
+//! `experiment list`, `show`, `power` and `assign`: what was measured, what would have to be, and who gets which variant.
+
+mod power;
 
 use serde_json::{Value, json};
 use tranche_experiment::{EstimateRow, ExperimentResult};
@@ -12,6 +14,8 @@ pub(super) async fn run(experiment: &Experiment, bench: &Workbench) -> Result<()
     match experiment {
         Experiment::List => list(bench).await,
         Experiment::Show { experiment, as_of } => show(experiment, as_of, bench).await,
+        Experiment::Power(wanted) => power::run(wanted, bench).await,
+        Experiment::Assign { experiment, id } => assign(experiment, id, bench).await,
     }
 }
 
@@ -21,7 +25,7 @@ async fn read(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<Opti
 }
 
 async fn list(bench: &Workbench) -> Result<(), Failure> {
-    let mut rows = Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy"]);
+    let mut rows = Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy", "decision"]);
     for (pipeline, definitions) in &bench.workspace.pipelines {
         for (name, experiment) in &definitions.experiments {
             let result = read(name, None, bench).await?;
@@ -33,15 +37,34 @@ async fn list(bench: &Workbench) -> Result<(), Failure> {
                 json!(result.as_ref().map(|r| r.as_of)),
                 json!(units),
                 json!(result.as_ref().map(|r| r.trustworthy)),
+                json!(result.as_ref().map(|r| &r.decision.action)),
             ]);
         }
     }
     rows.print(bench.global.format)
 }
 
+async fn assign(name: &str, ids: &[String], bench: &Workbench) -> Result<(), Failure> {
+    let Some((_, _, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name)) else {
+        return Err(unknown(name));
+    };
+    bench.check_file(experiment.file.path()).await?;
+    let mut rows = Rows::new(&["experiment", "id", "hash", "in_namespace", "variant"]);
+    for id in ids {
+        let found = experiment.assign(id);
+        let hash = json!(found.hash);
+        rows.push(vec![json!(found.experiment), json!(found.id), hash, json!(found.in_namespace), json!(found.variant)]);
+    }
+    rows.print(bench.global.format)
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::definition(format!("there is no experiment `{name}`; `tranche experiment list` shows all"))
+}
+
 async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
     if bench.workspace.find(|pipeline| pipeline.experiments.get(name)).is_none() {
-        return Err(Failure::definition(format!("there is no experiment `{name}`; `tranche experiment list` shows all")));
+        return Err(unknown(name));
     }
     let Some(result) = read(name, as_of.as_of.as_deref(), bench).await? else {
         return Err(Failure::data(format!("experiment `{name}` was not measured yet; run its pipeline")));
@@ -52,7 +75,20 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
     if bench.global.format == Format::Table {
         print_text(&summary(&result))?;
     }
-    let mut rows = Rows::new(&[
+    match bench.global.format {
+        Format::Table => estimates(&result).only(|name| !["ci_adjusted", "risk"].contains(&name)).print(Format::Table)?,
+        format => estimates(&result).print(format)?,
+    }
+    if bench.global.format == Format::Table && !result.heterogeneity.is_empty() {
+        print_text("between segments:")?;
+        between(&result).print(Format::Table)?;
+    }
+    Ok(())
+}
+
+/// One row for each estimate; columns that no estimate fills are left out.
+fn estimates(result: &ExperimentResult) -> Rows {
+    const COLUMNS: [&str; 19] = [
         "metric",
         "role",
         "segment",
@@ -66,15 +102,18 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
         "relative",
         "ci ",
         "p",
-    ]);
+        "p_adjusted",
+        "ci_adjusted",
+        "chance_to_win",
+        "risk",
+        "margin_p",
+        "conclusion",
+    ];
+    let mut rows = Rows::new(&COLUMNS);
+    let mut filled = COLUMNS.map(|column| !OPTIONAL.contains(&column));
     for row in &result.estimates {
-        let rounded = |value: Option<f64>| value.map_or(Value::Null, |v| json!(format!("{v:.5}")));
-        let number = |effect: &Value, part: &str| EstimateRow::number(effect, part);
-        let range = |effect: &Value| match (number(effect, "lower"), number(effect, "upper")) {
-            (Some(low), Some(high)) => json!(format!("[{low:.5}, {high:.5}]")),
-            _ => Value::Null,
-        };
-        rows.push(vec![
+        let number = |name: &str| EstimateRow::number(&row.absolute, name);
+        let values = vec![
             json!(row.metric),
             json!(row.role),
             json!(row.segment),
@@ -83,14 +122,80 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
             rounded(row.mean),
             json!(row.control_n),
             rounded(row.control_mean),
-            rounded(number(&row.absolute, "effect")),
-            range(&row.absolute),
-            rounded(number(&row.relative, "effect")),
-            range(&row.relative),
-            number(&row.absolute, "p").map_or_else(|| json!(row.undefined), |p| json!(format!("{p:.4e}"))),
-        ]);
+            rounded(number("effect")),
+            range(&row.absolute, "ci"),
+            rounded(EstimateRow::number(&row.relative, "effect")),
+            range(&row.relative, "ci"),
+            number("p").map_or_else(|| json!(row.undefined), scientific),
+            number("p_adjusted").map_or(Value::Null, scientific),
+            range(&row.absolute, "ci_adjusted"),
+            rounded(number("chance_to_win")),
+            rounded(number("risk")),
+            row.non_inferiority.as_ref().and_then(|test| test.p).map_or(Value::Null, scientific),
+            json!(row.conclusion),
+        ];
+        for (filled, value) in filled.iter_mut().zip(&values) {
+            *filled |= !value.is_null();
+        }
+        rows.push(values);
     }
-    rows.print(bench.global.format)
+    rows.only(|name| COLUMNS.iter().zip(filled).any(|(column, filled)| *column == name && filled))
+}
+
+/// Columns of [`estimates`] that only some results have.
+const OPTIONAL: [&str; 6] = ["p_adjusted", "ci_adjusted", "chance_to_win", "risk", "margin_p", "conclusion"];
+
+fn between(result: &ExperimentResult) -> Rows {
+    let mut rows = Rows::new(&[
+        "set",
+        "metric",
+        "variant",
+        "q",
+        "df",
+        "p",
+        "p_adjusted",
+        "i_squared",
+        "segment",
+        "effect",
+        "pooled",
+        "p_rest",
+    ]);
+    for test in &result.heterogeneity {
+        for segment in &test.segments {
+            rows.push(vec![
+                json!(test.set),
+                json!(test.metric),
+                json!(test.variant),
+                rounded(Some(test.q)),
+                json!(test.degrees_of_freedom),
+                scientific(test.p),
+                test.p_adjusted.map_or(Value::Null, scientific),
+                rounded(Some(test.i_squared)),
+                json!(segment.segment),
+                rounded(Some(segment.effect)),
+                rounded(Some(segment.pooled_effect)),
+                scientific(segment.p),
+            ]);
+        }
+    }
+    rows
+}
+
+fn rounded(value: Option<f64>) -> Value {
+    value.map_or(Value::Null, |value| json!(format!("{value:.5}")))
+}
+
+fn scientific(value: f64) -> Value {
+    json!(format!("{value:.4e}"))
+}
+
+/// An interval; a side without a bound is open.
+fn range(effect: &Value, name: &str) -> Value {
+    let Some(ends) = effect.get(name) else { return Value::Null };
+    let end = |place: usize, open: &str| {
+        ends.get(place).and_then(Value::as_f64).map_or_else(|| open.to_owned(), |end| format!("{end:.5}"))
+    };
+    json!(format!("[{}, {}]", end(0, "-inf"), end(1, "inf")))
 }
 
 fn summary(result: &ExperimentResult) -> String {
@@ -99,6 +204,26 @@ fn summary(result: &ExperimentResult) -> String {
     let split: Vec<String> = result.srm.observed.iter().map(|v| format!("{} {}", v.variant, v.count)).collect();
     let p = result.srm.p.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
     lines.push(format!("units: {} (sample ratio p = {p})", split.join(", ")));
+    lines.push(inference(result));
+    if !result.trustworthy {
+        let failed = result.checks.iter().filter(|check| !check.ok).count();
+        lines.push(format!("NOT TRUSTWORTHY: {failed} of {} checks of the data failed, see the notes", result.checks.len()));
+    }
+    lines.push(format!("decision: {} ({})", result.decision.action, result.decision.reasons.join("; ")));
+    if let Some(plan) = &result.plan {
+        let hash = plan.hash.get(..12).unwrap_or(&plan.hash);
+        lines.push(format!("plan: {hash}, registered at {}, {} amendments since", plan.registered_at, plan.amendments.len()));
+    }
     lines.extend(result.notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")
+}
+
+fn inference(result: &ExperimentResult) -> String {
+    let look = result.method.look.as_ref().map_or_else(String::new, |look| {
+        format!(
+            ", look {} of {} with {:.3} of the information, alpha spent {:.5}",
+            look.number, look.planned, look.fraction, look.spent
+        )
+    });
+    format!("inference: {}, alpha {}{look}: {}", result.inference, result.method.alpha, result.method.formula)
 }

@@ -142,12 +142,16 @@ fn guardrail(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<St
     };
     let margin = reading::number(metric.margin).unwrap_or(0.0);
     let worse = is_clear(effect) && reading::judgement(metric.direction, effect.effect?, true) == Judgement::Worse;
-    match worst {
-        Some(worst) if metric.margin.is_some() && worst <= margin => None,
-        _ if worse => Some(format!("Guardrail {name} got worse with {}{}.", estimate.variant, range(estimate, metric))),
-        _ if metric.margin.is_some() => {
+    let within = match &estimate.non_inferiority {
+        Some(test) => test.holds,
+        None => metric.margin.is_some() && worst.is_some_and(|worst| worst <= margin),
+    };
+    match () {
+        () if within => None,
+        () if worse => Some(format!("Guardrail {name} got worse with {}{}.", estimate.variant, range(estimate, metric))),
+        () if metric.margin.is_some() || estimate.non_inferiority.is_some() => {
             Some(format!("For guardrail {name}, harm by {} beyond its margin cannot be ruled out.", estimate.variant))
         }
-        _ => None,
+        () => None,
     }
 }

@@ -1,0 +1,160 @@
+//! What follows from a result, by the rule that its author declared.
+
+use serde::{Deserialize, Serialize};
+
+use crate::result::{Conclusion, EstimateRow, MetricRole};
+use crate::spec::{AtEndSpec, DecisionSpec, GoalsSpec, GuardrailsSpec, HarmSpec};
+
+/// What follows from a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// `investigate` when a check of the data failed; else by the rule `ship`, `stop`, `continue` or `undecided`. Without a rule
+    /// `undecided`.
+    pub action: String,
+    /// Why.
+    pub reasons: Vec<String>,
+    /// The same for each treatment, where there is a rule.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub variants: Vec<VariantDecision>,
+}
+
+/// What follows for one treatment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariantDecision {
+    /// The treatment.
+    pub variant: String,
+    /// `ship`, `stop`, `continue` or `undecided`.
+    pub action: String,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// What a decision is made from.
+#[derive(Debug)]
+pub(crate) struct Evidence<'a> {
+    /// The treatments.
+    pub(crate) treatments: Vec<&'a str>,
+    /// The estimates for everyone.
+    pub(crate) everyone: Vec<&'a EstimateRow>,
+    /// What the checks of the data that failed found.
+    pub(crate) failed: Vec<String>,
+    /// The chance of a false alarm.
+    pub(crate) alpha: f64,
+    /// Where the plan stands.
+    pub(crate) stage: Stage,
+}
+
+/// Where a plan stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// No decision may be made yet, and why.
+    Closed(String),
+    /// One may be made, and more is to come: when the plan ends.
+    Open(String),
+    /// All that was planned is in.
+    Ended,
+}
+
+/// Applies the rule, if there is one.
+pub(crate) fn decide(rule: Option<&DecisionSpec>, evidence: &Evidence<'_>) -> Decision {
+    if !evidence.failed.is_empty() {
+        return Decision { action: "investigate".to_owned(), reasons: evidence.failed.clone(), variants: Vec::new() };
+    }
+    let Some(rule) = rule else {
+        let reasons = vec!["no decision rule is declared".to_owned()];
+        return Decision { action: "undecided".to_owned(), reasons, variants: Vec::new() };
+    };
+    if let Stage::Closed(why) = &evidence.stage {
+        return Decision { action: "continue".to_owned(), reasons: vec![why.clone()], variants: Vec::new() };
+    }
+    let variants: Vec<VariantDecision> = evidence.treatments.iter().map(|variant| of_variant(rule, variant, evidence)).collect();
+    let has = |action: &str| variants.iter().any(|one| one.action == action);
+    let action = ["ship", "continue", "undecided"].into_iter().find(|action| has(action)).unwrap_or("stop");
+    let reasons = variants.iter().filter(|one| one.action == action).flat_map(|one| one.reasons.clone()).collect();
+    Decision { action: action.to_owned(), reasons, variants }
+}
+
+fn of_variant(rule: &DecisionSpec, variant: &str, evidence: &Evidence<'_>) -> VariantDecision {
+    let of = |role| -> Vec<&EstimateRow> {
+        evidence.everyone.iter().copied().filter(|row| row.role == role && row.variant == variant).collect()
+    };
+    let (goals, guardrails) = (of(MetricRole::Goal), of(MetricRole::Guardrail));
+    let decided = |action: &str, reasons: Vec<String>| VariantDecision {
+        variant: variant.to_owned(),
+        action: action.to_owned(),
+        reasons: reasons.into_iter().map(|reason| format!("{variant}: {reason}")).collect(),
+    };
+    let watched: Vec<&EstimateRow> = match rule.stop {
+        HarmSpec::Any => goals.iter().chain(&guardrails).copied().collect(),
+        HarmSpec::Guardrail => guardrails.clone(),
+        HarmSpec::Never => Vec::new(),
+    };
+    let harms: Vec<String> = watched.into_iter().filter(|row| is_worse(row)).map(|row| told(row, evidence.alpha)).collect();
+    if !harms.is_empty() {
+        return decided("stop", harms);
+    }
+    let better = goals.iter().filter(|row| row.conclusion == Some(Conclusion::Better)).count();
+    let goals_hold = match rule.ship.goals {
+        GoalsSpec::All => better > 0 && better == goals.len(),
+        GoalsSpec::Any => better > 0 && !goals.iter().any(|row| is_worse(row)),
+    };
+    let guardrail_holds = |row: &EstimateRow| match rule.ship.guardrails {
+        GuardrailsSpec::NonInferior => row.non_inferiority.as_ref().is_some_and(|test| test.holds),
+        GuardrailsSpec::NotHarmed => !is_worse(row),
+    };
+    let mut reasons: Vec<String> = goals.iter().map(|row| told(row, evidence.alpha)).collect();
+    reasons.extend(guardrails.iter().map(|row| match rule.ship.guardrails {
+        GuardrailsSpec::NonInferior => told_margin(row),
+        GuardrailsSpec::NotHarmed => told(row, evidence.alpha),
+    }));
+    if goals_hold && guardrails.iter().all(|row| guardrail_holds(row)) {
+        return decided("ship", reasons);
+    }
+    match &evidence.stage {
+        Stage::Open(end) => {
+            reasons.push(end.clone());
+            decided("continue", reasons)
+        }
+        Stage::Closed(_) | Stage::Ended => {
+            reasons.push("the plan is at its end".to_owned());
+            decided(if rule.at_end == AtEndSpec::Stop { "stop" } else { "undecided" }, reasons)
+        }
+    }
+}
+
+fn is_worse(row: &EstimateRow) -> bool {
+    row.conclusion == Some(Conclusion::Worse)
+}
+
+/// "orders is better (p = 0.0012, alpha 0.05)".
+fn told(row: &EstimateRow, alpha: f64) -> String {
+    let number = |name: &str| EstimateRow::number(&row.absolute, name);
+    let state = match row.conclusion {
+        Some(Conclusion::Better) => "is better",
+        Some(Conclusion::Worse) => "is worse",
+        Some(Conclusion::Unclear) => "shows no clear effect",
+        None => return format!("{} cannot be judged: {}", row.metric, row.undefined.as_deref().unwrap_or("there is no effect")),
+    };
+    let p = match (number("p_adjusted"), number("p")) {
+        (Some(p), _) => format!("adjusted p = {p:.4}"),
+        (None, Some(p)) => format!("p = {p:.4}"),
+        (None, None) => "no p-value".to_owned(),
+    };
+    format!("{} {state} ({p}, alpha {alpha})", row.metric)
+}
+
+/// "unsubscribes is not worse by its margin (p = 0.0003)".
+fn told_margin(row: &EstimateRow) -> String {
+    let Some(test) = &row.non_inferiority else { return format!("{} has no margin", row.metric) };
+    match (test.p, test.holds) {
+        (None, _) => {
+            format!("{} cannot be judged: {}", row.metric, test.undefined.as_deref().unwrap_or("there is no effect"))
+        }
+        (Some(p), true) => format!("{} is not worse by its margin (p = {p:.4})", row.metric),
+        (Some(p), false) => format!("{} may be worse by its margin (p = {p:.4})", row.metric),
+    }
+}
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

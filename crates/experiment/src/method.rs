@@ -1,0 +1,125 @@
+//! The inference of a result, named: its formula, its parameters, and the look that was taken.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tranche_stats::{Alternative, Prior, Spending};
+
+use crate::looks::{PlannedLooks, TakenLook};
+use crate::statistics::{Method, Scale, Statistics, TestDirection};
+
+/// The inference of a result.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MethodNote {
+    /// Its name: fixed, sequential, mixture, `group_sequential` or bayes.
+    pub inference: String,
+    /// How intervals and p-values are made.
+    pub formula: String,
+    /// Where the formula is from.
+    pub source: String,
+    /// The chance of a false alarm.
+    pub alpha: f64,
+    /// The parameters of the inference, by the keys of a definition.
+    pub parameters: Value,
+    /// Group-sequential: the look whose result this is; none before the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub look: Option<LookNote>,
+}
+
+/// A look that was taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LookNote {
+    /// Which one, from 1.
+    pub number: usize,
+    /// How many are planned.
+    pub planned: usize,
+    /// When: the result holds what was exposed and what happened before.
+    pub at: Timestamp,
+    /// The information at this look over that planned for the end.
+    pub fraction: f64,
+    /// The alpha spent up to and with this look.
+    pub spent: f64,
+    /// How many standard errors from the null an effect must be; none where the look spends nothing.
+    pub critical: Option<f64>,
+    /// Whether it is the last one.
+    pub is_final: bool,
+}
+
+/// Names the inference of `statistics`, and the look that was taken.
+pub(crate) fn note(statistics: &Statistics, taken: Option<&TakenLook>) -> MethodNote {
+    let (formula, source) = formula(&statistics.method);
+    MethodNote {
+        inference: statistics.method.name().to_owned(),
+        formula: formula.to_owned(),
+        source: source.to_owned(),
+        alpha: statistics.alpha,
+        parameters: parameters(&statistics.method),
+        look: taken.and_then(|taken| look(statistics, taken)),
+    }
+}
+
+fn look(statistics: &Statistics, taken: &TakenLook) -> Option<LookNote> {
+    let Method::GroupSequential(design) = &statistics.method else { return None };
+    // The two one-sided alternatives have the same boundary.
+    let alternative = if statistics.direction == TestDirection::TwoSided { Alternative::TwoSided } else { Alternative::Greater };
+    let last = taken.design.looks(statistics.alpha, alternative).value()?.last().copied()?;
+    Some(LookNote {
+        number: taken.number,
+        planned: design.planned(),
+        at: taken.at,
+        fraction: last.fraction,
+        spent: last.spent,
+        critical: Some(last.critical).filter(|critical| critical.is_finite()),
+        is_final: taken.design.is_final,
+    })
+}
+
+fn formula(method: &Method) -> (&'static str, &'static str) {
+    match method {
+        Method::Fixed => ("effect ± t se with the degrees of freedom of Welch and Satterthwaite", "Welch (1947)"),
+        Method::Sequential { .. } => (
+            "effect ± se √(2 (Nρ² + 1) ln(√(Nρ² + 1) / α) / (Nρ²)), an asymptotic confidence sequence over N units",
+            "Waudby-Smith et al., arXiv 2103.06476, eq. 9",
+        ),
+        Method::Mixture { .. } => (
+            "likelihood ratio exp(z² g / 2(1 + g)) / √(1 + g) with g = scale² / se², effects mixed over N(0, scale²)",
+            "Johari, Koomen, Pekelis and Walsh (2017)",
+        ),
+        Method::GroupSequential(_) => (
+            "effect ± c se with c from alpha spending at this look, a repeated confidence interval",
+            "Lan and DeMets (1983); Jennison and Turnbull (2000)",
+        ),
+        Method::Bayes { .. } => (
+            "normal posterior of precision 1/se² + 1/sd², the central credible interval; p is twice the chance of the less probable \
+             sign",
+            "Gelman et al., Bayesian Data Analysis, section 2.5",
+        ),
+    }
+}
+
+/// The parameters of an inference, by the keys of a definition.
+pub(crate) fn parameters(method: &Method) -> Value {
+    match method {
+        Method::Fixed => json!({}),
+        Method::Sequential { tuning } => json!({"tuning": tuning}),
+        Method::Mixture { scale: Scale::One(scale) } => json!({"scale": scale}),
+        Method::Mixture { scale: Scale::Each(scales) } => json!({"scale": scales}),
+        Method::GroupSequential(design) => {
+            let (looks, units) = match &design.looks {
+                PlannedLooks::Fractions { fractions, units } => (json!(fractions), Some(*units)),
+                PlannedLooks::Instants { instants, units } => (json!(instants), *units),
+            };
+            let spending = match design.spending {
+                Spending::OBrienFleming => json!("obrien_fleming"),
+                Spending::Pocock => json!("pocock"),
+                Spending::Power { rho } => json!({"power": rho}),
+            };
+            json!({"looks": looks, "planned_units": units, "spending": spending})
+        }
+        Method::Bayes { prior } => json!({"prior": match prior {
+            Prior::Flat => json!("flat"),
+            Prior::Normal { mean, sd } => json!({"relative": {"mean": mean, "sd": sd}}),
+            Prior::NormalAbsolute { mean, sd } => json!({"absolute": {"mean": mean, "sd": sd}}),
+        }}),
+    }
+}

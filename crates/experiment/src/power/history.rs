@@ -1,0 +1,154 @@
+//! What entities did in as long before an instant as units will be observed.
+
+use std::sync::Arc;
+
+use datafusion::functions_aggregate::expr_fn::count_distinct;
+use datafusion::prelude::ident;
+use jiff::{SignedDuration, Timestamp};
+use tranche_metric::{Direction, Metric, Population, Values, unit_values};
+use tranche_segment::Scope;
+use tranche_segment::evaluate::{Sharing, evaluate};
+use tranche_sql::{SqlError, instant_literal};
+use tranche_stats::{Arm, CoMoments, adjust};
+
+use crate::arms::arm;
+use crate::error::ExperimentError;
+use crate::experiment::{Experiment, MetricChoice};
+use crate::exposure::filter_expression;
+use crate::measure::MeasureContext;
+
+/// Days of exposures that units per day are counted over.
+const TRAFFIC_DAYS: u32 = 28;
+const SECONDS_OF_DAY: f64 = 86_400.0;
+
+/// What entities did.
+pub(super) struct History<'a> {
+    pub(super) units: u64,
+    pub(super) observed_days: f64,
+    pub(super) units_per_day: Option<f64>,
+    pub(super) metrics: Vec<(&'a MetricChoice, MetricHistory)>,
+}
+
+/// One metric in the history.
+pub(super) struct MetricHistory {
+    pub(super) better: Direction,
+    pub(super) arm: Arm,
+    /// The share of the variance that the covariate explains; 0 without one.
+    pub(super) variance_reduction: f64,
+}
+
+impl<'a> History<'a> {
+    pub(super) async fn read(
+        experiment: &'a Experiment,
+        segment: Option<&str>,
+        context: &MeasureContext<'_>,
+    ) -> Result<Self, ExperimentError> {
+        let as_of = context.session.as_of();
+        let observed = observed(experiment);
+        let from = as_of.checked_sub(observed).unwrap_or(Timestamp::MIN);
+        let keys = keys(experiment, segment, from, context).await?;
+        let units = keys.len();
+        let population = |from: Timestamp, to: Timestamp| Population {
+            entity: experiment.entity.clone(),
+            keys: Arc::clone(&keys),
+            from: vec![from; units],
+            to: vec![to; units],
+        };
+        let choices: Vec<(&MetricChoice, &Metric)> =
+            experiment.metrics.iter().filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?))).collect();
+        let wanted: Vec<&Metric> = choices.iter().map(|(_, metric)| *metric).collect();
+        let contracts = &context.definitions.contracts;
+        let failed = |source| ExperimentError::Metric { experiment: experiment.name.clone(), source };
+        let after = unit_values(context.metrics, &wanted, contracts, context.session, &population(from, as_of)).await;
+        let after = after.map_err(failed)?;
+        let before = match experiment.statistics.cuped {
+            Some(cuped) => {
+                let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
+                let covariate = population(from.checked_sub(lookback).unwrap_or(Timestamp::MIN), from);
+                Some(unit_values(context.metrics, &wanted, contracts, context.session, &covariate).await.map_err(failed)?)
+            }
+            None => None,
+        };
+        let everyone: Vec<usize> = (0..units).collect();
+        let of = |(choice, metric): (&'a MetricChoice, &Metric)| {
+            let values = after.of(metric)?;
+            let covariate = before.as_ref().and_then(|before| before.of(metric));
+            let found = MetricHistory {
+                better: metric.direction,
+                arm: arm(values, &everyone),
+                variance_reduction: variance_reduction(values, covariate),
+            };
+            Some((choice, found))
+        };
+        Ok(Self {
+            units: units as u64,
+            observed_days: observed.as_secs_f64() / SECONDS_OF_DAY,
+            units_per_day: units_per_day(experiment, context).await?,
+            metrics: choices.into_iter().filter_map(of).collect(),
+        })
+    }
+}
+
+/// How long a unit will be observed: the conversion window, or the whole period.
+fn observed(experiment: &Experiment) -> SignedDuration {
+    let window = experiment.conversion_window.and_then(|window| SignedDuration::try_from(window).ok());
+    window.unwrap_or_else(|| experiment.to.duration_since(experiment.from))
+}
+
+/// The keys of everyone, or of a segment's members at `at`.
+async fn keys(
+    experiment: &Experiment,
+    segment: Option<&str>,
+    at: Timestamp,
+    context: &MeasureContext<'_>,
+) -> Result<arrow::array::ArrayRef, ExperimentError> {
+    let session = context.engine.session_over(context.tables, at).await?;
+    let scope = match segment {
+        Some(segment) => Scope::of(context.definitions, &experiment.entity, &[segment.to_owned()], context.session).await?,
+        None => Scope::universe(&experiment.entity),
+    };
+    let found = evaluate(context.definitions, &scope, context.tables, &session, Sharing::Shared).await;
+    let found =
+        found.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })?;
+    Ok(match segment {
+        None => found.index.column(0..found.universe)?,
+        Some(segment) => match found.segments.get(segment) {
+            Some(members) => found.index.column(members.entities.iter())?,
+            None => found.index.column(std::iter::empty())?,
+        },
+    })
+}
+
+/// Squared correlation with the covariate, as CUPED takes it out.
+fn variance_reduction(values: Values<'_>, covariate: Option<Values<'_>>) -> f64 {
+    let (Values::Single(after), Some(Values::Single(before))) = (values, covariate) else { return 0.0 };
+    let pairs = CoMoments::from_pairs(after.iter().copied().zip(before.iter().copied()));
+    let adjusted = adjust(&pairs, &CoMoments::default()).control;
+    match (adjusted.variance, Arm::mean(&pairs.x()).variance) {
+        (Ok(adjusted), Ok(plain)) => (1.0 - adjusted / plain).clamp(0.0, 0.999_999),
+        _ => 0.0,
+    }
+}
+
+/// Distinct units with an exposure, in any variant, in the days before.
+async fn units_per_day(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<Option<f64>, ExperimentError> {
+    let failed = |reason: String| ExperimentError::Exposure { experiment: experiment.name.clone(), reason };
+    let table = &experiment.table.value;
+    let contract = context.definitions.contracts.get(table).ok_or_else(|| failed(format!("there is no table `{table}`")))?;
+    let key = contract.entity_column(&experiment.entity).ok_or_else(|| failed("no column names the entity".to_owned()))?;
+    let at = experiment.at.as_ref().map(|at| at.value.as_str()).or(contract.event_time());
+    let at = at.ok_or_else(|| failed(format!("`{table}` is not an event table")))?;
+    let from =
+        context.session.as_of().checked_sub(SignedDuration::from_hours(24 * i64::from(TRAFFIC_DAYS))).unwrap_or(Timestamp::MIN);
+    let mut frame =
+        context.session.table(table).await?.filter(ident(at).gt_eq(instant_literal(from))).map_err(SqlError::engine)?;
+    if let Some(filter) = &experiment.filter {
+        let filter = filter_expression(&filter.value, contract, context.session).map_err(|problem| failed(problem.message))?;
+        frame = frame.filter(filter).map_err(SqlError::engine)?;
+    }
+    let counted = frame.aggregate(vec![], vec![count_distinct(ident(key))]).map_err(SqlError::engine)?;
+    let found = context.session.collect_frame(counted).await?;
+    let units = tranche_sql::column_text(&found.batches, 0)?.into_iter().flatten().next();
+    let units = units.and_then(|units| units.parse::<u32>().ok()).filter(|units| *units > 0);
+    Ok(units.map(|units| f64::from(units) / f64::from(TRAFFIC_DAYS)))
+}

@@ -1,0 +1,140 @@
+//! A result from what was found: what a reader must know first.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tranche_metric::{Direction, Metric, MetricKind};
+use tranche_segment::EVERYONE;
+use tranche_stats::Margin;
+
+use crate::decision::{Evidence, Stage, decide};
+use crate::experiment::{Experiment, MetricChoice};
+use crate::exposure::Exposed;
+use crate::heterogeneity::HeterogeneityRow;
+use crate::looks::TakenLook;
+use crate::method;
+use crate::plan::Registration;
+use crate::result::{EstimateRow, ExperimentResult, SampleRatioCheck};
+use crate::statistics::Method;
+use crate::trust::TrustCheck;
+
+/// What a measurement found.
+pub(crate) struct Found {
+    pub(crate) as_of: Timestamp,
+    pub(crate) stage: Stage,
+    pub(crate) taken: Option<TakenLook>,
+    pub(crate) estimates: Vec<EstimateRow>,
+    pub(crate) heterogeneity: Vec<HeterogeneityRow>,
+    pub(crate) srm: SampleRatioCheck,
+    pub(crate) checks: Vec<TrustCheck>,
+    pub(crate) plan: Option<Registration>,
+}
+
+/// The result of an experiment.
+pub(crate) fn result(
+    experiment: &Experiment,
+    units: &Exposed,
+    choices: &[(&MetricChoice, &Metric)],
+    found: Found,
+) -> ExperimentResult {
+    let failed: Vec<&TrustCheck> = found.checks.iter().filter(|check| !check.ok).collect();
+    let trustworthy = failed.is_empty();
+    let notes = notes(experiment, units, &found, &failed);
+    let decision = decide(
+        experiment.decision.as_ref(),
+        &Evidence {
+            treatments: experiment.treatments().collect(),
+            everyone: found.estimates.iter().filter(|row| row.segment == EVERYONE).collect(),
+            failed: failed.iter().map(|check| check.finding.clone()).collect(),
+            alpha: experiment.statistics.alpha,
+            stage: found.stage.clone(),
+        },
+    );
+    ExperimentResult {
+        experiment: experiment.name.clone(),
+        as_of: found.as_of,
+        hypothesis: experiment.hypothesis.clone(),
+        control: experiment.control.clone(),
+        period: json!({"from": experiment.from, "to": experiment.to, "label": ""}),
+        confidence: 1.0 - experiment.statistics.alpha,
+        inference: experiment.statistics.method.name().to_owned(),
+        method: method::note(&experiment.statistics, found.taken.as_ref()),
+        adjust: experiment.statistics.adjust.name().to_owned(),
+        srm: found.srm,
+        metrics: choices.iter().map(|(choice, metric)| metric_notes(choice, metric)).collect(),
+        estimates: found.estimates,
+        heterogeneity: found.heterogeneity,
+        checks: found.checks,
+        trustworthy,
+        plan: found.plan,
+        notes,
+        decision,
+    }
+}
+
+/// What failed comes first.
+fn notes(experiment: &Experiment, units: &Exposed, found: &Found, failed: &[&TrustCheck]) -> Vec<String> {
+    let mut notes: Vec<String> = failed.iter().map(|check| format!("{}: {}", check.finding, check.advice)).collect();
+    if let Method::GroupSequential(design) = &experiment.statistics.method {
+        notes.push(match &found.taken {
+            Some(taken) => format!(
+                "look {} of {} planned ones, taken at {}: later exposures and facts count at the next",
+                taken.number,
+                design.planned(),
+                taken.at
+            ),
+            None => format!("no planned look has been reached: the first is {}", design.first_look()),
+        });
+    }
+    for amendment in found.plan.iter().flat_map(|plan| &plan.amendments) {
+        notes.push(format!(
+            "the plan was changed after the first exposure, seen at {}: {}",
+            amendment.as_of,
+            amendment.changes.join("; ")
+        ));
+    }
+    for count in found.srm.observed.iter().filter(|variant| variant.count == 0) {
+        notes.push(format!("variant `{}` has no units", count.variant));
+    }
+    if units.several_variants > 0 {
+        notes.push(format!("{} units saw several variants and are left out", units.several_variants));
+    }
+    if units.unmatched > 0 {
+        notes.push(format!("{} exposed units are not in the entity table and are left out", units.unmatched));
+    }
+    for (variant, count) in &units.unknown_variants {
+        notes.push(format!(
+            "{count} exposures have the variant `{variant}`, which the experiment does not have, and are left out"
+        ));
+    }
+    let open = units.at.iter().filter(|at| window_is_open(experiment, **at, found.as_of)).count();
+    if open > 0 {
+        notes.push(format!("the conversion window of {open} units is still open"));
+    }
+    notes
+}
+
+fn window_is_open(experiment: &Experiment, at: Timestamp, as_of: Timestamp) -> bool {
+    let length = experiment.conversion_window.and_then(|length| SignedDuration::try_from(length).ok());
+    length.and_then(|length| at.checked_add(length).ok()).is_some_and(|end| end > as_of)
+}
+
+fn metric_notes(choice: &MetricChoice, metric: &Metric) -> Value {
+    let kind = match metric.kind {
+        MetricKind::Mean(_) | MetricKind::Count(_) => "mean",
+        MetricKind::Proportion(_) => "proportion",
+        MetricKind::Ratio { .. } => "ratio",
+    };
+    let direction = match metric.direction {
+        Direction::Increase => "increase",
+        Direction::Decrease => "decrease",
+    };
+    let (margin, margin_ratio) = match choice.margin {
+        Some(Margin::Absolute(size)) => (Some(size), None),
+        Some(Margin::Relative(size)) => (None, Some(size)),
+        None => (None, None),
+    };
+    json!({
+        "metric": metric.name, "description": metric.description, "unit": metric.unit,
+        "direction": direction, "kind": kind, "margin": margin, "margin_ratio": margin_ratio,
+    })
+}

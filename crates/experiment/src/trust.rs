@@ -1,0 +1,223 @@
+//! Whether a result may be believed: checks of the data, and what to do about one that failed.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use tranche_stats::{Options, compare, sample_ratio, sequential_sample_ratio};
+
+use crate::arms::{Outcomes, arm};
+use crate::experiment::Experiment;
+use crate::exposure::Exposed;
+use crate::result::{SampleRatioCheck, VariantCount};
+
+/// What is less probable than this, if all is well, makes a result untrustworthy.
+const THRESHOLD: f64 = 0.001;
+/// The concentration of the sequential sample ratio test: finds small mismatches.
+const CONCENTRATION: f64 = 10_000.0;
+/// A chi-squared test needs so many expected units in every variant.
+const LEAST_EXPECTED: f64 = 5.0;
+/// Units exposed to several variants may be this share of all, or this many, before they are a failure of the assignment.
+const MOST_SEVERAL: (f64, u64) = (0.01, 10);
+
+/// A check of the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrustCheck {
+    /// `sample_ratio`, `sequential_sample_ratio`, `several_variants` or `pre_period`.
+    pub check: String,
+    /// The segment at first exposure that was looked at, `all` for everyone.
+    pub segment: String,
+    /// The metric before exposure that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metric: Option<String>,
+    /// The treatment that was held against control.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub variant: Option<String>,
+    /// How probable such data are if all is well, where that can be said.
+    pub p: Option<f64>,
+    /// Below which p it fails: already divided by the number of like checks.
+    pub threshold: Option<f64>,
+    /// Whether it passes.
+    pub ok: bool,
+    /// What was found, in words.
+    pub finding: String,
+    /// What to do about it; empty when it passes.
+    pub advice: String,
+}
+
+/// Units of each variant against the planned shares.
+pub(crate) fn sample_ratio_check(experiment: &Experiment, units: &Exposed) -> SampleRatioCheck {
+    let shares: Vec<f64> = experiment.variants.values().copied().collect();
+    let observed = counts(experiment, units, 0..units.variants.len());
+    let ratio = sample_ratio(&observed, &shares).value();
+    let sequential = sequential_sample_ratio(&observed, &shares, CONCENTRATION).value();
+    let total = as_number(observed.iter().sum());
+    SampleRatioCheck {
+        chi_squared: ratio.as_ref().map(|r| r.chi_squared),
+        p: ratio.as_ref().map(|r| r.p),
+        ok: ratio.as_ref().is_none_or(|r| r.p >= THRESHOLD),
+        sequential_p: sequential.map(|s| s.p),
+        observed: experiment
+            .variants
+            .iter()
+            .zip(observed)
+            .map(|((variant, share), count)| VariantCount { variant: variant.clone(), count, expected: share * total })
+            .collect(),
+    }
+}
+
+/// Every check, those of everyone first.
+pub(crate) fn checks(
+    experiment: &Experiment,
+    units: &Exposed,
+    segments: &IndexMap<String, Vec<usize>>,
+    srm: &SampleRatioCheck,
+    before: &[(&str, Outcomes<'_>)],
+) -> Vec<TrustCheck> {
+    let mut checks = of_split(srm);
+    checks.extend(several_variants(units));
+    checks.extend(segment_splits(experiment, units, segments));
+    checks.extend(pre_period(experiment, units, before));
+    checks
+}
+
+const SPLIT_ADVICE: &str = "look for exposures that are lost or logged twice in one variant, for bots, and for a change of the planned \
+                            shares while the experiment ran; measure anew once the exposures are right";
+
+fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
+    let counts: Vec<String> =
+        srm.observed.iter().map(|v| format!("{} of {:.0} expected in `{}`", v.count, v.expected, v.variant)).collect();
+    let check = |name: &str, p: Option<f64>| {
+        let ok = p.is_none_or(|p| p >= THRESHOLD);
+        let state = if ok { "units were split as planned" } else { "units were not split as planned" };
+        let shown = p.map_or_else(|| "there are no units".to_owned(), |p| format!("p = {p:.2e}"));
+        TrustCheck {
+            check: name.to_owned(),
+            segment: tranche_segment::EVERYONE.to_owned(),
+            metric: None,
+            variant: None,
+            p,
+            threshold: Some(THRESHOLD),
+            ok,
+            finding: format!("{state}: {} ({shown})", counts.join(", ")),
+            advice: if ok { String::new() } else { SPLIT_ADVICE.to_owned() },
+        }
+    };
+    let mut checks = vec![check("sample_ratio", srm.p), check("sequential_sample_ratio", srm.sequential_p)];
+    checks[1].finding = checks[1].finding.replacen("planned:", "planned, however often one looks:", 1);
+    checks
+}
+
+fn several_variants(units: &Exposed) -> Option<TrustCheck> {
+    let seen = units.several_variants + units.unmatched + units.variants.len() as u64;
+    if seen == 0 {
+        return None;
+    }
+    let share = as_number(units.several_variants) / as_number(seen);
+    let ok = share <= MOST_SEVERAL.0 || units.several_variants < MOST_SEVERAL.1;
+    Some(TrustCheck {
+        check: "several_variants".to_owned(),
+        segment: tranche_segment::EVERYONE.to_owned(),
+        metric: None,
+        variant: None,
+        p: None,
+        threshold: None,
+        ok,
+        finding: format!("{} of {seen} units saw several variants", units.several_variants),
+        advice: if ok {
+            String::new()
+        } else {
+            "find out why assignments change: an id that is shared or reset, another id for assignment than for exposure, shares that \
+             were changed on the way"
+                .to_owned()
+        },
+    })
+}
+
+fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<String, Vec<usize>>) -> Vec<TrustCheck> {
+    let shares: Vec<f64> = experiment.variants.values().copied().collect();
+    let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
+    let large = |members: &&Vec<usize>| as_number(members.len() as u64) * least >= LEAST_EXPECTED;
+    let tested: Vec<(&String, &Vec<usize>)> =
+        segments.iter().filter(|(segment, members)| *segment != tranche_segment::EVERYONE && large(members)).collect();
+    let threshold = THRESHOLD / as_number(tested.len() as u64).max(1.0);
+    let check = |(segment, members): (&String, &Vec<usize>)| {
+        let observed = counts(experiment, units, members.iter().copied());
+        let p = sample_ratio(&observed, &shares).value()?.p;
+        let ok = p >= threshold;
+        let state = if ok { "were split as planned" } else { "were not split as planned" };
+        Some(TrustCheck {
+            check: "sample_ratio".to_owned(),
+            segment: segment.clone(),
+            metric: None,
+            variant: None,
+            p: Some(p),
+            threshold: Some(threshold),
+            ok,
+            finding: format!("units of `{segment}` {state}: {observed:?} (p = {p:.2e})"),
+            advice: if ok {
+                String::new()
+            } else {
+                format!("look at how `{segment}` is exposed: a variant may reach or lose its units differently there")
+            },
+        })
+    };
+    tested.into_iter().filter_map(check).collect()
+}
+
+/// The covariate of control against each treatment: before exposure there can be no effect.
+fn pre_period(experiment: &Experiment, units: &Exposed, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
+    let arm_of = |variant: &str, outcomes: &Outcomes<'_>| {
+        let place = experiment.variants.get_index_of(variant);
+        let own: Vec<usize> = (0..units.variants.len()).filter(|&unit| Some(units.variants[unit]) == place).collect();
+        outcomes.before.map(|values| arm(values, &own))
+    };
+    let mut found = Vec::new();
+    for (metric, outcomes) in before {
+        for variant in experiment.treatments() {
+            let (Some(control), Some(treatment)) = (arm_of(&experiment.control, outcomes), arm_of(variant, outcomes)) else {
+                continue;
+            };
+            if let Some(estimate) = compare(&control, &treatment, &Options::default()).absolute.value() {
+                found.push((*metric, variant, estimate));
+            }
+        }
+    }
+    let threshold = THRESHOLD / as_number(found.len() as u64).max(1.0);
+    let check = |(metric, variant, estimate): (&str, &str, tranche_stats::Estimate)| {
+        let ok = estimate.p >= threshold;
+        let state = if ok { "was alike" } else { "was not alike" };
+        TrustCheck {
+            check: "pre_period".to_owned(),
+            segment: tranche_segment::EVERYONE.to_owned(),
+            metric: Some(metric.to_owned()),
+            variant: Some(variant.to_owned()),
+            p: Some(estimate.p),
+            threshold: Some(threshold),
+            ok,
+            finding: format!(
+                "{metric} before exposure {state} in `{variant}` and `{}`: difference {:.5} (p = {:.2e})",
+                experiment.control, estimate.effect, estimate.p
+            ),
+            advice: if ok {
+                String::new()
+            } else {
+                "variants differed before anything was done to them: look for an assignment that depends on what units did, for \
+                 exposures that are logged after the treatment began, and for an earlier experiment whose effect goes on"
+                    .to_owned()
+            },
+        }
+    };
+    found.into_iter().map(check).collect()
+}
+
+fn counts(experiment: &Experiment, units: &Exposed, members: impl IntoIterator<Item = usize>) -> Vec<u64> {
+    let mut observed = vec![0u64; experiment.variants.len()];
+    for unit in members {
+        observed[units.variants[unit]] += 1;
+    }
+    observed
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of units")]
+fn as_number(count: u64) -> f64 {
+    count as f64
+}
