@@ -25,6 +25,7 @@ use crate::publish::{Destination, Findings, Publication, is_wanted, key_of, publ
 use crate::refresh::{SegmentReport, forgotten_entities};
 use crate::scope::Scope;
 use crate::store::memberships_table;
+use crate::traits::universe;
 
 /// What is to be filled in.
 #[derive(Clone, Copy)]
@@ -238,7 +239,8 @@ impl Backfill<'_> {
         let session = self.engine.session_over(tables, as_of).await?;
         let scope = self.scope(entity, &session).await?;
         let program = Program::compile_from(plans, self.definitions, &scope, &session, Sharing::Shared).await?;
-        Ok(evaluate_program(self.definitions, &scope, &program, tables, &session, None).await?.0)
+        let universe = universe(self.definitions, entity, &session).await?;
+        Ok(evaluate_program(self.definitions, &scope, &program, universe, tables, &session, None).await?.0)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::publish::{Destination, Publication, publish};
 use crate::scope::Scope;
 use crate::state::StatePlace;
 use crate::store::HISTORY_TABLE;
+use crate::traits::universe;
 
 /// What a refresh works with.
 pub struct RefreshContext<'a> {
@@ -90,9 +91,12 @@ pub async fn refresh(
             None => Scope::everything(definitions, entity),
         };
         let memory = Memory::read(context.lake, context.pipeline, entity, definitions, context.full);
-        let program = Program::compile(definitions, &scope, context.session, Sharing::Shared).await?;
+        // Who there is, is read while the definitions are planned.
+        let universe = universe(definitions, entity, context.session);
+        let (universe, program) = tokio::join!(universe, Program::compile(definitions, &scope, context.session, Sharing::Shared));
+        let program = program?;
         let (evaluation, kept) =
-            evaluate_program(definitions, &scope, &program, context.tables, context.session, Some(memory)).await?;
+            evaluate_program(definitions, &scope, &program, universe?, context.tables, context.session, Some(memory)).await?;
         tracing::debug!(entity, "evaluated");
         report.rows_read += evaluation.rows_read;
         let index = Arc::clone(&evaluation.index);

@@ -28,6 +28,7 @@ use crate::error::SegmentError;
 use crate::plan::Program;
 use crate::scope::Scope;
 use crate::state::Kept;
+use crate::traits::Universe;
 use crate::{TRAITS, traits};
 use graph::{Graph, WideTypes};
 use scans::Memory;
@@ -97,8 +98,9 @@ pub async fn evaluate(
     session: &Session,
     sharing: Sharing,
 ) -> Result<Evaluation, SegmentError> {
-    let program = Program::compile(definitions, scope, session, sharing).await?;
-    Ok(evaluate_program(definitions, scope, &program, tables, session, None).await?.0)
+    let universe = traits::universe(definitions, &scope.entity, session);
+    let (universe, program) = tokio::join!(universe, Program::compile(definitions, scope, session, sharing));
+    Ok(evaluate_program(definitions, scope, &program?, universe?, tables, session, None).await?.0)
 }
 
 /// Evaluates a program, from what is kept in a memory where there is one; returns what may be kept for the next time.
@@ -106,11 +108,12 @@ pub(crate) async fn evaluate_program(
     definitions: &Definitions,
     scope: &Scope,
     program: &Program,
+    universe: Universe,
     tables: &Tables,
     session: &Session,
     memory: Option<Memory<'_>>,
 ) -> Result<(Evaluation, Vec<(String, Kept)>), SegmentError> {
-    let (mut table, mut cost) = wide_table(definitions, scope, program, session).await?;
+    let (mut table, mut cost) = wide_table(definitions, program, universe, session).await?;
     let scanned = scans::scan(definitions, program, tables, &mut table.index, session, memory).await?;
     cost.rows_read += scanned.cost.rows_read;
     cost.bytes_read += scanned.cost.bytes_read;
@@ -128,11 +131,10 @@ pub(crate) struct Cost {
 /// The wide rows with what does not come from shared scans: the entities' own columns, and traits that run as they are.
 pub(crate) async fn wide_table(
     definitions: &Definitions,
-    scope: &Scope,
     program: &Program,
+    universe: Universe,
     session: &Session,
 ) -> Result<(WideTable, Cost), SegmentError> {
-    let universe = traits::universe(definitions, &scope.entity, session).await?;
     let mut index = KeyIndex::new(universe.rows.column(universe.key).data_type());
     index.insert(universe.rows.column(universe.key))?;
     let mut cost = Cost { rows_read: universe.rows_read, bytes_read: 0 };

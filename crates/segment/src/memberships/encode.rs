@@ -88,7 +88,10 @@ impl Encoder {
 }
 
 /// The distinct values of stretches, and how many rows have each of them in a row.
-fn runs<T: PartialEq>(stretches: &[Stretch<'_>], value: impl Fn(&Stretch<'_>) -> Option<T>) -> (Vec<T>, Vec<(Option<u32>, usize)>) {
+fn runs<T: PartialEq>(
+    stretches: &[Stretch<'_>],
+    value: impl Fn(&Stretch<'_>) -> Option<T>,
+) -> (Vec<T>, Vec<(Option<u32>, usize)>) {
     let mut values: Vec<T> = Vec::new();
     let mut runs: Vec<(Option<u32>, usize)> = Vec::new();
     for stretch in stretches {
