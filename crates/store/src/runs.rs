@@ -98,7 +98,7 @@ impl Runs {
             statistics: None,
         })?;
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let metadata = ColumnChunkMetaData::builder(column.clone())
+        let metadata = ColumnChunkMetaData::builder(ColumnDescPtr::clone(column))
             .set_encodings(vec![Encoding::PLAIN, Encoding::RLE, encoding])
             .set_compression(Compression::UNCOMPRESSED)
             .set_num_values(signed(rows as u64))

@@ -86,11 +86,10 @@ impl Gathered {
         let exited_at = exited_at.as_ref().map(|column| column.as_primitive::<TimestampMicrosecondType>());
         let exited_at = |row: usize| exited_at.and_then(|column| column.is_valid(row).then(|| column.value(row)));
         let has_number = |number: u32| number < KeyIndex::NULL;
-        if kind == Kind::Open && entered_at.first() == entered_at.last() && entered_at.is_sorted() {
-            if let (Some(&at), true) = (entered_at.first(), numbers.iter().all(|&number| has_number(number))) {
-                self.open.at(at).extend_from_slice(&numbers);
-                return Ok(());
-            }
+        let one_instant = entered_at.first().filter(|first| entered_at.last() == Some(*first) && entered_at.is_sorted());
+        if let Some(&at) = one_instant.filter(|_| kind == Kind::Open && numbers.iter().all(|&number| has_number(number))) {
+            self.open.at(at).extend_from_slice(&numbers);
+            return Ok(());
         }
         let mut unknown = Vec::new();
         for (row, (&entity, &entered_at)) in numbers.iter().zip(entered_at).enumerate() {
