@@ -277,6 +277,13 @@ impl KeyShare {
         Self(greatest)
     }
 
+    /// About such a share of keys it is, in [0, 1].
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub fn fraction(self) -> f64 {
+        self.0 as f64 / u64::MAX as f64
+    }
+
     /// The greatest hash in it.
     #[must_use]
     pub fn greatest(self) -> u64 {

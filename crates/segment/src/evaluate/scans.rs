@@ -90,8 +90,8 @@ pub(crate) async fn scan(
         scanned.cost.bytes_read += cost.bytes_read;
         tracing::debug!(table, rows = cost.rows_read, bytes = cost.bytes_read, "scanned");
         let mut extract = found.extract;
-        if let (Some(memory), Some(known), true) = (&memory, extract.take_if(|_| found.is_incremental), found.is_incremental) {
-            match prove(&input, &found.measures, index, known, program).await {
+        if let (Some(memory), Some(known)) = (&memory, extract.take_if(|_| found.is_incremental)) {
+            match prove(&input, &found.measures, index, (known, found.keeps_extract), program).await {
                 Ok(proof) => {
                     scanned.cost.rows_read += proof.rows_read;
                     extract = Some(proof.extract);
@@ -109,7 +109,12 @@ pub(crate) async fn scan(
                 measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(|(measure, values)| {
                     KeptMeasure { identity: identity(measure, contract), window: measure.window, values: Arc::clone(values) }
                 });
-            let kept = Kept { as_of: session.as_of().as_microsecond(), files, measures: measures.collect(), extract };
+            let kept = Kept {
+                as_of: session.as_of().as_microsecond(),
+                files,
+                measures: measures.collect(),
+                extract: extract.filter(|_| found.keeps_extract),
+            };
             scanned.kept.push((table.clone(), kept));
         }
         scanned.measures.insert(table.clone(), found.measures);
@@ -134,7 +139,12 @@ struct Found {
     files: Option<Vec<DataFile>>,
     /// The events of the entities that are computed again each time.
     extract: Option<Extract>,
+    /// Whether they are few enough to be kept.
+    keeps_extract: bool,
 }
+
+/// So many events are kept for proofs. Of more, each proof looks for them in the files.
+const EXTRACT_ROWS: f64 = 4e6;
 
 impl TableScan<'_> {
     /// Computes the measures, from what was kept where there is something, and copies the events of a share of the keys.
@@ -166,12 +176,16 @@ impl TableScan<'_> {
             None => (Vec::new(), None),
         };
         let extract = extract.filter(|extract| extract.rows.schema() == schema && Some(extract.share) == share);
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let events = files.iter().flatten().filter_map(|file| file.rows).sum::<u64>() as f64;
+        let keeps_extract = share.is_some_and(|share| events * share.fraction() <= EXTRACT_ROWS);
+        let extract = extract.filter(|_| keeps_extract);
         let mut sources = changes.sources;
         let extracted: HashSet<&str> =
             extract.iter().flat_map(|extract| extract.files.iter().map(|(path, _)| path.as_str())).collect();
         for source in &mut sources {
             let is_new = |file: &DataFile| source.class != REMOVED && !extracted.contains(file.path.as_str());
-            source.is_extracted = matches!(&source.source, Source::File(file) if share.is_some() && is_new(file));
+            source.is_extracted = matches!(&source.source, Source::File(file) if keeps_extract && is_new(file));
         }
         let mut start = HashMap::new();
         for (recipe, change) in recipes.iter().zip(&changes.measures) {
@@ -189,7 +203,7 @@ impl TableScan<'_> {
             objects,
             sources,
             start,
-            share,
+            share: share.filter(|_| keeps_extract),
             sample: None,
             progress: None,
         };
@@ -200,7 +214,7 @@ impl TableScan<'_> {
             _ => None,
         };
         let cost = Cost { rows_read: fused.rows_read, bytes_read: fused.bytes_read };
-        Ok((Found { measures, is_incremental, files, extract }, cost))
+        Ok((Found { measures, is_incremental, files, extract, keeps_extract }, cost))
     }
 
     /// The measures from the columns of groups, on all threads.

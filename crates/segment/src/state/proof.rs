@@ -31,9 +31,11 @@ impl Default for Sample {
 }
 
 impl Sample {
-    /// The share of so many entities that is computed again.
+    /// The share of so many entities that is computed again. Among few it is a power of two, so that it does not change with each
+    /// entity that comes, and their events need not be looked for again.
     pub(crate) fn share(self, entities: u32) -> KeyShare {
-        KeyShare::of(self.share.max(f64::from(self.least) / f64::from(entities.max(1))))
+        let least = f64::from(self.least) / f64::from(entities.max(1));
+        KeyShare::of(if least > self.share { least.log2().ceil().exp2() } else { self.share })
     }
 }
 
@@ -46,7 +48,7 @@ pub(crate) struct Proof {
 }
 
 /// Computes the measures of a sample from all of its events, and holds what was found against it. Events that were extracted from
-/// files before are not looked for again: files never change.
+/// files before are not looked for again: files never change. The others are extracted from now on where that is asked for.
 ///
 /// # Errors
 /// [`SegmentError::Proof`] with the first entity that differs.
@@ -54,7 +56,7 @@ pub(crate) async fn prove(
     scan: &TableScan<'_>,
     found: &[Arc<Cells>],
     index: &Arc<KeyIndex>,
-    known: Extract,
+    (known, is_extracted): (Extract, bool),
     program: &Program,
 ) -> Result<Proof, SegmentError> {
     let Some(sources) = scan.tables.sources(&scan.contract.table)? else { return Ok(Proof { rows_read: 0, extract: known }) };
@@ -66,7 +68,7 @@ pub(crate) async fn prove(
         Source::File(file) => !is_known.contains(file.path.as_str()),
         Source::Rows(_) => true,
     });
-    let in_files = in_files.map(|source| ClassedSource { class: 0, source, is_extracted: true });
+    let in_files = in_files.map(|source| ClassedSource { class: 0, source, is_extracted });
     let rows = &known.rows;
     let slices = (0..rows.num_rows()).step_by(SLICE_ROWS).map(|start| rows.slice(start, SLICE_ROWS.min(rows.num_rows() - start)));
     let input = FusedInput {
@@ -75,7 +77,7 @@ pub(crate) async fn prove(
         objects: sources.objects,
         sources: slices.map(|rows| Source::Rows(rows).into()).chain(in_files).collect(),
         start: HashMap::new(),
-        share: Some(known.share),
+        share: Some(known.share).filter(|_| is_extracted),
         sample: Some(Arc::clone(&sample)),
         progress: None,
     };
@@ -133,5 +135,20 @@ fn shown(cells: &Cells, row: usize) -> String {
         Cells::Variance(values) => format!("{:?}", values[row]),
         Cells::Edge(values) => format!("{:?}", values[row]),
         Cells::Distinct(pairs) => format!("{} pairs", pairs.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_a_share_of_many_and_a_number_of_few() {
+        let share = |entities| Sample::default().share(entities);
+        assert_eq!(share(1_000_000), KeyShare::of(0.01));
+        assert_eq!(share(100_000), KeyShare::of(0.01));
+        assert_eq!((share(64_000), share(63_000)), (KeyShare::of(1.0 / 64.0), KeyShare::of(1.0 / 32.0)));
+        assert_eq!(share(40_000), share(50_000));
+        assert_eq!((share(1_000), share(3), share(0)), (KeyShare::of(1.0), KeyShare::of(1.0), KeyShare::of(1.0)));
     }
 }
