@@ -160,10 +160,10 @@ pub fn scenarios() -> PathBuf {
     root().join("tests/scenarios")
 }
 
-/// The root of the repository.
+/// The root of the repository that is tested, which may not be where these tests were built: checkouts may share a target folder.
 #[must_use]
 pub fn root() -> PathBuf {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     own.parent().map(Path::to_owned).unwrap_or(own)
 }
 
