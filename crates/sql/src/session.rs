@@ -234,17 +234,8 @@ impl Session {
         Ok(Self { context: SessionContext::new_with_state(state), as_of: self.as_of })
     }
 
-    /// Plans one SELECT and leaves it as its author wrote it, but for types and constants: each subquery, join and view stands where
-    /// it stood, types agree, and what `as_of()` makes constant is a literal.
-    ///
-    /// # Errors
-    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
-    pub async fn normalized(&self, sql: &str, key: Option<&str>) -> Result<LogicalPlan, SqlProblem> {
-        let plan = self.analysed(sql, key).await?;
-        self.at_as_of(plan, sql)
-    }
-
-    /// The part of [`Session::normalized`] that is the same at every instant.
+    /// Plans one SELECT and leaves it as its author wrote it, but for types: each subquery, join and view stands where it stood, and types
+    /// agree. Such a plan is the same at every instant.
     ///
     /// # Errors
     /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
@@ -256,7 +247,7 @@ impl Session {
         state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)
     }
 
-    /// The other part, of a plan of `sql` that a session at any instant analysed.
+    /// A plan of `sql` that a session at any instant analysed, with literals for what `as_of()` makes constant.
     ///
     /// # Errors
     /// [`SqlProblem`]: a constant that cannot be computed, at its position in `sql`.

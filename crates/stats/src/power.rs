@@ -34,18 +34,20 @@ pub struct SampleSize {
     pub treatment: u64,
 }
 
+const DEFAULT: Plan = Plan {
+    alpha: 0.05,
+    alternative: Alternative::TwoSided,
+    ratio: 1.0,
+    control_variance: 1.0,
+    treatment_variance: 1.0,
+    variance_reduction: 0.0,
+    margin: 0.0,
+    inflation: 1.0,
+};
+
 impl Default for Plan {
     fn default() -> Self {
-        Self {
-            alpha: 0.05,
-            alternative: Alternative::TwoSided,
-            ratio: 1.0,
-            control_variance: 1.0,
-            treatment_variance: 1.0,
-            variance_reduction: 0.0,
-            margin: 0.0,
-            inflation: 1.0,
-        }
+        DEFAULT
     }
 }
 
@@ -202,16 +204,7 @@ mod tests {
     use super::*;
     use crate::Spending;
 
-    const PLAN: Plan = Plan {
-        alpha: 0.05,
-        alternative: Alternative::TwoSided,
-        ratio: 1.0,
-        control_variance: 1.0,
-        treatment_variance: 1.0,
-        variance_reduction: 0.0,
-        margin: 0.0,
-        inflation: 1.0,
-    };
+    const PLAN: Plan = DEFAULT;
 
     /// statsmodels 0.15.0, `NormalIndPower().solve_power`; its sizes before they are rounded up.
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! [`Storage`] turns a location into an object store; a [`Lake`] is one location with tables and objects in it; a [`Snapshot`] is one
 //! committed version of a table, and a [`Commit`] what makes the next one from a plan of rows. A [`FileCommit`] makes it from Parquet
-//! files that were written by hand ([`ParquetBuffer`]), in place of files of the version before ([`DataFile`]).
+//! files that were written by hand ([`ParquetFile`]), in place of files of the version before ([`DataFile`]).
 //! [`create_once`](create_once::create_once) is the one primitive that everything which must happen once is built on.
 //!
 //! This crate moves rows and bytes and never looks at them: it knows nothing of segments, runs or SQL text.
@@ -36,7 +36,7 @@ pub use glob::{RawObject, list_matching};
 pub use lake::Lake;
 pub use maintain::{Compaction, Retention};
 pub use object_store;
-pub use parquet_file::{ColumnValues, NewFile, ParquetBuffer, ParquetColumns, ParquetFile};
+pub use parquet_file::{ColumnValues, NewFile, ParquetColumns, ParquetFile};
 pub use parquet_options::parquet_options;
 pub use replace_files::{FileCommit, Transaction};
 pub use runs::{RunValues, Runs};

@@ -26,50 +26,15 @@ pub struct NewFile {
     pub statistics: Option<String>,
 }
 
-/// A file while it is encoded, in memory. Encoding takes the processor and nothing else: it may stand on a thread of its own.
-pub struct ParquetBuffer {
-    writer: ArrowWriter<Vec<u8>>,
+/// What encodes a file in memory.
+fn writer(schema: &SchemaRef, properties: WriterProperties) -> Result<ArrowWriter<Vec<u8>>, StoreError> {
+    // The types of Parquet say all that a table's schema does; how the rows lay in our memory is nobody's business.
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    Ok(ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(schema), options)?)
 }
 
-impl ParquetBuffer {
-    /// An empty file with columns of this schema.
-    ///
-    /// # Errors
-    /// [`StoreError::Parquet`] when the schema has no form in Parquet.
-    pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, StoreError> {
-        // The types of Parquet say all that a table's schema does; how the rows lay in our memory is nobody's business.
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(schema), options)?;
-        Ok(Self { writer })
-    }
-
-    /// Adds rows.
-    ///
-    /// # Errors
-    /// [`StoreError::Parquet`] when they do not have the schema.
-    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
-        Ok(self.writer.write(rows)?)
-    }
-
-    /// The rows that follow stand in a row group of their own.
-    ///
-    /// # Errors
-    /// [`StoreError::Parquet`] when the rows cannot be encoded.
-    pub fn end_row_group(&mut self) -> Result<(), StoreError> {
-        Ok(self.writer.flush()?)
-    }
-
-    /// The whole file.
-    ///
-    /// # Errors
-    /// [`StoreError::Parquet`] when the rows cannot be encoded.
-    pub fn finish(mut self) -> Result<ParquetFile, StoreError> {
-        let metadata = self.writer.finish()?;
-        ParquetFile::of(&metadata, std::mem::take(self.writer.inner_mut()))
-    }
-}
-
-/// A file while its columns are encoded one by one, row group by row group.
+/// A file while its columns are encoded one by one, row group by row group, in memory. Encoding takes the processor and nothing else: it
+/// may stand on a thread of its own.
 pub struct ParquetColumns {
     writer: SerializedFileWriter<Vec<u8>>,
     columns: ArrowRowGroupWriterFactory,
@@ -92,7 +57,7 @@ impl ParquetColumns {
     pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, StoreError> {
         // Runs have one page, and no need of an index of pages; a file has one for all columns or for none.
         let properties = properties.into_builder().set_offset_index_disabled(true).build();
-        let (writer, columns) = ParquetBuffer::new(schema, properties)?.writer.into_serialized_writer()?;
+        let (writer, columns) = writer(schema, properties)?.into_serialized_writer()?;
         Ok(Self { writer, columns, schema: SchemaRef::clone(schema) })
     }
 
@@ -160,11 +125,12 @@ impl ParquetFile {
         batches: impl IntoIterator<Item = &'a RecordBatch>,
         properties: WriterProperties,
     ) -> Result<Self, StoreError> {
-        let mut buffer = ParquetBuffer::new(schema, properties)?;
+        let mut writer = writer(schema, properties)?;
         for batch in batches {
-            buffer.write(batch)?;
+            writer.write(batch)?;
         }
-        buffer.finish()
+        let metadata = writer.finish()?;
+        Self::of(&metadata, std::mem::take(writer.inner_mut()))
     }
 
     /// Rows in the file.

@@ -205,7 +205,6 @@ impl TableScan<'_> {
             start,
             share: share.filter(|_| keeps_extract),
             sample: None,
-            progress: None,
         };
         let fused = run(&groups, input, index, self.session).await?;
         let measures = self.measures(fused.columns, recipes, is_incremental).await?;

@@ -79,7 +79,6 @@ pub(crate) async fn prove(
         start: HashMap::new(),
         share: Some(known.share).filter(|_| is_extracted),
         sample: Some(Arc::clone(&sample)),
-        progress: None,
     };
     let fused = run(&groups, input, &mut Arc::clone(index), scan.session).await?;
     let mut by_group: Vec<Vec<(usize, Recipe)>> = vec![Vec::new(); groups.len()];

@@ -38,8 +38,6 @@ pub struct FusedInput<'a> {
     pub share: Option<KeyShare>,
     /// Only these keys, of those that the index has; rows of cells are then their places in the sample.
     pub sample: Option<Arc<KeySample>>,
-    /// Called with the number of files that are done.
-    pub progress: Option<Arc<dyn Fn(usize) + Send + Sync>>,
 }
 
 /// What a fused scan found.
@@ -51,8 +49,6 @@ pub struct Fused {
     pub extracts: Vec<(String, RecordBatch)>,
     /// Rows that were read.
     pub rows_read: u64,
-    /// Files that were read.
-    pub files_read: usize,
     /// The size of these files.
     pub bytes_read: u64,
 }
@@ -77,13 +73,12 @@ pub async fn run(
     let size_bytes = |source: &ClassedSource| size_of(source).1;
     sources.sort_by_key(|source| std::cmp::Reverse(size_bytes(source)));
     let bytes_read = sources.iter().map(size_bytes).sum();
-    let files_read = sources.len();
     let argument_type = |expr: &Option<Expr>| -> Result<_, SqlError> {
         use datafusion::logical_expr::ExprSchemable;
         expr.as_ref().map(|expr| expr.get_type(&df_schema).map_err(SqlError::engine)).transpose()
     };
     let kinds = groups.iter().map(|group| argument_type(&group.argument)).collect::<Result<Vec<_>, _>>()?;
-    let threads = session.threads().min(files_read);
+    let threads = session.threads().min(sources.len());
     let known = input.sample.as_ref().map_or(index.len(), |sample| sample.len()) as usize;
     let shared = Arc::new(Shared {
         expressions: Expressions::plan(groups, session, &df_schema)?,
@@ -96,13 +91,11 @@ pub async fn run(
         schema,
         sources,
         next: AtomicUsize::new(0),
-        done: AtomicUsize::new(0),
         rows_read: AtomicU64::new(0),
         new_keys: Mutex::new(KeyIndex::new(index.data_type())),
         share: input.share,
         extracts: Mutex::default(),
         sample: input.sample,
-        progress: input.progress,
     });
     let mut workers = JoinSet::new();
     for number in 0..threads {
@@ -120,7 +113,7 @@ pub async fn run(
     let mut extracts = shared.extracts.into_inner().unwrap_or_else(PoisonError::into_inner);
     extracts.sort_by(|(a, _), (b, _)| a.cmp(b));
     let columns = shared.sums.finish(groups, new_keys.len() as usize);
-    Ok(Fused { columns, extracts, rows_read: shared.rows_read.into_inner(), files_read, bytes_read })
+    Ok(Fused { columns, extracts, rows_read: shared.rows_read.into_inner(), bytes_read })
 }
 
 /// Whether a source may have events of a group's parts: others are not read.
@@ -175,7 +168,6 @@ struct Shared {
     extracted: SchemaRef,
     sources: Vec<ClassedSource>,
     next: AtomicUsize,
-    done: AtomicUsize,
     rows_read: AtomicU64,
     sums: Sums,
     /// Keys that the index lacks.
@@ -183,7 +175,6 @@ struct Shared {
     share: Option<KeyShare>,
     extracts: Mutex<Vec<(String, RecordBatch)>>,
     sample: Option<Arc<KeySample>>,
-    progress: Option<Arc<dyn Fn(usize) + Send + Sync>>,
 }
 
 /// One reader.
@@ -199,10 +190,6 @@ impl Worker {
         let shared = &self.shared;
         while let Some(source) = shared.sources.get(shared.next.fetch_add(1, Ordering::Relaxed)) {
             self.read(source).await?;
-            let done = shared.done.fetch_add(1, Ordering::Relaxed) + 1;
-            if let Some(progress) = &shared.progress {
-                progress(done);
-            }
         }
         Ok(())
     }
