@@ -27,7 +27,7 @@ pub struct NewFile {
 }
 
 /// What encodes a file in memory.
-fn writer(schema: &SchemaRef, properties: WriterProperties) -> Result<ArrowWriter<Vec<u8>>, StoreError> {
+pub(crate) fn writer(schema: &SchemaRef, properties: WriterProperties) -> Result<ArrowWriter<Vec<u8>>, StoreError> {
     // The types of Parquet say all that a table's schema does; how the rows lay in our memory is nobody's business.
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(schema), options)?)
@@ -137,12 +137,6 @@ impl ParquetFile {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
-    }
-
-    /// Its statistics in Delta's form.
-    #[must_use]
-    pub fn statistics(&self) -> &str {
-        &self.statistics
     }
 
     /// Stores the file in a table's folder, under a name that begins with `prefix` and that no other file has.

@@ -72,14 +72,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{ParquetFile, parquet_options};
+    use crate::parquet_file::writer;
+    use crate::parquet_options;
 
     fn check(column: ArrayRef, expected: &Value) {
         let batch = RecordBatch::try_from_iter_with_nullable([("it", column, true)]).unwrap();
-        // Each row in a row group of its own.
-        let options = parquet_options(&batch.schema()).into_builder().set_max_row_group_row_count(Some(1)).build();
-        let file = ParquetFile::encode(&batch.schema(), [&batch], options).unwrap();
-        let found: Value = serde_json::from_str(file.statistics()).unwrap();
+        // Two row groups.
+        let mut writer = writer(&batch.schema(), parquet_options(&batch.schema())).unwrap();
+        writer.write(&batch.slice(0, 1)).unwrap();
+        writer.flush().unwrap();
+        writer.write(&batch.slice(1, batch.num_rows() - 1)).unwrap();
+        let found: Value = serde_json::from_str(&of(&writer.finish().unwrap()).unwrap()).unwrap();
         let bounds = |name: &str| found[name].get("it").cloned().unwrap_or(Value::Null);
         assert_eq!(json!([bounds("minValues"), bounds("maxValues"), bounds("nullCount"), found["numRecords"]]), *expected);
     }
