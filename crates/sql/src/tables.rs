@@ -29,8 +29,15 @@ pub(crate) struct OpenTable {
 #[derive(Debug, Clone)]
 struct Cached {
     table: Arc<MemTable>,
-    /// With the stretch of time that their events are in.
-    batches: Vec<(RecordBatch, (i64, i64))>,
+    stretches: Vec<Stretch>,
+}
+
+/// Rows that are in memory together.
+#[derive(Debug, Clone)]
+struct Stretch {
+    /// The stretch of time that their events are in, in microseconds.
+    range: (i64, i64),
+    rows: RecordBatch,
 }
 
 /// The version of a table that is read.
@@ -114,14 +121,14 @@ impl Tables {
             left -= estimate;
             let session = engine.session(jiff::Timestamp::UNIX_EPOCH);
             let found = session.collect_frame(session.read(snapshot).await?).await?;
-            let batches = in_stretches(found.batches, table.contract.event_time())?;
+            let stretches = in_stretches(found.batches, table.contract.event_time())?;
             let threads = engine.threads().max(1);
             let mut partitions = vec![Vec::new(); threads];
-            for (index, (batch, _)) in batches.iter().enumerate() {
-                partitions[index % threads].push(batch.clone());
+            for (index, stretch) in stretches.iter().enumerate() {
+                partitions[index % threads].push(stretch.rows.clone());
             }
             let rows = Arc::new(MemTable::try_new(found.schema, partitions).map_err(SqlError::engine)?);
-            table.cache = Some(Cached { table: rows, batches });
+            table.cache = Some(Cached { table: rows, stretches });
         }
         Ok(tables)
     }
@@ -141,7 +148,10 @@ impl Tables {
         let Some(open) = self.0.iter().find(|open| open.contract.table == table) else { return Ok(None) };
         let Some(snapshot) = &open.snapshot else { return Ok(None) };
         let sources = match &open.cache {
-            Some(cached) => cached.batches.iter().cloned().map(|(rows, range)| Source::Rows { rows, range }).collect(),
+            Some(cached) => {
+                let stretches = cached.stretches.iter().cloned();
+                stretches.map(|Stretch { range, rows }| Source::Rows { rows, range }).collect()
+            }
             None => snapshot.files()?.into_iter().map(Source::File).collect(),
         };
         Ok(Some(TableSources { objects: snapshot.objects(), version: snapshot.version(), sources }))
@@ -174,24 +184,24 @@ impl OpenTable {
 
 /// The rows in fewer batches, one stretch of time after another: what reads a window leaves the others alone. Batches stay as they
 /// are, so that rows of one file are in its order.
-fn in_stretches(batches: Vec<RecordBatch>, event_time: Option<&str>) -> Result<Vec<(RecordBatch, (i64, i64))>, SqlError> {
-    let mut ranged = Vec::new();
-    for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
-        ranged.push((range_of(&batch, event_time)?, batch));
+fn in_stretches(batches: Vec<RecordBatch>, event_time: Option<&str>) -> Result<Vec<Stretch>, SqlError> {
+    let mut ordered = Vec::new();
+    for rows in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
+        ordered.push(Stretch { range: range_of(&rows, event_time)?, rows });
     }
-    ranged.sort_by_key(|(range, _)| *range);
+    ordered.sort_by_key(|stretch| stretch.range);
     let mut found = Vec::new();
-    let mut rest = ranged.as_slice();
-    while let Some((_, first)) = rest.first() {
-        let mut rows = first.num_rows();
-        let more = rest[1..].iter().take_while(|(_, batch)| {
-            rows += batch.num_rows();
+    let mut rest = ordered.as_slice();
+    while let Some(first) = rest.first() {
+        let mut rows = first.rows.num_rows();
+        let more = rest[1..].iter().take_while(|stretch| {
+            rows += stretch.rows.num_rows();
             rows <= BATCH_ROWS
         });
         let (together, others) = rest.split_at(1 + more.count());
-        let range = together.iter().map(|(range, _)| *range).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        let joined = concat_batches(&first.schema(), together.iter().map(|(_, batch)| batch))?;
-        found.push((joined, range.unwrap_or((i64::MIN, i64::MAX))));
+        let range = together.iter().fold(first.range, |(from, to), next| (from.min(next.range.0), to.max(next.range.1)));
+        let rows = concat_batches(&first.rows.schema(), together.iter().map(|stretch| &stretch.rows))?;
+        found.push(Stretch { range, rows });
         rest = others;
     }
     Ok(found)
