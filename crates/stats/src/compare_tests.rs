@@ -69,6 +69,43 @@ fn cookie_cats_retention_after_a_week() {
     assert_near(absolute.interval.hi(), -0.003_12, 5e-6);
 }
 
+/// Rounds played: sums and sums of squares from the file, as they are and with the player of 49,854 rounds counted as 3,000.
+/// Effects are Welch's by SciPy, lifts the roots of Fieller's quadratic by NumPy.
+#[test]
+fn cookie_cats_rounds_with_and_without_the_outlier() {
+    let treatment = Arm::mean(&Moments::from_sums(45_489, 2_333_530.0, 605_052_202.0));
+    for (sum, sum_squares, effect, se, ci, p, lift) in [
+        (
+            2_344_795.0,
+            3_068_811_771.0,
+            -1.157_488_453_953,
+            1.307_250_417_305,
+            [-3.719_705_116_495, 1.404_728_208_588],
+            0.375_924_384_093,
+            [-0.068_055_958_497, 0.027_958_393_948],
+        ),
+        (
+            2_297_941.0,
+            592_390_455.0,
+            -0.109_300_534_490,
+            0.686_962_340_150,
+            [-1.455_740_053_858, 1.237_138_984_878],
+            0.873_584_909_629,
+            [-0.027_951_373_724, 0.024_387_910_596],
+        ),
+    ] {
+        let control = Arm::mean(&Moments::from_sums(44_700, sum, sum_squares));
+        let (absolute, relative) = estimates(control, treatment, &Options::default());
+        assert_near(absolute.effect, effect, 1e-12);
+        assert_near(absolute.se, se, 1e-12);
+        assert_near(absolute.interval.lo(), ci[0], 1e-12);
+        assert_near(absolute.interval.hi(), ci[1], 1e-12);
+        assert_near(absolute.p, p, 1e-12);
+        assert_near(relative.interval.lo(), lift[0], 1e-12);
+        assert_near(relative.interval.hi(), lift[1], 1e-12);
+    }
+}
+
 #[test]
 fn absolute_and_relative_never_contradict_each_other() {
     let mut checked = 0;

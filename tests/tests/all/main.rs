@@ -11,6 +11,7 @@ mod golden;
 mod interruption;
 mod lab;
 mod mistakes;
+mod real_experiments;
 mod refreshes;
 mod s3;
 mod s3_server;
