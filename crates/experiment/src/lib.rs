@@ -16,6 +16,7 @@ mod error;
 mod experiment;
 mod exposure;
 mod family;
+mod gather;
 mod heterogeneity;
 mod looks;
 mod measure;
