@@ -107,6 +107,20 @@ fn cookie_cats_rounds_with_and_without_the_outlier() {
 }
 
 #[test]
+fn a_known_boundary_gives_the_interval_of_its_plan() {
+    let looks = crate::GroupSequential::evenly(crate::Spending::Pocock, 3);
+    let (control, treatment) = (Arm::new(400, 2.0, 1.5), Arm::new(500, 2.2, 1.0));
+    for alternative in [Alternative::TwoSided, Alternative::Greater, Alternative::Less] {
+        let boundary = looks.looks(0.05, alternative).value().unwrap_or_default();
+        let planned = Options { inference: Inference::GroupSequential(looks.clone()), alternative, ..Options::default() };
+        let known = Options { inference: Inference::Boundary { critical: boundary[2].critical }, ..planned.clone() };
+        let (planned, known) = (estimates(control, treatment, &planned), estimates(control, treatment, &known));
+        assert_eq!((known.0.interval, known.1.interval), (planned.0.interval, planned.1.interval));
+        assert!(known.0.p < planned.0.p);
+    }
+}
+
+#[test]
 fn absolute_and_relative_never_contradict_each_other() {
     let mut checked = 0;
     for inference in [Inference::Fixed, Inference::Sequential { tuning: 5000.0 }] {
