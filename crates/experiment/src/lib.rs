@@ -43,7 +43,9 @@ pub use measure::{MeasureContext, measure};
 pub use method::{LookNote, MethodNote};
 pub use plan::{Amendment, Registration};
 pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
-pub use result::{Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, VariantCount};
+pub use result::{
+    Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, StepShares, Uncapped, VariantCount,
+};
 pub use spec::ExperimentSpec;
 pub use statistics::{Cuped, Method, Scale, Statistics, TestDirection};
 pub use trust::TrustCheck;
