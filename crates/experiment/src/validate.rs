@@ -6,6 +6,7 @@
 
 mod columns;
 mod draws;
+mod members;
 mod sums;
 mod tally;
 mod trials;
@@ -23,12 +24,11 @@ use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::gather::{choices, gather};
 use crate::measure::MeasureContext;
-use columns::Columns;
 use draws::Draws;
 use sums::{BATCH, Summing};
 use tally::Tally;
 pub use trials::InferenceKind;
-use trials::{Subject, Trials};
+use trials::{Draw, Subject, Trials};
 
 /// The chance that a row of a validation is found not to hold though all of them do.
 const FALSE_ALARM: f64 = 0.01;
@@ -115,7 +115,8 @@ pub async fn validate(
     context: &MeasureContext<'_>,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Validation, ExperimentError> {
-    let gathered = gather(experiment, context).await?;
+    let (gathered, _) = gather(&[experiment], context).await?;
+    let Some(gathered) = gathered.first() else { return Err(ExperimentError::Unknown(experiment.name.clone())) };
     let units = gathered.units.at.len();
     if units == 0 {
         let reason = "nobody was exposed yet; give an `as_of` at which somebody was".to_owned();
@@ -129,8 +130,8 @@ pub async fn validate(
     let subjects: Vec<Subject<'_>> = chosen
         .iter()
         .filter_map(|(choice, metric)| {
-            let columns = Columns::of(&gathered.outcomes(metric)?, &order);
-            Some(Subject::new(experiment, choice, metric, columns, &request.inferences))
+            let outcomes = gathered.outcomes(metric)?;
+            Some(Subject::of(experiment, (choice, metric), outcomes, &order, &request.inferences))
         })
         .collect();
     let trials = Trials::new(experiment, subjects, units);
@@ -170,7 +171,9 @@ fn run(trials: &Trials<'_>, draws: &Draws, done: &(dyn Fn(usize) + Sync)) -> Tal
                 draws.draw(first + place, variants);
             }
             let sums = summing.of(batch);
-            (0..batch.len()).for_each(|draw| own.add(trials, &sums, draw));
+            for (place, variants) in batch.iter().enumerate() {
+                own.add(trials, Draw { sums: &sums, place, variants });
+            }
             done(finished.fetch_add(batch.len(), Ordering::Relaxed) + batch.len());
         }
         tallies.lock().unwrap_or_else(std::sync::PoisonError::into_inner).merge(&own);

@@ -17,3 +17,4 @@ mod s3;
 mod s3_server;
 mod scenarios;
 mod small_project;
+mod validation;

@@ -1,8 +1,10 @@
 //! What units did, as dense columns in the order of their exposure.
 
+use arrow::buffer::BooleanBuffer;
 use tranche_metric::Values;
-use tranche_stats::{CoMomentMatrix, OutcomeColumns};
+use tranche_stats::{Arm, CoMomentMatrix, OutcomeColumns, adjust_for_covariates};
 
+use super::trials::{ArmPair, LIFT};
 use crate::arms::Outcomes;
 
 /// What cancels to less than this share of itself is nothing: the variance of an arm whose units are all alike.
@@ -11,47 +13,55 @@ const LEAST_SHARE: f64 = 1e-11;
 /// The columns of a metric: its outcome's, then its covariates.
 #[derive(Debug)]
 pub(super) struct Columns {
-    pub(super) outcomes: OutcomeColumns,
-    /// One number per unit in each, less the column's centre.
+    outcomes: OutcomeColumns,
+    /// One number per unit in each, less the column's centre; 0 for units that do not count.
     pub(super) values: Vec<Vec<f64>>,
+    /// 1 for each unit that counts; all do when `None`.
+    pub(super) counted: Option<Vec<f64>>,
     centres: Vec<f64>,
 }
 
 impl Columns {
-    /// The columns that a measurement takes its moments from, the units in this order.
-    pub(super) fn of(outcomes: &Outcomes<'_>, order: &[usize]) -> Self {
+    /// The columns that a measurement takes its moments from, the units in this order. `None` for what is no mean and no ratio.
+    pub(super) fn of(outcomes: &Outcomes<'_>, order: &[usize]) -> Option<Self> {
         let taken = |values: &[f64]| order.iter().map(|&unit| values[unit]).collect::<Vec<f64>>();
-        match (outcomes.after, outcomes.before) {
-            (Values::Single(after), Some(Values::Single(before))) => {
-                Self::new(OutcomeColumns::Mean, vec![taken(after), taken(before)])
-            }
-            (Values::Single(after), _) => Self::new(OutcomeColumns::Mean, vec![taken(after)]),
-            (Values::Ratio(above, below), _) => Self::new(OutcomeColumns::Ratio, vec![taken(above), taken(below)]),
-        }
+        let (columns, values) = match (outcomes.after, outcomes.before) {
+            (Values::Single(after), Some(Values::Single(before))) => (OutcomeColumns::Mean, vec![taken(after), taken(before)]),
+            (Values::Single(after), _) => (OutcomeColumns::Mean, vec![taken(after)]),
+            (Values::Ratio(above, below), _) => (OutcomeColumns::Ratio, vec![taken(above), taken(below)]),
+            (Values::Quantile(..) | Values::EventQuantile(..), _) => return None,
+        };
+        let counts = |counted: &BooleanBuffer| order.iter().map(|&unit| f64::from(u8::from(counted.value(unit)))).collect();
+        Some(Self::new(columns, values, outcomes.counted.map(counts)))
     }
 
-    pub(super) fn new(outcomes: OutcomeColumns, mut values: Vec<Vec<f64>>) -> Self {
-        let centres: Vec<f64> = values.iter().map(|column| mean(column)).collect();
-        for (column, centre) in values.iter_mut().zip(&centres) {
+    pub(super) fn new(outcomes: OutcomeColumns, mut values: Vec<Vec<f64>>, counted: Option<Vec<f64>>) -> Self {
+        let mut centres = Vec::new();
+        for column in &mut values {
+            let centre = mean(column, counted.as_deref());
             column.iter_mut().for_each(|value| *value -= centre);
+            if let Some(counted) = &counted {
+                column.iter_mut().zip(counted).for_each(|(value, counts)| *value *= counts);
+            }
+            centres.push(centre);
         }
-        Self { outcomes, values, centres }
+        Self { outcomes, values, counted, centres }
     }
 
-    /// How many sums an arm has: one per column, and one per pair of columns.
+    /// How many sums an arm has: its units that count, one per column, and one per pair of columns.
     pub(super) fn sums(&self) -> usize {
         let columns = self.values.len();
-        columns + columns * (columns + 1) / 2
+        1 + columns + columns * (columns + 1) / 2
     }
 
-    /// The moments of `n` units with these sums of the columns and of their products, those of the lower triangle row by row.
-    pub(super) fn moments(&self, n: u64, sums: &[f64]) -> CoMomentMatrix {
+    /// The moments of units with these sums: their count, the columns, and their products, those of the lower triangle row by row.
+    pub(super) fn moments(&self, sums: &[f64]) -> CoMomentMatrix {
         let width = self.values.len();
         let mut moments = CoMomentMatrix::new(width);
-        if n == 0 {
+        let (units, sums) = (sums[0], &sums[1..]);
+        if units < 0.5 {
             return moments;
         }
-        let units = as_number(n);
         let (sums, squares) = sums.split_at(width);
         let mut place = 0;
         for i in 0..width {
@@ -63,18 +73,29 @@ impl Columns {
                 place += 1;
             }
         }
-        moments.n = n;
+        moments.n = whole_number(units);
         moments
     }
 
-    /// The moments of all units.
-    pub(super) fn whole(&self) -> CoMomentMatrix {
+    /// Two arms: control with the treatment as it is, and with the lift put into it.
+    pub(super) fn arms(&self, control: &CoMomentMatrix, treatment: &CoMomentMatrix) -> Option<[ArmPair; 2]> {
+        let adjusted = |treatment: &CoMomentMatrix| {
+            let found = adjust_for_covariates(control, treatment, self.outcomes).value()?;
+            Some((found.control, found.treatment))
+        };
+        Some([adjusted(treatment)?, adjusted(&lifted(treatment))?])
+    }
+
+    /// The arm of all units.
+    pub(super) fn whole(&self) -> Option<Arm> {
         let dot = |one: &[f64], other: &[f64]| one.iter().zip(other).map(|(one, other)| one * other).sum::<f64>();
+        let counted = self.counted.as_ref().map_or(as_number(self.values[0].len() as u64), |counted| counted.iter().sum());
         let sums = self.values.iter().map(|column| column.iter().sum::<f64>());
         let pairs =
             self.values.iter().enumerate().flat_map(|(i, column)| self.values[..=i].iter().map(move |other| dot(column, other)));
-        let sums: Vec<f64> = sums.chain(pairs).collect();
-        self.moments(self.values[0].len() as u64, &sums)
+        let sums: Vec<f64> = std::iter::once(counted).chain(sums).chain(pairs).collect();
+        let nobody = CoMomentMatrix::new(self.values.len());
+        adjust_for_covariates(&self.moments(&sums), &nobody, self.outcomes).value().map(|found| found.control)
     }
 
     /// The skewness of what is compared, a ratio taken as its numerator less what its denominator makes expected.
@@ -95,10 +116,31 @@ impl Columns {
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    let first = values.first().copied().unwrap_or(0.0);
+/// The first column multiplied, so that a mean or a ratio is.
+fn lifted(moments: &CoMomentMatrix) -> CoMomentMatrix {
+    let mut lifted = moments.clone();
+    let factor = 1.0 + LIFT;
+    lifted.means[0] *= factor;
+    for i in 0..lifted.columns() {
+        // The first of each row of the lower triangle.
+        lifted.products[i * (i + 1) / 2] *= if i == 0 { factor * factor } else { factor };
+    }
+    lifted
+}
+
+/// The mean of the values that count.
+fn mean(values: &[f64], counted: Option<&[f64]>) -> f64 {
+    let counts = |unit: usize| counted.map_or(1.0, |counted| counted[unit]);
+    let first = (0..values.len()).find(|unit| counts(*unit) > 0.0).map_or(0.0, |unit| values[unit]);
+    let units: f64 = (0..values.len()).map(counts).sum();
     // Around the first value, so that a column of one value is centred exactly.
-    first + values.iter().map(|value| value - first).sum::<f64>() / as_number(values.len() as u64).max(1.0)
+    first + values.iter().enumerate().map(|(unit, value)| counts(unit) * (value - first)).sum::<f64>() / units.max(1.0)
+}
+
+/// A sum of ones.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of units")]
+pub(super) fn whole_number(sum: f64) -> u64 {
+    sum as u64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of units")]

@@ -1,7 +1,7 @@
 //! The sums of every arm in many draws: one pass over the columns for a batch of them.
 
 use super::columns::Columns;
-use super::trials::Trials;
+use super::trials::{Subject, Trials};
 
 /// Draws that share a pass.
 pub(super) const BATCH: usize = 8;
@@ -16,7 +16,7 @@ pub(super) struct Summing<'a> {
     looks: &'a [usize],
     control: usize,
     variants: usize,
-    /// How many sums an arm has: its units, then those of each metric.
+    /// How many sums an arm has: its rows, then those of each metric.
     width: usize,
     /// The sums of all rows before each look.
     totals: Vec<Vec<f64>>,
@@ -32,7 +32,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// The sums of an arm in a draw, of the rows before a look: its units, then those of each metric's columns.
+    /// The sums of an arm in a draw, of the rows before a look: its rows, then those of each metric's columns.
     pub(super) fn arm(&self, draw: usize, look: usize, variant: usize) -> &[f64] {
         let first = ((draw * self.looks + look) * self.variants + variant) * self.width;
         &self.arms[first..first + self.width]
@@ -41,7 +41,7 @@ impl Sums {
 
 impl<'a> Summing<'a> {
     pub(super) fn new(trials: &'a Trials<'_>) -> Self {
-        let columns: Vec<&Columns> = trials.subjects.iter().map(|subject| &subject.columns).collect();
+        let columns: Vec<&Columns> = trials.subjects.iter().filter_map(Subject::columns).collect();
         let width = 1 + columns.iter().map(|columns| columns.sums()).sum::<usize>();
         let mut summing = Self {
             columns,
@@ -104,11 +104,14 @@ impl<'a> Summing<'a> {
     fn add(&self, sums: &mut [f64], start: usize, rows: usize, scratch: &mut Scratch) {
         let Scratch { mask, masked } = scratch;
         let mask = &mask[..rows];
-        sums[0] += mask.iter().sum::<f64>();
+        let count = mask.iter().sum::<f64>();
+        sums[0] += count;
         let mut place = 1;
         for columns in &self.columns {
             let width = columns.values.len();
-            let (means, products) = sums[place..place + columns.sums()].split_at_mut(width);
+            let (units, rest) = sums[place..place + columns.sums()].split_at_mut(1);
+            let (means, products) = rest.split_at_mut(width);
+            units[0] += columns.counted.as_ref().map_or(count, |counted| dot(mask, &counted[start..start + rows]));
             let mut pair = 0;
             for (i, column) in columns.values.iter().enumerate() {
                 means[i] += multiplied(mask, &column[start..start + rows], &mut masked[..rows]);
@@ -168,10 +171,4 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
         }
     }
     sums.iter().sum::<f64>() + left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum::<f64>()
-}
-
-/// The units of an arm.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of ones")]
-pub(super) fn units(arm: &[f64]) -> u64 {
-    arm[0] as u64
 }

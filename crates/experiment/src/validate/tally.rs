@@ -2,8 +2,8 @@
 
 use tranche_stats::{sample_ratio, sequential_sample_ratio};
 
-use super::sums::{Sums, units};
-use super::trials::{Said, Trials};
+use super::columns::whole_number;
+use super::trials::{Draw, Said, Trials};
 use crate::trust::CONCENTRATION;
 
 /// Draws that have an answer, and those of them in which it happened.
@@ -44,20 +44,16 @@ impl Tally {
         Self { said, ratio: Count::default(), sequential_ratio: Count::default() }
     }
 
-    /// Counts what one draw of a batch says.
-    pub(super) fn add(&mut self, trials: &Trials<'_>, sums: &Sums, draw: usize) {
+    /// Counts what one draw says.
+    pub(super) fn add(&mut self, trials: &Trials<'_>, draw: Draw<'_>) {
         let mut place = 0;
-        let mut first = 1;
         for subject in &trials.subjects {
-            let columns = &subject.columns;
-            let moments = |look: usize, variant: usize| {
-                let arm = sums.arm(draw, look, variant);
-                columns.moments(units(arm), &arm[first..first + columns.sums()])
-            };
+            let looks = subject.looks();
             for treatment in trials.treatments() {
-                let arms: Vec<_> = (0..trials.looks.len())
-                    .map(|look| subject.arms(&moments(look, trials.control), &moments(look, treatment)))
-                    .collect();
+                let mut arms = vec![None; trials.looks.len()];
+                for look in &looks {
+                    arms[*look] = subject.arms(trials, draw, *look, treatment);
+                }
                 for ask in &subject.asks {
                     let Said { alarm, miss } = ask.said(subject, |look| arms[look]);
                     self.said[place][0].add(alarm);
@@ -65,14 +61,13 @@ impl Tally {
                     place += 1;
                 }
             }
-            first += columns.sums();
         }
-        self.add_split(trials, sums, draw);
+        self.add_split(trials, draw);
     }
 
-    fn add_split(&mut self, trials: &Trials<'_>, sums: &Sums, draw: usize) {
-        let split =
-            |look: usize| -> Vec<u64> { (0..trials.shares.len()).map(|variant| units(sums.arm(draw, look, variant))).collect() };
+    fn add_split(&mut self, trials: &Trials<'_>, draw: Draw<'_>) {
+        let rows = |look: usize, variant: usize| whole_number(draw.sums.arm(draw.place, look, variant)[0]);
+        let split = |look: usize| -> Vec<u64> { (0..trials.shares.len()).map(|variant| rows(look, variant)).collect() };
         let last = sample_ratio(&split(trials.looks.len() - 1), &trials.shares).value();
         self.ratio.add(last.map(|ratio| ratio.p <= trials.alpha));
         let rejected = |look: &usize| {

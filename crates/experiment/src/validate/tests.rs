@@ -1,10 +1,13 @@
 //! Data whose truth is known: what must hold does, and what is wrong is found.
 
+use arrow::buffer::BooleanBuffer;
 use jiff::tz::TimeZone;
 use tranche_metric::{Metrics, Values};
 use tranche_project::{Problems, Project};
 use tranche_stats::{Arm, Generator, OutcomeColumns};
 
+use super::columns::Columns;
+use super::trials::Data;
 use super::*;
 use crate::arms::Outcomes;
 
@@ -57,8 +60,8 @@ impl Case {
     fn rows(&self, seed: u64) -> Vec<ValidationRow> {
         let choice = &self.experiment.metrics[0];
         let metric = self.metrics.get(&choice.metric.value).unwrap();
-        let columns = Columns::new(self.outcomes, self.values.clone());
-        let subject = Subject::new(&self.experiment, choice, metric, columns, &self.inferences);
+        let columns = Columns::new(self.outcomes, self.values.clone(), None);
+        let subject = Subject::new(&self.experiment, choice, metric, Data::Sums(columns), &self.inferences);
         let units = self.values[0].len();
         let trials = Trials::new(&self.experiment, vec![subject], units);
         let mut draws = Draws::new(self.experiment.variants.values().copied(), seed, self.iterations, units);
@@ -178,29 +181,27 @@ fn sums_give_the_arms_of_a_measurement() {
     let (after, before) = (normal(2500, 8), normal(2500, 9));
     let (experiment, metrics) = experiment("value", "{a: 0.4, b: 0.35, c: 0.25}", "{alpha: 0.05}");
     let metric = metrics.get("value").unwrap();
-    let cuped = Outcomes { after: Values::Single(&after), before: Some(Values::Single(&before)) };
-    let ratio = Outcomes { after: Values::Ratio(&after, &before), before: None };
-    for outcomes in [cuped, ratio, Outcomes { before: None, ..cuped }] {
+    let some: BooleanBuffer = (0..2500).map(|unit| unit % 3 > 0).collect();
+    let cuped = Outcomes { after: Values::Single(&after), before: Some(Values::Single(&before)), counted: None };
+    let ratio = Outcomes { after: Values::Ratio(&after, &before), before: None, counted: Some(&some) };
+    let quantile = Outcomes { after: Values::Quantile(&after, 0.8), ..ratio };
+    for outcomes in [cuped, ratio, quantile, Outcomes { before: None, ..cuped }, Outcomes { counted: Some(&some), ..cuped }] {
         let order: Vec<usize> = (0..after.len()).rev().collect();
         let choice = &experiment.metrics[0];
-        let subject = Subject::new(&experiment, choice, metric, Columns::of(&outcomes, &order), &[]);
+        let subject = Subject::of(&experiment, (choice, metric), outcomes, &order, &[]);
         let trials = Trials::new(&experiment, vec![subject], order.len());
         let draws = Draws::new(experiment.variants.values().copied(), 3, BATCH, order.len());
         let mut variants = vec![Vec::new(); BATCH];
         variants.iter_mut().enumerate().for_each(|(draw, variants)| draws.draw(draw, variants));
         let sums = Summing::new(&trials).of(&variants);
-        let columns = &trials.subjects[0].columns;
-        for (draw, drawn) in variants.iter().enumerate() {
+        for (place, drawn) in variants.iter().enumerate() {
             for (look, rows) in trials.looks.iter().enumerate() {
                 let members = |variant: u16| -> Vec<usize> {
                     (0..*rows).filter(|row| drawn[*row] == variant).map(|row| order[row]).collect()
                 };
-                let moments = |variant: usize| {
-                    let arm = sums.arm(draw, look, variant);
-                    columns.moments(sums::units(arm), &arm[1..])
-                };
                 let expected = outcomes.arms(&members(0), &members(2));
-                let [(control, treatment), _] = trials.subjects[0].arms(&moments(0), &moments(2)).unwrap();
+                let draw = Draw { sums: &sums, place, variants: drawn };
+                let [(control, treatment), _] = trials.subjects[0].arms(&trials, draw, look, 2).unwrap();
                 let numbers = |arm: &Arm| [arm.mean, arm.variance.unwrap(), arm.baseline.mean, arm.baseline.covariance];
                 for (found, expected) in [(control, expected.control), (treatment, expected.treatment)] {
                     assert_eq!(found.n, expected.n);

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use tranche_metric::{Direction as Better, Metric};
+use tranche_metric::{Direction as Better, Metric, Values};
 use tranche_stats::{
-    Alternative, Arm, BayesOptions, CoMomentMatrix, Direction, GroupSequential, Inference, Options, OutcomeColumns, Prior,
-    Spending, adjust_for_covariates, believe, compare,
+    Alternative, Arm, BayesOptions, Direction, GroupSequential, Inference, Options, Prior, Spending, believe, compare,
 };
 
 use super::columns::{Columns, as_number};
+use super::members::Members;
+use super::sums::Sums;
+use crate::arms::Outcomes;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::looks::{Design, PlannedLooks};
 use crate::statistics::{DEFAULT_TUNING, Method};
@@ -73,14 +75,36 @@ pub(super) struct Said {
     pub(super) miss: Option<bool>,
 }
 
+/// Control and a treatment.
+pub(super) type ArmPair = (Arm, Arm);
+
+/// Where the arms of a metric come from.
+#[derive(Debug)]
+pub(super) enum Data<'a> {
+    Sums(Columns),
+    Members(Members<'a>),
+}
+
 /// A metric, and what is asked of it.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     pub(super) metric: &'a str,
-    pub(super) columns: Columns,
+    pub(super) data: Data<'a>,
     pub(super) asks: Vec<Ask>,
     /// The lift that was put in, of a mean that is not 0.
     lift: f64,
+    /// Where its sums begin among those of an arm.
+    first: usize,
+}
+
+/// One of the draws of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct Draw<'a> {
+    pub(super) sums: &'a Sums,
+    /// Its place in the batch.
+    pub(super) place: usize,
+    /// The variant of each row.
+    pub(super) variants: &'a [u16],
 }
 
 /// All that is asked of a draw.
@@ -129,47 +153,75 @@ impl FromStr for InferenceKind {
 }
 
 impl<'a> Subject<'a> {
-    /// A metric as an experiment asks of it; `wanted` are the inferences, all when empty.
+    /// A metric as an experiment asks of it, its units in this order; `wanted` are the inferences, all when empty.
+    pub(super) fn of(
+        experiment: &Experiment,
+        (choice, metric): (&'a MetricChoice, &Metric),
+        outcomes: Outcomes<'a>,
+        order: &[usize],
+        wanted: &[InferenceKind],
+    ) -> Self {
+        match Columns::of(&outcomes, order) {
+            Some(columns) => Self::new(experiment, choice, metric, Data::Sums(columns), wanted),
+            None => {
+                let members = Data::Members(Members::new(outcomes, order));
+                let mut subject = Self::new(experiment, choice, metric, members, wanted);
+                // All events of a unit are put in order at every look: too much for many of them.
+                subject.asks.retain(|ask| !matches!(outcomes.after, Values::EventQuantile(..)) || ask.count() == 1);
+                subject
+            }
+        }
+    }
+
     pub(super) fn new(
         experiment: &Experiment,
         choice: &'a MetricChoice,
         metric: &Metric,
-        columns: Columns,
+        data: Data<'a>,
         wanted: &[InferenceKind],
     ) -> Self {
         let direction = choice.direction.unwrap_or(experiment.statistics.direction);
         let alternative = if choice.margin.is_some() { Alternative::TwoSided } else { direction.alternative(metric.direction) };
-        let asking = Asking { experiment, metric, alternative, whole: columns.whole(), outcomes: columns.outcomes };
+        let whole = match &data {
+            Data::Sums(columns) => columns.whole(),
+            Data::Members(members) => Some(members.whole()),
+        };
+        let asking = Asking { experiment, metric, alternative, whole };
         let kinds = InferenceKind::ALL.into_iter().filter(|kind| wanted.is_empty() || wanted.contains(kind));
         let asks = kinds.filter_map(|kind| asking.by(kind)).collect();
-        Self { metric: &choice.metric.value, lift: LIFT * asking.mean().signum(), columns, asks }
+        Self { metric: &choice.metric.value, data, asks, lift: LIFT * whole.map_or(0.0, |arm| arm.mean).signum(), first: 0 }
     }
 
-    /// Two arms: control with the treatment as it is, and with the lift put into it.
-    pub(super) fn arms(&self, control: &CoMomentMatrix, treatment: &CoMomentMatrix) -> Option<[(Arm, Arm); 2]> {
-        let adjusted = |treatment: &CoMomentMatrix| {
-            let found = adjust_for_covariates(control, treatment, self.columns.outcomes).value()?;
-            Some((found.control, found.treatment))
-        };
-        Some([adjusted(treatment)?, adjusted(&lifted(treatment))?])
+    pub(super) fn columns(&self) -> Option<&Columns> {
+        match &self.data {
+            Data::Sums(columns) => Some(columns),
+            Data::Members(_) => None,
+        }
     }
-}
 
-/// The first column multiplied, so that a mean or a ratio is.
-fn lifted(moments: &CoMomentMatrix) -> CoMomentMatrix {
-    let mut lifted = moments.clone();
-    let factor = 1.0 + LIFT;
-    lifted.means[0] *= factor;
-    for i in 0..lifted.columns() {
-        // The first of each row of the lower triangle.
-        lifted.products[i * (i + 1) / 2] *= if i == 0 { factor * factor } else { factor };
+    /// Control with a treatment at a look, as they are and with the lift put into the treatment.
+    pub(super) fn arms(&self, trials: &Trials<'_>, draw: Draw<'_>, look: usize, treatment: usize) -> Option<[ArmPair; 2]> {
+        match &self.data {
+            Data::Sums(columns) => {
+                let moments = |variant: usize| {
+                    let arm = draw.sums.arm(draw.place, look, variant);
+                    columns.moments(&arm[self.first..self.first + columns.sums()])
+                };
+                columns.arms(&moments(trials.control), &moments(treatment))
+            }
+            Data::Members(members) => Some(members.arms(draw.variants, trials.looks[look], trials.control, treatment)),
+        }
     }
-    lifted
+
+    /// The places of the looks at which anything is asked.
+    pub(super) fn looks(&self) -> BTreeSet<usize> {
+        self.asks.iter().flat_map(|ask| ask.places.iter().copied()).collect()
+    }
 }
 
 impl Ask {
     /// What the arms say at each of its looks; `arms` gives those of a look by its place.
-    pub(super) fn said(&self, subject: &Subject<'_>, arms: impl Fn(usize) -> Option<[(Arm, Arm); 2]>) -> Said {
+    pub(super) fn said(&self, subject: &Subject<'_>, arms: impl Fn(usize) -> Option<[ArmPair; 2]>) -> Said {
         let mut said = Said::default();
         for ((_, question), place) in self.looks.iter().zip(&self.places) {
             let now = arms(*place).map_or_else(Said::default, |[plain, lifted]| question.said(&plain, &lifted, subject.lift));
@@ -186,7 +238,7 @@ impl Ask {
 }
 
 impl Question {
-    fn said(&self, plain: &(Arm, Arm), lifted: &(Arm, Arm), lift: f64) -> Said {
+    fn said(&self, plain: &ArmPair, lifted: &ArmPair, lift: f64) -> Said {
         match self {
             Self::Test(options) => {
                 let absolute = compare(&plain.0, &plain.1, options).absolute.value();
@@ -214,9 +266,8 @@ struct Asking<'a> {
     experiment: &'a Experiment,
     metric: &'a Metric,
     alternative: Alternative,
-    /// The moments of all units.
-    whole: CoMomentMatrix,
-    outcomes: OutcomeColumns,
+    /// The arm of all units, covariates taken out.
+    whole: Option<Arm>,
 }
 
 impl Asking<'_> {
@@ -267,20 +318,10 @@ impl Asking<'_> {
         Question::Test(Options { alpha, inference, relative, alternative, margin: None })
     }
 
-    /// The mean or ratio of all units, and its variance per unit, covariates taken out.
-    fn arm(&self) -> Option<Arm> {
-        let nobody = CoMomentMatrix::new(self.whole.columns());
-        adjust_for_covariates(&self.whole, &nobody, self.outcomes).value().map(|found| found.control)
-    }
-
-    fn mean(&self) -> f64 {
-        self.arm().map_or(0.0, |arm| arm.mean)
-    }
-
     /// The standard error of a difference of two halves: a mixture is then about as wide as what may be seen.
     fn error(&self) -> f64 {
-        let variance = self.arm().and_then(|arm| arm.variance.ok()).unwrap_or(0.0);
-        (4.0 * variance / as_number(self.whole.n)).sqrt()
+        let Some(Arm { n, variance: Ok(variance), .. }) = self.whole else { return 0.0 };
+        (4.0 * variance / as_number(n)).sqrt()
     }
 }
 
@@ -307,6 +348,11 @@ impl<'a> Trials<'a> {
         let place = |share: f64| looks.partition_point(|look| *look < rows_at(share, rows));
         for ask in subjects.iter_mut().flat_map(|subject| &mut subject.asks) {
             ask.places = ask.looks.iter().map(|(share, _)| place(*share)).collect();
+        }
+        let mut first = 1;
+        for subject in &mut subjects {
+            subject.first = first;
+            first += subject.columns().map_or(0, Columns::sums);
         }
         Self {
             shares: experiment.variants.values().copied().collect(),

@@ -3,7 +3,7 @@
 use tranche_stats::{RelativeMethod, binomial_interval};
 
 use super::ValidationRow;
-use super::columns::as_number;
+use super::columns::{Columns, as_number};
 use super::tally::{Count, Tally};
 use super::trials::{InferenceKind, Relation, Subject, Trials};
 use crate::experiment::Experiment;
@@ -113,7 +113,8 @@ fn cause(row: &ValidationRow, subject: &Subject<'_>, experiment: &Experiment, tr
     let metric = subject.metric;
     let rows = as_number(trials.looks.last().copied().unwrap_or(0) as u64);
     let fewest = trials.shares.iter().copied().fold(1.0, f64::min) * rows;
-    let skewness = subject.columns.skewness();
+    // A quantile asks nothing of the tails.
+    let skewness = subject.columns().map_or(0.0, Columns::skewness);
     let needed = UNITS_PER_SQUARED_SKEWNESS * skewness * skewness;
     if fewest < needed {
         return format!(

@@ -1,0 +1,54 @@
+//! What units did, by their places: for what sums do not hold, such as quantiles.
+
+use tranche_metric::Values;
+use tranche_stats::{Arm, Baseline};
+
+use super::trials::{ArmPair, LIFT};
+use crate::arms::Outcomes;
+
+/// The units of a metric, in the order of their exposure.
+#[derive(Debug)]
+pub(super) struct Members<'a> {
+    outcomes: Outcomes<'a>,
+    /// Each row, its place in that order, with its unit. A quantile's rise, so that they are put in order once and not in every draw.
+    rows: Vec<(usize, usize)>,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn new(outcomes: Outcomes<'a>, order: &[usize]) -> Self {
+        let mut rows: Vec<(usize, usize)> = order.iter().copied().enumerate().collect();
+        if let Values::Quantile(values, _) = outcomes.after {
+            rows.sort_by(|(_, one), (_, other)| values[*one].total_cmp(&values[*other]));
+        }
+        Self { outcomes, rows }
+    }
+
+    /// The arm of all units.
+    pub(super) fn whole(&self) -> Arm {
+        let everyone: Vec<usize> = self.rows.iter().map(|(_, unit)| *unit).collect();
+        self.outcomes.arms(&everyone, &[]).control
+    }
+
+    /// Control with a treatment, of the first `end` rows: as they are, and with the lift put into the treatment.
+    pub(super) fn arms(&self, drawn: &[u16], end: usize, control: usize, treatment: usize) -> [ArmPair; 2] {
+        let of = |variant: usize| -> Vec<usize> {
+            let own = self.rows.iter().filter(|(row, _)| *row < end && usize::from(drawn[*row]) == variant);
+            own.map(|(_, unit)| *unit).collect()
+        };
+        let arms = self.outcomes.arms(&of(control), &of(treatment));
+        [(arms.control, arms.treatment), (arms.control, lifted(&arms.treatment))]
+    }
+}
+
+/// The arm of values that are all higher by the lift.
+fn lifted(arm: &Arm) -> Arm {
+    let factor = 1.0 + LIFT;
+    let Baseline { mean, variance, covariance } = arm.baseline;
+    let squared = factor * factor;
+    Arm {
+        n: arm.n,
+        mean: arm.mean * factor,
+        variance: arm.variance.map(|variance| variance * squared),
+        baseline: Baseline { mean: mean * factor, variance: variance * squared, covariance: covariance * squared },
+    }
+}
