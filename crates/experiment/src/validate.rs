@@ -4,6 +4,7 @@
 //! that the true effect is known: none, or the one that is put in. How often a draw raises an alarm, and how often intervals miss the
 //! truth, is held against what the inference promises.
 
+mod asks;
 mod columns;
 mod draws;
 mod members;
@@ -24,10 +25,10 @@ use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::gather::{choices, gather};
 use crate::measure::MeasureContext;
+pub use asks::InferenceKind;
 use draws::Draws;
 use sums::{BATCH, Summing};
 use tally::Tally;
-pub use trials::InferenceKind;
 use trials::{Draw, Subject, Trials};
 
 /// The chance that a row of a validation is found not to hold though all of them do.
@@ -145,7 +146,7 @@ pub async fn validate(
         seed: request.seed,
         units,
         alpha: experiment.statistics.alpha,
-        lift: trials::LIFT,
+        lift: asks::LIFT,
         confidence: 1.0 - FALSE_ALARM,
         holds: rows.iter().all(|row| row.holds != Some(false)),
         rows,

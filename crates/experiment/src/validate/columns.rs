@@ -4,7 +4,7 @@ use arrow::buffer::BooleanBuffer;
 use tranche_metric::Values;
 use tranche_stats::{Arm, CoMomentMatrix, OutcomeColumns, adjust_for_covariates};
 
-use super::trials::{ArmPair, LIFT};
+use super::asks::{ArmPair, LIFT};
 use crate::arms::Outcomes;
 
 /// What cancels to less than this share of itself is nothing: the variance of an arm whose units are all alike.

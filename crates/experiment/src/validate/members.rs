@@ -3,7 +3,7 @@
 use tranche_metric::Values;
 use tranche_stats::{Arm, Baseline};
 
-use super::trials::{ArmPair, LIFT};
+use super::asks::{ArmPair, LIFT};
 use crate::arms::Outcomes;
 
 /// The units of a metric, in the order of their exposure.

@@ -2,8 +2,9 @@
 
 use tranche_stats::{sample_ratio, sequential_sample_ratio};
 
+use super::asks::Said;
 use super::columns::whole_number;
-use super::trials::{Draw, Said, Trials};
+use super::trials::{Draw, Trials};
 use crate::trust::CONCENTRATION;
 
 /// Draws that have an answer, and those of them in which it happened.
@@ -55,7 +56,7 @@ impl Tally {
                     arms[*look] = subject.arms(trials, draw, *look, treatment);
                 }
                 for ask in &subject.asks {
-                    let Said { alarm, miss } = ask.said(subject, |look| arms[look]);
+                    let Said { alarm, miss } = ask.said(subject.lift, |look| arms[look]);
                     self.said[place][0].add(alarm);
                     self.said[place][1].add(miss);
                     place += 1;

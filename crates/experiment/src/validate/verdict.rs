@@ -3,9 +3,10 @@
 use tranche_stats::{RelativeMethod, binomial_interval};
 
 use super::ValidationRow;
+use super::asks::{InferenceKind, Relation};
 use super::columns::{Columns, as_number};
 use super::tally::{Count, Tally};
-use super::trials::{InferenceKind, Relation, Subject, Trials};
+use super::trials::{Subject, Trials};
 use crate::experiment::Experiment;
 
 /// A mean of skewed values is near normal from so many units per variant on, times the squared skewness. Source: Kohavi, Deng, Longbotham
