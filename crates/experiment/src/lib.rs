@@ -9,6 +9,7 @@
 
 mod arms;
 mod assignment;
+mod cells;
 mod comparing;
 mod course;
 mod decision;
@@ -21,6 +22,7 @@ mod heterogeneity;
 mod looks;
 mod measure;
 mod method;
+mod parallel;
 mod plan;
 mod power;
 mod question;

@@ -10,6 +10,7 @@ mod experiments;
 mod golden;
 mod interruption;
 mod lab;
+mod metric_kinds;
 mod mistakes;
 mod real_experiments;
 mod refreshes;
