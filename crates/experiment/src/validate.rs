@@ -13,8 +13,7 @@ mod tally;
 mod trials;
 mod verdict;
 
-use std::num::NonZero;
-use std::sync::Mutex;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
@@ -25,7 +24,9 @@ use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::gather::{choices, gather};
 use crate::measure::MeasureContext;
+use crate::parallel::on_all_cores;
 pub use asks::InferenceKind;
+use columns::Observed;
 use draws::Draws;
 use sums::{BATCH, Summing};
 use tally::Tally;
@@ -131,8 +132,9 @@ pub async fn validate(
     let subjects: Vec<Subject<'_>> = chosen
         .iter()
         .filter_map(|(choice, metric)| {
-            let outcomes = gathered.outcomes(metric)?;
-            Some(Subject::of(experiment, (choice, metric), outcomes, &order, &request.inferences))
+            let before = gathered.before.as_ref().and_then(|before| before.of(metric));
+            let observed = Observed { after: gathered.after.of(metric)?, before, counted: gathered.after.counted(metric) };
+            Some(Subject::of(experiment, (choice, metric), &observed, &order, &request.inferences))
         })
         .collect();
     let trials = Trials::new(experiment, subjects, units);
@@ -155,37 +157,23 @@ pub async fn validate(
 
 /// Every draw, on all cores. The tally is the same however many there are.
 fn run(trials: &Trials<'_>, draws: &Draws, done: &(dyn Fn(usize) + Sync)) -> Tally {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let tallies = Mutex::new(Tally::of(trials));
     let summing = Summing::new(trials);
-    let work = || {
-        let mut own = Tally::of(trials);
-        let mut variants = vec![Vec::new(); BATCH];
-        loop {
-            let first = next.fetch_add(BATCH, Ordering::Relaxed);
-            if first >= draws.iterations() {
-                break;
-            }
-            let batch = &mut variants[..BATCH.min(draws.iterations() - first)];
-            for (place, variants) in batch.iter_mut().enumerate() {
-                draws.draw(first + place, variants);
-            }
-            let sums = summing.of(batch);
-            for (place, variants) in batch.iter().enumerate() {
-                own.add(trials, Draw { sums: &sums, place, variants });
-            }
-            done(finished.fetch_add(batch.len(), Ordering::Relaxed) + batch.len());
+    let all = draws.iterations();
+    let batches: Vec<Range<usize>> = (0..all).step_by(BATCH).map(|first| first..all.min(first + BATCH)).collect();
+    let finished = AtomicUsize::new(0);
+    let tallies = on_all_cores(&batches, |batch| {
+        let drawn: Vec<Vec<u16>> = batch.clone().map(|iteration| draws.draw(iteration)).collect();
+        let sums = summing.of(&drawn);
+        let mut tally = Tally::of(trials);
+        for (place, variants) in drawn.iter().enumerate() {
+            tally.add(trials, Draw { sums: &sums, place, variants });
         }
-        tallies.lock().unwrap_or_else(std::sync::PoisonError::into_inner).merge(&own);
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
-        }
-        work();
+        done(finished.fetch_add(batch.len(), Ordering::Relaxed) + batch.len());
+        tally
     });
-    tallies.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let mut whole = Tally::of(trials);
+    tallies.iter().for_each(|tally| whole.merge(tally));
+    whole
 }
 
 #[cfg(test)]

@@ -5,10 +5,19 @@ use tranche_metric::Values;
 use tranche_stats::{Arm, CoMomentMatrix, OutcomeColumns, adjust_for_covariates};
 
 use super::asks::{ArmPair, LIFT};
-use crate::arms::Outcomes;
 
 /// What cancels to less than this share of itself is nothing: the variance of an arm whose units are all alike.
 const LEAST_SHARE: f64 = 1e-11;
+
+/// What was measured of each unit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Observed<'a> {
+    pub(super) after: Values<'a>,
+    /// The same before exposure, where that is taken out.
+    pub(super) before: Option<Values<'a>>,
+    /// The units that count for the metric; all do when `None`.
+    pub(super) counted: Option<&'a BooleanBuffer>,
+}
 
 /// The columns of a metric: its outcome's, then its covariates.
 #[derive(Debug)]
@@ -23,16 +32,16 @@ pub(super) struct Columns {
 
 impl Columns {
     /// The columns that a measurement takes its moments from, the units in this order. `None` for what is no mean and no ratio.
-    pub(super) fn of(outcomes: &Outcomes<'_>, order: &[usize]) -> Option<Self> {
+    pub(super) fn of(observed: &Observed<'_>, order: &[usize]) -> Option<Self> {
         let taken = |values: &[f64]| order.iter().map(|&unit| values[unit]).collect::<Vec<f64>>();
-        let (columns, values) = match (outcomes.after, outcomes.before) {
+        let (columns, values) = match (observed.after, observed.before) {
             (Values::Single(after), Some(Values::Single(before))) => (OutcomeColumns::Mean, vec![taken(after), taken(before)]),
             (Values::Single(after), _) => (OutcomeColumns::Mean, vec![taken(after)]),
             (Values::Ratio(above, below), _) => (OutcomeColumns::Ratio, vec![taken(above), taken(below)]),
             (Values::Quantile(..) | Values::EventQuantile(..), _) => return None,
         };
         let counts = |counted: &BooleanBuffer| order.iter().map(|&unit| f64::from(u8::from(counted.value(unit)))).collect();
-        Some(Self::new(columns, values, outcomes.counted.map(counts)))
+        Some(Self::new(columns, values, observed.counted.map(counts)))
     }
 
     pub(super) fn new(outcomes: OutcomeColumns, mut values: Vec<Vec<f64>>, counted: Option<Vec<f64>>) -> Self {

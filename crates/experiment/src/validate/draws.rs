@@ -39,20 +39,19 @@ impl Draws {
     }
 
     /// The variant of each row, as its place among the shares, in one draw.
-    pub(super) fn draw(&self, iteration: usize, variants: &mut Vec<u16>) {
+    pub(super) fn draw(&self, iteration: usize) -> Vec<u16> {
         let mut generator = Generator::seeded(self.seeds[iteration]);
-        variants.clear();
         let mut next = || {
             let bits = generator.bits();
             let before = self.ends.iter().filter(|end| bits >= **end).count();
             u16::try_from(before).unwrap_or(u16::MAX)
         };
         match &self.together {
-            None => variants.extend((0..self.rows).map(|_| next())),
+            None => (0..self.rows).map(|_| next()).collect(),
             Some(numbers) => {
                 let count = numbers.iter().max().map_or(0, |most| most + 1);
                 let drawn: Vec<u16> = (0..count).map(|_| next()).collect();
-                variants.extend(numbers.iter().map(|number| drawn[*number]));
+                numbers.iter().map(|number| drawn[*number]).collect()
             }
         }
     }

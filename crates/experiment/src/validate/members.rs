@@ -4,39 +4,41 @@ use tranche_metric::Values;
 use tranche_stats::{Arm, Baseline};
 
 use super::asks::{ArmPair, LIFT};
-use crate::arms::Outcomes;
+use super::columns::Observed;
+use crate::arms::arm;
 
-/// The units of a metric, in the order of their exposure.
+/// The units of a metric that count for it, in the order of their exposure.
 #[derive(Debug)]
 pub(super) struct Members<'a> {
-    outcomes: Outcomes<'a>,
+    values: Values<'a>,
     /// Each row, its place in that order, with its unit. A quantile's rise, so that they are put in order once and not in every draw.
     rows: Vec<(usize, usize)>,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn new(outcomes: Outcomes<'a>, order: &[usize]) -> Self {
-        let mut rows: Vec<(usize, usize)> = order.iter().copied().enumerate().collect();
-        if let Values::Quantile(values, _) = outcomes.after {
+    pub(super) fn new(observed: &Observed<'a>, order: &[usize]) -> Self {
+        let counts = |unit: usize| observed.counted.is_none_or(|counted| counted.value(unit));
+        let mut rows: Vec<(usize, usize)> = order.iter().copied().enumerate().filter(|(_, unit)| counts(*unit)).collect();
+        if let Values::Quantile(values, _) = observed.after {
             rows.sort_by(|(_, one), (_, other)| values[*one].total_cmp(&values[*other]));
         }
-        Self { outcomes, rows }
+        Self { values: observed.after, rows }
     }
 
     /// The arm of all units.
     pub(super) fn whole(&self) -> Arm {
         let everyone: Vec<usize> = self.rows.iter().map(|(_, unit)| *unit).collect();
-        self.outcomes.arms(&everyone, &[]).control
+        arm(self.values, &everyone)
     }
 
     /// Control with a treatment, of the first `end` rows: as they are, and with the lift put into the treatment.
     pub(super) fn arms(&self, drawn: &[u16], end: usize, control: usize, treatment: usize) -> [ArmPair; 2] {
-        let of = |variant: usize| -> Vec<usize> {
+        let of = |variant: usize| {
             let own = self.rows.iter().filter(|(row, _)| *row < end && usize::from(drawn[*row]) == variant);
-            own.map(|(_, unit)| *unit).collect()
+            arm(self.values, &own.map(|(_, unit)| *unit).collect::<Vec<usize>>())
         };
-        let arms = self.outcomes.arms(&of(control), &of(treatment));
-        [(arms.control, arms.treatment), (arms.control, lifted(&arms.treatment))]
+        let (control, treatment) = (of(control), of(treatment));
+        [(control, treatment), (control, lifted(&treatment))]
     }
 }
 

@@ -4,12 +4,12 @@ use arrow::buffer::BooleanBuffer;
 use jiff::tz::TimeZone;
 use tranche_metric::{Metrics, Values};
 use tranche_project::{Problems, Project};
-use tranche_stats::{Arm, Generator, OutcomeColumns};
+use tranche_stats::{Arm, CoMoments, Generator, OutcomeColumns, adjust};
 
 use super::columns::Columns;
 use super::trials::Data;
 use super::*;
-use crate::arms::Outcomes;
+use crate::arms::arm;
 
 const METRICS: [(&str, &str); 2] = [
     ("value", "type: mean\nfact: {table: t, value: v, aggregate: sum}"),
@@ -182,28 +182,35 @@ fn sums_give_the_arms_of_a_measurement() {
     let (experiment, metrics) = experiment("value", "{a: 0.4, b: 0.35, c: 0.25}", "{alpha: 0.05}");
     let metric = metrics.get("value").unwrap();
     let some: BooleanBuffer = (0..2500).map(|unit| unit % 3 > 0).collect();
-    let cuped = Outcomes { after: Values::Single(&after), before: Some(Values::Single(&before)), counted: None };
-    let ratio = Outcomes { after: Values::Ratio(&after, &before), before: None, counted: Some(&some) };
-    let quantile = Outcomes { after: Values::Quantile(&after, 0.8), ..ratio };
-    for outcomes in [cuped, ratio, quantile, Outcomes { before: None, ..cuped }, Outcomes { counted: Some(&some), ..cuped }] {
+    let cuped = Observed { after: Values::Single(&after), before: Some(Values::Single(&before)), counted: None };
+    let ratio = Observed { after: Values::Ratio(&after, &before), before: None, counted: Some(&some) };
+    let quantile = Observed { after: Values::Quantile(&after, 0.8), ..ratio };
+    for observed in [cuped, ratio, quantile, Observed { before: None, ..cuped }, Observed { counted: Some(&some), ..cuped }] {
         let order: Vec<usize> = (0..after.len()).rev().collect();
         let choice = &experiment.metrics[0];
-        let subject = Subject::of(&experiment, (choice, metric), outcomes, &order, &[]);
+        let subject = Subject::of(&experiment, (choice, metric), &observed, &order, &[]);
         let trials = Trials::new(&experiment, vec![subject], order.len());
         let draws = Draws::new(experiment.variants.values().copied(), 3, BATCH, order.len());
-        let mut variants = vec![Vec::new(); BATCH];
-        variants.iter_mut().enumerate().for_each(|(draw, variants)| draws.draw(draw, variants));
+        let variants: Vec<Vec<u16>> = (0..BATCH).map(|draw| draws.draw(draw)).collect();
         let sums = Summing::new(&trials).of(&variants);
         for (place, drawn) in variants.iter().enumerate() {
             for (look, rows) in trials.looks.iter().enumerate() {
                 let members = |variant: u16| -> Vec<usize> {
-                    (0..*rows).filter(|row| drawn[*row] == variant).map(|row| order[row]).collect()
+                    let own = (0..*rows).filter(|row| drawn[*row] == variant).map(|row| order[row]);
+                    own.filter(|unit| observed.counted.is_none_or(|counted| counted.value(*unit))).collect()
                 };
-                let expected = outcomes.arms(&members(0), &members(2));
+                let pairs = |units: &[usize]| CoMoments::from_pairs(units.iter().map(|unit| (after[*unit], before[*unit])));
+                let expected = match observed.before {
+                    Some(_) => {
+                        let adjusted = adjust(&pairs(&members(0)), &pairs(&members(2)));
+                        [adjusted.control, adjusted.treatment]
+                    }
+                    None => [0, 2].map(|variant| arm(observed.after, &members(variant))),
+                };
                 let draw = Draw { sums: &sums, place, variants: drawn };
                 let [(control, treatment), _] = trials.subjects[0].arms(&trials, draw, look, 2).unwrap();
                 let numbers = |arm: &Arm| [arm.mean, arm.variance.unwrap(), arm.baseline.mean, arm.baseline.covariance];
-                for (found, expected) in [(control, expected.control), (treatment, expected.treatment)] {
+                for (found, expected) in [control, treatment].into_iter().zip(expected) {
                     assert_eq!(found.n, expected.n);
                     let pairs = numbers(&found).into_iter().zip(numbers(&expected));
                     pairs.for_each(|(found, expected)| assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}"));

@@ -6,10 +6,9 @@ use tranche_metric::{Metric, Values};
 use tranche_stats::Alternative;
 
 use super::asks::{ArmPair, Ask, Asking, EVEN_LOOKS, InferenceKind, LIFT};
-use super::columns::Columns;
+use super::columns::{Columns, Observed};
 use super::members::Members;
 use super::sums::Sums;
-use crate::arms::Outcomes;
 use crate::experiment::{Experiment, MetricChoice};
 
 /// Where the arms of a metric come from.
@@ -59,17 +58,17 @@ impl<'a> Subject<'a> {
     pub(super) fn of(
         experiment: &Experiment,
         (choice, metric): (&'a MetricChoice, &Metric),
-        outcomes: Outcomes<'a>,
+        observed: &Observed<'a>,
         order: &[usize],
         wanted: &[InferenceKind],
     ) -> Self {
-        match Columns::of(&outcomes, order) {
+        match Columns::of(observed, order) {
             Some(columns) => Self::new(experiment, choice, metric, Data::Sums(columns), wanted),
             None => {
-                let members = Data::Members(Members::new(outcomes, order));
+                let members = Data::Members(Members::new(observed, order));
                 let mut subject = Self::new(experiment, choice, metric, members, wanted);
                 // All events of a unit are put in order at every look: too much for many of them.
-                subject.asks.retain(|ask| !matches!(outcomes.after, Values::EventQuantile(..)) || ask.count() == 1);
+                subject.asks.retain(|ask| !matches!(observed.after, Values::EventQuantile(..)) || ask.count() == 1);
                 subject
             }
         }
