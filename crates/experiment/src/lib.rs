@@ -9,6 +9,7 @@
 
 mod arms;
 mod assignment;
+mod cells;
 mod comparing;
 mod course;
 mod decision;
@@ -16,10 +17,12 @@ mod error;
 mod experiment;
 mod exposure;
 mod family;
+mod gather;
 mod heterogeneity;
 mod looks;
 mod measure;
 mod method;
+mod parallel;
 mod plan;
 mod power;
 mod question;
@@ -30,6 +33,7 @@ mod statistics;
 pub mod store;
 mod summary;
 mod trust;
+mod validate;
 
 pub use assignment::{Assigned, Assignment};
 pub use decision::{Decision, VariantDecision};
@@ -41,7 +45,10 @@ pub use measure::{MeasureContext, measure};
 pub use method::{LookNote, MethodNote};
 pub use plan::{Amendment, Registration};
 pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
-pub use result::{Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, VariantCount};
+pub use result::{
+    Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, StepShares, Uncapped, VariantCount,
+};
 pub use spec::ExperimentSpec;
 pub use statistics::{Cuped, Method, Scale, Statistics, TestDirection};
 pub use trust::TrustCheck;
+pub use validate::{InferenceKind, Validation, ValidationRequest, ValidationRow, validate};

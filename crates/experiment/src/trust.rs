@@ -4,7 +4,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tranche_stats::{Options, compare, sample_ratio, sequential_sample_ratio};
 
-use crate::arms::{Outcomes, arm};
+use crate::arms::Outcomes;
+use crate::cells::{Cells, Side};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::result::{SampleRatioCheck, VariantCount};
@@ -12,7 +13,7 @@ use crate::result::{SampleRatioCheck, VariantCount};
 /// What is less probable than this, if all is well, makes a result untrustworthy.
 const THRESHOLD: f64 = 0.001;
 /// The concentration of the sequential sample ratio test: finds small mismatches.
-const CONCENTRATION: f64 = 10_000.0;
+pub(crate) const CONCENTRATION: f64 = 10_000.0;
 /// A chi-squared test needs so many expected units in every variant.
 const LEAST_EXPECTED: f64 = 5.0;
 /// Units exposed to several variants may be this share of all, or this many, before they are a failure of the assignment.
@@ -70,12 +71,13 @@ pub(crate) fn checks(
     units: &Exposed,
     segments: &IndexMap<String, Vec<usize>>,
     srm: &SampleRatioCheck,
-    before: &[(&str, Outcomes<'_>)],
+    before: &[(&str, &Outcomes<'_>)],
+    cells: &Cells,
 ) -> Vec<TrustCheck> {
     let mut checks = of_split(srm);
     checks.extend(several_variants(units));
     checks.extend(segment_splits(experiment, units, segments));
-    checks.extend(pre_period(experiment, units, before));
+    checks.extend(pre_period(experiment, cells, before));
     checks
 }
 
@@ -164,11 +166,11 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<
 }
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
-fn pre_period(experiment: &Experiment, units: &Exposed, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
+fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, &Outcomes<'_>)]) -> Vec<TrustCheck> {
+    // The first segment is everyone.
     let arm_of = |variant: &str, outcomes: &Outcomes<'_>| {
-        let place = experiment.variants.get_index_of(variant);
-        let own: Vec<usize> = (0..units.variants.len()).filter(|&unit| Some(units.variants[unit]) == place).collect();
-        outcomes.before.map(|values| arm(values, &own))
+        let variant = experiment.variants.get_index_of(variant)?;
+        outcomes.arm_before(&cells.group(Side::In(0), variant))
     };
     let mut found = Vec::new();
     for (metric, outcomes) in before {

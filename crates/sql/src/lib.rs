@@ -18,6 +18,7 @@ mod intervals;
 pub mod keys;
 mod lists;
 mod locate;
+pub mod pass;
 mod raw;
 mod session;
 mod tables;
