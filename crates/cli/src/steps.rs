@@ -122,7 +122,8 @@ impl Steps {
         for name in named(step, pipeline.experiments.keys()) {
             let Some(experiment) = pipeline.experiments.get(&name) else { continue };
             self.progress.message(&step.id, name.clone());
-            let earlier = tranche_experiment::store::read(&self.lake, &session, &name).await?.and_then(|result| result.plan);
+            let earlier = tranche_experiment::store::read_without_series(&self.lake, &session, &name).await?;
+            let earlier = earlier.and_then(|result| result.plan);
             let (result, rows_read) = tranche_experiment::measure(experiment, earlier.as_ref(), &measure).await?;
             outcome.rows_read += rows_read;
             outcome.rows_written += tranche_experiment::store::write(&result, &self.lake, &session, &context.transaction).await?;

@@ -1,7 +1,8 @@
 //! Measuring: exposures x segments before exposure x facts after it -> moments -> estimates.
 
+use jiff::Timestamp;
 use tranche_metric::{Metric, Metrics};
-use tranche_segment::Definitions;
+use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::{Engine, Session, Tables};
 
 use crate::arms::Outcomes;
@@ -11,10 +12,13 @@ use crate::experiment::{Experiment, MetricChoice};
 use crate::family::{self, Measured};
 use crate::gather::{Gathered, choices, gather};
 use crate::heterogeneity::{self, Between, HeterogeneityRow};
+use crate::outliers::{self, OutlierRow};
 use crate::plan::{self, Registration};
 use crate::result::ExperimentResult;
+use crate::series::{Cohorts, Series};
 use crate::statistics::Method;
 use crate::summary::{self, Found};
+use crate::traffic::Traffic;
 use crate::trust;
 
 /// What a measurement works with.
@@ -72,7 +76,15 @@ fn compare(
     let srm = trust::sample_ratio_check(experiment, all);
     let covariates: Vec<(&str, Outcomes<'_>)> =
         outcomes.iter().map(|(choice, _, outcomes)| (choice.metric.value.as_str(), *outcomes)).collect();
-    let checks = trust::checks(experiment, units, segments, &srm, &covariates);
+    let mut checks = trust::checks(experiment, units, segments, &srm, &covariates);
+    let traffic = Traffic::of(experiment, all, as_of);
+    checks.extend(traffic.checks());
+    let (outliers, series) = if may_be_seen {
+        closer(experiment, gathered, as_of, &measured, &outcomes)
+    } else {
+        (Vec::new(), Series::empty(&experiment.statistics.method))
+    };
+    checks.extend(outliers.iter().map(outliers::check));
     let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), all.at.iter().min().copied(), as_of);
     let found = Found {
         as_of,
@@ -82,7 +94,36 @@ fn compare(
         heterogeneity,
         srm,
         checks,
+        traffic: traffic.rows(),
+        outliers,
+        series,
         plan,
     };
     summary::result(experiment, all, &choices, found)
+}
+
+/// A closer look at each estimate for everyone: what a few units do to it, and how it went day by day.
+fn closer(
+    experiment: &Experiment,
+    gathered: &Gathered,
+    as_of: Timestamp,
+    measured: &[Measured],
+    outcomes: &[(&MetricChoice, &Metric, Outcomes<'_>)],
+) -> (Vec<OutlierRow>, Series) {
+    let units = &gathered.units;
+    let until = gathered.taken.as_ref().map_or(as_of, |look| look.at);
+    let cohorts = Cohorts::of(experiment, units, until);
+    let in_variant = |place: usize| (0..units.variants.len()).filter(|&unit| units.variants[unit] == place).collect::<Vec<_>>();
+    let mut rows = Vec::new();
+    let mut series = Series::empty(&experiment.statistics.method);
+    for one in measured.iter().filter(|one| one.row.segment == EVERYONE) {
+        let place = |variant: &str| experiment.variants.get_index_of(variant);
+        let found = outcomes.iter().find(|(choice, ..)| choice.metric.value == one.row.metric);
+        let places = place(&experiment.control).zip(place(&one.row.variant));
+        let Some(((_, _, outcomes), (control, treatment))) = found.zip(places) else { continue };
+        let members = (in_variant(control), in_variant(treatment));
+        rows.extend(outliers::audit(one, outcomes, &experiment.control, (&members.0, &members.1)));
+        series.points.extend(cohorts.points(one, outcomes, (control, treatment)));
+    }
+    (rows, series)
 }

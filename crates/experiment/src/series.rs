@@ -1,0 +1,183 @@
+//! Every estimate by day: of the units that were new on it, and of all units up to it.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::arms::Outcomes;
+use crate::day::Day;
+use crate::experiment::Experiment;
+use crate::exposure::Exposed;
+use crate::family::Measured;
+use crate::result::{Effect, MetricRole};
+use crate::statistics::Method;
+
+/// The estimates for everyone, day by day.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// By what intervals are made, by name.
+    pub inference: String,
+    /// Whether all intervals of a line hold at once, so that it may be watched day by day and stopped when it is clear.
+    pub valid_at_every_day: bool,
+    /// How it is to be read.
+    pub note: String,
+    /// By metric, treatment and day, a day's own before the cumulative one.
+    #[serde(default)]
+    pub points: Vec<SeriesPoint>,
+}
+
+/// Which units a point is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Span {
+    /// Those first exposed on the day.
+    Daily,
+    /// Those first exposed on the day or before.
+    Cumulative,
+}
+
+impl Span {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Daily => "daily",
+            Self::Cumulative => "cumulative",
+        }
+    }
+
+    /// The span with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Daily, Self::Cumulative].into_iter().find(|span| span.name() == name)
+    }
+}
+
+/// A treatment against control, by one metric, of the units of one day or of all days up to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeriesPoint {
+    /// The metric.
+    pub metric: String,
+    /// Its role.
+    pub role: MetricRole,
+    /// The treatment.
+    pub variant: String,
+    /// The day, UTC.
+    pub day: Date,
+    /// Which units it is about.
+    pub span: Span,
+    /// Units in the treatment.
+    pub n: u64,
+    /// The treatment's mean.
+    pub mean: Option<f64>,
+    /// Units in control.
+    pub control_n: u64,
+    /// Control's mean.
+    pub control_mean: Option<f64>,
+    /// The difference; none where it is undefined.
+    pub absolute: Option<Effect>,
+    /// The lift; none where it is undefined.
+    pub relative: Option<Effect>,
+}
+
+impl Series {
+    /// How the series of an experiment are to be read, without points.
+    pub(crate) fn empty(method: &Method) -> Self {
+        let (valid_at_every_day, note) = match method {
+            Method::Fixed => (
+                false,
+                "fixed-horizon intervals: each holds for one look that was planned beforehand, and not for stopping on the first \
+                 day that is clear",
+            ),
+            Method::Sequential { .. } | Method::Mixture { .. } => {
+                (true, "the intervals of a line hold on all days at once: it may be watched and stopped on any day")
+            }
+            Method::GroupSequential(_) => (
+                false,
+                "intervals have the critical value of the look that was taken: they hold at the planned looks, and not for \
+                 stopping on a day between them",
+            ),
+            Method::Bayes { .. } => (
+                false,
+                "credible intervals: each says what to believe on its day, given the prior; the rate of false alarms of stopping \
+                 on the first day that is clear is not bounded",
+            ),
+        };
+        Self { inference: method.name().to_owned(), valid_at_every_day, note: note.to_owned(), points: Vec::new() }
+    }
+}
+
+/// The units of each day and variant.
+#[derive(Debug)]
+pub(crate) struct Cohorts {
+    days: Vec<(Day, Vec<Vec<usize>>)>,
+}
+
+impl Cohorts {
+    /// The units that were first exposed before `until`, by day.
+    pub(crate) fn of(experiment: &Experiment, units: &Exposed, until: Timestamp) -> Self {
+        let first = units.at.iter().copied().zip(units.variants.iter().copied());
+        Self::new(experiment.variants.len(), (experiment.from, experiment.to.min(until)), first)
+    }
+
+    /// Units with the instant of their exposure and the place of their variant, within [from, until).
+    fn new(variants: usize, (from, until): (Timestamp, Timestamp), units: impl Iterator<Item = (Timestamp, usize)>) -> Self {
+        let mut days: Vec<(Day, Vec<Vec<usize>>)> =
+            Day::within(from, until).map(|day| (day, vec![Vec::new(); variants])).collect();
+        let first = Day::of(from);
+        for (unit, (at, variant)) in units.enumerate() {
+            let place = usize::try_from(Day::of(at).since(first)).ok();
+            if let Some((_, members)) = place.and_then(|place| days.get_mut(place)) {
+                members[variant].push(unit);
+            }
+        }
+        Self { days }
+    }
+
+    /// The points of one comparison; `places` are those of control and of the treatment among the variants. A day on which nobody was
+    /// exposed has no point of its own, and there is none before the first unit.
+    pub(crate) fn points(&self, measured: &Measured, outcomes: &Outcomes<'_>, places: (usize, usize)) -> Vec<SeriesPoint> {
+        let (mut control, mut treatment): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        let mut points = Vec::new();
+        for (day, members) in &self.days {
+            let (new_control, new_treatment) = (&members[places.0], &members[places.1]);
+            if !(new_control.is_empty() && new_treatment.is_empty()) {
+                points.push(point(measured, outcomes, (new_control, new_treatment), *day, Span::Daily));
+            }
+            control.extend(new_control);
+            treatment.extend(new_treatment);
+            if !(control.is_empty() && treatment.is_empty()) {
+                points.push(point(measured, outcomes, (&control, &treatment), *day, Span::Cumulative));
+            }
+        }
+        points
+    }
+}
+
+fn point(
+    measured: &Measured,
+    outcomes: &Outcomes<'_>,
+    (control, treatment): (&[usize], &[usize]),
+    day: Day,
+    span: Span,
+) -> SeriesPoint {
+    let arms = outcomes.arms(control, treatment);
+    let answer = measured.question.answer(&arms, measured.question.alpha);
+    let mean = |arm: &tranche_stats::Arm| (arm.n > 0 && arm.mean.is_finite()).then_some(arm.mean);
+    SeriesPoint {
+        metric: measured.row.metric.clone(),
+        role: measured.row.role,
+        variant: measured.row.variant.clone(),
+        day: day.date(),
+        span,
+        n: arms.treatment.n,
+        mean: mean(&arms.treatment),
+        control_n: arms.control.n,
+        control_mean: mean(&arms.control),
+        absolute: Effect::of(&answer.absolute),
+        relative: Effect::of(&answer.relative),
+    }
+}
+
+#[cfg(test)]
+#[path = "series_tests.rs"]
+mod tests;
