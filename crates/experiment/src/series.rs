@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::arms::Outcomes;
-use crate::day::Day;
+use crate::day::{Day, Days};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::family::Measured;
@@ -61,7 +62,7 @@ pub struct SeriesPoint {
     pub role: MetricRole,
     /// The treatment.
     pub variant: String,
-    /// The day, UTC.
+    /// The day, in the project's time zone.
     pub day: Date,
     /// Which units it is about.
     pub span: Span,
@@ -116,18 +117,21 @@ impl Cohorts {
     /// The units that were first exposed before `until`, by day.
     pub(crate) fn of(experiment: &Experiment, units: &Exposed, until: Timestamp) -> Self {
         let first = units.at.iter().copied().zip(units.variants.iter().copied());
-        Self::new(experiment.variants.len(), (experiment.from, experiment.to.min(until)), first)
+        Self::new(experiment.variants.len(), (experiment.from, experiment.to.min(until)), &experiment.zone, first)
     }
 
     /// Units with the instant of their exposure and the place of their variant, within [from, until).
-    fn new(variants: usize, (from, until): (Timestamp, Timestamp), units: impl Iterator<Item = (Timestamp, usize)>) -> Self {
-        let mut days: Vec<(Day, Vec<Vec<usize>>)> =
-            Day::within(from, until).map(|day| (day, vec![Vec::new(); variants])).collect();
-        let first = Day::of(from);
+    fn new(
+        variants: usize,
+        period: (Timestamp, Timestamp),
+        zone: &TimeZone,
+        units: impl Iterator<Item = (Timestamp, usize)>,
+    ) -> Self {
+        let calendar = Days::within(period, zone);
+        let mut days: Vec<(Day, Vec<Vec<usize>>)> = calendar.iter().map(|day| (day, vec![Vec::new(); variants])).collect();
         for (unit, (at, variant)) in units.enumerate() {
-            let place = usize::try_from(Day::of(at).since(first)).ok();
-            if let Some((_, members)) = place.and_then(|place| days.get_mut(place)) {
-                members[variant].push(unit);
+            if let Some(place) = calendar.place(at) {
+                days[place].1[variant].push(unit);
             }
         }
         Self { days }
@@ -167,7 +171,7 @@ fn point(
         metric: measured.row.metric.clone(),
         role: measured.row.role,
         variant: measured.row.variant.clone(),
-        day: day.date(),
+        day: day.date,
         span,
         n: arms.treatment.n,
         mean: mean(&arms.treatment),

@@ -29,7 +29,7 @@ fn points(until: i64) -> Vec<SeriesPoint> {
     let outcomes = outcomes(&values);
     let one = measured(&outcomes, &[0, 3, 7], &[1, 5, 8]);
     let period = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * until));
-    let cohorts = Cohorts::new(2, period, UNITS.iter().map(|(variant, day, _)| (at(*day), *variant)));
+    let cohorts = Cohorts::new(2, period, &TimeZone::UTC, UNITS.iter().map(|(variant, day, _)| (at(*day), *variant)));
     cohorts.points(&one, &outcomes, (0, 1))
 }
 

@@ -3,10 +3,11 @@
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tranche_stats::exact_sample_ratio;
 
-use crate::day::Day;
+use crate::day::{Day, Days};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::trust::{LEAST_EXPECTED, Severity, THRESHOLD, TrustCheck, as_number};
@@ -17,7 +18,7 @@ const MOST_NAMED: usize = 5;
 /// The units of a variant that were first exposed on a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficRow {
-    /// The day, UTC.
+    /// The day, in the project's time zone.
     pub day: Date,
     /// The variant.
     pub variant: String,
@@ -38,23 +39,23 @@ impl<'a> Traffic<'a> {
     /// Counts the first exposures of an experiment up to `as_of`.
     pub(crate) fn of(experiment: &'a Experiment, units: &Exposed, as_of: Timestamp) -> Self {
         let first = units.at.iter().copied().zip(units.variants.iter().copied());
-        Self::new(&experiment.variants, (experiment.from, experiment.to.min(as_of)), first)
+        Self::new(&experiment.variants, (experiment.from, experiment.to.min(as_of)), &experiment.zone, first)
     }
 
     /// Counts first exposures, each with its instant and the place of its variant, within [from, until).
     fn new(
         variants: &'a IndexMap<String, f64>,
         (from, until): (Timestamp, Timestamp),
+        zone: &TimeZone,
         exposures: impl Iterator<Item = (Timestamp, usize)>,
     ) -> Self {
-        let is_whole = |day: Day| day.start() >= from && day.end() <= until;
+        let calendar = Days::within((from, until), zone);
+        let is_whole = |day: Day| day.start >= from && day.end <= until;
         let mut days: Vec<(Day, Vec<u64>, bool)> =
-            Day::within(from, until).map(|day| (day, vec![0; variants.len()], is_whole(day))).collect();
-        let first = Day::of(from);
+            calendar.iter().map(|day| (day, vec![0; variants.len()], is_whole(day))).collect();
         for (at, variant) in exposures {
-            let place = usize::try_from(Day::of(at).since(first)).ok();
-            if let Some((_, counts, _)) = place.and_then(|place| days.get_mut(place)) {
-                counts[variant] += 1;
+            if let Some(place) = calendar.place(at) {
+                days[place].1[variant] += 1;
             }
         }
         Self { variants, days }
@@ -63,7 +64,7 @@ impl<'a> Traffic<'a> {
     /// A row for each day and variant, also where there are no units.
     pub(crate) fn rows(&self) -> Vec<TrafficRow> {
         let of_day = |(day, counts, _): &(Day, Vec<u64>, bool)| -> Vec<TrafficRow> {
-            let day = day.date();
+            let day = day.date;
             let variants = self.variants.keys().zip(counts);
             variants.map(|(variant, units)| TrafficRow { day, variant: variant.clone(), units: *units }).collect()
         };
@@ -86,7 +87,7 @@ impl<'a> Traffic<'a> {
         let departing: Vec<String> = tested
             .iter()
             .filter(|(_, _, p)| *p < threshold)
-            .map(|(day, counts, p)| format!("on {} {} (p = {p:.2e})", day.date(), self.told(counts)))
+            .map(|(day, counts, p)| format!("on {} {} (p = {p:.2e})", day.date, self.told(counts)))
             .collect();
         let finding = if departing.is_empty() {
             format!("units were split as planned on each of {} days (least p = {lowest:.2e})", tested.len())
@@ -113,7 +114,7 @@ impl<'a> Traffic<'a> {
             self.days.iter().filter(|(_, _, whole)| *whole).map(|(day, counts, _)| (*day, counts.iter().sum())).collect();
         let days = as_number(whole.len() as u64);
         let units: u64 = whole.iter().map(|(_, units)| units).sum();
-        let empty: Vec<String> = whole.iter().filter(|(_, units)| *units == 0).map(|(day, _)| day.date().to_string()).collect();
+        let empty: Vec<String> = whole.iter().filter(|(_, units)| *units == 0).map(|(day, _)| day.date.to_string()).collect();
         if units == 0 {
             return None;
         }

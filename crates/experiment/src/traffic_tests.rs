@@ -21,14 +21,14 @@ fn checks(days: &[[u64; 2]], hour: i64) -> Vec<TrustCheck> {
     };
     let exposures: Vec<(Timestamp, usize)> = days.iter().enumerate().flat_map::<Vec<_>, _>(of_day).collect();
     let until = at(i64::try_from(days.len()).unwrap(), hour);
-    Traffic::new(&variants, (at(0, 0), until), exposures.into_iter()).checks()
+    Traffic::new(&variants, (at(0, 0), until), &TimeZone::UTC, exposures.into_iter()).checks()
 }
 
 #[test]
 fn every_day_of_the_period_so_far_has_a_row_for_each_variant() {
     let variants = variants();
     let exposures = [(at(0, 23), 0), (at(2, 0), 1), (at(2, 5), 1), (at(3, 0), 0)];
-    let traffic = Traffic::new(&variants, (at(0, 6), at(2, 12)), exposures.into_iter());
+    let traffic = Traffic::new(&variants, (at(0, 6), at(2, 12)), &TimeZone::UTC, exposures.into_iter());
     let rows: Vec<(String, String, u64)> =
         traffic.rows().into_iter().map(|row| (row.day.to_string(), row.variant, row.units)).collect();
     let expected = [("01", "a", 1), ("01", "b", 0), ("02", "a", 0), ("02", "b", 0), ("03", "a", 0), ("03", "b", 2)];

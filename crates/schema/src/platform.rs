@@ -228,7 +228,7 @@ pub mod estimates {
 pub mod estimate_series {
     use super::{AS_OF, Arc, DataType, Field, Schema, SchemaRef, estimates, instant};
 
-    /// The day, UTC.
+    /// The day, in the project's time zone.
     pub const DAY: &str = "day";
     /// `daily`: units first exposed on the day; `cumulative`: on the day or before.
     pub const SPAN: &str = "span";
