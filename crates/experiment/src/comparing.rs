@@ -2,15 +2,15 @@
 
 use indexmap::IndexMap;
 use tranche_metric::Metric;
-use tranche_stats::{Alternative, Arm, BayesOptions, Direction};
+use tranche_stats::{Alternative, Arm, BayesOptions, Direction, Lack};
 
-use crate::arms::Outcomes;
+use crate::arms::{Arms, Outcomes};
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::Exposed;
 use crate::family::Measured;
 use crate::looks::TakenLook;
 use crate::question::{Lens, Question};
-use crate::result::EstimateRow;
+use crate::result::{EstimateRow, StepShares, Uncapped};
 use crate::statistics::Method;
 
 /// What all comparisons are made from.
@@ -23,13 +23,20 @@ pub(crate) struct Comparing<'a> {
 
 impl Comparing<'_> {
     /// One row for each segment and treatment.
-    pub(crate) fn rows(&self, choice: &MetricChoice, metric: &Metric, outcomes: &Outcomes<'_>) -> Vec<Measured> {
+    pub(crate) fn rows(
+        &self,
+        choice: &MetricChoice,
+        metric: &Metric,
+        outcomes: &Outcomes<'_>,
+        beside: Beside<'_>,
+    ) -> Vec<Measured> {
         let question = self.question(choice, metric);
         let mut rows = Vec::new();
         for (segment, members) in self.segments {
             let control = self.arm(members, &self.experiment.control);
             for variant in self.experiment.treatments() {
-                rows.push(row(choice, segment, variant, outcomes, (&control, &self.arm(members, variant)), &question));
+                let treatment = self.arm(members, variant);
+                rows.push(row(choice, (segment, variant), (outcomes, beside), (&control, &treatment), &question));
             }
         }
         rows
@@ -65,17 +72,25 @@ impl Comparing<'_> {
     }
 }
 
+/// What is shown of a metric beside its effect.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Beside<'a> {
+    /// Its values before they were capped.
+    pub(crate) uncapped: Option<Outcomes<'a>>,
+    /// How many steps of a funnel each unit passed, and how many there are.
+    pub(crate) reached: Option<(&'a [u8], usize)>,
+}
+
 fn row(
     choice: &MetricChoice,
-    segment: &str,
-    variant: &str,
-    outcomes: &Outcomes<'_>,
+    (segment, variant): (&str, &str),
+    (outcomes, beside): (&Outcomes<'_>, Beside<'_>),
     (control, treatment): (&[usize], &[usize]),
     question: &Question,
 ) -> Measured {
     let arms = outcomes.arms(control, treatment);
     let answer = question.answer(&arms, question.alpha);
-    let mean = |arm: &Arm| (arm.n > 0 && arm.mean.is_finite()).then_some(arm.mean);
+    let is_adjusted = arms.theta.is_some();
     let row = EstimateRow {
         metric: choice.metric.value.clone(),
         role: choice.role,
@@ -83,11 +98,17 @@ fn row(
         variant: variant.to_owned(),
         n: arms.treatment.n,
         mean: mean(&arms.treatment),
+        variance: variance(&arms.treatment),
         control_n: arms.control.n,
         control_mean: mean(&arms.control),
+        control_variance: variance(&arms.control),
+        adjusted_mean: Some(arms.treatment.mean).filter(|_| is_adjusted && arms.treatment.n > 0),
+        control_adjusted_mean: Some(arms.control.mean).filter(|_| is_adjusted && arms.control.n > 0),
         absolute: answer.absolute,
         relative: answer.relative,
         cuped_theta: arms.theta,
+        uncapped: beside.uncapped.map(|outcomes| uncapped(&outcomes.arms(control, treatment), question)),
+        steps: beside.reached.map(|reached| steps(reached, control, treatment)).unwrap_or_default(),
         undefined: answer.undefined,
         alternative: match question.alternative {
             Alternative::TwoSided => None,
@@ -98,4 +119,31 @@ fn row(
         conclusion: None,
     };
     Measured { row, arms, question: question.clone() }
+}
+
+/// The mean as observed, before anything was taken out of it.
+fn mean(arm: &Arm) -> Option<f64> {
+    (arm.n > 0 && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean)
+}
+
+/// The variance of a unit as observed; 0 where all are alike.
+fn variance(arm: &Arm) -> Option<f64> {
+    matches!(arm.variance, Ok(_) | Err(Lack::NoVariance)).then_some(arm.baseline.variance)
+}
+
+fn uncapped(arms: &Arms, question: &Question) -> Uncapped {
+    let answer = question.answer(arms, question.alpha);
+    let (absolute, relative) = (answer.absolute, answer.relative);
+    Uncapped { mean: mean(&arms.treatment), control_mean: mean(&arms.control), absolute, relative }
+}
+
+/// The shares of units that passed each step.
+#[expect(clippy::cast_precision_loss, reason = "counts of units")]
+fn steps((reached, steps): (&[u8], usize), control: &[usize], treatment: &[usize]) -> Vec<StepShares> {
+    let share = |units: &[usize], step: usize| {
+        let passed = units.iter().filter(|&&unit| usize::from(reached[unit]) >= step).count();
+        (!units.is_empty()).then(|| passed as f64 / units.len() as f64)
+    };
+    let of = |step| StepShares { step, share: share(treatment, step), control_share: share(control, step) };
+    (1..=steps).map(of).collect()
 }

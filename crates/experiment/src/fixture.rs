@@ -10,7 +10,7 @@ use crate::result::{EstimateRow, MetricRole};
 
 /// Values per unit as outcomes without a covariate.
 pub(crate) fn outcomes(values: &[f64]) -> Outcomes<'_> {
-    Outcomes { after: Values::Single(values), before: None }
+    Outcomes { after: Values::Single(values), before: None, counted: None }
 }
 
 /// The estimate of `b` against control, each given by the places of its units.
@@ -26,12 +26,18 @@ pub(crate) fn measured(outcomes: &Outcomes<'_>, control: &[usize], treatment: &[
         variant: "b".to_owned(),
         n: arms.treatment.n,
         mean: Some(arms.treatment.mean),
+        variance: None,
         control_n: arms.control.n,
         control_mean: Some(arms.control.mean),
+        control_variance: None,
+        adjusted_mean: None,
+        control_adjusted_mean: None,
         conclusion: question.conclusion(&arms, &answer.absolute),
         absolute: answer.absolute,
         relative: answer.relative,
         cuped_theta: None,
+        uncapped: None,
+        steps: Vec::new(),
         undefined: answer.undefined,
         alternative: None,
         non_inferiority: None,

@@ -1,48 +1,65 @@
-//! What is known of the units of an experiment before anything is compared.
+//! What is known of the units of experiments before anything is compared.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-use jiff::{SignedDuration, Timestamp};
-use tranche_metric::{Metric, Population, UnitValues, unit_values};
+use jiff::SignedDuration;
+use tranche_metric::{Metric, MetricKind, Population, Span, UnitValues, Wanted, unit_values};
 use tranche_segment::Scope;
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_sql::keys::KeyIndex;
 
 use crate::arms::Outcomes;
+use crate::comparing::Beside;
 use crate::course::Course;
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::{Exposed, exposed};
 use crate::looks::TakenLook;
 use crate::measure::MeasureContext;
-use crate::segments::segments_at_exposure;
+use crate::segments::{Membership, segments_at_exposure};
 
-/// Units, the segments that they were in, and what they did before and after their exposure.
+/// Units, the segments that they were in, and what they did before and after their exposure. Experiments with the same exposures share
+/// them.
 #[derive(Debug)]
 pub(crate) struct Gathered {
     /// Everyone who was exposed before `as_of`.
-    pub(crate) all: Exposed,
+    pub(crate) all: Arc<Exposed>,
     /// Where the experiment stands.
     pub(crate) course: Course,
     /// The planned look whose result this is, where looks are planned.
     pub(crate) taken: Option<TakenLook>,
     /// The units that count: of a planned look, those exposed before it.
-    pub(crate) units: Exposed,
+    pub(crate) units: Arc<Exposed>,
     /// The places of the units in each segment, rising; everyone first, then in the author's order.
-    pub(crate) segments: IndexMap<String, Vec<usize>>,
+    pub(crate) segments: Arc<Membership>,
     /// What each unit did in its window after exposure.
     pub(crate) after: UnitValues,
     /// What each unit did before it, where that is a covariate.
     pub(crate) before: Option<UnitValues>,
-    /// Rows that were read.
-    pub(crate) rows_read: u64,
 }
 
 impl Gathered {
     /// The values of a metric per unit.
     pub(crate) fn outcomes(&self, metric: &Metric) -> Option<Outcomes<'_>> {
-        Some(Outcomes { after: self.after.of(metric)?, before: self.before.as_ref().and_then(|before| before.of(metric)) })
+        let before = self.before.as_ref().and_then(|before| before.of(metric));
+        Some(Outcomes { after: self.after.of(metric)?, before, counted: self.after.counted(metric) })
+    }
+
+    /// What is shown of a metric beside its effect.
+    pub(crate) fn beside(&self, metric: &Metric) -> Beside<'_> {
+        let uncapped = self.after.uncapped(metric).map(|after| Outcomes {
+            after,
+            before: self.before.as_ref().and_then(|before| before.uncapped(metric)),
+            counted: self.after.counted(metric),
+        });
+        let reached = match &metric.kind {
+            MetricKind::Funnel { steps, .. } => {
+                self.after.details(metric).and_then(|details| details.reached.as_deref()).zip(Some(steps.len()))
+            }
+            _ => None,
+        };
+        Beside { uncapped, reached }
     }
 }
 
@@ -52,69 +69,100 @@ pub(crate) fn choices<'a>(experiment: &'a Experiment, context: &'a MeasureContex
     experiment.metrics.iter().filter_map(of).collect()
 }
 
-/// Finds the units of an experiment, and all that is measured of each.
+/// Finds the units of experiments, and all that is measured of each: every table is read once for all of them. Returns the rows that
+/// were read, too.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
-pub(crate) async fn gather(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<Gathered, ExperimentError> {
-    let as_of = context.session.as_of();
-    let mut universe = universe(experiment, context).await?;
-    let contract = context.definitions.contracts.get(&experiment.table.value).ok_or_else(|| ExperimentError::Exposure {
-        experiment: experiment.name.clone(),
-        reason: format!("there is no table `{}`", experiment.table.value),
-    })?;
-    let all = exposed(experiment, contract, context.session, &mut universe).await?;
-    let course = Course::new(experiment, &all);
-    let taken = course.taken(experiment, as_of);
-    let until = taken.as_ref().map_or(as_of, |look| look.at);
-    // What comes after a look must not change what it shows, not even by where values are capped.
-    let units = all.before(until)?;
-    let (segments, segment_rows) = segments_at_exposure(experiment, &units, context).await?;
-    let wanted: Vec<&Metric> = choices(experiment, context).into_iter().map(|(_, metric)| metric).collect();
-    let after = values(experiment, &wanted, &window(experiment, &units, until), context).await?;
-    let before = match experiment.statistics.cuped {
-        Some(cuped) => {
-            let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
-            let from = units.at.iter().map(|at| at.checked_sub(lookback).unwrap_or(Timestamp::MIN)).collect();
-            let population =
-                Population { entity: experiment.entity.clone(), keys: Arc::clone(&units.keys), from, to: units.at.clone() };
-            Some(values(experiment, &wanted, &population, context).await?)
-        }
-        None => None,
-    };
-    let rows_read = units.rows_read + segment_rows + after.rows_read + before.as_ref().map_or(0, |b| b.rows_read);
-    Ok(Gathered { all, course, taken, units, segments, after, before, rows_read })
-}
-
-/// The keys of everyone who counts as an entity, so that others can be told.
-async fn universe(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<KeyIndex, ExperimentError> {
-    let scope = Scope::universe(&experiment.entity);
-    let everyone = evaluate(context.definitions, &scope, context.tables, context.session, Sharing::Shared).await;
-    everyone
-        .map(|found| Arc::unwrap_or_clone(found.index))
-        .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
-}
-
-/// The window of each unit: from its first exposure, as long as the author says, but not beyond `as_of`.
-fn window(experiment: &Experiment, units: &Exposed, as_of: Timestamp) -> Population {
-    let end = |at: &Timestamp| match experiment.conversion_window.map(SignedDuration::try_from) {
-        Some(Ok(length)) => at.checked_add(length).unwrap_or(as_of).min(as_of),
-        _ => as_of,
-    };
-    Population {
-        entity: experiment.entity.clone(),
-        keys: Arc::clone(&units.keys),
-        from: units.at.clone(),
-        to: units.at.iter().map(end).collect(),
-    }
-}
-
-async fn values(
-    experiment: &Experiment,
-    wanted: &[&Metric],
-    population: &Population,
+pub(crate) async fn gather(
+    experiments: &[&Experiment],
     context: &MeasureContext<'_>,
-) -> Result<UnitValues, ExperimentError> {
-    let found = unit_values(context.metrics, wanted, &context.definitions.contracts, context.session, population).await;
-    found.map_err(|source| ExperimentError::Metric { experiment: experiment.name.clone(), source })
+) -> Result<(Vec<Gathered>, u64), ExperimentError> {
+    let as_of = context.session.as_of();
+    let universes = universes(experiments, context).await?;
+    let exposures = exposed(experiments, context, &universes).await?;
+    tracing::debug!(experiments = experiments.len(), "units");
+    let mut courses = Vec::new();
+    for (experiment, all) in experiments.iter().zip(exposures) {
+        let course = Course::new(experiment, context.metrics, &all);
+        let taken = course.taken(experiment, as_of);
+        // What comes after a look must not change what it shows, not even by where values are capped.
+        let units = all.before(taken.as_ref().map_or(as_of, |look| look.at))?;
+        courses.push((all, course, taken, units));
+    }
+    let broken_down: Vec<(&Experiment, &Arc<Exposed>)> =
+        experiments.iter().zip(&courses).map(|(experiment, (.., units))| (*experiment, units)).collect();
+    let (segments, segment_rows) = segments_at_exposure(&broken_down, context).await?;
+    tracing::debug!(rows = segment_rows, "segments");
+    let mut populations: Vec<(&Arc<Exposed>, Population)> = Vec::new();
+    let mut places = Vec::new();
+    for (experiment, (_, _, taken, units)) in experiments.iter().zip(&courses) {
+        let until = taken.as_ref().map_or(as_of, |look| look.at);
+        let is_same = |(known, population): &(&Arc<Exposed>, Population)| Arc::ptr_eq(known, units) && population.until == until;
+        places.push(populations.iter().position(is_same).unwrap_or(populations.len()));
+        if places.last() == Some(&populations.len()) {
+            let (entity, keys) = (experiment.entity.clone(), Arc::clone(&units.keys));
+            populations.push((units, Population { entity, keys, at: units.at.clone(), until }));
+        }
+    }
+    let mut wanted = Vec::new();
+    for (experiment, place) in experiments.iter().zip(&places) {
+        let population = &populations[*place].1;
+        let metrics: Vec<&Metric> = choices(experiment, context).into_iter().map(|(_, metric)| metric).collect();
+        for span in [Some(after(experiment)), before(experiment)].into_iter().flatten() {
+            wanted.push(Wanted { population, span, metrics: metrics.clone() });
+        }
+    }
+    let failed = |source| {
+        let experiment = experiments.iter().map(|experiment| experiment.name.as_str()).collect::<Vec<_>>().join(", ");
+        ExperimentError::Metric { experiment, source }
+    };
+    let (values, fact_rows) = unit_values(&wanted, &context.facts()).await.map_err(failed)?;
+    tracing::debug!(rows = fact_rows, "facts");
+    let mut tables: Vec<(&str, u64)> = experiments
+        .iter()
+        .zip(&courses)
+        .map(|(experiment, (all, ..))| (experiment.table.value.as_str(), all.rows_read))
+        .collect();
+    tables.sort_unstable();
+    tables.dedup();
+    let rows_read = tables.iter().map(|(_, rows)| rows).sum::<u64>() + segment_rows + fact_rows;
+    let mut values = values.into_iter();
+    let mut gathered = Vec::new();
+    for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments) {
+        let after = values.next().unwrap_or_default();
+        let before = before(experiment).and_then(|_| values.next());
+        gathered.push(Gathered { all, course, taken, units, segments, after, before });
+    }
+    Ok((gathered, rows_read))
+}
+
+/// The window after exposure.
+fn after(experiment: &Experiment) -> Span {
+    Span::After(experiment.conversion_window.map(|window| SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX)))
+}
+
+/// The stretch before exposure that the covariate is measured over.
+fn before(experiment: &Experiment) -> Option<Span> {
+    let lookback = experiment.statistics.cuped?.lookback;
+    Some(Span::Before(SignedDuration::try_from(lookback).unwrap_or(SignedDuration::MAX)))
+}
+
+/// The keys of everyone who counts as an entity, so that others can be told; by entity.
+async fn universes(
+    experiments: &[&Experiment],
+    context: &MeasureContext<'_>,
+) -> Result<HashMap<String, Arc<KeyIndex>>, ExperimentError> {
+    let mut universes = HashMap::new();
+    for experiment in experiments {
+        if universes.contains_key(&experiment.entity) {
+            continue;
+        }
+        let scope = Scope::universe(&experiment.entity);
+        let everyone = evaluate(context.definitions, &scope, context.tables, context.session, Sharing::Shared).await;
+        let everyone = everyone
+            .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })?;
+        universes.insert(experiment.entity.clone(), everyone.index);
+    }
+    Ok(universes)
 }

@@ -77,9 +77,9 @@ pub(crate) fn audit(
     (in_control, in_treatment): (&[usize], &[usize]),
 ) -> Option<OutlierRow> {
     let row = &measured.row;
-    let values = match outcomes.after {
-        Values::Single(values) | Values::Ratio(values, _) => values,
-    };
+    // A quantile below the largest values does not feel them.
+    let (Values::Single(values) | Values::Ratio(values, _)) = outcomes.after else { return None };
+    let (in_control, in_treatment) = (&*outcomes.counted(in_control), &*outcomes.counted(in_treatment));
     let is_binary = |unit: &usize| values[*unit] == 0.0 || values[*unit] == 1.0;
     if in_control.iter().chain(in_treatment).all(is_binary) {
         return None;

@@ -166,7 +166,7 @@ fn point(
 ) -> SeriesPoint {
     let arms = outcomes.arms(control, treatment);
     let answer = measured.question.answer(&arms, measured.question.alpha);
-    let mean = |arm: &tranche_stats::Arm| (arm.n > 0 && arm.mean.is_finite()).then_some(arm.mean);
+    let mean = |arm: &tranche_stats::Arm| (arm.n > 0 && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean);
     SeriesPoint {
         metric: measured.row.metric.clone(),
         role: measured.row.role,

@@ -1,11 +1,9 @@
 //! What entities did in as long before an instant as units will be observed.
 
-use std::sync::Arc;
-
 use datafusion::functions_aggregate::expr_fn::count_distinct;
 use datafusion::prelude::ident;
 use jiff::{SignedDuration, Timestamp};
-use tranche_metric::{Direction, Metric, Population, Values, unit_values};
+use tranche_metric::{Direction, Metric, Population, Span, Values, Wanted, unit_values};
 use tranche_segment::Scope;
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_sql::{SqlError, instant_literal};
@@ -44,39 +42,33 @@ impl<'a> History<'a> {
         context: &MeasureContext<'_>,
     ) -> Result<Self, ExperimentError> {
         let as_of = context.session.as_of();
-        let observed = observed(experiment);
+        let observed = observed(experiment, context);
         let from = as_of.checked_sub(observed).unwrap_or(Timestamp::MIN);
         let keys = keys(experiment, segment, from, context).await?;
         let units = keys.len();
-        let population = |from: Timestamp, to: Timestamp| Population {
-            entity: experiment.entity.clone(),
-            keys: Arc::clone(&keys),
-            from: vec![from; units],
-            to: vec![to; units],
-        };
+        let population = Population { entity: experiment.entity.clone(), keys, at: vec![from; units], until: as_of };
         let choices: Vec<(&MetricChoice, &Metric)> =
             experiment.metrics.iter().filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?))).collect();
-        let wanted: Vec<&Metric> = choices.iter().map(|(_, metric)| *metric).collect();
-        let contracts = &context.definitions.contracts;
+        let metrics: Vec<&Metric> = choices.iter().map(|(_, metric)| *metric).collect();
+        let wanted = |span| Wanted { population: &population, span, metrics: metrics.clone() };
+        let lookback =
+            experiment.statistics.cuped.map(|cuped| SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX));
+        let wanted: Vec<Wanted<'_>> =
+            std::iter::once(Span::After(Some(observed))).chain(lookback.map(Span::Before)).map(wanted).collect();
         let failed = |source| ExperimentError::Metric { experiment: experiment.name.clone(), source };
-        let after = unit_values(context.metrics, &wanted, contracts, context.session, &population(from, as_of)).await;
-        let after = after.map_err(failed)?;
-        let before = match experiment.statistics.cuped {
-            Some(cuped) => {
-                let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
-                let covariate = population(from.checked_sub(lookback).unwrap_or(Timestamp::MIN), from);
-                Some(unit_values(context.metrics, &wanted, contracts, context.session, &covariate).await.map_err(failed)?)
-            }
-            None => None,
-        };
+        let (values, _) = unit_values(&wanted, &context.facts()).await.map_err(failed)?;
+        let (after, before) = (&values[0], values.get(1));
         let everyone: Vec<usize> = (0..units).collect();
         let of = |(choice, metric): (&'a MetricChoice, &Metric)| {
             let values = after.of(metric)?;
-            let covariate = before.as_ref().and_then(|before| before.of(metric));
+            let covariate = before.and_then(|before| before.of(metric));
+            let counted = after.counted(metric);
+            let everyone: Vec<usize> =
+                everyone.iter().copied().filter(|&unit| counted.is_none_or(|counted| counted.value(unit))).collect();
             let found = MetricHistory {
                 better: metric.direction,
                 arm: arm(values, &everyone),
-                variance_reduction: variance_reduction(values, covariate),
+                variance_reduction: variance_reduction(values, covariate, &everyone),
             };
             Some((choice, found))
         };
@@ -89,10 +81,10 @@ impl<'a> History<'a> {
     }
 }
 
-/// How long a unit will be observed: the conversion window, or the whole period.
-fn observed(experiment: &Experiment) -> SignedDuration {
-    let window = experiment.conversion_window.and_then(|window| SignedDuration::try_from(window).ok());
-    window.unwrap_or_else(|| experiment.to.duration_since(experiment.from))
+/// How long a unit will be observed: until the windows of all metrics are over, or the whole period.
+fn observed(experiment: &Experiment, context: &MeasureContext<'_>) -> SignedDuration {
+    let windows = experiment.observed(context.metrics);
+    windows.unwrap_or_else(|| experiment.to.duration_since(experiment.from))
 }
 
 /// The keys of everyone, or of a segment's members at `at`.
@@ -120,9 +112,9 @@ async fn keys(
 }
 
 /// Squared correlation with the covariate, as CUPED takes it out.
-fn variance_reduction(values: Values<'_>, covariate: Option<Values<'_>>) -> f64 {
+fn variance_reduction(values: Values<'_>, covariate: Option<Values<'_>>, units: &[usize]) -> f64 {
     let (Values::Single(after), Some(Values::Single(before))) = (values, covariate) else { return 0.0 };
-    let pairs = CoMoments::from_pairs(after.iter().copied().zip(before.iter().copied()));
+    let pairs = CoMoments::from_pairs(units.iter().map(|&unit| (after[unit], before[unit])));
     let adjusted = adjust(&pairs, &CoMoments::default()).control;
     match (adjusted.variance, Arm::mean(&pairs.x()).variance) {
         (Ok(adjusted), Ok(plain)) => (1.0 - adjusted / plain).clamp(0.0, 0.999_999),
