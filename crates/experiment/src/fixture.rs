@@ -4,20 +4,33 @@ use tranche_metric::{Direction, Values};
 use tranche_stats::{Alternative, Inference, RelativeMethod};
 
 use crate::arms::Outcomes;
+use crate::cells::{Cells, Group};
 use crate::family::Measured;
 use crate::question::{Lens, Question};
 use crate::result::{EstimateRow, MetricRole};
 
-/// Values per unit as outcomes without a covariate.
-pub(crate) fn outcomes(values: &[f64]) -> Outcomes<'_> {
-    Outcomes { after: Values::Single(values), before: None, counted: None }
+/// Units of control in cell 0, of the treatment in cell 1, and all others in cell 2.
+pub(crate) fn cells(units: usize, control: &[usize], treatment: &[usize]) -> Cells {
+    let cell = |unit: usize| if control.contains(&unit) { 0 } else { 1 + u32::from(!treatment.contains(&unit)) };
+    Cells::given((0..units).map(cell).collect(), 3)
 }
 
-/// The estimate of `b` against control, each given by the places of its units.
-pub(crate) fn measured(outcomes: &Outcomes<'_>, control: &[usize], treatment: &[usize]) -> Measured {
+/// Control and the treatment among those cells.
+pub(crate) fn groups() -> (Group, Group) {
+    (Group::of(vec![0]), Group::of(vec![1]))
+}
+
+/// Values per unit as outcomes without a covariate.
+pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Outcomes<'a> {
+    Outcomes::new(Values::Single(values), None, None, cells)
+}
+
+/// The estimate of `b` against control.
+pub(crate) fn measured(outcomes: &Outcomes<'_>) -> Measured {
     let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
     let question = Question { better: Direction::Increase, alternative: Alternative::TwoSided, alpha: 0.05, lens };
-    let arms = outcomes.arms(control, treatment);
+    let (control, treatment) = groups();
+    let arms = outcomes.arms(&control, &treatment);
     let answer = question.answer(&arms, question.alpha);
     let row = EstimateRow {
         metric: "revenue".to_owned(),

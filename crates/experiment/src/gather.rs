@@ -10,6 +10,7 @@ use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_sql::keys::KeyIndex;
 
 use crate::arms::Outcomes;
+use crate::cells::Cells;
 use crate::comparing::Beside;
 use crate::course::Course;
 use crate::error::ExperimentError;
@@ -33,6 +34,8 @@ pub(crate) struct Gathered {
     pub(crate) units: Arc<Exposed>,
     /// The places of the units in each segment, rising; everyone first, then in the author's order.
     pub(crate) segments: Arc<Membership>,
+    /// The units by variant and segments.
+    pub(crate) cells: Cells,
     /// What each unit did in its window after exposure.
     pub(crate) after: UnitValues,
     /// What each unit did before it, where that is a covariate.
@@ -43,15 +46,14 @@ impl Gathered {
     /// The values of a metric per unit.
     pub(crate) fn outcomes(&self, metric: &Metric) -> Option<Outcomes<'_>> {
         let before = self.before.as_ref().and_then(|before| before.of(metric));
-        Some(Outcomes { after: self.after.of(metric)?, before, counted: self.after.counted(metric) })
+        Some(Outcomes::new(self.after.of(metric)?, before, self.after.counted(metric), &self.cells))
     }
 
     /// What is shown of a metric beside its effect.
     pub(crate) fn beside(&self, metric: &Metric) -> Beside<'_> {
-        let uncapped = self.after.uncapped(metric).map(|after| Outcomes {
-            after,
-            before: self.before.as_ref().and_then(|before| before.uncapped(metric)),
-            counted: self.after.counted(metric),
+        let uncapped = self.after.uncapped(metric).map(|after| {
+            let before = self.before.as_ref().and_then(|before| before.uncapped(metric));
+            Outcomes::new(after, before, self.after.counted(metric), &self.cells)
         });
         let reached = match &metric.kind {
             MetricKind::Funnel { steps, .. } => {
@@ -132,7 +134,8 @@ pub(crate) async fn gather(
     for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments) {
         let after = values.next().unwrap_or_default();
         let before = before(experiment).and_then(|_| values.next());
-        gathered.push(Gathered { all, course, taken, units, segments, after, before });
+        let cells = Cells::new(&units.variants, &segments);
+        gathered.push(Gathered { all, course, taken, units, segments, cells, after, before });
     }
     Ok((gathered, rows_read))
 }

@@ -9,6 +9,7 @@
 
 mod arms;
 mod assignment;
+mod cells;
 mod comparing;
 mod course;
 mod day;
@@ -25,6 +26,7 @@ mod looks;
 mod measure;
 mod method;
 mod outliers;
+mod parallel;
 mod plan;
 mod power;
 mod question;

@@ -1,11 +1,12 @@
 //! Measuring: exposures x segments before exposure x facts after it -> moments -> estimates.
 
 use jiff::Timestamp;
-use tranche_metric::{Facts, Metric, Metrics};
+use tranche_metric::{Facts, Metrics};
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::{Engine, Session, Tables};
 
 use crate::arms::Outcomes;
+use crate::cells::Side;
 use crate::comparing::Comparing;
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
@@ -13,6 +14,7 @@ use crate::family::{self, Measured};
 use crate::gather::{Gathered, choices, gather};
 use crate::heterogeneity::{self, Between, HeterogeneityRow};
 use crate::outliers::{self, OutlierRow};
+use crate::parallel::on_all_cores;
 use crate::plan::{self, Registration};
 use crate::result::ExperimentResult;
 use crate::series::{Cohorts, Series};
@@ -53,11 +55,9 @@ pub async fn measure(
 ) -> Result<(Vec<ExperimentResult>, u64), ExperimentError> {
     let measured: Vec<&Experiment> = experiments.iter().map(|(experiment, _)| *experiment).collect();
     let (gathered, rows_read) = gather(&measured, context).await?;
-    let results = experiments
-        .iter()
-        .zip(&gathered)
-        .map(|((experiment, earlier), gathered)| compare(experiment, *earlier, gathered, context));
-    Ok((results.collect(), rows_read))
+    let known: Vec<_> = experiments.iter().zip(&gathered).collect();
+    let results = on_all_cores(&known, |((experiment, earlier), gathered)| compare(experiment, *earlier, gathered, context));
+    Ok((results, rows_read))
 }
 
 /// Compares the variants by what is known of the units.
@@ -68,27 +68,33 @@ fn compare(
     context: &MeasureContext<'_>,
 ) -> ExperimentResult {
     let as_of = context.session.as_of();
-    let Gathered { all, course, taken, units, segments, .. } = gathered;
+    let Gathered { all, course, taken, units, segments, cells, .. } = gathered;
     let choices = choices(experiment, context);
-    let outcomes: Vec<(&MetricChoice, &Metric, Outcomes<'_>)> =
-        choices.iter().filter_map(|(choice, metric)| Some((*choice, *metric, gathered.outcomes(metric)?))).collect();
-    let comparing = Comparing { experiment, units, segments, taken: taken.as_ref() };
-    let mut measured: Vec<Measured> = outcomes
-        .iter()
-        .flat_map(|(choice, metric, outcomes)| comparing.rows(choice, metric, outcomes, gathered.beside(metric)))
-        .collect();
+    let comparing = Comparing { experiment, segments, cells, taken: taken.as_ref() };
+    // The moments of each metric are a pass over all units.
+    let compared = on_all_cores(&choices, |(choice, metric)| {
+        let outcomes = gathered.outcomes(metric)?;
+        let rows = comparing.rows(choice, metric, &outcomes, &gathered.beside(metric));
+        Some((*choice, outcomes, rows))
+    });
+    let mut measured: Vec<Measured> = Vec::new();
+    let mut outcomes: Vec<(&MetricChoice, Outcomes<'_>)> = Vec::new();
+    for (choice, known, rows) in compared.into_iter().flatten() {
+        measured.extend(rows);
+        outcomes.push((choice, known));
+    }
     family::judge(&mut measured, experiment.statistics.alpha, experiment.statistics.adjust);
-    let between = Between { experiment, units, segments };
+    let between = Between { experiment, segments, cells };
     let may_be_seen = !matches!(experiment.statistics.method, Method::GroupSequential(_)) || taken.is_some();
     let mut heterogeneity: Vec<HeterogeneityRow> = Vec::new();
     if may_be_seen {
-        heterogeneity.extend(outcomes.iter().flat_map(|(choice, _, outcomes)| between.rows(choice, outcomes)));
+        heterogeneity.extend(outcomes.iter().flat_map(|(choice, outcomes)| between.rows(choice, outcomes)));
         heterogeneity::adjust(&mut heterogeneity, experiment.statistics.adjust);
     }
     let srm = trust::sample_ratio_check(experiment, all);
-    let covariates: Vec<(&str, Outcomes<'_>)> =
-        outcomes.iter().map(|(choice, _, outcomes)| (choice.metric.value.as_str(), *outcomes)).collect();
-    let mut checks = trust::checks(experiment, units, segments, &srm, &covariates);
+    let covariates: Vec<(&str, &Outcomes<'_>)> =
+        outcomes.iter().map(|(choice, outcomes)| (choice.metric.value.as_str(), outcomes)).collect();
+    let mut checks = trust::checks(experiment, units, segments, &srm, &covariates, cells);
     let traffic = Traffic::of(experiment, all, as_of);
     checks.extend(traffic.checks());
     let (outliers, series) = if may_be_seen {
@@ -122,22 +128,24 @@ fn closer(
     gathered: &Gathered,
     as_of: Timestamp,
     measured: &[Measured],
-    outcomes: &[(&MetricChoice, &Metric, Outcomes<'_>)],
+    outcomes: &[(&MetricChoice, Outcomes<'_>)],
 ) -> (Vec<OutlierRow>, Series) {
-    let units = &gathered.units;
-    let until = gathered.taken.as_ref().map_or(as_of, |look| look.at);
-    let cohorts = Cohorts::of(experiment, units, until);
-    let in_variant = |place: usize| (0..units.variants.len()).filter(|&unit| units.variants[unit] == place).collect::<Vec<_>>();
-    let mut rows = Vec::new();
-    let mut series = Series::empty(&experiment.statistics.method);
-    for one in measured.iter().filter(|one| one.row.segment == EVERYONE) {
+    let cohorts = Cohorts::of(experiment, &gathered.units, gathered.taken.as_ref().map_or(as_of, |look| look.at));
+    let everyone: Vec<&Measured> = measured.iter().filter(|one| one.row.segment == EVERYONE).collect();
+    let found = on_all_cores(&everyone, |one| {
         let place = |variant: &str| experiment.variants.get_index_of(variant);
-        let found = outcomes.iter().find(|(choice, ..)| choice.metric.value == one.row.metric);
-        let places = place(&experiment.control).zip(place(&one.row.variant));
-        let Some(((_, _, outcomes), (control, treatment))) = found.zip(places) else { continue };
-        let members = (in_variant(control), in_variant(treatment));
-        rows.extend(outliers::audit(one, outcomes, &experiment.control, (&members.0, &members.1)));
-        series.points.extend(cohorts.points(one, outcomes, (control, treatment)));
+        let places = place(&experiment.control).zip(place(&one.row.variant))?;
+        let (_, outcomes) = outcomes.iter().find(|(choice, _)| choice.metric.value == one.row.metric)?;
+        let segment = gathered.segments.get_index_of(EVERYONE)?;
+        let group = |variant: usize| gathered.cells.group(Side::In(segment), variant);
+        let audited = outliers::audit(one, outcomes, &gathered.cells, &experiment.control, (&group(places.0), &group(places.1)));
+        Some((audited, cohorts.points(one, outcomes, places)))
+    });
+    let mut series = Series::empty(&experiment.statistics.method);
+    let mut rows = Vec::new();
+    for (audited, points) in found.into_iter().flatten() {
+        rows.extend(audited);
+        series.points.extend(points);
     }
     (rows, series)
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tranche_metric::Values;
 
 use crate::arms::{Arms, Outcomes};
+use crate::cells::{Cells, Group};
 use crate::family::Measured;
 use crate::question::Question;
 use crate::result::{Conclusion, Effect, MetricRole};
@@ -69,31 +70,31 @@ pub struct Refit {
     pub conclusion: Option<Conclusion>,
 }
 
-/// The audit of one comparison; `units` are those of control and of the treatment. `None` where there is no effect to look at.
+/// The audit of one comparison of two groups of `cells`. `None` where there is no effect to look at.
 pub(crate) fn audit(
     measured: &Measured,
     outcomes: &Outcomes<'_>,
+    cells: &Cells,
     control: &str,
-    (in_control, in_treatment): (&[usize], &[usize]),
+    groups: (&Group, &Group),
 ) -> Option<OutlierRow> {
     let row = &measured.row;
     // A quantile below the largest values does not feel them.
-    let (Values::Single(values) | Values::Ratio(values, _)) = outcomes.after else { return None };
-    let (in_control, in_treatment) = (&*outcomes.counted(in_control), &*outcomes.counted(in_treatment));
+    let (Values::Single(values) | Values::Ratio(values, _)) = outcomes.values() else { return None };
+    let (in_control, in_treatment) = (&outcomes.units(groups.0), &outcomes.units(groups.1));
     let is_binary = |unit: &usize| values[*unit] == 0.0 || values[*unit] == 1.0;
     if in_control.iter().chain(in_treatment).all(is_binary) {
         return None;
     }
-    let refit = |arms: &Arms| refit(&measured.question, arms);
-    let as_is = refit(&measured.arms);
+    let refit = |outcomes: &Outcomes<'_>| refit(&measured.question, &outcomes.arms(groups.0, groups.1));
+    let as_is = refit(outcomes);
     as_is.absolute.as_ref()?;
     let largest = in_control.iter().chain(in_treatment).copied().max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs()))?;
-    let without = |units: &[usize]| units.iter().copied().filter(|unit| *unit != largest).collect::<Vec<_>>();
-    let cap = matches!(outcomes.after, Values::Single(_)).then(|| quantile(values, in_control, in_treatment)).flatten();
-    let cap = cap.filter(|cap| *cap > 0.0);
+    let is_single = matches!(outcomes.values(), Values::Single(_));
+    let cap = quantile(values, in_control, in_treatment).filter(|cap| is_single && *cap > 0.0);
     let capped = cap.map(|cap| {
         let capped: Vec<f64> = values.iter().map(|value| value.min(cap)).collect();
-        refit(&Outcomes { after: Values::Single(&capped), ..*outcomes }.arms(in_control, in_treatment))
+        refit(&outcomes.with_values(&capped))
     });
     Some(OutlierRow {
         metric: row.metric.clone(),
@@ -103,7 +104,7 @@ pub(crate) fn audit(
         largest_in: if in_control.contains(&largest) { control.to_owned() } else { row.variant.clone() },
         cap,
         as_is,
-        without_largest: refit(&outcomes.arms(&without(in_control), &without(in_treatment))),
+        without_largest: refit(&outcomes.over(&cells.without(largest))),
         capped,
     })
 }

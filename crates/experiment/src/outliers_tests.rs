@@ -1,16 +1,16 @@
 //! Arms with and without a unit that is too large; effects and p-values are those of SciPy's `ttest_ind(equal_var=False)`.
 
 use super::*;
-use crate::fixture::{close, measured, outcomes};
+use crate::fixture::{cells, close, groups, measured, outcomes};
 
 /// Twenty units an arm: 10 to 14 in control, 11 to 15 in the treatment, four of each; then changed.
 fn audited(change: impl Fn(&mut [f64])) -> OutlierRow {
     let mut values: Vec<f64> = (0..40u32).map(|unit| f64::from(10 + unit % 5 + unit / 20)).collect();
     change(&mut values);
     let (control, treatment): (Vec<usize>, Vec<usize>) = ((0..20).collect(), (20..40).collect());
-    let outcomes = outcomes(&values);
-    let one = measured(&outcomes, &control, &treatment);
-    audit(&one, &outcomes, "a", (&control, &treatment)).unwrap()
+    let (cells, (control, treatment)) = (cells(40, &control, &treatment), groups());
+    let outcomes = outcomes(&values, &cells);
+    audit(&measured(&outcomes), &outcomes, &cells, "a", (&control, &treatment)).unwrap()
 }
 
 fn assert_refit(refit: &Refit, effect: f64, p: f64, conclusion: Conclusion) {
@@ -89,7 +89,7 @@ fn the_largest_of_a_thousand_units_and_one_are_two() {
 fn shares_of_units_have_no_outliers() {
     let values: Vec<f64> = (0..40u32).map(|unit| f64::from(unit % 3 / 2)).collect();
     let (control, treatment): (Vec<usize>, Vec<usize>) = ((0..20).collect(), (20..40).collect());
-    let outcomes = outcomes(&values);
-    let one = measured(&outcomes, &control, &treatment);
-    assert_eq!(audit(&one, &outcomes, "a", (&control, &treatment)), None);
+    let (cells, (control, treatment)) = (cells(40, &control, &treatment), groups());
+    let outcomes = outcomes(&values, &cells);
+    assert_eq!(audit(&measured(&outcomes), &outcomes, &cells, "a", (&control, &treatment)), None);
 }

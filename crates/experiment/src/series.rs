@@ -5,7 +5,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::arms::Outcomes;
+use crate::arms::{Arms, Outcomes};
+use crate::cells::{Cells, Group};
 use crate::day::{Day, Days};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
@@ -110,7 +111,12 @@ impl Series {
 /// The units of each day and variant.
 #[derive(Debug)]
 pub(crate) struct Cohorts {
-    days: Vec<(Day, Vec<Vec<usize>>)>,
+    days: Vec<Day>,
+    variants: usize,
+    /// A cell for each day and variant, and one for units of no day.
+    cells: Cells,
+    /// The units of each cell.
+    sizes: Vec<u64>,
 }
 
 impl Cohorts {
@@ -128,44 +134,48 @@ impl Cohorts {
         units: impl Iterator<Item = (Timestamp, usize)>,
     ) -> Self {
         let calendar = Days::within(period, zone);
-        let mut days: Vec<(Day, Vec<Vec<usize>>)> = calendar.iter().map(|day| (day, vec![Vec::new(); variants])).collect();
-        for (unit, (at, variant)) in units.enumerate() {
-            if let Some(place) = calendar.place(at) {
-                days[place].1[variant].push(unit);
-            }
+        let days: Vec<Day> = calendar.iter().collect();
+        let nowhere = days.len() * variants;
+        let mut sizes = vec![0; nowhere + 1];
+        let mut of_unit = Vec::new();
+        for (at, variant) in units {
+            let cell = calendar.place(at).map_or(nowhere, |day| day * variants + variant);
+            sizes[cell] += 1;
+            of_unit.push(u32::try_from(cell).unwrap_or(u32::MAX));
         }
-        Self { days }
+        Self { days, variants, cells: Cells::given(of_unit, nowhere + 1), sizes }
     }
 
     /// The points of one comparison; `places` are those of control and of the treatment among the variants. A day on which nobody was
     /// exposed has no point of its own, and there is none before the first unit.
     pub(crate) fn points(&self, measured: &Measured, outcomes: &Outcomes<'_>, places: (usize, usize)) -> Vec<SeriesPoint> {
-        let (mut control, mut treatment): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        let outcomes = outcomes.over(&self.cells);
+        let (mut control, mut treatment): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut points = Vec::new();
-        for (day, members) in &self.days {
-            let (new_control, new_treatment) = (&members[places.0], &members[places.1]);
-            if !(new_control.is_empty() && new_treatment.is_empty()) {
-                points.push(point(measured, outcomes, (new_control, new_treatment), *day, Span::Daily));
-            }
-            control.extend(new_control);
-            treatment.extend(new_treatment);
-            if !(control.is_empty() && treatment.is_empty()) {
-                points.push(point(measured, outcomes, (&control, &treatment), *day, Span::Cumulative));
+        let mut has_units = false;
+        for (place, day) in self.days.iter().enumerate() {
+            let cell = |variant: usize| place * self.variants + variant;
+            let (new_control, new_treatment) = (cell(places.0), cell(places.1));
+            let number = |cell: usize| u32::try_from(cell).unwrap_or(u32::MAX);
+            let is_new = self.sizes[new_control] + self.sizes[new_treatment] > 0;
+            has_units |= is_new;
+            control.push(number(new_control));
+            treatment.push(number(new_treatment));
+            let own = (vec![number(new_control)], vec![number(new_treatment)]);
+            let all = (control.clone(), treatment.clone());
+            for (is_shown, (control, treatment), span) in [(is_new, own, Span::Daily), (has_units, all, Span::Cumulative)] {
+                if is_shown {
+                    let arms = outcomes.arms(&Group::of(control), &Group::of(treatment));
+                    points.push(point(measured, &arms, *day, span));
+                }
             }
         }
         points
     }
 }
 
-fn point(
-    measured: &Measured,
-    outcomes: &Outcomes<'_>,
-    (control, treatment): (&[usize], &[usize]),
-    day: Day,
-    span: Span,
-) -> SeriesPoint {
-    let arms = outcomes.arms(control, treatment);
-    let answer = measured.question.answer(&arms, measured.question.alpha);
+fn point(measured: &Measured, arms: &Arms, day: Day, span: Span) -> SeriesPoint {
+    let answer = measured.question.answer(arms, measured.question.alpha);
     let mean = |arm: &tranche_stats::Arm| (arm.n > 0 && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean);
     SeriesPoint {
         metric: measured.row.metric.clone(),

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::fixture::{close, measured, outcomes};
+use crate::fixture::{cells, close, measured, outcomes};
 
 fn at(day: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day + 9)
@@ -26,8 +26,9 @@ const UNITS: [(usize, i64, f64); 11] = [
 
 fn points(until: i64) -> Vec<SeriesPoint> {
     let values = UNITS.map(|(_, _, value)| value);
-    let outcomes = outcomes(&values);
-    let one = measured(&outcomes, &[0, 3, 7], &[1, 5, 8]);
+    let cells = cells(UNITS.len(), &[0, 3, 7], &[1, 5, 8]);
+    let outcomes = outcomes(&values, &cells);
+    let one = measured(&outcomes);
     let period = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * until));
     let cohorts = Cohorts::new(2, period, &TimeZone::UTC, UNITS.iter().map(|(variant, day, _)| (at(*day), *variant)));
     cohorts.points(&one, &outcomes, (0, 1))

@@ -4,7 +4,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tranche_stats::{Options, compare, exact_sample_ratio, sample_ratio, sequential_sample_ratio};
 
-use crate::arms::{Outcomes, arm};
+use crate::arms::Outcomes;
+use crate::cells::{Cells, Side};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::result::{SampleRatioCheck, VariantCount};
@@ -107,12 +108,13 @@ pub(crate) fn checks(
     units: &Exposed,
     segments: &IndexMap<String, Vec<usize>>,
     srm: &SampleRatioCheck,
-    before: &[(&str, Outcomes<'_>)],
+    before: &[(&str, &Outcomes<'_>)],
+    cells: &Cells,
 ) -> Vec<TrustCheck> {
     let mut checks = of_split(srm);
     checks.extend(several_variants(units));
     checks.extend(segment_splits(experiment, units, segments));
-    checks.extend(pre_period(experiment, units, before));
+    checks.extend(pre_period(experiment, cells, before));
     checks
 }
 
@@ -178,11 +180,11 @@ const PRE_PERIOD_ADVICE: &str = "variants differed before anything was done to t
                                  experiment whose effect goes on";
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
-fn pre_period(experiment: &Experiment, units: &Exposed, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
+fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, &Outcomes<'_>)]) -> Vec<TrustCheck> {
+    // The first segment is everyone.
     let arm_of = |variant: &str, outcomes: &Outcomes<'_>| {
-        let place = experiment.variants.get_index_of(variant);
-        let own: Vec<usize> = (0..units.variants.len()).filter(|&unit| Some(units.variants[unit]) == place).collect();
-        outcomes.before.map(|values| arm(values, &own))
+        let variant = experiment.variants.get_index_of(variant)?;
+        outcomes.arm_before(&cells.group(Side::In(0), variant))
     };
     let mut found = Vec::new();
     for (metric, outcomes) in before {

@@ -11,6 +11,7 @@ mod experiments;
 mod golden;
 mod interruption;
 mod lab;
+mod metric_kinds;
 mod mistakes;
 mod refreshes;
 mod s3;
