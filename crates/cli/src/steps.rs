@@ -123,7 +123,7 @@ impl Steps {
             named(step, pipeline.experiments.keys()).iter().filter_map(|name| pipeline.experiments.get(name)).collect();
         let mut earlier = Vec::new();
         for experiment in &experiments {
-            let stored = tranche_experiment::store::read(&self.lake, &session, &experiment.name).await?;
+            let stored = tranche_experiment::store::read_without_series(&self.lake, &session, &experiment.name).await?;
             earlier.push(stored.and_then(|result| result.plan));
         }
         let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name.as_str()).collect();

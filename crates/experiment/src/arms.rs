@@ -55,6 +55,27 @@ impl<'a> Outcomes<'a> {
         Self { after, before, counted, cells, moments }
     }
 
+    /// The same values of units in other cells.
+    pub(crate) fn over<'b>(&self, cells: &'b Cells) -> Outcomes<'b>
+    where
+        'a: 'b,
+    {
+        Outcomes::new(self.after, self.before, self.counted, cells)
+    }
+
+    /// Other values after exposure of the same units.
+    pub(crate) fn with_values<'b>(&self, values: &'b [f64]) -> Outcomes<'b>
+    where
+        'a: 'b,
+    {
+        Outcomes::new(Values::Single(values), self.before, self.counted, self.cells)
+    }
+
+    /// The values after exposure.
+    pub(crate) fn values(&self) -> Values<'a> {
+        self.after
+    }
+
     /// Two groups as arms. A covariate is taken out where there is one.
     pub(crate) fn arms(&self, control: &Group, treatment: &Group) -> Arms {
         if let (Values::Single(_), Some(Values::Single(_))) = (self.after, self.before) {

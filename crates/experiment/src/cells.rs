@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::segments::Membership;
 
 /// The cells.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cells {
     /// The cell of each unit.
     of_unit: Vec<u32>,
@@ -48,6 +48,18 @@ impl Cells {
             members.iter().for_each(|&unit| own[cells.of_unit[unit] as usize] = true);
             cells.segments.push((0u32..).zip(own).filter(|(_, is_own)| *is_own).map(|(cell, _)| cell).collect());
         }
+        cells
+    }
+
+    /// Units in cells that are given, of `cells`; they are compared by groups that are given, too.
+    pub(crate) fn given(of_unit: Vec<u32>, cells: usize) -> Self {
+        Self { of_unit, variants: vec![usize::MAX; cells], segments: Vec::new() }
+    }
+
+    /// The same, with a unit in a cell of its own that no group has.
+    pub(crate) fn without(&self, unit: usize) -> Self {
+        let mut cells = self.clone();
+        cells.of_unit[unit] = cells.add(usize::MAX);
         cells
     }
 
@@ -105,6 +117,11 @@ impl Cells {
 }
 
 impl Group {
+    /// These cells, rising.
+    pub(crate) fn of(cells: Vec<u32>) -> Self {
+        Self(cells)
+    }
+
     /// The cells.
     pub(crate) fn cells(&self) -> impl Iterator<Item = usize> {
         self.0.iter().map(|&cell| cell as usize)

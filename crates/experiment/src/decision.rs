@@ -136,8 +136,8 @@ fn told(row: &EstimateRow, alpha: f64) -> String {
         None => return format!("{} cannot be judged: {}", row.metric, row.undefined.as_deref().unwrap_or("there is no effect")),
     };
     let p = match (number("p_adjusted"), number("p")) {
-        (Some(p), _) => format!("adjusted p = {p:.4}"),
-        (None, Some(p)) => format!("p = {p:.4}"),
+        (Some(p), _) => format!("adjusted {}", p_value(p)),
+        (None, Some(p)) => p_value(p),
         (None, None) => "no p-value".to_owned(),
     };
     format!("{} {state} ({p}, alpha {alpha})", row.metric)
@@ -150,9 +150,14 @@ fn told_margin(row: &EstimateRow) -> String {
         (None, _) => {
             format!("{} cannot be judged: {}", row.metric, test.undefined.as_deref().unwrap_or("there is no effect"))
         }
-        (Some(p), true) => format!("{} is not worse by its margin (p = {p:.4})", row.metric),
-        (Some(p), false) => format!("{} may be worse by its margin (p = {p:.4})", row.metric),
+        (Some(p), true) => format!("{} is not worse by its margin ({})", row.metric, p_value(p)),
+        (Some(p), false) => format!("{} may be worse by its margin ({})", row.metric, p_value(p)),
     }
+}
+
+/// "p = 0.0012"; what four decimals do not show is less than the least that they do.
+fn p_value(p: f64) -> String {
+    if p < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
 }
 
 #[cfg(test)]

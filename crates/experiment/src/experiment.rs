@@ -45,6 +45,8 @@ pub struct Experiment {
     pub from: Timestamp,
     /// The first instant that does not any more.
     pub to: Timestamp,
+    /// The time zone that its days are of.
+    pub zone: TimeZone,
     /// How long after its first exposure a unit's facts count; up to as_of when `None`.
     pub conversion_window: Option<Duration>,
     /// What is measured, goals first.
@@ -163,6 +165,7 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
         control: spec.control.value,
         from: from?,
         to: to?,
+        zone: zone.clone(),
         conversion_window,
         metrics: choices,
         segments: spec.segments,

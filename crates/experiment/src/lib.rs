@@ -12,26 +12,32 @@ mod assignment;
 mod cells;
 mod comparing;
 mod course;
+mod day;
 mod decision;
 mod error;
 mod experiment;
 mod exposure;
 mod family;
+#[cfg(test)]
+mod fixture;
 mod gather;
 mod heterogeneity;
 mod looks;
 mod measure;
 mod method;
+mod outliers;
 mod parallel;
 mod plan;
 mod power;
 mod question;
 mod result;
 mod segments;
+mod series;
 mod spec;
 mod statistics;
 pub mod store;
 mod summary;
+mod traffic;
 mod trust;
 mod validate;
 
@@ -43,12 +49,16 @@ pub use heterogeneity::{HeterogeneityRow, SegmentContrast};
 pub use looks::{Design, PlannedLooks};
 pub use measure::{MeasureContext, measure};
 pub use method::{LookNote, MethodNote};
+pub use outliers::{Concentration, OutlierRow, Refit};
 pub use plan::{Amendment, Registration};
 pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
 pub use result::{
-    Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, StepShares, Uncapped, VariantCount,
+    Conclusion, Effect, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, StepShares, Uncapped,
+    VariantCount,
 };
+pub use series::{Series, SeriesPoint, Span};
 pub use spec::ExperimentSpec;
 pub use statistics::{Cuped, Method, Scale, Statistics, TestDirection};
-pub use trust::TrustCheck;
+pub use traffic::TrafficRow;
+pub use trust::{Severity, TrustCheck};
 pub use validate::{InferenceKind, Validation, ValidationRequest, ValidationRow, validate};

@@ -1,21 +1,26 @@
 //! Measuring: exposures x segments before exposure x facts after it -> moments -> estimates.
 
+use jiff::Timestamp;
 use tranche_metric::{Facts, Metrics};
-use tranche_segment::Definitions;
+use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::{Engine, Session, Tables};
 
 use crate::arms::Outcomes;
+use crate::cells::Side;
 use crate::comparing::Comparing;
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::family::{self, Measured};
 use crate::gather::{Gathered, choices, gather};
 use crate::heterogeneity::{self, Between, HeterogeneityRow};
+use crate::outliers::{self, OutlierRow};
 use crate::parallel::on_all_cores;
 use crate::plan::{self, Registration};
 use crate::result::ExperimentResult;
+use crate::series::{Cohorts, Series};
 use crate::statistics::Method;
 use crate::summary::{self, Found, LeftOut};
+use crate::traffic::Traffic;
 use crate::trust;
 
 /// What a measurement works with.
@@ -89,7 +94,15 @@ fn compare(
     let srm = trust::sample_ratio_check(experiment, all);
     let covariates: Vec<(&str, &Outcomes<'_>)> =
         outcomes.iter().map(|(choice, outcomes)| (choice.metric.value.as_str(), outcomes)).collect();
-    let checks = trust::checks(experiment, units, segments, &srm, &covariates, cells);
+    let mut checks = trust::checks(experiment, units, segments, &srm, &covariates, cells);
+    let traffic = Traffic::of(experiment, all, as_of);
+    checks.extend(traffic.checks());
+    let (outliers, series) = if may_be_seen {
+        closer(experiment, gathered, as_of, &measured, &outcomes)
+    } else {
+        (Vec::new(), Series::empty(&experiment.statistics.method))
+    };
+    checks.extend(outliers.iter().map(outliers::check));
     let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), all.at.iter().min().copied(), as_of);
     let left_out = choices.iter().filter_map(|(_, metric)| LeftOut::of(metric, &gathered.after)).collect();
     let found = Found {
@@ -101,7 +114,38 @@ fn compare(
         heterogeneity,
         srm,
         checks,
+        traffic: traffic.rows(),
+        outliers,
+        series,
         plan,
     };
     summary::result(experiment, all, &choices, found)
+}
+
+/// A closer look at each estimate for everyone: what a few units do to it, and how it went day by day.
+fn closer(
+    experiment: &Experiment,
+    gathered: &Gathered,
+    as_of: Timestamp,
+    measured: &[Measured],
+    outcomes: &[(&MetricChoice, Outcomes<'_>)],
+) -> (Vec<OutlierRow>, Series) {
+    let cohorts = Cohorts::of(experiment, &gathered.units, gathered.taken.as_ref().map_or(as_of, |look| look.at));
+    let everyone: Vec<&Measured> = measured.iter().filter(|one| one.row.segment == EVERYONE).collect();
+    let found = on_all_cores(&everyone, |one| {
+        let place = |variant: &str| experiment.variants.get_index_of(variant);
+        let places = place(&experiment.control).zip(place(&one.row.variant))?;
+        let (_, outcomes) = outcomes.iter().find(|(choice, _)| choice.metric.value == one.row.metric)?;
+        let segment = gathered.segments.get_index_of(EVERYONE)?;
+        let group = |variant: usize| gathered.cells.group(Side::In(segment), variant);
+        let audited = outliers::audit(one, outcomes, &gathered.cells, &experiment.control, (&group(places.0), &group(places.1)));
+        Some((audited, cohorts.points(one, outcomes, places)))
+    });
+    let mut series = Series::empty(&experiment.statistics.method);
+    let mut rows = Vec::new();
+    for (audited, points) in found.into_iter().flatten() {
+        rows.extend(audited);
+        series.points.extend(points);
+    }
+    (rows, series)
 }

@@ -7,7 +7,10 @@ use serde_json::Value;
 use crate::decision::Decision;
 use crate::heterogeneity::HeterogeneityRow;
 use crate::method::MethodNote;
+use crate::outliers::OutlierRow;
 use crate::plan::Registration;
+use crate::series::Series;
+use crate::traffic::TrafficRow;
 use crate::trust::TrustCheck;
 
 /// What an experiment showed at one `as_of`.
@@ -44,7 +47,16 @@ pub struct ExperimentResult {
     /// Every check of the data, and what to do about one that failed.
     #[serde(default)]
     pub checks: Vec<TrustCheck>,
-    /// Whether all checks of the data passed.
+    /// Units first exposed by day and variant, with zeros.
+    #[serde(default)]
+    pub traffic: Vec<TrafficRow>,
+    /// How much of each effect is the work of a few units.
+    #[serde(default)]
+    pub outliers: Vec<OutlierRow>,
+    /// Every estimate for everyone, day by day.
+    #[serde(default)]
+    pub series: Series,
+    /// Whether all checks of the data passed that are gates.
     pub trustworthy: bool,
     /// What was planned when the first exposure was seen, and what was changed since.
     #[serde(default)]
@@ -162,6 +174,39 @@ pub struct EstimateRow {
     /// What it means for the metric, by the adjusted p-value where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub conclusion: Option<Conclusion>,
+}
+
+/// An effect with its interval and p-value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// The effect.
+    pub effect: f64,
+    /// Its standard error; none where it has none.
+    pub se: Option<f64>,
+    /// Its interval; an end without bound is null.
+    pub ci: [Option<f64>; 2],
+    /// Its p-value, not adjusted.
+    pub p: Option<f64>,
+}
+
+impl Effect {
+    /// The numbers of the absolute or relative effect of an estimate, if it has one.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        let number = |name: &str| EstimateRow::number(value, name);
+        Some(Self { effect: number("effect")?, se: number("se"), ci: [number("lower"), number("upper")], p: number("p") })
+    }
+
+    /// One of its numbers: `effect`, `se`, `lower`, `upper` or `p`.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        match name {
+            "effect" => Some(self.effect),
+            "se" => self.se,
+            "lower" => self.ci[0],
+            "upper" => self.ci[1],
+            _ => self.p,
+        }
+    }
 }
 
 /// The effects on a metric without its cap.

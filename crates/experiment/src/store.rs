@@ -1,45 +1,86 @@
-//! Results of measurements, kept and read back.
+//! Results of measurements, kept and read back: estimates with the whole result, and beside them their series by day.
+
+mod days;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use datafusion::logical_expr::lit;
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
 use tranche_schema::platform::{self, estimates as columns};
 use tranche_sql::{Session, SqlError, column_text, instant_literal};
 use tranche_store::{Commit, CommitMode, Lake};
 
 use crate::error::ExperimentError;
-use crate::result::{EstimateRow, ExperimentResult};
+use crate::result::{Effect, EstimateRow, ExperimentResult};
+use crate::series::Series;
 
 /// The folder of the table of estimates.
 pub const ESTIMATES_TABLE: &str = "estimates";
 
+/// The folder of the table of series.
+pub const SERIES_TABLE: &str = "estimate_series";
+
 /// Stores a result in place of an earlier one for the same experiment and `as_of`; returns the rows written.
+///
+/// The series come first: with its estimates a result is there, and its series with it.
 ///
 /// # Errors
 /// [`ExperimentError::Store`] when it cannot be committed.
 pub async fn write(result: &ExperimentResult, lake: &Lake, session: &Session, transaction: &str) -> Result<u64, ExperimentError> {
-    let batch = to_batch(result)?;
-    let rows = batch.num_rows() as u64;
-    let same = ident(columns::EXPERIMENT)
-        .eq(lit(result.experiment.as_str()))
-        .and(ident(platform::AS_OF).eq(instant_literal(result.as_of)));
-    let mode = match read(lake, session, &result.experiment).await? {
-        Some(stored) if stored.as_of == result.as_of => CommitMode::OverwriteWhere(same),
-        _ => CommitMode::Append,
-    };
-    let plan = session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
     let identity = format!("{transaction}/{}", result.experiment);
-    lake.commit(session.shared_state(), Commit::new(ESTIMATES_TABLE, &identity, mode, plan)).await?;
+    let mut rows = 0;
+    for (table, batch) in [(SERIES_TABLE, days::to_batch(result)?), (ESTIMATES_TABLE, to_batch(result)?)] {
+        let replaces = has_rows(table, result, lake, session).await?;
+        if batch.num_rows() == 0 && !replaces {
+            continue;
+        }
+        rows += batch.num_rows() as u64;
+        let mode = if replaces { CommitMode::OverwriteWhere(same(result)) } else { CommitMode::Append };
+        let plan = session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
+        lake.commit(session.shared_state(), Commit::new(table, &identity, mode, plan)).await?;
+    }
     Ok(rows)
 }
 
-/// The latest result of an experiment up to the session's `as_of`.
+/// The rows of a result.
+fn same(result: &ExperimentResult) -> Expr {
+    let own = ident(columns::EXPERIMENT).eq(lit(result.experiment.as_str()));
+    own.and(ident(platform::AS_OF).eq(instant_literal(result.as_of)))
+}
+
+/// Whether a table has rows of an earlier measurement at the same instant.
+async fn has_rows(table: &str, result: &ExperimentResult, lake: &Lake, session: &Session) -> Result<bool, ExperimentError> {
+    let Some(snapshot) = lake.snapshot(table).await? else { return Ok(false) };
+    let frame = session
+        .read(&snapshot)
+        .await?
+        .filter(same(result))
+        .and_then(|f| f.limit(0, Some(1)))
+        .and_then(|f| f.select(vec![ident(platform::AS_OF)]))
+        .map_err(SqlError::engine)?;
+    Ok(session.collect_frame(frame).await?.batches.iter().any(|batch| batch.num_rows() > 0))
+}
+
+/// The latest result of an experiment up to the session's `as_of`, with its series.
 ///
 /// # Errors
 /// [`ExperimentError`] when it cannot be read.
 pub async fn read(lake: &Lake, session: &Session, experiment: &str) -> Result<Option<ExperimentResult>, ExperimentError> {
+    let Some(mut result) = read_without_series(lake, session, experiment).await? else { return Ok(None) };
+    result.series.points = days::read(&result, lake, session).await?;
+    Ok(Some(result))
+}
+
+/// The latest result of an experiment up to the session's `as_of`; its series have no points.
+///
+/// # Errors
+/// [`ExperimentError`] when it cannot be read.
+pub async fn read_without_series(
+    lake: &Lake,
+    session: &Session,
+    experiment: &str,
+) -> Result<Option<ExperimentResult>, ExperimentError> {
     let Some(snapshot) = lake.snapshot(ESTIMATES_TABLE).await? else { return Ok(None) };
     let own = ident(columns::EXPERIMENT)
         .eq(lit(experiment))
@@ -61,7 +102,9 @@ pub async fn read(lake: &Lake, session: &Session, experiment: &str) -> Result<Op
 
 fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, ExperimentError> {
     let failed = |source| ExperimentError::Stored { experiment: result.experiment.clone(), source };
-    let whole = serde_json::to_string(result).map_err(failed)?;
+    // The points of the series are rows of a table of their own.
+    let series = Series { points: Vec::new(), ..result.series.clone() };
+    let whole = serde_json::to_string(&ExperimentResult { series, ..result.clone() }).map_err(failed)?;
     // A measurement without any estimate still has a result to keep.
     let nothing = EstimateRow {
         metric: String::new(),
@@ -104,17 +147,29 @@ fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, ExperimentError> {
         count(&|row| row.control_n),
     ];
     for name in columns::NUMBERS {
-        arrays.push(Arc::new(rows.iter().map(|row| number(row, name)).collect::<Float64Array>()));
+        let effects = |row: &EstimateRow| (Effect::of(&row.absolute), Effect::of(&row.relative));
+        let number = |row: &&EstimateRow| {
+            let (absolute, relative) = effects(row);
+            number(name, (row.mean, row.control_mean), (absolute.as_ref(), relative.as_ref()))
+        };
+        arrays.push(Arc::new(rows.iter().map(number).collect::<Float64Array>()));
     }
     arrays.push(Arc::new((0..rows.len()).map(|row| (row == 0).then_some(whole.as_str())).collect::<StringArray>()));
+    arrays.push(Arc::new(BooleanArray::from(vec![result.trustworthy; rows.len()])));
     Ok(RecordBatch::try_new(columns::schema(), arrays).map_err(SqlError::from)?)
 }
 
-fn number(row: &EstimateRow, name: &str) -> Option<f64> {
+/// The number that belongs into one of the columns [`columns::NUMBERS`], of the two means and the two effects.
+fn number(
+    name: &str,
+    (mean, control_mean): (Option<f64>, Option<f64>),
+    (absolute, relative): (Option<&Effect>, Option<&Effect>),
+) -> Option<f64> {
+    let of = |effect: Option<&Effect>, part: &str| effect.and_then(|effect| effect.number(part));
     match name.split_once('_') {
-        Some(("absolute", part)) => EstimateRow::number(&row.absolute, part),
-        Some(("relative", part)) => EstimateRow::number(&row.relative, part),
-        Some(_) => row.control_mean,
-        None => row.mean,
+        Some(("absolute", part)) => of(absolute, part),
+        Some(("relative", part)) => of(relative, part),
+        Some(_) => control_mean,
+        None => mean,
     }
 }

@@ -12,9 +12,12 @@ use crate::exposure::Exposed;
 use crate::heterogeneity::HeterogeneityRow;
 use crate::looks::TakenLook;
 use crate::method;
+use crate::outliers::OutlierRow;
 use crate::plan::Registration;
 use crate::result::{EstimateRow, ExperimentResult, SampleRatioCheck};
+use crate::series::Series;
 use crate::statistics::Method;
+use crate::traffic::TrafficRow;
 use crate::trust::TrustCheck;
 
 /// What a measurement found.
@@ -26,6 +29,9 @@ pub(crate) struct Found {
     pub(crate) heterogeneity: Vec<HeterogeneityRow>,
     pub(crate) srm: SampleRatioCheck,
     pub(crate) checks: Vec<TrustCheck>,
+    pub(crate) traffic: Vec<TrafficRow>,
+    pub(crate) outliers: Vec<OutlierRow>,
+    pub(crate) series: Series,
     pub(crate) plan: Option<Registration>,
     pub(crate) left_out: Vec<LeftOut>,
 }
@@ -65,7 +71,7 @@ pub(crate) fn result(
     choices: &[(&MetricChoice, &Metric)],
     found: Found,
 ) -> ExperimentResult {
-    let failed: Vec<&TrustCheck> = found.checks.iter().filter(|check| !check.ok).collect();
+    let failed: Vec<&TrustCheck> = found.checks.iter().filter(|check| check.bars()).collect();
     let trustworthy = failed.is_empty();
     let notes = notes(experiment, units, &found, &failed);
     let decision = decide(
@@ -93,6 +99,9 @@ pub(crate) fn result(
         estimates: found.estimates,
         heterogeneity: found.heterogeneity,
         checks: found.checks,
+        traffic: found.traffic,
+        outliers: found.outliers,
+        series: found.series,
         trustworthy,
         plan: found.plan,
         notes,
@@ -100,9 +109,11 @@ pub(crate) fn result(
     }
 }
 
-/// What failed comes first.
+/// What makes the result untrustworthy comes first, then warnings.
 fn notes(experiment: &Experiment, units: &Exposed, found: &Found, failed: &[&TrustCheck]) -> Vec<String> {
-    let mut notes: Vec<String> = failed.iter().map(|check| format!("{}: {}", check.finding, check.advice)).collect();
+    let warnings = found.checks.iter().filter(|check| !check.ok && !check.bars());
+    let mut notes: Vec<String> =
+        failed.iter().copied().chain(warnings).map(|check| format!("{}: {}", check.finding, check.advice)).collect();
     if let Method::GroupSequential(design) = &experiment.statistics.method {
         notes.push(match &found.taken {
             Some(taken) => format!(

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use tranche_stats::{Options, compare, sample_ratio, sequential_sample_ratio};
+use tranche_stats::{Options, compare, exact_sample_ratio, sample_ratio, sequential_sample_ratio};
 
 use crate::arms::Outcomes;
 use crate::cells::{Cells, Side};
@@ -11,19 +11,33 @@ use crate::exposure::Exposed;
 use crate::result::{SampleRatioCheck, VariantCount};
 
 /// What is less probable than this, if all is well, makes a result untrustworthy.
-const THRESHOLD: f64 = 0.001;
+pub(crate) const THRESHOLD: f64 = 0.001;
 /// The concentration of the sequential sample ratio test: finds small mismatches.
 pub(crate) const CONCENTRATION: f64 = 10_000.0;
-/// A chi-squared test needs so many expected units in every variant.
-const LEAST_EXPECTED: f64 = 5.0;
+/// With fewer expected units in a variant a split can hardly fail, and would only make it harder for the others to.
+pub(crate) const LEAST_EXPECTED: f64 = 5.0;
 /// Units exposed to several variants may be this share of all, or this many, before they are a failure of the assignment.
 const MOST_SEVERAL: (f64, u64) = (0.01, 10);
+
+/// What follows when a check fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The result is not to be believed.
+    #[default]
+    Gate,
+    /// The result stands; whoever reads it should know.
+    Warning,
+}
 
 /// A check of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrustCheck {
-    /// `sample_ratio`, `sequential_sample_ratio`, `several_variants` or `pre_period`.
+    /// `sample_ratio`, `sequential_sample_ratio`, `daily_sample_ratio`, `several_variants`, `pre_period`, `traffic` or `outliers`.
     pub check: String,
+    /// What follows when it fails; in older results every check is a gate.
+    #[serde(default)]
+    pub severity: Severity,
     /// The segment at first exposure that was looked at, `all` for everyone.
     pub segment: String,
     /// The metric before exposure that was looked at.
@@ -42,6 +56,29 @@ pub struct TrustCheck {
     pub finding: String,
     /// What to do about it; empty when it passes.
     pub advice: String,
+}
+
+impl TrustCheck {
+    /// A gate about everyone, without a p-value. `advice` is for when it fails.
+    pub(crate) fn new(check: &str, ok: bool, finding: String, advice: &str) -> Self {
+        Self {
+            check: check.to_owned(),
+            severity: Severity::Gate,
+            segment: tranche_segment::EVERYONE.to_owned(),
+            metric: None,
+            variant: None,
+            p: None,
+            threshold: None,
+            ok,
+            finding,
+            advice: if ok { String::new() } else { advice.to_owned() },
+        }
+    }
+
+    /// Whether it makes the result untrustworthy.
+    pub(crate) fn bars(&self) -> bool {
+        !self.ok && self.severity == Severity::Gate
+    }
 }
 
 /// Units of each variant against the planned shares.
@@ -65,7 +102,7 @@ pub(crate) fn sample_ratio_check(experiment: &Experiment, units: &Exposed) -> Sa
     }
 }
 
-/// Every check, those of everyone first.
+/// The checks of exposures and of the time before them, those of everyone first.
 pub(crate) fn checks(
     experiment: &Experiment,
     units: &Exposed,
@@ -91,22 +128,16 @@ fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
         let ok = p.is_none_or(|p| p >= THRESHOLD);
         let state = if ok { "units were split as planned" } else { "units were not split as planned" };
         let shown = p.map_or_else(|| "there are no units".to_owned(), |p| format!("p = {p:.2e}"));
-        TrustCheck {
-            check: name.to_owned(),
-            segment: tranche_segment::EVERYONE.to_owned(),
-            metric: None,
-            variant: None,
-            p,
-            threshold: Some(THRESHOLD),
-            ok,
-            finding: format!("{state}: {} ({shown})", counts.join(", ")),
-            advice: if ok { String::new() } else { SPLIT_ADVICE.to_owned() },
-        }
+        let finding = format!("{state}: {} ({shown})", counts.join(", "));
+        TrustCheck { p, threshold: Some(THRESHOLD), ..TrustCheck::new(name, ok, finding, SPLIT_ADVICE) }
     };
     let mut checks = vec![check("sample_ratio", srm.p), check("sequential_sample_ratio", srm.sequential_p)];
     checks[1].finding = checks[1].finding.replacen("planned:", "planned, however often one looks:", 1);
     checks
 }
+
+const SEVERAL_ADVICE: &str = "find out why assignments change: an id that is shared or reset, another id for assignment than for \
+                              exposure, shares that were changed on the way";
 
 fn several_variants(units: &Exposed) -> Option<TrustCheck> {
     let seen = units.several_variants + units.unmatched + units.variants.len() as u64;
@@ -115,23 +146,8 @@ fn several_variants(units: &Exposed) -> Option<TrustCheck> {
     }
     let share = as_number(units.several_variants) / as_number(seen);
     let ok = share <= MOST_SEVERAL.0 || units.several_variants < MOST_SEVERAL.1;
-    Some(TrustCheck {
-        check: "several_variants".to_owned(),
-        segment: tranche_segment::EVERYONE.to_owned(),
-        metric: None,
-        variant: None,
-        p: None,
-        threshold: None,
-        ok,
-        finding: format!("{} of {seen} units saw several variants", units.several_variants),
-        advice: if ok {
-            String::new()
-        } else {
-            "find out why assignments change: an id that is shared or reset, another id for assignment than for exposure, shares that \
-             were changed on the way"
-                .to_owned()
-        },
-    })
+    let finding = format!("{} of {seen} units saw several variants", units.several_variants);
+    Some(TrustCheck::new("several_variants", ok, finding, SEVERAL_ADVICE))
 }
 
 fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<String, Vec<usize>>) -> Vec<TrustCheck> {
@@ -143,27 +159,25 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<
     let threshold = THRESHOLD / as_number(tested.len() as u64).max(1.0);
     let check = |(segment, members): (&String, &Vec<usize>)| {
         let observed = counts(experiment, units, members.iter().copied());
-        let p = sample_ratio(&observed, &shares).value()?.p;
+        let p = exact_sample_ratio(&observed, &shares).value()?;
         let ok = p >= threshold;
         let state = if ok { "were split as planned" } else { "were not split as planned" };
+        let finding = format!("units of `{segment}` {state}: {observed:?} (p = {p:.2e})");
+        let advice = format!("look at how `{segment}` is exposed: a variant may reach or lose its units differently there");
+        let segment = segment.clone();
         Some(TrustCheck {
-            check: "sample_ratio".to_owned(),
-            segment: segment.clone(),
-            metric: None,
-            variant: None,
+            segment,
             p: Some(p),
             threshold: Some(threshold),
-            ok,
-            finding: format!("units of `{segment}` {state}: {observed:?} (p = {p:.2e})"),
-            advice: if ok {
-                String::new()
-            } else {
-                format!("look at how `{segment}` is exposed: a variant may reach or lose its units differently there")
-            },
+            ..TrustCheck::new("sample_ratio", ok, finding, &advice)
         })
     };
     tested.into_iter().filter_map(check).collect()
 }
+
+const PRE_PERIOD_ADVICE: &str = "variants differed before anything was done to them: look for an assignment that depends on what \
+                                 units did, for exposures that are logged after the treatment began, and for an earlier \
+                                 experiment whose effect goes on";
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
 fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, &Outcomes<'_>)]) -> Vec<TrustCheck> {
@@ -187,25 +201,16 @@ fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, &Outcomes
     let check = |(metric, variant, estimate): (&str, &str, tranche_stats::Estimate)| {
         let ok = estimate.p >= threshold;
         let state = if ok { "was alike" } else { "was not alike" };
+        let finding = format!(
+            "{metric} before exposure {state} in `{variant}` and `{}`: difference {:.5} (p = {:.2e})",
+            experiment.control, estimate.effect, estimate.p
+        );
         TrustCheck {
-            check: "pre_period".to_owned(),
-            segment: tranche_segment::EVERYONE.to_owned(),
             metric: Some(metric.to_owned()),
             variant: Some(variant.to_owned()),
             p: Some(estimate.p),
             threshold: Some(threshold),
-            ok,
-            finding: format!(
-                "{metric} before exposure {state} in `{variant}` and `{}`: difference {:.5} (p = {:.2e})",
-                experiment.control, estimate.effect, estimate.p
-            ),
-            advice: if ok {
-                String::new()
-            } else {
-                "variants differed before anything was done to them: look for an assignment that depends on what units did, for \
-                 exposures that are logged after the treatment began, and for an earlier experiment whose effect goes on"
-                    .to_owned()
-            },
+            ..TrustCheck::new("pre_period", ok, finding, PRE_PERIOD_ADVICE)
         }
     };
     found.into_iter().map(check).collect()
@@ -220,6 +225,6 @@ fn counts(experiment: &Experiment, units: &Exposed, members: impl IntoIterator<I
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of units")]
-fn as_number(count: u64) -> f64 {
+pub(crate) fn as_number(count: u64) -> f64 {
     count as f64
 }

@@ -11,8 +11,9 @@ mod experiment;
 use serde::{Deserialize, Serialize};
 
 pub use experiment::{
-    CheckSummary, DecisionSummary, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, HeterogeneitySummary,
-    LookSummary, MethodSummary, MetricRole, NonInferioritySummary, Srm, VariantCount,
+    AmendmentSummary, CheckSummary, DailyUnits, DecisionSummary, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary,
+    HeterogeneitySummary, LookSummary, MethodSummary, MetricRole, NonInferioritySummary, PlanSummary, PooledEffect, SeriesPoint,
+    SeriesSpan, SeriesSummary, Severity, Srm, VariantCount, VariantDecision,
 };
 
 /// One report of one pipeline at one `as_of`.

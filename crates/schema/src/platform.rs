@@ -200,7 +200,10 @@ pub mod estimates {
     /// Units in control.
     pub const CONTROL_N: &str = "control_n";
 
-    /// Columns: as_of, experiment, metric, role, segment, variant, n, control_n, [`NUMBERS`], result.
+    /// Whether all checks of the data that are gates passed; null in rows from before it was kept.
+    pub const TRUSTWORTHY: &str = "trustworthy";
+
+    /// Columns: as_of, experiment, metric, role, segment, variant, n, control_n, [`NUMBERS`], result, trustworthy.
     #[must_use]
     pub fn schema() -> SchemaRef {
         let text = |name| Field::new(name, DataType::Utf8, false);
@@ -216,6 +219,37 @@ pub mod estimates {
         ];
         fields.extend(NUMBERS.iter().map(|name| Field::new(*name, DataType::Float64, true)));
         fields.push(Field::new(RESULT, DataType::Utf8, true));
+        fields.push(Field::new(TRUSTWORTHY, DataType::Boolean, true));
+        Arc::new(Schema::new(fields))
+    }
+}
+
+/// `estimate_series`: one row per measured experiment, metric, treatment, day and span; everyone taken together.
+pub mod estimate_series {
+    use super::{AS_OF, Arc, DataType, Field, Schema, SchemaRef, estimates, instant};
+
+    /// The day, in the project's time zone.
+    pub const DAY: &str = "day";
+    /// `daily`: units first exposed on the day; `cumulative`: on the day or before.
+    pub const SPAN: &str = "span";
+
+    /// Columns: as_of, experiment, metric, role, variant, day, span, n, control_n, [`estimates::NUMBERS`], trustworthy.
+    #[must_use]
+    pub fn schema() -> SchemaRef {
+        let text = |name| Field::new(name, DataType::Utf8, false);
+        let mut fields = vec![
+            Field::new(AS_OF, instant(), false),
+            text(estimates::EXPERIMENT),
+            text(estimates::METRIC),
+            text(estimates::ROLE),
+            text(estimates::VARIANT),
+            Field::new(DAY, DataType::Date32, false),
+            text(SPAN),
+            Field::new(estimates::N, DataType::Int64, false),
+            Field::new(estimates::CONTROL_N, DataType::Int64, false),
+        ];
+        fields.extend(estimates::NUMBERS.iter().map(|name| Field::new(*name, DataType::Float64, true)));
+        fields.push(Field::new(estimates::TRUSTWORTHY, DataType::Boolean, false));
         Arc::new(Schema::new(fields))
     }
 }

@@ -8,9 +8,9 @@
 //! ([`ConfidenceSequence`], [`MixtureTest`]) or for a few ([`GroupSequential`]), two-sided or towards an [`Alternative`] with a
 //! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula.
 //!
-//! **Whether to believe it.** [`sample_ratio`] and [`sequential_sample_ratio`] say whether the arms may be compared at all;
-//! [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and what is left of it;
-//! [`binomial_interval`] how sure an error rate is that was counted.
+//! **Whether to believe it.** [`sample_ratio`], [`exact_sample_ratio`] and [`sequential_sample_ratio`] say whether the arms may be
+//! compared at all; [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and
+//! what is left of it; [`binomial_interval`] how sure an error rate is that was counted.
 //!
 //! **Before it starts.** [`Plan`] says how many units are needed; [`assignment`] which variant a unit gets.
 //!
@@ -45,6 +45,7 @@ mod compare;
 mod covariates;
 pub mod distribution;
 mod effect;
+mod exact_split;
 mod family;
 mod fieller;
 mod group_sequential;
@@ -76,6 +77,7 @@ pub use co_moment_matrix::CoMomentMatrix;
 pub use co_moments::{CoMoments, PairSums};
 pub use compare::{Comparison, Estimate, Inference, Options, RelativeMethod, compare};
 pub use covariates::{CovariateAdjusted, OutcomeColumns, adjust_for_covariates};
+pub use exact_split::exact_sample_ratio;
 pub use family::{ErrorRate, Family};
 pub use group_sequential::{GroupSequential, Look, Spending};
 pub use heterogeneity::{BetweenVariance, Contrast, Heterogeneity, SegmentEffect, against_the_rest, heterogeneity};

@@ -7,7 +7,7 @@ mod validate;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use tranche_experiment::{EstimateRow, ExperimentResult};
+use tranche_experiment::{EstimateRow, ExperimentResult, Severity, store};
 
 use crate::args::{AsOf, Experiment, Format};
 use crate::failure::Failure;
@@ -25,16 +25,12 @@ pub(super) async fn run(experiment: &Experiment, bench: &Workbench) -> Result<Ex
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn read(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<Option<ExperimentResult>, Failure> {
-    let session = bench.engine.session(bench.instant_or_latest(as_of)?);
-    Ok(tranche_experiment::store::read(&bench.lake()?, &session, name).await?)
-}
-
 async fn list(bench: &Workbench) -> Result<(), Failure> {
     let mut rows = Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy", "decision"]);
+    let (lake, session) = (bench.lake()?, bench.engine.session(bench.instant_or_latest(None)?));
     for (pipeline, definitions) in &bench.workspace.pipelines {
         for (name, experiment) in &definitions.experiments {
-            let result = read(name, None, bench).await?;
+            let result = store::read_without_series(&lake, &session, name).await?;
             let units = result.as_ref().map(|r| r.srm.observed.iter().map(|v| v.count).sum::<u64>());
             rows.push(vec![
                 json!(name),
@@ -72,7 +68,8 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
     if bench.workspace.find(|pipeline| pipeline.experiments.get(name)).is_none() {
         return Err(unknown(name));
     }
-    let Some(result) = read(name, as_of.as_of.as_deref(), bench).await? else {
+    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
+    let Some(result) = store::read(&bench.lake()?, &session, name).await? else {
         return Err(Failure::data(format!("experiment `{name}` was not measured yet; run its pipeline")));
     };
     if bench.global.format == Format::Json {
@@ -82,7 +79,9 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
         print_text(&summary(&result))?;
     }
     match bench.global.format {
-        Format::Table => estimates(&result).only(|name| !["ci_adjusted", "risk"].contains(&name)).print(Format::Table)?,
+        Format::Table => {
+            estimates(&result).only(|name| !["ci_adjusted", "risk", "trustworthy"].contains(&name)).print(Format::Table)?
+        }
         format => estimates(&result).print(format)?,
     }
     if bench.global.format == Format::Table && !result.heterogeneity.is_empty() {
@@ -94,7 +93,7 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
 
 /// One row for each estimate; columns that no estimate fills are left out.
 fn estimates(result: &ExperimentResult) -> Rows {
-    const COLUMNS: [&str; 19] = [
+    const COLUMNS: [&str; 20] = [
         "metric",
         "role",
         "segment",
@@ -114,6 +113,7 @@ fn estimates(result: &ExperimentResult) -> Rows {
         "risk",
         "margin_p",
         "conclusion",
+        "trustworthy",
     ];
     let mut rows = Rows::new(&COLUMNS);
     let mut filled = COLUMNS.map(|column| !OPTIONAL.contains(&column));
@@ -139,6 +139,7 @@ fn estimates(result: &ExperimentResult) -> Rows {
             rounded(number("risk")),
             row.non_inferiority.as_ref().and_then(|test| test.p).map_or(Value::Null, scientific),
             json!(row.conclusion),
+            json!(result.trustworthy),
         ];
         for (filled, value) in filled.iter_mut().zip(&values) {
             *filled |= !value.is_null();
@@ -211,9 +212,13 @@ fn summary(result: &ExperimentResult) -> String {
     let p = result.srm.p.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
     lines.push(format!("units: {} (sample ratio p = {p})", split.join(", ")));
     lines.push(inference(result));
+    let failed = |severity| result.checks.iter().filter(|check| !check.ok && check.severity == severity).count();
+    let (gates, warnings, all) = (failed(Severity::Gate), failed(Severity::Warning), result.checks.len());
     if !result.trustworthy {
-        let failed = result.checks.iter().filter(|check| !check.ok).count();
-        lines.push(format!("NOT TRUSTWORTHY: {failed} of {} checks of the data failed, see the notes", result.checks.len()));
+        lines.push(format!("NOT TRUSTWORTHY: {gates} of {all} checks of the data failed, see the notes"));
+    }
+    if warnings > 0 {
+        lines.push(format!("warnings: {warnings} of {all} checks of the data, see the notes"));
     }
     lines.push(format!("decision: {} ({})", result.decision.action, result.decision.reasons.join("; ")));
     if let Some(plan) = &result.plan {

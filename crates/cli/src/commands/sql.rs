@@ -29,6 +29,7 @@ pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
         (HISTORY_TABLE, platform::segment_history::schema()),
         (tranche_ingest::LOADS_TABLE, platform::loads::schema()),
         (tranche_experiment::store::ESTIMATES_TABLE, platform::estimates::schema()),
+        (tranche_experiment::store::SERIES_TABLE, platform::estimate_series::schema()),
         ("kpis", platform::kpis::schema()),
     ] {
         session.register_platform(&lake, folder, folder, schema).await?;

@@ -30,10 +30,19 @@ pub struct ExperimentSummary {
     /// Every check of its data.
     #[serde(default)]
     pub checks: Vec<CheckSummary>,
+    /// Units first exposed, by day and variant.
+    #[serde(default)]
+    pub traffic: Vec<DailyUnits>,
+    /// Effects for everyone, day by day.
+    #[serde(default)]
+    pub series: Option<SeriesSummary>,
+    /// What was planned, and changed since.
+    #[serde(default)]
+    pub plan: Option<PlanSummary>,
     /// What follows from it.
     #[serde(default)]
     pub decision: Option<DecisionSummary>,
-    /// Whether all checks of its data passed.
+    /// Whether all checks of its data passed, but for warnings.
     pub trustworthy: bool,
     /// What a reader must know, above all why it is not trustworthy.
     pub notes: Vec<String>,
@@ -68,6 +77,9 @@ pub struct ExperimentMetric {
     pub kind: ValueKind,
     /// The loss a guardrail tolerates: absolute, in the metric's unit, not negative.
     pub margin: Option<f64>,
+    /// The same as a share of control's mean, where it was given so.
+    #[serde(default)]
+    pub margin_ratio: Option<f64>,
 }
 
 /// The part a metric plays in an experiment.
@@ -106,8 +118,11 @@ pub struct EstimateSummary {
 }
 
 /// A guardrail's test against its margin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NonInferioritySummary {
+    /// The worst effect that is not ruled out, in the margin's scale.
+    #[serde(default)]
+    pub bound: Option<f64>,
     pub p: Option<f64>,
     /// Whether a loss beyond the margin is ruled out.
     pub holds: bool,
@@ -147,6 +162,84 @@ pub struct HeterogeneitySummary {
     /// The same, adjusted for many such tests.
     #[serde(default)]
     pub p_adjusted: Option<f64>,
+    /// The effect in each group.
+    #[serde(default)]
+    pub segments: Vec<PooledEffect>,
+}
+
+/// The effect in one group, absolute, as it is and partially pooled (empirical Bayes).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PooledEffect {
+    pub segment: String,
+    pub effect: f64,
+    pub se: f64,
+    /// Drawn towards the effect of all groups by as much as they do not differ.
+    pub pooled_effect: f64,
+    pub pooled_se: f64,
+}
+
+/// The units of a variant that were first exposed on a day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DailyUnits {
+    /// ISO date, in the project's time zone.
+    pub day: String,
+    pub variant: String,
+    pub units: u64,
+}
+
+/// Effects for everyone, day by day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeriesSummary {
+    pub inference: String,
+    /// Whether all intervals of a line hold at once.
+    pub valid_at_every_day: bool,
+    /// How its intervals are to be read.
+    pub note: String,
+    pub points: Vec<SeriesPoint>,
+}
+
+/// Which units a point of a series is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeriesSpan {
+    /// Those first exposed on the day.
+    Daily,
+    /// Those first exposed on the day or before.
+    Cumulative,
+}
+
+/// A variant against control, by one metric, on one day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeriesPoint {
+    pub metric: String,
+    pub role: MetricRole,
+    pub variant: String,
+    /// ISO date, in the project's time zone.
+    pub day: String,
+    pub span: SeriesSpan,
+    pub n: u64,
+    pub control_n: u64,
+    /// The difference of means, in the metric's unit.
+    pub absolute: Option<Effect>,
+}
+
+/// What was planned when the first exposure was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanSummary {
+    /// BLAKE3, in hexadecimal digits.
+    pub hash: String,
+    /// RFC 3339.
+    pub registered_at: String,
+    pub amendments: Vec<AmendmentSummary>,
+}
+
+/// A change of the plan after the first exposure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AmendmentSummary {
+    /// The `as_of` that saw it first, RFC 3339.
+    pub as_of: String,
+    /// `part: before -> after`.
+    pub changes: Vec<String>,
 }
 
 /// A check of an experiment's data.
@@ -156,10 +249,24 @@ pub struct CheckSummary {
     /// The segment that was looked at, or `all`.
     pub segment: String,
     pub ok: bool,
+    /// Whether it makes the result untrustworthy when it fails, or is a warning.
+    #[serde(default)]
+    pub severity: Severity,
     /// What was found, in words.
     pub finding: String,
     /// What to do about it; empty when it passes.
     pub advice: String,
+}
+
+/// What follows when a check fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The result is not to be believed.
+    #[default]
+    Gate,
+    /// The result stands; whoever reads it should know.
+    Warning,
 }
 
 /// What follows from an experiment.
@@ -168,13 +275,30 @@ pub struct DecisionSummary {
     /// `ship`, `stop`, `continue`, `investigate` or `undecided`.
     pub action: String,
     pub reasons: Vec<String>,
+    /// The same for each treatment, where there is a rule.
+    #[serde(default)]
+    pub variants: Vec<VariantDecision>,
+}
+
+/// What follows for one treatment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantDecision {
+    pub variant: String,
+    pub action: String,
+    pub reasons: Vec<String>,
 }
 
 /// An effect and how sure it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
     pub effect: Option<f64>,
     pub se: Option<f64>,
     pub ci: Option<Interval>,
     pub p: Option<f64>,
+    /// Bayesian: the chance that the variant is better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance_to_win: Option<f64>,
+    /// Bayesian: what is lost on average by moving to the variant, in the effect's scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<f64>,
 }

@@ -6,7 +6,10 @@ use super::range_plot::RangePlot;
 use super::reading::{ALL, number};
 use super::table::{self, Column, Group};
 use super::verdict::{is_clear, metric_of};
-use crate::document::{Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, KpiSummary, MetricRole};
+use crate::document::{
+    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, HeterogeneitySummary, KpiSummary, MetricRole,
+    PooledEffect,
+};
 use crate::number::{ValueFormat, integer, p_value, percent, signed_percent, signed_percent_interval};
 
 /// The tables, goals first. `coverage` says what the intervals are: "95 % interval".
@@ -24,9 +27,12 @@ pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage
     let of = |role, metric: &str| -> Vec<&EstimateSummary> {
         experiment.estimates.iter().filter(|estimate| estimate.role == role && estimate.metric == metric).collect()
     };
-    let tables = metrics
-        .iter()
-        .map(|(role, metric)| MetricEffects::new(*role, metric_of(metric, experiment, kpis), of(*role, metric)).html(coverage));
+    let pooled = |metric: &str| -> Vec<&HeterogeneitySummary> {
+        experiment.heterogeneity.iter().filter(|test| test.metric == metric).collect()
+    };
+    let tables = metrics.iter().map(|(role, metric)| {
+        MetricEffects::new(*role, metric_of(metric, experiment, kpis), of(*role, metric), pooled(metric)).html(coverage)
+    });
     tables.collect()
 }
 
@@ -37,39 +43,61 @@ struct MetricEffects<'a> {
     estimates: Vec<&'a EstimateSummary>,
     means: ValueFormat,
     differences: ValueFormat,
-    /// Whether the drawing shows relative effects; absolute ones where there are none.
+    /// Whether the drawing shows relative effects; absolute ones where there are none, or where they stand beside a margin.
     relative: bool,
+    /// The tests between segments, with partially pooled effects.
+    between: Vec<&'a HeterogeneitySummary>,
+    /// Whether beliefs are shown instead of p-values.
+    bayes: bool,
 }
 
 impl<'a> MetricEffects<'a> {
-    fn new(role: MetricRole, metric: ExperimentMetric, estimates: Vec<&'a EstimateSummary>) -> Self {
+    fn new(
+        role: MetricRole,
+        metric: ExperimentMetric,
+        estimates: Vec<&'a EstimateSummary>,
+        between: Vec<&'a HeterogeneitySummary>,
+    ) -> Self {
         let unit = metric.unit.as_deref();
         let mean = estimates.iter().find_map(|estimate| estimate.control_mean);
         let difference = estimates.iter().find_map(|estimate| largest_bound(estimate.absolute.as_ref()?));
         let means = ValueFormat::new(metric.kind, unit, mean).terse();
         let differences = ValueFormat::new(metric.kind, unit, difference).terse();
-        let relative = estimates.iter().any(|estimate| estimate.relative.as_ref().is_some_and(|effect| effect.ci.is_some()));
-        Self { role, metric, estimates, means, differences, relative }
+        let has_relative = estimates.iter().any(|estimate| estimate.relative.as_ref().is_some_and(|effect| effect.ci.is_some()));
+        let relative = has_relative && number(metric.margin).is_none();
+        let bayes =
+            estimates.iter().filter_map(|estimate| estimate.absolute.as_ref()).any(|effect| effect.chance_to_win.is_some());
+        Self { role, metric, estimates, means, differences, relative, between, bayes }
     }
 
     fn html(&self, coverage: &str) -> String {
         let rows: Vec<_> = self.estimates.iter().map(|estimate| self.drawn(estimate)).collect();
         let rows: Vec<_> =
             rows.iter().map(|effect| (effect.and_then(|effect| effect.effect), effect.and_then(|effect| effect.ci))).collect();
-        let plot = RangePlot::new(&rows, vec![(0.0, "zero")]);
+        let margin = if self.relative { self.metric.margin_ratio } else { self.metric.margin };
+        let margin = number(margin).map(|margin| match self.metric.direction {
+            Direction::Increase => (-margin, "target"),
+            Direction::Decrease => (margin, "target"),
+        });
+        let plot = RangePlot::new(&rows, std::iter::once((0.0, "zero")).chain(margin).collect());
         let axis = plot.as_ref().map_or(String::new(), |plot| plot.axis(|value, step| self.tick(value, step)));
         let drawn = format!("{} effect and {coverage}, drawn", if self.relative { "Relative" } else { "Absolute" });
-        let columns = [
-            Column::text("Segment"),
-            Column::text("Variant"),
-            Column::number("Control mean"),
-            Column::number("Variant mean"),
-            Column::number("Difference"),
-            Column::number("Relative"),
-            Column::number("p"),
-            Column::plot(&drawn, &axis),
-        ];
-        let rows = self.estimates.iter().map(|estimate| self.cells(estimate, plot.as_ref())).collect();
+        let has_pooled = self.estimates.iter().any(|estimate| self.pooled(estimate).is_some());
+        let columns: Vec<Column> = [
+            Some(Column::text("Segment")),
+            Some(Column::text("Variant")),
+            Some(Column::number("Control mean")),
+            Some(Column::number("Variant mean")),
+            Some(Column::number("Difference")),
+            has_pooled.then(|| Column::number("Pooled")),
+            Some(Column::number("Relative")),
+            Some(Column::number(if self.bayes { "Chance to win" } else { "p" })),
+            Some(Column::plot(&drawn, &axis)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let rows = self.estimates.iter().map(|estimate| self.cells(estimate, plot.as_ref(), has_pooled)).collect();
         let caption = format!("Effects on {} by segment and variant, with {coverage}s", words(&self.metric.metric));
         format!(
             "<h4>{} <span class=\"role\">{}, {}{}</span></h4>\n{}{}",
@@ -78,15 +106,28 @@ impl<'a> MetricEffects<'a> {
             better_words(self.metric.direction),
             self.margin(),
             self.clear_segments(),
-            table::html(&caption, "effects", &columns, &[Group { heading: None, rows }])
+            table::html(
+                &caption,
+                if has_pooled { "effects pooled" } else { "effects" },
+                &columns,
+                &[Group { heading: None, rows }]
+            )
         )
+    }
+
+    /// The effect of a segment, drawn towards the others of its set by as much as they do not differ.
+    fn pooled(&self, estimate: &EstimateSummary) -> Option<&'a PooledEffect> {
+        let own = self.between.iter().filter(|test| test.variant == estimate.variant);
+        own.flat_map(|test| &test.segments).find(|effect| effect.segment == estimate.segment)
     }
 
     fn margin(&self) -> String {
         let format =
             ValueFormat::new(self.metric.kind, self.metric.unit.as_deref(), self.metric.margin.map(|margin| 10.0 * margin));
-        let margin = self.metric.margin.map(|margin| format.difference(Some(margin)).trim_start_matches('+').to_owned());
-        margin.map_or(String::new(), |margin| format!(", margin {}", escape(&margin)))
+        let absolute =
+            number(self.metric.margin).map(|margin| format.difference(Some(margin)).trim_start_matches('+').to_owned());
+        let relative = number(self.metric.margin_ratio).map(|ratio| format!("{} of control", percent(Some(ratio))));
+        absolute.or(relative).map_or(String::new(), |margin| format!(", margin {}", escape(&margin)))
     }
 
     /// For whom the effect is clear: how many segments of those measured.
@@ -111,18 +152,52 @@ impl<'a> MetricEffects<'a> {
         if self.relative { percent(Some(value)).replace(".0", "") } else { self.differences.tick(value, step) }
     }
 
-    fn cells(&self, estimate: &EstimateSummary, plot: Option<&RangePlot>) -> Vec<String> {
+    fn cells(&self, estimate: &EstimateSummary, plot: Option<&RangePlot>, has_pooled: bool) -> Vec<String> {
         let drawing = plot.zip(self.drawn(estimate)).map(|(plot, effect)| plot.row(effect.effect, effect.ci, is_clear(effect)));
-        vec![
-            if estimate.segment == ALL { "<b>Everyone</b>".to_owned() } else { name(&estimate.segment) },
-            name(&estimate.variant),
-            self.mean(estimate.control_mean, estimate.control_n),
-            self.mean(estimate.mean, estimate.n),
-            self.difference(estimate),
-            relative(estimate),
-            estimate.absolute.as_ref().and_then(|effect| number(effect.p)).map_or(String::new(), |p| bare_p_value(Some(p))),
-            drawing.unwrap_or_default(),
-        ]
+        let pooled = has_pooled.then(|| self.pooled(estimate).map_or(String::new(), |effect| self.pooled_html(effect)));
+        let cells = [
+            Some(if estimate.segment == ALL { "<b>Everyone</b>".to_owned() } else { name(&estimate.segment) }),
+            Some(name(&estimate.variant)),
+            Some(self.mean(estimate.control_mean, estimate.control_n)),
+            Some(self.mean(estimate.mean, estimate.n)),
+            Some(self.difference(estimate)),
+            pooled,
+            Some(relative(estimate)),
+            Some(self.certainty(estimate)),
+            Some(drawing.unwrap_or_default()),
+        ];
+        cells.into_iter().flatten().collect()
+    }
+
+    fn pooled_html(&self, effect: &PooledEffect) -> String {
+        let se = self.differences.difference(number(Some(effect.pooled_se)));
+        format!(
+            "{}<span class=\"under\">se {}</span>",
+            escape(&self.differences.difference(number(Some(effect.pooled_effect)))),
+            escape(se.trim_start_matches('+'))
+        )
+    }
+
+    /// How sure the effect is: its p-value, or what to believe of it; and what a guardrail's margin comes to.
+    fn certainty(&self, estimate: &EstimateSummary) -> String {
+        let effect = estimate.absolute.as_ref();
+        let sure = match effect.and_then(|effect| number(effect.chance_to_win)) {
+            Some(chance) => {
+                let loss = effect.and_then(|effect| number(effect.risk)).map_or(String::new(), |risk| {
+                    let format = ValueFormat::new(self.metric.kind, self.metric.unit.as_deref(), Some(risk)).terse();
+                    let size = format.difference(Some(risk.abs()));
+                    format!("<span class=\"under\">expected loss {}</span>", escape(size.trim_start_matches('+')))
+                });
+                format!("{}{loss}", escape(&percent(Some(chance))))
+            }
+            None => effect.and_then(|effect| number(effect.p)).map_or(String::new(), |p| bare_p_value(Some(p))),
+        };
+        let margin = estimate.non_inferiority.as_ref().map_or(String::new(), |test| {
+            let state = if test.holds { "within margin" } else { "margin not ruled out" };
+            let p = number(test.p).map_or(String::new(), |p| format!(", {}", p_value(Some(p))));
+            format!("<span class=\"under\">{}</span>", escape(&format!("{state}{p}")))
+        });
+        format!("{sure}{margin}")
     }
 
     fn mean(&self, mean: Option<f64>, n: u64) -> String {

@@ -1,46 +1,57 @@
 //! Each experiment: its verdict in plain words, whether its data can be trusted, and its effects.
 
-use super::markup::{Section, capitalised, escape, listed, paragraph, words};
-use super::{effects, moment, reading, scorecard, verdict};
+use super::markup::{Section, capitalised, counted, escape, listed, paragraph, words};
+use super::{effects, moment, scorecard, series, trust, verdict};
 use crate::document::{
-    CheckSummary, DecisionSummary, ExperimentSummary, HeterogeneitySummary, KpiSummary, MethodSummary, ReportDocument, Srm,
-    VariantCount,
+    AmendmentSummary, DecisionSummary, ExperimentSummary, HeterogeneitySummary, KpiSummary, MethodSummary, PlanSummary,
+    ReportDocument, VariantDecision,
 };
-use crate::number::{compact, integer, p_value};
+use crate::number::p_value;
 
 /// The p-value from which on an effect is said to differ between segments.
 const DIFFERS_AT: f64 = 0.05;
 
 /// The section, if there are experiments.
 pub(super) fn section(document: &ReportDocument) -> Option<Section> {
-    let body: String = document.experiments.iter().map(|experiment| article(experiment, &document.kpis)).collect();
+    let articles = document.experiments.iter().enumerate();
+    let body: String =
+        articles.map(|(index, experiment)| article(experiment, &document.kpis, &format!("days-{index}"))).collect();
     let note =
         "Variants against control. An effect is clear when its interval excludes zero: then its dot is filled. Segments are \
-                those at first exposure."
+         those at first exposure; a pooled effect is that of a segment drawn towards the others of its set, by as much as they do \
+         not differ. A dashed rule is a guardrail's margin."
             .to_owned();
     (!body.is_empty()).then_some(Section { id: "experiments", title: "Experiments", note, body })
 }
 
-fn article(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> String {
+fn article(experiment: &ExperimentSummary, kpis: &[KpiSummary], id: &str) -> String {
     let verdict = verdict::verdict(experiment, kpis);
     let class = if verdict.usable { "verdict" } else { "verdict stop" };
-    let effects = effects::html(experiment, kpis, &scorecard::coverage(experiment.confidence));
+    let coverage = scorecard::coverage(experiment.confidence);
+    let series = series::html(experiment, kpis, &coverage, id);
+    let effects = effects::html(experiment, kpis, &coverage);
     let period = experiment
         .period
         .as_ref()
         .map_or(String::new(), |period| format!(" <span class=\"role\">{}</span>", escape(&moment::span_name(period))));
+    let found = if verdict.usable {
+        format!("{series}{}{effects}", between(&experiment.heterogeneity))
+    } else {
+        folded(&format!("{series}{effects}"))
+    };
     format!(
-        "<article class=\"experiment\">\n<h3>{title}{period}</h3>\n{hypothesis}<p class=\"{class}\">{text}</p>\n{decision}{srm}{checks}{method}{notes}{between}{effects}</article>\n",
+        "<article class=\"experiment\">\n<h3>{title}{period}</h3>\n{hypothesis}<p class=\"{class}\">{text}</p>\n\
+         {failures}{decision}{warnings}{facts}{method}{plan}{notes}{found}</article>\n",
         title = escape(&capitalised(&words(&experiment.experiment))),
         hypothesis = paragraph("hypothesis", experiment.hypothesis.as_deref()),
         text = escape(&capitalised(&verdict.text)),
+        failures = trust::failures(&experiment.checks),
         decision = experiment.decision.as_ref().map_or(String::new(), decision),
-        checks = checks(&experiment.checks),
+        warnings = trust::warnings(&experiment.checks),
+        facts = trust::facts(experiment),
         method = experiment.method.as_ref().map_or(String::new(), method),
-        between = if verdict.usable { between(&experiment.heterogeneity) } else { String::new() },
-        srm = experiment.srm.as_ref().map_or(String::new(), srm),
-        notes = notes(&experiment.notes),
-        effects = if verdict.usable { effects } else { folded(&effects) },
+        plan = experiment.plan.as_ref().map_or(String::new(), plan),
+        notes = notes(experiment),
     )
 }
 
@@ -49,30 +60,53 @@ fn folded(effects: &str) -> String {
     format!("<details><summary>Effects, not to be acted on</summary>\n{effects}</details>\n")
 }
 
-/// What the declared rule says; nothing where none is declared and nothing failed.
+/// What the declared rule says, with its reasons; nothing where none is declared and nothing failed.
 fn decision(decision: &DecisionSummary) -> String {
     if decision.action == "undecided" && decision.reasons == ["no decision rule is declared"] {
         return String::new();
     }
-    let reasons = listed(&decision.reasons);
-    format!("<p><b>Decision: {}</b>. {}.</p>\n", escape(&decision.action), escape(&capitalised(&reasons)))
+    let action = format!("<b>Decision: {}</b>", escape(&decision.action));
+    // What failed stands above already.
+    if decision.action == "investigate" {
+        return format!("<p>{action}.</p>\n");
+    }
+    if decision.variants.len() > 1 {
+        let of_variant = |one: &VariantDecision| {
+            because("small", &format!("<b>{}: {}</b>", escape(&one.variant), escape(&one.action)), &one.reasons)
+        };
+        return format!("<p>{action}.</p>\n{}", decision.variants.iter().map(of_variant).collect::<String>());
+    }
+    because("", &action, &decision.reasons)
 }
 
-/// How many checks passed, and those that failed.
-fn checks(checks: &[CheckSummary]) -> String {
-    let failed: Vec<&CheckSummary> = checks.iter().filter(|check| !check.ok).collect();
-    let items: String = failed
-        .iter()
-        .map(|check| format!("<li><b>{}</b>: {}</li>", escape(&capitalised(&check.finding)), escape(&check.advice)))
-        .collect();
-    match (checks.len(), failed.len()) {
-        (0, _) => String::new(),
-        (1, 0) => "<p class=\"small\">The one check of the data passed.</p>\n".to_owned(),
-        (all, 0) => format!("<p class=\"small\">All {all} checks of the data passed.</p>\n"),
-        (all, some) => {
-            format!("<p class=\"small\">{some} of {all} checks of the data failed.</p>\n<ul class=\"notes\">{items}</ul>\n")
+/// A statement and its reasons: one beside it, several below it.
+fn because(class: &str, statement: &str, reasons: &[String]) -> String {
+    let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
+    match reasons {
+        [] => format!("<p{class}>{statement}.</p>\n"),
+        [only] => format!("<p{class}>{statement}. {}.</p>\n", escape(&capitalised(only))),
+        many => {
+            let items: String = many.iter().map(|reason| format!("<li>{}</li>", escape(&capitalised(reason)))).collect();
+            format!("<p{class}>{statement}, because:</p>\n<ul class=\"notes\">{items}</ul>\n")
         }
     }
+}
+
+/// When the plan was registered, and what was changed since.
+fn plan(plan: &PlanSummary) -> String {
+    let hash = plan.hash.get(..12).unwrap_or(&plan.hash);
+    let registered = format!("Plan {} registered {}", escape(hash), escape(&moment::instant(&plan.registered_at)));
+    if plan.amendments.is_empty() {
+        return format!("<p class=\"small\">{registered}, not changed since.</p>\n");
+    }
+    let amendment = |one: &AmendmentSummary| {
+        format!("<li>Seen {}: {}</li>", escape(&moment::instant(&one.as_of)), escape(&one.changes.join("; ")))
+    };
+    let items: String = plan.amendments.iter().map(amendment).collect();
+    let changes = counted(plan.amendments.len(), &plan.amendments.len().to_string(), "time");
+    format!(
+        "<p class=\"small\">{registered}, <b>changed {changes} after the first exposure</b>:</p>\n<ul class=\"notes small\">{items}</ul>\n"
+    )
 }
 
 fn method(method: &MethodSummary) -> String {
@@ -106,21 +140,13 @@ fn between(tests: &[HeterogeneitySummary]) -> String {
     }
 }
 
-fn srm(srm: &Srm) -> String {
-    let count = |variant: &VariantCount| {
-        format!("{} {} ({} expected)", escape(&variant.variant), integer(variant.count), expected(variant.expected))
+/// What is not told elsewhere.
+fn notes(experiment: &ExperimentSummary) -> String {
+    let is_amendment = |note: &str| {
+        let changes = experiment.plan.iter().flat_map(|plan| &plan.amendments).map(|one| one.changes.join("; "));
+        changes.into_iter().any(|changes| note.ends_with(&changes))
     };
-    let counts = listed(&srm.observed.iter().map(count).collect::<Vec<_>>());
-    let p = reading::number(srm.p).map_or(String::new(), |p| format!("; {}", escape(&p_value(Some(p)))));
-    let state = if srm.ok { "Split as planned" } else { "<b>Sample ratio mismatch</b>" };
-    format!("<p class=\"small\">{state}: {counts}{p}.</p>\n")
-}
-
-fn expected(count: f64) -> String {
-    if (0.0..1e15).contains(&count) { integer(count.round() as u64) } else { compact(count) }
-}
-
-fn notes(notes: &[String]) -> String {
-    let items: String = notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
+    let own = experiment.notes.iter().filter(|note| !trust::is_told(note, &experiment.checks) && !is_amendment(note));
+    let items: String = own.map(|note| format!("<li>{}</li>", escape(note))).collect();
     if items.is_empty() { items } else { format!("<ul class=\"notes\">{items}</ul>\n") }
 }

@@ -25,7 +25,7 @@ pub(crate) fn document() -> ReportDocument {
             .to_vec(),
         segments: segments(),
         kpis: vec![revenue(), orders(), conversion(), refunds()],
-        experiments: vec![experiment::winback(), experiment::broken()],
+        experiments: vec![experiment::winback(), experiment::believed(), experiment::broken()],
         data_quality: Some(data_quality()),
     }
 }

@@ -1,7 +1,7 @@
 //! A report as one self-contained page: inline style, inline SVG, no scripts, no network.
 //!
 //! [`render`] writes the sections that have content, in a fixed order; each section has its module. A chart is made by
-//! [`bullet`], [`range_plot`], [`trend`] or [`sparkline`]; what a number means (better, worse, met) is decided in [`reading`]
+//! [`bullet`], [`range_plot`], [`line_chart`] or [`sparkline`]; what a number means (better, worse, met) is decided in [`reading`]
 //! and [`verdict`], and nowhere else.
 
 mod breakdown;
@@ -10,6 +10,7 @@ mod data_quality;
 mod effects;
 mod experiments;
 mod header;
+mod line_chart;
 mod markup;
 mod moment;
 mod provenance;
@@ -18,10 +19,12 @@ mod reading;
 mod scale;
 mod scorecard;
 mod segments;
+mod series;
 mod sparkline;
 mod summary;
 mod table;
 mod trend;
+mod trust;
 mod verdict;
 
 #[cfg(test)]

@@ -9,6 +9,11 @@ pub(super) fn instant(rfc3339: &str) -> String {
     parsed_instant(rfc3339).unwrap_or_else(|| rfc3339.to_owned())
 }
 
+/// "2026-10-05" is "5 Oct".
+pub(super) fn day(iso: &str) -> String {
+    Day::parsed(iso).map_or_else(|| iso.to_owned(), |day| day.words(false))
+}
+
 /// Its label, or else its dates.
 pub(super) fn span_name(span: &Span) -> String {
     if span.label.trim().is_empty() { span_dates(span) } else { span.label.clone() }

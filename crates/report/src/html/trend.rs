@@ -1,8 +1,8 @@
 //! How each KPI went, for everyone: one small chart per KPI, and its numbers below it.
 
-mod chart;
-
+use super::line_chart::{LineChart, Point, Rule};
 use super::markup::{Section, bounds, escape, metric_heading, words};
+use super::scale::extent;
 use super::table::{self, Column, Group};
 use super::{moment, reading};
 use crate::document::{KpiSummary, PeriodUnit, ReportDocument, TrendPoint};
@@ -31,15 +31,45 @@ fn figure(kpi: &KpiSummary, unit: PeriodUnit, index: usize) -> String {
             escape(&moment::span_name(&only.span)),
             escape(&format.value(only.measured.value))
         ),
-        _ => format!(
-            "{}{}{}",
-            chart::svg(kpi, &format, &format!("trend-{index}")),
-            incomplete_note(kpi, unit),
-            numbers(kpi, &format)
-        ),
+        _ => format!("{}{}{}", chart(kpi, &format, &format!("trend-{index}")), incomplete_note(kpi, unit), numbers(kpi, &format)),
     };
     let measure = kpi.unit.as_ref().map_or(String::new(), |unit| format!(" <span class=\"role\">{}</span>", escape(unit)));
     format!("<figure>\n<figcaption><h3>{}{measure}</h3></figcaption>\n{drawing}</figure>\n", metric_heading(&kpi.metric))
+}
+
+fn chart(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> String {
+    let point = |point: &TrendPoint| Point {
+        label: moment::span_name(&point.span),
+        value: point.measured.value,
+        interval: point.measured.interval,
+        incomplete: point.incomplete,
+    };
+    let target = reading::number(kpi.target);
+    let target = target.map(|target| Rule { value: target, label: Some(format!("target {}", format.value(Some(target)))) });
+    LineChart {
+        title: format!("{} over time", words(&kpi.metric)),
+        description: description(kpi, format),
+        points: &kpi.trend.iter().map(point).collect::<Vec<_>>(),
+        rules: target.as_slice(),
+        value: &|value| format.value(Some(value)),
+        tick: &|value, step| format.tick(value, step),
+    }
+    .svg(id)
+}
+
+fn description(kpi: &KpiSummary, format: &ValueFormat) -> String {
+    let measured: Vec<&TrendPoint> = kpi.trend.iter().filter(|point| reading::number(point.measured.value).is_some()).collect();
+    let (Some(first), Some(last)) = (measured.first(), measured.last()) else { return String::new() };
+    let range = extent(measured.iter().filter_map(|point| point.measured.value));
+    format!(
+        "From {} in {} to {} in {}, lowest {}, highest {}.",
+        format.value(first.measured.value),
+        moment::span_name(&first.span),
+        format.value(last.measured.value),
+        moment::span_name(&last.span),
+        format.value(range.map(|(low, _)| low)),
+        format.value(range.map(|(_, high)| high)),
+    )
 }
 
 fn incomplete_note(kpi: &KpiSummary, unit: PeriodUnit) -> String {

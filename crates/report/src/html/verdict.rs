@@ -3,7 +3,8 @@
 use super::markup::{listed, words};
 use super::reading::{self, ALL, Judgement};
 use crate::document::{
-    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, Interval, KpiSummary, MetricRole, ValueKind,
+    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, Interval, KpiSummary, MetricRole, Severity,
+    ValueKind,
 };
 use crate::number::{ValueFormat, percent, signed_percent_interval};
 
@@ -27,6 +28,7 @@ pub(super) fn metric_of(metric: &str, experiment: &ExperimentSummary, kpis: &[Kp
         direction: kpi.map_or(Direction::Increase, |kpi| kpi.direction),
         kind: kpi.map_or(ValueKind::Mean, |kpi| kpi.kind),
         margin: None,
+        margin_ratio: None,
     }
 }
 
@@ -69,8 +71,9 @@ fn distrust(experiment: &ExperimentSummary) -> Option<String> {
             "Do not act on these effects: units were not split as planned, so the variants cannot be compared.".to_owned(),
         );
     }
-    let reason = experiment.notes.first().map_or("a check of its data failed.", String::as_str);
-    (!experiment.trustworthy).then(|| format!("Do not act on these effects yet: {reason}"))
+    let failed = experiment.checks.iter().find(|check| !check.ok && check.severity == Severity::Gate);
+    let reason = failed.map_or("a check of its data failed", |check| check.finding.as_str());
+    (!experiment.trustworthy).then(|| format!("Do not act on these effects yet: {}.", reason.trim_end_matches('.')))
 }
 
 fn overall(experiment: &ExperimentSummary, role: MetricRole) -> impl Iterator<Item = &EstimateSummary> {
@@ -90,9 +93,11 @@ fn goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String>
     let effect = estimate.absolute.as_ref()?;
     reading::number(effect.effect)?;
     let range = range(estimate, metric);
+    let belief = reading::number(effect.chance_to_win);
+    let belief = belief.map_or(String::new(), |chance| format!(", and is better with a chance of {}", percent(Some(chance))));
     Some(match clear_goal(estimate, metric) {
-        Some(clear) => format!("{clear}{range}."),
-        None => format!("{} has no clear effect on {}{range}.", estimate.variant, words(&metric.metric)),
+        Some(clear) => format!("{clear}{range}{belief}."),
+        None => format!("{} has no clear effect on {}{range}{belief}.", estimate.variant, words(&metric.metric)),
     })
 }
 

@@ -1,0 +1,64 @@
+//! A comparison for tests: two arms of one metric, better when it is more, by Welch's test at 5 %.
+
+use tranche_metric::{Direction, Values};
+use tranche_stats::{Alternative, Inference, RelativeMethod};
+
+use crate::arms::Outcomes;
+use crate::cells::{Cells, Group};
+use crate::family::Measured;
+use crate::question::{Lens, Question};
+use crate::result::{EstimateRow, MetricRole};
+
+/// Units of control in cell 0, of the treatment in cell 1, and all others in cell 2.
+pub(crate) fn cells(units: usize, control: &[usize], treatment: &[usize]) -> Cells {
+    let cell = |unit: usize| if control.contains(&unit) { 0 } else { 1 + u32::from(!treatment.contains(&unit)) };
+    Cells::given((0..units).map(cell).collect(), 3)
+}
+
+/// Control and the treatment among those cells.
+pub(crate) fn groups() -> (Group, Group) {
+    (Group::of(vec![0]), Group::of(vec![1]))
+}
+
+/// Values per unit as outcomes without a covariate.
+pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Outcomes<'a> {
+    Outcomes::new(Values::Single(values), None, None, cells)
+}
+
+/// The estimate of `b` against control.
+pub(crate) fn measured(outcomes: &Outcomes<'_>) -> Measured {
+    let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
+    let question = Question { better: Direction::Increase, alternative: Alternative::TwoSided, alpha: 0.05, lens };
+    let (control, treatment) = groups();
+    let arms = outcomes.arms(&control, &treatment);
+    let answer = question.answer(&arms, question.alpha);
+    let row = EstimateRow {
+        metric: "revenue".to_owned(),
+        role: MetricRole::Goal,
+        segment: tranche_segment::EVERYONE.to_owned(),
+        variant: "b".to_owned(),
+        n: arms.treatment.n,
+        mean: Some(arms.treatment.mean),
+        variance: None,
+        control_n: arms.control.n,
+        control_mean: Some(arms.control.mean),
+        control_variance: None,
+        adjusted_mean: None,
+        control_adjusted_mean: None,
+        conclusion: question.conclusion(&arms, &answer.absolute),
+        absolute: answer.absolute,
+        relative: answer.relative,
+        cuped_theta: None,
+        uncapped: None,
+        steps: Vec::new(),
+        undefined: answer.undefined,
+        alternative: None,
+        non_inferiority: None,
+    };
+    Measured { row, arms, question }
+}
+
+/// Whether two numbers agree to nine digits.
+pub(crate) fn close(found: f64, expected: f64) -> bool {
+    (found - expected).abs() <= 1e-9 * expected.abs().max(1e-3)
+}

@@ -1,0 +1,165 @@
+//! How the effects of an experiment went: for each metric a chart of all units so far, and its numbers by day below it.
+
+use super::line_chart::{LineChart, Point, Rule};
+use super::markup::{bounds, escape, metric_heading, words};
+use super::moment;
+use super::reading::number;
+use super::table::{self, Column, Group};
+use super::verdict::metric_of;
+use crate::document::{
+    Direction, Effect, ExperimentMetric, ExperimentSummary, KpiSummary, MetricRole, SeriesPoint, SeriesSpan, SeriesSummary,
+};
+use crate::number::{ValueFormat, integer};
+
+/// More charts than this are folded away.
+const UNFOLDED: usize = 6;
+
+/// The charts, if any effect is known on two days. `id` is unique in the page; `coverage` says what intervals are: "95 % interval".
+pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage: &str, id: &str) -> String {
+    let Some(series) = &experiment.series else { return String::new() };
+    let lines = lines(series);
+    let figures: Vec<String> = lines
+        .iter()
+        .enumerate()
+        .map(|(index, line)| line.figure(&metric_of(line.metric, experiment, kpis), coverage, &format!("{id}-{index}")))
+        .collect();
+    if figures.is_empty() {
+        return String::new();
+    }
+    let (shown, folded) = figures.split_at(figures.len().min(UNFOLDED));
+    let more = match folded.len() {
+        0 => String::new(),
+        all => format!(
+            "<details class=\"more\"><summary>{all} more</summary>\n<div class=\"figures\">{}</div></details>\n",
+            folded.concat()
+        ),
+    };
+    format!("<h4>Day by day</h4>\n{}<div class=\"figures days\">{}</div>\n{more}", reading(series), shown.concat())
+}
+
+/// What may be read from the intervals, before anyone does.
+fn reading(series: &SeriesSummary) -> String {
+    let (class, head) = match series.valid_at_every_day {
+        true => ("small", "Made to be watched"),
+        false => ("small caution", "Not made to be watched"),
+    };
+    format!("<p class=\"{class}\"><b>{head}</b>: {}.</p>\n", escape(series.note.trim_end_matches('.')))
+}
+
+/// One treatment by one metric.
+struct Line<'a> {
+    metric: &'a str,
+    variant: &'a str,
+    role: MetricRole,
+    cumulative: Vec<&'a SeriesPoint>,
+    daily: Vec<&'a SeriesPoint>,
+}
+
+/// The lines with an effect on two days or more, goals first.
+fn lines(series: &SeriesSummary) -> Vec<Line<'_>> {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for point in &series.points {
+        let own = |line: &Line<'_>| line.metric == point.metric && line.variant == point.variant && line.role == point.role;
+        let place = lines.iter().position(own).unwrap_or_else(|| {
+            let (metric, variant) = (point.metric.as_str(), point.variant.as_str());
+            lines.push(Line { metric, variant, role: point.role, cumulative: Vec::new(), daily: Vec::new() });
+            lines.len() - 1
+        });
+        match point.span {
+            SeriesSpan::Cumulative => lines[place].cumulative.push(point),
+            SeriesSpan::Daily => lines[place].daily.push(point),
+        }
+    }
+    lines.retain(|line| line.cumulative.iter().filter_map(|point| effect(point)).count() > 1);
+    lines.sort_by_key(|line| line.role as u8);
+    lines
+}
+
+impl Line<'_> {
+    fn figure(&self, metric: &ExperimentMetric, coverage: &str, id: &str) -> String {
+        let largest = self.cumulative.last().and_then(|point| widest(point.absolute.as_ref()?));
+        let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), largest).terse();
+        let point = |point: &&SeriesPoint| Point {
+            label: moment::day(&point.day),
+            value: effect(point),
+            interval: point.absolute.as_ref().and_then(|effect| effect.ci),
+            incomplete: false,
+        };
+        let margin = number(metric.margin).map(|margin| match metric.direction {
+            Direction::Increase => -margin,
+            Direction::Decrease => margin,
+        });
+        let margin = margin.map(|margin| {
+            let label = format!("margin {}", format.difference(Some(margin)));
+            Rule { value: margin, label: Some(label) }
+        });
+        let chart = LineChart {
+            title: format!("Effect of {} on {}, all units so far", self.variant, words(self.metric)),
+            description: self.description(&format, coverage),
+            points: &self.cumulative.iter().map(point).collect::<Vec<_>>(),
+            rules: &std::iter::once(Rule { value: 0.0, label: None }).chain(margin).collect::<Vec<_>>(),
+            value: &|value| format.difference(Some(value)),
+            tick: &|value, step| format.tick(value, step),
+        };
+        format!(
+            "<figure>\n<figcaption><h5>{} <span class=\"role\">{}</span></h5></figcaption>\n{}{}</figure>\n",
+            metric_heading(self.metric),
+            escape(self.variant),
+            chart.svg(id),
+            self.numbers(&format)
+        )
+    }
+
+    fn description(&self, format: &ValueFormat, coverage: &str) -> String {
+        let known: Vec<&&SeriesPoint> = self.cumulative.iter().filter(|point| effect(point).is_some()).collect();
+        let (Some(first), Some(last)) = (known.first(), known.last()) else { return String::new() };
+        let told = |point: &SeriesPoint| {
+            let interval = point.absolute.as_ref().and_then(|effect| effect.ci);
+            format!(
+                "{} on {} ({coverage} {})",
+                format.difference(effect(point)),
+                moment::day(&point.day),
+                format.difference_interval(interval)
+            )
+        };
+        format!("From {} to {}. The numbers of all days stand below.", told(first), told(last))
+    }
+
+    fn numbers(&self, format: &ValueFormat) -> String {
+        let columns = [
+            Column::text("Day"),
+            Column::number("New units"),
+            Column::number("Their effect"),
+            Column::number("Units so far"),
+            Column::number("Their effect"),
+        ];
+        let rows = self.cumulative.iter().map(|point| {
+            let own = self.daily.iter().find(|daily| daily.day == point.day).copied();
+            let label = escape(&moment::day(&point.day));
+            std::iter::once(label).chain(cells(own, format)).chain(cells(Some(point), format)).collect()
+        });
+        let caption = format!("Effect of {} on {} by day", self.variant, words(self.metric));
+        let table = table::html(&caption, "numbers days", &columns, &[Group { heading: None, rows: rows.collect() }]);
+        format!("<details class=\"numbers\"><summary>Numbers</summary>\n{table}</details>\n")
+    }
+}
+
+/// Units of both arms, and their effect with its interval.
+fn cells(point: Option<&SeriesPoint>, format: &ValueFormat) -> [String; 2] {
+    let Some(point) = point else { return ["0".to_owned(), String::new()] };
+    let interval = point.absolute.as_ref().and_then(|effect| effect.ci);
+    let interval = bounds(&format.difference_interval(interval));
+    let amount = escape(&format.difference(effect(point)));
+    let units = integer(point.n.saturating_add(point.control_n));
+    [units, format!("{amount}<span class=\"under\">{interval}</span>")]
+}
+
+fn effect(point: &SeriesPoint) -> Option<f64> {
+    number(point.absolute.as_ref()?.effect)
+}
+
+/// What decides on the decimals: the end of the interval that is farther from zero.
+fn widest(effect: &Effect) -> Option<f64> {
+    let ends = effect.ci.and_then(|interval| interval.bounds()).map(|(low, high)| f64::max(low.abs(), high.abs()));
+    ends.or(effect.effect)
+}
