@@ -33,6 +33,7 @@ mod statistics;
 pub mod store;
 mod summary;
 mod trust;
+mod validate;
 
 pub use assignment::{Assigned, Assignment};
 pub use decision::{Decision, VariantDecision};
@@ -50,3 +51,4 @@ pub use result::{
 pub use spec::ExperimentSpec;
 pub use statistics::{Cuped, Method, Scale, Statistics, TestDirection};
 pub use trust::TrustCheck;
+pub use validate::{InferenceKind, Validation, ValidationRequest, ValidationRow, validate};

@@ -10,7 +10,7 @@ use tranche_stats::{Adjustment, Alternative, GroupSequential, Inference, Prior, 
 
 use crate::looks::Design;
 use crate::spec::AlternativeSpec;
-pub(crate) use validate::{margin, validate};
+pub(crate) use validate::{DEFAULT_TUNING, margin, validate};
 
 /// How effects are estimated.
 #[derive(Debug, Clone, PartialEq)]

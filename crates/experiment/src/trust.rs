@@ -13,7 +13,7 @@ use crate::result::{SampleRatioCheck, VariantCount};
 /// What is less probable than this, if all is well, makes a result untrustworthy.
 const THRESHOLD: f64 = 0.001;
 /// The concentration of the sequential sample ratio test: finds small mismatches.
-const CONCENTRATION: f64 = 10_000.0;
+pub(crate) const CONCENTRATION: f64 = 10_000.0;
 /// A chi-squared test needs so many expected units in every variant.
 const LEAST_EXPECTED: f64 = 5.0;
 /// Units exposed to several variants may be this share of all, or this many, before they are a failure of the assignment.

@@ -12,7 +12,7 @@ use crate::spec::{
 };
 
 /// The number of units at which a sequential interval is narrowest, unless its author says otherwise.
-const DEFAULT_TUNING: f64 = 5_000.0;
+pub(crate) const DEFAULT_TUNING: f64 = 5_000.0;
 
 /// A margin as written: `0.02` in the metric's unit, `2%` of the control mean.
 pub(crate) fn margin(written: &NumberOrText) -> Result<Margin, String> {
