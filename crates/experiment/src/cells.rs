@@ -3,8 +3,6 @@
 //! Whatever is compared, a variant in a segment or in everything but a segment, is a union of cells. The moments of a metric are summed
 //! up once for each cell, in one pass over the units, and merged for each comparison.
 
-use std::collections::HashMap;
-
 use crate::segments::Membership;
 
 /// The cells.
@@ -35,11 +33,9 @@ impl Cells {
     /// Sorts units into cells: `variants` are those of the units.
     pub(crate) fn new(variants: &[usize], segments: &Membership) -> Self {
         let mut cells = Self { of_unit: Vec::new(), variants: Vec::new(), segments: Vec::new() };
-        let mut of_variant: HashMap<usize, u32> = HashMap::new();
-        for &variant in variants {
-            let cell = *of_variant.entry(variant).or_insert_with(|| cells.add(variant));
-            cells.of_unit.push(cell);
-        }
+        // The first cells are the variants.
+        (0..=variants.iter().copied().max().unwrap_or_default()).for_each(|variant| _ = cells.add(variant));
+        cells.of_unit.extend(variants.iter().map(|&variant| u32::try_from(variant).unwrap_or(u32::MAX)));
         for members in segments.values() {
             cells.split(members);
         }
@@ -95,16 +91,12 @@ impl Cells {
 
     /// Moves these units from each of their cells to a new one.
     fn split(&mut self, members: &[usize]) {
-        let mut moved: HashMap<u32, u32> = HashMap::new();
+        let mut moved: Vec<Option<u32>> = vec![None; self.len()];
         for &unit in members {
-            let cell = self.of_unit[unit];
-            let new = match moved.get(&cell) {
-                Some(new) => *new,
-                None => {
-                    let new = self.add(self.variants[cell as usize]);
-                    moved.insert(cell, new);
-                    new
-                }
+            let cell = self.of_unit[unit] as usize;
+            let new = match moved[cell] {
+                Some(new) => new,
+                None => *moved[cell].insert(self.add(self.variants[cell])),
             };
             self.of_unit[unit] = new;
         }

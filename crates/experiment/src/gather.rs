@@ -35,7 +35,7 @@ pub(crate) struct Gathered {
     /// The places of the units in each segment, rising; everyone first, then in the author's order.
     pub(crate) segments: Arc<Membership>,
     /// The units by variant and segments.
-    pub(crate) cells: Cells,
+    pub(crate) cells: Arc<Cells>,
     /// What each unit did in its window after exposure.
     pub(crate) after: UnitValues,
     /// What each unit did before it, where that is a covariate.
@@ -130,11 +130,15 @@ pub(crate) async fn gather(
     tables.dedup();
     let rows_read = tables.iter().map(|(_, rows)| rows).sum::<u64>() + segment_rows + fact_rows;
     let mut values = values.into_iter();
-    let mut gathered = Vec::new();
+    let mut gathered: Vec<Gathered> = Vec::new();
     for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments) {
         let after = values.next().unwrap_or_default();
         let before = before(experiment).and_then(|_| values.next());
-        let cells = Cells::new(&units.variants, &segments);
+        let is_same = |known: &&Gathered| Arc::ptr_eq(&known.units, &units) && Arc::ptr_eq(&known.segments, &segments);
+        let cells = match gathered.iter().find(is_same) {
+            Some(known) => Arc::clone(&known.cells),
+            None => Arc::new(Cells::new(&units.variants, &segments)),
+        };
         gathered.push(Gathered { all, course, taken, units, segments, cells, after, before });
     }
     Ok((gathered, rows_read))

