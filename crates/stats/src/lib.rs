@@ -6,7 +6,8 @@
 //!
 //! **What it says.** [`compare`] turns two arms into an absolute and a relative [`Estimate`]: for one look, for any number of them
 //! ([`ConfidenceSequence`], [`MixtureTest`]) or for a few ([`GroupSequential`]), two-sided or towards an [`Alternative`] with a
-//! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula.
+//! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula; [`BootstrapVariance`]
+//! gives arms whose variance has none.
 //!
 //! **Whether to believe it.** [`sample_ratio`] and [`sequential_sample_ratio`] say whether the arms may be compared at all;
 //! [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and what is left of it.
@@ -57,6 +58,7 @@ mod power;
 mod proportion;
 mod quantile;
 mod random;
+mod resampled;
 mod root;
 mod sequential;
 mod sequential_srm;
@@ -66,7 +68,7 @@ mod strata;
 
 pub use arm::{Adjusted, Arm, Baseline, adjust};
 pub use bayes::{BayesOptions, Beliefs, Direction, Posterior, Prior, believe};
-pub use beta_binomial::{BetaPrior, ShareBeliefs, ShareOptions, believe_shares};
+pub use beta_binomial::{BetaPrior, LiftBeliefs, ShareBeliefs, ShareOptions, believe_shares};
 pub use bootstrap::{Bootstrap, BootstrapEstimate, BootstrapMethod};
 pub use cluster::ClusteredQuantile;
 pub use co_moment_matrix::CoMomentMatrix;
@@ -86,6 +88,7 @@ pub use power::{Plan, SampleSize};
 pub use proportion::Proportion;
 pub use quantile::QuantileSummary;
 pub use random::Generator;
+pub use resampled::{BootstrapVariance, StratumRows};
 pub use sequential::ConfidenceSequence;
 pub use sequential_srm::{SequentialSampleRatio, sequential_sample_ratio};
 pub use srm::{SampleRatio, sample_ratio};

@@ -24,6 +24,14 @@ impl<T> Outcome<T> {
         }
     }
 
+    /// The answer, or why there is none.
+    pub fn into_result(self) -> Result<T, Reason> {
+        match self {
+            Self::Defined(value) => Ok(value),
+            Self::Undefined(reason) => Err(reason),
+        }
+    }
+
     /// Borrows the answer.
     pub fn as_ref(&self) -> Outcome<&T> {
         match self {
