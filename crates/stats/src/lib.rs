@@ -2,12 +2,12 @@
 //!
 //! **What was measured.** [`Moments`], [`Proportion`], [`CoMoments`], [`CoMomentMatrix`], [`QuantileSummary`] and
 //! [`ClusteredQuantile`] summarise it, and merge. An [`Arm`] is what all of them come to: n, a mean and the variance of one unit.
-//! [`adjust`] and [`adjust_for_covariates`] take out what is known beforehand, [`post_stratify`] how strata happened to mix.
+//! [`adjust`] and [`adjust_for_covariates`] take out what is known beforehand, [`post_stratify`] how strata happened to mix; [`arms_of_rows`]
+//! does all of it, and takes a variance from resamples where there shall be no formula.
 //!
 //! **What it says.** [`compare`] turns two arms into an absolute and a relative [`Estimate`]: for one look, for any number of them
 //! ([`ConfidenceSequence`], [`MixtureTest`]) or for a few ([`GroupSequential`]), two-sided or towards an [`Alternative`] with a
-//! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula; [`BootstrapVariance`]
-//! gives arms whose variance has none.
+//! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula.
 //!
 //! **Whether to believe it.** [`sample_ratio`] and [`sequential_sample_ratio`] say whether the arms may be compared at all;
 //! [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and what is left of it.
@@ -58,8 +58,8 @@ mod power;
 mod proportion;
 mod quantile;
 mod random;
-mod resampled;
 mod root;
+mod rows;
 mod sequential;
 mod sequential_srm;
 mod significance;
@@ -88,7 +88,7 @@ pub use power::{Plan, SampleSize};
 pub use proportion::Proportion;
 pub use quantile::QuantileSummary;
 pub use random::Generator;
-pub use resampled::{BootstrapVariance, StratumRows};
+pub use rows::{ArmsOfRows, StratumRows, VarianceMethod, arms_of_rows};
 pub use sequential::ConfidenceSequence;
 pub use sequential_srm::{SequentialSampleRatio, sequential_sample_ratio};
 pub use srm::{SampleRatio, sample_ratio};
