@@ -1,8 +1,8 @@
 //! Each treatment against control, by metric and segment.
 
 use indexmap::IndexMap;
-use tranche_metric::Metric;
-use tranche_stats::{Alternative, Arm, BayesOptions, Direction};
+use tranche_metric::{Metric, MetricKind};
+use tranche_stats::{Alternative, Arm, BayesOptions, Direction, ShareOptions};
 
 use crate::arms::Outcomes;
 use crate::experiment::{Experiment, MetricChoice};
@@ -43,16 +43,17 @@ impl Comparing<'_> {
     fn question(&self, choice: &MetricChoice, metric: &Metric) -> Question {
         let statistics = &self.experiment.statistics;
         let taken = self.taken.map(|taken| &taken.design);
+        let better = match metric.direction {
+            tranche_metric::Direction::Increase => Direction::HigherIsBetter,
+            tranche_metric::Direction::Decrease => Direction::LowerIsBetter,
+        };
+        let alpha = statistics.alpha;
         let lens = match (&statistics.method, statistics.method.inference(&metric.name, taken)) {
             (_, Some(inference)) => Lens::Test(inference, statistics.relative),
-            (Method::Bayes { prior }, None) => Lens::Belief(BayesOptions {
-                alpha: statistics.alpha,
-                prior: *prior,
-                direction: match metric.direction {
-                    tranche_metric::Direction::Increase => Direction::HigherIsBetter,
-                    tranche_metric::Direction::Decrease => Direction::LowerIsBetter,
-                },
-            }),
+            (Method::Bayes { shares: Some(prior), .. }, None) if matches!(metric.kind, MetricKind::Proportion(_)) => {
+                Lens::Shares(ShareOptions { alpha, prior: *prior, direction: better })
+            }
+            (Method::Bayes { prior, .. }, None) => Lens::Belief(BayesOptions { alpha, prior: *prior, direction: better }),
             (Method::GroupSequential(design), None) => {
                 Lens::NotYet(format!("no planned look has been reached: the first is {}", design.first_look()))
             }
@@ -81,13 +82,14 @@ fn row(
         role: choice.role,
         segment: segment.to_owned(),
         variant: variant.to_owned(),
-        n: arms.treatment.n,
+        n: treatment.len() as u64,
         mean: mean(&arms.treatment),
-        control_n: arms.control.n,
+        control_n: control.len() as u64,
         control_mean: mean(&arms.control),
         absolute: answer.absolute,
         relative: answer.relative,
-        cuped_theta: arms.theta,
+        basis: arms.basis.clone(),
+        family: None,
         undefined: answer.undefined,
         alternative: match question.alternative {
             Alternative::TwoSided => None,

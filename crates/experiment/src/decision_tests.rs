@@ -17,7 +17,8 @@ fn row(metric: &str, role: MetricRole, conclusion: Option<Conclusion>, holds: Op
         control_mean: Some(1.0),
         absolute: if conclusion.is_some() { json!({"effect": 0.5, "p": 0.01}) } else { Value::Null },
         relative: Value::Null,
-        cuped_theta: None,
+        basis: crate::Basis::default(),
+        family: None,
         undefined: conclusion.is_none().then(|| "the treatment arm has no units".to_owned()),
         alternative: None,
         non_inferiority: holds.map(|holds| NonInferiority {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::{SignedDuration, Timestamp};
-use tranche_metric::{Metric, Population, UnitValues, unit_values};
-use tranche_segment::Scope;
+use tranche_metric::{Metric, MetricKind, Population, UnitValues, Values, unit_values};
 use tranche_segment::evaluate::{Sharing, evaluate};
+use tranche_segment::{EVERYONE, Scope};
 use tranche_sql::keys::KeyIndex;
 
 use crate::arms::Outcomes;
@@ -16,7 +16,8 @@ use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::{Exposed, exposed};
 use crate::looks::TakenLook;
 use crate::measure::MeasureContext;
-use crate::segments::segments_at_exposure;
+use crate::segments::{matches, segments_at_exposure};
+use crate::strata::Strata;
 
 /// Units, the segments that they were in, and what they did before and after their exposure.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Gathered {
     pub(crate) units: Exposed,
     /// The places of the units in each segment, rising; everyone first, then in the author's order.
     pub(crate) segments: IndexMap<String, Vec<usize>>,
+    /// What units are weighed by, where that is declared.
+    pub(crate) strata: Option<Strata>,
     /// What each unit did in its window after exposure.
     pub(crate) after: UnitValues,
     /// What each unit did before it, where that is a covariate.
@@ -40,10 +43,78 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// The values of a metric per unit.
-    pub(crate) fn outcomes(&self, metric: &Metric) -> Option<Outcomes<'_>> {
-        Some(Outcomes { after: self.after.of(metric)?, before: self.before.as_ref().and_then(|before| before.of(metric)) })
+    /// The values of a metric per unit, with all that its estimates take into account.
+    pub(crate) fn outcomes<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        (choice, metric): (&MetricChoice, &'a Metric),
+        context: &MeasureContext<'a>,
+    ) -> Option<Outcomes<'a>> {
+        let own = match &experiment.statistics.cuped {
+            Some(cuped) if cuped.covariates.is_empty() => vec![metric],
+            _ => covariates(experiment, context),
+        };
+        let mut columns: Vec<(&str, &[f64])> = Vec::new();
+        for covariate in own {
+            for (name, values) in self.before.as_ref().map_or_else(Vec::new, |before| named(covariate, before)) {
+                if columns.iter().all(|(known, _)| *known != name) {
+                    columns.push((name, values));
+                }
+            }
+        }
+        Some(Outcomes {
+            covariates: columns,
+            clusters: self.units.clusters.as_ref(),
+            strata: self.strata.as_ref(),
+            variance: choice.variance.unwrap_or(experiment.statistics.variance),
+            is_share: matches!(metric.kind, MetricKind::Proportion(_)),
+            ..Outcomes::plain(self.after.of(metric)?)
+        })
     }
+
+    /// The values of each covariate before exposure, when nothing could have an effect yet.
+    pub(crate) fn before_exposure<'a>(
+        &'a self,
+        experiment: &Experiment,
+        context: &MeasureContext<'a>,
+    ) -> Vec<(&'a str, Outcomes<'a>)> {
+        let of = |metric: &'a Metric| {
+            let values = self.before.as_ref()?.of(metric)?;
+            Some((metric.name.as_str(), Outcomes { clusters: self.units.clusters.as_ref(), ..Outcomes::plain(values) }))
+        };
+        covariates(experiment, context).into_iter().filter_map(of).collect()
+    }
+}
+
+/// The columns of a covariate: of a ratio, those of its parts.
+fn named<'a>(metric: &'a Metric, before: &'a UnitValues) -> Vec<(&'a str, &'a [f64])> {
+    match (before.of(metric), &metric.kind) {
+        (Some(Values::Single(values)), _) => vec![(&metric.name, values)],
+        (Some(Values::Ratio(above, below)), MetricKind::Ratio { numerator, denominator }) => {
+            vec![(&numerator.value, above), (&denominator.value, below)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The metrics whose past is taken out of others, each once.
+fn covariates<'a>(experiment: &Experiment, context: &MeasureContext<'a>) -> Vec<&'a Metric> {
+    let Some(cuped) = &experiment.statistics.cuped else { return Vec::new() };
+    let own = experiment.metrics.iter().map(|choice| &choice.metric.value);
+    let declared = cuped.covariates.iter().map(|covariate| &covariate.value);
+    let names: IndexSet<&String> = if cuped.covariates.is_empty() { own.collect() } else { declared.collect() };
+    names.into_iter().filter_map(|name| context.metrics.get(name)).collect()
+}
+
+/// The strata that are declared. Segments that are nothing but strata are no dimension of the result.
+fn strata(experiment: &Experiment, segments: &mut IndexMap<String, Vec<usize>>, units: usize) -> Option<Strata> {
+    let patterns: Vec<&str> = experiment.statistics.strata.iter().map(|pattern| pattern.value.as_str()).collect();
+    if patterns.is_empty() {
+        return None;
+    }
+    let strata = Strata::of(&patterns, segments, units);
+    segments.retain(|name, _| name == EVERYONE || experiment.segments.iter().any(|own| matches(&own.value, name)));
+    Some(strata)
 }
 
 /// The metrics that an experiment chose and that there are.
@@ -59,31 +130,29 @@ pub(crate) fn choices<'a>(experiment: &'a Experiment, context: &'a MeasureContex
 pub(crate) async fn gather(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<Gathered, ExperimentError> {
     let as_of = context.session.as_of();
     let mut universe = universe(experiment, context).await?;
-    let contract = context.definitions.contracts.get(&experiment.table.value).ok_or_else(|| ExperimentError::Exposure {
-        experiment: experiment.name.clone(),
-        reason: format!("there is no table `{}`", experiment.table.value),
-    })?;
-    let all = exposed(experiment, contract, context.session, &mut universe).await?;
+    let all = exposed(experiment, context.definitions, context.session, &mut universe).await?;
     let course = Course::new(experiment, &all);
     let taken = course.taken(experiment, as_of);
     let until = taken.as_ref().map_or(as_of, |look| look.at);
     // What comes after a look must not change what it shows, not even by where values are capped.
     let units = all.before(until)?;
-    let (segments, segment_rows) = segments_at_exposure(experiment, &units, context).await?;
+    let (mut segments, segment_rows) = segments_at_exposure(experiment, &units, context).await?;
+    let strata = strata(experiment, &mut segments, units.at.len());
     let wanted: Vec<&Metric> = choices(experiment, context).into_iter().map(|(_, metric)| metric).collect();
     let after = values(experiment, &wanted, &window(experiment, &units, until), context).await?;
-    let before = match experiment.statistics.cuped {
+    let covariates = covariates(experiment, context);
+    let before = match &experiment.statistics.cuped {
         Some(cuped) => {
             let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
             let from = units.at.iter().map(|at| at.checked_sub(lookback).unwrap_or(Timestamp::MIN)).collect();
             let population =
                 Population { entity: experiment.entity.clone(), keys: Arc::clone(&units.keys), from, to: units.at.clone() };
-            Some(values(experiment, &wanted, &population, context).await?)
+            Some(values(experiment, &covariates, &population, context).await?)
         }
         None => None,
     };
     let rows_read = units.rows_read + segment_rows + after.rows_read + before.as_ref().map_or(0, |b| b.rows_read);
-    Ok(Gathered { all, course, taken, units, segments, after, before, rows_read })
+    Ok(Gathered { all, course, taken, units, segments, strata, after, before, rows_read })
 }
 
 /// The keys of everyone who counts as an entity, so that others can be told.

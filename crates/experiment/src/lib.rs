@@ -9,6 +9,7 @@
 
 mod arms;
 mod assignment;
+mod clusters;
 mod comparing;
 mod course;
 mod decision;
@@ -29,20 +30,24 @@ mod segments;
 mod spec;
 mod statistics;
 pub mod store;
+mod strata;
 mod summary;
 mod trust;
 
+pub use arms::Basis;
 pub use assignment::{Assigned, Assignment};
 pub use decision::{Decision, VariantDecision};
 pub use error::ExperimentError;
 pub use experiment::{Experiment, MetricChoice, check, read};
+pub use family::FamilyNote;
 pub use heterogeneity::{HeterogeneityRow, SegmentContrast};
 pub use looks::{Design, PlannedLooks};
 pub use measure::{MeasureContext, measure};
-pub use method::{LookNote, MethodNote};
+pub use method::{EstimatorNote, LookNote, MethodNote};
 pub use plan::{Amendment, Registration};
 pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
 pub use result::{Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, VariantCount};
 pub use spec::ExperimentSpec;
-pub use statistics::{Cuped, Method, Scale, Statistics, TestDirection};
+pub use statistics::{Cuped, DeclaredFamily, Method, Scale, Statistics, TestDirection};
+pub use strata::StrataNote;
 pub use trust::TrustCheck;

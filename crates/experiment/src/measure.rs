@@ -56,12 +56,14 @@ fn compare(
     let as_of = context.session.as_of();
     let Gathered { all, course, taken, units, segments, .. } = gathered;
     let choices = choices(experiment, context);
-    let outcomes: Vec<(&MetricChoice, &Metric, Outcomes<'_>)> =
-        choices.iter().filter_map(|(choice, metric)| Some((*choice, *metric, gathered.outcomes(metric)?))).collect();
+    let outcomes: Vec<(&MetricChoice, &Metric, Outcomes<'_>)> = choices
+        .iter()
+        .filter_map(|&chosen| Some((chosen.0, chosen.1, gathered.outcomes(experiment, chosen, context)?)))
+        .collect();
     let comparing = Comparing { experiment, units, segments, taken: taken.as_ref() };
     let mut measured: Vec<Measured> =
         outcomes.iter().flat_map(|(choice, metric, outcomes)| comparing.rows(choice, metric, outcomes)).collect();
-    family::judge(&mut measured, experiment.statistics.alpha, experiment.statistics.adjust);
+    let families = family::judge(&mut measured, &experiment.statistics);
     let between = Between { experiment, units, segments };
     let may_be_seen = !matches!(experiment.statistics.method, Method::GroupSequential(_)) || taken.is_some();
     let mut heterogeneity: Vec<HeterogeneityRow> = Vec::new();
@@ -70,15 +72,14 @@ fn compare(
         heterogeneity::adjust(&mut heterogeneity, experiment.statistics.adjust);
     }
     let srm = trust::sample_ratio_check(experiment, all);
-    let covariates: Vec<(&str, Outcomes<'_>)> =
-        outcomes.iter().map(|(choice, _, outcomes)| (choice.metric.value.as_str(), *outcomes)).collect();
-    let checks = trust::checks(experiment, units, segments, &srm, &covariates);
+    let checks = trust::checks(experiment, units, segments, &srm, &gathered.before_exposure(experiment, context));
     let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), all.at.iter().min().copied(), as_of);
     let found = Found {
         as_of,
         stage: course.stage(experiment, taken.as_ref(), as_of),
         estimates: measured.into_iter().map(|one| one.row).collect(),
         taken: taken.clone(),
+        families,
         heterogeneity,
         srm,
         checks,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::{EVERYONE, Scope};
@@ -14,7 +14,7 @@ use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::measure::MeasureContext;
 
-/// Which units were in each segment just before their first exposure: the segments are replayed at the beginning of each day on
+/// Which units were in each segment and stratum just before their first exposure: the segments are replayed at the beginning of each day on
 /// which somebody was first exposed, so that nothing that the treatment did can leak into them.
 pub(crate) async fn segments_at_exposure(
     experiment: &Experiment,
@@ -22,7 +22,9 @@ pub(crate) async fn segments_at_exposure(
     context: &MeasureContext<'_>,
 ) -> Result<(IndexMap<String, Vec<usize>>, u64), ExperimentError> {
     let mut segments = IndexMap::from([(EVERYONE.to_owned(), (0..units.at.len()).collect::<Vec<_>>())]);
-    let wanted: Vec<String> = experiment.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
+    let named = experiment.segments.iter().chain(&experiment.statistics.strata).map(|written| &written.value);
+    let wanted: IndexSet<String> = named.filter(|name| *name != EVERYONE).cloned().collect();
+    let wanted = Vec::from_iter(wanted);
     if wanted.is_empty() {
         return Ok((segments, 0));
     }

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tranche_stats::{Options, compare, sample_ratio, sequential_sample_ratio};
 
-use crate::arms::{Outcomes, arm};
+use crate::arms::Outcomes;
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::result::{SampleRatioCheck, VariantCount};
@@ -21,7 +21,7 @@ const MOST_SEVERAL: (f64, u64) = (0.01, 10);
 /// A check of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrustCheck {
-    /// `sample_ratio`, `sequential_sample_ratio`, `several_variants` or `pre_period`.
+    /// `sample_ratio`, `sequential_sample_ratio`, `several_variants`, `mixed_clusters` or `pre_period`.
     pub check: String,
     /// The segment at first exposure that was looked at, `all` for everyone.
     pub segment: String,
@@ -55,6 +55,7 @@ pub(crate) fn sample_ratio_check(experiment: &Experiment, units: &Exposed) -> Sa
         p: ratio.as_ref().map(|r| r.p),
         ok: ratio.as_ref().is_none_or(|r| r.p >= THRESHOLD),
         sequential_p: sequential.map(|s| s.p),
+        counted: counted(units).to_owned(),
         observed: experiment
             .variants
             .iter()
@@ -74,6 +75,7 @@ pub(crate) fn checks(
 ) -> Vec<TrustCheck> {
     let mut checks = of_split(srm);
     checks.extend(several_variants(units));
+    checks.extend(mixed_clusters(units));
     checks.extend(segment_splits(experiment, units, segments));
     checks.extend(pre_period(experiment, units, before));
     checks
@@ -87,7 +89,7 @@ fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
         srm.observed.iter().map(|v| format!("{} of {:.0} expected in `{}`", v.count, v.expected, v.variant)).collect();
     let check = |name: &str, p: Option<f64>| {
         let ok = p.is_none_or(|p| p >= THRESHOLD);
-        let state = if ok { "units were split as planned" } else { "units were not split as planned" };
+        let state = if ok { "were split as planned" } else { "were not split as planned" };
         let shown = p.map_or_else(|| "there are no units".to_owned(), |p| format!("p = {p:.2e}"));
         TrustCheck {
             check: name.to_owned(),
@@ -97,7 +99,7 @@ fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
             p,
             threshold: Some(THRESHOLD),
             ok,
-            finding: format!("{state}: {} ({shown})", counts.join(", ")),
+            finding: format!("{} {state}: {} ({shown})", srm.counted, counts.join(", ")),
             advice: if ok { String::new() } else { SPLIT_ADVICE.to_owned() },
         }
     };
@@ -107,28 +109,38 @@ fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
 }
 
 fn several_variants(units: &Exposed) -> Option<TrustCheck> {
-    let seen = units.several_variants + units.unmatched + units.variants.len() as u64;
+    let lost = units.cluster_losses.mixed_units + units.cluster_losses.without;
+    let seen = units.several_variants + units.unmatched + lost + units.variants.len() as u64;
+    let advice = "find out why assignments change: an id that is shared or reset, another id for assignment than for exposure, shares \
+                  that were changed on the way";
+    contaminated("several_variants", (units.several_variants, seen), "units saw several variants", advice)
+}
+
+fn mixed_clusters(units: &Exposed) -> Option<TrustCheck> {
+    let clusters = units.clusters.as_ref()?;
+    let mixed = units.cluster_losses.mixed;
+    let seen = mixed + clusters.distinct(0..units.variants.len());
+    let advice = "find out why clusters are split: assignment by the unit and not by its cluster, units that change their cluster, \
+                  a unit that saw several variants";
+    contaminated("mixed_clusters", (mixed, seen), "clusters have several variants", advice)
+}
+
+/// Whether few enough of what was seen came into touch with several variants.
+fn contaminated(check: &str, (several, seen): (u64, u64), what: &str, advice: &str) -> Option<TrustCheck> {
     if seen == 0 {
         return None;
     }
-    let share = as_number(units.several_variants) / as_number(seen);
-    let ok = share <= MOST_SEVERAL.0 || units.several_variants < MOST_SEVERAL.1;
+    let ok = as_number(several) / as_number(seen) <= MOST_SEVERAL.0 || several < MOST_SEVERAL.1;
     Some(TrustCheck {
-        check: "several_variants".to_owned(),
+        check: check.to_owned(),
         segment: tranche_segment::EVERYONE.to_owned(),
         metric: None,
         variant: None,
         p: None,
         threshold: None,
         ok,
-        finding: format!("{} of {seen} units saw several variants", units.several_variants),
-        advice: if ok {
-            String::new()
-        } else {
-            "find out why assignments change: an id that is shared or reset, another id for assignment than for exposure, shares that \
-             were changed on the way"
-                .to_owned()
-        },
+        finding: format!("{several} of {seen} {what}"),
+        advice: if ok { String::new() } else { advice.to_owned() },
     })
 }
 
@@ -152,7 +164,7 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<
             p: Some(p),
             threshold: Some(threshold),
             ok,
-            finding: format!("units of `{segment}` {state}: {observed:?} (p = {p:.2e})"),
+            finding: format!("{} of `{segment}` {state}: {observed:?} (p = {p:.2e})", counted(units)),
             advice: if ok {
                 String::new()
             } else {
@@ -165,18 +177,16 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
 fn pre_period(experiment: &Experiment, units: &Exposed, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
-    let arm_of = |variant: &str, outcomes: &Outcomes<'_>| {
+    let of = |variant: &str| -> Vec<usize> {
         let place = experiment.variants.get_index_of(variant);
-        let own: Vec<usize> = (0..units.variants.len()).filter(|&unit| Some(units.variants[unit]) == place).collect();
-        outcomes.before.map(|values| arm(values, &own))
+        (0..units.variants.len()).filter(|&unit| Some(units.variants[unit]) == place).collect()
     };
+    let control = of(&experiment.control);
     let mut found = Vec::new();
     for (metric, outcomes) in before {
         for variant in experiment.treatments() {
-            let (Some(control), Some(treatment)) = (arm_of(&experiment.control, outcomes), arm_of(variant, outcomes)) else {
-                continue;
-            };
-            if let Some(estimate) = compare(&control, &treatment, &Options::default()).absolute.value() {
+            let arms = outcomes.arms(&control, &of(variant));
+            if let Some(estimate) = compare(&arms.control, &arms.treatment, &Options::default()).absolute.value() {
                 found.push((*metric, variant, estimate));
             }
         }
@@ -209,12 +219,22 @@ fn pre_period(experiment: &Experiment, units: &Exposed, before: &[(&str, Outcome
     found.into_iter().map(check).collect()
 }
 
+/// Units of each variant, or clusters where these were randomised.
 fn counts(experiment: &Experiment, units: &Exposed, members: impl IntoIterator<Item = usize>) -> Vec<u64> {
-    let mut observed = vec![0u64; experiment.variants.len()];
+    let mut of_variant = vec![Vec::new(); experiment.variants.len()];
     for unit in members {
-        observed[units.variants[unit]] += 1;
+        of_variant[units.variants[unit]].push(unit);
     }
-    observed
+    let count = |own: Vec<usize>| match &units.clusters {
+        Some(clusters) => clusters.distinct(own),
+        None => own.len() as u64,
+    };
+    of_variant.into_iter().map(count).collect()
+}
+
+/// What was randomised.
+fn counted(units: &Exposed) -> &'static str {
+    if units.clusters.is_some() { "clusters" } else { "units" }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of units")]

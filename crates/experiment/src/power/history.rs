@@ -11,7 +11,7 @@ use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_sql::{SqlError, instant_literal};
 use tranche_stats::{Arm, CoMoments, adjust};
 
-use crate::arms::arm;
+use crate::arms::plain_arm;
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::filter_expression;
@@ -61,7 +61,7 @@ impl<'a> History<'a> {
         let failed = |source| ExperimentError::Metric { experiment: experiment.name.clone(), source };
         let after = unit_values(context.metrics, &wanted, contracts, context.session, &population(from, as_of)).await;
         let after = after.map_err(failed)?;
-        let before = match experiment.statistics.cuped {
+        let before = match &experiment.statistics.cuped {
             Some(cuped) => {
                 let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
                 let covariate = population(from.checked_sub(lookback).unwrap_or(Timestamp::MIN), from);
@@ -75,7 +75,7 @@ impl<'a> History<'a> {
             let covariate = before.as_ref().and_then(|before| before.of(metric));
             let found = MetricHistory {
                 better: metric.direction,
-                arm: arm(values, &everyone),
+                arm: plain_arm(values, &everyone),
                 variance_reduction: variance_reduction(values, covariate),
             };
             Some((choice, found))
