@@ -50,20 +50,9 @@ impl Gathered {
         (choice, metric): (&MetricChoice, &'a Metric),
         context: &MeasureContext<'a>,
     ) -> Option<Outcomes<'a>> {
-        let own = match &experiment.statistics.cuped {
-            Some(cuped) if cuped.covariates.is_empty() => vec![metric],
-            _ => covariates(experiment, context),
-        };
-        let mut columns: Vec<(&str, &[f64])> = Vec::new();
-        for covariate in own {
-            for (name, values) in self.before.as_ref().map_or_else(Vec::new, |before| named(covariate, before)) {
-                if columns.iter().all(|(known, _)| *known != name) {
-                    columns.push((name, values));
-                }
-            }
-        }
+        let before = self.before.as_ref();
         Some(Outcomes {
-            covariates: columns,
+            covariates: before.map_or_else(Vec::new, |before| covariate_columns(experiment, metric, before, context)),
             clusters: self.units.clusters.as_ref(),
             strata: self.strata.as_ref(),
             variance: choice.variance.unwrap_or(experiment.statistics.variance),
@@ -86,6 +75,19 @@ impl Gathered {
     }
 }
 
+/// The columns that are taken out of a metric, each once.
+pub(crate) fn covariate_columns<'a>(
+    experiment: &Experiment,
+    metric: &'a Metric,
+    before: &'a UnitValues,
+    context: &MeasureContext<'a>,
+) -> Vec<(&'a str, &'a [f64])> {
+    let is_own = experiment.statistics.cuped.as_ref().is_some_and(|cuped| cuped.covariates.is_empty());
+    let covariates = if is_own { vec![metric] } else { covariates(experiment, context) };
+    let columns: IndexMap<&str, &[f64]> = covariates.into_iter().flat_map(|covariate| named(covariate, before)).collect();
+    columns.into_iter().collect()
+}
+
 /// The columns of a covariate: of a ratio, those of its parts.
 fn named<'a>(metric: &'a Metric, before: &'a UnitValues) -> Vec<(&'a str, &'a [f64])> {
     match (before.of(metric), &metric.kind) {
@@ -98,7 +100,7 @@ fn named<'a>(metric: &'a Metric, before: &'a UnitValues) -> Vec<(&'a str, &'a [f
 }
 
 /// The metrics whose past is taken out of others, each once.
-fn covariates<'a>(experiment: &Experiment, context: &MeasureContext<'a>) -> Vec<&'a Metric> {
+pub(crate) fn covariates<'a>(experiment: &Experiment, context: &MeasureContext<'a>) -> Vec<&'a Metric> {
     let Some(cuped) = &experiment.statistics.cuped else { return Vec::new() };
     let own = experiment.metrics.iter().map(|choice| &choice.metric.value);
     let declared = cuped.covariates.iter().map(|covariate| &covariate.value);

@@ -9,12 +9,13 @@ use tranche_metric::{Direction, Metric, Population, Values, unit_values};
 use tranche_segment::Scope;
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_sql::{SqlError, instant_literal};
-use tranche_stats::{Arm, CoMoments, adjust};
+use tranche_stats::Arm;
 
-use crate::arms::plain_arm;
+use crate::arms::{Outcomes, plain_arm};
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::filter_expression;
+use crate::gather::{covariate_columns, covariates};
 use crate::measure::MeasureContext;
 
 /// Days of exposures that units per day are counted over.
@@ -33,7 +34,7 @@ pub(super) struct History<'a> {
 pub(super) struct MetricHistory {
     pub(super) better: Direction,
     pub(super) arm: Arm,
-    /// The share of the variance that the covariate explains; 0 without one.
+    /// The share of the variance that covariates explain; 0 without any.
     pub(super) variance_reduction: f64,
 }
 
@@ -64,19 +65,20 @@ impl<'a> History<'a> {
         let before = match &experiment.statistics.cuped {
             Some(cuped) => {
                 let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
-                let covariate = population(from.checked_sub(lookback).unwrap_or(Timestamp::MIN), from);
-                Some(unit_values(context.metrics, &wanted, contracts, context.session, &covariate).await.map_err(failed)?)
+                let past = population(from.checked_sub(lookback).unwrap_or(Timestamp::MIN), from);
+                let wanted = covariates(experiment, context);
+                Some(unit_values(context.metrics, &wanted, contracts, context.session, &past).await.map_err(failed)?)
             }
             None => None,
         };
         let everyone: Vec<usize> = (0..units).collect();
         let of = |(choice, metric): (&'a MetricChoice, &Metric)| {
             let values = after.of(metric)?;
-            let covariate = before.as_ref().and_then(|before| before.of(metric));
+            let columns = before.as_ref().map(|before| covariate_columns(experiment, metric, before, context));
             let found = MetricHistory {
                 better: metric.direction,
                 arm: plain_arm(values, &everyone),
-                variance_reduction: variance_reduction(values, covariate),
+                variance_reduction: variance_reduction(values, columns.unwrap_or_default(), &everyone),
             };
             Some((choice, found))
         };
@@ -119,12 +121,10 @@ async fn keys(
     })
 }
 
-/// Squared correlation with the covariate, as CUPED takes it out.
-fn variance_reduction(values: Values<'_>, covariate: Option<Values<'_>>) -> f64 {
-    let (Values::Single(after), Some(Values::Single(before))) = (values, covariate) else { return 0.0 };
-    let pairs = CoMoments::from_pairs(after.iter().copied().zip(before.iter().copied()));
-    let adjusted = adjust(&pairs, &CoMoments::default()).control;
-    match (adjusted.variance, Arm::mean(&pairs.x()).variance) {
+/// The share of the variance that covariates explain, as CUPED takes it out.
+fn variance_reduction(values: Values<'_>, covariates: Vec<(&str, &[f64])>, everyone: &[usize]) -> f64 {
+    let adjusted = Outcomes { covariates, ..Outcomes::plain(values) }.arms(everyone, &[]).control;
+    match (adjusted.variance, plain_arm(values, everyone).variance) {
         (Ok(adjusted), Ok(plain)) => (1.0 - adjusted / plain).clamp(0.0, 0.999_999),
         _ => 0.0,
     }
