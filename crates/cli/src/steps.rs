@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tranche_experiment::MeasureContext;
+use tranche_experiment::{Experiment, MeasureContext};
 use tranche_ingest::LoadContext;
 use tranche_pipeline::{FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, Targets};
 use tranche_report::BuildContext;
@@ -119,15 +119,23 @@ impl Steps {
         };
         let mut outcome = StepOutcome::default();
         let mut summaries = Vec::new();
-        for name in named(step, pipeline.experiments.keys()) {
-            let Some(experiment) = pipeline.experiments.get(&name) else { continue };
-            self.progress.message(&step.id, name.clone());
-            let earlier = tranche_experiment::store::read(&self.lake, &session, &name).await?.and_then(|result| result.plan);
-            let (result, rows_read) = tranche_experiment::measure(experiment, earlier.as_ref(), &measure).await?;
-            outcome.rows_read += rows_read;
+        let experiments: Vec<&Experiment> =
+            named(step, pipeline.experiments.keys()).iter().filter_map(|name| pipeline.experiments.get(name)).collect();
+        let mut earlier = Vec::new();
+        for experiment in &experiments {
+            let stored = tranche_experiment::store::read(&self.lake, &session, &experiment.name).await?;
+            earlier.push(stored.and_then(|result| result.plan));
+        }
+        let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name.as_str()).collect();
+        self.progress.message(&step.id, names.join(", "));
+        let wanted: Vec<_> = experiments.iter().copied().zip(earlier.iter().map(Option::as_ref)).collect();
+        let (results, rows_read) = tranche_experiment::measure(&wanted, &measure).await?;
+        outcome.rows_read += rows_read;
+        for result in results {
             outcome.rows_written += tranche_experiment::store::write(&result, &self.lake, &session, &context.transaction).await?;
             summaries.push(json!({
-                "experiment": name, "estimates": result.estimates.len(), "trustworthy": result.trustworthy, "notes": result.notes,
+                "experiment": result.experiment, "estimates": result.estimates.len(), "trustworthy": result.trustworthy,
+                "notes": result.notes,
             }));
         }
         outcome.detail = json!({"experiments": summaries});

@@ -99,3 +99,39 @@ fn successes_are_counted_where_values_are_shares() {
     assert_eq!(found.shares, Some([Proportion::from_counts(3, 1), Proportion::from_counts(2, 2)]));
     assert_eq!(Outcomes::plain(Values::Single(&values)).arms(&[0], &[1]).shares, None);
 }
+
+/// What is known of nothing leaves a quantile as it is, by unit and by event; a covariate narrows it.
+#[test]
+fn a_quantile_is_linearised() {
+    let values: Vec<f64> = (0..400).map(|i| f64::from(i * 37 % 101) + f64::from(i / 200)).collect();
+    let noise: Vec<f64> = (0..400).map(|i| f64::from(i * 53 % 7)).collect();
+    let alike: Vec<f64> = values.iter().zip(&noise).map(|(value, noise)| value + noise).collect();
+    let (control, treatment): (Vec<usize>, Vec<usize>) = ((0..200).collect(), (200..400).collect());
+    let clusters = Clusters::new((0..400).collect());
+    let everyone = Strata::of(&["nobody/*"], &IndexMap::new(), 400);
+    let plain = Outcomes::plain(Values::Quantile(&values, 0.75));
+    let expected = plain.arms(&control, &treatment);
+    let of_one_unit = Outcomes { clusters: Some(&clusters), ..plain.clone() }.arms(&control, &treatment);
+    let one_stratum = Outcomes { strata: Some(&everyone), ..plain.clone() }.arms(&control, &treatment);
+    for found in [&of_one_unit, &one_stratum] {
+        same(&found.control, &expected.control);
+        same(&found.treatment, &expected.treatment);
+    }
+    let adjusted = Outcomes { covariates: vec![("before", &alike)], ..plain }.arms(&control, &treatment);
+    let variance = |arms: &Arms| arms.treatment.variance.unwrap_or_default();
+    assert!(variance(&adjusted) < 0.8 * variance(&expected), "{adjusted:?} {expected:?}");
+    let few = Outcomes { clusters: Some(&clusters), ..Outcomes::plain(Values::Quantile(&values, 0.75)) }.arms(&[0, 1], &[2, 3]);
+    assert_eq!(few.control.variance, Err(Lack::TooFewForQuantile));
+}
+
+#[test]
+fn units_that_do_not_count_are_left_out() {
+    let ([control, treatment], [after, _, before, _]) = halves();
+    let counted = BooleanBuffer::collect_bool(40, |unit| unit % 4 != 0);
+    let covariates: Vec<(&str, &[f64])> = vec![("visits", &before)];
+    let outcomes = Outcomes { counted: Some(&counted), covariates, ..Outcomes::plain(Values::Single(&after)) };
+    let found = outcomes.arms(&control, &treatment);
+    let kept = |units: &[usize]| units.iter().copied().filter(|unit| unit % 4 != 0).collect::<Vec<_>>();
+    let expected = Outcomes { counted: None, ..outcomes }.arms(&kept(&control), &kept(&treatment));
+    assert_eq!((found.units, found.control), ([15, 15], expected.control));
+}

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use datafusion::prelude::ident;
 use tranche_schema::Contract;
-use tranche_segment::Definitions;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Session, SqlError, column_text};
+use tranche_sql::{SqlError, column_text};
 
 use crate::error::ExperimentError;
 use crate::experiment::Experiment;
+use crate::measure::MeasureContext;
 
 /// The cluster of each unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +35,13 @@ pub(crate) struct ClusterNames(HashMap<String, u32>);
 
 impl ClusterNames {
     /// The number of a cluster, the next one for a new name.
-    pub(crate) fn number(&mut self, name: String) -> u32 {
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.0.get(name) {
+            return *number;
+        }
         let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        *self.0.entry(name).or_insert(next)
+        self.0.insert(name.to_owned(), next);
+        next
     }
 }
 
@@ -85,26 +89,27 @@ impl ClusterColumn {
     }
 }
 
-/// The cluster of each entity, by its number in `universe`, as the entity's table says at the session's `as_of`.
+/// The cluster of each entity by its number in `universe`, as the entity's table says at the session's `as_of`.
 pub(crate) async fn of_entities(
     experiment: &Experiment,
     column: &str,
-    definitions: &Definitions,
-    session: &Session,
-    universe: &mut KeyIndex,
-    names: &mut ClusterNames,
-) -> Result<HashMap<u32, u32>, ExperimentError> {
+    context: &MeasureContext<'_>,
+    universe: &KeyIndex,
+) -> Result<Vec<Option<u32>>, ExperimentError> {
     let failed = |reason: &str| ExperimentError::Exposure { experiment: experiment.name.clone(), reason: reason.to_owned() };
+    let (definitions, session) = (context.definitions, context.session);
     let contract = definitions.entity_contract(&experiment.entity).ok_or_else(|| failed("its entity has no table"))?;
     let key = definitions.key(&experiment.entity).ok_or_else(|| failed("its entity has no key"))?;
     let frame = session.table(&contract.table).await?.select(vec![ident(key), ident(column)]).map_err(SqlError::engine)?;
-    let mut clusters = HashMap::new();
+    let mut names = ClusterNames::default();
+    let mut clusters = vec![None; universe.len() as usize];
     for batch in session.collect_frame(frame).await?.batches {
-        let numbers = universe.insert(batch.column(0))?;
+        let numbers = universe.numbers(batch.column(0))?;
         let found = column_text(std::slice::from_ref(&batch), 1)?;
         for (number, name) in numbers.into_iter().zip(found) {
-            if let (Some(number), Some(name)) = (number, name) {
-                clusters.insert(number, names.number(name));
+            // A key that is null or of nobody has a number beyond all.
+            if let (Some(place), Some(name)) = (clusters.get_mut(number as usize), name) {
+                *place = Some(names.number(&name));
             }
         }
     }
@@ -128,7 +133,7 @@ mod tests {
     #[test]
     fn a_name_keeps_its_number() {
         let mut names = ClusterNames::default();
-        let numbers = ["h1", "h2", "h1", "h3"].map(|name| names.number(name.to_owned()));
+        let numbers = ["h1", "h2", "h1", "h3"].map(|name| names.number(name));
         assert_eq!(numbers, [0, 1, 0, 2]);
     }
 }

@@ -1,17 +1,17 @@
 //! Each treatment against control, by metric and segment.
 
 use indexmap::IndexMap;
-use tranche_metric::{Metric, MetricKind};
-use tranche_stats::{Alternative, Arm, BayesOptions, Direction, ShareOptions};
+use tranche_metric::Metric;
+use tranche_stats::{Alternative, Arm, BayesOptions, Direction, Lack, ShareOptions};
 
-use crate::arms::Outcomes;
+use crate::arms::{Arms, Outcomes};
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::Exposed;
 use crate::family::Measured;
 use crate::looks::TakenLook;
 use crate::question::{Lens, Question};
-use crate::result::EstimateRow;
-use crate::statistics::Method;
+use crate::result::{EstimateRow, StepShares, Uncapped};
+use crate::statistics::{Method, is_share};
 
 /// What all comparisons are made from.
 pub(crate) struct Comparing<'a> {
@@ -23,13 +23,20 @@ pub(crate) struct Comparing<'a> {
 
 impl Comparing<'_> {
     /// One row for each segment and treatment.
-    pub(crate) fn rows(&self, choice: &MetricChoice, metric: &Metric, outcomes: &Outcomes<'_>) -> Vec<Measured> {
+    pub(crate) fn rows(
+        &self,
+        choice: &MetricChoice,
+        metric: &Metric,
+        outcomes: &Outcomes<'_>,
+        beside: &Beside<'_>,
+    ) -> Vec<Measured> {
         let question = self.question(choice, metric);
         let mut rows = Vec::new();
         for (segment, members) in self.segments {
             let control = self.arm(members, &self.experiment.control);
             for variant in self.experiment.treatments() {
-                rows.push(row(choice, segment, variant, outcomes, (&control, &self.arm(members, variant)), &question));
+                let treatment = self.arm(members, variant);
+                rows.push(row(choice, (segment, variant), (outcomes, beside), (&control, &treatment), &question));
             }
         }
         rows
@@ -50,7 +57,7 @@ impl Comparing<'_> {
         let alpha = statistics.alpha;
         let lens = match (&statistics.method, statistics.method.inference(&metric.name, taken)) {
             (_, Some(inference)) => Lens::Test(inference, statistics.relative),
-            (Method::Bayes { shares: Some(prior), .. }, None) if matches!(metric.kind, MetricKind::Proportion(_)) => {
+            (Method::Bayes { shares: Some(prior), .. }, None) if is_share(metric) => {
                 Lens::Shares(ShareOptions { alpha, prior: *prior, direction: better })
             }
             (Method::Bayes { prior, .. }, None) => Lens::Belief(BayesOptions { alpha, prior: *prior, direction: better }),
@@ -66,30 +73,46 @@ impl Comparing<'_> {
     }
 }
 
+/// What is shown of a metric beside its effect.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beside<'a> {
+    /// Its values before they were capped.
+    pub(crate) uncapped: Option<Outcomes<'a>>,
+    /// How many steps of a funnel each unit passed, and how many there are.
+    pub(crate) reached: Option<(&'a [u8], usize)>,
+}
+
 fn row(
     choice: &MetricChoice,
-    segment: &str,
-    variant: &str,
-    outcomes: &Outcomes<'_>,
+    (segment, variant): (&str, &str),
+    (outcomes, beside): (&Outcomes<'_>, &Beside<'_>),
     (control, treatment): (&[usize], &[usize]),
     question: &Question,
 ) -> Measured {
     let arms = outcomes.arms(control, treatment);
     let answer = question.answer(&arms, question.alpha);
-    let mean = |arm: &Arm| (arm.n > 0 && arm.mean.is_finite()).then_some(arm.mean);
+    let is_adjusted = !arms.basis.cuped_thetas.is_empty() || arms.basis.strata.is_some();
+    // Of clusters it would be the variance of a cluster.
+    let variance = |arm: &Arm| variance(arm).filter(|_| arms.basis.clusters.is_none());
     let row = EstimateRow {
         metric: choice.metric.value.clone(),
         role: choice.role,
         segment: segment.to_owned(),
         variant: variant.to_owned(),
-        n: treatment.len() as u64,
+        n: arms.units[1],
         mean: mean(&arms.treatment),
-        control_n: control.len() as u64,
+        variance: variance(&arms.treatment),
+        control_n: arms.units[0],
         control_mean: mean(&arms.control),
+        control_variance: variance(&arms.control),
+        adjusted_mean: Some(arms.treatment.mean).filter(|_| is_adjusted && arms.treatment.n > 0),
+        control_adjusted_mean: Some(arms.control.mean).filter(|_| is_adjusted && arms.control.n > 0),
         absolute: answer.absolute,
         relative: answer.relative,
         basis: arms.basis.clone(),
         family: None,
+        uncapped: beside.uncapped.as_ref().map(|outcomes| uncapped(&outcomes.arms(control, treatment), question)),
+        steps: beside.reached.map(|reached| steps(reached, control, treatment)).unwrap_or_default(),
         undefined: answer.undefined,
         alternative: match question.alternative {
             Alternative::TwoSided => None,
@@ -100,4 +123,31 @@ fn row(
         conclusion: None,
     };
     Measured { row, arms, question: question.clone() }
+}
+
+/// The mean as observed, before anything was taken out of it.
+fn mean(arm: &Arm) -> Option<f64> {
+    (arm.n > 0 && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean)
+}
+
+/// The variance of a unit as observed; 0 where all are alike.
+fn variance(arm: &Arm) -> Option<f64> {
+    matches!(arm.variance, Ok(_) | Err(Lack::NoVariance)).then_some(arm.baseline.variance)
+}
+
+fn uncapped(arms: &Arms, question: &Question) -> Uncapped {
+    let answer = question.answer(arms, question.alpha);
+    let (absolute, relative) = (answer.absolute, answer.relative);
+    Uncapped { mean: mean(&arms.treatment), control_mean: mean(&arms.control), absolute, relative }
+}
+
+/// The shares of units that passed each step.
+#[expect(clippy::cast_precision_loss, reason = "counts of units")]
+fn steps((reached, steps): (&[u8], usize), control: &[usize], treatment: &[usize]) -> Vec<StepShares> {
+    let share = |units: &[usize], step: usize| {
+        let passed = units.iter().filter(|&&unit| usize::from(reached[unit]) >= step).count();
+        (!units.is_empty()).then(|| passed as f64 / units.len() as f64)
+    };
+    let of = |step| StepShares { step, share: share(treatment, step), control_share: share(control, step) };
+    (1..=steps).map(of).collect()
 }

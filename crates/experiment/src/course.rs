@@ -1,6 +1,7 @@
 //! Where an experiment stands at an instant: which looks were taken, and whether its plan is at its end.
 
 use jiff::{SignedDuration, Timestamp};
+use tranche_metric::Metrics;
 
 use crate::decision::Stage;
 use crate::experiment::Experiment;
@@ -13,15 +14,15 @@ use crate::statistics::Method;
 pub(crate) struct Course {
     /// The first exposure of each unit, sorted.
     exposures: Vec<Timestamp>,
-    /// How long a unit is observed.
+    /// How long a unit is observed until the windows of all metrics are over.
     window: Option<SignedDuration>,
     /// When exposures have ended and every window is closed.
     end: Timestamp,
 }
 
 impl Course {
-    pub(crate) fn new(experiment: &Experiment, units: &Exposed) -> Self {
-        let window = experiment.conversion_window.and_then(|window| SignedDuration::try_from(window).ok());
+    pub(crate) fn new(experiment: &Experiment, metrics: &Metrics, units: &Exposed) -> Self {
+        let window = experiment.observed(metrics);
         let mut exposures = units.at.clone();
         exposures.sort_unstable();
         let end = experiment.to.checked_add(window.unwrap_or_default()).unwrap_or(Timestamp::MAX);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use tranche_metric::Metrics;
 use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, instant, yaml};
 use tranche_schema::Contract;
@@ -80,6 +80,18 @@ impl Experiment {
     /// The variants other than control, in the author's order.
     pub fn treatments(&self) -> impl Iterator<Item = &str> {
         self.variants.keys().map(String::as_str).filter(|variant| *variant != self.control)
+    }
+
+    /// How long a unit is observed after its exposure, until the windows of all metrics are over; `None` when without end.
+    #[must_use]
+    pub fn observed(&self, metrics: &Metrics) -> Option<SignedDuration> {
+        let window = self.conversion_window.and_then(|window| SignedDuration::try_from(window).ok());
+        let chosen = self.metrics.iter().filter_map(|choice| metrics.get(&choice.metric.value));
+        let mut longest = window;
+        for metric in chosen {
+            longest = longest.max(Some(metrics.observed(metric, window)?));
+        }
+        longest
     }
 }
 

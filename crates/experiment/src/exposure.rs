@@ -1,22 +1,27 @@
 //! Who was first exposed to which variant, and when.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute::{cast, filter};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
-use datafusion::prelude::ident;
+use datafusion::logical_expr::utils::split_conjunction_owned;
 use jiff::Timestamp;
+use tranche_project::Spanned;
 use tranche_schema::Contract;
-use tranche_segment::Definitions;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Collected, Session, SqlError, SqlProblem, column_text, instant_literal};
+use tranche_sql::pass::{self, Pass, Question, Rows};
+use tranche_sql::{Session, SqlError, SqlProblem};
 
 use crate::clusters::{self, ClusterColumn, ClusterNames, Clusters};
 use crate::error::ExperimentError;
 use crate::experiment::Experiment;
+use crate::measure::MeasureContext;
 
 /// The units of an experiment.
 #[derive(Debug)]
@@ -43,12 +48,15 @@ pub(crate) struct Exposed {
 
 impl Exposed {
     /// The units exposed before `until`; what was left out stays counted.
-    pub(crate) fn before(&self, until: Timestamp) -> Result<Self, ExperimentError> {
+    pub(crate) fn before(self: &Arc<Self>, until: Timestamp) -> Result<Arc<Self>, ExperimentError> {
         let is_before: Vec<bool> = self.at.iter().map(|at| *at < until).collect();
+        if is_before.iter().all(|is_before| *is_before) {
+            return Ok(Arc::clone(self));
+        }
         fn kept<T: Copy>(values: &[T], is_before: &[bool]) -> Vec<T> {
             values.iter().zip(is_before).filter(|(_, is_before)| **is_before).map(|(value, _)| *value).collect()
         }
-        Ok(Self {
+        Ok(Arc::new(Self {
             keys: filter(&self.keys, &BooleanArray::from(is_before.clone())).map_err(SqlError::from)?,
             variants: kept(&self.variants, &is_before),
             at: kept(&self.at, &is_before),
@@ -58,27 +66,8 @@ impl Exposed {
             unmatched: self.unmatched,
             unknown_variants: self.unknown_variants.clone(),
             rows_read: self.rows_read,
-        })
+        }))
     }
-}
-
-/// What is left out because of its cluster.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct ClusterLosses {
-    /// Clusters whose units saw several variants.
-    pub(crate) mixed: u64,
-    /// The units of those.
-    pub(crate) mixed_units: u64,
-    /// Units whose cluster is not known.
-    pub(crate) without: u64,
-}
-
-/// The first exposure of a unit, its cluster then, and whether it saw another variant later.
-struct First {
-    at: i64,
-    variant: usize,
-    cluster: Option<u32>,
-    several: bool,
 }
 
 /// An SQL predicate over the rows of a contract's table.
@@ -91,143 +80,297 @@ pub(crate) fn filter_expression(sql: &str, contract: &Contract, session: &Sessio
     session.expression(sql, &DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(failed)?)
 }
 
-/// Finds the units of an experiment within its period. `universe` holds the keys of the entity table.
+/// Finds the units of experiments within their periods: each table of exposures is read once, and experiments with the same exposures
+/// share their units. `universes` hold the keys of the entity tables.
 pub(crate) async fn exposed(
+    experiments: &[&Experiment],
+    context: &MeasureContext<'_>,
+    universes: &HashMap<String, Arc<KeyIndex>>,
+) -> Result<Vec<Arc<Exposed>>, ExperimentError> {
+    let mut distinct: Vec<&Experiment> = Vec::new();
+    let mut places = Vec::new();
+    for experiment in experiments {
+        let known = distinct.iter().position(|known| have_same_exposures(known, experiment));
+        places.push(known.unwrap_or(distinct.len()));
+        if known.is_none() {
+            distinct.push(experiment);
+        }
+    }
+    let mut found: Vec<Option<Arc<Exposed>>> = distinct.iter().map(|_| None).collect();
+    let tables: BTreeSet<&str> = distinct.iter().map(|experiment| experiment.table.value.as_str()).collect();
+    for table in tables {
+        let own: Vec<usize> = (0..distinct.len()).filter(|&place| distinct[place].table.value == table).collect();
+        let mut readers = Vec::new();
+        for &place in &own {
+            readers.push(reader(distinct[place], context, universes).await?);
+        }
+        for (place, exposed) in own.into_iter().zip(read(table, readers, context).await?) {
+            found[place] = Some(Arc::new(exposed));
+        }
+    }
+    Ok(places.into_iter().filter_map(|place| found[place].clone()).collect())
+}
+
+/// Whether two experiments have the same units in the same variants.
+fn have_same_exposures(a: &Experiment, b: &Experiment) -> bool {
+    let text = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.value.clone());
+    let of = |e: &Experiment| {
+        let exposure = (e.entity.clone(), e.table.value.clone(), text(&e.filter), e.variant.value.clone(), text(&e.at));
+        (exposure, text(&e.cluster), e.from, e.to, e.variants.keys().cloned().collect::<Vec<_>>())
+    };
+    of(a) == of(b)
+}
+
+/// What is looked at in each exposure for one experiment.
+struct Reader {
+    question: Question,
+    key: String,
+    variant: String,
+    at: String,
+    /// The column with the cluster, where it is one of the exposures.
+    cluster: Option<String>,
+    /// The cluster of each entity by its number, where it is the entity's.
+    entity_clusters: Option<Vec<Option<u32>>>,
+    variants: Vec<String>,
+    period: Range<i64>,
+    universe: Arc<KeyIndex>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen so far, in no order.
+struct Seen {
+    exposures: Vec<Exposure>,
+    /// The names of the exposures' clusters.
+    clusters: ClusterNames,
+    /// Keys that the universe lacks; their numbers follow its own.
+    strangers: KeyIndex,
+    unknown_variants: BTreeMap<String, u64>,
+}
+
+/// One exposure.
+struct Exposure {
+    number: u32,
+    variant: u16,
+    at: i64,
+    cluster: Option<u32>,
+}
+
+async fn reader(
     experiment: &Experiment,
-    definitions: &Definitions,
-    session: &Session,
-    universe: &mut KeyIndex,
-) -> Result<Exposed, ExperimentError> {
+    context: &MeasureContext<'_>,
+    universes: &HashMap<String, Arc<KeyIndex>>,
+) -> Result<Reader, ExperimentError> {
     let failed = |reason: String| ExperimentError::Exposure { experiment: experiment.name.clone(), reason };
     let table = &experiment.table.value;
-    let contract = definitions.contracts.get(table).ok_or_else(|| failed(format!("there is no table `{table}`")))?;
-    let cluster = match &experiment.cluster {
-        Some(column) => {
-            let place = ClusterColumn::of(&column.value, contract, definitions.entity_contract(&experiment.entity));
-            Some((column.value.as_str(), place.ok_or_else(|| failed(format!("there is no column `{}`", column.value)))?))
+    let contract = context.definitions.contracts.get(table).ok_or_else(|| failed(format!("there is no table `{table}`")))?;
+    let key = contract.entity_column(&experiment.entity).ok_or_else(|| failed("no column names the entity".to_owned()))?;
+    let event_time = contract.event_time().ok_or_else(|| failed(format!("`{table}` is not an event table")))?;
+    let filter = experiment.filter.as_ref().map(|filter| filter_expression(&filter.value, contract, context.session));
+    let predicate = filter.transpose().map_err(|problem| failed(problem.message))?.map(split_conjunction_owned);
+    let universe = universes.get(&experiment.entity).ok_or_else(|| failed("its entity has no table".to_owned()))?;
+    let (mut cluster, mut entity_clusters) = (None, None);
+    if let Some(column) = &experiment.cluster {
+        match ClusterColumn::of(&column.value, contract, context.definitions.entity_contract(&experiment.entity)) {
+            Some(ClusterColumn::Exposure) => cluster = Some(column.value.clone()),
+            Some(ClusterColumn::Entity) => {
+                entity_clusters = Some(clusters::of_entities(experiment, &column.value, context, universe).await?);
+            }
+            None => return Err(failed(format!("there is no column `{}`", column.value))),
         }
-        None => None,
-    };
-    let size = universe.len();
-    let mut names = ClusterNames::default();
-    let exposures = exposures(experiment, contract, cluster, session).await?;
-    let (mut units, unknown_variants) = first_exposures(experiment, &exposures.batches, universe, &mut names)?;
-    if let Some((column, ClusterColumn::Entity)) = cluster {
-        let of = clusters::of_entities(experiment, column, definitions, session, universe, &mut names).await?;
-        units.iter_mut().for_each(|(number, first)| first.cluster = of.get(number).copied());
     }
-    let several_variants = units.values().filter(|first| first.several).count() as u64;
-    let mut cluster_losses = ClusterLosses::default();
-    if cluster.is_some() {
-        cluster_losses = leave_out_clusters(&mut units);
-    }
-    let unmatched = units.iter().filter(|(number, first)| **number >= size && !first.several).count() as u64;
-    units.retain(|number, first| !first.several && *number < size);
-    Ok(Exposed {
-        keys: universe.column(units.keys().copied())?,
-        variants: units.values().map(|first| first.variant).collect(),
-        at: units.values().map(|first| Timestamp::from_microsecond(first.at).unwrap_or(Timestamp::UNIX_EPOCH)).collect(),
-        clusters: cluster.map(|_| Clusters::new(units.values().filter_map(|first| first.cluster).collect())),
-        several_variants,
-        cluster_losses,
-        unmatched,
-        unknown_variants,
-        rows_read: exposures.rows_read,
+    Ok(Reader {
+        question: Question { predicate: predicate.unwrap_or_default(), value: None },
+        key: key.to_owned(),
+        variant: experiment.variant.value.clone(),
+        at: experiment.at.as_ref().map_or_else(|| event_time.to_owned(), |at| at.value.clone()),
+        cluster,
+        entity_clusters,
+        variants: experiment.variants.keys().cloned().collect(),
+        period: experiment.from.as_microsecond()..experiment.to.as_microsecond(),
+        universe: Arc::clone(universe),
+        seen: Mutex::new(Seen {
+            exposures: Vec::new(),
+            clusters: ClusterNames::default(),
+            strangers: KeyIndex::new(universe.data_type()),
+            unknown_variants: BTreeMap::new(),
+        }),
     })
 }
 
-/// The exposures within the period: key, variant, instant, and the cluster where it is theirs.
-async fn exposures(
-    experiment: &Experiment,
-    contract: &Contract,
-    cluster: Option<(&str, ClusterColumn)>,
-    session: &Session,
-) -> Result<Collected, ExperimentError> {
-    let failed = |reason: String| ExperimentError::Exposure { experiment: experiment.name.clone(), reason };
-    let key = contract.entity_column(&experiment.entity).ok_or_else(|| failed("no column names the entity".to_owned()))?;
-    let at = match (&experiment.at, contract.event_time()) {
-        (Some(at), _) => at.value.as_str(),
-        (None, Some(event_time)) => event_time,
-        (None, None) => return Err(failed(format!("`{}` is not an event table", contract.table))),
+/// Reads a table of exposures once.
+async fn read(table: &str, readers: Vec<Reader>, context: &MeasureContext<'_>) -> Result<Vec<Exposed>, ExperimentError> {
+    let Some(contract) = context.definitions.contracts.get(table) else { return Ok(Vec::new()) };
+    let event_time = contract.event_time().unwrap_or_default().to_owned();
+    let as_of = context.session.as_of().as_microsecond();
+    let names = readers.iter().flat_map(|reader| [&reader.key, &reader.variant, &reader.at].into_iter().chain(&reader.cluster));
+    let columns: BTreeSet<String> = names.chain([&event_time]).cloned().collect();
+    // Where the instant is another column, an event of any time may be an exposure of the period.
+    let starts = readers.iter().map(|reader| if reader.at == event_time { reader.period.start } else { i64::MIN });
+    let ends = readers.iter().map(|reader| if reader.at == event_time { reader.period.end } else { i64::MAX });
+    let times = starts.min().unwrap_or(i64::MIN)..ends.max().unwrap_or(i64::MAX).min(as_of);
+    let pass = Pass {
+        contract,
+        tables: context.tables,
+        columns: columns.iter().map(String::as_str).collect(),
+        questions: readers.iter().map(|reader| reader.question.clone()).collect(),
+        times,
     };
-    let mut frame = session.table(&contract.table).await?;
-    if let Some(filter) = &experiment.filter {
-        frame = frame
-            .filter(filter_expression(&filter.value, contract, session).map_err(|p| failed(p.message))?)
-            .map_err(SqlError::engine)?;
-    }
-    let within = ident(at).gt_eq(instant_literal(experiment.from)).and(ident(at).lt(instant_literal(experiment.to)));
-    let mut columns = vec![ident(key).alias(KEY), ident(&experiment.variant.value).alias(VARIANT), ident(at).alias(AT)];
-    if let Some((column, ClusterColumn::Exposure)) = cluster {
-        columns.push(ident(column).alias(CLUSTER));
-    }
-    let frame = frame.filter(within.and(ident(key).is_not_null())).and_then(|f| f.select(columns)).map_err(SqlError::engine)?;
-    Ok(session.collect_frame(frame).await?)
+    let readers = Arc::new(readers);
+    let shared = Arc::clone(&readers);
+    let rows_read = pass::run(pass, context.session, move |rows| {
+        let visible = before(as_of, rows.instants(&event_time)?);
+        shared.iter().enumerate().try_for_each(|(number, reader)| reader.take(number, &visible, rows))
+    })
+    .await?;
+    let readers = Arc::try_unwrap(readers).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
+    readers.into_iter().map(|reader| reader.exposed(rows_read)).collect()
 }
 
-const KEY: &str = "_key";
-const VARIANT: &str = "_variant";
-const AT: &str = "_at";
-const CLUSTER: &str = "_cluster";
+/// The rows whose event is before an instant.
+fn before(as_of: i64, (instants, nulls): (ScalarBuffer<i64>, Option<NullBuffer>)) -> BooleanBuffer {
+    let visible = BooleanBuffer::collect_bool(instants.len(), |row| instants[row] < as_of);
+    match nulls {
+        Some(nulls) => &visible & nulls.inner(),
+        None => visible,
+    }
+}
 
-type FirstExposures = (BTreeMap<u32, First>, BTreeMap<String, u64>);
-
-/// The first exposure of each unit by its number in `universe`, and how often there were variants that the experiment does not have.
-fn first_exposures(
-    experiment: &Experiment,
-    exposures: &[RecordBatch],
-    universe: &mut KeyIndex,
-    names: &mut ClusterNames,
-) -> Result<FirstExposures, ExperimentError> {
-    let mut units: BTreeMap<u32, First> = BTreeMap::new();
-    let mut unknown_variants: BTreeMap<String, u64> = BTreeMap::new();
-    for batch in exposures {
-        let numbers = universe.insert(batch.column(0))?;
-        let variants = column_text(std::slice::from_ref(batch), 1)?;
-        let instants = cast(batch.column(2), &DataType::Int64).map_err(SqlError::from)?;
-        let instants = instants.as_primitive::<Int64Type>();
-        let clusters = match batch.num_columns() {
-            4 => column_text(std::slice::from_ref(batch), 3)?,
-            _ => vec![None; batch.num_rows()],
-        };
-        let rows = numbers.into_iter().zip(variants).zip(instants.iter()).zip(clusters);
-        for (((number, variant), at), cluster) in rows {
-            let (Some(number), Some(at)) = (number, at) else { continue };
-            let variant = variant.unwrap_or_else(|| "(none)".to_owned());
-            let Some(variant) = experiment.variants.get_index_of(&variant) else {
-                *unknown_variants.entry(variant).or_default() += 1;
+impl Reader {
+    fn take(&self, question: usize, visible: &BooleanBuffer, rows: &mut Rows<'_>) -> Result<(), SqlError> {
+        let (instants, nulls) = rows.instants(&self.at)?;
+        let mut counted = rows.counted(question)?.map_or_else(|| visible.clone(), |counted| &counted & visible);
+        if let Some(nulls) = nulls {
+            counted = &counted & nulls.inner();
+        }
+        let keys = rows.column(&self.key)?;
+        let numbers = self.universe.numbers(keys)?;
+        let variants = cast(rows.column(&self.variant)?, &DataType::Utf8)?;
+        let variants = variants.as_string::<i32>();
+        let clusters = self.cluster.as_ref().map(|column| cast(rows.column(column)?, &DataType::Utf8).map_err(SqlError::from));
+        let clusters = clusters.transpose()?;
+        let clusters = clusters.as_ref().map(|clusters| clusters.as_string::<i32>());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in counted.set_indices() {
+            let (at, number) = (instants[row], numbers[row]);
+            if number == KeyIndex::NULL || !self.period.contains(&at) {
+                continue;
+            }
+            let variant = if variants.is_null(row) { "(none)" } else { variants.value(row) };
+            let Some(place) = self.variants.iter().position(|known| known == variant) else {
+                *seen.unknown_variants.entry(variant.to_owned()).or_default() += 1;
                 continue;
             };
-            let cluster = cluster.map(|name| names.number(name));
-            let first = units.entry(number).or_insert(First { at, variant, cluster, several: false });
-            first.several |= first.variant != variant;
-            if at < first.at {
-                (first.at, first.variant, first.cluster) = (at, variant, cluster);
+            let number = match number {
+                KeyIndex::UNKNOWN => match seen.strangers.insert(&keys.slice(row, 1))?.first() {
+                    Some(Some(stranger)) => self.universe.len() + stranger,
+                    _ => continue,
+                },
+                number => number,
+            };
+            let cluster = clusters.filter(|clusters| clusters.is_valid(row)).map(|clusters| clusters.value(row));
+            let cluster = cluster.map(|name| seen.clusters.number(name));
+            seen.exposures.push(Exposure { number, variant: u16::try_from(place).unwrap_or(u16::MAX), at, cluster });
+        }
+        Ok(())
+    }
+
+    /// The units: who saw one variant only and is in the universe, and whose cluster, where there are any, saw no other.
+    fn exposed(self, rows_read: u64) -> Result<Exposed, ExperimentError> {
+        let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let size = self.universe.len() as usize;
+        let has_clusters = self.cluster.is_some() || self.entity_clusters.is_some();
+        let mut firsts = vec![First::NEVER; size + seen.strangers.len() as usize];
+        for exposure in seen.exposures {
+            firsts[exposure.number as usize].see(&exposure);
+        }
+        for (first, cluster) in firsts.iter_mut().zip(self.entity_clusters.into_iter().flatten()) {
+            first.cluster = cluster;
+        }
+        let several_variants = firsts.iter().filter(|first| first.is_several()).count() as u64;
+        let (is_lost, cluster_losses) =
+            if has_clusters { lost_clusters(&firsts, size) } else { (vec![false; firsts.len()], ClusterLosses::default()) };
+        let (known, strangers) = firsts.split_at(size);
+        let units = || (0u32..).zip(known).zip(&is_lost).filter(|((_, first), is_lost)| first.is_unit() && !**is_lost);
+        Ok(Exposed {
+            keys: self.universe.column(units().map(|((number, _), _)| number))?,
+            variants: units().map(|((_, first), _)| usize::from(first.variant)).collect(),
+            at: units().map(|((_, first), _)| Timestamp::from_microsecond(first.at).unwrap_or(Timestamp::UNIX_EPOCH)).collect(),
+            clusters: has_clusters.then(|| Clusters::new(units().filter_map(|((_, first), _)| first.cluster).collect())),
+            several_variants,
+            cluster_losses,
+            unmatched: strangers.iter().filter(|first| first.is_unit()).count() as u64,
+            unknown_variants: seen.unknown_variants,
+            rows_read,
+        })
+    }
+}
+
+/// What is left out because of its cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ClusterLosses {
+    /// Clusters whose units saw several variants.
+    pub(crate) mixed: u64,
+    /// The units of those that saw one variant only.
+    pub(crate) mixed_units: u64,
+    /// Units whose cluster is not known.
+    pub(crate) without: u64,
+}
+
+/// The first exposure of a unit, with its cluster then, and whether another variant was seen.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    at: i64,
+    variant: u16,
+    cluster: Option<u32>,
+}
+
+impl First {
+    /// Who was not exposed.
+    const NEVER: Self = Self { at: i64::MAX, variant: 0, cluster: None };
+    const SEVERAL: u16 = u16::MAX;
+
+    fn see(&mut self, exposure: &Exposure) {
+        let is_first = self.at == i64::MAX;
+        if !is_first && self.variant != exposure.variant {
+            self.variant = Self::SEVERAL;
+        } else if is_first {
+            self.variant = exposure.variant;
+        }
+        if exposure.at < self.at {
+            (self.at, self.cluster) = (exposure.at, exposure.cluster);
+        }
+    }
+
+    fn is_several(&self) -> bool {
+        self.at != i64::MAX && self.variant == Self::SEVERAL
+    }
+
+    fn is_unit(&self) -> bool {
+        self.at != i64::MAX && self.variant != Self::SEVERAL
+    }
+}
+
+/// Which units are lost: those without a cluster, and those of clusters that saw several variants, be it by one of their units alone. The
+/// first `known` are counted.
+fn lost_clusters(firsts: &[First], known: usize) -> (Vec<bool>, ClusterLosses) {
+    let mut variant_of: HashMap<u32, u16> = HashMap::new();
+    for first in firsts.iter().filter(|first| first.at != i64::MAX) {
+        if let Some(cluster) = first.cluster {
+            let variant = variant_of.entry(cluster).or_insert(first.variant);
+            if *variant != first.variant {
+                *variant = First::SEVERAL;
             }
         }
     }
-    Ok((units, unknown_variants))
-}
-
-/// Leaves out units without a cluster, and clusters that saw several variants, be it by one of their units alone.
-fn leave_out_clusters(units: &mut BTreeMap<u32, First>) -> ClusterLosses {
-    let mut variant_of: HashMap<u32, Option<usize>> = HashMap::new();
-    for first in units.values() {
-        if let Some(cluster) = first.cluster {
-            let own = Some(first.variant).filter(|_| !first.several);
-            let variant = variant_of.entry(cluster).or_insert(own);
-            *variant = variant.filter(|variant| Some(*variant) == own);
-        }
-    }
-    let is_mixed = |cluster: u32| variant_of.get(&cluster).is_some_and(Option::is_none);
-    let lost = |first: &First| first.cluster.is_none_or(is_mixed);
+    let is_mixed = |cluster: u32| variant_of.get(&cluster) == Some(&First::SEVERAL);
+    let is_lost = firsts.iter().map(|first| first.cluster.is_none_or(is_mixed)).collect();
+    let units = || firsts[..known].iter().filter(|first| first.is_unit());
     let losses = ClusterLosses {
-        mixed: variant_of.values().filter(|variant| variant.is_none()).count() as u64,
-        mixed_units: units.values().filter(|first| !first.several && first.cluster.is_some_and(is_mixed)).count() as u64,
-        without: units.values().filter(|first| !first.several && first.cluster.is_none()).count() as u64,
+        mixed: variant_of.values().filter(|variant| **variant == First::SEVERAL).count() as u64,
+        mixed_units: units().filter(|first| first.cluster.is_some_and(is_mixed)).count() as u64,
+        without: units().filter(|first| first.cluster.is_none()).count() as u64,
     };
-    units.retain(|_, first| first.several || !lost(first));
-    losses
+    (is_lost, losses)
 }
 
 #[cfg(test)]
@@ -236,19 +379,35 @@ mod tests {
 
     #[test]
     fn clusters_with_several_variants_are_left_out_whole() {
-        let first = |variant, cluster, several| First { at: 0, variant, cluster, several };
-        let mut units = BTreeMap::from([
-            (1, first(0, Some(7), false)),
-            (2, first(0, Some(7), false)),
-            (3, first(0, Some(8), false)),
-            (4, first(1, Some(8), false)),
-            (5, first(1, Some(9), true)),
-            (6, first(1, Some(9), false)),
-            (7, first(1, None, false)),
-        ]);
-        let losses = leave_out_clusters(&mut units);
+        let first = |variant, cluster| First { at: 0, variant, cluster };
+        let firsts = [
+            first(0, Some(7)),
+            first(0, Some(7)),
+            first(0, Some(8)),
+            first(1, Some(8)),
+            first(First::SEVERAL, Some(9)),
+            first(1, Some(9)),
+            first(1, None),
+            First::NEVER,
+            // Whom the entity table lacks: its cluster is mixed by it all the same.
+            first(1, Some(7)),
+        ];
+        let (is_lost, losses) = lost_clusters(&firsts, 8);
+        assert_eq!(losses, ClusterLosses { mixed: 3, mixed_units: 5, without: 1 });
+        assert!(is_lost.iter().all(|is_lost| *is_lost));
+        let (is_lost, losses) = lost_clusters(&firsts[..8], 8);
         assert_eq!(losses, ClusterLosses { mixed: 2, mixed_units: 3, without: 1 });
-        // Unit 5 saw several variants itself, which is counted as such.
-        assert_eq!(units.keys().copied().collect::<Vec<_>>(), [1, 2, 5]);
+        assert_eq!(is_lost, [false, false, true, true, true, true, true, true]);
+    }
+
+    #[test]
+    fn a_unit_has_the_cluster_of_its_first_exposure() {
+        let mut first = First::NEVER;
+        for (at, variant, cluster) in [(5, 1, Some(2)), (3, 1, Some(4)), (9, 1, None)] {
+            first.see(&Exposure { number: 0, variant, at, cluster });
+        }
+        assert!((first.at, first.cluster, first.is_unit()) == (3, Some(4), true));
+        first.see(&Exposure { number: 0, variant: 0, at: 9, cluster: None });
+        assert!(first.is_several() && !first.is_unit());
     }
 }

@@ -11,7 +11,13 @@ use crate::statistics::{DeclaredFamily, Method, TestDirection};
 /// A comparison of two arms of 1000 units that are `difference` standard errors apart.
 fn measured(metric: &str, role: MetricRole, segment: &str, difference: f64) -> Measured {
     let arm = |mean: f64| Arm::new(1000, mean, 500.0);
-    let arms = Arms { control: arm(10.0), treatment: arm(10.0 + difference), shares: None, basis: Basis::default() };
+    let arms = Arms {
+        control: arm(10.0),
+        treatment: arm(10.0 + difference),
+        units: [1000, 1000],
+        shares: None,
+        basis: Basis::default(),
+    };
     let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
     let better = tranche_metric::Direction::Increase;
     let question = Question { better, alternative: Alternative::TwoSided, alpha: 0.05, lens };
@@ -23,12 +29,18 @@ fn measured(metric: &str, role: MetricRole, segment: &str, difference: f64) -> M
         variant: "b".to_owned(),
         n: 1000,
         mean: None,
+        variance: None,
         control_n: 1000,
         control_mean: None,
+        control_variance: None,
+        adjusted_mean: None,
+        control_adjusted_mean: None,
         absolute: answer.absolute,
         relative: answer.relative,
         basis: Basis::default(),
         family: None,
+        uncapped: None,
+        steps: Vec::new(),
         undefined: None,
         alternative: None,
         non_inferiority: None,

@@ -1,45 +1,48 @@
-//! What is known of the units of an experiment before anything is compared.
+//! What is known of the units of experiments before anything is compared.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
-use jiff::{SignedDuration, Timestamp};
-use tranche_metric::{Metric, MetricKind, Population, UnitValues, Values, unit_values};
+use jiff::SignedDuration;
+use tranche_metric::{Metric, MetricKind, Population, Span, UnitValues, Values, Wanted, unit_values};
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_segment::{EVERYONE, Scope};
 use tranche_sql::keys::KeyIndex;
+use tranche_stats::VarianceMethod;
 
 use crate::arms::Outcomes;
+use crate::comparing::Beside;
 use crate::course::Course;
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::{Exposed, exposed};
 use crate::looks::TakenLook;
 use crate::measure::MeasureContext;
-use crate::segments::{matches, segments_at_exposure};
+use crate::segments::{Membership, matches, segments_at_exposure};
+use crate::statistics;
 use crate::strata::Strata;
 
-/// Units, the segments that they were in, and what they did before and after their exposure.
+/// Units, the segments that they were in, and what they did before and after their exposure. Experiments with the same exposures share
+/// them.
 #[derive(Debug)]
 pub(crate) struct Gathered {
     /// Everyone who was exposed before `as_of`.
-    pub(crate) all: Exposed,
+    pub(crate) all: Arc<Exposed>,
     /// Where the experiment stands.
     pub(crate) course: Course,
     /// The planned look whose result this is, where looks are planned.
     pub(crate) taken: Option<TakenLook>,
     /// The units that count: of a planned look, those exposed before it.
-    pub(crate) units: Exposed,
+    pub(crate) units: Arc<Exposed>,
     /// The places of the units in each segment, rising; everyone first, then in the author's order.
-    pub(crate) segments: IndexMap<String, Vec<usize>>,
+    pub(crate) segments: Arc<Membership>,
     /// What units are weighed by, where that is declared.
     pub(crate) strata: Option<Strata>,
     /// What each unit did in its window after exposure.
     pub(crate) after: UnitValues,
     /// What each unit did before it, where that is a covariate.
     pub(crate) before: Option<UnitValues>,
-    /// Rows that were read.
-    pub(crate) rows_read: u64,
 }
 
 impl Gathered {
@@ -51,14 +54,45 @@ impl Gathered {
         context: &MeasureContext<'a>,
     ) -> Option<Outcomes<'a>> {
         let before = self.before.as_ref();
+        let columns = |before: &'a UnitValues| covariate_columns(experiment, metric, context, |covariate| before.of(covariate));
+        let is_quantile = matches!(metric.kind, MetricKind::Quantile { .. });
+        let variance = choice.variance.unwrap_or(experiment.statistics.variance);
         Some(Outcomes {
-            covariates: before.map_or_else(Vec::new, |before| covariate_columns(experiment, metric, before, context)),
+            counted: self.after.counted(metric),
+            covariates: before.map_or_else(Vec::new, columns),
             clusters: self.units.clusters.as_ref(),
             strata: self.strata.as_ref(),
-            variance: choice.variance.unwrap_or(experiment.statistics.variance),
-            is_share: matches!(metric.kind, MetricKind::Proportion(_)),
+            variance: if is_quantile { VarianceMethod::Formula } else { variance },
+            is_share: statistics::is_share(metric),
             ..Outcomes::plain(self.after.of(metric)?)
         })
+    }
+
+    /// What is shown of a metric beside its effect, whose outcomes are given.
+    pub(crate) fn beside<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        metric: &'a Metric,
+        outcomes: &Outcomes<'a>,
+        context: &MeasureContext<'a>,
+    ) -> Beside<'a> {
+        let columns = |before: &'a UnitValues| {
+            covariate_columns(experiment, metric, context, |covariate| {
+                before.uncapped(covariate).or_else(|| before.of(covariate))
+            })
+        };
+        let uncapped = self.after.uncapped(metric).map(|after| Outcomes {
+            after,
+            covariates: self.before.as_ref().map_or_else(Vec::new, columns),
+            ..outcomes.clone()
+        });
+        let reached = match &metric.kind {
+            MetricKind::Funnel { steps, .. } => {
+                self.after.details(metric).and_then(|details| details.reached.as_deref()).zip(Some(steps.len()))
+            }
+            _ => None,
+        };
+        Beside { uncapped, reached }
     }
 
     /// The values of each covariate before exposure, when nothing could have an effect yet.
@@ -68,30 +102,32 @@ impl Gathered {
         context: &MeasureContext<'a>,
     ) -> Vec<(&'a str, Outcomes<'a>)> {
         let of = |metric: &'a Metric| {
-            let values = self.before.as_ref()?.of(metric)?;
-            Some((metric.name.as_str(), Outcomes { clusters: self.units.clusters.as_ref(), ..Outcomes::plain(values) }))
+            let before = self.before.as_ref()?;
+            let (counted, clusters) = (before.counted(metric), self.units.clusters.as_ref());
+            Some((metric.name.as_str(), Outcomes { counted, clusters, ..Outcomes::plain(before.of(metric)?) }))
         };
         covariates(experiment, context).into_iter().filter_map(of).collect()
     }
 }
 
-/// The columns that are taken out of a metric, each once.
+/// The columns that are taken out of a metric, each once; `read` gives the values of a covariate before exposure.
 pub(crate) fn covariate_columns<'a>(
     experiment: &Experiment,
     metric: &'a Metric,
-    before: &'a UnitValues,
     context: &MeasureContext<'a>,
+    read: impl Fn(&'a Metric) -> Option<Values<'a>>,
 ) -> Vec<(&'a str, &'a [f64])> {
     let is_own = experiment.statistics.cuped.as_ref().is_some_and(|cuped| cuped.covariates.is_empty());
     let covariates = if is_own { vec![metric] } else { covariates(experiment, context) };
-    let columns: IndexMap<&str, &[f64]> = covariates.into_iter().flat_map(|covariate| named(covariate, before)).collect();
+    let columns: IndexMap<&str, &[f64]> =
+        covariates.into_iter().flat_map(|covariate| named(covariate, read(covariate))).collect();
     columns.into_iter().collect()
 }
 
-/// The columns of a covariate: of a ratio, those of its parts.
-fn named<'a>(metric: &'a Metric, before: &'a UnitValues) -> Vec<(&'a str, &'a [f64])> {
-    match (before.of(metric), &metric.kind) {
-        (Some(Values::Single(values)), _) => vec![(&metric.name, values)],
+/// The columns of a covariate: of a ratio, those of its parts. What has no value per unit has none.
+fn named<'a>(metric: &'a Metric, values: Option<Values<'a>>) -> Vec<(&'a str, &'a [f64])> {
+    match (values, &metric.kind) {
+        (Some(Values::Single(values) | Values::Quantile(values, _)), _) => vec![(&metric.name, values)],
         (Some(Values::Ratio(above, below)), MetricKind::Ratio { numerator, denominator }) => {
             vec![(&numerator.value, above), (&denominator.value, below)]
         }
@@ -108,15 +144,16 @@ pub(crate) fn covariates<'a>(experiment: &Experiment, context: &MeasureContext<'
     names.into_iter().filter_map(|name| context.metrics.get(name)).collect()
 }
 
-/// The strata that are declared. Segments that are nothing but strata are no dimension of the result.
-fn strata(experiment: &Experiment, segments: &mut IndexMap<String, Vec<usize>>, units: usize) -> Option<Strata> {
+/// The strata that are declared, and the segments without those that are nothing but strata: they are no dimension of the result.
+fn strata(experiment: &Experiment, segments: Arc<Membership>, units: usize) -> (Option<Strata>, Arc<Membership>) {
     let patterns: Vec<&str> = experiment.statistics.strata.iter().map(|pattern| pattern.value.as_str()).collect();
     if patterns.is_empty() {
-        return None;
+        return (None, segments);
     }
-    let strata = Strata::of(&patterns, segments, units);
+    let strata = Strata::of(&patterns, &segments, units);
+    let mut segments = Arc::unwrap_or_clone(segments);
     segments.retain(|name, _| name == EVERYONE || experiment.segments.iter().any(|own| matches(&own.value, name)));
-    Some(strata)
+    (Some(strata), Arc::new(segments))
 }
 
 /// The metrics that an experiment chose and that there are.
@@ -125,67 +162,102 @@ pub(crate) fn choices<'a>(experiment: &'a Experiment, context: &'a MeasureContex
     experiment.metrics.iter().filter_map(of).collect()
 }
 
-/// Finds the units of an experiment, and all that is measured of each.
+/// Finds the units of experiments, and all that is measured of each: every table is read once for all of them. Returns the rows that
+/// were read, too.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
-pub(crate) async fn gather(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<Gathered, ExperimentError> {
-    let as_of = context.session.as_of();
-    let mut universe = universe(experiment, context).await?;
-    let all = exposed(experiment, context.definitions, context.session, &mut universe).await?;
-    let course = Course::new(experiment, &all);
-    let taken = course.taken(experiment, as_of);
-    let until = taken.as_ref().map_or(as_of, |look| look.at);
-    // What comes after a look must not change what it shows, not even by where values are capped.
-    let units = all.before(until)?;
-    let (mut segments, segment_rows) = segments_at_exposure(experiment, &units, context).await?;
-    let strata = strata(experiment, &mut segments, units.at.len());
-    let wanted: Vec<&Metric> = choices(experiment, context).into_iter().map(|(_, metric)| metric).collect();
-    let after = values(experiment, &wanted, &window(experiment, &units, until), context).await?;
-    let covariates = covariates(experiment, context);
-    let before = match &experiment.statistics.cuped {
-        Some(cuped) => {
-            let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
-            let from = units.at.iter().map(|at| at.checked_sub(lookback).unwrap_or(Timestamp::MIN)).collect();
-            let population =
-                Population { entity: experiment.entity.clone(), keys: Arc::clone(&units.keys), from, to: units.at.clone() };
-            Some(values(experiment, &covariates, &population, context).await?)
-        }
-        None => None,
-    };
-    let rows_read = units.rows_read + segment_rows + after.rows_read + before.as_ref().map_or(0, |b| b.rows_read);
-    Ok(Gathered { all, course, taken, units, segments, strata, after, before, rows_read })
-}
-
-/// The keys of everyone who counts as an entity, so that others can be told.
-async fn universe(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<KeyIndex, ExperimentError> {
-    let scope = Scope::universe(&experiment.entity);
-    let everyone = evaluate(context.definitions, &scope, context.tables, context.session, Sharing::Shared).await;
-    everyone
-        .map(|found| Arc::unwrap_or_clone(found.index))
-        .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
-}
-
-/// The window of each unit: from its first exposure, as long as the author says, but not beyond `as_of`.
-fn window(experiment: &Experiment, units: &Exposed, as_of: Timestamp) -> Population {
-    let end = |at: &Timestamp| match experiment.conversion_window.map(SignedDuration::try_from) {
-        Some(Ok(length)) => at.checked_add(length).unwrap_or(as_of).min(as_of),
-        _ => as_of,
-    };
-    Population {
-        entity: experiment.entity.clone(),
-        keys: Arc::clone(&units.keys),
-        from: units.at.clone(),
-        to: units.at.iter().map(end).collect(),
-    }
-}
-
-async fn values(
-    experiment: &Experiment,
-    wanted: &[&Metric],
-    population: &Population,
+pub(crate) async fn gather(
+    experiments: &[&Experiment],
     context: &MeasureContext<'_>,
-) -> Result<UnitValues, ExperimentError> {
-    let found = unit_values(context.metrics, wanted, &context.definitions.contracts, context.session, population).await;
-    found.map_err(|source| ExperimentError::Metric { experiment: experiment.name.clone(), source })
+) -> Result<(Vec<Gathered>, u64), ExperimentError> {
+    let as_of = context.session.as_of();
+    let universes = universes(experiments, context).await?;
+    let exposures = exposed(experiments, context, &universes).await?;
+    tracing::debug!(experiments = experiments.len(), "units");
+    let mut courses = Vec::new();
+    for (experiment, all) in experiments.iter().zip(exposures) {
+        let course = Course::new(experiment, context.metrics, &all);
+        let taken = course.taken(experiment, as_of);
+        // What comes after a look must not change what it shows, not even by where values are capped.
+        let units = all.before(taken.as_ref().map_or(as_of, |look| look.at))?;
+        courses.push((all, course, taken, units));
+    }
+    let broken_down: Vec<(&Experiment, &Arc<Exposed>)> =
+        experiments.iter().zip(&courses).map(|(experiment, (.., units))| (*experiment, units)).collect();
+    let (segments, segment_rows) = segments_at_exposure(&broken_down, context).await?;
+    tracing::debug!(rows = segment_rows, "segments");
+    let mut populations: Vec<(&Arc<Exposed>, Population)> = Vec::new();
+    let mut places = Vec::new();
+    for (experiment, (_, _, taken, units)) in experiments.iter().zip(&courses) {
+        let until = taken.as_ref().map_or(as_of, |look| look.at);
+        let is_same = |(known, population): &(&Arc<Exposed>, Population)| Arc::ptr_eq(known, units) && population.until == until;
+        places.push(populations.iter().position(is_same).unwrap_or(populations.len()));
+        if places.last() == Some(&populations.len()) {
+            let (entity, keys) = (experiment.entity.clone(), Arc::clone(&units.keys));
+            populations.push((units, Population { entity, keys, at: units.at.clone(), until }));
+        }
+    }
+    let mut wanted = Vec::new();
+    for (experiment, place) in experiments.iter().zip(&places) {
+        let population = &populations[*place].1;
+        let metrics = choices(experiment, context).into_iter().map(|(_, metric)| metric).collect();
+        wanted.push(Wanted { population, span: after(experiment), metrics });
+        if let Some(span) = before(experiment) {
+            wanted.push(Wanted { population, span, metrics: covariates(experiment, context) });
+        }
+    }
+    let failed = |source| {
+        let experiment = experiments.iter().map(|experiment| experiment.name.as_str()).collect::<Vec<_>>().join(", ");
+        ExperimentError::Metric { experiment, source }
+    };
+    let (values, fact_rows) = unit_values(&wanted, &context.facts()).await.map_err(failed)?;
+    tracing::debug!(rows = fact_rows, "facts");
+    let mut tables: Vec<(&str, u64)> = experiments
+        .iter()
+        .zip(&courses)
+        .map(|(experiment, (all, ..))| (experiment.table.value.as_str(), all.rows_read))
+        .collect();
+    tables.sort_unstable();
+    tables.dedup();
+    let rows_read = tables.iter().map(|(_, rows)| rows).sum::<u64>() + segment_rows + fact_rows;
+    let mut values = values.into_iter();
+    let mut gathered = Vec::new();
+    for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments) {
+        let after = values.next().unwrap_or_default();
+        let before = before(experiment).and_then(|_| values.next());
+        let (strata, segments) = strata(experiment, segments, units.at.len());
+        gathered.push(Gathered { all, course, taken, units, segments, strata, after, before });
+    }
+    Ok((gathered, rows_read))
+}
+
+/// The window after exposure.
+fn after(experiment: &Experiment) -> Span {
+    Span::After(experiment.conversion_window.map(|window| SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX)))
+}
+
+/// The stretch before exposure that covariates are measured over.
+fn before(experiment: &Experiment) -> Option<Span> {
+    let lookback = experiment.statistics.cuped.as_ref()?.lookback;
+    Some(Span::Before(SignedDuration::try_from(lookback).unwrap_or(SignedDuration::MAX)))
+}
+
+/// The keys of everyone who counts as an entity, so that others can be told; by entity.
+async fn universes(
+    experiments: &[&Experiment],
+    context: &MeasureContext<'_>,
+) -> Result<HashMap<String, Arc<KeyIndex>>, ExperimentError> {
+    let mut universes = HashMap::new();
+    for experiment in experiments {
+        if universes.contains_key(&experiment.entity) {
+            continue;
+        }
+        let scope = Scope::universe(&experiment.entity);
+        let everyone = evaluate(context.definitions, &scope, context.tables, context.session, Sharing::Shared).await;
+        let everyone = everyone
+            .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })?;
+        universes.insert(experiment.entity.clone(), everyone.index);
+    }
+    Ok(universes)
 }

@@ -46,7 +46,9 @@ pub use measure::{MeasureContext, measure};
 pub use method::{EstimatorNote, LookNote, MethodNote};
 pub use plan::{Amendment, Registration};
 pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
-pub use result::{Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, VariantCount};
+pub use result::{
+    Conclusion, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, StepShares, Uncapped, VariantCount,
+};
 pub use spec::ExperimentSpec;
 pub use statistics::{Cuped, DeclaredFamily, Method, Scale, Statistics, TestDirection};
 pub use strata::StrataNote;

@@ -1,6 +1,6 @@
 //! Measuring: exposures x segments before exposure x facts after it -> moments -> estimates.
 
-use tranche_metric::{Metric, Metrics};
+use tranche_metric::{Facts, Metric, Metrics};
 use tranche_segment::Definitions;
 use tranche_sql::{Engine, Session, Tables};
 
@@ -14,7 +14,7 @@ use crate::heterogeneity::{self, Between, HeterogeneityRow};
 use crate::plan::{self, Registration};
 use crate::result::ExperimentResult;
 use crate::statistics::Method;
-use crate::summary::{self, Found};
+use crate::summary::{self, Found, LeftOut};
 use crate::trust;
 
 /// What a measurement works with.
@@ -31,19 +31,29 @@ pub struct MeasureContext<'a> {
     pub metrics: &'a Metrics,
 }
 
-/// Measures an experiment; returns what it showed and the rows that were read for it. `earlier` is the plan that an earlier
-/// measurement registered.
+impl<'a> MeasureContext<'a> {
+    /// What metrics are measured from.
+    pub(crate) fn facts(&self) -> Facts<'a> {
+        Facts { metrics: self.metrics, contracts: &self.definitions.contracts, tables: self.tables, session: self.session }
+    }
+}
+
+/// Measures experiments, each with the plan that an earlier measurement registered; every table is read once for all of them. Returns
+/// what they showed, in their order, and the rows that were read.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
 pub async fn measure(
-    experiment: &Experiment,
-    earlier: Option<&Registration>,
+    experiments: &[(&Experiment, Option<&Registration>)],
     context: &MeasureContext<'_>,
-) -> Result<(ExperimentResult, u64), ExperimentError> {
-    let gathered = gather(experiment, context).await?;
-    let result = compare(experiment, earlier, &gathered, context);
-    Ok((result, gathered.rows_read))
+) -> Result<(Vec<ExperimentResult>, u64), ExperimentError> {
+    let measured: Vec<&Experiment> = experiments.iter().map(|(experiment, _)| *experiment).collect();
+    let (gathered, rows_read) = gather(&measured, context).await?;
+    let results = experiments
+        .iter()
+        .zip(&gathered)
+        .map(|((experiment, earlier), gathered)| compare(experiment, *earlier, gathered, context));
+    Ok((results.collect(), rows_read))
 }
 
 /// Compares the variants by what is known of the units.
@@ -61,8 +71,13 @@ fn compare(
         .filter_map(|&chosen| Some((chosen.0, chosen.1, gathered.outcomes(experiment, chosen, context)?)))
         .collect();
     let comparing = Comparing { experiment, units, segments, taken: taken.as_ref() };
-    let mut measured: Vec<Measured> =
-        outcomes.iter().flat_map(|(choice, metric, outcomes)| comparing.rows(choice, metric, outcomes)).collect();
+    let mut measured: Vec<Measured> = outcomes
+        .iter()
+        .flat_map(|(choice, metric, outcomes)| {
+            let beside = gathered.beside(experiment, metric, outcomes, context);
+            comparing.rows(choice, metric, outcomes, &beside)
+        })
+        .collect();
     let families = family::judge(&mut measured, &experiment.statistics);
     let between = Between { experiment, units, segments };
     let may_be_seen = !matches!(experiment.statistics.method, Method::GroupSequential(_)) || taken.is_some();
@@ -74,8 +89,10 @@ fn compare(
     let srm = trust::sample_ratio_check(experiment, all);
     let checks = trust::checks(experiment, units, segments, &srm, &gathered.before_exposure(experiment, context));
     let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), all.at.iter().min().copied(), as_of);
+    let left_out = choices.iter().filter_map(|(_, metric)| LeftOut::of(metric, &gathered.after)).collect();
     let found = Found {
         as_of,
+        left_out,
         stage: course.stage(experiment, taken.as_ref(), as_of),
         estimates: measured.into_iter().map(|one| one.row).collect(),
         taken: taken.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tranche_metric::{Cap, Fact, Metric, MetricKind, Metrics};
+use tranche_metric::{Cap, Fact, Metric, MetricKind, Metrics, Missing, Step};
 use tranche_stats::Margin;
 
 use crate::experiment::{Experiment, MetricChoice};
@@ -154,12 +154,34 @@ fn metric_value(metric: &Metric) -> Value {
         MetricKind::Proportion(of) => json!({"proportion": fact(of)}),
         MetricKind::Count(of) => json!({"count": fact(of)}),
         MetricKind::Ratio { numerator, denominator } => json!({"ratio": [numerator.value, denominator.value]}),
+        MetricKind::Quantile { fact: of, level, over } => {
+            json!({"quantile": fact(of), "level": level, "over": format!("{over:?}")})
+        }
+        MetricKind::Retention { fact: of, from, to } => {
+            json!({"retention": fact(of), "from_seconds": from.as_secs_f64(), "to_seconds": to.as_secs_f64()})
+        }
+        MetricKind::Funnel { steps, within } => {
+            let step =
+                |step: &Step| json!({"table": step.table.value, "where": step.filter.as_ref().map(|filter| &filter.value)});
+            json!({"funnel": steps.iter().map(step).collect::<Vec<_>>(), "within_seconds": within.as_secs_f64()})
+        }
     };
     let cap = metric.cap.map(|cap| match cap {
         Cap::Value(value) => json!({"value": value}),
         Cap::Quantile(quantile) => json!({"quantile": quantile}),
     });
-    json!({"made": made, "direction": format!("{:?}", metric.direction), "cap": cap})
+    let mut value = json!({"made": made, "direction": format!("{:?}", metric.direction), "cap": cap});
+    // What is not declared is not part of the plan, so that a plan of before knows no more than it did.
+    if let Some(window) = metric.window {
+        value["window_seconds"] = json!(window.as_secs_f64());
+    }
+    if !metric.delay.is_zero() {
+        value["delay_seconds"] = json!(metric.delay.as_secs_f64());
+    }
+    if metric.missing == Missing::Exclude {
+        value["missing"] = json!("exclude");
+    }
+    value
 }
 
 fn hash(plan: &BTreeMap<String, Value>) -> String {

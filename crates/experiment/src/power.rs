@@ -131,7 +131,8 @@ pub async fn power(
         notes.push("adjustment over several comparisons is not counted: they need more".to_owned());
     }
     if experiment.cluster.is_some() {
-        notes.push("units are planned as if each were randomised by itself; clusters of alike units need more of them".to_owned());
+        notes
+            .push("units are planned as if each were randomised by itself; clusters of alike units need more of them".to_owned());
     }
     if !experiment.statistics.strata.is_empty() {
         notes.push("what strata explain is not counted".to_owned());

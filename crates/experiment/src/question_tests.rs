@@ -7,7 +7,7 @@ use crate::arms::Basis;
 
 fn arms(control: f64, treatment: f64) -> Arms {
     let arm = |mean: f64| Arm::new(1000, mean, 25.0);
-    Arms { control: arm(control), treatment: arm(treatment), shares: None, basis: Basis::default() }
+    Arms { control: arm(control), treatment: arm(treatment), units: [1000, 1000], shares: None, basis: Basis::default() }
 }
 
 fn test(better: Direction, alternative: Alternative) -> Question {

@@ -127,12 +127,24 @@ pub struct EstimateRow {
     pub variant: String,
     /// Units in the treatment.
     pub n: u64,
-    /// The treatment's mean.
+    /// The treatment's mean as observed; for a quantile the quantile, for a ratio the ratio.
     pub mean: Option<f64>,
+    /// The variance of one of its units, such that variance / n is that of the mean.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub variance: Option<f64>,
     /// Units in control.
     pub control_n: u64,
-    /// Control's mean.
+    /// Control's mean as observed.
     pub control_mean: Option<f64>,
+    /// The variance of one of its units.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub control_variance: Option<f64>,
+    /// The treatment's mean less what was known beforehand, where that is taken out: what the effect is the difference of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub adjusted_mean: Option<f64>,
+    /// The same of control.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub control_adjusted_mean: Option<f64>,
     /// The difference: effect, se, ci and p, with `p_adjusted` where an adjustment is asked for.
     pub absolute: Value,
     /// The lift: the same.
@@ -143,6 +155,12 @@ pub struct EstimateRow {
     /// The family that it is judged in, if it is in one: as declared, or its role.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub family: Option<String>,
+    /// The effects on the values before they were capped, where the metric has a cap.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub uncapped: Option<Uncapped>,
+    /// The shares of units that passed each step, where the metric is a funnel.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub steps: Vec<StepShares>,
     /// Why there is no effect, if there is none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub undefined: Option<String>,
@@ -155,6 +173,30 @@ pub struct EstimateRow {
     /// What it means for the metric, by the adjusted p-value where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub conclusion: Option<Conclusion>,
+}
+
+/// The effects on a metric without its cap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Uncapped {
+    /// The treatment's mean.
+    pub mean: Option<f64>,
+    /// Control's mean.
+    pub control_mean: Option<f64>,
+    /// The difference: effect, se, ci and p.
+    pub absolute: Value,
+    /// The lift: the same.
+    pub relative: Value,
+}
+
+/// Who passed a step of a funnel and all before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepShares {
+    /// Which step, from 1.
+    pub step: usize,
+    /// The share of the treatment's units.
+    pub share: Option<f64>,
+    /// The share of control's units.
+    pub control_share: Option<f64>,
 }
 
 /// What an effect means for a metric.

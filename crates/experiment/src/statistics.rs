@@ -13,7 +13,7 @@ use tranche_stats::{Adjustment, Alternative, BetaPrior, GroupSequential, Inferen
 
 use crate::looks::Design;
 use crate::spec::AlternativeSpec;
-pub(crate) use check::check;
+pub(crate) use check::{check, is_share};
 pub use families::DeclaredFamily;
 pub(crate) use validate::{margin, validate, variance};
 

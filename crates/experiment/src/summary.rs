@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tranche_metric::{Direction, Metric, MetricKind};
+use tranche_metric::{Direction, Metric, MetricKind, UnitValues};
 use tranche_segment::EVERYONE;
 use tranche_stats::Margin;
 
@@ -29,6 +29,35 @@ pub(crate) struct Found {
     pub(crate) srm: SampleRatioCheck,
     pub(crate) checks: Vec<TrustCheck>,
     pub(crate) plan: Option<Registration>,
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+/// Units that a metric leaves out.
+pub(crate) struct LeftOut {
+    metric: String,
+    missing: u64,
+    open: u64,
+}
+
+impl LeftOut {
+    /// What a metric leaves out, if anything.
+    pub(crate) fn of(metric: &Metric, values: &UnitValues) -> Option<Self> {
+        let details = values.details(metric)?;
+        let (missing, open) = (details.missing, details.open);
+        (missing + open > 0).then(|| Self { metric: metric.name.clone(), missing, open })
+    }
+
+    fn notes(&self) -> impl Iterator<Item = String> {
+        let Self { metric, missing, open } = self;
+        let missing = (*missing > 0).then(|| {
+            format!(
+                "`{metric}` leaves out {missing} units without a fact, as it declares: whether a unit has one may depend on its \
+                 variant, and then those that are left are not comparable"
+            )
+        });
+        let open = (*open > 0).then(|| format!("`{metric}` leaves out {open} units whose window is not over yet"));
+        missing.into_iter().chain(open)
+    }
 }
 
 /// The result of an experiment.
@@ -62,7 +91,7 @@ pub(crate) fn result(
         method: method::note(experiment, found.taken.as_ref(), found.families),
         adjust: experiment.statistics.adjust.name().to_owned(),
         srm: found.srm,
-        metrics: choices.iter().map(|(choice, metric)| metric_notes(choice, metric)).collect(),
+        metrics: choices.iter().map(|(choice, metric)| metric_notes(choice, metric, &found.left_out)).collect(),
         estimates: found.estimates,
         heterogeneity: found.heterogeneity,
         checks: found.checks,
@@ -122,6 +151,7 @@ fn notes(experiment: &Experiment, units: &Exposed, found: &Found, failed: &[&Tru
     if open > 0 {
         notes.push(format!("the conversion window of {open} units is still open"));
     }
+    notes.extend(found.left_out.iter().flat_map(LeftOut::notes));
     notes
 }
 
@@ -130,16 +160,18 @@ fn window_is_open(experiment: &Experiment, at: Timestamp, as_of: Timestamp) -> b
     length.and_then(|length| at.checked_add(length).ok()).is_some_and(|end| end > as_of)
 }
 
-fn metric_notes(choice: &MetricChoice, metric: &Metric) -> Value {
+fn metric_notes(choice: &MetricChoice, metric: &Metric, left_out: &[LeftOut]) -> Value {
     let kind = match metric.kind {
         MetricKind::Mean(_) | MetricKind::Count(_) => "mean",
-        MetricKind::Proportion(_) => "proportion",
+        MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. } => "proportion",
+        MetricKind::Quantile { .. } => "quantile",
         MetricKind::Ratio { .. } => "ratio",
     };
     let direction = match metric.direction {
         Direction::Increase => "increase",
         Direction::Decrease => "decrease",
     };
+    let left_out = left_out.iter().find(|left_out| left_out.metric == metric.name);
     let (margin, margin_ratio) = match choice.margin {
         Some(Margin::Absolute(size)) => (Some(size), None),
         Some(Margin::Relative(size)) => (None, Some(size)),
@@ -148,5 +180,6 @@ fn metric_notes(choice: &MetricChoice, metric: &Metric) -> Value {
     json!({
         "metric": metric.name, "description": metric.description, "unit": metric.unit,
         "direction": direction, "kind": kind, "margin": margin, "margin_ratio": margin_ratio,
+        "missing": left_out.map_or(0, |left_out| left_out.missing), "open": left_out.map_or(0, |left_out| left_out.open),
     })
 }

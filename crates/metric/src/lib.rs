@@ -1,17 +1,27 @@
 //! How facts become metrics.
 //!
 //! [`MetricSpec`] is a metric as its author wrote it; [`Metrics`] are those of a pipeline that hold together; [`unit_values`] turns
-//! the facts within each unit's own window into one value per unit and metric, with one pass over each fact table. A report asks for
-//! everyone and a period, an experiment for whoever was exposed and the window after; both get the same numbers from here.
+//! the facts around each unit's own instant into one value per unit and metric, with one pass over each fact table for all metrics of
+//! all [`Population`]s. A report asks for everyone and a period, an experiment for whoever was exposed and the windows around that;
+//! both get the same numbers from here.
 //!
 //! This crate knows facts and units, and nothing of segments, experiments or statistics.
 
+mod columns;
 mod error;
+mod funnel;
+mod measure;
 mod metrics;
+mod plan;
+mod population;
+mod reading;
+mod recipe;
 mod spec;
 mod values;
 
 pub use error::MetricError;
-pub use metrics::{Aggregate, Cap, Direction, Fact, Metric, MetricKind, Metrics, check};
+pub use measure::{Facts, Wanted, unit_values};
+pub use metrics::{Aggregate, Cap, Direction, Fact, Metric, MetricKind, Metrics, Missing, Over, Step, check};
+pub use population::{Population, Span};
 pub use spec::MetricSpec;
-pub use values::{Population, UnitValues, Values, unit_values};
+pub use values::{EventValues, MetricValues, UnitValues, Values};

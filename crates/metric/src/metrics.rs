@@ -1,15 +1,18 @@
 //! The metrics of a pipeline: validated, and checked against the contracts.
 
+mod check;
+mod validate;
+
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Expr, ExprSchemable};
 use indexmap::IndexMap;
-use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, yaml};
-use tranche_schema::Contract;
-use tranche_sql::{Session, SqlProblem};
+use tranche_project::{DefinitionKind, Problems, Project, SourceFile, Spanned, yaml};
 
-use crate::spec::{AggregateSpec, CapSpec, DirectionSpec, FactSpec, MetricSpec, TypeSpec};
+use crate::spec::MetricSpec;
+pub use check::check;
+pub(crate) use check::expression;
+use validate::validate;
 
 /// The metrics of a pipeline, by name.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +33,12 @@ pub struct Metric {
     pub direction: Direction,
     /// Values above this are counted as this.
     pub cap: Option<Cap>,
+    /// How long facts count, when not as long as whoever measures it says.
+    pub window: Option<Duration>,
+    /// How long after exposure facts begin to count.
+    pub delay: Duration,
+    /// What a unit without a fact counts as.
+    pub missing: Missing,
     /// Where it is defined.
     pub file: SourceFile,
 }
@@ -50,6 +59,58 @@ pub enum MetricKind {
         /// The metric below it.
         denominator: Spanned<String>,
     },
+    /// A quantile of the fact.
+    Quantile {
+        /// What is measured.
+        fact: Fact,
+        /// Which quantile, in (0, 1).
+        level: f64,
+        /// What is ranked.
+        over: Over,
+    },
+    /// The share of units with the fact in a stretch of time after exposure, of those for whom it is over.
+    Retention {
+        /// What makes a unit retained.
+        fact: Fact,
+        /// The first instant that counts, so long after exposure.
+        from: Duration,
+        /// The first instant that does not count any more.
+        to: Duration,
+    },
+    /// The share of units that pass all steps, in order of time.
+    Funnel {
+        /// The steps.
+        steps: Vec<Step>,
+        /// How long after exposure steps count.
+        within: Duration,
+    },
+}
+
+/// What a quantile ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// The aggregated values of units.
+    Units,
+    /// The values of events; those of a unit are a cluster.
+    Events,
+}
+
+/// What a unit without a fact counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// As 0.
+    Zero,
+    /// As nothing: it is left out of the metric.
+    Exclude,
+}
+
+/// A step of a funnel.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The event table.
+    pub table: Spanned<String>,
+    /// Which of its events are the step, as SQL.
+    pub filter: Option<Spanned<String>>,
 }
 
 /// A measured value per event.
@@ -121,7 +182,7 @@ impl Metrics {
     /// The fact tables that metrics are made from.
     pub fn tables<'a>(&'a self, metrics: impl IntoIterator<Item = &'a Metric>) -> BTreeSet<&'a str> {
         let parts = metrics.into_iter().flat_map(|metric| self.parts(metric));
-        parts.filter_map(Metric::fact).map(|fact| fact.table.value.as_str()).collect()
+        parts.flat_map(Metric::own_tables).map(|table| table.value.as_str()).collect()
     }
 
     /// The metrics with a fact of their own that a metric is made of.
@@ -150,158 +211,26 @@ impl Metric {
     #[must_use]
     pub fn fact(&self) -> Option<&Fact> {
         match &self.kind {
-            MetricKind::Mean(fact) | MetricKind::Proportion(fact) | MetricKind::Count(fact) => Some(fact),
-            MetricKind::Ratio { .. } => None,
+            MetricKind::Mean(fact)
+            | MetricKind::Proportion(fact)
+            | MetricKind::Count(fact)
+            | MetricKind::Quantile { fact, .. }
+            | MetricKind::Retention { fact, .. } => Some(fact),
+            MetricKind::Ratio { .. } | MetricKind::Funnel { .. } => None,
         }
     }
-}
 
-fn validate(spec: MetricSpec, file: &SourceFile, problems: &mut Problems) -> Option<Metric> {
-    if spec.version.value != 1 {
-        problems.report(
-            file,
-            spec.version.referenced,
-            format!("version {} is not known; write `version: 1`", spec.version.value),
-        );
+    /// The tables that its own facts are in.
+    fn own_tables(&self) -> Vec<&Spanned<String>> {
+        match &self.kind {
+            MetricKind::Funnel { steps, .. } => steps.iter().map(|step| &step.table).collect(),
+            _ => self.fact().map(|fact| &fact.table).into_iter().collect(),
+        }
     }
-    let at = spec.kind.referenced;
-    let fact = spec.fact.as_ref().map(|fact| fact.referenced);
-    let needs_fact = |fact: Option<Spanned<FactSpec>>, problems: &mut Problems| match fact {
-        Some(fact) => Some(fact.value),
-        None => {
-            problems.report(file, at, "a metric of this type needs a `fact:`");
-            None
-        }
-    };
-    let kind = match spec.kind.value {
-        TypeSpec::Mean => MetricKind::Mean(to_fact(needs_fact(spec.fact, problems)?, file, problems)),
-        TypeSpec::Proportion => {
-            let mut fact = to_fact(needs_fact(spec.fact, problems)?, file, problems);
-            // The share of units with an event, however the author asked for the events.
-            fact.aggregate = Aggregate::Any;
-            MetricKind::Proportion(fact)
-        }
-        TypeSpec::Count => {
-            let mut fact = to_fact(needs_fact(spec.fact, problems)?, file, problems);
-            fact.aggregate = Aggregate::Count;
-            MetricKind::Count(fact)
-        }
-        TypeSpec::Ratio => {
-            if let Some(fact) = fact {
-                problems.report(
-                    file,
-                    fact,
-                    "a ratio has `numerator:` and `denominator:`, two other metrics, and no fact of its own",
-                );
-            }
-            let (Some(numerator), Some(denominator)) = (spec.numerator, spec.denominator) else {
-                problems.report(file, at, "a ratio needs `numerator:` and `denominator:`, the names of two metrics");
-                return None;
-            };
-            MetricKind::Ratio { numerator, denominator }
-        }
-        other => {
-            let name = format!("{other:?}").to_lowercase();
-            problems.report(file, at, format!("type `{name}` cannot be measured yet; use mean, proportion, count or ratio"));
-            return None;
-        }
-    };
-    if let (MetricKind::Ratio { .. }, Some(cap)) = (&kind, &spec.cap) {
-        problems.report(file, cap.referenced, "a ratio has no cap of its own; cap the metrics that it is made of");
-    }
-    let cap = spec.cap.and_then(|cap| match cap.value {
-        CapSpec { value: Some(value), quantile: None } => Some(Cap::Value(value)),
-        CapSpec { value: None, quantile: Some(q) } if (0.0..=1.0).contains(&q) => Some(Cap::Quantile(q)),
-        _ => {
-            problems.report(file, cap.referenced, "a cap is `{value: ...}` or `{quantile: ...}`, the latter from 0 to 1");
-            None
-        }
-    });
-    Some(Metric {
-        name: spec.metric.value,
-        description: spec.description,
-        kind,
-        unit: spec.unit,
-        direction: match spec.direction {
-            DirectionSpec::Increase => Direction::Increase,
-            DirectionSpec::Decrease => Direction::Decrease,
-        },
-        cap,
-        file: file.clone(),
-    })
-}
 
-fn to_fact(spec: FactSpec, file: &SourceFile, problems: &mut Problems) -> Fact {
-    let aggregate = match spec.aggregate.value {
-        AggregateSpec::Sum => Aggregate::Sum,
-        AggregateSpec::Count => Aggregate::Count,
-        AggregateSpec::Any => Aggregate::Any,
-    };
-    if aggregate == Aggregate::Sum && spec.value.is_none() {
-        problems.report(file, spec.aggregate.referenced, "a sum needs `value:`, what to add up");
+    /// Whether a ratio can be made of it: it adds something up per unit.
+    #[must_use]
+    pub fn is_additive(&self) -> bool {
+        matches!(self.kind, MetricKind::Mean(_) | MetricKind::Proportion(_) | MetricKind::Count(_))
     }
-    Fact { table: spec.table, value: spec.value, aggregate, filter: spec.filter }
-}
-
-/// Checks every metric against the contracts and each other; reports every problem.
-pub fn check(metrics: &Metrics, contracts: &IndexMap<String, Contract>, session: &Session, problems: &mut Problems) {
-    for metric in metrics.0.values() {
-        match &metric.kind {
-            MetricKind::Mean(fact) | MetricKind::Proportion(fact) | MetricKind::Count(fact) => {
-                check_fact(metric, fact, contracts, session, problems);
-            }
-            MetricKind::Ratio { numerator, denominator } => {
-                for part in [numerator, denominator] {
-                    match metrics.get(&part.value) {
-                        None => problems.report(&metric.file, part.referenced, metrics.unknown(&part.value)),
-                        Some(other) if other.fact().is_none() => {
-                            let message = format!("`{}` is a ratio itself; a ratio is made of metrics with a fact", part.value);
-                            problems.report(&metric.file, part.referenced, message);
-                        }
-                        Some(_) => {}
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn check_fact(metric: &Metric, fact: &Fact, contracts: &IndexMap<String, Contract>, session: &Session, problems: &mut Problems) {
-    let Some(contract) = contracts.get(&fact.table.value) else {
-        let known: Vec<&str> = contracts.values().filter(|c| c.event_time().is_some()).map(|c| c.table.as_str()).collect();
-        let message = format!("there is no table `{}`; event tables are {}", fact.table.value, known.join(", "));
-        return problems.report(&metric.file, fact.table.referenced, message);
-    };
-    if contract.event_time().is_none() {
-        let message = format!("`{}` is not an event table; a fact is a value per event", fact.table.value);
-        return problems.report(&metric.file, fact.table.referenced, message);
-    }
-    for sql in fact.value.iter().chain(&fact.filter) {
-        if let Err(problem) = expression(&sql.value, contract, session) {
-            let mut diagnostic = metric.file.problem(metric.file.inside(sql, problem.position), problem.message);
-            diagnostic.help = problem.help;
-            problems.push(diagnostic);
-        }
-    }
-    if let Some(filter) = &fact.filter
-        && let Ok((expr, schema)) = expression(&filter.value, contract, session)
-        && expr.get_type(&schema).is_ok_and(|t| t != arrow::datatypes::DataType::Boolean && !t.is_null())
-    {
-        problems.report(
-            &metric.file,
-            metric.file.inside(filter, Position::START),
-            "`where` must be true or false for each event",
-        );
-    }
-}
-
-/// An expression over the rows of a contract's table.
-pub(crate) fn expression(sql: &str, contract: &Contract, session: &Session) -> Result<(Expr, DFSchema), SqlProblem> {
-    let failed = |e: datafusion::error::DataFusionError| SqlProblem {
-        position: Position::START,
-        message: e.strip_backtrace(),
-        help: None,
-    };
-    let schema = DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(failed)?;
-    Ok((session.expression(sql, &schema)?, schema))
 }

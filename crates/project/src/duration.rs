@@ -9,16 +9,24 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 /// # Errors
 /// A message that says how durations are written.
 pub fn parse(text: &str) -> Result<Duration, String> {
+    match parse_from_zero(text)? {
+        duration if duration.is_zero() => Err(format!("`{text}` is not a positive duration")),
+        duration => Ok(duration),
+    }
+}
+
+/// Reads a duration that may be zero.
+///
+/// # Errors
+/// A message that says how durations are written.
+pub fn parse_from_zero(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration; write one like `14 days`, `26h`, `20m` or `30s`");
     let span: Span = text.trim().parse().map_err(|_| wrong())?;
     if span.get_months() != 0 || span.get_years() != 0 {
         return Err(format!("`{text}` has no fixed length; write it in weeks, days, hours, minutes or seconds"));
     }
     let signed: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-    match Duration::try_from(signed) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(format!("`{text}` is not a positive duration")),
-    }
+    Duration::try_from(signed).map_err(|_| format!("`{text}` is not a positive duration"))
 }
 
 #[cfg(test)]

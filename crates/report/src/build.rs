@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use roaring::RoaringBitmap;
-use tranche_metric::{Metric, Metrics, Population, UnitValues, unit_values};
+use tranche_metric::{Facts, Metric, Metrics, Population, Span, UnitValues, Wanted, unit_values};
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::store::{HistoryRow, history};
 use tranche_segment::{Definitions, EVERYONE, Scope, SegmentKind};
@@ -16,7 +16,7 @@ use crate::document::{
     Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary, SizeAt, TableVersion, TrendPoint,
 };
 use crate::error::ReportError;
-use crate::kpi::{CONFIDENCE, arm, differs, kind, measurement};
+use crate::kpi::{CONFIDENCE, arm_of, differs, kind, measurement};
 use crate::period::Days;
 use crate::quality::data_quality;
 
@@ -195,12 +195,9 @@ async fn kpis(
         let kind = kind(metric);
         let mut rows = Vec::new();
         for (segment, members) in &now_shown {
-            let Some(values) = now.of(metric) else { continue };
-            let own = arm(values, members.iter().map(|n| n as usize));
-            let previous = before_shown
-                .get(segment)
-                .zip(before.of(metric))
-                .map(|(members, values)| arm(values, members.iter().map(|n| n as usize)));
+            let Some(own) = arm_of(&now, metric, members.iter().map(|n| n as usize)) else { continue };
+            let previous =
+                before_shown.get(segment).and_then(|members| arm_of(&before, metric, members.iter().map(|n| n as usize)));
             let value = measurement(&own, kind);
             let earlier_value = previous.as_ref().map(|arm| measurement(arm, kind));
             let change = value.value.zip(earlier_value.as_ref().and_then(|m| m.value)).filter(|(_, before)| *before != 0.0);
@@ -242,10 +239,18 @@ async fn measured(
     let population = Population {
         entity: evaluation.entity.clone(),
         keys: evaluation.index.column(0..evaluation.universe)?,
-        from: vec![from; units],
-        to: vec![to; units],
+        at: vec![from; units],
+        until: to,
     };
-    Ok(unit_values(context.metrics, metrics, &context.definitions.contracts, context.session, &population).await?)
+    let facts = Facts {
+        metrics: context.metrics,
+        contracts: &context.definitions.contracts,
+        tables: context.tables,
+        session: context.session,
+    };
+    let span = Span::Period(to.duration_since(from));
+    let (values, _) = unit_values(&[Wanted { population: &population, span, metrics: metrics.to_vec() }], &facts).await?;
+    Ok(values.into_iter().next().unwrap_or_default())
 }
 
 /// A trend begins with the first period in which anything happened.
@@ -270,8 +275,7 @@ async fn trends(
     for days in periods {
         let values = measured(metrics, everyone, days, context).await?;
         let of = |metric: &&Metric| {
-            let values = values.of(metric)?;
-            let measured = measurement(&arm(values, 0..everyone.universe as usize), kind(metric));
+            let measured = measurement(&arm_of(&values, metric, 0..everyone.universe as usize)?, kind(metric));
             measured.value.is_some().then(|| TrendPoint { span: days.span(), measured, incomplete: false })
         };
         points.push(metrics.iter().map(of).collect());

@@ -148,6 +148,8 @@ pub enum ValueKind {
     Ratio,
     /// A number of things.
     Count,
+    /// A value that a given share of entities, or of their events, does not exceed.
+    Quantile,
 }
 
 /// What others reach, and who says so.

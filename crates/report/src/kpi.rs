@@ -1,8 +1,8 @@
 //! A KPI from values per entity: its value, its interval, and whether it changed by more than chance.
 
-use tranche_metric::{Metric, MetricKind, Values};
+use tranche_metric::{Metric, MetricKind, UnitValues, Values};
 use tranche_stats::distribution::StudentT;
-use tranche_stats::{Arm, CoMoments, Lack, Moments, Options, compare};
+use tranche_stats::{Arm, CoMoments, Lack, Moments, Options, QuantileSummary, compare};
 
 use crate::document::{Interval, Measurement, ValueKind};
 
@@ -17,17 +17,30 @@ pub(crate) fn kind(metric: &Metric) -> ValueKind {
     match metric.kind {
         MetricKind::Ratio { .. } if metric.unit.as_deref() == Some(SHARE) => ValueKind::Proportion,
         MetricKind::Mean(_) => ValueKind::Mean,
-        MetricKind::Proportion(_) => ValueKind::Proportion,
+        MetricKind::Quantile { .. } => ValueKind::Quantile,
+        MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. } => ValueKind::Proportion,
         MetricKind::Ratio { .. } => ValueKind::Ratio,
         MetricKind::Count(_) => ValueKind::Count,
     }
 }
 
-/// The entities with these places among the values, as an arm.
-pub(crate) fn arm(values: Values<'_>, units: impl Iterator<Item = usize>) -> Arm {
+/// The entities with these places among the values, as an arm; those that do not count for the metric are left out.
+pub(crate) fn arm_of(values: &UnitValues, metric: &Metric, units: impl Iterator<Item = usize>) -> Option<Arm> {
+    let counted = values.counted(metric);
+    Some(arm(values.of(metric)?, units.filter(|&unit| counted.is_none_or(|counted| counted.value(unit)))))
+}
+
+fn arm(values: Values<'_>, units: impl Iterator<Item = usize>) -> Arm {
     match values {
         Values::Single(values) => Arm::mean(&Moments::from_values(units.map(|unit| values[unit]))),
         Values::Ratio(above, below) => Arm::ratio(&CoMoments::from_pairs(units.map(|unit| (above[unit], below[unit])))),
+        Values::Quantile(values, level) => {
+            Arm::quantile(&QuantileSummary::of_values(units.map(|unit| values[unit]).collect(), level))
+        }
+        Values::EventQuantile(events, level) => {
+            let units: Vec<usize> = units.collect();
+            Arm::clustered_quantile(units.iter().map(|&unit| events.of_unit(unit)), level)
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
-use tranche_project::Problems;
+use tranche_project::{Problems, SourceFile};
+use tranche_schema::{History, TableKind, Universe};
 use tranche_sql::{Session, SqlError};
 
 use crate::check::wide_schema;
@@ -76,18 +77,35 @@ fn closure(definitions: &Definitions, wanted: &[String]) -> Vec<String> {
 }
 
 impl Scope {
+    /// Whether an evaluation gives the same at every instant: what it reads is not dated, and no definition asks for the instant.
+    #[must_use]
+    pub fn is_timeless(&self, definitions: &Definitions) -> bool {
+        let is_undated = |table: &String| {
+            definitions
+                .contracts
+                .get(table)
+                .is_some_and(|contract| matches!(&contract.kind, TableKind::Entity { history: History::Latest, .. }))
+        };
+        self.tables(definitions).iter().all(is_undated)
+            && definitions.universe(&self.entity) == Universe::Declared
+            && self.files(definitions).all(|file| !Session::asks_for_the_instant(file.text()))
+    }
+
     /// The tables of contracts that an evaluation reads.
     #[must_use]
     pub fn tables(&self, definitions: &Definitions) -> BTreeSet<String> {
         let mut tables: BTreeSet<String> =
             definitions.entity_contract(&self.entity).map(|c| c.table.clone()).into_iter().collect();
-        let traits = self.traits.iter().filter_map(|name| definitions.traits.get(name)).map(|t| &t.file);
-        let segments = self.segments.iter().filter_map(|name| definitions.segments.get(name)).map(|s| &s.file);
-        for file in traits.chain(segments) {
+        for file in self.files(definitions) {
             tables.extend(Session::tables_of(file.text()));
         }
         tables.retain(|name| definitions.contracts.contains_key(name));
         tables
+    }
+
+    fn files<'a>(&'a self, definitions: &'a Definitions) -> impl Iterator<Item = &'a SourceFile> {
+        let traits = self.traits.iter().filter_map(|name| definitions.traits.get(name)).map(|t| &t.file);
+        traits.chain(self.segments.iter().filter_map(|name| definitions.segments.get(name)).map(|s| &s.file))
     }
 }
 

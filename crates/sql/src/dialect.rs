@@ -77,6 +77,18 @@ pub(crate) fn relations(sql: &str) -> Vec<String> {
     names
 }
 
+/// Whether a SELECT calls a function of this name; yes when it cannot be parsed.
+pub(crate) fn calls(sql: &str, function: &str) -> bool {
+    let Ok(query) = parse_query(sql) else { return true };
+    let found = visit_expressions(&query, |expr| match expr {
+        Expr::Function(called) if called.name.to_string().trim_matches('"').eq_ignore_ascii_case(function) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
 pub(crate) fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
     let syntax = |e: datafusion::sql::sqlparser::parser::ParserError| crate::locate::problem(&e.into(), sql);
     let dialect = GenericDialect {};

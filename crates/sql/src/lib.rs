@@ -17,6 +17,7 @@ pub mod fused;
 pub mod keys;
 mod lists;
 mod locate;
+pub mod pass;
 mod raw;
 mod session;
 mod tables;

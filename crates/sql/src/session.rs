@@ -289,6 +289,12 @@ impl Session {
         dialect::relations(sql)
     }
 
+    /// Whether a SELECT asks for the instant that it is true for; yes when it cannot be parsed.
+    #[must_use]
+    pub fn asks_for_the_instant(sql: &str) -> bool {
+        dialect::calls(sql, functions::as_of(Timestamp::UNIX_EPOCH).name())
+    }
+
     /// The segments that a SELECT asks for with `in_segment`.
     ///
     /// # Errors

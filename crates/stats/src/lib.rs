@@ -70,7 +70,7 @@ pub use arm::{Adjusted, Arm, Baseline, adjust};
 pub use bayes::{BayesOptions, Beliefs, Direction, Posterior, Prior, believe};
 pub use beta_binomial::{BetaPrior, LiftBeliefs, ShareBeliefs, ShareOptions, believe_shares};
 pub use bootstrap::{Bootstrap, BootstrapEstimate, BootstrapMethod};
-pub use cluster::ClusteredQuantile;
+pub use cluster::{ClusteredQuantile, quantile_rows};
 pub use co_moment_matrix::CoMomentMatrix;
 pub use co_moments::{CoMoments, PairSums};
 pub use compare::{Comparison, Estimate, Inference, Options, RelativeMethod, compare};

@@ -1,11 +1,9 @@
 //! What entities did in as long before an instant as units will be observed.
 
-use std::sync::Arc;
-
 use datafusion::functions_aggregate::expr_fn::count_distinct;
 use datafusion::prelude::ident;
 use jiff::{SignedDuration, Timestamp};
-use tranche_metric::{Direction, Metric, Population, Values, unit_values};
+use tranche_metric::{Direction, Metric, Population, Span, Values, Wanted, unit_values};
 use tranche_segment::Scope;
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_sql::{SqlError, instant_literal};
@@ -45,36 +43,29 @@ impl<'a> History<'a> {
         context: &MeasureContext<'_>,
     ) -> Result<Self, ExperimentError> {
         let as_of = context.session.as_of();
-        let observed = observed(experiment);
+        let observed = observed(experiment, context);
         let from = as_of.checked_sub(observed).unwrap_or(Timestamp::MIN);
         let keys = keys(experiment, segment, from, context).await?;
         let units = keys.len();
-        let population = |from: Timestamp, to: Timestamp| Population {
-            entity: experiment.entity.clone(),
-            keys: Arc::clone(&keys),
-            from: vec![from; units],
-            to: vec![to; units],
-        };
+        let population = Population { entity: experiment.entity.clone(), keys, at: vec![from; units], until: as_of };
         let choices: Vec<(&MetricChoice, &Metric)> =
             experiment.metrics.iter().filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?))).collect();
-        let wanted: Vec<&Metric> = choices.iter().map(|(_, metric)| *metric).collect();
-        let contracts = &context.definitions.contracts;
+        let metrics = choices.iter().map(|(_, metric)| *metric).collect();
+        let mut wanted = vec![Wanted { population: &population, span: Span::After(Some(observed)), metrics }];
+        if let Some(cuped) = &experiment.statistics.cuped {
+            let span = Span::Before(SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX));
+            wanted.push(Wanted { population: &population, span, metrics: covariates(experiment, context) });
+        }
         let failed = |source| ExperimentError::Metric { experiment: experiment.name.clone(), source };
-        let after = unit_values(context.metrics, &wanted, contracts, context.session, &population(from, as_of)).await;
-        let after = after.map_err(failed)?;
-        let before = match &experiment.statistics.cuped {
-            Some(cuped) => {
-                let lookback = SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX);
-                let past = population(from.checked_sub(lookback).unwrap_or(Timestamp::MIN), from);
-                let wanted = covariates(experiment, context);
-                Some(unit_values(context.metrics, &wanted, contracts, context.session, &past).await.map_err(failed)?)
-            }
-            None => None,
-        };
+        let (values, _) = unit_values(&wanted, &context.facts()).await.map_err(failed)?;
+        let (after, before) = (&values[0], values.get(1));
         let everyone: Vec<usize> = (0..units).collect();
-        let of = |(choice, metric): (&'a MetricChoice, &Metric)| {
+        let of = |&(choice, metric): &(&'a MetricChoice, &Metric)| {
             let values = after.of(metric)?;
-            let columns = before.as_ref().map(|before| covariate_columns(experiment, metric, before, context));
+            let columns = before.map(|before| covariate_columns(experiment, metric, context, |covariate| before.of(covariate)));
+            let counted = after.counted(metric);
+            let everyone: Vec<usize> =
+                everyone.iter().copied().filter(|&unit| counted.is_none_or(|counted| counted.value(unit))).collect();
             let found = MetricHistory {
                 better: metric.direction,
                 arm: plain_arm(values, &everyone),
@@ -86,15 +77,15 @@ impl<'a> History<'a> {
             units: units as u64,
             observed_days: observed.as_secs_f64() / SECONDS_OF_DAY,
             units_per_day: units_per_day(experiment, context).await?,
-            metrics: choices.into_iter().filter_map(of).collect(),
+            metrics: choices.iter().filter_map(of).collect(),
         })
     }
 }
 
-/// How long a unit will be observed: the conversion window, or the whole period.
-fn observed(experiment: &Experiment) -> SignedDuration {
-    let window = experiment.conversion_window.and_then(|window| SignedDuration::try_from(window).ok());
-    window.unwrap_or_else(|| experiment.to.duration_since(experiment.from))
+/// How long a unit will be observed: until the windows of all metrics are over, or the whole period.
+fn observed(experiment: &Experiment, context: &MeasureContext<'_>) -> SignedDuration {
+    let windows = experiment.observed(context.metrics);
+    windows.unwrap_or_else(|| experiment.to.duration_since(experiment.from))
 }
 
 /// The keys of everyone, or of a segment's members at `at`.
@@ -122,9 +113,9 @@ async fn keys(
 }
 
 /// The share of the variance that covariates explain, as CUPED takes it out.
-fn variance_reduction(values: Values<'_>, covariates: Vec<(&str, &[f64])>, everyone: &[usize]) -> f64 {
-    let adjusted = Outcomes { covariates, ..Outcomes::plain(values) }.arms(everyone, &[]).control;
-    match (adjusted.variance, plain_arm(values, everyone).variance) {
+fn variance_reduction(values: Values<'_>, covariates: Vec<(&str, &[f64])>, units: &[usize]) -> f64 {
+    let adjusted = Outcomes { covariates, ..Outcomes::plain(values) }.arms(units, &[]).control;
+    match (adjusted.variance, plain_arm(values, units).variance) {
         (Ok(adjusted), Ok(plain)) => (1.0 - adjusted / plain).clamp(0.0, 0.999_999),
         _ => 0.0,
     }

@@ -3,6 +3,7 @@
 use tranche_metric::{Metric, MetricKind, Metrics};
 use tranche_project::{Problems, SourceFile};
 use tranche_segment::Definitions;
+use tranche_stats::VarianceMethod;
 
 use super::Method;
 use crate::clusters::ClusterColumn;
@@ -17,15 +18,24 @@ pub(crate) fn check(experiment: &Experiment, definitions: &Definitions, metrics:
         }
     }
     check_cluster(experiment, definitions, file, problems);
-    let is_share = |metric: &Metric| matches!(metric.kind, MetricKind::Proportion(_));
+    for choice in experiment.metrics.iter().filter(|choice| matches!(choice.variance, Some(VarianceMethod::Bootstrap { .. }))) {
+        if metrics.get(&choice.metric.value).is_some_and(|metric| matches!(metric.kind, MetricKind::Quantile { .. })) {
+            problems.report(file, choice.metric.referenced, "the variance of a quantile is analytic; leave `variance` out");
+        }
+    }
     let mut chosen = experiment.metrics.iter();
     if let Method::Bayes { shares: Some(_), .. } = experiment.statistics.method
         && !chosen.any(|choice| metrics.get(&choice.metric.value).is_some_and(is_share))
         && let Some(first) = experiment.metrics.first()
     {
-        let message = "a beta prior is of shares, and no metric of this experiment is a proportion; take another prior";
+        let message = "a beta prior is of shares, and no metric of this experiment is a proportion, a retention or a funnel; take another prior";
         problems.report(file, first.metric.referenced, message);
     }
+}
+
+/// Whether a metric is a share of units, each of which succeeded or did not.
+pub(crate) fn is_share(metric: &Metric) -> bool {
+    matches!(metric.kind, MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. })
 }
 
 fn check_cluster(experiment: &Experiment, definitions: &Definitions, file: &SourceFile, problems: &mut Problems) {

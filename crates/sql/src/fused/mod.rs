@@ -10,11 +10,11 @@
 
 mod cells;
 mod extract;
-mod files;
-mod predicates;
-mod scan;
+pub(crate) mod files;
+pub(crate) mod predicates;
+pub(crate) mod scan;
 mod sums;
-mod values;
+pub(crate) mod values;
 
 pub use cells::{Cells, Target, Variance};
 pub use extract::Extract;
@@ -62,6 +62,12 @@ pub struct Group {
     pub parts: Vec<Part>,
     /// How many columns the parts add to.
     pub columns: usize,
+}
+
+impl Group {
+    pub(crate) fn asked(&self) -> predicates::Asked<'_> {
+        predicates::Asked { predicate: &self.predicate, argument: self.argument.as_ref(), order: self.order.as_ref() }
+    }
 }
 
 /// A stretch of event time in one class of files.

@@ -1,4 +1,4 @@
-//! The distinct conditions of all groups, each evaluated once a batch.
+//! The distinct conditions and values that are asked of the rows of a table, each evaluated once a batch.
 
 use std::sync::Arc;
 
@@ -10,10 +10,27 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::Group;
 use crate::{Session, SqlError};
 
-/// The expressions of all groups over the columns of a scan.
+/// What is asked of each row; over the columns of the contract, unqualified.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// All of these hold for a row that counts.
+    pub(crate) predicate: &'a [Expr],
+    /// The value of a row.
+    pub(crate) argument: Option<&'a Expr>,
+    /// What says which row is first.
+    pub(crate) order: Option<&'a Expr>,
+}
+
+impl<'a> Asked<'a> {
+    /// Every expression.
+    pub(crate) fn exprs(self) -> impl Iterator<Item = &'a Expr> {
+        self.argument.into_iter().chain(self.order).chain(self.predicate)
+    }
+}
+
+/// What is asked, over the columns of a scan.
 pub(crate) struct Expressions {
     /// Single conditions.
     conditions: Vec<Condition>,
@@ -21,7 +38,7 @@ pub(crate) struct Expressions {
     predicates: Vec<Vec<usize>>,
     /// Arguments and orders.
     values: Vec<Arc<dyn PhysicalExpr>>,
-    /// Of each group.
+    /// Of each question.
     pub(crate) uses: Vec<Uses>,
 }
 
@@ -31,7 +48,7 @@ enum Condition {
     OfColumn { column: String, field: Arc<Schema>, expr: Arc<dyn PhysicalExpr> },
 }
 
-/// The expressions of one group, by number.
+/// The expressions of one question, by number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Uses {
     pub(crate) predicate: Option<usize>,
@@ -40,15 +57,15 @@ pub(crate) struct Uses {
 }
 
 impl Expressions {
-    /// Plans the expressions of groups over the columns of a schema.
-    pub(crate) fn plan(groups: &[Group], session: &Session, schema: &DFSchema) -> Result<Self, SqlError> {
+    /// Plans what is asked over the columns of a schema.
+    pub(crate) fn plan(asked: &[Asked<'_>], session: &Session, schema: &DFSchema) -> Result<Self, SqlError> {
         let (mut conditions, mut predicates, mut values) = (Vec::new(), Vec::new(), Vec::new());
         let mut uses = Vec::new();
-        for group in groups {
-            let mut number = |expr: &Option<Expr>| expr.as_ref().map(|expr| position(&mut values, expr.clone()));
-            let (argument, order) = (number(&group.argument), number(&group.order));
+        for one in asked {
+            let mut number = |expr: Option<&Expr>| expr.map(|expr| position(&mut values, expr.clone()));
+            let (argument, order) = (number(one.argument), number(one.order));
             let mut conjuncts: Vec<usize> =
-                group.predicate.iter().map(|condition| position(&mut conditions, condition.clone())).collect();
+                one.predicate.iter().map(|condition| position(&mut conditions, condition.clone())).collect();
             conjuncts.sort_unstable();
             let predicate = (!conjuncts.is_empty()).then(|| position(&mut predicates, conjuncts));
             uses.push(Uses { predicate, argument, order });
@@ -70,7 +87,7 @@ impl Expressions {
         Ok(Self { conditions, predicates, values: physical(values)?, uses })
     }
 
-    /// Evaluates what the groups with a part in this batch need.
+    /// Evaluates what is needed of a batch.
     pub(crate) fn evaluate<'a>(&'a self, batch: &'a RecordBatch) -> Evaluated<'a> {
         Evaluated {
             expressions: self,
@@ -98,13 +115,13 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 /// The text columns that nothing but conditions on them alone needs: those are evaluated on distinct values.
-pub(crate) fn only_in_conditions(groups: &[Group], schema: &Schema) -> Vec<String> {
-    let all = |group: &Group| group.argument.iter().chain(&group.order).cloned().collect::<Vec<_>>();
+pub(crate) fn only_in_conditions(asked: &[Asked<'_>], schema: &Schema) -> Vec<String> {
     let mut whole: Vec<String> = Vec::new();
     let mut alone: Vec<String> = Vec::new();
-    for group in groups {
-        whole.extend(all(group).iter().flat_map(Expr::column_refs).map(|column| column.name.clone()));
-        for condition in &group.predicate {
+    for one in asked {
+        let whole_rows = one.argument.into_iter().chain(one.order);
+        whole.extend(whole_rows.flat_map(Expr::column_refs).map(|column| column.name.clone()));
+        for condition in one.predicate {
             match text_column(condition, schema) {
                 Some(column) => alone.push(column),
                 None => whole.extend(condition.column_refs().into_iter().map(|column| column.name.clone())),
@@ -134,7 +151,7 @@ pub(crate) struct Evaluated<'a> {
 }
 
 impl Evaluated<'_> {
-    /// Makes sure that everything a group uses is there.
+    /// Makes sure that everything a question uses is there.
     pub(crate) fn prepare(&mut self, uses: Uses) -> Result<(), SqlError> {
         if let Some(predicate) = uses.predicate
             && self.predicates[predicate].is_none()

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tranche_schema::{Contract, platform};
 
 use super::cells::{Arguments, Selection};
-use super::predicates::{Expressions, only_in_conditions};
+use super::predicates::{Asked, Expressions, only_in_conditions};
 use super::sums::Sums;
 use super::{Cells, ClassedSource, Group, Part, extract, files};
 use crate::keys::{KeyIndex, KeySample, KeyShare};
@@ -81,7 +81,7 @@ pub async fn run(
     let threads = session.threads().min(sources.len());
     let known = input.sample.as_ref().map_or(index.len(), |sample| sample.len()) as usize;
     let shared = Arc::new(Shared {
-        expressions: Expressions::plan(groups, session, &df_schema)?,
+        expressions: Expressions::plan(&asked(groups), session, &df_schema)?,
         sums: Sums::new(groups, kinds, input.start, known, threads),
         groups: groups.to_vec(),
         objects: input.objects,
@@ -142,14 +142,24 @@ pub fn extract_schema(groups: &[Group], contract: &Contract, key: &str) -> Resul
     Ok(extract::schema_of(&scan, key, of_contract.field_with_name(key)?.data_type()))
 }
 
-/// The event time, and what the expressions name, as the contract has them; texts as dictionaries where that saves work.
+/// The columns of a scan for these groups.
 fn columns(groups: &[Group], contract: &Contract, event_time: &str, dictionaries: bool) -> SchemaRef {
-    let exprs = groups.iter().flat_map(|group| group.argument.iter().chain(&group.order).chain(&group.predicate));
+    columns_of(&asked(groups), &[event_time], contract, dictionaries)
+}
+
+fn asked(groups: &[Group]) -> Vec<Asked<'_>> {
+    groups.iter().map(Group::asked).collect()
+}
+
+/// What the expressions name and these columns, as the contract has them; texts as dictionaries where that saves work.
+pub(crate) fn columns_of(asked: &[Asked<'_>], whole: &[&str], contract: &Contract, dictionaries: bool) -> SchemaRef {
+    let exprs = asked.iter().flat_map(|one| one.exprs());
     let named: Vec<String> = exprs.flat_map(Expr::column_refs).map(|column| column.name.clone()).collect();
-    let wanted = |field: &&Arc<Field>| named.contains(field.name()) || field.name() == event_time;
+    let is_whole = |field: &Field| whole.contains(&field.name().as_str());
+    let wanted = |field: &&Arc<Field>| named.contains(field.name()) || is_whole(field);
     let contract = contract.arrow_schema();
-    let encoded = if dictionaries { only_in_conditions(groups, &contract) } else { Vec::new() };
-    let field = |field: &Arc<Field>| match encoded.contains(field.name()) {
+    let encoded = if dictionaries { only_in_conditions(asked, &contract) } else { Vec::new() };
+    let field = |field: &Arc<Field>| match encoded.contains(field.name()) && !is_whole(field) {
         true => Field::new_dictionary(field.name(), DataType::Int32, DataType::Utf8, true),
         false => field.as_ref().clone().with_nullable(true),
     };
