@@ -1,9 +1,9 @@
 //! Each treatment against control, by metric and segment.
 
 use tranche_metric::Metric;
-use tranche_stats::{Alternative, Arm, BayesOptions, Direction, Lack};
+use tranche_stats::{Alternative, Arm, BayesOptions, Direction, Lack, ShareOptions};
 
-use crate::arms::{Arms, Outcomes};
+use crate::arms::Arms;
 use crate::cells::{Cells, Group, Side};
 use crate::experiment::{Experiment, MetricChoice};
 use crate::family::Measured;
@@ -11,7 +11,8 @@ use crate::looks::TakenLook;
 use crate::question::{Lens, Question};
 use crate::result::{EstimateRow, StepShares, Uncapped};
 use crate::segments::Membership;
-use crate::statistics::Method;
+use crate::statistics::{Method, is_share};
+use crate::summed::Summed;
 
 /// What all comparisons are made from.
 pub(crate) struct Comparing<'a> {
@@ -27,7 +28,7 @@ impl Comparing<'_> {
         &self,
         choice: &MetricChoice,
         metric: &Metric,
-        outcomes: &Outcomes<'_>,
+        outcomes: &Summed<'_>,
         beside: &Beside<'_>,
     ) -> Vec<Measured> {
         let question = self.question(choice, metric);
@@ -48,16 +49,17 @@ impl Comparing<'_> {
     fn question(&self, choice: &MetricChoice, metric: &Metric) -> Question {
         let statistics = &self.experiment.statistics;
         let taken = self.taken.map(|taken| &taken.design);
+        let better = match metric.direction {
+            tranche_metric::Direction::Increase => Direction::HigherIsBetter,
+            tranche_metric::Direction::Decrease => Direction::LowerIsBetter,
+        };
+        let alpha = statistics.alpha;
         let lens = match (&statistics.method, statistics.method.inference(&metric.name, taken)) {
             (_, Some(inference)) => Lens::Test(inference, statistics.relative),
-            (Method::Bayes { prior }, None) => Lens::Belief(BayesOptions {
-                alpha: statistics.alpha,
-                prior: *prior,
-                direction: match metric.direction {
-                    tranche_metric::Direction::Increase => Direction::HigherIsBetter,
-                    tranche_metric::Direction::Decrease => Direction::LowerIsBetter,
-                },
-            }),
+            (Method::Bayes { shares: Some(prior), .. }, None) if is_share(metric) => {
+                Lens::Shares(ShareOptions { alpha, prior: *prior, direction: better })
+            }
+            (Method::Bayes { prior, .. }, None) => Lens::Belief(BayesOptions { alpha, prior: *prior, direction: better }),
             (Method::GroupSequential(design), None) => {
                 Lens::NotYet(format!("no planned look has been reached: the first is {}", design.first_look()))
             }
@@ -74,7 +76,7 @@ impl Comparing<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Beside<'a> {
     /// Its values before they were capped.
-    pub(crate) uncapped: Option<Outcomes<'a>>,
+    pub(crate) uncapped: Option<Summed<'a>>,
     /// How many steps of a funnel each unit passed, and how many there are.
     pub(crate) reached: Option<(&'a [u8], usize)>,
 }
@@ -82,29 +84,32 @@ pub(crate) struct Beside<'a> {
 fn row(
     choice: &MetricChoice,
     (segment, variant): (&str, &str),
-    (outcomes, beside): (&Outcomes<'_>, &Beside<'_>),
+    (outcomes, beside): (&Summed<'_>, &Beside<'_>),
     (control, treatment): (&Group, &Group),
     question: &Question,
 ) -> Measured {
     let arms = outcomes.arms(control, treatment);
     let answer = question.answer(&arms, question.alpha);
-    let is_adjusted = arms.theta.is_some();
+    let is_adjusted = !arms.basis.cuped_thetas.is_empty() || arms.basis.strata.is_some();
+    // Of clusters it would be the variance of a cluster.
+    let variance = |arm: &Arm| variance(arm).filter(|_| arms.basis.clusters.is_none());
     let row = EstimateRow {
         metric: choice.metric.value.clone(),
         role: choice.role,
         segment: segment.to_owned(),
         variant: variant.to_owned(),
-        n: arms.treatment.n,
+        n: arms.units[1],
         mean: mean(&arms.treatment),
         variance: variance(&arms.treatment),
-        control_n: arms.control.n,
+        control_n: arms.units[0],
         control_mean: mean(&arms.control),
         control_variance: variance(&arms.control),
         adjusted_mean: Some(arms.treatment.mean).filter(|_| is_adjusted && arms.treatment.n > 0),
         control_adjusted_mean: Some(arms.control.mean).filter(|_| is_adjusted && arms.control.n > 0),
         absolute: answer.absolute,
         relative: answer.relative,
-        cuped_theta: arms.theta,
+        basis: arms.basis.clone(),
+        family: None,
         uncapped: beside.uncapped.as_ref().map(|outcomes| uncapped(&outcomes.arms(control, treatment), question)),
         steps: beside
             .reached

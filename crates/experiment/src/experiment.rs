@@ -10,7 +10,7 @@ use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, S
 use tranche_schema::Contract;
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::Session;
-use tranche_stats::Margin;
+use tranche_stats::{Margin, VarianceMethod};
 
 use crate::assignment::{self, Assignment};
 use crate::looks::{Design, PlannedLooks};
@@ -25,8 +25,10 @@ pub struct Experiment {
     pub name: String,
     /// What it is meant to show.
     pub hypothesis: Option<String>,
-    /// What is randomised.
+    /// What is measured, and randomised unless there is a cluster.
     pub entity: String,
+    /// The column with what is randomised, where that is coarser than the entity: of the exposures, or else of the entity.
+    pub cluster: Option<Spanned<String>>,
     /// The event table of exposures.
     pub table: Spanned<String>,
     /// Which of its events are exposures, as SQL.
@@ -72,6 +74,8 @@ pub struct MetricChoice {
     pub margin: Option<Margin>,
     /// The direction of its test, when not that of the experiment.
     pub direction: Option<TestDirection>,
+    /// Where its variance comes from, when not as for the experiment.
+    pub variance: Option<VarianceMethod>,
 }
 
 impl Experiment {
@@ -135,7 +139,7 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
         Some(text) => Some(length(text, problems)?),
         None => None,
     };
-    let statistics = statistics::validate(&spec.statistics, zone, file, problems);
+    let statistics = statistics::validate(&spec, zone, file, problems);
     if let (Some(statistics), Some(from)) = (&statistics, from) {
         check_statistics(statistics, &spec, from, file, problems);
     }
@@ -157,6 +161,7 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
         name: spec.experiment.value,
         hypothesis: spec.hypothesis,
         entity: spec.entity.value,
+        cluster: spec.cluster,
         table: spec.exposure.table,
         filter: spec.exposure.filter,
         variant: spec.exposure.variant,
@@ -176,7 +181,7 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
 }
 
 fn metric_choice(role: MetricRole, spec: Spanned<MetricChoiceSpec>, file: &SourceFile, problems: &mut Problems) -> MetricChoice {
-    let Spanned { value: MetricChoiceSpec { metric, margin, alternative }, referenced, defined } = spec;
+    let Spanned { value: MetricChoiceSpec { metric, margin, alternative, variance }, referenced, defined } = spec;
     if role != MetricRole::Guardrail && margin.is_some() {
         problems.report(file, referenced, "a margin has a meaning only for a guardrail");
     }
@@ -185,11 +190,14 @@ fn metric_choice(role: MetricRole, spec: Spanned<MetricChoiceSpec>, file: &Sourc
     }
     let margin =
         margin.and_then(|margin| statistics::margin(&margin).map_err(|message| problems.report(file, referenced, message)).ok());
+    let variance = variance
+        .and_then(|written| statistics::variance(written).map_err(|message| problems.report(file, referenced, message)).ok());
     MetricChoice {
         metric: Spanned { value: metric, referenced, defined },
         role,
         margin,
         direction: alternative.map(TestDirection::from),
+        variance,
     }
 }
 
@@ -278,7 +286,8 @@ pub fn check(
                 problems.report(file, choice.metric.referenced, metrics.unknown(&choice.metric.value));
             }
         }
-        for segment in &experiment.segments {
+        statistics::check(experiment, definitions, metrics, problems);
+        for segment in experiment.segments.iter().chain(&experiment.statistics.strata) {
             if segment.value != EVERYONE && definitions.definition_of(&segment.value).is_none() {
                 problems.report(file, segment.referenced, format!("there is no segment `{}`", segment.value));
             }

@@ -18,6 +18,7 @@ use tranche_sql::keys::KeyIndex;
 use tranche_sql::pass::{self, Pass, Question, Rows};
 use tranche_sql::{Session, SqlError, SqlProblem};
 
+use crate::clusters::{self, ClusterColumn, ClusterNames, Clusters};
 use crate::error::ExperimentError;
 use crate::experiment::Experiment;
 use crate::measure::MeasureContext;
@@ -31,8 +32,12 @@ pub(crate) struct Exposed {
     pub(crate) variants: Vec<usize>,
     /// The first exposure of each unit.
     pub(crate) at: Vec<Timestamp>,
+    /// The cluster of each unit, where clusters were randomised.
+    pub(crate) clusters: Option<Clusters>,
     /// Units that are left out because they saw several variants.
     pub(crate) several_variants: u64,
+    /// What is left out because of its cluster.
+    pub(crate) cluster_losses: ClusterLosses,
     /// Units that are left out because the entity table lacks them.
     pub(crate) unmatched: u64,
     /// Exposures with a variant that the experiment does not have, by variant.
@@ -55,7 +60,9 @@ impl Exposed {
             keys: filter(&self.keys, &BooleanArray::from(is_before.clone())).map_err(SqlError::from)?,
             variants: kept(&self.variants, &is_before),
             at: kept(&self.at, &is_before),
+            clusters: self.clusters.as_ref().map(|clusters| clusters.kept(&is_before)),
             several_variants: self.several_variants,
+            cluster_losses: self.cluster_losses,
             unmatched: self.unmatched,
             unknown_variants: self.unknown_variants.clone(),
             rows_read: self.rows_read,
@@ -93,7 +100,10 @@ pub(crate) async fn exposed(
     let tables: BTreeSet<&str> = distinct.iter().map(|experiment| experiment.table.value.as_str()).collect();
     for table in tables {
         let own: Vec<usize> = (0..distinct.len()).filter(|&place| distinct[place].table.value == table).collect();
-        let readers = own.iter().map(|&place| reader(distinct[place], context, universes)).collect::<Result<Vec<_>, _>>()?;
+        let mut readers = Vec::new();
+        for &place in &own {
+            readers.push(reader(distinct[place], context, universes).await?);
+        }
         for (place, exposed) in own.into_iter().zip(read(table, readers, context).await?) {
             found[place] = Some(Arc::new(exposed));
         }
@@ -106,7 +116,7 @@ fn have_same_exposures(a: &Experiment, b: &Experiment) -> bool {
     let text = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.value.clone());
     let of = |e: &Experiment| {
         let exposure = (e.entity.clone(), e.table.value.clone(), text(&e.filter), e.variant.value.clone(), text(&e.at));
-        (exposure, e.from, e.to, e.variants.keys().cloned().collect::<Vec<_>>())
+        (exposure, text(&e.cluster), e.from, e.to, e.variants.keys().cloned().collect::<Vec<_>>())
     };
     of(a) == of(b)
 }
@@ -117,6 +127,10 @@ struct Reader {
     key: String,
     variant: String,
     at: String,
+    /// The column with the cluster, where it is one of the exposures.
+    cluster: Option<String>,
+    /// The cluster of each entity by its number, where it is the entity's.
+    entity_clusters: Option<Vec<Option<u32>>>,
     variants: Vec<String>,
     period: Range<i64>,
     universe: Arc<KeyIndex>,
@@ -125,14 +139,23 @@ struct Reader {
 
 /// What was seen so far, in no order.
 struct Seen {
-    /// Number, variant and instant.
-    exposures: Vec<(u32, u16, i64)>,
+    exposures: Vec<Exposure>,
+    /// The names of the exposures' clusters.
+    clusters: ClusterNames,
     /// Keys that the universe lacks; their numbers follow its own.
     strangers: KeyIndex,
     unknown_variants: BTreeMap<String, u64>,
 }
 
-fn reader(
+/// One exposure.
+struct Exposure {
+    number: u32,
+    variant: u16,
+    at: i64,
+    cluster: Option<u32>,
+}
+
+async fn reader(
     experiment: &Experiment,
     context: &MeasureContext<'_>,
     universes: &HashMap<String, Arc<KeyIndex>>,
@@ -145,16 +168,29 @@ fn reader(
     let filter = experiment.filter.as_ref().map(|filter| filter_expression(&filter.value, contract, context.session));
     let predicate = filter.transpose().map_err(|problem| failed(problem.message))?.map(split_conjunction_owned);
     let universe = universes.get(&experiment.entity).ok_or_else(|| failed("its entity has no table".to_owned()))?;
+    let (mut cluster, mut entity_clusters) = (None, None);
+    if let Some(column) = &experiment.cluster {
+        match ClusterColumn::of(&column.value, contract, context.definitions.entity_contract(&experiment.entity)) {
+            Some(ClusterColumn::Exposure) => cluster = Some(column.value.clone()),
+            Some(ClusterColumn::Entity) => {
+                entity_clusters = Some(clusters::of_entities(experiment, &column.value, context, universe).await?);
+            }
+            None => return Err(failed(format!("there is no column `{}`", column.value))),
+        }
+    }
     Ok(Reader {
         question: Question { predicate: predicate.unwrap_or_default(), value: None },
         key: key.to_owned(),
         variant: experiment.variant.value.clone(),
         at: experiment.at.as_ref().map_or_else(|| event_time.to_owned(), |at| at.value.clone()),
+        cluster,
+        entity_clusters,
         variants: experiment.variants.keys().cloned().collect(),
         period: experiment.from.as_microsecond()..experiment.to.as_microsecond(),
         universe: Arc::clone(universe),
         seen: Mutex::new(Seen {
             exposures: Vec::new(),
+            clusters: ClusterNames::default(),
             strangers: KeyIndex::new(universe.data_type()),
             unknown_variants: BTreeMap::new(),
         }),
@@ -166,7 +202,7 @@ async fn read(table: &str, readers: Vec<Reader>, context: &MeasureContext<'_>) -
     let Some(contract) = context.definitions.contracts.get(table) else { return Ok(Vec::new()) };
     let event_time = contract.event_time().unwrap_or_default().to_owned();
     let as_of = context.session.as_of().as_microsecond();
-    let names = readers.iter().flat_map(|reader| [&reader.key, &reader.variant, &reader.at]);
+    let names = readers.iter().flat_map(|reader| [&reader.key, &reader.variant, &reader.at].into_iter().chain(&reader.cluster));
     let columns: BTreeSet<String> = names.chain([&event_time]).cloned().collect();
     // Where the instant is another column, an event of any time may be an exposure of the period.
     let starts = readers.iter().map(|reader| if reader.at == event_time { reader.period.start } else { i64::MIN });
@@ -210,6 +246,9 @@ impl Reader {
         let numbers = self.universe.numbers(keys)?;
         let variants = cast(rows.column(&self.variant)?, &DataType::Utf8)?;
         let variants = variants.as_string::<i32>();
+        let clusters = self.cluster.as_ref().map(|column| cast(rows.column(column)?, &DataType::Utf8).map_err(SqlError::from));
+        let clusters = clusters.transpose()?;
+        let clusters = clusters.as_ref().map(|clusters| clusters.as_string::<i32>());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for row in counted.set_indices() {
             let (at, number) = (instants[row], numbers[row]);
@@ -228,41 +267,147 @@ impl Reader {
                 },
                 number => number,
             };
-            seen.exposures.push((number, u16::try_from(place).unwrap_or(u16::MAX), at));
+            let cluster = clusters.filter(|clusters| clusters.is_valid(row)).map(|clusters| clusters.value(row));
+            let cluster = cluster.map(|name| seen.clusters.number(name));
+            seen.exposures.push(Exposure { number, variant: u16::try_from(place).unwrap_or(u16::MAX), at, cluster });
         }
         Ok(())
     }
 
-    /// The units: who saw one variant only and is in the universe.
+    /// The units: who saw one variant only and is in the universe, and whose cluster, where there are any, saw no other.
     fn exposed(self, rows_read: u64) -> Result<Exposed, ExperimentError> {
-        const NEVER: i64 = i64::MAX;
-        const SEVERAL: u16 = u16::MAX;
         let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let size = self.universe.len();
-        let mut firsts = vec![(NEVER, 0u16); (size + seen.strangers.len()) as usize];
-        for (number, variant, at) in seen.exposures {
-            let (first, known) = &mut firsts[number as usize];
-            if *first == NEVER {
-                (*first, *known) = (at, variant);
-            } else {
-                *first = at.min(*first);
-                if *known != variant {
-                    *known = SEVERAL;
-                }
-            }
+        let size = self.universe.len() as usize;
+        let has_clusters = self.cluster.is_some() || self.entity_clusters.is_some();
+        let mut firsts = vec![First::NEVER; size + seen.strangers.len() as usize];
+        for exposure in seen.exposures {
+            firsts[exposure.number as usize].see(&exposure);
         }
-        let several_variants = firsts.iter().filter(|(at, variant)| *at != NEVER && *variant == SEVERAL).count() as u64;
-        let is_unit = |(at, variant): &(i64, u16)| *at != NEVER && *variant != SEVERAL;
-        let (known, strangers) = firsts.split_at(size as usize);
-        let units = || known.iter().zip(0u32..).filter(|(first, _)| is_unit(first));
+        for (first, cluster) in firsts.iter_mut().zip(self.entity_clusters.into_iter().flatten()) {
+            first.cluster = cluster;
+        }
+        let several_variants = firsts.iter().filter(|first| first.is_several()).count() as u64;
+        let (is_lost, cluster_losses) =
+            if has_clusters { lost_clusters(&firsts, size) } else { (vec![false; firsts.len()], ClusterLosses::default()) };
+        let (known, strangers) = firsts.split_at(size);
+        let units = || (0u32..).zip(known).zip(&is_lost).filter(|((_, first), is_lost)| first.is_unit() && !**is_lost);
         Ok(Exposed {
-            keys: self.universe.column(units().map(|(_, number)| number))?,
-            variants: units().map(|((_, variant), _)| usize::from(*variant)).collect(),
-            at: units().map(|((at, _), _)| Timestamp::from_microsecond(*at).unwrap_or(Timestamp::UNIX_EPOCH)).collect(),
+            keys: self.universe.column(units().map(|((number, _), _)| number))?,
+            variants: units().map(|((_, first), _)| usize::from(first.variant)).collect(),
+            at: units().map(|((_, first), _)| Timestamp::from_microsecond(first.at).unwrap_or(Timestamp::UNIX_EPOCH)).collect(),
+            clusters: has_clusters.then(|| Clusters::new(units().filter_map(|((_, first), _)| first.cluster).collect())),
             several_variants,
-            unmatched: strangers.iter().filter(|first| is_unit(first)).count() as u64,
+            cluster_losses,
+            unmatched: strangers.iter().filter(|first| first.is_unit()).count() as u64,
             unknown_variants: seen.unknown_variants,
             rows_read,
         })
+    }
+}
+
+/// What is left out because of its cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ClusterLosses {
+    /// Clusters whose units saw several variants.
+    pub(crate) mixed: u64,
+    /// The units of those that saw one variant only.
+    pub(crate) mixed_units: u64,
+    /// Units whose cluster is not known.
+    pub(crate) without: u64,
+}
+
+/// The first exposure of a unit, with its cluster then, and whether another variant was seen.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    at: i64,
+    variant: u16,
+    cluster: Option<u32>,
+}
+
+impl First {
+    /// Who was not exposed.
+    const NEVER: Self = Self { at: i64::MAX, variant: 0, cluster: None };
+    const SEVERAL: u16 = u16::MAX;
+
+    fn see(&mut self, exposure: &Exposure) {
+        let is_first = self.at == i64::MAX;
+        if !is_first && self.variant != exposure.variant {
+            self.variant = Self::SEVERAL;
+        } else if is_first {
+            self.variant = exposure.variant;
+        }
+        if exposure.at < self.at {
+            (self.at, self.cluster) = (exposure.at, exposure.cluster);
+        }
+    }
+
+    fn is_several(&self) -> bool {
+        self.at != i64::MAX && self.variant == Self::SEVERAL
+    }
+
+    fn is_unit(&self) -> bool {
+        self.at != i64::MAX && self.variant != Self::SEVERAL
+    }
+}
+
+/// Which units are lost: those without a cluster, and those of clusters that saw several variants, be it by one of their units alone. The
+/// first `known` are counted.
+fn lost_clusters(firsts: &[First], known: usize) -> (Vec<bool>, ClusterLosses) {
+    let mut variant_of: HashMap<u32, u16> = HashMap::new();
+    for first in firsts.iter().filter(|first| first.at != i64::MAX) {
+        if let Some(cluster) = first.cluster {
+            let variant = variant_of.entry(cluster).or_insert(first.variant);
+            if *variant != first.variant {
+                *variant = First::SEVERAL;
+            }
+        }
+    }
+    let is_mixed = |cluster: u32| variant_of.get(&cluster) == Some(&First::SEVERAL);
+    let is_lost = firsts.iter().map(|first| first.cluster.is_none_or(is_mixed)).collect();
+    let units = || firsts[..known].iter().filter(|first| first.is_unit());
+    let losses = ClusterLosses {
+        mixed: variant_of.values().filter(|variant| **variant == First::SEVERAL).count() as u64,
+        mixed_units: units().filter(|first| first.cluster.is_some_and(is_mixed)).count() as u64,
+        without: units().filter(|first| first.cluster.is_none()).count() as u64,
+    };
+    (is_lost, losses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_with_several_variants_are_left_out_whole() {
+        let first = |variant, cluster| First { at: 0, variant, cluster };
+        let firsts = [
+            first(0, Some(7)),
+            first(0, Some(7)),
+            first(0, Some(8)),
+            first(1, Some(8)),
+            first(First::SEVERAL, Some(9)),
+            first(1, Some(9)),
+            first(1, None),
+            First::NEVER,
+            // Whom the entity table lacks: its cluster is mixed by it all the same.
+            first(1, Some(7)),
+        ];
+        let (is_lost, losses) = lost_clusters(&firsts, 8);
+        assert_eq!(losses, ClusterLosses { mixed: 3, mixed_units: 5, without: 1 });
+        assert!(is_lost.iter().all(|is_lost| *is_lost));
+        let (is_lost, losses) = lost_clusters(&firsts[..8], 8);
+        assert_eq!(losses, ClusterLosses { mixed: 2, mixed_units: 3, without: 1 });
+        assert_eq!(is_lost, [false, false, true, true, true, true, true, true]);
+    }
+
+    #[test]
+    fn a_unit_has_the_cluster_of_its_first_exposure() {
+        let mut first = First::NEVER;
+        for (at, variant, cluster) in [(5, 1, Some(2)), (3, 1, Some(4)), (9, 1, None)] {
+            first.see(&Exposure { number: 0, variant, at, cluster });
+        }
+        assert!((first.at, first.cluster, first.is_unit()) == (3, Some(4), true));
+        first.see(&Exposure { number: 0, variant: 0, at: 9, cluster: None });
+        assert!(first.is_several() && !first.is_unit());
     }
 }

@@ -1,13 +1,15 @@
-//! Families of tests: all metrics, variants and segments of one role, judged together.
+//! Families of tests that are judged together: those that are declared, and of what is in none of them, all metrics, variants and
+//! segments of one role.
 
-use std::collections::BTreeSet;
-
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tranche_stats::{Adjustment, Family};
+use tranche_stats::{Adjustment, ErrorRate, Family};
 
 use crate::arms::Arms;
 use crate::question::Question;
 use crate::result::EstimateRow;
+use crate::statistics::Statistics;
 
 /// A row with what it was made from.
 #[derive(Debug, Clone)]
@@ -17,22 +19,64 @@ pub(crate) struct Measured {
     pub(crate) question: Question,
 }
 
+/// A family of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FamilyNote {
+    /// Its name: as declared, or the role of what no declared family holds.
+    pub family: String,
+    /// How its p-values are adjusted.
+    pub adjust: String,
+    /// What that holds at alpha: `family_wise` error or `false_discovery` rate.
+    pub holds: String,
+    /// How many p-values it has.
+    pub comparisons: usize,
+}
+
 /// Adds `p_adjusted` to every row of a family, and `ci_adjusted` where the method has intervals that keep the family's error rate; then
-/// says what each row means.
+/// says what each row means. Returns the families.
 ///
 /// Bonferroni's intervals cover simultaneously; Benjamini-Hochberg's and Benjamini-Yekutieli's are those of the rejected rows, which
 /// keep the false coverage rate. Holm's and Hochberg's tests have none.
-pub(crate) fn judge(measured: &mut [Measured], alpha: f64, method: Adjustment) {
-    if method != Adjustment::None {
-        let roles: BTreeSet<_> = measured.iter().map(|one| one.row.role).collect();
-        for role in roles {
-            let mut family: Vec<&mut Measured> =
-                measured.iter_mut().filter(|one| one.row.role == role && p_value(&one.row).is_some()).collect();
-            adjust(&mut family, alpha, method);
+pub(crate) fn judge(measured: &mut [Measured], statistics: &Statistics) -> Vec<FamilyNote> {
+    for one in measured.iter_mut() {
+        one.row.family = family_of(&one.row, statistics).map(|(name, _)| name.to_owned());
+    }
+    let mut methods: IndexMap<String, Adjustment> =
+        statistics.families.iter().map(|family| (family.name.clone(), family.adjust)).collect();
+    for row in measured.iter().map(|one| &one.row) {
+        if let Some((name, adjust)) = family_of(row, statistics) {
+            methods.entry(name.to_owned()).or_insert(adjust);
         }
+    }
+    let mut notes = Vec::new();
+    for (name, method) in methods {
+        let of_family = |one: &&mut Measured| one.row.family.as_ref() == Some(&name) && p_value(&one.row).is_some();
+        let mut members: Vec<&mut Measured> = measured.iter_mut().filter(of_family).collect();
+        adjust(&mut members, statistics.alpha, method);
+        notes.push(FamilyNote {
+            comparisons: members.len(),
+            family: name,
+            adjust: method.name().to_owned(),
+            holds: match method.error_rate() {
+                ErrorRate::PerTest => "per_test",
+                ErrorRate::FamilyWise => "family_wise",
+                ErrorRate::FalseDiscovery => "false_discovery",
+            }
+            .to_owned(),
+        });
     }
     for one in measured {
         one.row.conclusion = one.question.conclusion(&one.arms, &one.row.absolute);
+    }
+    notes
+}
+
+/// The family that a row belongs to, if it is in any.
+fn family_of<'a>(row: &EstimateRow, statistics: &'a Statistics) -> Option<(&'a str, Adjustment)> {
+    let declared = statistics.families.iter().find(|family| family.holds(&row.metric, &row.segment, &row.variant));
+    match declared {
+        Some(family) => Some((&family.name, family.adjust)),
+        None => (statistics.adjust != Adjustment::None).then_some((row.role.name(), statistics.adjust)),
     }
 }
 
@@ -60,3 +104,7 @@ fn adjust(members: &mut [&mut Measured], alpha: f64, method: Adjustment) {
 fn p_value(row: &EstimateRow) -> Option<f64> {
     EstimateRow::number(&row.absolute, "p")
 }
+
+#[cfg(test)]
+#[path = "family_tests.rs"]
+mod tests;

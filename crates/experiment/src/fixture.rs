@@ -8,6 +8,7 @@ use crate::cells::{Cells, Group};
 use crate::family::Measured;
 use crate::question::{Lens, Question};
 use crate::result::{EstimateRow, MetricRole};
+use crate::summed::Summed;
 
 /// Units of control in cell 0, of the treatment in cell 1, and all others in cell 2.
 pub(crate) fn cells(units: usize, control: &[usize], treatment: &[usize]) -> Cells {
@@ -21,12 +22,12 @@ pub(crate) fn groups() -> (Group, Group) {
 }
 
 /// Values per unit as outcomes without a covariate.
-pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Outcomes<'a> {
-    Outcomes::new(Values::Single(values), None, None, cells)
+pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Summed<'a> {
+    Summed::new(Outcomes::plain(Values::Single(values)), cells)
 }
 
 /// The estimate of `b` against control.
-pub(crate) fn measured(outcomes: &Outcomes<'_>) -> Measured {
+pub(crate) fn measured(outcomes: &Summed<'_>) -> Measured {
     let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
     let question = Question { better: Direction::Increase, alternative: Alternative::TwoSided, alpha: 0.05, lens };
     let (control, treatment) = groups();
@@ -48,7 +49,8 @@ pub(crate) fn measured(outcomes: &Outcomes<'_>) -> Measured {
         conclusion: question.conclusion(&arms, &answer.absolute),
         absolute: answer.absolute,
         relative: answer.relative,
-        cuped_theta: None,
+        basis: crate::Basis::default(),
+        family: None,
         uncapped: None,
         steps: Vec::new(),
         undefined: answer.undefined,

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use indexmap::{IndexMap, IndexSet};
 use jiff::SignedDuration;
-use tranche_metric::{Metric, MetricKind, Population, Span, UnitValues, Wanted, unit_values};
-use tranche_segment::Scope;
+use tranche_metric::{Metric, MetricKind, Population, Span, UnitValues, Values, Wanted, unit_values};
 use tranche_segment::evaluate::{Sharing, evaluate};
+use tranche_segment::{EVERYONE, Scope};
 use tranche_sql::keys::KeyIndex;
+use tranche_stats::VarianceMethod;
 
 use crate::arms::Outcomes;
 use crate::cells::Cells;
@@ -18,7 +20,10 @@ use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::{Exposed, exposed};
 use crate::looks::TakenLook;
 use crate::measure::MeasureContext;
-use crate::segments::{Membership, segments_at_exposure};
+use crate::segments::{Membership, matches, segments_at_exposure};
+use crate::statistics;
+use crate::strata::Strata;
+use crate::summed::Summed;
 
 /// Units, the segments that they were in, and what they did before and after their exposure. Experiments with the same exposures share
 /// them.
@@ -36,6 +41,8 @@ pub(crate) struct Gathered {
     pub(crate) segments: Arc<Membership>,
     /// The units by variant and segments.
     pub(crate) cells: Arc<Cells>,
+    /// What units are weighed by, where that is declared.
+    pub(crate) strata: Option<Strata>,
     /// What each unit did in its window after exposure.
     pub(crate) after: UnitValues,
     /// What each unit did before it, where that is a covariate.
@@ -43,17 +50,45 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// The values of a metric per unit.
-    pub(crate) fn outcomes(&self, metric: &Metric) -> Option<Outcomes<'_>> {
-        let before = self.before.as_ref().and_then(|before| before.of(metric));
-        Some(Outcomes::new(self.after.of(metric)?, before, self.after.counted(metric), &self.cells))
+    /// The values of a metric per unit, with all that its estimates take into account.
+    pub(crate) fn outcomes<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        (choice, metric): (&MetricChoice, &'a Metric),
+        context: &MeasureContext<'a>,
+    ) -> Option<Summed<'a>> {
+        let before = self.before.as_ref();
+        let columns = |before: &'a UnitValues| covariate_columns(experiment, metric, context, |covariate| before.of(covariate));
+        let is_quantile = matches!(metric.kind, MetricKind::Quantile { .. });
+        let variance = choice.variance.unwrap_or(experiment.statistics.variance);
+        let outcomes = Outcomes {
+            counted: self.after.counted(metric),
+            covariates: before.map_or_else(Vec::new, columns),
+            clusters: self.units.clusters.as_ref(),
+            strata: self.strata.as_ref(),
+            variance: if is_quantile { VarianceMethod::Formula } else { variance },
+            is_share: statistics::is_share(metric),
+            ..Outcomes::plain(self.after.of(metric)?)
+        };
+        Some(Summed::new(outcomes, &self.cells))
     }
 
-    /// What is shown of a metric beside its effect.
-    pub(crate) fn beside(&self, metric: &Metric) -> Beside<'_> {
+    /// What is shown of a metric beside its effect, whose outcomes are given.
+    pub(crate) fn beside<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        metric: &'a Metric,
+        outcomes: &Summed<'a>,
+        context: &MeasureContext<'a>,
+    ) -> Beside<'a> {
+        let columns = |before: &'a UnitValues| {
+            covariate_columns(experiment, metric, context, |covariate| {
+                before.uncapped(covariate).or_else(|| before.of(covariate))
+            })
+        };
         let uncapped = self.after.uncapped(metric).map(|after| {
-            let before = self.before.as_ref().and_then(|before| before.uncapped(metric));
-            Outcomes::new(after, before, self.after.counted(metric), &self.cells)
+            let covariates = self.before.as_ref().map_or_else(Vec::new, columns);
+            Summed::new(Outcomes { after, covariates, ..outcomes.outcomes().clone() }, &self.cells)
         });
         let reached = match &metric.kind {
             MetricKind::Funnel { steps, .. } => {
@@ -63,6 +98,67 @@ impl Gathered {
         };
         Beside { uncapped, reached }
     }
+
+    /// The values of each covariate before exposure, when nothing could have an effect yet.
+    pub(crate) fn before_exposure<'a>(
+        &'a self,
+        experiment: &Experiment,
+        context: &MeasureContext<'a>,
+    ) -> Vec<(&'a str, Summed<'a>)> {
+        let of = |metric: &'a Metric| {
+            let before = self.before.as_ref()?;
+            let (counted, clusters) = (before.counted(metric), self.units.clusters.as_ref());
+            let outcomes = Outcomes { counted, clusters, ..Outcomes::plain(before.of(metric)?) };
+            Some((metric.name.as_str(), Summed::new(outcomes, &self.cells)))
+        };
+        covariates(experiment, context).into_iter().filter_map(of).collect()
+    }
+}
+
+/// The columns that are taken out of a metric, each once; `read` gives the values of a covariate before exposure.
+pub(crate) fn covariate_columns<'a>(
+    experiment: &Experiment,
+    metric: &'a Metric,
+    context: &MeasureContext<'a>,
+    read: impl Fn(&'a Metric) -> Option<Values<'a>>,
+) -> Vec<(&'a str, &'a [f64])> {
+    let is_own = experiment.statistics.cuped.as_ref().is_some_and(|cuped| cuped.covariates.is_empty());
+    let covariates = if is_own { vec![metric] } else { covariates(experiment, context) };
+    let columns: IndexMap<&str, &[f64]> =
+        covariates.into_iter().flat_map(|covariate| named(covariate, read(covariate))).collect();
+    columns.into_iter().collect()
+}
+
+/// The columns of a covariate: of a ratio, those of its parts. What has no value per unit has none.
+fn named<'a>(metric: &'a Metric, values: Option<Values<'a>>) -> Vec<(&'a str, &'a [f64])> {
+    match (values, &metric.kind) {
+        (Some(Values::Single(values) | Values::Quantile(values, _)), _) => vec![(&metric.name, values)],
+        (Some(Values::Ratio(above, below)), MetricKind::Ratio { numerator, denominator }) => {
+            vec![(&numerator.value, above), (&denominator.value, below)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The metrics whose past is taken out of others, each once.
+pub(crate) fn covariates<'a>(experiment: &Experiment, context: &MeasureContext<'a>) -> Vec<&'a Metric> {
+    let Some(cuped) = &experiment.statistics.cuped else { return Vec::new() };
+    let own = experiment.metrics.iter().map(|choice| &choice.metric.value);
+    let declared = cuped.covariates.iter().map(|covariate| &covariate.value);
+    let names: IndexSet<&String> = if cuped.covariates.is_empty() { own.collect() } else { declared.collect() };
+    names.into_iter().filter_map(|name| context.metrics.get(name)).collect()
+}
+
+/// The strata that are declared, and the segments without those that are nothing but strata: they are no dimension of the result.
+fn strata(experiment: &Experiment, segments: Arc<Membership>, units: usize) -> (Option<Strata>, Arc<Membership>) {
+    let patterns: Vec<&str> = experiment.statistics.strata.iter().map(|pattern| pattern.value.as_str()).collect();
+    if patterns.is_empty() {
+        return (None, segments);
+    }
+    let strata = Strata::of(&patterns, &segments, units);
+    let mut segments = Arc::unwrap_or_clone(segments);
+    segments.retain(|name, _| name == EVERYONE || experiment.segments.iter().any(|own| matches(&own.value, name)));
+    (Some(strata), Arc::new(segments))
 }
 
 /// The metrics that an experiment chose and that there are.
@@ -110,9 +206,10 @@ pub(crate) async fn gather(
     let mut wanted = Vec::new();
     for (experiment, place) in experiments.iter().zip(&places) {
         let population = &populations[*place].1;
-        let metrics: Vec<&Metric> = choices(experiment, context).into_iter().map(|(_, metric)| metric).collect();
-        for span in [Some(after(experiment)), before(experiment)].into_iter().flatten() {
-            wanted.push(Wanted { population, span, metrics: metrics.clone() });
+        let metrics = choices(experiment, context).into_iter().map(|(_, metric)| metric).collect();
+        wanted.push(Wanted { population, span: after(experiment), metrics });
+        if let Some(span) = before(experiment) {
+            wanted.push(Wanted { population, span, metrics: covariates(experiment, context) });
         }
     }
     let failed = |source| {
@@ -134,12 +231,13 @@ pub(crate) async fn gather(
     for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments) {
         let after = values.next().unwrap_or_default();
         let before = before(experiment).and_then(|_| values.next());
+        let (strata, segments) = strata(experiment, segments, units.at.len());
         let is_same = |known: &&Gathered| Arc::ptr_eq(&known.units, &units) && Arc::ptr_eq(&known.segments, &segments);
         let cells = match gathered.iter().find(is_same) {
             Some(known) => Arc::clone(&known.cells),
             None => Arc::new(Cells::new(&units.variants, &segments)),
         };
-        gathered.push(Gathered { all, course, taken, units, segments, cells, after, before });
+        gathered.push(Gathered { all, course, taken, units, segments, cells, strata, after, before });
     }
     Ok((gathered, rows_read))
 }
@@ -149,9 +247,9 @@ fn after(experiment: &Experiment) -> Span {
     Span::After(experiment.conversion_window.map(|window| SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX)))
 }
 
-/// The stretch before exposure that the covariate is measured over.
+/// The stretch before exposure that covariates are measured over.
 fn before(experiment: &Experiment) -> Option<Span> {
-    let lookback = experiment.statistics.cuped?.lookback;
+    let lookback = experiment.statistics.cuped.as_ref()?.lookback;
     Some(Span::Before(SignedDuration::try_from(lookback).unwrap_or(SignedDuration::MAX)))
 }
 

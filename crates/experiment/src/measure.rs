@@ -5,7 +5,6 @@ use tranche_metric::{Facts, Metrics};
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::{Engine, Session, Tables};
 
-use crate::arms::Outcomes;
 use crate::cells::Side;
 use crate::comparing::Comparing;
 use crate::error::ExperimentError;
@@ -20,6 +19,7 @@ use crate::result::ExperimentResult;
 use crate::series::{Cohorts, Series};
 use crate::statistics::Method;
 use crate::summary::{self, Found, LeftOut};
+use crate::summed::Summed;
 use crate::traffic::Traffic;
 use crate::trust;
 
@@ -73,17 +73,18 @@ fn compare(
     let comparing = Comparing { experiment, segments, cells, taken: taken.as_ref() };
     // The moments of each metric are a pass over all units.
     let compared = on_all_cores(&choices, |(choice, metric)| {
-        let outcomes = gathered.outcomes(metric)?;
-        let rows = comparing.rows(choice, metric, &outcomes, &gathered.beside(metric));
+        let outcomes = gathered.outcomes(experiment, (choice, metric), context)?;
+        let beside = gathered.beside(experiment, metric, &outcomes, context);
+        let rows = comparing.rows(choice, metric, &outcomes, &beside);
         Some((*choice, outcomes, rows))
     });
     let mut measured: Vec<Measured> = Vec::new();
-    let mut outcomes: Vec<(&MetricChoice, Outcomes<'_>)> = Vec::new();
+    let mut outcomes: Vec<(&MetricChoice, Summed<'_>)> = Vec::new();
     for (choice, known, rows) in compared.into_iter().flatten() {
         measured.extend(rows);
         outcomes.push((choice, known));
     }
-    family::judge(&mut measured, experiment.statistics.alpha, experiment.statistics.adjust);
+    let families = family::judge(&mut measured, &experiment.statistics);
     let between = Between { experiment, segments, cells };
     let may_be_seen = !matches!(experiment.statistics.method, Method::GroupSequential(_)) || taken.is_some();
     let mut heterogeneity: Vec<HeterogeneityRow> = Vec::new();
@@ -92,9 +93,8 @@ fn compare(
         heterogeneity::adjust(&mut heterogeneity, experiment.statistics.adjust);
     }
     let srm = trust::sample_ratio_check(experiment, all);
-    let covariates: Vec<(&str, &Outcomes<'_>)> =
-        outcomes.iter().map(|(choice, outcomes)| (choice.metric.value.as_str(), outcomes)).collect();
-    let mut checks = trust::checks(experiment, units, segments, &srm, &covariates, cells);
+    let before = gathered.before_exposure(experiment, context);
+    let mut checks = trust::checks(experiment, units, segments, &srm, &before, cells);
     let traffic = Traffic::of(experiment, all, as_of);
     checks.extend(traffic.checks());
     let (outliers, series) = if may_be_seen {
@@ -111,6 +111,7 @@ fn compare(
         stage: course.stage(experiment, taken.as_ref(), as_of),
         estimates: measured.into_iter().map(|one| one.row).collect(),
         taken: taken.clone(),
+        families,
         heterogeneity,
         srm,
         checks,
@@ -128,7 +129,7 @@ fn closer(
     gathered: &Gathered,
     as_of: Timestamp,
     measured: &[Measured],
-    outcomes: &[(&MetricChoice, Outcomes<'_>)],
+    outcomes: &[(&MetricChoice, Summed<'_>)],
 ) -> (Vec<OutlierRow>, Series) {
     let cohorts = Cohorts::of(experiment, &gathered.units, gathered.taken.as_ref().map_or(as_of, |look| look.at));
     let everyone: Vec<&Measured> = measured.iter().filter(|one| one.row.segment == EVERYONE).collect();

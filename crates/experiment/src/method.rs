@@ -1,12 +1,18 @@
 //! The inference of a result, named: its formula, its parameters, and the look that was taken.
 
+mod estimators;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tranche_stats::{Alternative, Prior, Spending};
+use tranche_stats::{Alternative, BetaPrior, Prior, Spending};
 
+use crate::experiment::Experiment;
+use crate::family::FamilyNote;
 use crate::looks::{PlannedLooks, TakenLook};
 use crate::statistics::{Method, Scale, Statistics, TestDirection};
+pub use estimators::EstimatorNote;
+pub(crate) use estimators::{estimation, variance};
 
 /// The inference of a result.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +27,12 @@ pub struct MethodNote {
     pub alpha: f64,
     /// The parameters of the inference, by the keys of a definition.
     pub parameters: Value,
+    /// What estimates take into account, and how.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub estimators: Vec<EstimatorNote>,
+    /// What is judged together.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub families: Vec<FamilyNote>,
     /// Group-sequential: the look whose result this is; none before the first.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub look: Option<LookNote>,
@@ -45,8 +57,9 @@ pub struct LookNote {
     pub is_final: bool,
 }
 
-/// Names the inference of `statistics`, and the look that was taken.
-pub(crate) fn note(statistics: &Statistics, taken: Option<&TakenLook>) -> MethodNote {
+/// Names the inference of an experiment, what its estimates take into account, and the look that was taken.
+pub(crate) fn note(experiment: &Experiment, taken: Option<&TakenLook>, families: Vec<FamilyNote>) -> MethodNote {
+    let statistics = &experiment.statistics;
     let (formula, source) = formula(&statistics.method);
     MethodNote {
         inference: statistics.method.name().to_owned(),
@@ -54,6 +67,8 @@ pub(crate) fn note(statistics: &Statistics, taken: Option<&TakenLook>) -> Method
         source: source.to_owned(),
         alpha: statistics.alpha,
         parameters: parameters(&statistics.method),
+        estimators: estimators::of(experiment),
+        families,
         look: taken.and_then(|taken| look(statistics, taken)),
     }
 }
@@ -116,10 +131,19 @@ pub(crate) fn parameters(method: &Method) -> Value {
             };
             json!({"looks": looks, "planned_units": units, "spending": spending})
         }
-        Method::Bayes { prior } => json!({"prior": match prior {
-            Prior::Flat => json!("flat"),
-            Prior::Normal { mean, sd } => json!({"relative": {"mean": mean, "sd": sd}}),
-            Prior::NormalAbsolute { mean, sd } => json!({"absolute": {"mean": mean, "sd": sd}}),
-        }}),
+        Method::Bayes { prior, shares } => {
+            let mut written = match prior {
+                Prior::Flat => json!("flat"),
+                Prior::Normal { mean, sd } => json!({"relative": {"mean": mean, "sd": sd}}),
+                Prior::NormalAbsolute { mean, sd } => json!({"absolute": {"mean": mean, "sd": sd}}),
+            };
+            if let Some(BetaPrior { successes, failures }) = shares {
+                if !written.is_object() {
+                    written = json!({});
+                }
+                written["beta"] = json!({"alpha": successes, "beta": failures});
+            }
+            json!({"prior": written})
+        }
     }
 }

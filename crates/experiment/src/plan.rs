@@ -72,7 +72,13 @@ pub(crate) fn plan_of(experiment: &Experiment, metrics: &Metrics) -> BTreeMap<St
         fields.insert("alternative".to_owned(), json!(direction_name(statistics.direction)));
         fields.insert("relative".to_owned(), json!(format!("{:?}", statistics.relative).to_lowercase()));
         fields.insert("adjust".to_owned(), json!(statistics.adjust.name()));
-        fields.insert("cuped_seconds".to_owned(), json!(statistics.cuped.map(|cuped| cuped.lookback.as_secs())));
+        fields.insert("cuped_seconds".to_owned(), json!(statistics.cuped.as_ref().map(|cuped| cuped.lookback.as_secs())));
+        let mut declared = method::estimation(experiment);
+        if statistics.cuped.as_ref().is_some_and(|cuped| cuped.covariates.is_empty()) {
+            // The seconds say all of it.
+            declared.remove("cuped");
+        }
+        fields.extend(declared);
     }
     let decision = experiment.decision.map(|rule| {
         json!({
@@ -120,7 +126,11 @@ fn choice_value(choice: &MetricChoice) -> Value {
         Margin::Absolute(size) => json!(size),
         Margin::Relative(size) => json!(format!("{}%", 100.0 * size)),
     });
-    json!({"metric": choice.metric.value, "margin": margin, "alternative": choice.direction.map(direction_name)})
+    let mut value = json!({"metric": choice.metric.value, "margin": margin, "alternative": choice.direction.map(direction_name)});
+    if let (Value::Object(fields), Some(variance)) = (&mut value, choice.variance) {
+        fields.insert("variance".to_owned(), method::variance(variance));
+    }
+    value
 }
 
 fn direction_name(direction: TestDirection) -> &'static str {

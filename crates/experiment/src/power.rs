@@ -130,6 +130,13 @@ pub async fn power(
     if experiment.statistics.adjust != tranche_stats::Adjustment::None {
         notes.push("adjustment over several comparisons is not counted: they need more".to_owned());
     }
+    if experiment.cluster.is_some() {
+        notes
+            .push("units are planned as if each were randomised by itself; clusters of alike units need more of them".to_owned());
+    }
+    if !experiment.statistics.strata.is_empty() {
+        notes.push("what strata explain is not counted".to_owned());
+    }
     if matches!(experiment.statistics.method, crate::statistics::Method::Bayes { .. }) {
         notes.push("Bayesian inference is planned as one look with a flat prior".to_owned());
     }

@@ -1,9 +1,12 @@
 //! What two arms are asked, and the answer as a result keeps it.
 
+mod shares;
+
 use serde_json::{Value, json};
 use tranche_metric::Direction;
 use tranche_stats::{
-    Alternative, BayesOptions, Estimate, Inference, Margin, Options, Outcome, Posterior, RelativeMethod, believe, compare,
+    Alternative, BayesOptions, Estimate, Inference, Margin, Options, Outcome, Posterior, RelativeMethod, ShareOptions, believe,
+    compare,
 };
 
 use crate::arms::Arms;
@@ -29,6 +32,8 @@ pub(crate) enum Lens {
     Test(Inference, RelativeMethod),
     /// A posterior; its alpha is the question's.
     Belief(BayesOptions),
+    /// A posterior of two shares, counted exactly; its alpha is the question's.
+    Shares(ShareOptions),
     /// Nothing may be said yet, and why.
     NotYet(String),
 }
@@ -64,6 +69,12 @@ impl Question {
                     relative: belief(beliefs.relative),
                 }
             }
+            Lens::Shares(options) => match shares::believed(arms, &ShareOptions { alpha, ..*options }) {
+                Ok(beliefs) => {
+                    Answer { absolute: shares::absolute(&beliefs), relative: shares::relative(&beliefs), undefined: None }
+                }
+                Err(reason) => self.nothing(&reason),
+            },
             Lens::NotYet(reason) => self.nothing(reason),
         }
     }
@@ -120,6 +131,7 @@ impl Question {
                     }
                 }))
             }
+            Lens::Shares(options) => judged(shares::loss_ruled_out(arms, options, self.better, margin)),
             Lens::NotYet(reason) => judged(Err(reason.clone())),
         }
     }

@@ -1,11 +1,13 @@
 //! Questions against arms whose answers can be worked out by hand.
 
-use tranche_stats::{Arm, Prior};
+use tranche_stats::{Arm, BetaPrior, Prior, Proportion};
 
 use super::*;
+use crate::arms::Basis;
 
 fn arms(control: f64, treatment: f64) -> Arms {
-    Arms { control: Arm::new(1000, control, 25.0), treatment: Arm::new(1000, treatment, 25.0), theta: None }
+    let arm = |mean: f64| Arm::new(1000, mean, 25.0);
+    Arms { control: arm(control), treatment: arm(treatment), units: [1000, 1000], shares: None, basis: Basis::default() }
 }
 
 fn test(better: Direction, alternative: Alternative) -> Question {
@@ -91,4 +93,51 @@ fn before_the_first_look_nothing_is_said() {
     assert_eq!(answer.absolute, json!({"undefined": "wait"}));
     assert_eq!(question.conclusion(&arms, &answer.absolute), None);
     assert!(!question.non_inferiority(&arms, Margin::Absolute(1.0)).holds);
+}
+
+/// scipy 1.17.1: `quad` over the control's beta density, for 100 and 120 successes of 1000 and uniform priors.
+#[test]
+fn shares_have_an_exact_posterior() {
+    let arms = Arms { shares: Some([Proportion::from_counts(1000, 100), Proportion::from_counts(1000, 120)]), ..arms(0.1, 0.12) };
+    let question = |better| {
+        let direction = match better {
+            Direction::Increase => tranche_stats::Direction::HigherIsBetter,
+            Direction::Decrease => tranche_stats::Direction::LowerIsBetter,
+        };
+        let lens = Lens::Shares(ShareOptions { alpha: 0.05, prior: BetaPrior::default(), direction });
+        Question { lens, ..belief(better) }
+    };
+    let more = question(Direction::Increase);
+    let answer = more.answer(&arms, 0.05);
+    for (value, name, expected) in [
+        (&answer.absolute, "effect", 20.0 / 1002.0),
+        (&answer.absolute, "se", 0.014_008_043_442_011_68),
+        (&answer.absolute, "chance_to_win", 0.923_183_438_973_559_3),
+        (&answer.absolute, "risk", 0.000_484_613_926_356_443_87),
+        (&answer.absolute, "risk_control", 0.020_444_693_766_675_796),
+        (&answer.absolute, "p", 2.0 * (1.0 - 0.923_183_438_973_559_3)),
+        (&answer.relative, "effect", 0.208_792_415_169_660_96),
+        (&answer.relative, "se", 0.154_881_796_465_680_8),
+        (&answer.relative, "risk", 0.004_170_339_052_554_019),
+    ] {
+        let found = value[name].as_f64().unwrap();
+        assert!((found - expected).abs() < 1e-8, "{name}: {found}, not {expected}");
+    }
+    let ends = |value: &Value| [value["ci"][0].as_f64().unwrap(), value["ci"][1].as_f64().unwrap()];
+    for (found, expected) in [
+        (ends(&answer.absolute), [-0.007_470_692_707_560_913, 0.047_469_692_724_217_555]),
+        (ends(&answer.relative), [-0.065_360_432_110_982_89, 0.540_838_193_099_649_4]),
+    ] {
+        assert!((found[0] - expected[0]).abs() < 1e-6 && (found[1] - expected[1]).abs() < 1e-6, "{found:?}");
+    }
+    for (better, margin, p) in [
+        (Direction::Increase, Margin::Relative(0.1), 1.0 - 0.988_020_249_740_767_1),
+        (Direction::Decrease, Margin::Absolute(0.01), 0.761_667_308_387_160_6),
+    ] {
+        let found = question(better).non_inferiority(&arms, margin);
+        assert!(found.p.is_some_and(|found| (found - p).abs() < 1e-8), "{found:?}, not {p}");
+        assert_eq!(found.holds, p < 0.05);
+    }
+    let nobody = Arms { shares: Some([Proportion::default(), Proportion::from_counts(10, 1)]), ..arms };
+    assert_eq!(more.answer(&nobody, 0.05).undefined.as_deref(), Some("the control arm has no units"));
 }

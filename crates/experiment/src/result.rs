@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::arms::Basis;
 use crate::decision::Decision;
 use crate::heterogeneity::HeterogeneityRow;
 use crate::method::MethodNote;
@@ -74,7 +75,10 @@ pub struct SampleRatioCheck {
     pub chi_squared: Option<f64>,
     /// How probable such a split is if all is well.
     pub p: Option<f64>,
-    /// Units per variant.
+    /// What was counted: `units`, or `clusters` where these were randomised.
+    #[serde(default = "units")]
+    pub counted: String,
+    /// Units, or clusters, per variant.
     pub observed: Vec<VariantCount>,
     /// Whether the split passes.
     pub ok: bool,
@@ -83,7 +87,11 @@ pub struct SampleRatioCheck {
     pub sequential_p: Option<f64>,
 }
 
-/// Units of a variant.
+fn units() -> String {
+    "units".to_owned()
+}
+
+/// Units of a variant, or clusters where these were randomised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VariantCount {
     /// The variant.
@@ -153,9 +161,12 @@ pub struct EstimateRow {
     pub absolute: Value,
     /// The lift: the same.
     pub relative: Value,
-    /// The slope that CUPED took out, if it did.
+    /// What it rests on besides its units: clusters, covariates, strata.
+    #[serde(flatten, default)]
+    pub basis: Basis,
+    /// The family that it is judged in, if it is in one: as declared, or its role.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub cuped_theta: Option<f64>,
+    pub family: Option<String>,
     /// The effects on the values before they were capped, where the metric has a cap.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uncapped: Option<Uncapped>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::{EVERYONE, Scope};
@@ -17,7 +17,7 @@ use crate::measure::MeasureContext;
 /// The places of an experiment's units in each segment.
 pub(crate) type Membership = IndexMap<String, Vec<usize>>;
 
-/// Which units of each experiment were in each segment just before their first exposure: the segments are replayed at the beginning of
+/// Which units of each experiment were in each segment and stratum just before their first exposure: the segments are replayed at the beginning of
 /// each day on which somebody was first exposed, so that nothing that the treatment did can leak into them. A day is replayed once for
 /// all experiments, and segments that do not depend on the day are found once. Returns the rows that were read, too.
 pub(crate) async fn segments_at_exposure(
@@ -27,7 +27,9 @@ pub(crate) async fn segments_at_exposure(
     let mut distinct: Vec<Breakdown<'_>> = Vec::new();
     let mut places = Vec::new();
     for (experiment, units) in experiments {
-        let wanted: Vec<String> = experiment.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
+        let named = experiment.segments.iter().chain(&experiment.statistics.strata).map(|written| &written.value);
+        let wanted: IndexSet<String> = named.filter(|name| *name != EVERYONE).cloned().collect();
+        let wanted = Vec::from_iter(wanted);
         let is_same = |known: &Breakdown<'_>| Arc::ptr_eq(known.units, units) && known.wanted == wanted;
         let place = distinct.iter().position(is_same).unwrap_or(distinct.len());
         places.push(place);

@@ -75,7 +75,7 @@ fn only_intervals_that_hold_at_every_look_may_be_watched() {
     for (method, valid) in [
         (Method::Fixed, false),
         (Method::Sequential { tuning: 5000.0 }, true),
-        (Method::Bayes { prior: tranche_stats::Prior::Flat }, false),
+        (Method::Bayes { prior: tranche_stats::Prior::Flat, shares: None }, false),
     ] {
         let series = Series::empty(&method);
         assert_eq!((series.valid_at_every_day, series.inference.as_str()), (valid, method.name()), "{}", series.note);

@@ -2,9 +2,12 @@
 
 mod assignment;
 mod decision;
+mod families;
 mod metrics;
 mod number_or_text;
+mod prior;
 mod statistics;
+mod variance;
 
 use std::collections::BTreeMap;
 
@@ -15,11 +18,12 @@ use tranche_project::Spanned;
 
 pub(crate) use assignment::AssignmentSpec;
 pub(crate) use decision::{AtEndSpec, DecisionSpec, GoalsSpec, GuardrailsSpec, HarmSpec};
+pub(crate) use families::FamilySpec;
 pub(crate) use metrics::{MetricChoiceSpec, MetricsSpec};
 pub(crate) use number_or_text::NumberOrText;
-pub(crate) use statistics::{
-    AdjustSpec, AlternativeSpec, InferenceSpec, PriorSpec, RelativeSpec, ScaleSpec, SpendingSpec, StatisticsSpec,
-};
+pub(crate) use prior::{EffectPriorSpec, PriorSpec};
+pub(crate) use statistics::{AdjustSpec, AlternativeSpec, InferenceSpec, RelativeSpec, ScaleSpec, SpendingSpec, StatisticsSpec};
+pub(crate) use variance::VarianceSpec;
 
 /// An experiment: who was exposed to what, and what it did.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,9 +45,13 @@ pub struct ExperimentSpec {
     /// Who answers for it.
     #[serde(default)]
     pub owner: Option<String>,
-    /// What is randomised.
+    /// What is measured, and randomised unless `cluster` says otherwise.
     #[schemars(with = "String")]
     pub entity: Spanned<String>,
+    /// What is randomised where that is coarser than the entity: a column of the exposure table or else of the entity's.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub cluster: Option<Spanned<String>>,
     /// The events that say who was exposed to which variant.
     pub exposure: ExposureSpec,
     /// The variants and their planned shares, in any scale.

@@ -1,16 +1,21 @@
 //! How effects are estimated, and how often the result may be looked at: `statistics:`, validated.
 
+mod check;
+mod families;
 mod validate;
 
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use tranche_metric::Direction;
-use tranche_stats::{Adjustment, Alternative, GroupSequential, Inference, Prior, RelativeMethod};
+use tranche_project::Spanned;
+use tranche_stats::{Adjustment, Alternative, BetaPrior, GroupSequential, Inference, Prior, RelativeMethod, VarianceMethod};
 
 use crate::looks::Design;
 use crate::spec::AlternativeSpec;
-pub(crate) use validate::{DEFAULT_TUNING, margin, validate};
+pub(crate) use check::{check, is_share};
+pub use families::DeclaredFamily;
+pub(crate) use validate::{DEFAULT_TUNING, margin, validate, variance};
 
 /// How effects are estimated.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +28,16 @@ pub struct Statistics {
     pub relative: RelativeMethod,
     /// The direction of tests.
     pub direction: TestDirection,
-    /// The covariate, if one is taken out.
+    /// The covariates, if any are taken out.
     pub cuped: Option<Cuped>,
-    /// How p-values are adjusted.
+    /// The segments and sets that units are weighed by, as written.
+    pub strata: Vec<Spanned<String>>,
+    /// Where variances come from, where a metric does not say.
+    pub variance: VarianceMethod,
+    /// How p-values are adjusted over what is of one role and in no declared family.
     pub adjust: Adjustment,
+    /// The declared families; none holds what another does.
+    pub families: Vec<DeclaredFamily>,
 }
 
 /// How often the result may be looked at, and what an interval means.
@@ -48,8 +59,10 @@ pub enum Method {
     GroupSequential(Design),
     /// What to believe, given a prior.
     Bayes {
-        /// What was believed before.
+        /// What was believed of effects before.
         prior: Prior,
+        /// What was believed of each arm's share before, where proportions are counted exactly.
+        shares: Option<BetaPrior>,
     },
 }
 
@@ -75,11 +88,13 @@ pub enum TestDirection {
     Less,
 }
 
-/// The covariate of CUPED: the same metric before exposure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The covariates of CUPED: metrics before exposure.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cuped {
     /// How long before.
     pub lookback: Duration,
+    /// Which metrics; when empty, each metric itself.
+    pub covariates: Vec<Spanned<String>>,
 }
 
 impl Method {

@@ -9,6 +9,7 @@ use tranche_stats::Margin;
 use crate::decision::{Evidence, Stage, decide};
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::Exposed;
+use crate::family::FamilyNote;
 use crate::heterogeneity::HeterogeneityRow;
 use crate::looks::TakenLook;
 use crate::method;
@@ -26,6 +27,7 @@ pub(crate) struct Found {
     pub(crate) stage: Stage,
     pub(crate) taken: Option<TakenLook>,
     pub(crate) estimates: Vec<EstimateRow>,
+    pub(crate) families: Vec<FamilyNote>,
     pub(crate) heterogeneity: Vec<HeterogeneityRow>,
     pub(crate) srm: SampleRatioCheck,
     pub(crate) checks: Vec<TrustCheck>,
@@ -92,7 +94,7 @@ pub(crate) fn result(
         period: json!({"from": experiment.from, "to": experiment.to, "label": ""}),
         confidence: 1.0 - experiment.statistics.alpha,
         inference: experiment.statistics.method.name().to_owned(),
-        method: method::note(&experiment.statistics, found.taken.as_ref()),
+        method: method::note(experiment, found.taken.as_ref(), found.families),
         adjust: experiment.statistics.adjust.name().to_owned(),
         srm: found.srm,
         metrics: choices.iter().map(|(choice, metric)| metric_notes(choice, metric, &found.left_out)).collect(),
@@ -133,10 +135,20 @@ fn notes(experiment: &Experiment, units: &Exposed, found: &Found, failed: &[&Tru
         ));
     }
     for count in found.srm.observed.iter().filter(|variant| variant.count == 0) {
-        notes.push(format!("variant `{}` has no units", count.variant));
+        notes.push(format!("variant `{}` has no {}", count.variant, found.srm.counted));
     }
     if units.several_variants > 0 {
         notes.push(format!("{} units saw several variants and are left out", units.several_variants));
+    }
+    let losses = units.cluster_losses;
+    if losses.mixed > 0 {
+        notes.push(format!(
+            "{} clusters have several variants and are left out, with {} units that saw one variant only",
+            losses.mixed, losses.mixed_units
+        ));
+    }
+    if losses.without > 0 {
+        notes.push(format!("the cluster of {} units is not known, and they are left out", losses.without));
     }
     if units.unmatched > 0 {
         notes.push(format!("{} exposed units are not in the entity table and are left out", units.unmatched));

@@ -4,11 +4,11 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tranche_stats::{Options, compare, exact_sample_ratio, sample_ratio, sequential_sample_ratio};
 
-use crate::arms::Outcomes;
 use crate::cells::{Cells, Side};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::result::{SampleRatioCheck, VariantCount};
+use crate::summed::Summed;
 
 /// What is less probable than this, if all is well, makes a result untrustworthy.
 pub(crate) const THRESHOLD: f64 = 0.001;
@@ -33,7 +33,8 @@ pub enum Severity {
 /// A check of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrustCheck {
-    /// `sample_ratio`, `sequential_sample_ratio`, `daily_sample_ratio`, `several_variants`, `pre_period`, `traffic` or `outliers`.
+    /// `sample_ratio`, `sequential_sample_ratio`, `daily_sample_ratio`, `several_variants`, `mixed_clusters`, `pre_period`, `traffic`
+    /// or `outliers`.
     pub check: String,
     /// What follows when it fails; in older results every check is a gate.
     #[serde(default)]
@@ -93,6 +94,7 @@ pub(crate) fn sample_ratio_check(experiment: &Experiment, units: &Exposed) -> Sa
         p: ratio.as_ref().map(|r| r.p),
         ok: ratio.as_ref().is_none_or(|r| r.p >= THRESHOLD),
         sequential_p: sequential.map(|s| s.p),
+        counted: counted(units).to_owned(),
         observed: experiment
             .variants
             .iter()
@@ -108,11 +110,12 @@ pub(crate) fn checks(
     units: &Exposed,
     segments: &IndexMap<String, Vec<usize>>,
     srm: &SampleRatioCheck,
-    before: &[(&str, &Outcomes<'_>)],
+    before: &[(&str, Summed<'_>)],
     cells: &Cells,
 ) -> Vec<TrustCheck> {
     let mut checks = of_split(srm);
     checks.extend(several_variants(units));
+    checks.extend(mixed_clusters(units));
     checks.extend(segment_splits(experiment, units, segments));
     checks.extend(pre_period(experiment, cells, before));
     checks
@@ -126,9 +129,9 @@ fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
         srm.observed.iter().map(|v| format!("{} of {:.0} expected in `{}`", v.count, v.expected, v.variant)).collect();
     let check = |name: &str, p: Option<f64>| {
         let ok = p.is_none_or(|p| p >= THRESHOLD);
-        let state = if ok { "units were split as planned" } else { "units were not split as planned" };
+        let state = if ok { "were split as planned" } else { "were not split as planned" };
         let shown = p.map_or_else(|| "there are no units".to_owned(), |p| format!("p = {p:.2e}"));
-        let finding = format!("{state}: {} ({shown})", counts.join(", "));
+        let finding = format!("{} {state}: {} ({shown})", srm.counted, counts.join(", "));
         TrustCheck { p, threshold: Some(THRESHOLD), ..TrustCheck::new(name, ok, finding, SPLIT_ADVICE) }
     };
     let mut checks = vec![check("sample_ratio", srm.p), check("sequential_sample_ratio", srm.sequential_p)];
@@ -136,18 +139,30 @@ fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
     checks
 }
 
-const SEVERAL_ADVICE: &str = "find out why assignments change: an id that is shared or reset, another id for assignment than for \
-                              exposure, shares that were changed on the way";
-
 fn several_variants(units: &Exposed) -> Option<TrustCheck> {
-    let seen = units.several_variants + units.unmatched + units.variants.len() as u64;
+    let lost = units.cluster_losses.mixed_units + units.cluster_losses.without;
+    let seen = units.several_variants + units.unmatched + lost + units.variants.len() as u64;
+    let advice = "find out why assignments change: an id that is shared or reset, another id for assignment than for exposure, shares \
+                  that were changed on the way";
+    contaminated("several_variants", (units.several_variants, seen), "units saw several variants", advice)
+}
+
+fn mixed_clusters(units: &Exposed) -> Option<TrustCheck> {
+    let clusters = units.clusters.as_ref()?;
+    let mixed = units.cluster_losses.mixed;
+    let seen = mixed + clusters.distinct(0..units.variants.len());
+    let advice = "find out why clusters are split: assignment by the unit and not by its cluster, units that change their cluster, \
+                  a unit that saw several variants";
+    contaminated("mixed_clusters", (mixed, seen), "clusters have several variants", advice)
+}
+
+/// Whether few enough of what was seen came into touch with several variants.
+fn contaminated(check: &str, (several, seen): (u64, u64), what: &str, advice: &str) -> Option<TrustCheck> {
     if seen == 0 {
         return None;
     }
-    let share = as_number(units.several_variants) / as_number(seen);
-    let ok = share <= MOST_SEVERAL.0 || units.several_variants < MOST_SEVERAL.1;
-    let finding = format!("{} of {seen} units saw several variants", units.several_variants);
-    Some(TrustCheck::new("several_variants", ok, finding, SEVERAL_ADVICE))
+    let ok = as_number(several) / as_number(seen) <= MOST_SEVERAL.0 || several < MOST_SEVERAL.1;
+    Some(TrustCheck::new(check, ok, format!("{several} of {seen} {what}"), advice))
 }
 
 fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<String, Vec<usize>>) -> Vec<TrustCheck> {
@@ -162,7 +177,7 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<
         let p = exact_sample_ratio(&observed, &shares).value()?;
         let ok = p >= threshold;
         let state = if ok { "were split as planned" } else { "were not split as planned" };
-        let finding = format!("units of `{segment}` {state}: {observed:?} (p = {p:.2e})");
+        let finding = format!("{} of `{segment}` {state}: {observed:?} (p = {p:.2e})", counted(units));
         let advice = format!("look at how `{segment}` is exposed: a variant may reach or lose its units differently there");
         let segment = segment.clone();
         Some(TrustCheck {
@@ -180,19 +195,18 @@ const PRE_PERIOD_ADVICE: &str = "variants differed before anything was done to t
                                  experiment whose effect goes on";
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
-fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, &Outcomes<'_>)]) -> Vec<TrustCheck> {
+fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, Summed<'_>)]) -> Vec<TrustCheck> {
     // The first segment is everyone.
-    let arm_of = |variant: &str, outcomes: &Outcomes<'_>| {
-        let variant = experiment.variants.get_index_of(variant)?;
-        outcomes.arm_before(&cells.group(Side::In(0), variant))
+    let of = |variant: &str| {
+        let variant = experiment.variants.get_index_of(variant).unwrap_or(usize::MAX);
+        cells.group(Side::In(0), variant)
     };
+    let control = of(&experiment.control);
     let mut found = Vec::new();
     for (metric, outcomes) in before {
         for variant in experiment.treatments() {
-            let (Some(control), Some(treatment)) = (arm_of(&experiment.control, outcomes), arm_of(variant, outcomes)) else {
-                continue;
-            };
-            if let Some(estimate) = compare(&control, &treatment, &Options::default()).absolute.value() {
+            let arms = outcomes.arms(&control, &of(variant));
+            if let Some(estimate) = compare(&arms.control, &arms.treatment, &Options::default()).absolute.value() {
                 found.push((*metric, variant, estimate));
             }
         }
@@ -216,12 +230,22 @@ fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, &Outcomes
     found.into_iter().map(check).collect()
 }
 
+/// Units of each variant, or clusters where these were randomised.
 fn counts(experiment: &Experiment, units: &Exposed, members: impl IntoIterator<Item = usize>) -> Vec<u64> {
-    let mut observed = vec![0u64; experiment.variants.len()];
+    let mut of_variant = vec![Vec::new(); experiment.variants.len()];
     for unit in members {
-        observed[units.variants[unit]] += 1;
+        of_variant[units.variants[unit]].push(unit);
     }
-    observed
+    let count = |own: Vec<usize>| match &units.clusters {
+        Some(clusters) => clusters.distinct(own),
+        None => own.len() as u64,
+    };
+    of_variant.into_iter().map(count).collect()
+}
+
+/// What was randomised.
+fn counted(units: &Exposed) -> &'static str {
+    if units.clusters.is_some() { "clusters" } else { "units" }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of units")]

@@ -8,6 +8,7 @@ mod asks;
 mod columns;
 mod draws;
 mod members;
+mod rows;
 mod sums;
 mod tally;
 mod trials;
@@ -26,8 +27,8 @@ use crate::gather::{choices, gather};
 use crate::measure::MeasureContext;
 use crate::parallel::on_all_cores;
 pub use asks::InferenceKind;
-use columns::Observed;
 use draws::Draws;
+use rows::Rows;
 use sums::{BATCH, Summing};
 use tally::Tally;
 use trials::{Draw, Subject, Trials};
@@ -126,19 +127,19 @@ pub async fn validate(
     }
     let mut order: Vec<usize> = (0..units).collect();
     order.sort_by_key(|unit| gathered.units.at[*unit]);
+    let rows = Rows::of(order, gathered.units.clusters.as_ref());
     let wanted = |choice: &MetricChoice| request.metrics.is_empty() || request.metrics.contains(&choice.metric.value);
     let chosen: Vec<(&MetricChoice, &Metric)> =
         choices(experiment, context).into_iter().filter(|(choice, _)| wanted(choice)).collect();
     let subjects: Vec<Subject<'_>> = chosen
         .iter()
         .filter_map(|(choice, metric)| {
-            let before = gathered.before.as_ref().and_then(|before| before.of(metric));
-            let observed = Observed { after: gathered.after.of(metric)?, before, counted: gathered.after.counted(metric) };
-            Some(Subject::of(experiment, (choice, metric), &observed, &order, &request.inferences))
+            let outcomes = gathered.outcomes(experiment, (choice, metric), context)?;
+            Some(Subject::of(experiment, (choice, metric), outcomes.outcomes(), &rows, &request.inferences))
         })
         .collect();
-    let trials = Trials::new(experiment, subjects, units);
-    let draws = Draws::new(experiment.variants.values().copied(), request.seed, request.iterations, units);
+    let trials = Trials::new(experiment, subjects, rows.count());
+    let draws = Draws::new(experiment.variants.values().copied(), request.seed, request.iterations, rows.count());
     let tally = run(&trials, &draws, done);
     let rows = verdict::rows(experiment, &trials, &tally, FALSE_ALARM);
     Ok(Validation {

@@ -37,8 +37,12 @@ pub struct ShareBeliefs {
     pub treatment_mean: f64,
     /// The treatment's share: credible interval.
     pub treatment_interval: [f64; 2],
+    /// The standard deviation of the difference.
+    pub difference_se: f64,
     /// The credible interval of the difference.
     pub difference_interval: [f64; 2],
+    /// The lift's moments, where it has them.
+    pub lift: Option<LiftBeliefs>,
     /// The credible interval of the lift, difference / control.
     pub lift_interval: [f64; 2],
     /// The chance that the treatment is better.
@@ -47,6 +51,41 @@ pub struct ShareBeliefs {
     pub risk_control: f64,
     /// What is lost on average by moving to the treatment.
     pub risk_treatment: f64,
+    #[serde(skip)]
+    control: Beta,
+    #[serde(skip)]
+    treatment: Beta,
+}
+
+/// The moments of the lift, (treatment - control) / control. There are none where fewer than three successes of the control have been
+/// seen or presumed: the mean square of 1 / control is infinite then.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LiftBeliefs {
+    /// Its mean.
+    pub mean: f64,
+    /// Its standard deviation.
+    pub se: f64,
+    /// What is lost on average by staying with the control, as a share of it.
+    pub risk_control: f64,
+    /// What is lost on average by moving to the treatment, as a share of the control.
+    pub risk_treatment: f64,
+}
+
+impl ShareBeliefs {
+    /// The chance that the difference is greater than `value`.
+    pub fn chance_difference_above(&self, value: f64) -> f64 {
+        1.0 - chance_below(self.control, self.treatment, Shift { scale: 1.0, offset: value })
+    }
+
+    /// The chance that the lift is greater than `value`.
+    pub fn chance_lift_above(&self, value: f64) -> f64 {
+        1.0 - chance_below(self.control, self.treatment, Shift { scale: 1.0 + value, offset: 0.0 })
+    }
+
+    /// Twice the chance of the less probable sign: at most alpha when the central credible interval excludes 0.
+    pub fn two_tailed(&self) -> f64 {
+        (2.0 * self.chance_to_win.min(1.0 - self.chance_to_win)).clamp(0.0, 1.0)
+    }
 }
 
 impl Default for BetaPrior {
@@ -95,6 +134,7 @@ fn posterior(control: &Proportion, treatment: &Proportion, options: &ShareOption
         Direction::HigherIsBetter => (above, gain, loss),
         Direction::LowerIsBetter => (1.0 - above, loss, gain),
     };
+    let difference_se = (c.variance() + t.variance()).sqrt();
     // Over x = ratio / (1 + ratio), which lies in (0, 1).
     let ratio_interval = quantiles(0.0, 1.0, &|x| chance_below(c, t, Shift { scale: x / (1.0 - x), offset: 0.0 }))?;
     Ok(ShareBeliefs {
@@ -102,12 +142,37 @@ fn posterior(control: &Proportion, treatment: &Proportion, options: &ShareOption
         control_interval: quantiles(0.0, 1.0, &|x| c.cdf(x))?,
         treatment_mean: t.mean(),
         treatment_interval: quantiles(0.0, 1.0, &|x| t.cdf(x))?,
+        difference_se,
+        lift: lift(c, t, direction),
         difference_interval: quantiles(-1.0, 1.0, &|x| chance_below(c, t, Shift { scale: 1.0, offset: x }))?,
         lift_interval: ratio_interval.map(|x| x / (1.0 - x) - 1.0),
         chance_to_win,
         risk_control,
         risk_treatment,
+        control: c,
+        treatment: t,
     })
+}
+
+/// E(1 / c) = (a + b - 1) / (a - 1) and E(1 / c²) = (a + b - 1)(a + b - 2) / ((a - 1)(a - 2)) for the control c; the loss is
+/// E max(c - t, 0) / c, over the control and in closed form over the treatment t.
+fn lift(control: Beta, treatment: Beta, direction: Direction) -> Option<LiftBeliefs> {
+    if control.a <= 2.0 {
+        return None;
+    }
+    let total = control.a + control.b;
+    let inverse = (total - 1.0) / (control.a - 1.0);
+    let inverse_square = inverse * (total - 2.0) / (control.a - 2.0);
+    let mean = treatment.mean() * inverse - 1.0;
+    let square = (treatment.variance() + treatment.mean().powi(2)) * inverse_square;
+    let one_more = Beta { a: treatment.a + 1.0, b: treatment.b };
+    let loss = control.expected(|share| treatment.cdf(share) - treatment.mean() * one_more.cdf(share) / share).max(0.0);
+    let gain = (loss + mean).max(0.0);
+    let (risk_control, risk_treatment) = match direction {
+        Direction::HigherIsBetter => (gain, loss),
+        Direction::LowerIsBetter => (loss, gain),
+    };
+    Some(LiftBeliefs { mean, se: (square - (mean + 1.0).powi(2)).max(0.0).sqrt(), risk_control, risk_treatment })
 }
 
 /// A rising line, from a share of the control to one of the treatment.
@@ -132,7 +197,7 @@ fn chance_below(control: Beta, treatment: Beta, Shift { scale, offset }: Shift) 
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Beta {
     a: f64,
     b: f64,
@@ -209,97 +274,5 @@ impl Beta {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn believed(control: (u64, u64), treatment: (u64, u64), prior: BetaPrior) -> ShareBeliefs {
-        let arm = |(n, successes)| Proportion::from_counts(n, successes);
-        let options = ShareOptions { prior, ..ShareOptions::default() };
-        believe_shares(&arm(control), &arm(treatment), &options).value().unwrap_or_else(|| panic!("undefined"))
-    }
-
-    /// scipy 1.17.1: `beta` and `quad` with 1e-13, `brentq` for the ends.
-    #[test]
-    fn it_agrees_with_adaptive_quadrature() {
-        let check = |control, treatment, [win, gain, loss]: [f64; 3], intervals: [[f64; 2]; 4]| {
-            let found = believed(control, treatment, BetaPrior::default());
-            let near = |found: f64, expected: f64| assert!((found - expected).abs() < 2e-8, "{found}, not {expected}");
-            near(found.chance_to_win, win);
-            near(found.risk_control, gain);
-            near(found.risk_treatment, loss);
-            let ends = [found.difference_interval, found.lift_interval, found.control_interval, found.treatment_interval];
-            for (found, expected) in ends.iter().zip(intervals) {
-                assert!(
-                    (found[0] - expected[0]).abs() < 1e-6 && (found[1] - expected[1]).abs() < 1e-6,
-                    "{found:?}, not {expected:?}"
-                );
-            }
-        };
-        check(
-            (1000, 100),
-            (1000, 120),
-            [0.923_183_438_973_559_3, 0.020_444_693_766_675_796, 0.000_484_613_926_356_443_87],
-            [
-                [-0.007_470_692_707_560_913, 0.047_469_692_724_217_555],
-                [-0.065_360_432_110_982_89, 0.540_838_193_099_649_4],
-                [0.082_936_4, 0.120_169_13],
-                [0.101_323_42, 0.141_627],
-            ],
-        );
-        check(
-            (20, 2),
-            (20, 5),
-            [0.881_040_515_186_856_4, 0.143_411_102_855_232_2, 0.007_047_466_491_595_815],
-            [
-                [-0.093_870_320_723_233_79, 0.368_812_262_829_933_5],
-                [-0.382_403_642_615_278_8, 8.650_141_551_129_945],
-                [0.030_488_97, 0.303_774_41],
-                [0.112_809_4, 0.471_659_83],
-            ],
-        );
-        check(
-            (44_700, 8_502),
-            (45_489, 8_279),
-            [0.000_777_338_664_576_230_2, 5.478_131_606_408_351e-7, 0.008_201_725_960_210_992],
-            [
-                [-0.013_281_711_160_118_633, -0.003_121_210_070_438_758_3],
-                [-0.068_890_213_768_980_37, -0.016_634_010_795_454_755],
-                [0.186_590_16, 0.193_866_5],
-                [0.178_481_57, 0.185_572_96],
-            ],
-        );
-        check(
-            (0, 0),
-            (4, 3),
-            [0.666_666_666_666_666_7, 0.238_095_238_095_238_08, 0.071_428_571_428_571_42],
-            [
-                [-0.479_252_336_188_986_6, 0.780_827_811_893_726_1],
-                [-0.567_023_503_125_317_8, 25.666_666_666_666_533],
-                [0.025, 0.975],
-                [0.283_582_06, 0.947_254_95],
-            ],
-        );
-    }
-
-    #[test]
-    fn arms_may_differ_in_size_by_far() {
-        let found = believed((50, 10), (10_000_000, 2_000_000), BetaPrior { successes: 0.5, failures: 0.5 });
-        let mirrored = believed((10_000_000, 2_000_000), (50, 10), BetaPrior { successes: 0.5, failures: 0.5 });
-        assert!((found.chance_to_win + mirrored.chance_to_win - 1.0).abs() < 1e-8);
-        assert!((found.difference_interval[0] + mirrored.difference_interval[1]).abs() < 1e-8);
-        assert!((found.risk_control - mirrored.risk_treatment).abs() < 1e-9);
-    }
-
-    #[test]
-    fn what_has_no_posterior_says_why() {
-        let (control, broken) = (Proportion::from_counts(10, 3), Proportion::from_counts(3, 10));
-        let reason = |treatment, options| believe_shares(&control, &treatment, &options).reason();
-        assert_eq!(reason(broken, ShareOptions::default()), Some(Reason::Treatment(Lack::MoreSuccessesThanUnits)));
-        let prior = BetaPrior { successes: 0.0, failures: 1.0 };
-        assert_eq!(reason(control, ShareOptions { prior, ..ShareOptions::default() }), Some(Reason::ParameterNotPositive));
-        assert_eq!(reason(control, ShareOptions { alpha: 0.0, ..ShareOptions::default() }), Some(Reason::AlphaOutOfRange));
-        let lower = ShareOptions { direction: Direction::LowerIsBetter, ..ShareOptions::default() };
-        let found = believe_shares(&control, &control, &lower).value();
-        assert!(found.is_some_and(|found| (found.chance_to_win - 0.5).abs() < 1e-9));
-    }
-}
+#[path = "beta_binomial_tests.rs"]
+mod tests;

@@ -38,6 +38,26 @@ impl Arm {
     }
 }
 
+/// One pair a cluster that says of its rows what an arm's quantile says: sums of linearised values, and how many rows there are.
+///
+/// A row of value x counts as q + s (p - [x ≤ q]), q the quantile and p the share of rows at or below it. The ratio of the pairs' sums is
+/// q, and s is such that it has the variance of `arm`: 1 / s is the density that the arm's variance implies. So covariates, clusters
+/// and strata may be taken into account as for a ratio. Source: Deng, Knoblich and Lu (2018), section 4.2, with the influence
+/// function of a quantile (Huber, Robust statistics, 1981, section 3.3.1).
+///
+/// None where the arm, or the share, has no variance.
+pub fn quantile_rows<'a>(arm: &Arm, clusters: impl Iterator<Item = &'a [f64]> + Clone) -> Option<Vec<[f64; 2]>> {
+    let below = |cluster: &[f64]| cluster.iter().filter(|value| **value <= arm.mean).count() as f64;
+    let pairs = CoMoments::from_pairs(clusters.clone().map(|cluster| (below(cluster), cluster.len() as f64)));
+    let share = Arm::ratio(&pairs);
+    let scale = (arm.variance.ok()? / share.variance.ok()?).sqrt();
+    let row = |cluster: &[f64]| {
+        let rows = cluster.len() as f64;
+        [arm.mean * rows + scale * (share.mean * rows - below(cluster)), rows]
+    };
+    Some(clusters.map(row).collect())
+}
+
 /// A sample quantile over the rows of clustered units.
 ///
 /// The share of rows at or below the quantile is a ratio over clusters, whose variance the delta method gives. A quantile's interval
@@ -104,6 +124,21 @@ mod tests {
         assert_eq!(arm.n, 8);
         assert!((arm.mean - 6.769_230_77).abs() < 5e-9);
         assert!(arm.standard_error().is_ok_and(|se| (se - 0.581_539_71).abs() < 5e-9), "{arm:?}");
+    }
+
+    #[test]
+    fn rows_of_a_quantile_are_its_arm() {
+        let mut generator = Generator::seeded(13);
+        let rows: Vec<Vec<f64>> = (0..300).map(|_| (0..generator.below(4)).map(|_| generator.normal()).collect()).collect();
+        let clusters = || rows.iter().map(Vec::as_slice);
+        let arm = Arm::clustered_quantile(clusters(), 0.8);
+        let Some(found) = quantile_rows(&arm, clusters()) else { panic!("no rows") };
+        let ratio = Arm::ratio(&CoMoments::from_pairs(found.into_iter().map(|[above, below]| (above, below))));
+        assert_eq!(ratio.n, arm.n);
+        assert!((ratio.mean - arm.mean).abs() < 1e-12, "{ratio:?} {arm:?}");
+        let variances = (ratio.variance.unwrap_or_default(), arm.variance.unwrap_or_default());
+        assert!((variances.0 / variances.1 - 1.0).abs() < 1e-12, "{variances:?}");
+        assert_eq!(quantile_rows(&Arm::clustered_quantile(clusters().take(1), 0.8), clusters().take(1)), None);
     }
 
     #[test]

@@ -89,16 +89,17 @@ impl CoMomentMatrix {
         }
         self.n += 1;
         let n = self.n as f64;
-        let delta: Vec<f64> = row.iter().zip(&self.means).map(|(value, mean)| value - mean).collect();
-        for (mean, delta) in self.means.iter_mut().zip(&delta) {
-            *mean += delta / n;
-        }
+        let weight = (n - 1.0) / n;
         let mut place = 0;
-        for i in 0..delta.len() {
-            for delta_j in &delta[..=i] {
-                self.products[place] += delta_j * (row[i] - self.means[i]);
+        for i in 0..row.len() {
+            let delta = (row[i] - self.means[i]) * weight;
+            for (value, mean) in row[..=i].iter().zip(&self.means) {
+                self.products[place] += delta * (value - mean);
                 place += 1;
             }
+        }
+        for (mean, value) in self.means.iter_mut().zip(row) {
+            *mean += (value - *mean) / n;
         }
         Ok(())
     }

@@ -1,15 +1,18 @@
-//! CUPED with any number of covariates, for means and for ratios.
+//! CUPED with any number of covariates, for means and for ratios, of units or of clusters of them.
 
 use crate::arm::positive;
 use crate::{Arm, Baseline, CoMomentMatrix, Lack, Outcome, Reason};
 
-/// What the first columns of a unit's row are; those after it are covariates.
+/// What the first columns of a row are; those after it are covariates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutcomeColumns {
-    /// One column: the value whose mean is compared.
+    /// One column: the value whose mean is compared. A row is a unit.
     Mean,
-    /// Two columns: the numerator and the denominator of a ratio of sums.
+    /// Two columns: the numerator and the denominator of a ratio of sums. A row is a unit.
     Ratio,
+    /// Three columns, where a row is a cluster of units and holds sums over them: the numerator, the denominator (for a mean the number
+    /// of units) and the number of units. Covariates are sums too, and count per unit.
+    Clusters,
 }
 
 /// Two arms adjusted by several covariates, and by how much.
@@ -34,6 +37,9 @@ const LEAST_SHARE: f64 = 1e-10;
 /// With one covariate and a mean this is [`adjust`](crate::adjust). A ratio's own past is adjusted for by giving the earlier numerator
 /// and denominator as two covariates.
 ///
+/// Of clusters, a covariate is the ratio z̄ of its sum and the number of units m, and linearised as (zᵢ - z̄ mᵢ) / m̄: the variance is the
+/// cluster-robust one of the units' outcome - θ · covariates, with the factor n / (n - 1) for n clusters.
+///
 /// Undefined when the arms differ in columns or have fewer than `outcomes` needs. Source: Deng, Xu, Kohavi and Walker, Improving the
 /// sensitivity of online controlled experiments (2013), appendix B; Deng, Knoblich and Lu (2018) for the linearisation.
 pub fn adjust_for_covariates(
@@ -50,93 +56,161 @@ fn adjust_all(
     outcomes: OutcomeColumns,
 ) -> Result<CovariateAdjusted, Reason> {
     let pooled = control.with(treatment)?;
-    if pooled.columns() < outcomes.columns() {
-        return Err(Reason::ColumnsDiffer);
-    }
-    let thetas = match outcomes.linearised(&pooled) {
-        Ok(outcome) => slopes(&pooled, &outcome, outcomes.columns()),
-        Err(_) => vec![0.0; pooled.columns() - outcomes.columns()],
-    };
-    let arm = |moments: &CoMomentMatrix| adjusted_arm(moments, &pooled, outcomes, &thetas);
+    let slopes = Slopes::within(&pooled, outcomes)?;
+    let arm = |moments| slopes.arm(&[Part { weight: 1.0, moments }]);
     let (control, treatment) = (arm(control), arm(treatment));
-    Ok(CovariateAdjusted { thetas, control, treatment })
+    Ok(CovariateAdjusted { thetas: slopes.thetas, control, treatment })
+}
+
+/// Some rows of an arm, and what their means count among those of the arm's other parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) weight: f64,
+    pub(crate) moments: &'a CoMomentMatrix,
+}
+
+/// What is taken out of both arms.
+#[derive(Debug)]
+pub(crate) struct Slopes {
+    outcomes: OutcomeColumns,
+    pub(crate) thetas: Vec<f64>,
+    /// The means of the covariates that those of an arm are held against.
+    centres: Vec<f64>,
+}
+
+/// A mean or a ratio of means, and up to a constant the linear combination of a row's columns whose mean it is.
+struct Linear {
+    value: f64,
+    weights: Vec<f64>,
 }
 
 impl OutcomeColumns {
-    fn columns(self) -> usize {
+    /// How many columns of a row the outcome takes.
+    pub fn columns(self) -> usize {
         match self {
             Self::Mean => 1,
             Self::Ratio => 2,
+            Self::Clusters => 3,
         }
     }
 
-    fn value(self, moments: &CoMomentMatrix) -> Result<f64, Lack> {
-        match self {
-            _ if moments.n == 0 => Err(Lack::NoUnits),
-            Self::Mean => Ok(moments.means[0]),
-            Self::Ratio if moments.means[1] == 0.0 => Err(Lack::ZeroDenominator),
-            Self::Ratio => Ok(moments.means[0] / moments.means[1]),
-        }
+    fn outcome(self, means: &[f64]) -> Result<Linear, Lack> {
+        Linear::of(means, 0, (self != Self::Mean).then_some(1)).ok_or(Lack::ZeroDenominator)
     }
 
-    /// The outcome as a linear combination of the columns, up to a constant.
-    fn linearised(self, moments: &CoMomentMatrix) -> Result<Vec<f64>, Lack> {
-        let value = self.value(moments)?;
-        let mut weights = vec![0.0; moments.columns()];
-        match self {
-            Self::Mean => weights[0] = 1.0,
-            Self::Ratio => {
-                weights[0] = 1.0 / moments.means[1];
-                weights[1] = -value / moments.means[1];
-            }
-        }
-        Ok(weights)
+    /// The covariates; of clusters without units nothing can be said.
+    fn covariates(self, means: &[f64]) -> Result<Vec<Linear>, Lack> {
+        let size = (self == Self::Clusters).then_some(2);
+        (self.columns()..means.len()).map(|column| Linear::of(means, column, size).ok_or(Lack::ZeroDenominator)).collect()
     }
 }
 
-fn adjusted_arm(moments: &CoMomentMatrix, pooled: &CoMomentMatrix, outcomes: OutcomeColumns, thetas: &[f64]) -> Arm {
-    let first = outcomes.columns();
-    let (observed, plain) = match (outcomes.value(moments), outcomes.linearised(moments)) {
-        (Ok(observed), Ok(plain)) if moments.n > 1 => (observed, plain),
-        (Ok(observed), _) => return Arm { variance: Err(Lack::OneUnit), ..Arm::new(moments.n, observed, 1.0) },
-        (Err(lack), _) => return Arm { variance: Err(lack), ..Arm::new(moments.n, 0.0, 1.0) },
-    };
-    let mut adjusted = plain.clone();
-    let mut mean = observed;
-    for (place, theta) in thetas.iter().enumerate() {
-        adjusted[first + place] = -theta;
-        mean -= theta * (moments.means[first + place] - pooled.means[first + place]);
+impl Linear {
+    /// A column's mean, over that of another where there is one; none over zero.
+    fn of(means: &[f64], column: usize, over: Option<usize>) -> Option<Self> {
+        let mut weights = vec![0.0; means.len()];
+        let Some(over) = over else {
+            weights[column] = 1.0;
+            return Some(Self { value: means[column], weights });
+        };
+        if means[over] == 0.0 {
+            return None;
+        }
+        let value = means[column] / means[over];
+        weights[column] += 1.0 / means[over];
+        weights[over] -= value / means[over];
+        Some(Self { value, weights })
     }
-    let degrees = (moments.n - 1) as f64;
-    let covariance = |left: &[f64], right: &[f64]| match moments.form(left, right) {
-        (sum, size) if sum.abs() <= 16.0 * f64::EPSILON * size => 0.0,
-        (sum, _) => sum / degrees,
-    };
-    let baseline = Baseline { mean: observed, variance: covariance(&plain, &plain), covariance: covariance(&plain, &adjusted) };
-    let variance = if mean.is_finite() { positive(moments.n, covariance(&adjusted, &adjusted)) } else { Err(Lack::NotFinite) };
-    Arm { n: moments.n, mean, variance, baseline }
+}
+
+impl Slopes {
+    /// The slopes of the outcome on each covariate, from what they have in common in `pooled`.
+    pub(crate) fn within(pooled: &CoMomentMatrix, outcomes: OutcomeColumns) -> Result<Self, Reason> {
+        if pooled.columns() < outcomes.columns() {
+            return Err(Reason::ColumnsDiffer);
+        }
+        let count = pooled.columns() - outcomes.columns();
+        Ok(match (outcomes.outcome(&pooled.means), outcomes.covariates(&pooled.means)) {
+            (Ok(outcome), Ok(covariates)) if pooled.n > 0 => Self {
+                outcomes,
+                thetas: slopes(pooled, &outcome, &covariates),
+                centres: covariates.iter().map(|covariate| covariate.value).collect(),
+            },
+            _ => Self { outcomes, thetas: vec![0.0; count], centres: vec![0.0; count] },
+        })
+    }
+
+    /// The estimate of an arm with such means, less what the covariates explain, and as it is.
+    pub(crate) fn estimate(&self, means: &[f64]) -> Result<[f64; 2], Lack> {
+        let observed = self.outcomes.outcome(means)?.value;
+        let covariates = self.outcomes.covariates(means)?;
+        let explained = self.thetas.iter().zip(&self.centres).zip(&covariates);
+        let adjusted = explained.fold(observed, |left, ((theta, centre), covariate)| left - theta * (covariate.value - centre));
+        if adjusted.is_finite() { Ok([adjusted, observed]) } else { Err(Lack::NotFinite) }
+    }
+
+    /// The arm that its parts make, of two rows or more each, less what the covariates explain.
+    pub(crate) fn arm(&self, parts: &[Part<'_>]) -> Arm {
+        let n: u64 = parts.iter().map(|part| part.moments.n).sum();
+        let columns = self.outcomes.columns() + self.thetas.len();
+        let mean = |column: usize| parts.iter().filter(|p| p.moments.n > 0).map(|p| p.weight * p.moments.means[column]).sum();
+        let means: Vec<f64> = (0..columns).map(mean).collect();
+        if n == 0 {
+            return Arm { variance: Err(Lack::NoUnits), ..Arm::new(n, 0.0, 1.0) };
+        }
+        let (plain, covariates) = match (self.outcomes.outcome(&means), self.outcomes.covariates(&means)) {
+            (Ok(plain), Ok(_)) if n == 1 => return Arm { variance: Err(Lack::OneUnit), ..Arm::new(n, plain.value, 1.0) },
+            (Ok(plain), Ok(covariates)) => (plain, covariates),
+            (Err(lack), _) | (_, Err(lack)) => return Arm { variance: Err(lack), ..Arm::new(n, 0.0, 1.0) },
+        };
+        let mut adjusted = plain.weights.clone();
+        let mut mean = plain.value;
+        for ((theta, centre), covariate) in self.thetas.iter().zip(&self.centres).zip(&covariates) {
+            mean -= theta * (covariate.value - centre);
+            adjusted.iter_mut().zip(&covariate.weights).for_each(|(weight, own)| *weight -= theta * own);
+        }
+        // Per row of the whole arm: n times the covariance of the weighted sum of the parts' means.
+        let covariance = |left: &[f64], right: &[f64]| -> f64 {
+            let of = |part: &Part<'_>| match part.moments.form(left, right) {
+                (sum, size) if sum.abs() <= 16.0 * f64::EPSILON * size => 0.0,
+                (sum, _) => {
+                    let share = n as f64 / part.moments.n as f64;
+                    part.weight * part.weight * share * (sum / (part.moments.n - 1) as f64)
+                }
+            };
+            parts.iter().map(of).sum()
+        };
+        let baseline = Baseline {
+            mean: plain.value,
+            variance: covariance(&plain.weights, &plain.weights),
+            covariance: covariance(&plain.weights, &adjusted),
+        };
+        let variance = if mean.is_finite() { positive(n, covariance(&adjusted, &adjusted)) } else { Err(Lack::NotFinite) };
+        Arm { n, mean, variance, baseline }
+    }
 }
 
 /// θ with S θ = s by Cholesky's decomposition S = L Lᵀ, leaving out covariates that add nothing.
-fn slopes(moments: &CoMomentMatrix, outcome: &[f64], first: usize) -> Vec<f64> {
-    let count = moments.columns() - first;
+fn slopes(moments: &CoMomentMatrix, outcome: &Linear, covariates: &[Linear]) -> Vec<f64> {
+    let count = covariates.len();
+    let form = |left: &Linear, right: &Linear| moments.form(&left.weights, &right.weights);
+    let product = |left: &Linear, right: &Linear| form(left, right).0;
     let mut lower = vec![vec![0.0; count]; count];
     let mut kept = vec![false; count];
     let mut half = vec![0.0; count];
     for i in 0..count {
-        let own = moments.product(first + i, first + i);
+        let (own, size) = form(&covariates[i], &covariates[i]);
         for j in 0..i {
             if kept[j] {
                 let known: f64 = (0..j).map(|k| lower[i][k] * lower[j][k]).sum();
-                lower[i][j] = (moments.product(first + i, first + j) - known) / lower[j][j];
+                lower[i][j] = (product(&covariates[i], &covariates[j]) - known) / lower[j][j];
             }
         }
         let left = own - lower[i][..i].iter().map(|value| value * value).sum::<f64>();
-        kept[i] = left.is_finite() && left > LEAST_SHARE * own;
+        kept[i] = left.is_finite() && left > (LEAST_SHARE * own).max(64.0 * f64::EPSILON * size);
         if kept[i] {
             lower[i][i] = left.sqrt();
-            let target: f64 =
-                outcome.iter().enumerate().map(|(column, weight)| weight * moments.product(column, first + i)).sum();
+            let target = product(outcome, &covariates[i]);
             half[i] = (target - (0..i).map(|j| lower[i][j] * half[j]).sum::<f64>()) / lower[i][i];
         }
     }

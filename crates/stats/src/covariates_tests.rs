@@ -59,6 +59,76 @@ fn one_covariate_is_cuped() {
     }
 }
 
+/// Sums over clusters: the numerator, the denominator (column 1) or the number of units, the number of units, and two covariates.
+fn clusters(arm: usize, is_ratio: bool, of: impl Fn(usize) -> usize) -> CoMomentMatrix {
+    let mut sums = std::collections::BTreeMap::<usize, [f64; 5]>::new();
+    for (i, [outcome, denominator, first, second]) in rows(arm).into_iter().enumerate() {
+        let row = [outcome, if is_ratio { denominator } else { 1.0 }, 1.0, first, second];
+        sums.entry(of(i)).or_default().iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+    }
+    CoMomentMatrix::from_rows(sums.values().map(|row| &row[..])).value().unwrap_or_default()
+}
+
+/// statsmodels: OLS of the clusters' linearised outcome on their linearised covariates for the slopes; then the units' outcome - θ ·
+/// covariates on a constant with `cov_type="cluster"`.
+#[test]
+fn errors_of_clusters_are_the_cluster_robust_ones() {
+    for (is_ratio, thetas, arms) in [
+        (
+            false,
+            [0.502_198_400_392_912_7, -0.414_494_721_396_393_2],
+            [[10.459_352_575_973_85, 0.543_284_378_660_861_9], [12.040_647_424_026_144, 0.427_303_033_754_254_2]],
+        ),
+        (
+            true,
+            [0.268_194_085_493_572_93, -0.494_023_130_244_105_8],
+            [[3.568_723_834_467_158_4, 0.235_402_100_635_655_34], [4.088_497_663_432_305, 0.388_998_585_711_143_2]],
+        ),
+    ] {
+        let of = |arm| clusters(arm, is_ratio, |i| (i * i + arm) % 17);
+        let found = adjust_for_covariates(&of(0), &of(1), OutcomeColumns::Clusters);
+        let found = found.value().unwrap_or_else(|| panic!("undefined"));
+        let close = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-11, "{found}, not {expected}");
+        found.thetas.iter().zip(thetas).for_each(|(found, expected)| close(*found, expected));
+        for (arm, [mean, se]) in [found.control, found.treatment].iter().zip(arms) {
+            assert_eq!(arm.n, 9);
+            close(arm.mean, mean);
+            close(arm.standard_error().unwrap_or_default(), se);
+        }
+    }
+}
+
+#[test]
+fn clusters_of_one_unit_are_units() {
+    for (is_ratio, columns, outcomes) in
+        [(false, vec![0, 2, 3], OutcomeColumns::Mean), (true, vec![0, 1, 2, 3], OutcomeColumns::Ratio)]
+    {
+        let of = |arm| clusters(arm, is_ratio, |i| i);
+        let found = adjust_for_covariates(&of(0), &of(1), OutcomeColumns::Clusters);
+        let (found, plain) = (found.value().unwrap_or_else(|| panic!("undefined")), adjusted(&columns, outcomes));
+        for (found, plain) in [(found.control, plain.control), (found.treatment, plain.treatment)] {
+            assert!((found.mean / plain.mean - 1.0).abs() < 1e-12);
+            assert!((found.variance.unwrap_or_default() / plain.variance.unwrap_or_default() - 1.0).abs() < 1e-12);
+            assert!((found.baseline.covariance / plain.baseline.covariance - 1.0).abs() < 1e-12);
+        }
+    }
+}
+
+#[test]
+fn without_covariates_clusters_have_a_clustered_mean() {
+    let with = clusters(0, false, |i| i * i % 17);
+    let narrow = |moments: &CoMomentMatrix| CoMomentMatrix {
+        n: moments.n,
+        means: moments.means[..3].to_vec(),
+        products: moments.products[..6].to_vec(),
+    };
+    let found = adjust_for_covariates(&narrow(&with), &narrow(&with), OutcomeColumns::Clusters);
+    let found = found.value().unwrap_or_else(|| panic!("undefined")).control;
+    // Of the same units by statsmodels.
+    assert!((found.mean - 10.39).abs() < 1e-12);
+    assert!((found.standard_error().unwrap_or_default() / 0.783_759_060_952_408_1 - 1.0).abs() < 1e-12);
+}
+
 #[test]
 fn without_covariates_a_ratio_is_a_ratio() {
     let found = adjusted(&[0, 1], OutcomeColumns::Ratio);

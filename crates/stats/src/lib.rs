@@ -2,7 +2,8 @@
 //!
 //! **What was measured.** [`Moments`], [`Proportion`], [`CoMoments`], [`CoMomentMatrix`], [`QuantileSummary`] and
 //! [`ClusteredQuantile`] summarise it, and merge. An [`Arm`] is what all of them come to: n, a mean and the variance of one unit.
-//! [`adjust`] and [`adjust_for_covariates`] take out what is known beforehand, [`post_stratify`] how strata happened to mix.
+//! [`adjust`] and [`adjust_for_covariates`] take out what is known beforehand, [`post_stratify`] how strata happened to mix; [`arms_of_rows`]
+//! does all of it, and takes a variance from resamples where there shall be no formula.
 //!
 //! **What it says.** [`compare`] turns two arms into an absolute and a relative [`Estimate`]: for one look, for any number of them
 //! ([`ConfidenceSequence`], [`MixtureTest`]) or for a few ([`GroupSequential`]), two-sided or towards an [`Alternative`] with a
@@ -61,6 +62,7 @@ mod proportion;
 mod quantile;
 mod random;
 mod root;
+mod rows;
 mod sequential;
 mod sequential_srm;
 mod significance;
@@ -69,10 +71,10 @@ mod strata;
 
 pub use arm::{Adjusted, Arm, Baseline, adjust};
 pub use bayes::{BayesOptions, Beliefs, Direction, Posterior, Prior, believe};
-pub use beta_binomial::{BetaPrior, ShareBeliefs, ShareOptions, believe_shares};
+pub use beta_binomial::{BetaPrior, LiftBeliefs, ShareBeliefs, ShareOptions, believe_shares};
 pub use binomial::binomial_interval;
 pub use bootstrap::{Bootstrap, BootstrapEstimate, BootstrapMethod};
-pub use cluster::ClusteredQuantile;
+pub use cluster::{ClusteredQuantile, quantile_rows};
 pub use co_moment_matrix::CoMomentMatrix;
 pub use co_moments::{CoMoments, PairSums};
 pub use compare::{Comparison, Estimate, Inference, Options, RelativeMethod, compare};
@@ -91,6 +93,7 @@ pub use power::{Plan, SampleSize};
 pub use proportion::Proportion;
 pub use quantile::QuantileSummary;
 pub use random::Generator;
+pub use rows::{ArmsOfRows, StratumRows, VarianceMethod, arms_of_rows};
 pub use sequential::ConfidenceSequence;
 pub use sequential_srm::{SequentialSampleRatio, sequential_sample_ratio};
 pub use srm::{SampleRatio, sample_ratio};

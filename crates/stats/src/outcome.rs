@@ -24,6 +24,14 @@ impl<T> Outcome<T> {
         }
     }
 
+    /// The answer, or why there is none.
+    pub fn into_result(self) -> Result<T, Reason> {
+        match self {
+            Self::Defined(value) => Ok(value),
+            Self::Undefined(reason) => Err(reason),
+        }
+    }
+
     /// Borrows the answer.
     pub fn as_ref(&self) -> Outcome<&T> {
         match self {
@@ -158,6 +166,8 @@ pub enum Lack {
     ZeroDenominator,
     /// Too few units to place both ends of the quantile's interval.
     TooFewForQuantile,
+    /// The estimate has no value on some of the resamples.
+    ResampleUndefined,
     /// A sum, mean or variance is infinite or not a number.
     NotFinite,
 }
@@ -171,6 +181,7 @@ impl fmt::Display for Lack {
             Self::MoreSuccessesThanUnits => "has more successes than units",
             Self::ZeroDenominator => "has a denominator of zero",
             Self::TooFewForQuantile => "has too few units for this quantile",
+            Self::ResampleUndefined => "has no value on some of its resamples",
             Self::NotFinite => "has a mean or variance that is not finite",
         })
     }

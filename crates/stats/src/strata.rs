@@ -1,14 +1,16 @@
 //! Post-stratification: arms compared stratum by stratum, and put together with the same weights.
 
-use crate::{Arm, Moments, Outcome, Reason};
+use crate::covariates::{Part, Slopes};
+use crate::{Arm, CoMomentMatrix, Outcome, OutcomeColumns, Reason};
 
-/// The units of one stratum. Strata are known before exposure and share no units.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The units of one stratum, a row each: the outcome's columns, then any covariates. Strata are known before exposure and share no
+/// units.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stratum {
     /// Its units in the control.
-    pub control: Moments,
+    pub control: CoMomentMatrix,
     /// Its units in the treatment.
-    pub treatment: Moments,
+    pub treatment: CoMomentMatrix,
 }
 
 /// Where the weights of strata come from.
@@ -25,30 +27,35 @@ pub enum StratumWeights<'a> {
 pub struct PostStratified {
     /// The weights, which sum to 1, in the order of the strata.
     pub weights: Vec<f64>,
+    /// The slope on each covariate, as of [`CovariateAdjusted`](crate::CovariateAdjusted).
+    pub thetas: Vec<f64>,
     /// The control.
     pub control: Arm,
     /// The treatment.
     pub treatment: Arm,
 }
 
-/// Weighs both arms' strata alike: an arm's mean is Σ w x̄ₛ and the variance of that Σ w² s²ₛ / nₛ, given how many units of each stratum
-/// came into the arm.
+/// Weighs both arms' strata alike: an arm's means are Σ w x̄ₛ, and the variance of a mean is Σ w² s²ₛ / nₛ, given how many units of each
+/// stratum came into the arm.
 ///
-/// Undefined unless every stratum with a positive weight has two units in both arms, and known weights fit the strata. Source:
-/// Miratrix, Sekhon and Yu, Adjusting treatment effect estimates by post-stratification in randomized experiments (2013).
+/// A ratio is that of the weighted means, R = Σ w x̄ₛ / Σ w ȳₛ, and its unit counts as (xᵢ - R yᵢ) / Σ w ȳₛ. Covariates are taken out as
+/// by [`adjust_for_covariates`](crate::adjust_for_covariates), with one slope for all strata, from what outcome and covariates have
+/// in common within them. One stratum gives what that function gives.
+///
+/// Undefined unless every stratum with a positive weight has two units in both arms, all rows have the same columns, and known
+/// weights fit the strata. Source: Miratrix, Sekhon and Yu, Adjusting treatment effect estimates by post-stratification in randomized
+/// experiments (2013).
 ///
 /// ```
-/// use tranche_stats::{Moments, Stratum, StratumWeights, post_stratify};
-/// let stratum = |control: [f64; 2], treatment: [f64; 2]| Stratum {
-///     control: Moments::from_values(control),
-///     treatment: Moments::from_values(treatment),
-/// };
+/// use tranche_stats::{CoMomentMatrix, OutcomeColumns, Stratum, StratumWeights, post_stratify};
+/// let arm = |values: [f64; 2]| CoMomentMatrix::from_rows(values.iter().map(std::slice::from_ref)).value().unwrap_or_default();
+/// let stratum = |control, treatment| Stratum { control: arm(control), treatment: arm(treatment) };
 /// let strata = [stratum([1.0, 3.0], [2.0, 4.0]), stratum([10.0, 12.0], [12.0, 14.0])];
-/// let arms = post_stratify(&strata, StratumWeights::Known(&[3.0, 1.0])).value();
+/// let arms = post_stratify(&strata, StratumWeights::Known(&[3.0, 1.0]), OutcomeColumns::Mean).value();
 /// assert!(arms.is_some_and(|arms| arms.treatment.mean - arms.control.mean == 0.75 * 1.0 + 0.25 * 2.0));
 /// ```
-pub fn post_stratify(strata: &[Stratum], weights: StratumWeights<'_>) -> Outcome<PostStratified> {
-    normalised(strata, weights).and_then(|weights| combine(strata, weights)).into()
+pub fn post_stratify(strata: &[Stratum], weights: StratumWeights<'_>, outcomes: OutcomeColumns) -> Outcome<PostStratified> {
+    normalised(strata, weights).and_then(|weights| combine(strata, weights, outcomes)).into()
 }
 
 fn normalised(strata: &[Stratum], weights: StratumWeights<'_>) -> Result<Vec<f64>, Reason> {
@@ -64,68 +71,39 @@ fn normalised(strata: &[Stratum], weights: StratumWeights<'_>) -> Result<Vec<f64
     Ok(weights.into_iter().map(|weight| weight / total).collect())
 }
 
-fn combine(strata: &[Stratum], weights: Vec<f64>) -> Result<PostStratified, Reason> {
-    let arm = |of: fn(&Stratum) -> &Moments| {
-        let (mut n, mut mean, mut variance) = (0, 0.0, 0.0);
-        for (moments, weight) in strata.iter().map(of).zip(&weights).filter(|(_, weight)| **weight > 0.0) {
-            n += moments.n;
-            mean += weight * moments.mean;
-            variance += weight * weight * moments.variance().ok_or(Reason::StratumTooSmall)? / moments.n as f64;
-        }
-        Ok(Arm::new(n, mean, variance * n as f64))
+fn combine(strata: &[Stratum], weights: Vec<f64>, outcomes: OutcomeColumns) -> Result<PostStratified, Reason> {
+    let slopes = slopes_within(strata, &weights, outcomes)?;
+    let arm = |of: fn(&Stratum) -> &CoMomentMatrix| {
+        let parts = counted(strata, &weights).map(|(stratum, weight)| Part { weight, moments: of(stratum) });
+        slopes.arm(&parts.collect::<Vec<_>>())
     };
-    let (control, treatment) = (arm(|stratum| &stratum.control)?, arm(|stratum| &stratum.treatment)?);
-    Ok(PostStratified { weights, control, treatment })
+    let (control, treatment) = (arm(|stratum| &stratum.control), arm(|stratum| &stratum.treatment));
+    Ok(PostStratified { weights, thetas: slopes.thetas, control, treatment })
+}
+
+/// The slopes from what outcome and covariates have in common within strata; `weights` sum to 1.
+pub(crate) fn slopes_within(strata: &[Stratum], weights: &[f64], outcomes: OutcomeColumns) -> Result<Slopes, Reason> {
+    let columns = strata.first().map_or(0, |stratum| stratum.control.columns());
+    let mut within = CoMomentMatrix::new(columns);
+    for (stratum, weight) in counted(strata, weights) {
+        if stratum.control.n < 2 || stratum.treatment.n < 2 {
+            return Err(Reason::StratumTooSmall);
+        }
+        let pooled = stratum.control.with(&stratum.treatment)?;
+        if pooled.columns() != columns {
+            return Err(Reason::ColumnsDiffer);
+        }
+        within.n += pooled.n;
+        within.means.iter_mut().zip(&pooled.means).for_each(|(all, own)| *all += weight * own);
+        within.products.iter_mut().zip(&pooled.products).for_each(|(all, own)| *all += own);
+    }
+    Slopes::within(&within, outcomes)
+}
+
+fn counted<'a>(strata: &'a [Stratum], weights: &'a [f64]) -> impl Iterator<Item = (&'a Stratum, f64)> {
+    strata.iter().zip(weights.iter().copied()).filter(|(_, weight)| *weight > 0.0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Generator, Options, compare};
-
-    #[test]
-    fn one_stratum_is_the_plain_arm() {
-        let stratum =
-            Stratum { control: Moments::from_values([1.0, 5.0, 3.0]), treatment: Moments::from_values([2.0, 4.0, 9.0]) };
-        let found = post_stratify(&[stratum], StratumWeights::Observed).value();
-        assert!(found.is_some_and(|found| found.control == Arm::mean(&stratum.control) && found.treatment.mean == 5.0));
-    }
-
-    /// Strata 0 and 100 apart, mixed differently in the arms: the plain difference is off by the mix, the stratified one is not.
-    #[test]
-    fn a_chance_difference_in_the_mix_is_taken_out() {
-        let mut generator = Generator::seeded(9);
-        let mut values = |n: usize, mean: f64| Moments::from_values((0..n).map(|_| mean + generator.normal()));
-        let strata = [
-            Stratum { control: values(600, 0.0), treatment: values(500, 1.0) },
-            Stratum { control: values(400, 100.0), treatment: values(500, 101.0) },
-        ];
-        let Some(found) = post_stratify(&strata, StratumWeights::Observed).value() else { panic!("undefined") };
-        assert!((found.weights[0] - 0.55).abs() < 1e-15);
-        let estimate = compare(&found.control, &found.treatment, &Options::default()).absolute.value();
-        assert!(estimate.is_some_and(|estimate| (estimate.effect - 1.0).abs() < 0.15 && estimate.se < 0.06), "{estimate:?}");
-        // Σ w² (s²/n of both arms), as above, from the strata's own numbers.
-        let variance: f64 = strata
-            .iter()
-            .zip([0.55, 0.45])
-            .map(|(stratum, weight)| {
-                let part = |moments: &Moments| moments.m2 / (moments.n - 1) as f64 / moments.n as f64;
-                weight * weight * (part(&stratum.control) + part(&stratum.treatment))
-            })
-            .sum();
-        assert!(estimate.is_some_and(|estimate| (estimate.se - variance.sqrt()).abs() < 1e-14));
-    }
-
-    #[test]
-    fn what_cannot_be_weighed_has_a_reason() {
-        let pair = Moments::from_values([1.0, 2.0]);
-        let full = Stratum { control: pair, treatment: pair };
-        let lonely = Stratum { control: pair, treatment: Moments::from_values([1.0]) };
-        let reason = |strata: &[Stratum], weights| post_stratify(strata, weights).reason();
-        assert_eq!(reason(&[full, lonely], StratumWeights::Observed), Some(Reason::StratumTooSmall));
-        assert_eq!(reason(&[full, lonely], StratumWeights::Known(&[1.0, 0.0])), None);
-        assert_eq!(reason(&[full], StratumWeights::Known(&[1.0, 1.0])), Some(Reason::WeightsDoNotFit));
-        assert_eq!(reason(&[full], StratumWeights::Known(&[-1.0])), Some(Reason::WeightsDoNotFit));
-        assert_eq!(reason(&[], StratumWeights::Observed), Some(Reason::WeightsDoNotFit));
-    }
-}
+#[path = "strata_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ mod backfill;
 mod demo_shop;
 mod dirty;
 mod dirty_files;
+mod estimators;
 mod experiment_days;
 mod experiment_edges;
 mod experiments;

@@ -93,7 +93,7 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
 
 /// One row for each estimate; columns that no estimate fills are left out.
 fn estimates(result: &ExperimentResult) -> Rows {
-    const COLUMNS: [&str; 20] = [
+    const COLUMNS: [&str; 23] = [
         "metric",
         "role",
         "segment",
@@ -102,11 +102,14 @@ fn estimates(result: &ExperimentResult) -> Rows {
         "mean",
         "control_n",
         "control_mean",
+        "clusters",
+        "control_clusters",
         "absolute",
         "ci",
         "relative",
         "ci ",
         "p",
+        "family",
         "p_adjusted",
         "ci_adjusted",
         "chance_to_win",
@@ -128,11 +131,14 @@ fn estimates(result: &ExperimentResult) -> Rows {
             rounded(row.mean),
             json!(row.control_n),
             rounded(row.control_mean),
+            json!(row.basis.clusters),
+            json!(row.basis.control_clusters),
             rounded(number("effect")),
             range(&row.absolute, "ci"),
             rounded(EstimateRow::number(&row.relative, "effect")),
             range(&row.relative, "ci"),
             number("p").map_or_else(|| json!(row.undefined), scientific),
+            json!(row.family),
             number("p_adjusted").map_or(Value::Null, scientific),
             range(&row.absolute, "ci_adjusted"),
             rounded(number("chance_to_win")),
@@ -150,7 +156,8 @@ fn estimates(result: &ExperimentResult) -> Rows {
 }
 
 /// Columns of [`estimates`] that only some results have.
-const OPTIONAL: [&str; 6] = ["p_adjusted", "ci_adjusted", "chance_to_win", "risk", "margin_p", "conclusion"];
+const OPTIONAL: [&str; 9] =
+    ["clusters", "control_clusters", "family", "p_adjusted", "ci_adjusted", "chance_to_win", "risk", "margin_p", "conclusion"];
 
 fn between(result: &ExperimentResult) -> Rows {
     let mut rows = Rows::new(&[
@@ -210,10 +217,15 @@ fn summary(result: &ExperimentResult) -> String {
         vec![format!("{} as of {}: {}", result.experiment, result.as_of, result.hypothesis.as_deref().unwrap_or_default())];
     let split: Vec<String> = result.srm.observed.iter().map(|v| format!("{} {}", v.variant, v.count)).collect();
     let p = result.srm.p.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
-    lines.push(format!("units: {} (sample ratio p = {p})", split.join(", ")));
+    lines.push(format!("{}: {} (sample ratio p = {p})", result.srm.counted, split.join(", ")));
     lines.push(inference(result));
     let failed = |severity| result.checks.iter().filter(|check| !check.ok && check.severity == severity).count();
     let (gates, warnings, all) = (failed(Severity::Gate), failed(Severity::Warning), result.checks.len());
+    let estimators = result.method.estimators.iter();
+    lines.extend(estimators.map(|one| format!("{} {}: {}", one.estimator, one.parameters, one.formula)));
+    lines.extend(result.method.families.iter().map(|family| {
+        format!("family {}: {} comparisons by {} ({})", family.family, family.comparisons, family.adjust, family.holds)
+    }));
     if !result.trustworthy {
         lines.push(format!("NOT TRUSTWORTHY: {gates} of {all} checks of the data failed, see the notes"));
     }

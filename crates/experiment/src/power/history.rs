@@ -7,12 +7,13 @@ use tranche_metric::{Direction, Metric, Population, Span, Values, Wanted, unit_v
 use tranche_segment::Scope;
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_sql::{SqlError, instant_literal};
-use tranche_stats::{Arm, CoMoments, adjust};
+use tranche_stats::Arm;
 
-use crate::arms::arm;
+use crate::arms::{Outcomes, plain_arm};
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::filter_expression;
+use crate::gather::{covariate_columns, covariates};
 use crate::measure::MeasureContext;
 
 /// Days of exposures that units per day are counted over.
@@ -31,7 +32,7 @@ pub(super) struct History<'a> {
 pub(super) struct MetricHistory {
     pub(super) better: Direction,
     pub(super) arm: Arm,
-    /// The share of the variance that the covariate explains; 0 without one.
+    /// The share of the variance that covariates explain; 0 without any.
     pub(super) variance_reduction: f64,
 }
 
@@ -49,26 +50,26 @@ impl<'a> History<'a> {
         let population = Population { entity: experiment.entity.clone(), keys, at: vec![from; units], until: as_of };
         let choices: Vec<(&MetricChoice, &Metric)> =
             experiment.metrics.iter().filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?))).collect();
-        let metrics: Vec<&Metric> = choices.iter().map(|(_, metric)| *metric).collect();
-        let wanted = |span| Wanted { population: &population, span, metrics: metrics.clone() };
-        let lookback =
-            experiment.statistics.cuped.map(|cuped| SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX));
-        let wanted: Vec<Wanted<'_>> =
-            std::iter::once(Span::After(Some(observed))).chain(lookback.map(Span::Before)).map(wanted).collect();
+        let metrics = choices.iter().map(|(_, metric)| *metric).collect();
+        let mut wanted = vec![Wanted { population: &population, span: Span::After(Some(observed)), metrics }];
+        if let Some(cuped) = &experiment.statistics.cuped {
+            let span = Span::Before(SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX));
+            wanted.push(Wanted { population: &population, span, metrics: covariates(experiment, context) });
+        }
         let failed = |source| ExperimentError::Metric { experiment: experiment.name.clone(), source };
         let (values, _) = unit_values(&wanted, &context.facts()).await.map_err(failed)?;
         let (after, before) = (&values[0], values.get(1));
         let everyone: Vec<usize> = (0..units).collect();
-        let of = |(choice, metric): (&'a MetricChoice, &Metric)| {
+        let of = |&(choice, metric): &(&'a MetricChoice, &Metric)| {
             let values = after.of(metric)?;
-            let covariate = before.and_then(|before| before.of(metric));
+            let columns = before.map(|before| covariate_columns(experiment, metric, context, |covariate| before.of(covariate)));
             let counted = after.counted(metric);
             let everyone: Vec<usize> =
                 everyone.iter().copied().filter(|&unit| counted.is_none_or(|counted| counted.value(unit))).collect();
             let found = MetricHistory {
                 better: metric.direction,
-                arm: arm(values, &everyone),
-                variance_reduction: variance_reduction(values, covariate, &everyone),
+                arm: plain_arm(values, &everyone),
+                variance_reduction: variance_reduction(values, columns.unwrap_or_default(), &everyone),
             };
             Some((choice, found))
         };
@@ -76,7 +77,7 @@ impl<'a> History<'a> {
             units: units as u64,
             observed_days: observed.as_secs_f64() / SECONDS_OF_DAY,
             units_per_day: units_per_day(experiment, context).await?,
-            metrics: choices.into_iter().filter_map(of).collect(),
+            metrics: choices.iter().filter_map(of).collect(),
         })
     }
 }
@@ -111,12 +112,10 @@ async fn keys(
     })
 }
 
-/// Squared correlation with the covariate, as CUPED takes it out.
-fn variance_reduction(values: Values<'_>, covariate: Option<Values<'_>>, units: &[usize]) -> f64 {
-    let (Values::Single(after), Some(Values::Single(before))) = (values, covariate) else { return 0.0 };
-    let pairs = CoMoments::from_pairs(units.iter().map(|&unit| (after[unit], before[unit])));
-    let adjusted = adjust(&pairs, &CoMoments::default()).control;
-    match (adjusted.variance, Arm::mean(&pairs.x()).variance) {
+/// The share of the variance that covariates explain, as CUPED takes it out.
+fn variance_reduction(values: Values<'_>, covariates: Vec<(&str, &[f64])>, units: &[usize]) -> f64 {
+    let adjusted = Outcomes { covariates, ..Outcomes::plain(values) }.arms(units, &[]).control;
+    match (adjusted.variance, plain_arm(values, units).variance) {
         (Ok(adjusted), Ok(plain)) => (1.0 - adjusted / plain).clamp(0.0, 0.999_999),
         _ => 0.0,
     }

@@ -7,7 +7,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tranche_project::Spanned;
 
-use super::{AlternativeSpec, NumberOrText};
+use super::variance::VarianceSchema;
+use super::{AlternativeSpec, NumberOrText, VarianceSpec};
 
 /// `metrics:` of an experiment.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -27,7 +28,7 @@ pub struct MetricsSpec {
     pub guardrail: Vec<Spanned<MetricChoiceSpec>>,
 }
 
-/// A metric of an experiment: its name, or `{metric, margin, alternative}`.
+/// A metric of an experiment: its name, or `{metric, margin, alternative, variance}`.
 #[derive(Debug, Clone)]
 pub struct MetricChoiceSpec {
     /// The metric.
@@ -36,6 +37,8 @@ pub struct MetricChoiceSpec {
     pub margin: Option<NumberOrText>,
     /// The direction of the test, when not that of `statistics`.
     pub alternative: Option<AlternativeSpec>,
+    /// Where its variance comes from, when not as `statistics` says.
+    pub variance: Option<VarianceSpec>,
 }
 
 /// How an editor sees [`MetricChoiceSpec`].
@@ -53,6 +56,8 @@ enum MetricSchema {
         margin: Option<NumberOrText>,
         /// The direction of the test, when not that of `statistics`.
         alternative: Option<AlternativeSpec>,
+        /// Where its variance comes from, when not as `statistics` says.
+        variance: Option<VarianceSchema>,
     },
 }
 
@@ -67,7 +72,7 @@ impl<'de> Deserialize<'de> for MetricChoiceSpec {
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(MetricChoiceSpec { metric: name.to_owned(), margin: None, alternative: None })
+                Ok(MetricChoiceSpec { metric: name.to_owned(), margin: None, alternative: None, variance: None })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
@@ -79,9 +84,12 @@ impl<'de> Deserialize<'de> for MetricChoiceSpec {
                     margin: Option<NumberOrText>,
                     #[serde(default)]
                     alternative: Option<AlternativeSpec>,
+                    #[serde(default)]
+                    variance: Option<VarianceSpec>,
                 }
-                let spec = Tested::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-                Ok(MetricChoiceSpec { metric: spec.metric, margin: spec.margin, alternative: spec.alternative })
+                let Tested { metric, margin, alternative, variance } =
+                    Tested::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(MetricChoiceSpec { metric, margin, alternative, variance })
             }
         }
         deserializer.deserialize_any(ChoiceVisitor)

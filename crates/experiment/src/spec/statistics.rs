@@ -9,7 +9,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tranche_project::Spanned;
 
-use super::NumberOrText;
+use super::prior::PriorSchema;
+use super::variance::VarianceSchema;
+use super::{FamilySpec, NumberOrText, PriorSpec, VarianceSpec};
 
 /// `statistics:` of an experiment.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -45,7 +47,7 @@ pub struct StatisticsSpec {
     pub spending: Option<Spanned<SpendingSpec>>,
     /// Bayes: what was believed of effects before the data.
     #[serde(default)]
-    #[schemars(with = "Option<PriorSpec>")]
+    #[schemars(with = "Option<PriorSchema>")]
     pub prior: Option<Spanned<PriorSpec>>,
     /// The direction of tests (default `two_sided`).
     #[serde(default)]
@@ -57,10 +59,22 @@ pub struct StatisticsSpec {
     /// Takes out what units did before exposure.
     #[serde(default)]
     pub cuped: Option<CupedSpec>,
-    /// How p-values are adjusted over the metrics, variants and segments of one role (default none).
+    /// Segments and sets that units are weighed by, as they were at first exposure: names, `set/*`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub strata: Vec<Spanned<String>>,
+    /// Where the variances of estimates come from (default analytic).
+    #[serde(default)]
+    #[schemars(with = "Option<VarianceSchema>")]
+    pub variance: Option<Spanned<VarianceSpec>>,
+    /// How p-values are adjusted over the metrics, variants and segments of one role, those of `families` left out (default none).
     #[serde(default)]
     #[schemars(with = "Option<AdjustSpec>")]
     pub adjust: Option<Spanned<AdjustSpec>>,
+    /// Families of comparisons that are judged together, by name; a comparison is in one of them at most.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, FamilySpec>")]
+    pub families: IndexMap<String, Spanned<FamilySpec>>,
 }
 
 /// `inference:` of an experiment.
@@ -142,28 +156,6 @@ pub enum SpendingSpec {
     Power(f64),
 }
 
-/// `prior:` of Bayesian inference.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PriorSpec {
-    /// Every effect alike.
-    Flat,
-    /// Normal, on the lift.
-    Relative(NormalSpec),
-    /// Normal, on the difference in the metric's unit.
-    Absolute(NormalSpec),
-}
-
-/// A normal distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NormalSpec {
-    /// Its mean.
-    pub mean: f64,
-    /// Its standard deviation, more than 0.
-    pub sd: f64,
-}
-
 /// `alternative:` of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -195,6 +187,10 @@ pub struct CupedSpec {
     /// How long before its first exposure a unit's facts are the covariate, such as `28 days`.
     #[schemars(with = "String")]
     pub lookback: Spanned<String>,
+    /// The metrics that are covariates of every metric (default each metric is its own).
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub covariates: Vec<Spanned<String>>,
 }
 
 /// `adjust:` of an experiment.

@@ -1,18 +1,26 @@
 //! `statistics:` from what its author wrote to what it means.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tranche_project::{Position, Problems, SourceFile, Spanned, duration, instant};
-use tranche_stats::{Adjustment, Margin, Prior, RelativeMethod, Spending};
+use tranche_stats::{Adjustment, BetaPrior, Margin, Prior, RelativeMethod, Spending, VarianceMethod};
 
-use super::{Cuped, Method, Scale, Statistics, TestDirection};
+use super::{Cuped, Method, Scale, Statistics, TestDirection, families};
 use crate::looks::Design;
 use crate::spec::{
-    AdjustSpec, AlternativeSpec, InferenceSpec, NumberOrText, PriorSpec, RelativeSpec, ScaleSpec, SpendingSpec, StatisticsSpec,
+    AdjustSpec, AlternativeSpec, EffectPriorSpec, ExperimentSpec, InferenceSpec, NumberOrText, RelativeSpec, ScaleSpec,
+    SpendingSpec, StatisticsSpec, VarianceSpec,
 };
 
 /// The number of units at which a sequential interval is narrowest, unless its author says otherwise.
 pub(crate) const DEFAULT_TUNING: f64 = 5_000.0;
+/// How many resamples a bootstrap draws, unless its author says otherwise, and how many it may.
+const DEFAULT_REPLICATES: u32 = 2_000;
+const REPLICATES: RangeInclusive<u32> = 100..=100_000;
+/// Where the random numbers of a bootstrap begin, unless its author says otherwise.
+const DEFAULT_SEED: u64 = 1;
 
 /// A margin as written: `0.02` in the metric's unit, `2%` of the control mean.
 pub(crate) fn margin(written: &NumberOrText) -> Result<Margin, String> {
@@ -29,8 +37,25 @@ pub(crate) fn margin(written: &NumberOrText) -> Result<Margin, String> {
     }
 }
 
-/// Validates `statistics:`; every problem is reported.
-pub(crate) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile, problems: &mut Problems) -> Option<Statistics> {
+/// Where a variance comes from, as written.
+pub(crate) fn variance(written: VarianceSpec) -> Result<VarianceMethod, String> {
+    let VarianceSpec::Bootstrap(bootstrap) = written else { return Ok(VarianceMethod::Formula) };
+    let replicates = bootstrap.replicates.unwrap_or(DEFAULT_REPLICATES);
+    if !REPLICATES.contains(&replicates) {
+        let message = format!("a bootstrap draws from {} to {} replicates", REPLICATES.start(), REPLICATES.end());
+        return Err(message);
+    }
+    Ok(VarianceMethod::Bootstrap { replicates, seed: bootstrap.seed.unwrap_or(DEFAULT_SEED) })
+}
+
+/// Validates `statistics:` of an experiment, but for what depends on its metrics and segments; every problem is reported.
+pub(crate) fn validate(
+    experiment: &ExperimentSpec,
+    zone: &TimeZone,
+    file: &SourceFile,
+    problems: &mut Problems,
+) -> Option<Statistics> {
+    let spec = &experiment.statistics;
     let alpha = spec.alpha.as_ref().map_or(0.05, |alpha| alpha.value);
     if let Some(written) = spec.alpha.as_ref().filter(|_| !(alpha > 0.0 && alpha < 1.0)) {
         problems.report(file, written.referenced, "alpha is the chance of a false alarm, between 0 and 1");
@@ -41,9 +66,14 @@ pub(crate) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile
         duration::parse(&text.value).map_err(|message| problems.report(file, text.referenced, message)).ok()
     };
     let cuped = match &spec.cuped {
-        Some(cuped) => Some(Cuped { lookback: lookback(&cuped.lookback, problems)? }),
+        Some(cuped) => Some(Cuped { lookback: lookback(&cuped.lookback, problems)?, covariates: cuped.covariates.clone() }),
         None => None,
     };
+    let variance = match &spec.variance {
+        Some(written) => variance(written.value).map_err(|message| problems.report(file, written.referenced, message)).ok()?,
+        None => VarianceMethod::Formula,
+    };
+    report_what_excludes_each_other(experiment, file, problems);
     Some(Statistics {
         alpha,
         method: method?,
@@ -53,7 +83,10 @@ pub(crate) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile
         },
         direction: spec.alternative.as_ref().map_or(TestDirection::TwoSided, |alternative| alternative.value.into()),
         cuped,
+        strata: spec.strata.clone(),
+        variance,
         adjust: adjustment(spec.adjust.as_ref().map(|adjust| adjust.value)),
+        families: families::validate(experiment, file, problems),
     })
 }
 
@@ -93,9 +126,39 @@ fn report_foreign_keys(spec: &StatisticsSpec, file: &SourceFile, problems: &mut 
             "a posterior has no p-value to adjust; leave `adjust` out, or choose another inference",
         );
     }
+    if let Some((_, family)) = spec.families.first() {
+        let message = "a posterior has no p-value to adjust; leave `families` out, or choose another inference";
+        problems.report(file, family.referenced, message);
+    }
     if let Some(alternative) = spec.alternative.as_ref().filter(|written| written.value != AlternativeSpec::TwoSided) {
         let message = "a posterior speaks of both directions; leave `alternative` out, or choose another inference";
         problems.report(file, alternative.referenced, message);
+    }
+}
+
+/// What has no meaning together.
+fn report_what_excludes_each_other(experiment: &ExperimentSpec, file: &SourceFile, problems: &mut Problems) {
+    let spec = &experiment.statistics;
+    let (cluster, strata) = (experiment.cluster.as_ref().map(|c| c.referenced), spec.strata.first().map(|s| s.referenced));
+    if let (Some(_), Some(strata)) = (cluster, strata) {
+        let message =
+            "strata weigh units, and the units of a cluster may lie in several of them; leave `strata` or `cluster` out";
+        problems.report(file, strata, message);
+    }
+    if spec.prior.as_ref().is_some_and(|prior| prior.value.beta.is_some()) {
+        let others = [
+            ("cluster", cluster),
+            ("cuped", spec.cuped.as_ref().map(|cuped| cuped.lookback.referenced)),
+            ("strata", strata),
+            ("variance", spec.variance.as_ref().map(|variance| variance.referenced)),
+        ];
+        for (key, place) in others {
+            if let Some(place) = place {
+                let message =
+                    format!("with a beta prior successes are counted as they are; leave `{key}` out, or take another prior");
+                problems.report(file, place, message);
+            }
+        }
     }
 }
 
@@ -138,7 +201,7 @@ fn validate_method(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile, pr
                 problems.report(file, inference.referenced, message);
                 return None;
             };
-            if let PriorSpec::Relative(normal) | PriorSpec::Absolute(normal) = prior.value
+            if let EffectPriorSpec::Relative(normal) | EffectPriorSpec::Absolute(normal) = prior.value.effect
                 && !(is_positive(normal.sd) && normal.mean.is_finite())
             {
                 problems.report(
@@ -147,12 +210,20 @@ fn validate_method(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile, pr
                     "a prior has a finite mean and a standard deviation, `sd`, of more than 0",
                 );
             }
+            if prior.value.beta.is_some_and(|beta| !(is_positive(beta.alpha) && is_positive(beta.beta))) {
+                problems.report(
+                    file,
+                    prior.referenced,
+                    "`alpha` and `beta` of a beta prior are more than 0; 1 and 1 are uniform",
+                );
+            }
             Some(Method::Bayes {
-                prior: match prior.value {
-                    PriorSpec::Flat => Prior::Flat,
-                    PriorSpec::Relative(normal) => Prior::Normal { mean: normal.mean, sd: normal.sd },
-                    PriorSpec::Absolute(normal) => Prior::NormalAbsolute { mean: normal.mean, sd: normal.sd },
+                prior: match prior.value.effect {
+                    EffectPriorSpec::Flat => Prior::Flat,
+                    EffectPriorSpec::Relative(normal) => Prior::Normal { mean: normal.mean, sd: normal.sd },
+                    EffectPriorSpec::Absolute(normal) => Prior::NormalAbsolute { mean: normal.mean, sd: normal.sd },
                 },
+                shares: prior.value.beta.map(|beta| BetaPrior { successes: beta.alpha, failures: beta.beta }),
             })
         }
     }
@@ -246,7 +317,7 @@ fn is_positive(value: f64) -> bool {
     value > 0.0 && value.is_finite()
 }
 
-fn adjustment(spec: Option<AdjustSpec>) -> Adjustment {
+pub(super) fn adjustment(spec: Option<AdjustSpec>) -> Adjustment {
     match spec {
         None | Some(AdjustSpec::None) => Adjustment::None,
         Some(AdjustSpec::Bonferroni) => Adjustment::Bonferroni,

@@ -184,7 +184,7 @@ impl Asking<'_> {
                 ask(Relation::Equal, true, asked.collect())
             }
             InferenceKind::Bayes => {
-                let prior = if let Method::Bayes { prior } = method { *prior } else { Prior::Flat };
+                let prior = if let Method::Bayes { prior, .. } = method { *prior } else { Prior::Flat };
                 let relation = match prior {
                     Prior::Flat => Relation::Equal,
                     // It draws towards no effect.

@@ -1,23 +1,14 @@
 //! What units did, as dense columns in the order of their exposure.
 
-use arrow::buffer::BooleanBuffer;
 use tranche_metric::Values;
 use tranche_stats::{Arm, CoMomentMatrix, OutcomeColumns, adjust_for_covariates};
 
 use super::asks::{ArmPair, LIFT};
+use super::rows::Rows;
+use crate::arms::Outcomes;
 
 /// What cancels to less than this share of itself is nothing: the variance of an arm whose units are all alike.
 const LEAST_SHARE: f64 = 1e-11;
-
-/// What was measured of each unit.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Observed<'a> {
-    pub(super) after: Values<'a>,
-    /// The same before exposure, where that is taken out.
-    pub(super) before: Option<Values<'a>>,
-    /// The units that count for the metric; all do when `None`.
-    pub(super) counted: Option<&'a BooleanBuffer>,
-}
 
 /// The columns of a metric: its outcome's, then its covariates.
 #[derive(Debug)]
@@ -31,17 +22,32 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// The columns that a measurement takes its moments from, the units in this order. `None` for what is no mean and no ratio.
-    pub(super) fn of(observed: &Observed<'_>, order: &[usize]) -> Option<Self> {
-        let taken = |values: &[f64]| order.iter().map(|&unit| values[unit]).collect::<Vec<f64>>();
-        let (columns, values) = match (observed.after, observed.before) {
-            (Values::Single(after), Some(Values::Single(before))) => (OutcomeColumns::Mean, vec![taken(after), taken(before)]),
-            (Values::Single(after), _) => (OutcomeColumns::Mean, vec![taken(after)]),
-            (Values::Ratio(above, below), _) => (OutcomeColumns::Ratio, vec![taken(above), taken(below)]),
-            (Values::Quantile(..) | Values::EventQuantile(..), _) => return None,
+    /// The columns that a measurement takes its moments from. `None` for what is no mean and no ratio.
+    pub(super) fn of(observed: &Outcomes<'_>, rows: &Rows) -> Option<Self> {
+        let (above, below) = match observed.after {
+            Values::Single(above) => (above, None),
+            Values::Ratio(above, below) => (above, Some(below)),
+            Values::Quantile(..) | Values::EventQuantile(..) => return None,
         };
-        let counts = |counted: &BooleanBuffer| order.iter().map(|&unit| f64::from(u8::from(counted.value(unit)))).collect();
-        Some(Self::new(columns, values, observed.counted.map(counts)))
+        let counts = |unit: usize| observed.counted.is_none_or(|counted| counted.value(unit));
+        let sums = |value: &dyn Fn(usize) -> f64| rows.sums(|unit| if counts(unit) { value(unit) } else { 0.0 });
+        let mut values = vec![sums(&|unit| above[unit])];
+        let columns = match (rows.are_clusters(), below) {
+            (true, _) => {
+                values.push(sums(&|unit| below.map_or(1.0, |below| below[unit])));
+                values.push(sums(&|_| 1.0));
+                OutcomeColumns::Clusters
+            }
+            (false, Some(below)) => {
+                values.push(sums(&|unit| below[unit]));
+                OutcomeColumns::Ratio
+            }
+            (false, None) => OutcomeColumns::Mean,
+        };
+        values.extend(observed.covariates.iter().map(|(_, covariate)| sums(&|unit| covariate[unit])));
+        let counted =
+            observed.counted.map(|_| sums(&|_| 1.0).into_iter().map(|units| f64::from(u8::from(units > 0.0))).collect());
+        Some(Self::new(columns, values, counted))
     }
 
     pub(super) fn new(outcomes: OutcomeColumns, mut values: Vec<Vec<f64>>, counted: Option<Vec<f64>>) -> Self {
@@ -111,12 +117,12 @@ impl Columns {
     pub(super) fn skewness(&self) -> f64 {
         let single = |unit: usize| self.values[0][unit];
         let ratio = match self.outcomes {
-            OutcomeColumns::Ratio if self.centres[1] != 0.0 => self.centres[0] / self.centres[1],
+            OutcomeColumns::Ratio | OutcomeColumns::Clusters if self.centres[1] != 0.0 => self.centres[0] / self.centres[1],
             _ => 0.0,
         };
         let value = |unit: usize| match self.outcomes {
             OutcomeColumns::Mean => single(unit),
-            OutcomeColumns::Ratio => single(unit) - ratio * self.values[1][unit],
+            OutcomeColumns::Ratio | OutcomeColumns::Clusters => single(unit) - ratio * self.values[1][unit],
         };
         let units = self.values[0].len();
         let moment = |power: i32| (0..units).map(|unit| value(unit).powi(power)).sum::<f64>() / as_number(units as u64).max(1.0);

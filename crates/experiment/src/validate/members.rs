@@ -4,41 +4,43 @@ use tranche_metric::Values;
 use tranche_stats::{Arm, Baseline};
 
 use super::asks::{ArmPair, LIFT};
-use super::columns::Observed;
-use crate::arms::arm;
+use super::rows::Rows;
+use crate::arms::Outcomes;
 
 /// The units of a metric that count for it, in the order of their exposure.
 #[derive(Debug)]
 pub(super) struct Members<'a> {
-    values: Values<'a>,
-    /// Each row, its place in that order, with its unit. A quantile's rise, so that they are put in order once and not in every draw.
+    outcomes: Outcomes<'a>,
+    /// Each unit with its row. A quantile's rise, so that they are put in order once and not in every draw.
     rows: Vec<(usize, usize)>,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn new(observed: &Observed<'a>, order: &[usize]) -> Self {
+    pub(super) fn new(observed: &Outcomes<'a>, rows: &Rows) -> Self {
         let counts = |unit: usize| observed.counted.is_none_or(|counted| counted.value(unit));
-        let mut rows: Vec<(usize, usize)> = order.iter().copied().enumerate().filter(|(_, unit)| counts(*unit)).collect();
+        let mut rows: Vec<(usize, usize)> = rows.of_units().filter(|(_, unit)| counts(*unit)).collect();
         if let Values::Quantile(values, _) = observed.after {
             rows.sort_by(|(_, one), (_, other)| values[*one].total_cmp(&values[*other]));
         }
-        Self { values: observed.after, rows }
+        // Covariates could not be lifted with the values.
+        let outcomes = Outcomes { counted: None, covariates: Vec::new(), strata: None, ..observed.clone() };
+        Self { outcomes, rows }
     }
 
     /// The arm of all units.
     pub(super) fn whole(&self) -> Arm {
         let everyone: Vec<usize> = self.rows.iter().map(|(_, unit)| *unit).collect();
-        arm(self.values, &everyone)
+        self.outcomes.arms(&everyone, &[]).control
     }
 
     /// Control with a treatment, of the first `end` rows: as they are, and with the lift put into the treatment.
     pub(super) fn arms(&self, drawn: &[u16], end: usize, control: usize, treatment: usize) -> [ArmPair; 2] {
         let of = |variant: usize| {
             let own = self.rows.iter().filter(|(row, _)| *row < end && usize::from(drawn[*row]) == variant);
-            arm(self.values, &own.map(|(_, unit)| *unit).collect::<Vec<usize>>())
+            own.map(|(_, unit)| *unit).collect::<Vec<usize>>()
         };
-        let (control, treatment) = (of(control), of(treatment));
-        [(control, treatment), (control, lifted(&treatment))]
+        let arms = self.outcomes.arms(&of(control), &of(treatment));
+        [(arms.control, arms.treatment), (arms.control, lifted(&arms.treatment))]
     }
 }
 

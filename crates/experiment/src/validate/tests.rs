@@ -4,12 +4,13 @@ use arrow::buffer::BooleanBuffer;
 use jiff::tz::TimeZone;
 use tranche_metric::{Metrics, Values};
 use tranche_project::{Problems, Project};
-use tranche_stats::{Arm, CoMoments, Generator, OutcomeColumns, adjust};
+use tranche_stats::{Arm, Generator, OutcomeColumns};
 
 use super::columns::Columns;
 use super::trials::Data;
 use super::*;
-use crate::arms::arm;
+use crate::arms::Outcomes;
+use crate::clusters::Clusters;
 
 const METRICS: [(&str, &str); 2] = [
     ("value", "type: mean\nfact: {table: t, value: v, aggregate: sum}"),
@@ -178,39 +179,42 @@ fn the_seed_alone_says_what_is_drawn() {
 /// The arms of a draw are those that a measurement has of the same units.
 #[test]
 fn sums_give_the_arms_of_a_measurement() {
-    let (after, before) = (normal(2500, 8), normal(2500, 9));
+    let (after, before, other) = (normal(2500, 8), normal(2500, 9), normal(2500, 10));
     let (experiment, metrics) = experiment("value", "{a: 0.4, b: 0.35, c: 0.25}", "{alpha: 0.05}");
     let metric = metrics.get("value").unwrap();
     let some: BooleanBuffer = (0..2500).map(|unit| unit % 3 > 0).collect();
-    let cuped = Observed { after: Values::Single(&after), before: Some(Values::Single(&before)), counted: None };
-    let ratio = Observed { after: Values::Ratio(&after, &before), before: None, counted: Some(&some) };
-    let quantile = Observed { after: Values::Quantile(&after, 0.8), ..ratio };
-    for observed in [cuped, ratio, quantile, Observed { before: None, ..cuped }, Observed { counted: Some(&some), ..cuped }] {
-        let order: Vec<usize> = (0..after.len()).rev().collect();
+    let clusters = Clusters::new((0..2500).map(|unit| unit % 700).collect());
+    let plain = Outcomes::plain(Values::Single(&after));
+    let covariates = vec![("before", before.as_slice()), ("other", other.as_slice())];
+    let ratio = Outcomes { counted: Some(&some), ..Outcomes::plain(Values::Ratio(&after, &before)) };
+    for observed in [
+        plain.clone(),
+        Outcomes { covariates: covariates[..1].to_vec(), ..plain.clone() },
+        Outcomes { covariates: covariates.clone(), counted: Some(&some), ..plain.clone() },
+        Outcomes { covariates: covariates[1..].to_vec(), ..ratio.clone() },
+        Outcomes { clusters: Some(&clusters), covariates, ..plain },
+        Outcomes { clusters: Some(&clusters), ..Outcomes::plain(Values::Quantile(&after, 0.8)) },
+        Outcomes { after: Values::Quantile(&after, 0.8), ..ratio.clone() },
+        ratio,
+    ] {
+        let rows = Rows::of((0..after.len()).rev().collect(), observed.clusters);
         let choice = &experiment.metrics[0];
-        let subject = Subject::of(&experiment, (choice, metric), &observed, &order, &[]);
-        let trials = Trials::new(&experiment, vec![subject], order.len());
-        let draws = Draws::new(experiment.variants.values().copied(), 3, BATCH, order.len());
+        let subject = Subject::of(&experiment, (choice, metric), &observed, &rows, &[]);
+        let trials = Trials::new(&experiment, vec![subject], rows.count());
+        let draws = Draws::new(experiment.variants.values().copied(), 3, BATCH, rows.count());
         let variants: Vec<Vec<u16>> = (0..BATCH).map(|draw| draws.draw(draw)).collect();
         let sums = Summing::new(&trials).of(&variants);
         for (place, drawn) in variants.iter().enumerate() {
-            for (look, rows) in trials.looks.iter().enumerate() {
+            for (look, end) in trials.looks.iter().enumerate() {
                 let members = |variant: u16| -> Vec<usize> {
-                    let own = (0..*rows).filter(|row| drawn[*row] == variant).map(|row| order[row]);
-                    own.filter(|unit| observed.counted.is_none_or(|counted| counted.value(*unit))).collect()
+                    let own = rows.of_units().filter(|(row, _)| row < end && drawn[*row] == variant);
+                    own.map(|(_, unit)| unit).collect()
                 };
-                let pairs = |units: &[usize]| CoMoments::from_pairs(units.iter().map(|unit| (after[*unit], before[*unit])));
-                let expected = match observed.before {
-                    Some(_) => {
-                        let adjusted = adjust(&pairs(&members(0)), &pairs(&members(2)));
-                        [adjusted.control, adjusted.treatment]
-                    }
-                    None => [0, 2].map(|variant| arm(observed.after, &members(variant))),
-                };
+                let expected = observed.arms(&members(0), &members(2));
                 let draw = Draw { sums: &sums, place, variants: drawn };
                 let [(control, treatment), _] = trials.subjects[0].arms(&trials, draw, look, 2).unwrap();
                 let numbers = |arm: &Arm| [arm.mean, arm.variance.unwrap(), arm.baseline.mean, arm.baseline.covariance];
-                for (found, expected) in [control, treatment].into_iter().zip(expected) {
+                for (found, expected) in [control, treatment].into_iter().zip([expected.control, expected.treatment]) {
                     assert_eq!(found.n, expected.n);
                     let pairs = numbers(&found).into_iter().zip(numbers(&expected));
                     pairs.for_each(|(found, expected)| assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}"));

@@ -6,9 +6,11 @@ use tranche_metric::{Metric, Values};
 use tranche_stats::Alternative;
 
 use super::asks::{ArmPair, Ask, Asking, EVEN_LOOKS, InferenceKind, LIFT};
-use super::columns::{Columns, Observed};
+use super::columns::Columns;
 use super::members::Members;
+use super::rows::Rows;
 use super::sums::Sums;
+use crate::arms::Outcomes;
 use crate::experiment::{Experiment, MetricChoice};
 
 /// Where the arms of a metric come from.
@@ -54,18 +56,18 @@ pub(super) struct Trials<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A metric as an experiment asks of it, its units in this order; `wanted` are the inferences, all when empty.
+    /// A metric as an experiment asks of it; `wanted` are the inferences, all when empty.
     pub(super) fn of(
         experiment: &Experiment,
         (choice, metric): (&'a MetricChoice, &Metric),
-        observed: &Observed<'a>,
-        order: &[usize],
+        observed: &Outcomes<'a>,
+        rows: &Rows,
         wanted: &[InferenceKind],
     ) -> Self {
-        match Columns::of(observed, order) {
+        match Columns::of(observed, rows) {
             Some(columns) => Self::new(experiment, choice, metric, Data::Sums(columns), wanted),
             None => {
-                let members = Data::Members(Members::new(observed, order));
+                let members = Data::Members(Members::new(observed, rows));
                 let mut subject = Self::new(experiment, choice, metric, members, wanted);
                 // All events of a unit are put in order at every look: too much for many of them.
                 subject.asks.retain(|ask| !matches!(observed.after, Values::EventQuantile(..)) || ask.count() == 1);

@@ -1,7 +1,7 @@
 //! Adjusted arms: whether intervals still cover what they should.
 
 use tranche_stats::{
-    CoMomentMatrix, CoMoments, Comparison, Generator, Moments, Options, OutcomeColumns, Stratum, StratumWeights, adjust,
+    CoMomentMatrix, CoMoments, Comparison, Generator, Options, OutcomeColumns, Stratum, StratumWeights, adjust,
     adjust_for_covariates, compare, post_stratify,
 };
 
@@ -66,13 +66,16 @@ pub(crate) fn strata(draws: u32) -> Vec<Claim> {
     let mut generator = Generator::seeded(81);
     let mut tallies = [Tally::default(); 2];
     for _ in 0..draws {
-        let mut strata = [Stratum { control: Moments::default(), treatment: Moments::default() }; 3];
+        let empty = Stratum { control: CoMomentMatrix::new(1), treatment: CoMomentMatrix::new(1) };
+        let mut strata = [empty.clone(), empty.clone(), empty];
         for unit in 0..400 {
             let place = generator.below(3);
             let value = 2.0 * place as f64 + generator.normal();
-            if unit < 200 { strata[place].control.push(3.0 + value) } else { strata[place].treatment.push(3.5 + value) }
+            let stratum = &mut strata[place];
+            let (arm, mean) = if unit < 200 { (&mut stratum.control, 3.0) } else { (&mut stratum.treatment, 3.5) };
+            let _ = arm.push(&[mean + value]).value();
         }
-        if let Some(arms) = post_stratify(&strata, StratumWeights::Known(&[1.0, 1.0, 1.0])).value() {
+        if let Some(arms) = post_stratify(&strata, StratumWeights::Known(&[1.0; 3]), OutcomeColumns::Mean).value() {
             cover(&mut tallies, &compare(&arms.control, &arms.treatment, &Options::default()), 0.5, 0.1);
         }
     }
