@@ -2,6 +2,7 @@
 
 mod check;
 mod families;
+mod inference;
 mod validate;
 
 use std::time::Duration;
