@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use tranche_experiment::InferenceKind;
 use tranche_stats::cases::CaseInference;
 use tranche_stats::{Alternative, Margin, Prior, RelativeMethod, Spending};
 
@@ -290,6 +291,12 @@ pub(crate) enum Experiment {
         after_help = "Examples:\n  tranche experiment power winback\n  tranche experiment power winback --effect 5% --effect 0.01 --segment lapsing_vip --units-per-day 40"
     )]
     Power(Power),
+    /// Draw the variants of an experiment's units anew, some thousand times, and hold error rates, intervals and checks against what
+    /// they promise. Leaves with 1 when a promise is broken.
+    #[command(
+        after_help = "Examples:\n  tranche experiment validate winback\n  tranche experiment validate winback --iterations 10000 --metric revenue --inference fixed --inference sequential"
+    )]
+    Validate(Validate),
     /// Say which variant units are assigned to, by version 2 of GrowthBook's hash; no data is read.
     #[command(after_help = "Example:\n  tranche experiment assign winback --id c00017 --id c00018")]
     Assign {
@@ -318,6 +325,28 @@ pub(crate) struct Power {
     #[arg(long)]
     pub(crate) segment: Option<String>,
     /// The instant before which the history lies (default: the beginning of the experiment's period, or now if that is to come).
+    #[arg(long, value_name = "T")]
+    pub(crate) as_of: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// The experiment.
+    pub(crate) experiment: String,
+    /// How often variants are drawn.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub(crate) iterations: usize,
+    /// Where the random numbers begin: the same seed gives the same rows.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// A metric of the experiment; may be given several times (default: all).
+    #[arg(long)]
+    pub(crate) metric: Vec<String>,
+    /// fixed, sequential, mixture, group_sequential or bayes; may be given several times (default: all). Parameters are those of the
+    /// experiment where it has them.
+    #[arg(long)]
+    pub(crate) inference: Vec<InferenceKind>,
+    /// The instant before which the data lies (default: now).
     #[arg(long, value_name = "T")]
     pub(crate) as_of: Option<String>,
 }

@@ -1,23 +1,23 @@
 //! Each treatment against control, by metric and segment.
 
-use indexmap::IndexMap;
 use tranche_metric::Metric;
 use tranche_stats::{Alternative, Arm, BayesOptions, Direction, Lack, ShareOptions};
 
 use crate::arms::{Arms, Outcomes};
+use crate::cells::{Cells, Group, Side};
 use crate::experiment::{Experiment, MetricChoice};
-use crate::exposure::Exposed;
 use crate::family::Measured;
 use crate::looks::TakenLook;
 use crate::question::{Lens, Question};
 use crate::result::{EstimateRow, StepShares, Uncapped};
+use crate::segments::Membership;
 use crate::statistics::{Method, is_share};
 
 /// What all comparisons are made from.
 pub(crate) struct Comparing<'a> {
     pub(crate) experiment: &'a Experiment,
-    pub(crate) units: &'a Exposed,
-    pub(crate) segments: &'a IndexMap<String, Vec<usize>>,
+    pub(crate) segments: &'a Membership,
+    pub(crate) cells: &'a Cells,
     pub(crate) taken: Option<&'a TakenLook>,
 }
 
@@ -32,19 +32,17 @@ impl Comparing<'_> {
     ) -> Vec<Measured> {
         let question = self.question(choice, metric);
         let mut rows = Vec::new();
-        for (segment, members) in self.segments {
-            let control = self.arm(members, &self.experiment.control);
+        for (place, segment) in self.segments.keys().enumerate() {
+            let group = |variant: &str| {
+                let variant = self.experiment.variants.get_index_of(variant).unwrap_or(usize::MAX);
+                self.cells.group(Side::In(place), variant)
+            };
+            let control = group(&self.experiment.control);
             for variant in self.experiment.treatments() {
-                let treatment = self.arm(members, variant);
-                rows.push(row(choice, (segment, variant), (outcomes, beside), (&control, &treatment), &question));
+                rows.push(row(choice, (segment, variant), (outcomes, beside), (&control, &group(variant)), &question));
             }
         }
         rows
-    }
-
-    fn arm(&self, members: &[usize], variant: &str) -> Vec<usize> {
-        let place = self.experiment.variants.get_index_of(variant);
-        members.iter().copied().filter(|&unit| Some(self.units.variants[unit]) == place).collect()
     }
 
     fn question(&self, choice: &MetricChoice, metric: &Metric) -> Question {
@@ -74,7 +72,7 @@ impl Comparing<'_> {
 }
 
 /// What is shown of a metric beside its effect.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Beside<'a> {
     /// Its values before they were capped.
     pub(crate) uncapped: Option<Outcomes<'a>>,
@@ -86,7 +84,7 @@ fn row(
     choice: &MetricChoice,
     (segment, variant): (&str, &str),
     (outcomes, beside): (&Outcomes<'_>, &Beside<'_>),
-    (control, treatment): (&[usize], &[usize]),
+    (control, treatment): (&Group, &Group),
     question: &Question,
 ) -> Measured {
     let arms = outcomes.arms(control, treatment);
@@ -112,7 +110,10 @@ fn row(
         basis: arms.basis.clone(),
         family: None,
         uncapped: beside.uncapped.as_ref().map(|outcomes| uncapped(&outcomes.arms(control, treatment), question)),
-        steps: beside.reached.map(|reached| steps(reached, control, treatment)).unwrap_or_default(),
+        steps: beside
+            .reached
+            .map(|reached| steps(reached, &outcomes.units(control), &outcomes.units(treatment)))
+            .unwrap_or_default(),
         undefined: answer.undefined,
         alternative: match question.alternative {
             Alternative::TwoSided => None,

@@ -11,7 +11,8 @@ use tranche_segment::{EVERYONE, Scope};
 use tranche_sql::keys::KeyIndex;
 use tranche_stats::VarianceMethod;
 
-use crate::arms::Outcomes;
+use crate::arms::{Outcomes, TakenIntoAccount};
+use crate::cells::Cells;
 use crate::comparing::Beside;
 use crate::course::Course;
 use crate::error::ExperimentError;
@@ -37,6 +38,8 @@ pub(crate) struct Gathered {
     pub(crate) units: Arc<Exposed>,
     /// The places of the units in each segment, rising; everyone first, then in the author's order.
     pub(crate) segments: Arc<Membership>,
+    /// The units by variant and segments.
+    pub(crate) cells: Arc<Cells>,
     /// What units are weighed by, where that is declared.
     pub(crate) strata: Option<Strata>,
     /// What each unit did in its window after exposure.
@@ -46,34 +49,38 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// The values of a metric per unit, with all that its estimates take into account.
-    pub(crate) fn outcomes<'a>(
+    /// What the estimates of a metric take into account.
+    pub(crate) fn taken_into_account<'a>(
         &'a self,
         experiment: &'a Experiment,
         (choice, metric): (&MetricChoice, &'a Metric),
         context: &MeasureContext<'a>,
-    ) -> Option<Outcomes<'a>> {
+    ) -> TakenIntoAccount<'a> {
         let before = self.before.as_ref();
         let columns = |before: &'a UnitValues| covariate_columns(experiment, metric, context, |covariate| before.of(covariate));
         let is_quantile = matches!(metric.kind, MetricKind::Quantile { .. });
         let variance = choice.variance.unwrap_or(experiment.statistics.variance);
-        Some(Outcomes {
+        TakenIntoAccount {
             counted: self.after.counted(metric),
             covariates: before.map_or_else(Vec::new, columns),
             clusters: self.units.clusters.as_ref(),
             strata: self.strata.as_ref(),
             variance: if is_quantile { VarianceMethod::Formula } else { variance },
-            is_share: statistics::is_share(metric),
-            ..Outcomes::plain(self.after.of(metric)?)
-        })
+            successes: experiment.statistics.method.counts_shares() && statistics::is_share(metric),
+        }
     }
 
-    /// What is shown of a metric beside its effect, whose outcomes are given.
+    /// The values of a metric per unit.
+    pub(crate) fn outcomes<'a>(&'a self, metric: &Metric, taken: &TakenIntoAccount<'a>) -> Option<Outcomes<'a>> {
+        Some(Outcomes::new(self.after.of(metric)?, taken.clone(), &self.cells))
+    }
+
+    /// What is shown of a metric beside its effect.
     pub(crate) fn beside<'a>(
         &'a self,
         experiment: &'a Experiment,
         metric: &'a Metric,
-        outcomes: &Outcomes<'a>,
+        taken: &TakenIntoAccount<'a>,
         context: &MeasureContext<'a>,
     ) -> Beside<'a> {
         let columns = |before: &'a UnitValues| {
@@ -81,10 +88,9 @@ impl Gathered {
                 before.uncapped(covariate).or_else(|| before.of(covariate))
             })
         };
-        let uncapped = self.after.uncapped(metric).map(|after| Outcomes {
-            after,
-            covariates: self.before.as_ref().map_or_else(Vec::new, columns),
-            ..outcomes.clone()
+        let uncapped = self.after.uncapped(metric).map(|after| {
+            let covariates = self.before.as_ref().map_or_else(Vec::new, columns);
+            Outcomes::new(after, TakenIntoAccount { covariates, ..taken.clone() }, &self.cells)
         });
         let reached = match &metric.kind {
             MetricKind::Funnel { steps, .. } => {
@@ -102,9 +108,9 @@ impl Gathered {
         context: &MeasureContext<'a>,
     ) -> Vec<(&'a str, Outcomes<'a>)> {
         let of = |metric: &'a Metric| {
-            let before = self.before.as_ref()?;
-            let (counted, clusters) = (before.counted(metric), self.units.clusters.as_ref());
-            Some((metric.name.as_str(), Outcomes { counted, clusters, ..Outcomes::plain(before.of(metric)?) }))
+            let values = self.before.as_ref()?.of(metric)?;
+            let taken = TakenIntoAccount { clusters: self.units.clusters.as_ref(), ..TakenIntoAccount::default() };
+            Some((metric.name.as_str(), Outcomes::new(values, taken, &self.cells)))
         };
         covariates(experiment, context).into_iter().filter_map(of).collect()
     }
@@ -222,12 +228,17 @@ pub(crate) async fn gather(
     tables.dedup();
     let rows_read = tables.iter().map(|(_, rows)| rows).sum::<u64>() + segment_rows + fact_rows;
     let mut values = values.into_iter();
-    let mut gathered = Vec::new();
+    let mut gathered: Vec<Gathered> = Vec::new();
     for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments) {
         let after = values.next().unwrap_or_default();
         let before = before(experiment).and_then(|_| values.next());
         let (strata, segments) = strata(experiment, segments, units.at.len());
-        gathered.push(Gathered { all, course, taken, units, segments, strata, after, before });
+        let is_same = |known: &&Gathered| Arc::ptr_eq(&known.units, &units) && Arc::ptr_eq(&known.segments, &segments);
+        let cells = match gathered.iter().find(is_same) {
+            Some(known) => Arc::clone(&known.cells),
+            None => Arc::new(Cells::new(&units.variants, &segments)),
+        };
+        gathered.push(Gathered { all, course, taken, units, segments, cells, strata, after, before });
     }
     Ok((gathered, rows_read))
 }

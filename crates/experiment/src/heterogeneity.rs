@@ -1,15 +1,14 @@
 //! Whether an effect differs between segments, and what to expect of each of them.
 
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tranche_segment::EVERYONE;
 use tranche_stats::{BetweenVariance, Options, SegmentEffect, adjusted, against_the_rest, compare, heterogeneity};
 
 use crate::arms::Outcomes;
+use crate::cells::{Cells, Side};
 use crate::experiment::{Experiment, MetricChoice};
-use crate::exposure::Exposed;
 use crate::result::MetricRole;
-use crate::segments::matches;
+use crate::segments::{Membership, matches};
 
 /// Everyone who is not in a segment.
 const REST: &str = "(rest)";
@@ -66,8 +65,8 @@ pub struct SegmentContrast {
 /// What all tests between segments are made from.
 pub(crate) struct Between<'a> {
     pub(crate) experiment: &'a Experiment,
-    pub(crate) units: &'a Exposed,
-    pub(crate) segments: &'a IndexMap<String, Vec<usize>>,
+    pub(crate) segments: &'a Membership,
+    pub(crate) cells: &'a Cells,
 }
 
 impl Between<'_> {
@@ -75,46 +74,42 @@ impl Between<'_> {
     pub(crate) fn rows(&self, choice: &MetricChoice, outcomes: &Outcomes<'_>) -> Vec<HeterogeneityRow> {
         let mut rows = Vec::new();
         for pattern in self.experiment.segments.iter().map(|written| written.value.as_str()).filter(|name| *name != EVERYONE) {
-            let groups = self.groups(pattern);
+            let sides = self.sides(pattern);
             for variant in self.experiment.treatments() {
-                rows.extend(self.row(pattern, &groups, choice, variant, outcomes));
+                rows.extend(self.row(pattern, &sides, choice, variant, outcomes));
             }
         }
         rows
     }
 
-    /// Groups without a common unit.
-    fn groups(&self, pattern: &str) -> Vec<(String, Vec<usize>)> {
-        let own = self.segments.iter().filter(|(name, _)| matches(pattern, name));
-        let mut groups: Vec<(String, Vec<usize>)> = own.map(|(name, units)| (name.clone(), units.clone())).collect();
-        if !pattern.ends_with("/*")
-            && let Some((_, inside)) = groups.first()
-        {
-            let mut is_inside = vec![false; self.units.variants.len()];
-            inside.iter().for_each(|&unit| is_inside[unit] = true);
-            groups.push((REST.to_owned(), (0..is_inside.len()).filter(|&unit| !is_inside[unit]).collect()));
+    /// Sides without a common unit.
+    fn sides(&self, pattern: &str) -> Vec<(String, Side)> {
+        let own = self.segments.keys().enumerate().filter(|(_, name)| matches(pattern, name));
+        let mut sides: Vec<(String, Side)> = own.map(|(place, name)| (name.clone(), Side::In(place))).collect();
+        if let (false, Some((_, Side::In(place)))) = (pattern.ends_with("/*"), sides.first()) {
+            sides.push((REST.to_owned(), Side::Out(*place)));
         }
-        groups
+        sides
     }
 
     fn row(
         &self,
         pattern: &str,
-        groups: &[(String, Vec<usize>)],
+        sides: &[(String, Side)],
         choice: &MetricChoice,
         variant: &str,
         outcomes: &Outcomes<'_>,
     ) -> Option<HeterogeneityRow> {
-        let arm = |units: &[usize], variant: &str| -> Vec<usize> {
-            let place = self.experiment.variants.get_index_of(variant);
-            units.iter().copied().filter(|&unit| Some(self.units.variants[unit]) == place).collect()
-        };
-        let effect = |(name, units): &(String, Vec<usize>)| {
-            let arms = outcomes.arms(&arm(units, &self.experiment.control), &arm(units, variant));
+        let effect = |(name, side): &(String, Side)| {
+            let group = |variant: &str| {
+                let variant = self.experiment.variants.get_index_of(variant).unwrap_or(usize::MAX);
+                self.cells.group(*side, variant)
+            };
+            let arms = outcomes.arms(&group(&self.experiment.control), &group(variant));
             let estimate = compare(&arms.control, &arms.treatment, &Options::default()).absolute.value()?;
             Some((name.clone(), SegmentEffect { effect: estimate.effect, se: estimate.se }))
         };
-        let (names, effects): (Vec<String>, Vec<SegmentEffect>) = groups.iter().filter_map(effect).unzip();
+        let (names, effects): (Vec<String>, Vec<SegmentEffect>) = sides.iter().filter_map(effect).unzip();
         let found = heterogeneity(&effects, BetweenVariance::default()).value()?;
         let contrasts = against_the_rest(&effects).value()?;
         let segments = names.into_iter().zip(&effects).zip(contrasts).zip(&found.shrunken);

@@ -9,6 +9,7 @@
 
 mod arms;
 mod assignment;
+mod cells;
 mod clusters;
 mod comparing;
 mod course;
@@ -22,6 +23,7 @@ mod heterogeneity;
 mod looks;
 mod measure;
 mod method;
+mod parallel;
 mod plan;
 mod power;
 mod question;
@@ -33,6 +35,7 @@ pub mod store;
 mod strata;
 mod summary;
 mod trust;
+mod validate;
 
 pub use arms::Basis;
 pub use assignment::{Assigned, Assignment};
@@ -53,3 +56,4 @@ pub use spec::ExperimentSpec;
 pub use statistics::{Cuped, DeclaredFamily, Method, Scale, Statistics, TestDirection};
 pub use strata::StrataNote;
 pub use trust::TrustCheck;
+pub use validate::{InferenceKind, Validation, ValidationRequest, ValidationRow, validate};

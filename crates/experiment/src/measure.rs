@@ -1,6 +1,6 @@
 //! Measuring: exposures x segments before exposure x facts after it -> moments -> estimates.
 
-use tranche_metric::{Facts, Metric, Metrics};
+use tranche_metric::{Facts, Metrics};
 use tranche_segment::Definitions;
 use tranche_sql::{Engine, Session, Tables};
 
@@ -11,6 +11,7 @@ use crate::experiment::{Experiment, MetricChoice};
 use crate::family::{self, Measured};
 use crate::gather::{Gathered, choices, gather};
 use crate::heterogeneity::{self, Between, HeterogeneityRow};
+use crate::parallel::on_all_cores;
 use crate::plan::{self, Registration};
 use crate::result::ExperimentResult;
 use crate::statistics::Method;
@@ -49,11 +50,9 @@ pub async fn measure(
 ) -> Result<(Vec<ExperimentResult>, u64), ExperimentError> {
     let measured: Vec<&Experiment> = experiments.iter().map(|(experiment, _)| *experiment).collect();
     let (gathered, rows_read) = gather(&measured, context).await?;
-    let results = experiments
-        .iter()
-        .zip(&gathered)
-        .map(|((experiment, earlier), gathered)| compare(experiment, *earlier, gathered, context));
-    Ok((results.collect(), rows_read))
+    let known: Vec<_> = experiments.iter().zip(&gathered).collect();
+    let results = on_all_cores(&known, |((experiment, earlier), gathered)| compare(experiment, *earlier, gathered, context));
+    Ok((results, rows_read))
 }
 
 /// Compares the variants by what is known of the units.
@@ -64,30 +63,32 @@ fn compare(
     context: &MeasureContext<'_>,
 ) -> ExperimentResult {
     let as_of = context.session.as_of();
-    let Gathered { all, course, taken, units, segments, .. } = gathered;
+    let Gathered { all, course, taken, units, segments, cells, .. } = gathered;
     let choices = choices(experiment, context);
-    let outcomes: Vec<(&MetricChoice, &Metric, Outcomes<'_>)> = choices
-        .iter()
-        .filter_map(|&chosen| Some((chosen.0, chosen.1, gathered.outcomes(experiment, chosen, context)?)))
-        .collect();
-    let comparing = Comparing { experiment, units, segments, taken: taken.as_ref() };
-    let mut measured: Vec<Measured> = outcomes
-        .iter()
-        .flat_map(|(choice, metric, outcomes)| {
-            let beside = gathered.beside(experiment, metric, outcomes, context);
-            comparing.rows(choice, metric, outcomes, &beside)
-        })
-        .collect();
+    let comparing = Comparing { experiment, segments, cells, taken: taken.as_ref() };
+    // The moments of each metric are a pass over all units.
+    let compared = on_all_cores(&choices, |&(choice, metric)| {
+        let taken = gathered.taken_into_account(experiment, (choice, metric), context);
+        let outcomes = gathered.outcomes(metric, &taken)?;
+        let beside = gathered.beside(experiment, metric, &taken, context);
+        Some((choice, comparing.rows(choice, metric, &outcomes, &beside), outcomes))
+    });
+    let mut measured: Vec<Measured> = Vec::new();
+    let mut outcomes: Vec<(&MetricChoice, Outcomes<'_>)> = Vec::new();
+    for (choice, rows, known) in compared.into_iter().flatten() {
+        measured.extend(rows);
+        outcomes.push((choice, known));
+    }
     let families = family::judge(&mut measured, &experiment.statistics);
-    let between = Between { experiment, units, segments };
+    let between = Between { experiment, segments, cells };
     let may_be_seen = !matches!(experiment.statistics.method, Method::GroupSequential(_)) || taken.is_some();
     let mut heterogeneity: Vec<HeterogeneityRow> = Vec::new();
     if may_be_seen {
-        heterogeneity.extend(outcomes.iter().flat_map(|(choice, _, outcomes)| between.rows(choice, outcomes)));
+        heterogeneity.extend(outcomes.iter().flat_map(|(choice, outcomes)| between.rows(choice, outcomes)));
         heterogeneity::adjust(&mut heterogeneity, experiment.statistics.adjust);
     }
     let srm = trust::sample_ratio_check(experiment, all);
-    let checks = trust::checks(experiment, units, segments, &srm, &gathered.before_exposure(experiment, context));
+    let checks = trust::checks(experiment, units, segments, &srm, &gathered.before_exposure(experiment, context), cells);
     let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), all.at.iter().min().copied(), as_of);
     let left_out = choices.iter().filter_map(|(_, metric)| LeftOut::of(metric, &gathered.after)).collect();
     let found = Found {

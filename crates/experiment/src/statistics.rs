@@ -16,6 +16,7 @@ use crate::looks::Design;
 use crate::spec::AlternativeSpec;
 pub(crate) use check::{check, is_share};
 pub use families::DeclaredFamily;
+pub(crate) use inference::DEFAULT_TUNING;
 pub(crate) use validate::{margin, validate, variance};
 
 /// How effects are estimated.
@@ -109,6 +110,11 @@ impl Method {
             Self::GroupSequential(_) => "group_sequential",
             Self::Bayes { .. } => "bayes",
         }
+    }
+
+    /// Whether successes are counted exactly.
+    pub(crate) fn counts_shares(&self) -> bool {
+        matches!(self, Self::Bayes { shares: Some(_), .. })
     }
 
     /// The inference of a frequentist comparison of `metric`. `taken` are the information fractions of the looks so far and whether

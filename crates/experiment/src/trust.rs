@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tranche_stats::{Options, compare, sample_ratio, sequential_sample_ratio};
 
 use crate::arms::Outcomes;
+use crate::cells::{Cells, Side};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::result::{SampleRatioCheck, VariantCount};
@@ -12,7 +13,7 @@ use crate::result::{SampleRatioCheck, VariantCount};
 /// What is less probable than this, if all is well, makes a result untrustworthy.
 const THRESHOLD: f64 = 0.001;
 /// The concentration of the sequential sample ratio test: finds small mismatches.
-const CONCENTRATION: f64 = 10_000.0;
+pub(crate) const CONCENTRATION: f64 = 10_000.0;
 /// A chi-squared test needs so many expected units in every variant.
 const LEAST_EXPECTED: f64 = 5.0;
 /// Units exposed to several variants may be this share of all, or this many, before they are a failure of the assignment.
@@ -72,12 +73,13 @@ pub(crate) fn checks(
     segments: &IndexMap<String, Vec<usize>>,
     srm: &SampleRatioCheck,
     before: &[(&str, Outcomes<'_>)],
+    cells: &Cells,
 ) -> Vec<TrustCheck> {
     let mut checks = of_split(srm);
     checks.extend(several_variants(units));
     checks.extend(mixed_clusters(units));
     checks.extend(segment_splits(experiment, units, segments));
-    checks.extend(pre_period(experiment, units, before));
+    checks.extend(pre_period(experiment, cells, before));
     checks
 }
 
@@ -176,16 +178,14 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<
 }
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
-fn pre_period(experiment: &Experiment, units: &Exposed, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
-    let of = |variant: &str| -> Vec<usize> {
-        let place = experiment.variants.get_index_of(variant);
-        (0..units.variants.len()).filter(|&unit| Some(units.variants[unit]) == place).collect()
-    };
-    let control = of(&experiment.control);
+fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
+    // The first segment is everyone.
+    let group = |variant: &str| cells.group(Side::In(0), experiment.variants.get_index_of(variant).unwrap_or(usize::MAX));
+    let control = group(&experiment.control);
     let mut found = Vec::new();
     for (metric, outcomes) in before {
         for variant in experiment.treatments() {
-            let arms = outcomes.arms(&control, &of(variant));
+            let arms = outcomes.arms(&control, &group(variant));
             if let Some(estimate) = compare(&arms.control, &arms.treatment, &Options::default()).absolute.value() {
                 found.push((*metric, variant, estimate));
             }

@@ -19,6 +19,8 @@ use crate::population::{Population, Window};
 
 /// No unit of a population.
 const NOBODY: u32 = u32::MAX;
+/// Before all windows.
+const NEVER: i64 = i64::MIN;
 
 /// The keys of an entity's units.
 pub(crate) struct Numbered {
@@ -181,7 +183,7 @@ impl Reading {
             let first = rows.worker * concerned.len() / rows.workers.max(1);
             for population in concerned[first..].iter().chain(&concerned[..first]) {
                 let units = key.numbered.units.get(&population.number).and_then(Option::as_ref);
-                let mut batch = Batch { units: vec![NOBODY; numbers.len()], after: vec![0; numbers.len()] };
+                let mut batch = Batch { units: vec![NOBODY; numbers.len()], after: vec![NEVER; numbers.len()] };
                 for (row, &number) in numbers.iter().enumerate() {
                     let unit = match units {
                         Some(units) => units.get(number as usize).copied().unwrap_or(NOBODY),
@@ -205,16 +207,15 @@ impl Reading {
 struct Batch {
     /// The unit of each row.
     units: Vec<u32>,
-    /// How long after the unit's instant it was, in microseconds.
+    /// How long after the unit's instant it was, in microseconds; [`NEVER`] where there is no unit.
     after: Vec<i64>,
 }
 
 impl Measured {
     fn take(&self, batch: &Batch, rows: &mut Rows<'_>) -> Result<(), SqlError> {
         for Targets { window, targets } in &self.windows {
-            let within = BooleanBuffer::collect_bool(batch.units.len(), |row| {
-                batch.units[row] != NOBODY && window.from <= batch.after[row] && batch.after[row] < window.to
-            });
+            let after = batch.after.as_slice();
+            let within = BooleanBuffer::collect_bool(after.len(), |row| window.from <= after[row] && after[row] < window.to);
             if within.count_set_bits() == 0 {
                 continue;
             }

@@ -154,6 +154,11 @@ impl Backfill<'_> {
         Past::FilledIn { rebuild: self.rebuild }
     }
 
+    /// Instants are evaluated side by side, each on a thread of its own.
+    fn engine_of_instant(&self) -> Engine {
+        self.engine.with_threads(parallel::cores() / self.instants.len().clamp(1, parallel::cores()))
+    }
+
     fn wants(&self, segment: &str) -> bool {
         is_wanted(self.wanted, segment)
     }
@@ -196,7 +201,7 @@ impl Backfill<'_> {
             let session = self.engine.session_over(self.tables, first).await?;
             read.extend(self.scope(entity, &session).await?.tables(self.definitions));
         }
-        Ok(self.tables.cached(self.engine, |table| read.contains(table)).await?)
+        Ok(self.tables.cached(&self.engine_of_instant(), |table| read.contains(table)).await?)
     }
 
     async fn evaluate(
@@ -207,7 +212,8 @@ impl Backfill<'_> {
     ) -> Result<Option<Publication>, SegmentError> {
         let mut found: Option<Found> = None;
         let plans = Plans::default();
-        let evaluated = |place: usize| self.evaluation(entity, tables, &plans, self.instants[place]);
+        let engine = self.engine_of_instant();
+        let evaluated = |place: usize| self.evaluation(entity, &engine, tables, &plans, self.instants[place]);
         parallel::in_order(self.instants.len(), evaluated, |place, evaluation| {
             let as_of = self.instants[place];
             match &mut found {
@@ -232,11 +238,12 @@ impl Backfill<'_> {
     async fn evaluation(
         &self,
         entity: &str,
+        engine: &Engine,
         tables: &Tables,
         plans: &Plans,
         as_of: Timestamp,
     ) -> Result<Evaluation, SegmentError> {
-        let session = self.engine.session_over(tables, as_of).await?;
+        let session = engine.session_over(tables, as_of).await?;
         let scope = self.scope(entity, &session).await?;
         let program = Program::compile_from(plans, self.definitions, &scope, &session, Sharing::Shared).await?;
         let universe = universe(self.definitions, entity, &session).await?;

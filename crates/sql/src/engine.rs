@@ -69,6 +69,12 @@ impl Engine {
         Ok(Self { runtime, config, memory_bytes: options.memory_bytes })
     }
 
+    /// The same engine with so many threads for each query: where many queries run at a time, each is best on a thread of its own.
+    #[must_use]
+    pub fn with_threads(&self, threads: usize) -> Self {
+        Self { config: self.config.clone().with_target_partitions(threads.max(1)), ..self.clone() }
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }

@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod functions;
 pub mod fused;
+mod intervals;
 pub mod keys;
 mod lists;
 mod locate;

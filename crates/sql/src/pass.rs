@@ -162,7 +162,7 @@ pub async fn run(
     // Large files first, so that no worker is left alone with one at the end.
     sources.sort_by_key(|source| match source {
         Source::File(file) => std::cmp::Reverse(file.size_bytes),
-        Source::Rows(_) => std::cmp::Reverse(0),
+        Source::Rows { .. } => std::cmp::Reverse(0),
     });
     let asked: Vec<Asked<'_>> = pass.questions.iter().map(Question::asked).collect();
     let schema = columns_of(&asked, &pass.columns, pass.contract, from_files);
@@ -222,7 +222,7 @@ impl<F: Fn(&mut Rows<'_>) -> Result<(), SqlError> + Send + Sync> Shared<F> {
         while let Some(source) = self.sources.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let (from, to) = files::time_range(source);
             match source {
-                Source::Rows(rows) => self.hand_over(rows, from..to, worker)?,
+                Source::Rows { rows, .. } => self.hand_over(rows, from..to, worker)?,
                 Source::File(file) => {
                     let objects = Arc::clone(&self.objects);
                     let mut stream = files::open(objects, file, &self.names, &self.schema, "", None).await?;

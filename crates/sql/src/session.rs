@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use tranche_schema::{Contract, History, TableKind, platform};
 use tranche_store::{DeltaPlanner, Lake, Snapshot};
 
+use crate::intervals::Intervals;
 use crate::lists::Lists;
 use crate::raw::RefuseIntervalComparison;
 use crate::{Engine, SegmentReferences, SqlError, SqlProblem, Tables, dialect, functions, instant_literal, locate};
@@ -395,7 +396,9 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         let ours: Option<Arc<dyn OptimizerRule + Send + Sync>> = (rule.name() == simplifies.name()).then(|| Arc::new(Lists) as _);
         ours.into_iter().chain(std::iter::once(rule))
     };
-    Optimizer::new().rules.into_iter().flat_map(guard).collect()
+    let rules = Optimizer::new().rules.into_iter().flat_map(guard);
+    // Constants are folded before.
+    rules.chain(std::iter::once(Arc::new(Intervals) as _)).collect()
 }
 
 fn null_of(data_type: &arrow::datatypes::DataType) -> datafusion::scalar::ScalarValue {

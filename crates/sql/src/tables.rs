@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{cast, concat_batches, max, min};
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::catalog::{MemTable, TableProvider};
 use object_store::ObjectStore;
-use tranche_schema::Contract;
+use tranche_schema::{Contract, platform};
 use tranche_store::{DataFile, Lake, Snapshot};
 
 use crate::{Engine, Session, SqlError};
@@ -28,7 +29,15 @@ pub(crate) struct OpenTable {
 #[derive(Debug, Clone)]
 struct Cached {
     table: Arc<MemTable>,
-    batches: Vec<RecordBatch>,
+    stretches: Vec<Stretch>,
+}
+
+/// Rows that are in memory together.
+#[derive(Debug, Clone)]
+struct Stretch {
+    /// The stretch of time that their events are in, in microseconds.
+    range: (i64, i64),
+    rows: RecordBatch,
 }
 
 /// The version of a table that is read.
@@ -59,7 +68,20 @@ pub enum Source {
     /// A file in the table's folder.
     File(DataFile),
     /// Rows in memory.
-    Rows(RecordBatch),
+    Rows {
+        /// The rows.
+        rows: RecordBatch,
+        /// The first instant, and the first one behind the last, that an event of theirs may have, in microseconds.
+        range: (i64, i64),
+    },
+}
+
+impl Source {
+    /// Rows in memory, of which nothing is known.
+    #[must_use]
+    pub fn rows(rows: RecordBatch) -> Self {
+        Self::Rows { rows, range: (i64::MIN, i64::MAX) }
+    }
 }
 
 /// The folder of a contract's table in the lake.
@@ -99,13 +121,14 @@ impl Tables {
             left -= estimate;
             let session = engine.session(jiff::Timestamp::UNIX_EPOCH);
             let found = session.collect_frame(session.read(snapshot).await?).await?;
+            let stretches = in_stretches(found.batches, table.contract.event_time())?;
             let threads = engine.threads().max(1);
             let mut partitions = vec![Vec::new(); threads];
-            for (index, batch) in found.batches.iter().enumerate() {
-                partitions[index % threads].push(batch.clone());
+            for (index, stretch) in stretches.iter().enumerate() {
+                partitions[index % threads].push(stretch.rows.clone());
             }
             let rows = Arc::new(MemTable::try_new(found.schema, partitions).map_err(SqlError::engine)?);
-            table.cache = Some(Cached { table: rows, batches: found.batches });
+            table.cache = Some(Cached { table: rows, stretches });
         }
         Ok(tables)
     }
@@ -125,7 +148,10 @@ impl Tables {
         let Some(open) = self.0.iter().find(|open| open.contract.table == table) else { return Ok(None) };
         let Some(snapshot) = &open.snapshot else { return Ok(None) };
         let sources = match &open.cache {
-            Some(cached) => cached.batches.iter().cloned().map(Source::Rows).collect(),
+            Some(cached) => {
+                let stretches = cached.stretches.iter().cloned();
+                stretches.map(|Stretch { range, rows }| Source::Rows { rows, range }).collect()
+            }
             None => snapshot.files()?.into_iter().map(Source::File).collect(),
         };
         Ok(Some(TableSources { objects: snapshot.objects(), version: snapshot.version(), sources }))
@@ -154,6 +180,44 @@ impl OpenTable {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// The rows in fewer batches, one stretch of time after another: what reads a window leaves the others alone. Batches stay as they
+/// are, so that rows of one file are in its order.
+fn in_stretches(batches: Vec<RecordBatch>, event_time: Option<&str>) -> Result<Vec<Stretch>, SqlError> {
+    let mut ordered = Vec::new();
+    for rows in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
+        ordered.push(Stretch { range: range_of(&rows, event_time)?, rows });
+    }
+    ordered.sort_by_key(|stretch| stretch.range);
+    let mut found = Vec::new();
+    let mut rest = ordered.as_slice();
+    while let Some(first) = rest.first() {
+        let mut rows = first.rows.num_rows();
+        let more = rest[1..].iter().take_while(|stretch| {
+            rows += stretch.rows.num_rows();
+            rows <= BATCH_ROWS
+        });
+        let (together, others) = rest.split_at(1 + more.count());
+        let range = together.iter().fold(first.range, |(from, to), next| (from.min(next.range.0), to.max(next.range.1)));
+        let rows = concat_batches(&first.rows.schema(), together.iter().map(|stretch| &stretch.rows))?;
+        found.push(Stretch { range, rows });
+        rest = others;
+    }
+    Ok(found)
+}
+
+/// Rows of a batch in memory, about: small ones cost more than their rows.
+const BATCH_ROWS: usize = 8_192;
+
+/// The stretch of time that a batch's events are in, in microseconds.
+fn range_of(batch: &RecordBatch, event_time: Option<&str>) -> Result<(i64, i64), SqlError> {
+    let Some(instants) = event_time.and_then(|name| batch.column_by_name(name)) else { return Ok((i64::MIN, i64::MAX)) };
+    let instants = cast(instants, &platform::instant())?;
+    let instants = instants.as_primitive::<TimestampMicrosecondType>();
+    // An event without an instant is in no stretch of time, which has to be seen row by row.
+    let ends = min(instants).zip(max(instants)).filter(|_| instants.null_count() == 0);
+    Ok(ends.map_or((i64::MIN, i64::MAX), |(first, last)| (first, last.saturating_add(1))))
 }
 
 /// About how many bytes a row takes in memory.

@@ -51,6 +51,49 @@ impl CoMoments {
         moments
     }
 
+    /// The moments of the pairs of each of `groups` groups, from triples of group, x and y; two passes over them.
+    ///
+    /// The means first, as distances from each group's first pair so that values that are all alike have no spread at all; then what
+    /// the pairs deviate from them, corrected by what rounding left in the means. Source: Chan, Golub and LeVeque, Algorithms for
+    /// computing the sample variance (1983), the corrected two-pass algorithm.
+    pub fn of_groups(groups: usize, pairs: impl Iterator<Item = (usize, f64, f64)> + Clone) -> Vec<Self> {
+        let mut moments = vec![Self::default(); groups];
+        let mut rest = vec![(0.0, 0.0); groups];
+        for (group, x, y) in pairs.clone() {
+            let (own, rest) = (&mut moments[group], &mut rest[group]);
+            if own.n == 0 {
+                (own.mean_x, own.mean_y) = (x, y);
+            }
+            own.n += 1;
+            rest.0 += x - own.mean_x;
+            rest.1 += y - own.mean_y;
+        }
+        let add_rest = |moments: &mut [Self], rest: &[(f64, f64)]| {
+            for (own, (x, y)) in moments.iter_mut().zip(rest).filter(|(own, _)| own.n > 0) {
+                let n = own.n as f64;
+                own.mean_x += x / n;
+                own.mean_y += y / n;
+                own.m2_x = (own.m2_x - x * x / n).max(0.0);
+                own.m2_y = (own.m2_y - y * y / n).max(0.0);
+                own.c_xy -= x * y / n;
+            }
+        };
+        add_rest(&mut moments, &rest);
+        moments.iter_mut().for_each(|own| own.c_xy = 0.0);
+        rest.fill((0.0, 0.0));
+        for (group, x, y) in pairs {
+            let (own, rest) = (&mut moments[group], &mut rest[group]);
+            let (delta_x, delta_y) = (x - own.mean_x, y - own.mean_y);
+            rest.0 += delta_x;
+            rest.1 += delta_y;
+            own.m2_x += delta_x * delta_x;
+            own.m2_y += delta_y * delta_y;
+            own.c_xy += delta_x * delta_y;
+        }
+        add_rest(&mut moments, &rest);
+        moments
+    }
+
     /// The moments behind sufficient sums, with the care of [`Moments::from_sums`].
     pub fn from_sums(sums: &PairSums) -> Self {
         let &PairSums { n, sum_x, sum_y, sum_squares_x, sum_squares_y, sum_products } = sums;
@@ -128,6 +171,29 @@ mod tests {
             let (left, right) = (pairs()[..cut].to_vec(), pairs()[cut..].to_vec());
             assert_same(&CoMoments::from_pairs(left).merge(&CoMoments::from_pairs(right)), &whole);
         }
+    }
+
+    #[test]
+    fn the_moments_of_groups_are_those_of_each_alone() {
+        let far = |(x, y): (f64, f64)| (x + 1e7, y - 3e6);
+        let grouped: Vec<(usize, f64, f64)> = pairs().into_iter().map(far).enumerate().map(|(i, (x, y))| (i % 3, x, y)).collect();
+        let found = CoMoments::of_groups(4, grouped.iter().copied());
+        for (group, moments) in found.iter().enumerate() {
+            let own = grouped.iter().filter(|(of, ..)| *of == group).map(|(_, x, y)| (*x, *y));
+            assert_same(&CoMoments { mean_x: 0.0, mean_y: 0.0, ..*moments }, &{
+                let alone = CoMoments::from_pairs(own.map(|(x, y)| (x - 1e7, y + 3e6)));
+                CoMoments { mean_x: 0.0, mean_y: 0.0, ..alone }
+            });
+        }
+        assert_eq!(found[3], CoMoments::default());
+    }
+
+    #[test]
+    fn values_that_are_all_alike_have_no_spread() {
+        let found = CoMoments::of_groups(3, (0..9973).map(|i| (i * i % 3, 0.1, 7.3)));
+        let whole = found.iter().fold(CoMoments::default(), |whole, one| whole.merge(one));
+        assert_eq!((whole.n, whole.mean_x, whole.mean_y), (9973, 0.1, 7.3));
+        assert_eq!((whole.m2_x, whole.m2_y, whole.c_xy), (0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -52,6 +52,12 @@ pub enum Inference {
     },
     /// At these looks, the present one last: repeated confidence intervals and p-values.
     GroupSequential(GroupSequential),
+    /// At one look of a plan whose boundary is known: the interval of [`Inference::GroupSequential`] at its present look, without
+    /// finding the boundary again. The p-value is that of this look alone.
+    Boundary {
+        /// What an effect has to be beyond, in standard errors: [`Look::critical`](crate::Look).
+        critical: f64,
+    },
 }
 
 /// Where relative intervals come from.

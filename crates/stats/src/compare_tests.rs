@@ -69,6 +69,57 @@ fn cookie_cats_retention_after_a_week() {
     assert_near(absolute.interval.hi(), -0.003_12, 5e-6);
 }
 
+/// Rounds played: sums and sums of squares from the file, as they are and with the player of 49,854 rounds counted as 3,000.
+/// Effects are Welch's by SciPy, lifts the roots of Fieller's quadratic by NumPy.
+#[test]
+fn cookie_cats_rounds_with_and_without_the_outlier() {
+    let treatment = Arm::mean(&Moments::from_sums(45_489, 2_333_530.0, 605_052_202.0));
+    for (sum, sum_squares, effect, se, ci, p, lift) in [
+        (
+            2_344_795.0,
+            3_068_811_771.0,
+            -1.157_488_453_953,
+            1.307_250_417_305,
+            [-3.719_705_116_495, 1.404_728_208_588],
+            0.375_924_384_093,
+            [-0.068_055_958_497, 0.027_958_393_948],
+        ),
+        (
+            2_297_941.0,
+            592_390_455.0,
+            -0.109_300_534_490,
+            0.686_962_340_150,
+            [-1.455_740_053_858, 1.237_138_984_878],
+            0.873_584_909_629,
+            [-0.027_951_373_724, 0.024_387_910_596],
+        ),
+    ] {
+        let control = Arm::mean(&Moments::from_sums(44_700, sum, sum_squares));
+        let (absolute, relative) = estimates(control, treatment, &Options::default());
+        assert_near(absolute.effect, effect, 1e-12);
+        assert_near(absolute.se, se, 1e-12);
+        assert_near(absolute.interval.lo(), ci[0], 1e-12);
+        assert_near(absolute.interval.hi(), ci[1], 1e-12);
+        assert_near(absolute.p, p, 1e-12);
+        assert_near(relative.interval.lo(), lift[0], 1e-12);
+        assert_near(relative.interval.hi(), lift[1], 1e-12);
+    }
+}
+
+#[test]
+fn a_known_boundary_gives_the_interval_of_its_plan() {
+    let looks = crate::GroupSequential::evenly(crate::Spending::Pocock, 3);
+    let (control, treatment) = (Arm::new(400, 2.0, 1.5), Arm::new(500, 2.2, 1.0));
+    for alternative in [Alternative::TwoSided, Alternative::Greater, Alternative::Less] {
+        let boundary = looks.looks(0.05, alternative).value().unwrap_or_default();
+        let planned = Options { inference: Inference::GroupSequential(looks.clone()), alternative, ..Options::default() };
+        let known = Options { inference: Inference::Boundary { critical: boundary[2].critical }, ..planned.clone() };
+        let (planned, known) = (estimates(control, treatment, &planned), estimates(control, treatment, &known));
+        assert_eq!((known.0.interval, known.1.interval), (planned.0.interval, planned.1.interval));
+        assert!(known.0.p < planned.0.p);
+    }
+}
+
 #[test]
 fn absolute_and_relative_never_contradict_each_other() {
     let mut checked = 0;

@@ -10,7 +10,8 @@
 //! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula.
 //!
 //! **Whether to believe it.** [`sample_ratio`] and [`sequential_sample_ratio`] say whether the arms may be compared at all;
-//! [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and what is left of it.
+//! [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and what is left of it;
+//! [`binomial_interval`] how sure an error rate is that was counted.
 //!
 //! **Before it starts.** [`Plan`] says how many units are needed; [`assignment`] which variant a unit gets.
 //!
@@ -35,6 +36,7 @@ mod arm;
 pub mod assignment;
 mod bayes;
 mod beta_binomial;
+mod binomial;
 mod bootstrap;
 pub mod cases;
 mod cluster;
@@ -69,6 +71,7 @@ mod strata;
 pub use arm::{Adjusted, Arm, Baseline, adjust};
 pub use bayes::{BayesOptions, Beliefs, Direction, Posterior, Prior, believe};
 pub use beta_binomial::{BetaPrior, LiftBeliefs, ShareBeliefs, ShareOptions, believe_shares};
+pub use binomial::binomial_interval;
 pub use bootstrap::{Bootstrap, BootstrapEstimate, BootstrapMethod};
 pub use cluster::{ClusteredQuantile, quantile_rows};
 pub use co_moment_matrix::CoMomentMatrix;

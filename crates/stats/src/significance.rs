@@ -21,6 +21,7 @@ enum Law<'a> {
     Sequence { sequence: ConfidenceSequence, units: f64 },
     Mixture { test: MixtureTest, variance: f64 },
     Looks(&'a GroupSequential),
+    Normal,
 }
 
 const NORMAL_FROM_DEGREES: f64 = 1000.0;
@@ -48,6 +49,7 @@ impl<'a> Significance<'a> {
                 (Law::Mixture { test, variance: effect.variance }, test.critical(effect.variance))
             }
             Inference::GroupSequential(design) => (Law::Looks(design), design.critical(alpha, alternative)?),
+            Inference::Boundary { critical } => (Law::Normal, *critical),
         };
         Ok(Self { law, alternative, critical, fieller_critical: critical })
     }
@@ -60,6 +62,7 @@ impl<'a> Significance<'a> {
             Law::Sequence { sequence, units } => sequence.p_value(z, *units),
             Law::Mixture { test, variance } => test.p_value(z, *variance),
             Law::Looks(design) => design.repeated_p(evidence, self.alternative)?,
+            Law::Normal => (self.alternative.sides() * Normal.survival(evidence)).min(1.0),
         })
     }
 

@@ -1,6 +1,10 @@
-//! `experiment list`, `show`, `power` and `assign`: what was measured, what would have to be, and who gets which variant.
+//! `experiment list`, `show`, `power`, `validate` and `assign`: what was measured, what would have to be, whether it can be believed, and
+//! who gets which variant.
 
 mod power;
+mod validate;
+
+use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tranche_experiment::{EstimateRow, ExperimentResult};
@@ -10,13 +14,15 @@ use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
 use crate::workbench::Workbench;
 
-pub(super) async fn run(experiment: &Experiment, bench: &Workbench) -> Result<(), Failure> {
-    match experiment {
+pub(super) async fn run(experiment: &Experiment, bench: &Workbench) -> Result<ExitCode, Failure> {
+    let done = match experiment {
         Experiment::List => list(bench).await,
         Experiment::Show { experiment, as_of } => show(experiment, as_of, bench).await,
         Experiment::Power(wanted) => power::run(wanted, bench).await,
+        Experiment::Validate(wanted) => return validate::run(wanted, bench).await,
         Experiment::Assign { experiment, id } => assign(experiment, id, bench).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn read(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<Option<ExperimentResult>, Failure> {

@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Resume { run } => return run::resume(run, &open()?).await,
         Command::Segment(segment) => return segment::run(segment, &open()?).await,
         Command::Trait(wanted) => traits::run(wanted, &open()?).await?,
-        Command::Experiment(experiment) => experiment::run(experiment, &open()?).await?,
+        Command::Experiment(experiment) => return experiment::run(experiment, &open()?).await,
         Command::Report(report) => report::run(report, &open()?).await?,
         Command::Quarantine(quarantine) => quarantine::run(quarantine, &open()?).await?,
         Command::Sql(sql) => sql::run(sql, &open()?).await?,

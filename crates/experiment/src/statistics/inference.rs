@@ -10,7 +10,7 @@ use crate::looks::Design;
 use crate::spec::{EffectPriorSpec, InferenceSpec, NumberOrText, ScaleSpec, SpendingSpec, StatisticsSpec};
 
 /// The number of units at which a sequential interval is narrowest, unless its author says otherwise.
-const DEFAULT_TUNING: f64 = 5_000.0;
+pub(crate) const DEFAULT_TUNING: f64 = 5_000.0;
 
 /// How often the result may be looked at, and by what it is judged; every problem is reported.
 pub(super) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile, problems: &mut Problems) -> Option<Method> {

@@ -163,7 +163,7 @@ impl TableScan<'_> {
             .iter()
             .map(|source| match source {
                 Source::File(file) => Some(file.clone()),
-                Source::Rows(_) => None,
+                Source::Rows { .. } => None,
             })
             .collect();
         let kept = kept.filter(|_| files.is_some());

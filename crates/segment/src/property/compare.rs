@@ -40,12 +40,12 @@ const EVALUATORS: [Evaluator; 2] = [
     ("shared", |definitions, scope, tables, session| Box::pin(evaluate(definitions, scope, tables, session, Sharing::Shared))),
 ];
 
-/// What one way to evaluate says: the answers, and the wide table as text where it is ours to publish.
+/// What one way to evaluate says: the answers, and the wide table where it is ours to publish.
 #[derive(Debug, Clone)]
 pub(super) struct Opinion {
     pub(super) whose: &'static str,
     pub(super) found: Result<Answers, String>,
-    pub(super) traits: Option<BTreeSet<String>>,
+    pub(super) traits: Option<Rows>,
 }
 
 /// Every opinion on a case.
@@ -68,7 +68,7 @@ impl Opinions {
             // A session of its own: what an evaluation registers is not there for the next.
             let session = place.engine.session_over(tables, world.as_of).await.unwrap();
             let evaluation = evaluator(&read, &scope, tables, &session).await;
-            let traits = evaluation.as_ref().ok().map(|evaluation| lines(&evaluation.traits));
+            let traits = evaluation.as_ref().ok().map(|evaluation| rows(&evaluation.traits));
             let found = evaluation.map(|evaluation| answers(&evaluation)).map_err(|error| error.to_string());
             opinions.push(Opinion { whose, found, traits });
         }
@@ -141,19 +141,38 @@ fn without_empty(mut answers: Answers) -> Answers {
     answers
 }
 
-/// The rows of a batch as text. Floating-point numbers are given to nine digits: sums in another order differ in the last ones.
-pub(super) fn lines(batch: &RecordBatch) -> BTreeSet<String> {
+/// The rows of a batch: the floating-point numbers of each by the rest of it as text.
+pub(super) type Rows = BTreeMap<String, Vec<Float>>;
+
+/// A floating-point number: sums in another order differ in the last digits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Float(Option<f64>);
+
+impl PartialEq for Float {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => a.total_cmp(&b).is_eq() || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1e-3),
+            (a, b) => a.is_none() && b.is_none(),
+        }
+    }
+}
+
+/// The rows of a batch.
+pub(super) fn rows(batch: &RecordBatch) -> Rows {
     let schema = batch.schema();
-    let columns: Vec<(&str, Vec<String>)> =
-        schema.fields().iter().zip(batch.columns()).map(|(field, column)| (field.name().as_str(), texts(column))).collect();
-    let line = |row: usize| columns.iter().map(|(name, texts)| format!("{name}={} ", texts[row])).collect::<String>();
-    (0..batch.num_rows()).map(line).collect()
+    let (mut floats, mut others) = (Vec::new(), Vec::new());
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        match column.as_primitive_opt::<Float64Type>() {
+            Some(column) => floats.push(column),
+            None => others.push((field.name(), texts(column))),
+        }
+    }
+    let text = |row: usize| others.iter().map(|(name, texts)| format!("{name}={} ", texts[row])).collect::<String>();
+    let number = |row: usize| floats.iter().map(|column| Float(column.is_valid(row).then(|| column.value(row)))).collect();
+    (0..batch.num_rows()).map(|row| (text(row), number(row))).collect()
 }
 
 fn texts(column: &arrow::array::ArrayRef) -> Vec<String> {
-    if *column.data_type() == DataType::Float64 {
-        return column.as_primitive::<Float64Type>().iter().map(|x| x.map_or("NULL".into(), |x| format!("{x:.10e}"))).collect();
-    }
     let texts = cast(column, &DataType::Utf8).unwrap();
     let texts = texts.as_string::<i32>();
     (0..texts.len()).map(|row| if texts.is_valid(row) { texts.value(row).to_owned() } else { "NULL".to_owned() }).collect()

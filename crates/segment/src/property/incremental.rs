@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use tranche_schema::platform;
 use tranche_store::CommitMode;
 
-use super::compare::{Answers, answers, lines};
+use super::compare::{Answers, answers, rows};
 use super::data::{World, event_time, value};
 use super::grammar::{self, Definition, Fired, Role};
 use super::lake::{PIPELINE, Place};
@@ -285,9 +285,9 @@ impl History {
         let expected = answers(&full);
         same_members(&expected, &published(place, self.world.as_of).await)?;
         same_counts(&expected, &report)?;
-        let traits = stored(place, &traits_table(ENTITY)).await.map(|batch| lines(&batch)).unwrap_or_default();
-        if !definitions.entities().is_empty() && traits != lines(&full.traits) {
-            return Err(format!("other traits were published: {traits:#?}, not {:#?}", lines(&full.traits)));
+        let traits = stored(place, &traits_table(ENTITY)).await.map(|batch| rows(&batch)).unwrap_or_default();
+        if !definitions.entities().is_empty() && traits != rows(&full.traits) {
+            return Err(format!("other traits were published: {traits:#?}, not {:#?}", rows(&full.traits)));
         }
         Ok(())
     }

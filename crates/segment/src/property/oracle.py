@@ -20,6 +20,8 @@ def world(setup):
         connection = duckdb.connect(":memory:", config={"threads": 1})
         # Standard output is for answers.
         connection.execute("SET enable_progress_bar = false")
+        # What a query means, and nothing that is clever: 2.0.0 loses a HAVING behind LEFT JOIN ... IS NULL.
+        connection.execute("PRAGMA disable_optimizer")
         connection.execute(setup)
         worlds[setup] = connection
     return worlds[setup]

@@ -66,7 +66,7 @@ pub(crate) async fn prove(
     let is_known: HashSet<&str> = known.files.iter().map(|(path, _)| path.as_str()).collect();
     let in_files = sources.sources.into_iter().filter(|source| match source {
         Source::File(file) => !is_known.contains(file.path.as_str()),
-        Source::Rows(_) => true,
+        Source::Rows { .. } => true,
     });
     let in_files = in_files.map(|source| ClassedSource { class: 0, source, is_extracted });
     let rows = &known.rows;
@@ -75,7 +75,7 @@ pub(crate) async fn prove(
         contract: scan.contract,
         key: &scan.scan.key,
         objects: sources.objects,
-        sources: slices.map(|rows| Source::Rows(rows).into()).chain(in_files).collect(),
+        sources: slices.map(|rows| Source::rows(rows).into()).chain(in_files).collect(),
         start: HashMap::new(),
         share: Some(known.share).filter(|_| is_extracted),
         sample: Some(Arc::clone(&sample)),

@@ -30,7 +30,10 @@ const BATCH_ROWS: usize = 16_384;
 /// The time of the events that a source may hold: first instant and first instant after, microseconds.
 #[must_use]
 pub fn time_range(source: &Source) -> (i64, i64) {
-    let Source::File(file) = source else { return (i64::MIN, i64::MAX) };
+    let file = match source {
+        Source::Rows { range, .. } => return *range,
+        Source::File(file) => file,
+    };
     let day = file.partition.get(EVENT_DAY).and_then(|day| day.as_deref()).and_then(|day| day.parse::<Date>().ok());
     let instant = |day: Date| day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_microsecond());
     let range = day.and_then(|day| Some((instant(day)?, instant(day.tomorrow().ok()?)?)));

@@ -128,7 +128,7 @@ pub fn has_part(group: &Group, source: &ClassedSource) -> bool {
 pub fn size_of(source: &ClassedSource) -> (u64, u64) {
     match &source.source {
         Source::File(file) => (file.rows.unwrap_or_default(), file.size_bytes),
-        Source::Rows(rows) => (rows.num_rows() as u64, 0),
+        Source::Rows { rows, .. } => (rows.num_rows() as u64, 0),
     }
 }
 
@@ -212,7 +212,7 @@ impl Worker {
         let first = self.number * active.len() / self.threads;
         active.rotate_left(first);
         let file = match &source.source {
-            Source::Rows(rows) => return self.take(&active, source.class, range, rows, &mut None),
+            Source::Rows { rows, .. } => return self.take(&active, source.class, range, rows, &mut None),
             Source::File(file) => file,
         };
         let mut extracted = shared.share.filter(|_| source.is_extracted).map(|share| (share, Vec::new()));

@@ -1,0 +1,136 @@
+//! `experiment validate`: whether the statistics keep their promises on an experiment's own data.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use tranche_experiment::{MeasureContext, Validation, ValidationRequest, ValidationRow};
+use tranche_pipeline::{Clock, FailureClass, SystemClock};
+
+use super::unknown;
+use crate::args::{Format, Validate};
+use crate::failure::{Failure, exit_code};
+use crate::output::{Rows, note, print_json, print_text};
+use crate::progress::Progress;
+use crate::workbench::Workbench;
+
+pub(super) async fn run(wanted: &Validate, bench: &Workbench) -> Result<ExitCode, Failure> {
+    let name = &wanted.experiment;
+    let Some((_, pipeline, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name)) else {
+        return Err(unknown(name));
+    };
+    bench.check_file(experiment.file.path()).await?;
+    if wanted.iterations == 0 {
+        return Err(Failure::definition("--iterations must be at least 1"));
+    }
+    let known = || experiment.metrics.iter().map(|choice| choice.metric.value.as_str());
+    for metric in &wanted.metric {
+        if !known().any(|known| known == metric) {
+            let otherwise = format!("`{name}` has {}", known().collect::<Vec<_>>().join(", "));
+            return Err(Failure::unknown("metric", metric, known(), &otherwise));
+        }
+    }
+    let as_of = match &wanted.as_of {
+        Some(text) => bench.instant(text)?,
+        None => SystemClock.now(),
+    };
+    let lake = bench.lake()?;
+    let tables = bench.tables(&lake).await?;
+    let session = bench.engine.session_over(&tables, as_of).await?;
+    let context = MeasureContext {
+        tables: &tables,
+        engine: &bench.engine,
+        session: &session,
+        definitions: &pipeline.definitions,
+        metrics: &pipeline.metrics,
+    };
+    let request = ValidationRequest {
+        iterations: wanted.iterations,
+        seed: wanted.seed,
+        metrics: wanted.metric.clone(),
+        inferences: wanted.inference.clone(),
+    };
+    let progress = Progress::new();
+    let count = progress.count(&format!("draws of {name}"), wanted.iterations);
+    let found = tranche_experiment::validate(experiment, &request, &context, &|done| count.done(done)).await?;
+    match bench.global.format {
+        Format::Json => print_json(&found, Format::Json)?,
+        Format::Csv => rows(&found).print(Format::Csv)?,
+        Format::Table => table(&found)?,
+    }
+    tell(&found)?;
+    Ok(if found.holds { ExitCode::SUCCESS } else { exit_code(FailureClass::Data) })
+}
+
+fn table(found: &Validation) -> Result<(), Failure> {
+    print_text(&format!(
+        "{} before {}: variants of {} units drawn anew {} times from seed {}; alpha {}, lift put in {}, bounds of {} % for all rows together",
+        found.experiment,
+        found.as_of,
+        found.units,
+        found.iterations,
+        found.seed,
+        found.alpha,
+        found.lift,
+        100.0 * found.confidence
+    ))?;
+    rows(found).only(|column| !["draws", "count", "advice"].contains(&column)).print(Format::Table)
+}
+
+fn rows(found: &Validation) -> Rows {
+    let mut rows = Rows::new(&[
+        "check",
+        "metric",
+        "variant",
+        "inference",
+        "looks",
+        "draws",
+        "count",
+        "rate",
+        "relation",
+        "expected",
+        "low",
+        "high",
+        "holds",
+        "advice",
+    ]);
+    let share = |value: Option<f64>| value.map_or(Value::Null, |value| json!(format!("{value:.4}")));
+    for row in &found.rows {
+        rows.push(vec![
+            json!(row.check),
+            json!(row.metric),
+            json!(row.variant),
+            json!(row.inference),
+            json!(row.looks),
+            json!(row.draws),
+            json!(row.count),
+            share(row.rate),
+            json!(row.relation),
+            share(row.expected),
+            share(row.bounds.map(|[low, _]| low)),
+            share(row.bounds.map(|[_, high]| high)),
+            json!(row.holds),
+            json!(row.advice),
+        ]);
+    }
+    rows
+}
+
+/// What does not hold, and what that means; each advice once.
+fn tell(found: &Validation) -> Result<(), Failure> {
+    let broken: Vec<&ValidationRow> = found.rows.iter().filter(|row| row.holds == Some(false)).collect();
+    let mut told: Vec<&str> = Vec::new();
+    for row in found.rows.iter().filter(|row| row.holds != Some(true)) {
+        let Some(advice) = row.advice.as_deref().filter(|advice| !told.contains(advice)) else { continue };
+        told.push(advice);
+        let place = [row.metric.as_deref(), row.variant.as_deref(), row.inference].into_iter().flatten();
+        let place: String = place.map(|part| format!(" {part}")).collect();
+        note(&format!("{}{place}: {advice}", row.check))?;
+    }
+    match broken.len() {
+        0 => note(&format!(
+            "all {} rows hold of which it can be said",
+            found.rows.iter().filter(|row| row.holds.is_some()).count()
+        )),
+        broken => note(&format!("error: {broken} of {} rows do not hold", found.rows.len())),
+    }
+}

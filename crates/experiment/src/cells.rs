@@ -1,0 +1,128 @@
+//! The units of an experiment in cells: those of a cell are in the same variant and in the same segments.
+//!
+//! Whatever is compared, a variant in a segment or in everything but a segment, is a union of cells. The moments of a metric are summed
+//! up once for each cell, in one pass over the units, and merged for each comparison.
+
+use crate::segments::Membership;
+
+/// The cells.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    /// The cell of each unit.
+    of_unit: Vec<u32>,
+    /// The variant of each cell.
+    variants: Vec<usize>,
+    /// The cells of each segment, rising; in the order of the segments.
+    segments: Vec<Vec<u32>>,
+}
+
+/// Cells that are compared with others, rising.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Group(Vec<u32>);
+
+/// Units in or out of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Those in the segment with this place.
+    In(usize),
+    /// All others.
+    Out(usize),
+}
+
+impl Cells {
+    /// Sorts units into cells: `variants` are those of the units.
+    pub(crate) fn new(variants: &[usize], segments: &Membership) -> Self {
+        let mut cells = Self { of_unit: Vec::new(), variants: Vec::new(), segments: Vec::new() };
+        // The first cells are the variants.
+        (0..=variants.iter().copied().max().unwrap_or_default()).for_each(|variant| _ = cells.add(variant));
+        cells.of_unit.extend(variants.iter().map(|&variant| u32::try_from(variant).unwrap_or(u32::MAX)));
+        for members in segments.values() {
+            cells.split(members);
+        }
+        for members in segments.values() {
+            let mut own: Vec<bool> = vec![false; cells.variants.len()];
+            members.iter().for_each(|&unit| own[cells.of_unit[unit] as usize] = true);
+            cells.segments.push((0u32..).zip(own).filter(|(_, is_own)| *is_own).map(|(cell, _)| cell).collect());
+        }
+        cells
+    }
+
+    /// How many cells there are; some may be empty.
+    pub(crate) fn len(&self) -> usize {
+        self.variants.len()
+    }
+
+    /// The cell of each unit.
+    pub(crate) fn of_units(&self) -> impl Iterator<Item = usize> + Clone {
+        self.of_unit.iter().map(|&cell| cell as usize)
+    }
+
+    /// The units of a variant on one side of a segment.
+    pub(crate) fn group(&self, side: Side, variant: usize) -> Group {
+        let is_of_variant = |cell: &u32| self.variants[*cell as usize] == variant;
+        match side {
+            Side::In(segment) => Group(self.segments[segment].iter().copied().filter(is_of_variant).collect()),
+            Side::Out(segment) => {
+                let all = (0u32..).take(self.len());
+                let is_out = |cell: &u32| self.segments[segment].binary_search(cell).is_err();
+                Group(all.filter(is_out).filter(is_of_variant).collect())
+            }
+        }
+    }
+
+    /// The places of a group's units, rising.
+    pub(crate) fn units(&self, group: &Group) -> Vec<usize> {
+        let mut is_own = vec![false; self.len()];
+        group.cells().for_each(|cell| is_own[cell] = true);
+        self.of_units().enumerate().filter(|(_, cell)| is_own[*cell]).map(|(unit, _)| unit).collect()
+    }
+
+    /// Moves these units from each of their cells to a new one.
+    fn split(&mut self, members: &[usize]) {
+        let mut moved: Vec<Option<u32>> = vec![None; self.len()];
+        for &unit in members {
+            let cell = self.of_unit[unit] as usize;
+            let new = match moved[cell] {
+                Some(new) => new,
+                None => *moved[cell].insert(self.add(self.variants[cell])),
+            };
+            self.of_unit[unit] = new;
+        }
+    }
+
+    fn add(&mut self, variant: usize) -> u32 {
+        self.variants.push(variant);
+        u32::try_from(self.variants.len() - 1).unwrap_or(u32::MAX)
+    }
+}
+
+impl Group {
+    /// The cells.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|&cell| cell as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_has_the_units_of_its_variant_and_segment() {
+        let variants = [0, 1, 0, 1, 2, 0, 1];
+        let segments: Membership =
+            [("all", vec![0, 1, 2, 3, 4, 5, 6]), ("odd", vec![1, 3, 5]), ("large", vec![3, 4, 5, 6]), ("none", vec![])]
+                .map(|(name, units)| (name.to_owned(), units))
+                .into();
+        let cells = Cells::new(&variants, &segments);
+        for (segment, members) in segments.values().enumerate() {
+            for variant in 0..4 {
+                let is_own = |unit: &usize| variants[*unit] == variant;
+                let inside: Vec<usize> = (0..7).filter(|unit| members.contains(unit)).filter(is_own).collect();
+                let outside: Vec<usize> = (0..7).filter(|unit| !members.contains(unit)).filter(is_own).collect();
+                assert_eq!(cells.units(&cells.group(Side::In(segment), variant)), inside);
+                assert_eq!(cells.units(&cells.group(Side::Out(segment), variant)), outside);
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What units did, by their places: for what sums do not hold, such as quantiles.
+
+use tranche_metric::Values;
+use tranche_stats::{Arm, Baseline};
+
+use super::asks::{ArmPair, LIFT};
+use super::columns::Observed;
+use crate::arms::arm;
+
+/// The units of a metric that count for it, in the order of their exposure.
+#[derive(Debug)]
+pub(super) struct Members<'a> {
+    values: Values<'a>,
+    /// Each row, its place in that order, with its unit. A quantile's rise, so that they are put in order once and not in every draw.
+    rows: Vec<(usize, usize)>,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn new(observed: &Observed<'a>, order: &[usize]) -> Self {
+        let counts = |unit: usize| observed.counted.is_none_or(|counted| counted.value(unit));
+        let mut rows: Vec<(usize, usize)> = order.iter().copied().enumerate().filter(|(_, unit)| counts(*unit)).collect();
+        if let Values::Quantile(values, _) = observed.after {
+            rows.sort_by(|(_, one), (_, other)| values[*one].total_cmp(&values[*other]));
+        }
+        Self { values: observed.after, rows }
+    }
+
+    /// The arm of all units.
+    pub(super) fn whole(&self) -> Arm {
+        let everyone: Vec<usize> = self.rows.iter().map(|(_, unit)| *unit).collect();
+        arm(self.values, &everyone)
+    }
+
+    /// Control with a treatment, of the first `end` rows: as they are, and with the lift put into the treatment.
+    pub(super) fn arms(&self, drawn: &[u16], end: usize, control: usize, treatment: usize) -> [ArmPair; 2] {
+        let of = |variant: usize| {
+            let own = self.rows.iter().filter(|(row, _)| *row < end && usize::from(drawn[*row]) == variant);
+            arm(self.values, &own.map(|(_, unit)| *unit).collect::<Vec<usize>>())
+        };
+        let (control, treatment) = (of(control), of(treatment));
+        [(control, treatment), (control, lifted(&treatment))]
+    }
+}
+
+/// The arm of values that are all higher by the lift.
+fn lifted(arm: &Arm) -> Arm {
+    let factor = 1.0 + LIFT;
+    let Baseline { mean, variance, covariance } = arm.baseline;
+    let squared = factor * factor;
+    Arm {
+        n: arm.n,
+        mean: arm.mean * factor,
+        variance: arm.variance.map(|variance| variance * squared),
+        baseline: Baseline { mean: mean * factor, variance: variance * squared, covariance: covariance * squared },
+    }
+}
