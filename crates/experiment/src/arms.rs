@@ -7,17 +7,26 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tranche_metric::Values;
 use tranche_stats::{
-    Arm, CoMoments, Lack, Moments, Outcome, OutcomeColumns, Proportion, QuantileSummary, StratumRows, VarianceMethod,
-    arms_of_rows, quantile_rows,
+    Arm, CoMomentMatrix, CoMoments, Lack, Moments, OutcomeColumns, Proportion, QuantileSummary, StratumRows, VarianceMethod,
+    adjust_for_covariates, arms_of_rows, quantile_rows,
 };
 
+use crate::cells::{Cells, Group};
 use crate::clusters::Clusters;
 use crate::strata::{Strata, StrataNote};
 
-/// The values of one metric per unit, and what its estimates take into account.
+/// The values of one metric per unit, and what its estimates take into account; with their moments where these say all.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcomes<'a> {
-    pub(crate) after: Values<'a>,
+    after: Values<'a>,
+    taken: TakenIntoAccount<'a>,
+    cells: &'a Cells,
+    summed: Summed,
+}
+
+/// What estimates take into account besides the values.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TakenIntoAccount<'a> {
     /// The units that count for the metric; all do when `None`.
     pub(crate) counted: Option<&'a BooleanBuffer>,
     /// What is taken out: columns of values before exposure, by name.
@@ -27,8 +36,19 @@ pub(crate) struct Outcomes<'a> {
     /// What units are weighed by.
     pub(crate) strata: Option<&'a Strata>,
     pub(crate) variance: VarianceMethod,
-    /// Whether values are 1 or 0, so that successes can be counted.
-    pub(crate) is_share: bool,
+    /// Whether values are 1 or 0, and the 1 are to be counted.
+    pub(crate) successes: bool,
+}
+
+/// The values summed up by cell.
+#[derive(Debug, Clone)]
+enum Summed {
+    /// The outcome with 0, or numerator and denominator.
+    Pairs(Vec<CoMoments>),
+    /// The outcome's columns and the covariates.
+    Rows(Vec<CoMomentMatrix>),
+    /// What is estimated depends on more than moments of cells.
+    Not,
 }
 
 /// Control and a treatment.
@@ -64,41 +84,145 @@ pub struct Basis {
 }
 
 impl<'a> Outcomes<'a> {
-    /// Values with nothing to take into account.
-    pub(crate) fn plain(after: Values<'a>) -> Self {
-        let (covariates, variance) = (Vec::new(), VarianceMethod::Formula);
-        Self { after, counted: None, covariates, clusters: None, strata: None, variance, is_share: false }
+    /// Sums up the values of units that are in `cells`.
+    pub(crate) fn new(after: Values<'a>, taken: TakenIntoAccount<'a>, cells: &'a Cells) -> Self {
+        let mut outcomes = Self { after, taken, cells, summed: Summed::Not };
+        outcomes.summed = outcomes.sum_up();
+        outcomes
     }
 
-    /// The units of two arms, given by their places among all units.
-    pub(crate) fn arms(&self, control: &[usize], treatment: &[usize]) -> Arms {
-        let (control, treatment) = (&*self.counted(control), &*self.counted(treatment));
+    fn sum_up(&self) -> Summed {
+        let (above, below) = match self.after {
+            Values::Single(above) => (above, None),
+            Values::Ratio(above, below) => (above, Some(below)),
+            Values::Quantile(..) | Values::EventQuantile(..) => return Summed::Not,
+        };
+        let TakenIntoAccount { counted, covariates, clusters, strata, variance, successes } = &self.taken;
+        if clusters.is_some() || strata.is_some() || *variance != VarianceMethod::Formula || *successes {
+            return Summed::Not;
+        }
+        let is_counted = |unit: usize| counted.is_none_or(|counted| counted.value(unit));
+        let units = self.cells.of_units().zip(above).enumerate().filter(|(unit, _)| is_counted(*unit));
+        if covariates.is_empty() {
+            let of_unit = |(unit, (cell, above)): (usize, (usize, &f64))| (cell, *above, below.map_or(0.0, |below| below[unit]));
+            return Summed::Pairs(CoMoments::of_groups(self.cells.len(), units.map(of_unit)));
+        }
+        let width = 1 + usize::from(below.is_some()) + covariates.len();
+        let mut moments = vec![CoMomentMatrix::new(width); self.cells.len()];
+        let mut row = Vec::with_capacity(width);
+        for (unit, (cell, above)) in units {
+            row.clear();
+            row.push(*above);
+            row.extend(below.map(|below| below[unit]));
+            row.extend(covariates.iter().map(|(_, values)| values[unit]));
+            // A row has the width of its moments.
+            let _ = moments[cell].push(&row);
+        }
+        Summed::Rows(moments)
+    }
+
+    /// The same values of units in other cells.
+    pub(crate) fn over<'b>(&self, cells: &'b Cells) -> Outcomes<'b>
+    where
+        'a: 'b,
+    {
+        Outcomes::new(self.after, self.taken.clone(), cells)
+    }
+
+    /// Other values after exposure of the same units.
+    pub(crate) fn with_values<'b>(&self, values: &'b [f64]) -> Outcomes<'b>
+    where
+        'a: 'b,
+    {
+        Outcomes::new(Values::Single(values), self.taken.clone(), self.cells)
+    }
+
+    /// The values after exposure.
+    pub(crate) fn values(&self) -> Values<'a> {
+        self.after
+    }
+
+    /// Two groups as arms.
+    pub(crate) fn arms(&self, control: &Group, treatment: &Group) -> Arms {
+        match &self.summed {
+            Summed::Pairs(moments) => {
+                let pairs = [control, treatment]
+                    .map(|group| group.cells().fold(CoMoments::default(), |sum, cell| sum.merge(&moments[cell])));
+                let [control, treatment] = pairs.map(|pairs| match self.after {
+                    Values::Ratio(..) => Arm::ratio(&pairs),
+                    _ => Arm::mean(&pairs.x()),
+                });
+                Arms { control, treatment, units: [control.n, treatment.n], shares: None, basis: Basis::default() }
+            }
+            Summed::Rows(moments) => {
+                let merged = |group: &Group| {
+                    let mut cells = group.cells().map(|cell| &moments[cell]);
+                    let width = moments.first().map_or(0, CoMomentMatrix::columns);
+                    cells.try_fold(CoMomentMatrix::new(width), |sum, cell| sum.merge(cell).value())
+                };
+                let outcomes = match self.after {
+                    Values::Ratio(..) => OutcomeColumns::Ratio,
+                    _ => OutcomeColumns::Mean,
+                };
+                let pair = merged(control).zip(merged(treatment));
+                match pair.and_then(|(control, treatment)| adjust_for_covariates(&control, &treatment, outcomes).value()) {
+                    Some(found) => Arms {
+                        units: [found.control.n, found.treatment.n],
+                        control: found.control,
+                        treatment: found.treatment,
+                        shares: None,
+                        basis: Basis { cuped_thetas: self.named(found.thetas), ..Basis::default() },
+                    },
+                    // All rows have the same columns, and those of their outcome.
+                    None => lost([control, treatment].map(|group| self.units(group).len())),
+                }
+            }
+            Summed::Not => self.arms_of_units(&self.units(control), &self.units(treatment)),
+        }
+    }
+
+    /// Two arms of units that count, given by their places among all units.
+    pub(crate) fn arms_of_units(&self, control: &[usize], treatment: &[usize]) -> Arms {
+        let TakenIntoAccount { covariates, clusters, strata, variance, successes: count, .. } = &self.taken;
         let units = [control.len() as u64, treatment.len() as u64];
         let shares = match self.after {
-            Values::Single(values) if self.is_share => Some([control, treatment].map(|units| successes(values, units))),
+            Values::Single(values) if *count => Some([control, treatment].map(|units| successes(values, units))),
             _ => None,
         };
-        let is_plain = self.covariates.is_empty() && self.clusters.is_none() && self.strata.is_none();
-        if is_plain && self.variance == VarianceMethod::Formula {
-            let (control, treatment) = (plain_arm(self.after, control), plain_arm(self.after, treatment));
+        let is_plain = covariates.is_empty() && clusters.is_none() && strata.is_none();
+        if is_plain && *variance == VarianceMethod::Formula {
+            let (control, treatment) = (arm(self.after, control), arm(self.after, treatment));
             return Arms { control, treatment, units, shares, basis: Basis::default() };
         }
         match self.columns(control, treatment) {
-            Ok(columns) => self.estimated(control, treatment, &columns, shares),
+            Ok(columns) => Arms { shares, ..self.estimated(control, treatment, &columns) },
             // A quantile without a variance of its own.
             Err([control, treatment]) => Arms { control, treatment, units, shares, basis: Basis::default() },
         }
     }
 
-    fn estimated(&self, control: &[usize], treatment: &[usize], columns: &Columns<'_>, shares: Option<[Proportion; 2]>) -> Arms {
-        let units = [control.len() as u64, treatment.len() as u64];
-        let outcomes = match (self.clusters, &columns.below) {
+    /// The units of a group that count for the metric.
+    pub(crate) fn units(&self, group: &Group) -> Vec<usize> {
+        let mut units = self.cells.units(group);
+        if let Some(counted) = self.taken.counted {
+            units.retain(|&unit| counted.value(unit));
+        }
+        units
+    }
+
+    fn named(&self, thetas: Vec<f64>) -> IndexMap<String, f64> {
+        self.taken.covariates.iter().map(|(name, _)| (*name).to_owned()).zip(thetas).collect()
+    }
+
+    fn estimated(&self, control: &[usize], treatment: &[usize], columns: &Columns<'_>) -> Arms {
+        let TakenIntoAccount { covariates, clusters, strata, variance, .. } = &self.taken;
+        let outcomes = match (clusters, &columns.below) {
             (Some(_), _) => OutcomeColumns::Clusters,
             (None, None) => OutcomeColumns::Mean,
             (None, Some(_)) => OutcomeColumns::Ratio,
         };
-        let width = outcomes.columns() + self.covariates.len();
-        let split = match self.strata {
+        let width = outcomes.columns() + covariates.len();
+        let split = match strata {
             Some(strata) => strata.split(control, treatment),
             None => vec![[control.to_vec(), treatment.to_vec()]],
         };
@@ -109,31 +233,19 @@ impl<'a> Outcomes<'a> {
                 treatment: self.rows(treatment, columns, width),
             })
             .collect();
-        let found = match arms_of_rows(&rows, width, outcomes, self.variance) {
-            Outcome::Defined(found) => found,
-            // Rows have the columns of their outcome, and replicates were counted when the definition was read.
-            Outcome::Undefined(_) => {
-                let lost = |n: usize| Arm { variance: Err(Lack::NotFinite), ..Arm::new(n as u64, 0.0, 1.0) };
-                let (control, treatment) = (lost(control.len()), lost(treatment.len()));
-                return Arms { control, treatment, units, shares, basis: Basis::default() };
-            }
+        // Rows have the columns of their outcome, and replicates were counted when the definition was read.
+        let Some(found) = arms_of_rows(&rows, width, outcomes, *variance).value() else {
+            return lost([control.len(), treatment.len()]);
         };
         let basis = Basis {
-            clusters: self.clusters.map(|clusters| clusters.distinct(treatment.iter().copied())),
-            control_clusters: self.clusters.map(|clusters| clusters.distinct(control.iter().copied())),
-            cuped_thetas: self.covariates.iter().map(|(name, _)| (*name).to_owned()).zip(found.thetas).collect(),
-            strata: self.strata.map(|_| StrataNote { weighed: found.strata as u64, pooled: found.pooled as u64 }),
-            variance: matches!(self.variance, VarianceMethod::Bootstrap { .. }).then(|| "bootstrap".to_owned()),
+            clusters: clusters.map(|clusters| clusters.distinct(treatment.iter().copied())),
+            control_clusters: clusters.map(|clusters| clusters.distinct(control.iter().copied())),
+            cuped_thetas: self.named(found.thetas),
+            strata: strata.map(|_| StrataNote { weighed: found.strata as u64, pooled: found.pooled as u64 }),
+            variance: matches!(variance, VarianceMethod::Bootstrap { .. }).then(|| "bootstrap".to_owned()),
         };
-        Arms { control: found.control, treatment: found.treatment, units, shares, basis }
-    }
-
-    /// Those of some units that count for the metric.
-    fn counted<'u>(&self, units: &'u [usize]) -> Cow<'u, [usize]> {
-        match self.counted {
-            None => Cow::Borrowed(units),
-            Some(counted) => units.iter().copied().filter(|&unit| counted.value(unit)).collect(),
-        }
+        let units = [control.len() as u64, treatment.len() as u64];
+        Arms { control: found.control, treatment: found.treatment, units, shares: None, basis }
     }
 
     /// What is above the line for each unit, and below it where the metric is a ratio. A quantile is linearised in each arm; where it
@@ -143,7 +255,7 @@ impl<'a> Outcomes<'a> {
             Values::Single(above) => Ok(Columns { above: Cow::Borrowed(above), below: None }),
             Values::Ratio(above, below) => Ok(Columns { above: Cow::Borrowed(above), below: Some(Cow::Borrowed(below)) }),
             Values::Quantile(..) | Values::EventQuantile(..) => {
-                let arms = [plain_arm(self.after, control), plain_arm(self.after, treatment)];
+                let arms = [arm(self.after, control), arm(self.after, treatment)];
                 let length = control.iter().chain(treatment).max().map_or(0, |last| last + 1);
                 let (mut above, mut below) = (vec![0.0; length], vec![0.0; length]);
                 for (units, arm) in [control, treatment].into_iter().zip(&arms) {
@@ -166,8 +278,8 @@ impl<'a> Outcomes<'a> {
 
     /// Rows of `width` numbers, one after the other: of each unit, or of each cluster.
     fn rows(&self, units: &[usize], columns: &Columns<'_>, width: usize) -> Vec<f64> {
-        let known = |unit: usize| self.covariates.iter().map(move |(_, values)| values[unit]);
-        let Some(clusters) = self.clusters else {
+        let known = |unit: usize| self.taken.covariates.iter().map(move |(_, values)| values[unit]);
+        let Some(clusters) = self.taken.clusters else {
             let mut rows = Vec::with_capacity(width * units.len());
             for &unit in units {
                 rows.push(columns.above[unit]);
@@ -194,7 +306,7 @@ struct Columns<'a> {
 }
 
 /// The arm of some units, as they are.
-pub(crate) fn plain_arm(values: Values<'_>, units: &[usize]) -> Arm {
+pub(crate) fn arm(values: Values<'_>, units: &[usize]) -> Arm {
     match values {
         Values::Single(values) => Arm::mean(&Moments::from_values(units.iter().map(|&unit| values[unit]))),
         Values::Ratio(above, below) => Arm::ratio(&CoMoments::from_pairs(units.iter().map(|&unit| (above[unit], below[unit])))),
@@ -203,6 +315,12 @@ pub(crate) fn plain_arm(values: Values<'_>, units: &[usize]) -> Arm {
         }
         Values::EventQuantile(events, level) => Arm::clustered_quantile(units.iter().map(|&unit| events.of_unit(unit)), level),
     }
+}
+
+/// Arms of which nothing can be said.
+fn lost(units: [usize; 2]) -> Arms {
+    let [control, treatment] = units.map(|n| Arm { variance: Err(Lack::NotFinite), ..Arm::new(n as u64, 0.0, 1.0) });
+    Arms { control, treatment, units: units.map(|n| n as u64), shares: None, basis: Basis::default() }
 }
 
 fn successes(values: &[f64], units: &[usize]) -> Proportion {

@@ -1,6 +1,7 @@
 //! Arms with and without what they take into account; figures are those of statsmodels and numpy, or of plain arms.
 
 use super::*;
+use crate::cells::Side;
 
 /// What 40 units did after and before; the second half is the treatment.
 fn values() -> [Vec<f64>; 4] {
@@ -13,8 +14,16 @@ fn values() -> [Vec<f64>; 4] {
     std::array::from_fn(|column| (0..40).map(|i| row(i)[column]).collect())
 }
 
-fn halves() -> ([Vec<usize>; 2], [Vec<f64>; 4]) {
-    ([(0..20).collect(), (20..40).collect()], values())
+/// Everyone, the first units in control and as many in the treatment.
+fn halves(each: usize) -> Cells {
+    let variants: Vec<usize> = (0..2 * each).map(|unit| unit / each).collect();
+    Cells::new(&variants, &[("all".to_owned(), (0..2 * each).collect())].into())
+}
+
+/// The arms of such halves.
+fn arms(values: Values<'_>, taken: TakenIntoAccount<'_>, cells: &Cells) -> Arms {
+    let [control, treatment] = [0, 1].map(|variant| cells.group(Side::In(0), variant));
+    Outcomes::new(values, taken, cells).arms(&control, &treatment)
 }
 
 fn same(found: &Arm, expected: &Arm) {
@@ -28,27 +37,59 @@ fn same(found: &Arm, expected: &Arm) {
 
 #[test]
 fn one_covariate_is_cuped() {
-    let ([control, treatment], [after, _, before, _]) = halves();
-    let outcomes = Outcomes { covariates: vec![("visits", &before)], ..Outcomes::plain(Values::Single(&after)) };
-    let found = outcomes.arms(&control, &treatment);
-    let pairs = |units: &[usize]| CoMoments::from_pairs(units.iter().map(|&unit| (after[unit], before[unit])));
-    let expected = tranche_stats::adjust(&pairs(&control), &pairs(&treatment));
+    let (cells, [after, _, before, _]) = (halves(20), values());
+    let taken = TakenIntoAccount { covariates: vec![("visits", &before)], ..TakenIntoAccount::default() };
+    let found = arms(Values::Single(&after), taken, &cells);
+    let pairs = |units: std::ops::Range<usize>| CoMoments::from_pairs(units.map(|unit| (after[unit], before[unit])));
+    let expected = tranche_stats::adjust(&pairs(0..20), &pairs(20..40));
     same(&found.control, &expected.control);
     same(&found.treatment, &expected.treatment);
     assert!((found.basis.cuped_thetas["visits"] - expected.theta).abs() < 1e-12);
+    assert_eq!(found.units, [20, 20]);
+}
+
+#[test]
+fn moments_of_cells_say_what_rows_of_units_say() {
+    let [after, below, first, second] = values();
+    // Cells of two variants and three segments.
+    let segments = [("all", 1), ("even", 2), ("third", 3)]
+        .map(|(name, step)| (name.to_owned(), (0..40).step_by(step).collect::<Vec<usize>>()));
+    let variants: Vec<usize> = (0..40).map(|unit| unit * 7 % 5 % 2).collect();
+    let cells = Cells::new(&variants, &segments.into());
+    let counted = BooleanBuffer::collect_bool(40, |unit| unit % 9 != 0);
+    let covariates: Vec<(&str, &[f64])> = vec![("visits", &first), ("orders", &second)];
+    for (values, covariates) in [
+        (Values::Single(&after), Vec::new()),
+        (Values::Ratio(&after, &below), Vec::new()),
+        (Values::Single(&after), covariates.clone()),
+        (Values::Ratio(&after, &below), covariates),
+    ] {
+        let taken = TakenIntoAccount { counted: Some(&counted), covariates, ..TakenIntoAccount::default() };
+        let outcomes = Outcomes::new(values, taken, &cells);
+        assert!(!matches!(outcomes.summed, Summed::Not));
+        for side in [Side::In(0), Side::In(1), Side::Out(2)] {
+            let [control, treatment] = [0, 1].map(|variant| cells.group(side, variant));
+            let found = outcomes.arms(&control, &treatment);
+            let expected = outcomes.arms_of_units(&outcomes.units(&control), &outcomes.units(&treatment));
+            same(&found.control, &expected.control);
+            same(&found.treatment, &expected.treatment);
+            assert_eq!(found.units, expected.units);
+            assert_eq!(found.basis.cuped_thetas.len(), expected.basis.cuped_thetas.len());
+        }
+    }
 }
 
 #[test]
 fn what_takes_nothing_into_account_is_plain() {
-    let ([control, treatment], [after, below, ..]) = halves();
+    let (cells, [after, below, ..]) = (halves(20), values());
     let everyone = Strata::of(&["nobody/*"], &IndexMap::new(), 40);
     let clusters = Clusters::new((0..40).rev().collect());
     for values in [Values::Single(&after), Values::Ratio(&after, &below)] {
-        let plain = Outcomes::plain(values);
-        let expected = plain.arms(&control, &treatment);
+        let expected = arms(values, TakenIntoAccount::default(), &cells);
         assert_eq!(expected.basis, Basis::default());
-        let one_stratum = Outcomes { strata: Some(&everyone), ..plain.clone() }.arms(&control, &treatment);
-        let of_one_unit = Outcomes { clusters: Some(&clusters), ..plain }.arms(&control, &treatment);
+        let one_stratum = TakenIntoAccount { strata: Some(&everyone), ..TakenIntoAccount::default() };
+        let of_one_unit = TakenIntoAccount { clusters: Some(&clusters), ..TakenIntoAccount::default() };
+        let [one_stratum, of_one_unit] = [one_stratum, of_one_unit].map(|taken| arms(values, taken, &cells));
         for found in [&one_stratum, &of_one_unit] {
             same(&found.control, &expected.control);
             same(&found.treatment, &expected.treatment);
@@ -62,76 +103,70 @@ fn what_takes_nothing_into_account_is_plain() {
 /// sums.
 #[test]
 fn clusters_have_cluster_robust_errors() {
-    let ([control, treatment], [after, _, first, second]) = halves();
+    let (cells, [after, _, first, second]) = (halves(20), values());
     let clusters = Clusters::new((0..40).map(|i| i / 20 * 7 + i * i % 7).collect());
     let covariates: Vec<(&str, &[f64])> = vec![("visits", &first), ("orders", &second)];
-    let outcomes = Outcomes { clusters: Some(&clusters), covariates, ..Outcomes::plain(Values::Single(&after)) };
-    let found = outcomes.arms(&control, &treatment);
+    let taken = TakenIntoAccount { clusters: Some(&clusters), covariates, ..TakenIntoAccount::default() };
+    let found = arms(Values::Single(&after), taken, &cells);
     assert_eq!((found.basis.clusters, found.basis.control_clusters), (Some(4), Some(4)));
-    for (arm, [mean, se]) in [(found.control, CONTROL), (found.treatment, TREATMENT)] {
+    for (arm, [mean, se]) in [
+        (found.control, [10.301_283_734_681_732, 0.515_047_803_078_306_7]),
+        (found.treatment, [12.198_716_265_318_264, 0.290_412_341_558_887_07]),
+    ] {
         assert!((arm.mean / mean - 1.0).abs() < 1e-11, "{arm:?}");
         assert!((arm.standard_error().unwrap_or_default() / se - 1.0).abs() < 1e-11, "{arm:?}");
     }
 }
 
-const CONTROL: [f64; 2] = [10.301283734681732, 0.5150478030783067];
-const TREATMENT: [f64; 2] = [12.198716265318264, 0.29041234155888707];
-
 #[test]
 fn a_bootstrap_says_so_and_repeats_itself() {
-    let ([control, treatment], [after, below, ..]) = halves();
+    let (cells, [after, below, ..]) = (halves(20), values());
     let variance = VarianceMethod::Bootstrap { replicates: 2000, seed: 5 };
-    let outcomes = Outcomes { variance, ..Outcomes::plain(Values::Ratio(&after, &below)) };
-    let found = outcomes.arms(&control, &treatment);
+    let resampled = || {
+        let taken = TakenIntoAccount { variance, ..TakenIntoAccount::default() };
+        arms(Values::Ratio(&after, &below), taken, &cells)
+    };
+    let found = resampled();
     assert_eq!(found.basis.variance.as_deref(), Some("bootstrap"));
-    assert_eq!(found.control, outcomes.arms(&control, &treatment).control);
-    let formula = Outcomes::plain(Values::Ratio(&after, &below)).arms(&control, &treatment).control;
-    assert_eq!(found.control.mean, formula.mean);
+    assert_eq!(found.control, resampled().control);
+    let formula = arms(Values::Ratio(&after, &below), TakenIntoAccount::default(), &cells).control;
+    assert!((found.control.mean - formula.mean).abs() < 1e-12);
     let ratio = found.control.variance.unwrap_or_default() / formula.variance.unwrap_or_default();
     assert!((ratio - 1.0).abs() < 0.25, "{ratio}: the delta method is near for twenty units");
 }
 
 #[test]
 fn successes_are_counted_where_values_are_shares() {
-    let values = [1.0, 0.0, 1.0, 1.0, 0.0];
-    let outcomes = Outcomes { is_share: true, ..Outcomes::plain(Values::Single(&values)) };
-    let found = outcomes.arms(&[0, 1, 4], &[2, 3]);
-    assert_eq!(found.shares, Some([Proportion::from_counts(3, 1), Proportion::from_counts(2, 2)]));
-    assert_eq!(Outcomes::plain(Values::Single(&values)).arms(&[0], &[1]).shares, None);
+    let values = [1.0, 0.0, 1.0, 1.0];
+    let taken = |successes| TakenIntoAccount { successes, ..TakenIntoAccount::default() };
+    let found = arms(Values::Single(&values), taken(true), &halves(2));
+    assert_eq!(found.shares, Some([Proportion::from_counts(2, 1), Proportion::from_counts(2, 2)]));
+    assert_eq!(arms(Values::Single(&values), taken(false), &halves(2)).shares, None);
 }
 
-/// What is known of nothing leaves a quantile as it is, by unit and by event; a covariate narrows it.
+/// What is known of nothing leaves a quantile as it is; a covariate narrows it.
 #[test]
 fn a_quantile_is_linearised() {
     let values: Vec<f64> = (0..400).map(|i| f64::from(i * 37 % 101) + f64::from(i / 200)).collect();
-    let noise: Vec<f64> = (0..400).map(|i| f64::from(i * 53 % 7)).collect();
-    let alike: Vec<f64> = values.iter().zip(&noise).map(|(value, noise)| value + noise).collect();
-    let (control, treatment): (Vec<usize>, Vec<usize>) = ((0..200).collect(), (200..400).collect());
+    let noise = (0..400).map(|i| f64::from(i * 53 % 7));
+    let alike: Vec<f64> = values.iter().zip(noise).map(|(value, noise)| value + noise).collect();
+    let cells = halves(200);
     let clusters = Clusters::new((0..400).collect());
     let everyone = Strata::of(&["nobody/*"], &IndexMap::new(), 400);
-    let plain = Outcomes::plain(Values::Quantile(&values, 0.75));
-    let expected = plain.arms(&control, &treatment);
-    let of_one_unit = Outcomes { clusters: Some(&clusters), ..plain.clone() }.arms(&control, &treatment);
-    let one_stratum = Outcomes { strata: Some(&everyone), ..plain.clone() }.arms(&control, &treatment);
-    for found in [&of_one_unit, &one_stratum] {
+    let quantile = |taken| arms(Values::Quantile(&values, 0.75), taken, &cells);
+    let expected = quantile(TakenIntoAccount::default());
+    for taken in [
+        TakenIntoAccount { clusters: Some(&clusters), ..TakenIntoAccount::default() },
+        TakenIntoAccount { strata: Some(&everyone), ..TakenIntoAccount::default() },
+    ] {
+        let found = quantile(taken);
         same(&found.control, &expected.control);
         same(&found.treatment, &expected.treatment);
     }
-    let adjusted = Outcomes { covariates: vec![("before", &alike)], ..plain }.arms(&control, &treatment);
+    let adjusted = quantile(TakenIntoAccount { covariates: vec![("before", &alike)], ..TakenIntoAccount::default() });
     let variance = |arms: &Arms| arms.treatment.variance.unwrap_or_default();
     assert!(variance(&adjusted) < 0.8 * variance(&expected), "{adjusted:?} {expected:?}");
-    let few = Outcomes { clusters: Some(&clusters), ..Outcomes::plain(Values::Quantile(&values, 0.75)) }.arms(&[0, 1], &[2, 3]);
+    let few = TakenIntoAccount { clusters: Some(&clusters), ..TakenIntoAccount::default() };
+    let few = arms(Values::Quantile(&values, 0.75), few, &halves(2));
     assert_eq!(few.control.variance, Err(Lack::TooFewForQuantile));
-}
-
-#[test]
-fn units_that_do_not_count_are_left_out() {
-    let ([control, treatment], [after, _, before, _]) = halves();
-    let counted = BooleanBuffer::collect_bool(40, |unit| unit % 4 != 0);
-    let covariates: Vec<(&str, &[f64])> = vec![("visits", &before)];
-    let outcomes = Outcomes { counted: Some(&counted), covariates, ..Outcomes::plain(Values::Single(&after)) };
-    let found = outcomes.arms(&control, &treatment);
-    let kept = |units: &[usize]| units.iter().copied().filter(|unit| unit % 4 != 0).collect::<Vec<_>>();
-    let expected = Outcomes { counted: None, ..outcomes }.arms(&kept(&control), &kept(&treatment));
-    assert_eq!((found.units, found.control), ([15, 15], expected.control));
 }

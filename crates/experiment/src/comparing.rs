@@ -3,7 +3,7 @@
 use tranche_metric::Metric;
 use tranche_stats::{Alternative, Arm, BayesOptions, Direction, Lack, ShareOptions};
 
-use crate::arms::Arms;
+use crate::arms::{Arms, Outcomes};
 use crate::cells::{Cells, Group, Side};
 use crate::experiment::{Experiment, MetricChoice};
 use crate::family::Measured;
@@ -12,7 +12,6 @@ use crate::question::{Lens, Question};
 use crate::result::{EstimateRow, StepShares, Uncapped};
 use crate::segments::Membership;
 use crate::statistics::{Method, is_share};
-use crate::summed::Summed;
 
 /// What all comparisons are made from.
 pub(crate) struct Comparing<'a> {
@@ -28,7 +27,7 @@ impl Comparing<'_> {
         &self,
         choice: &MetricChoice,
         metric: &Metric,
-        outcomes: &Summed<'_>,
+        outcomes: &Outcomes<'_>,
         beside: &Beside<'_>,
     ) -> Vec<Measured> {
         let question = self.question(choice, metric);
@@ -76,7 +75,7 @@ impl Comparing<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Beside<'a> {
     /// Its values before they were capped.
-    pub(crate) uncapped: Option<Summed<'a>>,
+    pub(crate) uncapped: Option<Outcomes<'a>>,
     /// How many steps of a funnel each unit passed, and how many there are.
     pub(crate) reached: Option<(&'a [u8], usize)>,
 }
@@ -84,7 +83,7 @@ pub(crate) struct Beside<'a> {
 fn row(
     choice: &MetricChoice,
     (segment, variant): (&str, &str),
-    (outcomes, beside): (&Summed<'_>, &Beside<'_>),
+    (outcomes, beside): (&Outcomes<'_>, &Beside<'_>),
     (control, treatment): (&Group, &Group),
     question: &Question,
 ) -> Measured {

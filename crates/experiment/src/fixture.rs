@@ -3,12 +3,11 @@
 use tranche_metric::{Direction, Values};
 use tranche_stats::{Alternative, Inference, RelativeMethod};
 
-use crate::arms::Outcomes;
+use crate::arms::{Outcomes, TakenIntoAccount};
 use crate::cells::{Cells, Group};
 use crate::family::Measured;
 use crate::question::{Lens, Question};
 use crate::result::{EstimateRow, MetricRole};
-use crate::summed::Summed;
 
 /// Units of control in cell 0, of the treatment in cell 1, and all others in cell 2.
 pub(crate) fn cells(units: usize, control: &[usize], treatment: &[usize]) -> Cells {
@@ -22,12 +21,12 @@ pub(crate) fn groups() -> (Group, Group) {
 }
 
 /// Values per unit as outcomes without a covariate.
-pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Summed<'a> {
-    Summed::new(Outcomes::plain(Values::Single(values)), cells)
+pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Outcomes<'a> {
+    Outcomes::new(Values::Single(values), TakenIntoAccount::default(), cells)
 }
 
 /// The estimate of `b` against control.
-pub(crate) fn measured(outcomes: &Summed<'_>) -> Measured {
+pub(crate) fn measured(outcomes: &Outcomes<'_>) -> Measured {
     let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
     let question = Question { better: Direction::Increase, alternative: Alternative::TwoSided, alpha: 0.05, lens };
     let (control, treatment) = groups();

@@ -11,7 +11,7 @@ use tranche_segment::{EVERYONE, Scope};
 use tranche_sql::keys::KeyIndex;
 use tranche_stats::VarianceMethod;
 
-use crate::arms::Outcomes;
+use crate::arms::{Outcomes, TakenIntoAccount};
 use crate::cells::Cells;
 use crate::comparing::Beside;
 use crate::course::Course;
@@ -23,7 +23,6 @@ use crate::measure::MeasureContext;
 use crate::segments::{Membership, matches, segments_at_exposure};
 use crate::statistics;
 use crate::strata::Strata;
-use crate::summed::Summed;
 
 /// Units, the segments that they were in, and what they did before and after their exposure. Experiments with the same exposures share
 /// them.
@@ -50,35 +49,38 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// The values of a metric per unit, with all that its estimates take into account.
-    pub(crate) fn outcomes<'a>(
+    /// What the estimates of a metric take into account.
+    pub(crate) fn taken_into_account<'a>(
         &'a self,
         experiment: &'a Experiment,
         (choice, metric): (&MetricChoice, &'a Metric),
         context: &MeasureContext<'a>,
-    ) -> Option<Summed<'a>> {
+    ) -> TakenIntoAccount<'a> {
         let before = self.before.as_ref();
         let columns = |before: &'a UnitValues| covariate_columns(experiment, metric, context, |covariate| before.of(covariate));
         let is_quantile = matches!(metric.kind, MetricKind::Quantile { .. });
         let variance = choice.variance.unwrap_or(experiment.statistics.variance);
-        let outcomes = Outcomes {
+        TakenIntoAccount {
             counted: self.after.counted(metric),
             covariates: before.map_or_else(Vec::new, columns),
             clusters: self.units.clusters.as_ref(),
             strata: self.strata.as_ref(),
             variance: if is_quantile { VarianceMethod::Formula } else { variance },
-            is_share: statistics::is_share(metric),
-            ..Outcomes::plain(self.after.of(metric)?)
-        };
-        Some(Summed::new(outcomes, &self.cells))
+            successes: experiment.statistics.method.counts_shares() && statistics::is_share(metric),
+        }
     }
 
-    /// What is shown of a metric beside its effect, whose outcomes are given.
+    /// The values of a metric per unit.
+    pub(crate) fn outcomes<'a>(&'a self, metric: &Metric, taken: &TakenIntoAccount<'a>) -> Option<Outcomes<'a>> {
+        Some(Outcomes::new(self.after.of(metric)?, taken.clone(), &self.cells))
+    }
+
+    /// What is shown of a metric beside its effect.
     pub(crate) fn beside<'a>(
         &'a self,
         experiment: &'a Experiment,
         metric: &'a Metric,
-        outcomes: &Summed<'a>,
+        taken: &TakenIntoAccount<'a>,
         context: &MeasureContext<'a>,
     ) -> Beside<'a> {
         let columns = |before: &'a UnitValues| {
@@ -88,7 +90,7 @@ impl Gathered {
         };
         let uncapped = self.after.uncapped(metric).map(|after| {
             let covariates = self.before.as_ref().map_or_else(Vec::new, columns);
-            Summed::new(Outcomes { after, covariates, ..outcomes.outcomes().clone() }, &self.cells)
+            Outcomes::new(after, TakenIntoAccount { covariates, ..taken.clone() }, &self.cells)
         });
         let reached = match &metric.kind {
             MetricKind::Funnel { steps, .. } => {
@@ -104,12 +106,11 @@ impl Gathered {
         &'a self,
         experiment: &Experiment,
         context: &MeasureContext<'a>,
-    ) -> Vec<(&'a str, Summed<'a>)> {
+    ) -> Vec<(&'a str, Outcomes<'a>)> {
         let of = |metric: &'a Metric| {
-            let before = self.before.as_ref()?;
-            let (counted, clusters) = (before.counted(metric), self.units.clusters.as_ref());
-            let outcomes = Outcomes { counted, clusters, ..Outcomes::plain(before.of(metric)?) };
-            Some((metric.name.as_str(), Summed::new(outcomes, &self.cells)))
+            let values = self.before.as_ref()?.of(metric)?;
+            let taken = TakenIntoAccount { clusters: self.units.clusters.as_ref(), ..TakenIntoAccount::default() };
+            Some((metric.name.as_str(), Outcomes::new(values, taken, &self.cells)))
         };
         covariates(experiment, context).into_iter().filter_map(of).collect()
     }

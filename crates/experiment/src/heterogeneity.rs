@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use tranche_segment::EVERYONE;
 use tranche_stats::{BetweenVariance, Options, SegmentEffect, adjusted, against_the_rest, compare, heterogeneity};
 
+use crate::arms::Outcomes;
 use crate::cells::{Cells, Side};
 use crate::experiment::{Experiment, MetricChoice};
 use crate::result::MetricRole;
 use crate::segments::{Membership, matches};
-use crate::summed::Summed;
 
 /// Everyone who is not in a segment.
 const REST: &str = "(rest)";
@@ -71,7 +71,7 @@ pub(crate) struct Between<'a> {
 
 impl Between<'_> {
     /// The tests of one metric: one for each entry of `segments:` and each treatment.
-    pub(crate) fn rows(&self, choice: &MetricChoice, outcomes: &Summed<'_>) -> Vec<HeterogeneityRow> {
+    pub(crate) fn rows(&self, choice: &MetricChoice, outcomes: &Outcomes<'_>) -> Vec<HeterogeneityRow> {
         let mut rows = Vec::new();
         for pattern in self.experiment.segments.iter().map(|written| written.value.as_str()).filter(|name| *name != EVERYONE) {
             let sides = self.sides(pattern);
@@ -98,7 +98,7 @@ impl Between<'_> {
         sides: &[(String, Side)],
         choice: &MetricChoice,
         variant: &str,
-        outcomes: &Summed<'_>,
+        outcomes: &Outcomes<'_>,
     ) -> Option<HeterogeneityRow> {
         let effect = |(name, side): &(String, Side)| {
             let group = |variant: &str| {

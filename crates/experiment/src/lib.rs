@@ -39,7 +39,6 @@ mod statistics;
 pub mod store;
 mod strata;
 mod summary;
-mod summed;
 mod traffic;
 mod trust;
 mod validate;

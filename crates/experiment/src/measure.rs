@@ -5,6 +5,7 @@ use tranche_metric::{Facts, Metrics};
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::{Engine, Session, Tables};
 
+use crate::arms::Outcomes;
 use crate::cells::Side;
 use crate::comparing::Comparing;
 use crate::error::ExperimentError;
@@ -19,7 +20,6 @@ use crate::result::ExperimentResult;
 use crate::series::{Cohorts, Series};
 use crate::statistics::Method;
 use crate::summary::{self, Found, LeftOut};
-use crate::summed::Summed;
 use crate::traffic::Traffic;
 use crate::trust;
 
@@ -72,15 +72,15 @@ fn compare(
     let choices = choices(experiment, context);
     let comparing = Comparing { experiment, segments, cells, taken: taken.as_ref() };
     // The moments of each metric are a pass over all units.
-    let compared = on_all_cores(&choices, |(choice, metric)| {
-        let outcomes = gathered.outcomes(experiment, (choice, metric), context)?;
-        let beside = gathered.beside(experiment, metric, &outcomes, context);
-        let rows = comparing.rows(choice, metric, &outcomes, &beside);
-        Some((*choice, outcomes, rows))
+    let compared = on_all_cores(&choices, |&(choice, metric)| {
+        let taken = gathered.taken_into_account(experiment, (choice, metric), context);
+        let outcomes = gathered.outcomes(metric, &taken)?;
+        let beside = gathered.beside(experiment, metric, &taken, context);
+        Some((choice, comparing.rows(choice, metric, &outcomes, &beside), outcomes))
     });
     let mut measured: Vec<Measured> = Vec::new();
-    let mut outcomes: Vec<(&MetricChoice, Summed<'_>)> = Vec::new();
-    for (choice, known, rows) in compared.into_iter().flatten() {
+    let mut outcomes: Vec<(&MetricChoice, Outcomes<'_>)> = Vec::new();
+    for (choice, rows, known) in compared.into_iter().flatten() {
         measured.extend(rows);
         outcomes.push((choice, known));
     }
@@ -129,7 +129,7 @@ fn closer(
     gathered: &Gathered,
     as_of: Timestamp,
     measured: &[Measured],
-    outcomes: &[(&MetricChoice, Summed<'_>)],
+    outcomes: &[(&MetricChoice, Outcomes<'_>)],
 ) -> (Vec<OutlierRow>, Series) {
     let cohorts = Cohorts::of(experiment, &gathered.units, gathered.taken.as_ref().map_or(as_of, |look| look.at));
     let everyone: Vec<&Measured> = measured.iter().filter(|one| one.row.segment == EVERYONE).collect();

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use tranche_metric::Values;
 
 use crate::arms::Arms;
+use crate::arms::Outcomes;
 use crate::cells::{Cells, Group};
 use crate::family::Measured;
 use crate::question::Question;
 use crate::result::{Conclusion, Effect, MetricRole};
-use crate::summed::Summed;
 use crate::trust::{Severity, TrustCheck, as_number};
 
 /// Values beyond this quantile of both arms are capped to see what becomes of the effect.
@@ -74,24 +74,24 @@ pub struct Refit {
 /// The audit of one comparison of two groups of `cells`. `None` where there is no effect to look at.
 pub(crate) fn audit(
     measured: &Measured,
-    outcomes: &Summed<'_>,
+    outcomes: &Outcomes<'_>,
     cells: &Cells,
     control: &str,
     groups: (&Group, &Group),
 ) -> Option<OutlierRow> {
     let row = &measured.row;
     // A quantile below the largest values does not feel them.
-    let (Values::Single(values) | Values::Ratio(values, _)) = outcomes.outcomes().after else { return None };
+    let (Values::Single(values) | Values::Ratio(values, _)) = outcomes.values() else { return None };
     let (in_control, in_treatment) = (&outcomes.units(groups.0), &outcomes.units(groups.1));
     let is_binary = |unit: &usize| values[*unit] == 0.0 || values[*unit] == 1.0;
     if in_control.iter().chain(in_treatment).all(is_binary) {
         return None;
     }
-    let refit = |outcomes: &Summed<'_>| refit(&measured.question, &outcomes.arms(groups.0, groups.1));
+    let refit = |outcomes: &Outcomes<'_>| refit(&measured.question, &outcomes.arms(groups.0, groups.1));
     let as_is = refit(outcomes);
     as_is.absolute.as_ref()?;
     let largest = in_control.iter().chain(in_treatment).copied().max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs()))?;
-    let is_single = matches!(outcomes.outcomes().after, Values::Single(_));
+    let is_single = matches!(outcomes.values(), Values::Single(_));
     let cap = quantile(values, in_control, in_treatment).filter(|cap| is_single && *cap > 0.0);
     let capped = cap.map(|cap| {
         let capped: Vec<f64> = values.iter().map(|value| value.min(cap)).collect();

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::arms::Arms;
+use crate::arms::Outcomes;
 use crate::cells::{Cells, Group};
 use crate::day::{Day, Days};
 use crate::experiment::Experiment;
@@ -13,7 +14,6 @@ use crate::exposure::Exposed;
 use crate::family::Measured;
 use crate::result::{Effect, MetricRole};
 use crate::statistics::Method;
-use crate::summed::Summed;
 
 /// The estimates for everyone, day by day.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -149,7 +149,7 @@ impl Cohorts {
 
     /// The points of one comparison; `places` are those of control and of the treatment among the variants. A day on which nobody was
     /// exposed has no point of its own, and there is none before the first unit.
-    pub(crate) fn points(&self, measured: &Measured, outcomes: &Summed<'_>, places: (usize, usize)) -> Vec<SeriesPoint> {
+    pub(crate) fn points(&self, measured: &Measured, outcomes: &Outcomes<'_>, places: (usize, usize)) -> Vec<SeriesPoint> {
         let outcomes = outcomes.over(&self.cells);
         let (mut control, mut treatment): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut points = Vec::new();

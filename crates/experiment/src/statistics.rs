@@ -2,6 +2,7 @@
 
 mod check;
 mod families;
+mod inference;
 mod validate;
 
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::looks::Design;
 use crate::spec::AlternativeSpec;
 pub(crate) use check::{check, is_share};
 pub use families::DeclaredFamily;
-pub(crate) use validate::{DEFAULT_TUNING, margin, validate, variance};
+pub(crate) use inference::DEFAULT_TUNING;
+pub(crate) use validate::{margin, validate, variance};
 
 /// How effects are estimated.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,6 +110,11 @@ impl Method {
             Self::GroupSequential(_) => "group_sequential",
             Self::Bayes { .. } => "bayes",
         }
+    }
+
+    /// Whether successes are counted exactly.
+    pub(crate) fn counts_shares(&self) -> bool {
+        matches!(self, Self::Bayes { shares: Some(_), .. })
     }
 
     /// The inference of a frequentist comparison of `metric`. `taken` are the information fractions of the looks so far and whether

@@ -4,11 +4,11 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tranche_stats::{Options, compare, exact_sample_ratio, sample_ratio, sequential_sample_ratio};
 
+use crate::arms::Outcomes;
 use crate::cells::{Cells, Side};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::result::{SampleRatioCheck, VariantCount};
-use crate::summed::Summed;
 
 /// What is less probable than this, if all is well, makes a result untrustworthy.
 pub(crate) const THRESHOLD: f64 = 0.001;
@@ -110,7 +110,7 @@ pub(crate) fn checks(
     units: &Exposed,
     segments: &IndexMap<String, Vec<usize>>,
     srm: &SampleRatioCheck,
-    before: &[(&str, Summed<'_>)],
+    before: &[(&str, Outcomes<'_>)],
     cells: &Cells,
 ) -> Vec<TrustCheck> {
     let mut checks = of_split(srm);
@@ -195,17 +195,14 @@ const PRE_PERIOD_ADVICE: &str = "variants differed before anything was done to t
                                  experiment whose effect goes on";
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
-fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, Summed<'_>)]) -> Vec<TrustCheck> {
+fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
     // The first segment is everyone.
-    let of = |variant: &str| {
-        let variant = experiment.variants.get_index_of(variant).unwrap_or(usize::MAX);
-        cells.group(Side::In(0), variant)
-    };
-    let control = of(&experiment.control);
+    let group = |variant: &str| cells.group(Side::In(0), experiment.variants.get_index_of(variant).unwrap_or(usize::MAX));
+    let control = group(&experiment.control);
     let mut found = Vec::new();
     for (metric, outcomes) in before {
         for variant in experiment.treatments() {
-            let arms = outcomes.arms(&control, &of(variant));
+            let arms = outcomes.arms(&control, &group(variant));
             if let Some(estimate) = compare(&arms.control, &arms.treatment, &Options::default()).absolute.value() {
                 found.push((*metric, variant, estimate));
             }

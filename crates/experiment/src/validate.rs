@@ -31,7 +31,7 @@ use draws::Draws;
 use rows::Rows;
 use sums::{BATCH, Summing};
 use tally::Tally;
-use trials::{Draw, Subject, Trials};
+use trials::{Draw, Observed, Subject, Trials};
 
 /// The chance that a row of a validation is found not to hold though all of them do.
 const FALSE_ALARM: f64 = 0.01;
@@ -134,8 +134,9 @@ pub async fn validate(
     let subjects: Vec<Subject<'_>> = chosen
         .iter()
         .filter_map(|(choice, metric)| {
-            let outcomes = gathered.outcomes(experiment, (choice, metric), context)?;
-            Some(Subject::of(experiment, (choice, metric), outcomes.outcomes(), &rows, &request.inferences))
+            let taken = gathered.taken_into_account(experiment, (choice, metric), context);
+            let observed = Observed { values: gathered.after.of(metric)?, taken, cells: &gathered.cells };
+            Some(Subject::of(experiment, (choice, metric), &observed, &rows, &request.inferences))
         })
         .collect();
     let trials = Trials::new(experiment, subjects, rows.count());

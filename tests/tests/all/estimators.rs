@@ -340,7 +340,7 @@ fn mistakes_are_told_at_their_place() {
         (
             "metrics: {goal: [revenue]}\nstatistics: {cuped: {lookback: 7 days, covariates: [visits]}}",
             9,
-            54,
+            53,
             "there is no metric `visits`",
         ),
         (
@@ -392,7 +392,7 @@ fn mistakes_are_told_at_their_place() {
         (
             "metrics: {goal: [revenue, buyers]}\nstatistics: {adjust: holm, families: {one: {metrics: [revenue]}, two: {segments: [all]}}}",
             9,
-            72,
+            71,
             "families `one` and `two` both hold `revenue` in `all`",
         ),
         (

@@ -1,20 +1,23 @@
 //! What entities did in as long before an instant as units will be observed.
 
+use arrow::buffer::BooleanBuffer;
 use datafusion::functions_aggregate::expr_fn::count_distinct;
 use datafusion::prelude::ident;
 use jiff::{SignedDuration, Timestamp};
 use tranche_metric::{Direction, Metric, Population, Span, Values, Wanted, unit_values};
-use tranche_segment::Scope;
 use tranche_segment::evaluate::{Sharing, evaluate};
+use tranche_segment::{EVERYONE, Scope};
 use tranche_sql::{SqlError, instant_literal};
 use tranche_stats::Arm;
 
-use crate::arms::{Outcomes, plain_arm};
+use crate::arms::{Outcomes, TakenIntoAccount, arm};
+use crate::cells::{Cells, Side};
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::filter_expression;
 use crate::gather::{covariate_columns, covariates};
 use crate::measure::MeasureContext;
+use crate::segments::Membership;
 
 /// Days of exposures that units per day are counted over.
 const TRAFFIC_DAYS: u32 = 28;
@@ -60,6 +63,7 @@ impl<'a> History<'a> {
         let (values, _) = unit_values(&wanted, &context.facts()).await.map_err(failed)?;
         let (after, before) = (&values[0], values.get(1));
         let everyone: Vec<usize> = (0..units).collect();
+        let cells = Cells::new(&vec![0; units], &Membership::from([(EVERYONE.to_owned(), everyone.clone())]));
         let of = |&(choice, metric): &(&'a MetricChoice, &Metric)| {
             let values = after.of(metric)?;
             let columns = before.map(|before| covariate_columns(experiment, metric, context, |covariate| before.of(covariate)));
@@ -68,8 +72,8 @@ impl<'a> History<'a> {
                 everyone.iter().copied().filter(|&unit| counted.is_none_or(|counted| counted.value(unit))).collect();
             let found = MetricHistory {
                 better: metric.direction,
-                arm: plain_arm(values, &everyone),
-                variance_reduction: variance_reduction(values, columns.unwrap_or_default(), &everyone),
+                arm: arm(values, &everyone),
+                variance_reduction: variance_reduction(values, columns.unwrap_or_default(), counted, &cells),
             };
             Some((choice, found))
         };
@@ -113,9 +117,18 @@ async fn keys(
 }
 
 /// The share of the variance that covariates explain, as CUPED takes it out.
-fn variance_reduction(values: Values<'_>, covariates: Vec<(&str, &[f64])>, units: &[usize]) -> f64 {
-    let adjusted = Outcomes { covariates, ..Outcomes::plain(values) }.arms(units, &[]).control;
-    match (adjusted.variance, plain_arm(values, units).variance) {
+fn variance_reduction(
+    values: Values<'_>,
+    covariates: Vec<(&str, &[f64])>,
+    counted: Option<&BooleanBuffer>,
+    cells: &Cells,
+) -> f64 {
+    let variance = |covariates| {
+        let taken = TakenIntoAccount { counted, covariates, ..TakenIntoAccount::default() };
+        let [everyone, nobody] = [0, 1].map(|variant| cells.group(Side::In(0), variant));
+        Outcomes::new(values, taken, cells).arms(&everyone, &nobody).control.variance
+    };
+    match (variance(covariates), variance(Vec::new())) {
         (Ok(adjusted), Ok(plain)) => (1.0 - adjusted / plain).clamp(0.0, 0.999_999),
         _ => 0.0,
     }

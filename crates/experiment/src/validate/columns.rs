@@ -5,7 +5,7 @@ use tranche_stats::{Arm, CoMomentMatrix, OutcomeColumns, adjust_for_covariates};
 
 use super::asks::{ArmPair, LIFT};
 use super::rows::Rows;
-use crate::arms::Outcomes;
+use crate::arms::TakenIntoAccount;
 
 /// What cancels to less than this share of itself is nothing: the variance of an arm whose units are all alike.
 const LEAST_SHARE: f64 = 1e-11;
@@ -23,31 +23,30 @@ pub(super) struct Columns {
 
 impl Columns {
     /// The columns that a measurement takes its moments from. `None` for what is no mean and no ratio.
-    pub(super) fn of(observed: &Outcomes<'_>, rows: &Rows) -> Option<Self> {
-        let (above, below) = match observed.after {
+    pub(super) fn of(values: Values<'_>, taken: &TakenIntoAccount<'_>, rows: &Rows) -> Option<Self> {
+        let (above, below) = match values {
             Values::Single(above) => (above, None),
             Values::Ratio(above, below) => (above, Some(below)),
             Values::Quantile(..) | Values::EventQuantile(..) => return None,
         };
-        let counts = |unit: usize| observed.counted.is_none_or(|counted| counted.value(unit));
+        let counts = |unit: usize| taken.counted.is_none_or(|counted| counted.value(unit));
         let sums = |value: &dyn Fn(usize) -> f64| rows.sums(|unit| if counts(unit) { value(unit) } else { 0.0 });
-        let mut values = vec![sums(&|unit| above[unit])];
-        let columns = match (rows.are_clusters(), below) {
+        let mut columns = vec![sums(&|unit| above[unit])];
+        let outcomes = match (rows.are_clusters(), below) {
             (true, _) => {
-                values.push(sums(&|unit| below.map_or(1.0, |below| below[unit])));
-                values.push(sums(&|_| 1.0));
+                columns.push(sums(&|unit| below.map_or(1.0, |below| below[unit])));
+                columns.push(sums(&|_| 1.0));
                 OutcomeColumns::Clusters
             }
             (false, Some(below)) => {
-                values.push(sums(&|unit| below[unit]));
+                columns.push(sums(&|unit| below[unit]));
                 OutcomeColumns::Ratio
             }
             (false, None) => OutcomeColumns::Mean,
         };
-        values.extend(observed.covariates.iter().map(|(_, covariate)| sums(&|unit| covariate[unit])));
-        let counted =
-            observed.counted.map(|_| sums(&|_| 1.0).into_iter().map(|units| f64::from(u8::from(units > 0.0))).collect());
-        Some(Self::new(columns, values, counted))
+        columns.extend(taken.covariates.iter().map(|(_, covariate)| sums(&|unit| covariate[unit])));
+        let counted = taken.counted.map(|_| sums(&|_| 1.0).into_iter().map(|units| f64::from(u8::from(units > 0.0))).collect());
+        Some(Self::new(outcomes, columns, counted))
     }
 
     pub(super) fn new(outcomes: OutcomeColumns, mut values: Vec<Vec<f64>>, counted: Option<Vec<f64>>) -> Self {

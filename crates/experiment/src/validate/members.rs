@@ -5,7 +5,8 @@ use tranche_stats::{Arm, Baseline};
 
 use super::asks::{ArmPair, LIFT};
 use super::rows::Rows;
-use crate::arms::Outcomes;
+use crate::arms::{Outcomes, TakenIntoAccount};
+use crate::cells::Cells;
 
 /// The units of a metric that count for it, in the order of their exposure.
 #[derive(Debug)]
@@ -16,21 +17,21 @@ pub(super) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn new(observed: &Outcomes<'a>, rows: &Rows) -> Self {
-        let counts = |unit: usize| observed.counted.is_none_or(|counted| counted.value(unit));
+    pub(super) fn new(values: Values<'a>, taken: &TakenIntoAccount<'a>, cells: &'a Cells, rows: &Rows) -> Self {
+        let counts = |unit: usize| taken.counted.is_none_or(|counted| counted.value(unit));
         let mut rows: Vec<(usize, usize)> = rows.of_units().filter(|(_, unit)| counts(*unit)).collect();
-        if let Values::Quantile(values, _) = observed.after {
+        if let Values::Quantile(values, _) = values {
             rows.sort_by(|(_, one), (_, other)| values[*one].total_cmp(&values[*other]));
         }
         // Covariates could not be lifted with the values.
-        let outcomes = Outcomes { counted: None, covariates: Vec::new(), strata: None, ..observed.clone() };
-        Self { outcomes, rows }
+        let taken = TakenIntoAccount { clusters: taken.clusters, ..TakenIntoAccount::default() };
+        Self { outcomes: Outcomes::new(values, taken, cells), rows }
     }
 
     /// The arm of all units.
     pub(super) fn whole(&self) -> Arm {
         let everyone: Vec<usize> = self.rows.iter().map(|(_, unit)| *unit).collect();
-        self.outcomes.arms(&everyone, &[]).control
+        self.outcomes.arms_of_units(&everyone, &[]).control
     }
 
     /// Control with a treatment, of the first `end` rows: as they are, and with the lift put into the treatment.
@@ -39,7 +40,7 @@ impl<'a> Members<'a> {
             let own = self.rows.iter().filter(|(row, _)| *row < end && usize::from(drawn[*row]) == variant);
             own.map(|(_, unit)| *unit).collect::<Vec<usize>>()
         };
-        let arms = self.outcomes.arms(&of(control), &of(treatment));
+        let arms = self.outcomes.arms_of_units(&of(control), &of(treatment));
         [(arms.control, arms.treatment), (arms.control, lifted(&arms.treatment))]
     }
 }

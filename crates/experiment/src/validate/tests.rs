@@ -9,7 +9,8 @@ use tranche_stats::{Arm, Generator, OutcomeColumns};
 use super::columns::Columns;
 use super::trials::Data;
 use super::*;
-use crate::arms::Outcomes;
+use crate::arms::{Outcomes, TakenIntoAccount};
+use crate::cells::Cells;
 use crate::clusters::Clusters;
 
 const METRICS: [(&str, &str); 2] = [
@@ -176,6 +177,15 @@ fn the_seed_alone_says_what_is_drawn() {
     assert_ne!(one, other);
 }
 
+fn observed<'a>(
+    values: Values<'a>,
+    taken: &TakenIntoAccount<'a>,
+    covariates: &[(&'a str, &'a [f64])],
+    cells: &'a Cells,
+) -> Observed<'a> {
+    Observed { values, taken: TakenIntoAccount { covariates: covariates.to_vec(), ..taken.clone() }, cells }
+}
+
 /// The arms of a draw are those that a measurement has of the same units.
 #[test]
 fn sums_give_the_arms_of_a_measurement() {
@@ -184,20 +194,26 @@ fn sums_give_the_arms_of_a_measurement() {
     let metric = metrics.get("value").unwrap();
     let some: BooleanBuffer = (0..2500).map(|unit| unit % 3 > 0).collect();
     let clusters = Clusters::new((0..2500).map(|unit| unit % 700).collect());
-    let plain = Outcomes::plain(Values::Single(&after));
-    let covariates = vec![("before", before.as_slice()), ("other", other.as_slice())];
-    let ratio = Outcomes { counted: Some(&some), ..Outcomes::plain(Values::Ratio(&after, &before)) };
+    let cells = Cells::given(vec![0; 2500], 1);
+    let own = ("before", before.as_slice());
+    let two = [own, ("other", other.as_slice())];
+    let (single, ratio, quantile) = (Values::Single(&after), Values::Ratio(&after, &before), Values::Quantile(&after, 0.8));
+    let none = TakenIntoAccount::default();
+    let counted = TakenIntoAccount { counted: Some(&some), ..none.clone() };
+    let clustered = TakenIntoAccount { clusters: Some(&clusters), ..none.clone() };
     for observed in [
-        plain.clone(),
-        Outcomes { covariates: covariates[..1].to_vec(), ..plain.clone() },
-        Outcomes { covariates: covariates.clone(), counted: Some(&some), ..plain.clone() },
-        Outcomes { covariates: covariates[1..].to_vec(), ..ratio.clone() },
-        Outcomes { clusters: Some(&clusters), covariates, ..plain },
-        Outcomes { clusters: Some(&clusters), ..Outcomes::plain(Values::Quantile(&after, 0.8)) },
-        Outcomes { after: Values::Quantile(&after, 0.8), ..ratio.clone() },
-        ratio,
+        observed(single, &none, &[], &cells),
+        observed(single, &none, &[own], &cells),
+        observed(single, &counted, &two, &cells),
+        observed(ratio, &counted, &two[1..], &cells),
+        observed(single, &clustered, &two, &cells),
+        observed(quantile, &clustered, &[], &cells),
+        observed(quantile, &counted, &[], &cells),
+        observed(ratio, &counted, &[], &cells),
     ] {
-        let rows = Rows::of((0..after.len()).rev().collect(), observed.clusters);
+        let rows = Rows::of((0..after.len()).rev().collect(), observed.taken.clusters);
+        let outcomes = Outcomes::new(observed.values, observed.taken.clone(), &cells);
+        let counts = |unit: &usize| observed.taken.counted.is_none_or(|counted| counted.value(*unit));
         let choice = &experiment.metrics[0];
         let subject = Subject::of(&experiment, (choice, metric), &observed, &rows, &[]);
         let trials = Trials::new(&experiment, vec![subject], rows.count());
@@ -208,9 +224,9 @@ fn sums_give_the_arms_of_a_measurement() {
             for (look, end) in trials.looks.iter().enumerate() {
                 let members = |variant: u16| -> Vec<usize> {
                     let own = rows.of_units().filter(|(row, _)| row < end && drawn[*row] == variant);
-                    own.map(|(_, unit)| unit).collect()
+                    own.map(|(_, unit)| unit).filter(counts).collect()
                 };
-                let expected = observed.arms(&members(0), &members(2));
+                let expected = outcomes.arms_of_units(&members(0), &members(2));
                 let draw = Draw { sums: &sums, place, variants: drawn };
                 let [(control, treatment), _] = trials.subjects[0].arms(&trials, draw, look, 2).unwrap();
                 let numbers = |arm: &Arm| [arm.mean, arm.variance.unwrap(), arm.baseline.mean, arm.baseline.covariance];

@@ -10,8 +10,17 @@ use super::columns::Columns;
 use super::members::Members;
 use super::rows::Rows;
 use super::sums::Sums;
-use crate::arms::Outcomes;
+use crate::arms::TakenIntoAccount;
+use crate::cells::Cells;
 use crate::experiment::{Experiment, MetricChoice};
+
+/// What was measured of each unit, and what its estimates take into account.
+#[derive(Debug, Clone)]
+pub(super) struct Observed<'a> {
+    pub(super) values: Values<'a>,
+    pub(super) taken: TakenIntoAccount<'a>,
+    pub(super) cells: &'a Cells,
+}
 
 /// Where the arms of a metric come from.
 #[derive(Debug)]
@@ -60,17 +69,17 @@ impl<'a> Subject<'a> {
     pub(super) fn of(
         experiment: &Experiment,
         (choice, metric): (&'a MetricChoice, &Metric),
-        observed: &Outcomes<'a>,
+        observed: &Observed<'a>,
         rows: &Rows,
         wanted: &[InferenceKind],
     ) -> Self {
-        match Columns::of(observed, rows) {
+        match Columns::of(observed.values, &observed.taken, rows) {
             Some(columns) => Self::new(experiment, choice, metric, Data::Sums(columns), wanted),
             None => {
-                let members = Data::Members(Members::new(observed, rows));
+                let members = Data::Members(Members::new(observed.values, &observed.taken, observed.cells, rows));
                 let mut subject = Self::new(experiment, choice, metric, members, wanted);
                 // All events of a unit are put in order at every look: too much for many of them.
-                subject.asks.retain(|ask| !matches!(observed.after, Values::EventQuantile(..)) || ask.count() == 1);
+                subject.asks.retain(|ask| !matches!(observed.values, Values::EventQuantile(..)) || ask.count() == 1);
                 subject
             }
         }
