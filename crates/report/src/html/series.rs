@@ -43,7 +43,11 @@ fn reading(series: &SeriesSummary) -> String {
         true => ("small", "Made to be watched"),
         false => ("small caution", "Not made to be watched"),
     };
-    format!("<p class=\"{class}\"><b>{head}</b>: {}.</p>\n", escape(series.note.trim_end_matches('.')))
+    format!(
+        "<p class=\"small\">Each point is of all units exposed by that day, with what is known of them now.</p>\n\
+         <p class=\"{class}\"><b>{head}</b>: {}.</p>\n",
+        escape(series.note.trim_end_matches('.'))
+    )
 }
 
 /// One treatment by one metric.

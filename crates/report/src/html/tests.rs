@@ -96,6 +96,7 @@ fn words_follow_direction_and_significance() {
         "Units first exposed per day, 1 Sep to 30 Sep: 319 to 371.",
         "Plan 5d41402abc4b registered 2 Sep 2026, 00:00 UTC, changed 1 time after the first exposure:",
         "Seen 10 Sep 2026, 00:00 UTC: metrics.secondary",
+        "Each point is of all units exposed by that day, with what is known of them now.",
         "Not made to be watched: intervals have the critical value of the look that was taken.",
         "Effect of reminder on orders, all units so far",
         "within margin, p = 0.0055",
