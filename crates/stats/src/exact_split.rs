@@ -1,6 +1,6 @@
 //! Whether few units were split as they should have been: an exact test.
 
-use statrs::function::gamma::ln_gamma;
+use statrs::function::beta::beta_reg;
 
 use crate::{Outcome, Reason};
 
@@ -43,22 +43,10 @@ fn two_sided(count: u64, trials: u64, chance: f64) -> f64 {
     (2.0 * above.min(below)).min(1.0)
 }
 
-/// P(X ≥ count): the terms from `count` on, each by its ratio to the one before. Below the mean it is 1, which is more than the
-/// other tail.
+/// P(X ≥ count), by the incomplete beta function.
 fn at_least(count: u64, trials: u64, chance: f64) -> f64 {
     let (k, n) = (count as f64, trials as f64);
-    if count == 0 || k < n * chance {
-        return 1.0;
-    }
-    let choose = ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
-    let first = (choose + k * chance.ln() + if count < trials { (n - k) * (-chance).ln_1p() } else { 0.0 }).exp();
-    let (mut term, mut sum, mut at) = (1.0, 1.0, k);
-    while term > f64::EPSILON * sum && at < n {
-        term *= (n - at) / (at + 1.0) * chance / (1.0 - chance);
-        sum += term;
-        at += 1.0;
-    }
-    first * sum
+    if count == 0 { 1.0 } else { beta_reg(k, n - k + 1.0, chance) }
 }
 
 #[cfg(test)]
