@@ -80,7 +80,7 @@ pub struct Basis {
     pub strata: Option<StrataNote>,
     /// `bootstrap` where variances are not by a formula.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub variance: Option<String>,
+    pub variance_method: Option<String>,
 }
 
 impl<'a> Outcomes<'a> {
@@ -242,7 +242,7 @@ impl<'a> Outcomes<'a> {
             control_clusters: clusters.map(|clusters| clusters.distinct(control.iter().copied())),
             cuped_thetas: self.named(found.thetas),
             strata: strata.map(|_| StrataNote { weighed: found.strata as u64, pooled: found.pooled as u64 }),
-            variance: matches!(variance, VarianceMethod::Bootstrap { .. }).then(|| "bootstrap".to_owned()),
+            variance_method: matches!(variance, VarianceMethod::Bootstrap { .. }).then(|| "bootstrap".to_owned()),
         };
         let units = [control.len() as u64, treatment.len() as u64];
         Arms { control: found.control, treatment: found.treatment, units, shares: None, basis }

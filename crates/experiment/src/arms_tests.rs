@@ -127,7 +127,7 @@ fn a_bootstrap_says_so_and_repeats_itself() {
         arms(Values::Ratio(&after, &below), taken, &cells)
     };
     let found = resampled();
-    assert_eq!(found.basis.variance.as_deref(), Some("bootstrap"));
+    assert_eq!(found.basis.variance_method.as_deref(), Some("bootstrap"));
     assert_eq!(found.control, resampled().control);
     let formula = arms(Values::Ratio(&after, &below), TakenIntoAccount::default(), &cells).control;
     assert!((found.control.mean - formula.mean).abs() < 1e-12);
