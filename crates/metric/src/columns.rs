@@ -83,7 +83,8 @@ impl Column {
                     *sum = sum.checked_add(digits[row]).ok_or_else(too_large)?;
                 }
             }
-            (Numbers::Floats(floats, nulls), Self::Floats(sums)) => {
+            (numbers, Self::Floats(sums)) => {
+                let (floats, nulls) = floats(numbers, values.data_type());
                 for row in with_value(counted.rows, nulls).set_indices() {
                     let (sum, lost) = &mut sums[units[row] as usize];
                     *lost += rounding(*sum, floats[row]);
