@@ -210,7 +210,9 @@ fn experiments_measured_together_are_those_measured_alone() {
     let raw = || Raw {
         people: (0..60).map(|n| format!("p{n},{}", ["DE", "AT", "CH"][n % 3])).collect(),
         exposures: exposures.clone(),
-        purchases: (0..600).map(|n| format!("o{n},p{},2026-09-{:02}T{:02}:30:00Z,{}", n * 7 % 60, 1 + n % 18, n % 24, n % 97)).collect(),
+        purchases: (0..600)
+            .map(|n| format!("o{n},p{},2026-09-{:02}T{:02}:30:00Z,{}", n * 7 % 60, 1 + n % 18, n % 24, n % 97))
+            .collect(),
     };
     let definitions = [
         ("short", "conversion_window: 1 day\nmetrics: {goal: [revenue]}\nsegments: [country/*]"),
@@ -244,7 +246,11 @@ fn a_key_that_means_nothing_for_a_type_is_an_error_at_its_place() {
         ("type: quantile\nquantile: 0.5\nover: events\nfact: {table: purchases}".to_owned(), "6:7", "needs `value:`"),
         ("type: retention\nfact: {table: purchases}".to_owned(), "3:7", "from when to when"),
         ("type: retention\nfact: {table: purchases}\nwindow: 7 days".to_owned(), "5:9", "from when to when"),
-        ("type: retention\nfact: {table: purchases}\nwindow: {from: 9 days, to: 7 days}".to_owned(), "5:9", "ends before it begins"),
+        (
+            "type: retention\nfact: {table: purchases}\nwindow: {from: 9 days, to: 7 days}".to_owned(),
+            "5:9",
+            "ends before it begins",
+        ),
         (format!("type: mean\n{fact}\nwindow: {{from: 1 day, to: 7 days}}"), "5:9", "only a retention"),
         (format!("type: mean\n{fact}\ndelay: soon"), "5:8", "`soon` is not a duration"),
         (format!("type: mean\n{fact}\nmissing: never"), "5:10", "never"),
