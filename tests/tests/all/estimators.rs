@@ -34,7 +34,7 @@ fn raw() -> Raw {
         raw.exposures.push(format!("p{n},{},{at}:00Z", ["a", "b"][arm(n)]));
         raw.purchases.push(format!("o{n},p{n},{at}:30Z,{}", spent(n)));
         raw.purchases.push(format!("x{n},p{n},2026-08-20T00:00:00Z,{}", earlier(n)));
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             raw.purchases.push(format!("y{n},p{n},2026-08-21T00:00:00Z,1"));
         }
     }
@@ -153,7 +153,7 @@ fn covariates_are_taken_out_of_means_ratios_and_segments() {
     }
     // θ = cov / var over both arms as one sample, the variance of the residuals within each.
     let everyone: Vec<usize> = (0..UNITS).collect();
-    let past = |n: usize| earlier(n) + f64::from(u8::from(n % 3 == 0));
+    let past = |n: usize| earlier(n) + f64::from(u8::from(n.is_multiple_of(3)));
     let theta = |units: &[usize]| {
         let (x, y) = (mean(units, spent), mean(units, past));
         units.iter().map(|n| (spent(*n) - x) * (past(*n) - y)).sum::<f64>()
