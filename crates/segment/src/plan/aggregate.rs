@@ -127,6 +127,8 @@ impl Builder<'_> {
         }
         let formula = match name {
             "count" if distinct => Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None)),
+            // Within any bounds that a sketch would have.
+            "approx_distinct" => Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None)),
             "count" if constant => Formula::Count(self.count_measure(events)),
             "count" => Formula::Count(self.count_of(events, value)?),
             "sum" => {

@@ -99,6 +99,7 @@ async fn aggregates_by_the_key_fuse_wherever_they_stand() {
         ),
         ("SELECT p.id FROM people p LEFT JOIN visits v ON v.visitor = p.id WHERE v.visitor IS NULL", &[("visits", 1)]),
         ("SELECT buyer FROM orders EXCEPT SELECT visitor FROM visits", &[("orders", 1), ("visits", 1)]),
+        ("SELECT visitor FROM visits GROUP BY visitor HAVING approx_distinct(visit_id) >= 3", &[("visits", 2)]),
     ] {
         check(sql, Ok(expected)).await;
     }
