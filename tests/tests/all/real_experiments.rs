@@ -80,13 +80,13 @@ fn hillstrom_channels_add_up() {
 fn hillstrom_with_past_spending_taken_out() {
     let Some(shown) = hillstrom("email_cuped", "hillstrom_with_past_spending_taken_out") else { return };
     let by_scipy = [
-        ("amount", MENS, "/cuped_theta", "0.00122289651982"),
+        ("amount", MENS, "/cuped_thetas/amount", "0.00122289651982"),
         ("amount", MENS, "/absolute/effect", "0.76743849942"),
         ("amount", MENS, "/absolute/se", "0.14521504219"),
         ("amount", MENS, "/absolute/ci/0", "0.48281285379"),
         ("amount", MENS, "/absolute/ci/1", "1.05206414506"),
         ("amount", MENS, "/absolute/p", "1.26531447e-7"),
-        ("amount", WOMENS, "/cuped_theta", "0.00103465129359"),
+        ("amount", WOMENS, "/cuped_thetas/amount", "0.00103465129359"),
         ("amount", WOMENS, "/absolute/effect", "0.42270092315"),
         ("amount", WOMENS, "/absolute/se", "0.13030821906"),
         ("amount", WOMENS, "/absolute/p", "0.00118020473"),
