@@ -29,8 +29,8 @@ use crate::evaluate::{Sharing, evaluate};
 use crate::refresh::{RefreshContext, RefreshReport, refresh};
 use crate::store::{memberships_table, traits_table};
 
-/// Histories of a build.
-const HISTORIES: u64 = 40;
+/// Histories of a build: some 500 refreshes.
+const HISTORIES: u64 = 110;
 
 #[test]
 fn refreshes_day_by_day_publish_what_a_full_evaluation_finds() {
