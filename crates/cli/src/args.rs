@@ -69,6 +69,11 @@ pub(crate) enum Command {
     /// Run a pipeline now.
     #[command(after_help = "Examples:\n  tranche run shop\n  tranche run shop --as-of 2026-11-01 --format json")]
     Run(Run),
+    /// Run what is due, and go on doing so: every slot of every schedule, exactly once, with any number of daemons on one lake.
+    #[command(
+        after_help = "Examples:\n  tranche schedule\n  tranche schedule --once\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --pipeline shop\n  tranche schedule pause shop"
+    )]
+    Schedule(Schedule),
     /// List runs, or show one.
     #[command(after_help = "Examples:\n  tranche runs\n  tranche runs 0199d2c4")]
     Runs {
@@ -76,10 +81,13 @@ pub(crate) enum Command {
         run: Option<String>,
     },
     /// Go on with a run after a failure; committed steps are not run again.
-    #[command(after_help = "Example:\n  tranche resume 0199d2c4")]
+    #[command(after_help = "Examples:\n  tranche resume 0199d2c4\n  tranche resume 0199d2c4 --force")]
     Resume {
         /// The run, or the beginning of its id.
         run: String,
+        /// Take the run over at once, even if someone may be at work on it.
+        #[arg(long)]
+        force: bool,
     },
     /// Segments: who is in them.
     #[command(subcommand)]
@@ -142,6 +150,54 @@ pub(crate) struct Run {
     /// Rebuild memberships from as_of on, even if later refreshes were published.
     #[arg(long)]
     pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Schedule {
+    #[command(subcommand)]
+    pub(crate) action: Option<ScheduleAction>,
+    /// Do what is due now, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How many runs may be at work at the same time.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_runs: u16,
+    /// After how long a silence other daemons take a run over.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub(crate) lease: String,
+    /// How long the steps at work may take to end when the daemon is asked to.
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub(crate) drain: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScheduleAction {
+    /// List every slot with its local time and what became of it.
+    #[command(
+        after_help = "Fates: run (the reason tells how the run stands), skipped, missed, due, future, and before for slots of today's definition that\nlie before the lake knew the schedule.\n\nExample:\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --format csv"
+    )]
+    Explain {
+        /// The first instant.
+        #[arg(long, value_name = "T")]
+        from: String,
+        /// The instant after the last.
+        #[arg(long, value_name = "T")]
+        to: String,
+        /// Only this pipeline.
+        #[arg(long)]
+        pipeline: Option<String>,
+    },
+    /// Skip the slots of a pipeline from now on.
+    Pause {
+        /// The pipeline.
+        pipeline: String,
+    },
+    /// Run the slots of a pipeline again from now on.
+    Resume {
+        /// The pipeline.
+        pipeline: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

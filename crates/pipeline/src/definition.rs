@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tranche_project::{Problems, Settings, SourceFile, Spanned, yaml};
 
 use crate::{PipelineSpec, Schedule, graph};
@@ -13,8 +14,10 @@ pub struct Pipeline {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// When it runs by itself; `None` when it only runs because someone asks.
-    pub schedule: Option<Schedule>,
+    /// When it runs by itself; empty when it only runs because someone asks. Where two have the same slot, the first decides.
+    pub schedules: Vec<Schedule>,
+    /// How many of its slots may run at the same time, at least 1.
+    pub concurrency: usize,
     /// Its steps in written order; their needs are among them and form no cycle.
     pub steps: Vec<Step>,
 }
@@ -60,6 +63,12 @@ impl Pipeline {
     /// `actions` are the names of what a step can do; `settings` say what a step does that says nothing.
     pub fn read(file: &SourceFile, actions: &[&str], settings: &Settings, problems: &mut Problems) -> Option<Self> {
         yaml::read::<PipelineSpec>(file, problems)?.validate(file, actions, settings, problems)
+    }
+
+    /// The latest slot of its clocks that is not after `instant`.
+    #[must_use]
+    pub fn latest_slot(&self, instant: Timestamp) -> Option<Timestamp> {
+        self.schedules.iter().filter_map(|schedule| schedule.latest_at_or_before(instant)).max()
     }
 
     /// The step with this id.

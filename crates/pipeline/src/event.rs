@@ -86,6 +86,9 @@ pub struct Started {
     pub as_of: Timestamp,
     /// Whether everything is computed anew.
     pub full: bool,
+    /// Which entry of the slot's log the run stands in: more than 0 when the slot is run anew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restatement: u64,
     /// The hash of the pinned definitions.
     pub definitions: String,
     /// The ids of its steps, as written in the pipeline.
@@ -187,6 +190,11 @@ impl fmt::Display for StepStatus {
             Self::Skipped => "skipped",
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

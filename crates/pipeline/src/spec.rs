@@ -8,7 +8,9 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_yaml::Spanned;
 
-use crate::{Catchup, Overlap};
+mod schedule;
+
+pub use schedule::{CatchupLimitsSpec, CatchupSpec, ScheduleSpec, SchedulesSpec};
 
 /// A pipeline: `pipelines/<pipeline>/pipeline.yaml`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,31 +26,17 @@ pub struct PipelineSpec {
     /// What the pipeline is for.
     #[serde(default)]
     pub description: Option<String>,
-    /// When it runs by itself; without it, only when someone asks.
+    /// When it runs by itself: one schedule or a list; without it, only when someone asks.
     #[serde(default)]
-    pub schedule: Option<ScheduleSpec>,
+    #[schemars(with = "Option<SchedulesSpec>")]
+    pub schedule: Option<Spanned<SchedulesSpec>>,
+    /// How many of its slots may run at the same time (default 1).
+    #[serde(default)]
+    #[schemars(with = "Option<u32>")]
+    pub concurrency: Option<Spanned<u32>>,
     /// What it does.
     #[schemars(with = "Vec<StepSpec>")]
     pub steps: Spanned<Vec<Spanned<StepSpec>>>,
-}
-
-/// `schedule:` of a pipeline.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleSpec {
-    /// Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
-    #[schemars(with = "String")]
-    pub cron: Spanned<String>,
-    /// The zone of the cron expression (default: the project's).
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub timezone: Option<Spanned<String>>,
-    /// What becomes of slots that passed while nobody was there to run them (default last).
-    #[serde(default)]
-    pub catchup: Catchup,
-    /// What becomes of a slot whose predecessor still runs (default skip).
-    #[serde(default)]
-    pub overlap: Overlap,
 }
 
 /// One step: an id, one action, and how it is run. Which actions there are is not known here but to the caller of

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use tranche_project::{Problems, Settings, SourceFile, Spanned, duration};
 
-use crate::spec::{ScheduleSpec, StepSpec, TargetsSpec};
-use crate::{Pipeline, PipelineSpec, Retries, Schedule, Step, Targets, graph};
+use crate::spec::{StepSpec, TargetsSpec};
+use crate::{Pipeline, PipelineSpec, Retries, Step, Targets, graph};
 
 impl PipelineSpec {
     /// The pipeline that the author means, or `None` when a problem was reported.
@@ -25,12 +24,16 @@ impl PipelineSpec {
             check.report(&self.steps, "a pipeline needs at least one step");
         }
         check.needs(&self.steps.value);
-        let schedule = self.schedule.and_then(|spec| check.schedule(&spec));
+        let schedules = self.schedule.map(|spec| check.schedules(&self.pipeline.value, &spec)).unwrap_or_default();
+        let concurrency = self.concurrency.map_or(1, |limit| check.concurrency(&limit));
         let steps = self.steps.value.into_iter().filter_map(|step| check.step(step)).collect();
-        let pipeline = Pipeline { name: self.pipeline.value, description: self.description, schedule, steps };
+        let (name, description) = (self.pipeline.value, self.description);
+        let pipeline = Pipeline { name, description, schedules, concurrency, steps };
         (problems.len() == problems_before).then_some(pipeline)
     }
 }
+
+mod schedule;
 
 struct Check<'a> {
     file: &'a SourceFile,
@@ -57,32 +60,6 @@ impl Check<'_> {
             && folder != name.value
         {
             self.report(name, format!("pipeline `{}` lies in folder `{folder}`; make them the same", name.value));
-        }
-    }
-
-    fn schedule(&mut self, spec: &ScheduleSpec) -> Option<Schedule> {
-        let zone = match &spec.timezone {
-            None => Some(self.settings.timezone.clone()),
-            Some(name) => match TimeZone::get(&name.value) {
-                Ok(zone) => Some(zone),
-                Err(_) => {
-                    let advice = "use an IANA name such as `Europe/Berlin` or `UTC`";
-                    self.report(name, format!("unknown time zone `{}`; {advice}", name.value));
-                    None
-                }
-            },
-        };
-        // A bad cron expression is reported whether or not the zone is good.
-        match Schedule::new(&spec.cron.value, zone.clone().unwrap_or(TimeZone::UTC)) {
-            Ok(mut schedule) => {
-                schedule.catchup = spec.catchup;
-                schedule.overlap = spec.overlap;
-                zone.map(|_| schedule)
-            }
-            Err(message) => {
-                self.report(&spec.cron, message);
-                None
-            }
         }
     }
 
@@ -145,6 +122,13 @@ impl Check<'_> {
         Some(Step { id: spec.id?.value, action, targets, needs, retries, timeout })
     }
 
+    fn concurrency(&mut self, limit: &Spanned<u32>) -> usize {
+        if limit.value == 0 {
+            self.report(limit, "concurrency must be at least 1");
+        }
+        usize::try_from(limit.value).unwrap_or(usize::MAX)
+    }
+
     fn duration(&mut self, text: &Spanned<String>) -> Option<Duration> {
         duration::parse(&text.value).map_err(|message| self.report(text, message)).ok()
     }
@@ -192,8 +176,10 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
-    use crate::{Catchup, Overlap};
+    use crate::{Catchup, Overlap, Trigger};
 
     const ACTIONS: [&str; 4] = ["ingest", "refresh", "measure", "report"];
 
@@ -226,8 +212,8 @@ steps:
             &[],
         )
         .unwrap();
-        let schedule = pipeline.schedule.as_ref().unwrap();
-        assert_eq!((schedule.catchup, schedule.overlap), (Catchup::All, Overlap::Queue));
+        let schedule = &pipeline.schedules[0];
+        assert_eq!((schedule.catchup, schedule.overlap), (Catchup::ALL, Overlap::Queue));
         let weekly = pipeline.step("weekly").unwrap();
         assert_eq!(weekly.action, "report");
         assert_eq!(weekly.needs, ["segments", "tests"]);
@@ -249,9 +235,57 @@ steps:
         let pipeline = Pipeline::read(&file, &ACTIONS, &settings, &mut Problems::default()).unwrap();
         assert_eq!(pipeline.steps[0].retries, Retries { max: 2, backoff: Retries::DEFAULT_BACKOFF });
         assert_eq!(pipeline.steps[0].timeout, Some(Duration::from_secs(60)));
-        let schedule = pipeline.schedule.unwrap();
+        let schedule = &pipeline.schedules[0];
         assert_eq!((schedule.catchup, schedule.overlap), (Catchup::Last, Overlap::Skip));
-        assert_eq!(schedule.zone().iana_name(), Some("Europe/Berlin"));
+        assert_eq!(schedule.calendar().unwrap().zone().iana_name(), Some("Europe/Berlin"));
+    }
+
+    #[test]
+    fn a_pipeline_may_have_several_schedules() {
+        let text = |schedules: &str| {
+            format!("version: 1\npipeline: shop\nconcurrency: 2\nschedule:\n{schedules}steps:\n  - {{id: a, ingest: all}}\n")
+        };
+        let pipeline = check(
+            &text(
+                "  - {cron: '0 2 * * *', catchup: {all: {max: 3, window: 7d}}, jitter: 10m, start: 2026-11-01}
+  - {after: [crm], overlap: cancel}
+  - {on_new_files: orders, catchup: none}
+",
+            ),
+            &[],
+        )
+        .unwrap();
+        assert_eq!(pipeline.concurrency, 2);
+        let [clock, after, files] = pipeline.schedules.as_slice() else { panic!("{pipeline:?}") };
+        assert_eq!(clock.catchup, Catchup::All { max: Some(3), window_seconds: Some(604_800) });
+        assert_eq!((clock.jitter, clock.start), (Duration::from_secs(600), "2026-11-01T00:00:00Z".parse().ok()));
+        assert!(matches!(&after.trigger, Trigger::After(pipelines) if pipelines == &["crm"]));
+        assert!(matches!(&files.trigger, Trigger::NewFiles(source) if source == "orders"));
+        assert_eq!((after.overlap, files.catchup), (Overlap::Cancel, Catchup::None));
+
+        check(
+            &text(
+                "  - {cron: '0 2 * * *', after: [crm]}
+  - {catchup: sometimes}
+",
+            ),
+            &[(6, 15, "sometimes")],
+        );
+        check(
+            &text(
+                "  - {cron: '0 2 * * *', after: [crm]}
+  - {overlap: skip}
+  - {after: [shop]}
+  - {cron: '0 2 * * *', start: 2026-11-02, end: 2026-11-01}
+",
+            ),
+            &[
+                (5, 5, "one of `cron`, `after` and `on_new_files`"),
+                (6, 5, "one of `cron`, `after` and `on_new_files`"),
+                (7, 14, "cannot come after itself"),
+                (8, 49, "ends before it starts"),
+            ],
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod json_schemas;
 mod quarantine;
 mod report;
 mod run;
+mod schedule;
 mod segment;
 mod sql;
 mod stats;
@@ -30,7 +31,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Check => check(&open()?).await?,
         Command::Run(run) => return run::run(run, &open()?).await,
         Command::Runs { run } => run::list(run.as_deref(), &open()?).await?,
-        Command::Resume { run } => return run::resume(run, &open()?).await,
+        Command::Resume { run, force } => return run::resume(run, *force, &open()?).await,
+        Command::Schedule(schedule) => return schedule::run(schedule, open()?).await,
         Command::Segment(segment) => return segment::run(segment, &open()?).await,
         Command::Trait(wanted) => traits::run(wanted, &open()?).await?,
         Command::Experiment(experiment) => experiment::run(experiment, &open()?).await?,

@@ -22,15 +22,7 @@ pub(super) async fn run(report: &Report, bench: &Workbench) -> Result<(), Failur
         None => last_refresh(bench).await?,
     };
     let run_id = new_run_id(&SystemClock);
-    let steps = Steps {
-        workspace: std::sync::Arc::clone(&bench.workspace),
-        engine: bench.engine.clone(),
-        storage: std::sync::Arc::clone(&bench.storage),
-        lake,
-        folder: bench.folder.clone(),
-        started_at: SystemClock.now(),
-        progress: Progress::new(),
-    };
+    let steps = bench.steps(Progress::new())?;
     let transaction = format!("{name}/report/{run_id}");
     let context = StepContext { run_id, pipeline: name.to_owned(), slot: None, as_of, full: false, transaction };
     let (page, _, _) = steps.publish(&report.report, &context, pipeline).await?;

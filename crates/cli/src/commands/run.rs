@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tranche_pipeline::{Clock, FailureClass, Ledger, RunPlan, RunReport, RunStatus, SystemClock, execute, new_run_id};
+use tranche_pipeline::{
+    Clock, FailureClass, LeaseWatch, Ledger, Liveness, RunPlan, RunRecord, RunReport, RunStatus, SystemClock, execute, new_run_id,
+};
 
 use crate::args::{Format, Run};
 use crate::failure::{Failure, exit_code};
-use crate::output::{Rows, print_json};
+use crate::output::{Rows, note, print_json};
 use crate::progress::Progress;
-use crate::steps::Steps;
 use crate::workbench::Workbench;
 
 pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failure> {
@@ -21,7 +22,7 @@ pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failur
     let now = SystemClock.now();
     let as_of = match &run.as_of {
         Some(text) => bench.instant(text)?,
-        None => pipeline.schedule.as_ref().and_then(|schedule| schedule.latest_at_or_before(now)).unwrap_or(now),
+        None => pipeline.latest_slot(now).unwrap_or(now),
     };
     let lake = bench.lake()?;
     let ledger = Workbench::ledger(&lake);
@@ -31,15 +32,19 @@ pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failur
         slot: None,
         as_of,
         full: run.full,
+        restatement: 0,
         definitions: ledger.pin(&bench.workspace.project).await?,
         resumes: None,
     };
     perform(&plan, bench, &ledger).await
 }
 
-pub(super) async fn resume(run: &str, bench: &Workbench) -> Result<ExitCode, Failure> {
+pub(super) async fn resume(run: &str, force: bool, bench: &Workbench) -> Result<ExitCode, Failure> {
     let ledger = Workbench::ledger(&bench.lake()?);
-    let record = ledger.read(&full_id(run, &ledger).await?).await?;
+    let mut record = ledger.read(&full_id(run, &ledger).await?).await?;
+    if record.status == RunStatus::Running && !force {
+        wait_for_silence(&mut record, &ledger).await?;
+    }
     // A run goes on with the definitions that it started with, whatever they are today.
     let pinned = Workbench::with_project(&bench.global, ledger.definitions(&record.definitions).await?)?;
     let pipeline = pinned.workspace.pipeline(&record.pipeline)?.pipeline.clone();
@@ -47,18 +52,34 @@ pub(super) async fn resume(run: &str, bench: &Workbench) -> Result<ExitCode, Fai
     perform(&RunPlan::resume(pipeline, record), &pinned, &ledger).await
 }
 
+/// Watches a run until it is certain that nobody is at work on it.
+async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(), Failure> {
+    let mut watch = LeaseWatch::begin();
+    let mut is_told = false;
+    loop {
+        let is_alive = match watch.look(ledger, &record.run_id).await? {
+            Liveness::Dead => return Ok(()),
+            Liveness::Alive => true,
+            Liveness::Unknown => ledger.refresh(record).await?,
+        };
+        if is_alive {
+            let advice = format!("run `{}` is at work; to take it over all the same, add --force", record.run_id);
+            return Err(Failure::definition(advice));
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            note("someone may be at work on this run: waiting for a sign of life (--force takes it over at once)")?;
+        }
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+/// How often the lease of a run that may be alive is looked at.
+const WATCH_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Executes a plan; the first Ctrl-C stops it cleanly, the second at once.
 async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<ExitCode, Failure> {
     let progress = Progress::new();
-    let steps = Steps {
-        workspace: std::sync::Arc::clone(&bench.workspace),
-        engine: bench.engine.clone(),
-        storage: std::sync::Arc::clone(&bench.storage),
-        lake: bench.lake()?,
-        folder: bench.folder.clone(),
-        started_at: SystemClock.now(),
-        progress: progress.clone(),
-    };
+    let steps = bench.steps(progress.clone())?;
     let cancel = CancellationToken::new();
     let on_signal = cancel.clone();
     let listener = tokio::spawn(async move {
@@ -80,7 +101,7 @@ async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<E
 }
 
 /// Waits for Ctrl-C, or for a polite request to end.
-async fn interrupted() -> bool {
+pub(super) async fn interrupted() -> bool {
     #[cfg(unix)]
     {
         let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {

@@ -93,7 +93,7 @@ fn plan(steps: &str) -> RunPlan {
         Pipeline::read(&SourceFile::new("pipelines/shop/pipeline.yaml", &text), &["do"], &Settings::default(), &mut problems);
     let pipeline = pipeline.unwrap_or_else(|| panic!("{problems:?}"));
     let as_of = "2026-11-01T02:00:00Z".parse().unwrap();
-    RunPlan { run_id: "r1".into(), pipeline, slot: None, as_of, full: false, definitions: "abc".into(), resumes: None }
+    RunPlan { run_id: "r1".into(), pipeline, slot: None, as_of, full: false, restatement: 0, definitions: "abc".into(), resumes: None }
 }
 
 fn ledger() -> Ledger {
@@ -157,6 +157,8 @@ fn a_slots_transaction_outlives_the_run() {
     let mut plan = plan("  - {id: a, do: all}\n");
     plan.slot = Some("2026-11-01T01:00:00Z".parse().unwrap());
     assert_eq!(plan.context(&plan.pipeline.steps[0]).transaction, "shop/a/2026-11-01T01:00:00Z");
+    plan.restatement = 2;
+    assert_eq!(plan.context(&plan.pipeline.steps[0]).transaction, "shop/a/2026-11-01T01:00:00Z#2");
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,6 +292,41 @@ async fn who_loses_the_run_drops_its_work() {
     assert!(matches!(lost, Err(RunError::Taken { sequence: 3, .. })), "{lost:?}");
     assert_eq!(actor.seen(), ["0s a begins", "0s b begins", "10s a ends", "10s b dropped"]);
     log.append(Event::Ended { status: RunStatus::Failed, message: None, at: NoonClock.now() }).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_the_run_learns_it_in_the_middle_of_a_step() {
+    let plan = plan("  - {id: a, do: all}\n");
+    let ledger = ledger();
+    let actor = Actor::new(&[("a", &[Act::Done(1_000)])]);
+    let other = async {
+        sleep(Duration::from_secs(5)).await;
+        ledger.resume(ledger.read("r1").await.unwrap(), NoonClock.now()).await.unwrap()
+    };
+    let (lost, _) = tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, CancellationToken::new()), other);
+    assert!(matches!(lost, Err(RunError::Taken { sequence: 2, .. })), "{lost:?}");
+    assert_eq!(actor.seen(), ["0s a begins", "15s a dropped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drained_run_ends_its_steps_and_leaves_the_rest_to_others() {
+    let plan = plan(
+        "  - {id: a, do: all}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, retries: {max: 5, backoff: 60s}}\n",
+    );
+    let ledger = ledger();
+    let actor = Actor::new(&[("a", &[Act::Done(100)]), ("c", &[Act::Fail(FailureClass::Storage), Act::Done(1)])]);
+    let stop = Stop::default();
+    let drain = async {
+        sleep(Duration::from_secs(10)).await;
+        stop.drain.cancel();
+    };
+    let (report, ()) = tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, stop.clone()), drain);
+    assert_eq!(statuses(&report.unwrap()), "running a:done b:pending c:running");
+    assert!(ledger.lease("r1").await.unwrap().is_some_and(|lease| lease.released));
+
+    let resumed = RunPlan::resume(plan.pipeline.clone(), ledger.read("r1").await.unwrap());
+    assert_eq!(statuses(&run(&resumed, &actor, &ledger).await), "done a:done b:done c:done");
+    assert_eq!(ledger.lease("r1").await.unwrap(), None);
 }
 
 #[derive(Default)]

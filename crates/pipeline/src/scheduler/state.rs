@@ -1,0 +1,512 @@
+//! What the scheduler knows of one pipeline: its history, and the slots that are not settled yet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::decide::{Circumstances, Decision, DueSlot, InLine, decide};
+use super::upstream::{Upstream, UpstreamSlot};
+use crate::ledger::failed;
+use crate::{
+    Catalog, Fate, History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, RunRecord, ScheduleEvent,
+    SlotEntry, Trigger, new_run_id,
+};
+
+/// Machines whose clocks differ by what is tolerated must agree which schedule a slot is of: an edited one holds from a little later.
+const EDIT_MARGIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// Slots that are decided between two marks of what is settled: as many are looked at again after a restart.
+const MARK_EVERY: usize = 20;
+
+/// Objects that are read or written at the same time.
+const CONCURRENCY: usize = 16;
+
+/// One pipeline.
+pub(super) struct PipelineState {
+    pub(super) name: String,
+    history: History,
+    upstream: Upstream,
+    /// The edition of the definitions that the history was held against.
+    declared: Option<u64>,
+    /// Whether the latest schedule in the history is that of our definitions.
+    is_ours: bool,
+    is_loaded: bool,
+    /// Every slot up to here is decided, and its run has ended.
+    settled: Timestamp,
+    /// Every slot up to here is decided.
+    decided: Timestamp,
+    /// Decided slots after `settled`.
+    slots: BTreeMap<Timestamp, SlotState>,
+    unmarked: usize,
+    /// When to look again, as far as slots that came but are not due say.
+    next_due: Option<Timestamp>,
+    /// Whether something has to be looked at that others do.
+    is_watching: bool,
+}
+
+/// A slot that is decided.
+pub(super) enum SlotState {
+    Closed,
+    Open(OpenSlot),
+}
+
+/// A slot whose run has not ended.
+pub(super) struct OpenSlot {
+    pub(super) run_id: String,
+    late: bool,
+    overlap: Overlap,
+    pub(super) run: RunState,
+}
+
+/// How a run stands that has not ended.
+pub(super) enum RunState {
+    /// Nobody has begun it, as far as we know.
+    Waiting,
+    /// We are at work on it.
+    Ours(CancellationToken),
+    /// Someone else is at work on it, or was.
+    Theirs(Box<Theirs>),
+}
+
+pub(super) struct Theirs {
+    pub(super) record: RunRecord,
+    watch: LeaseWatch,
+    liveness: Liveness,
+}
+
+/// What the storage keeps of what is settled. It may be older than the truth, never ahead of it.
+#[derive(Serialize, Deserialize)]
+struct Settled {
+    slot: Timestamp,
+}
+
+/// A run that we should begin, or go on with.
+pub(super) struct Start {
+    pub(super) slot: Timestamp,
+    pub(super) run_id: String,
+    /// The run to go on with; `None` for one that nobody has begun.
+    pub(super) resumes: Option<RunRecord>,
+    /// Whether it ends before it begins, because later slots cancel it.
+    pub(super) is_cancelled: bool,
+}
+
+impl PipelineState {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            history: History::default(),
+            upstream: Upstream::default(),
+            declared: None,
+            is_ours: false,
+            is_loaded: false,
+            settled: Timestamp::MIN,
+            decided: Timestamp::MIN,
+            slots: BTreeMap::new(),
+            unmarked: 0,
+            next_due: None,
+            is_watching: false,
+        }
+    }
+
+    /// Brings the slots of this pipeline up to `now`. `pipeline` is its definition, `None` when it is gone from the project.
+    pub(super) async fn reconcile(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+        self.is_watching = false;
+        self.next_due = None;
+        self.load(pass).await?;
+        self.declare(pass, pipeline).await?;
+        self.look(pass.ledger).await?;
+        self.decide_due(pass, pipeline).await?;
+        self.cancel_overlapped(pass, pipeline).await?;
+        self.settle(pass.ledger).await
+    }
+
+    async fn load(&mut self, pass: &Pass<'_>) -> Result<(), RunError> {
+        if self.is_loaded {
+            return Ok(());
+        }
+        pass.ledger.refresh_history(&self.name, &mut self.history).await?;
+        let begin = self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at);
+        self.settled = read_settled(pass.ledger, &self.name).await?.unwrap_or(begin).max(begin);
+        self.decided = self.settled;
+        self.is_loaded = true;
+        Ok(())
+    }
+
+    /// Writes our schedule into the history when our definitions changed: at the start, and when they are loaded anew. It is not
+    /// written again because someone else wrote another: so two versions of a project never take turns.
+    async fn declare(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+        let ours = schedules_of(pipeline);
+        if self.declared != Some(pass.edition) {
+            let begins = self.history.events().is_empty();
+            let since = if begins { pass.now } else { pass.now.saturating_add(EDIT_MARGIN).unwrap_or(pass.now) };
+            let amended = |history: &History| match (history.current() == ours, ours.is_empty()) {
+                (true, _) => None,
+                (false, true) => Some(ScheduleEvent::Unscheduled { at: since }),
+                (false, false) => Some(ScheduleEvent::Scheduled { since, schedules: ours.to_vec() }),
+            };
+            pass.ledger.amend_history(&self.name, &mut self.history, amended).await?;
+            if begins {
+                self.settled = self.settled.max(self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at));
+                self.decided = self.decided.max(self.settled);
+            }
+            self.declared = Some(pass.edition);
+            self.is_ours = true;
+        }
+        self.note_owner(ours);
+        Ok(())
+    }
+
+    fn note_owner(&mut self, ours: &[crate::Schedule]) {
+        let is_ours = self.history.current() == ours;
+        if self.is_ours && !is_ours {
+            tracing::warn!(
+                pipeline = self.name,
+                "another daemon has other schedules for this pipeline, and later ones; its slots are left to that one"
+            );
+        }
+        self.is_ours = is_ours;
+    }
+
+    /// Looks how the runs stand that others are at work on.
+    async fn look(&mut self, ledger: &Ledger) -> Result<(), RunError> {
+        for state in self.slots.values_mut() {
+            let SlotState::Open(open) = state else { continue };
+            match &mut open.run {
+                RunState::Ours(_) => continue,
+                RunState::Waiting => match ledger.read(&open.run_id).await {
+                    Ok(record) => open.run = RunState::theirs(record),
+                    Err(RunError::Unknown { .. }) => continue,
+                    Err(error) => return Err(error),
+                },
+                RunState::Theirs(theirs) => {
+                    if ledger.refresh(&mut theirs.record).await? {
+                        theirs.watch = LeaseWatch::begin();
+                        theirs.liveness = Liveness::Unknown;
+                    }
+                }
+            }
+            let RunState::Theirs(theirs) = &mut open.run else { continue };
+            if theirs.record.ended_at.is_some() {
+                *state = SlotState::Closed;
+            } else {
+                match theirs.watch.look(ledger, &theirs.record.run_id).await? {
+                    Liveness::Unknown => {}
+                    told => theirs.liveness = told,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn decide_due(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+        if self.history.upstream().next().is_some() {
+            self.upstream.refresh(pass.ledger, &self.history).await?;
+        }
+        let mut came = self.came(pass.now);
+        if came.is_empty() {
+            return Ok(());
+        }
+        // Whoever decides about slots must know the latest schedule, and whether the pipeline is paused.
+        pass.ledger.refresh_history(&self.name, &mut self.history).await?;
+        self.note_owner(schedules_of(pipeline));
+        came = self.came(pass.now);
+        self.read_fates(pass.ledger, &came).await?;
+        self.look(pass.ledger).await?;
+        if !self.is_ours {
+            self.advance(&came);
+            return Ok(());
+        }
+        let newest = came.iter().filter(|found| !found.paused).map(|found| found.slot).max();
+        let latest = newest.max(self.slots.keys().next_back().copied()).unwrap_or(pass.now);
+        let mut due = self.due(pass, &came).await?;
+        if pipeline.is_none() {
+            due.iter_mut().for_each(|slot| slot.left_out = Some("the pipeline is gone from the project".to_owned()));
+        }
+        let line: Vec<InLine> = self.slots.values().filter_map(SlotState::in_line).collect();
+        let known = Circumstances { now: pass.now, latest, concurrency: concurrency_of(pipeline), grace: pass.grace };
+        let decisions = decide(&due, &line, known);
+        let decided = due.iter().zip(decisions).map(|(slot, decision)| {
+            let (slot, overlap) = (slot.slot, slot.schedule.overlap);
+            async move { Ok::<_, RunError>((slot, overlap, pass.claim(&self.name, slot, decision).await?)) }
+        });
+        let decided: Vec<_> = stream::iter(decided).buffered(CONCURRENCY).try_collect().await?;
+        for (slot, overlap, fate) in decided {
+            self.slots.insert(slot, SlotState::new(fate, overlap));
+        }
+        self.advance(&came);
+        Ok(())
+    }
+
+    /// The slots that came and are not decided, as far as we know.
+    fn came(&self, now: Timestamp) -> Vec<HistorySlot> {
+        let mut came = self.upstream.slots(&self.history, self.decided, now);
+        came.retain(|found| !self.slots.contains_key(&found.slot));
+        came
+    }
+
+    async fn read_fates(&mut self, ledger: &Ledger, came: &[HistorySlot]) -> Result<(), RunError> {
+        let name = self.name.as_str();
+        let read = came.iter().map(|found| async move {
+            let fate = ledger.fate(name, found.slot).await?;
+            Ok::<_, RunError>(fate.map(|fate| (found.slot, found.schedule.overlap, fate)))
+        });
+        let read: Vec<_> = stream::iter(read).buffered(CONCURRENCY).try_collect().await?;
+        for (slot, overlap, fate) in read.into_iter().flatten() {
+            self.slots.insert(slot, SlotState::new(fate, overlap));
+        }
+        Ok(())
+    }
+
+    /// The slots among those that came whose time it is to be decided.
+    async fn due(&mut self, pass: &Pass<'_>, came: &[HistorySlot]) -> Result<Vec<DueSlot>, RunError> {
+        let mut due = Vec::new();
+        for found in came.iter().filter(|found| !self.slots.contains_key(&found.slot)) {
+            let mut slot = DueSlot {
+                slot: found.slot,
+                schedule: found.schedule.clone(),
+                due: None,
+                left_out: found.paused.then(|| "paused".to_owned()),
+            };
+            if let Trigger::After(pipelines) = &found.schedule.trigger
+                && !found.paused
+            {
+                match self.upstream.state(pass.ledger, pipelines, found.slot, pass.now).await? {
+                    UpstreamSlot::Done => {}
+                    UpstreamSlot::NotDone(reason) => slot.left_out = Some(reason),
+                    UpstreamSlot::Open => {
+                        self.is_watching = true;
+                        continue;
+                    }
+                }
+            } else {
+                let begin = found.slot.saturating_add(found.schedule.delay(&self.name, found.slot)).unwrap_or(Timestamp::MAX);
+                if begin > pass.now {
+                    self.next_due = Some(self.next_due.map_or(begin, |next| next.min(begin)));
+                    continue;
+                }
+                slot.due = Some(begin);
+            }
+            due.push(slot);
+        }
+        Ok(due)
+    }
+
+    /// Notes up to where all slots are decided.
+    fn advance(&mut self, came: &[HistorySlot]) {
+        let decided = came.iter().take_while(|found| self.slots.contains_key(&found.slot)).last();
+        self.decided = decided.map_or(self.decided, |found| found.slot);
+    }
+
+    /// Where later slots cancel earlier ones, ends the runs of these.
+    async fn cancel_overlapped(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+        let concurrency = concurrency_of(pipeline);
+        let mut later = 0;
+        for state in self.slots.values_mut().rev() {
+            let SlotState::Open(open) = state else { continue };
+            if later >= concurrency {
+                match &open.run {
+                    RunState::Ours(cancel) => cancel.cancel(),
+                    RunState::Theirs(theirs) => {
+                        pass.end(&theirs.record, "cancelled: a later slot came").await?;
+                        *state = SlotState::Closed;
+                        continue;
+                    }
+                    // It is begun as cancelled.
+                    RunState::Waiting => {}
+                }
+            }
+            later += usize::from(open.overlap == Overlap::Cancel && !open.late);
+        }
+        Ok(())
+    }
+
+    /// The runs to begin or to go on with now, oldest first.
+    pub(super) fn starts(&self, concurrency: usize, capacity: usize) -> Vec<Start> {
+        let at_work = |state: &&SlotState| matches!(state, SlotState::Open(open) if !open.run.is_startable());
+        let mut room = concurrency.saturating_sub(self.slots.values().filter(at_work).count()).min(capacity);
+        let mut later = self.slots.values().filter(|state| matches!(state, SlotState::Open(open) if open.cancels())).count();
+        let mut starts = Vec::new();
+        for (slot, state) in &self.slots {
+            let SlotState::Open(open) = state else { continue };
+            later -= usize::from(open.cancels());
+            if room > 0 && open.run.is_startable() {
+                let resumes = match &open.run {
+                    RunState::Theirs(theirs) => Some(theirs.record.clone()),
+                    RunState::Waiting | RunState::Ours(_) => None,
+                };
+                let is_cancelled = later >= concurrency;
+                starts.push(Start { slot: *slot, run_id: open.run_id.clone(), resumes, is_cancelled });
+                room -= usize::from(!is_cancelled);
+            }
+        }
+        starts
+    }
+
+    /// Notes that we are at work on a slot.
+    pub(super) fn begun(&mut self, slot: Timestamp, cancel: CancellationToken) {
+        if let Some(SlotState::Open(open)) = self.slots.get_mut(&slot) {
+            open.run = RunState::Ours(cancel);
+        }
+    }
+
+    /// Notes how our work on a slot ended: its run ended too, or someone else has to go on.
+    pub(super) fn ended(&mut self, slot: Timestamp, has_ended: bool) {
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        if has_ended {
+            *state = SlotState::Closed;
+        } else if let SlotState::Open(open) = state {
+            open.run = RunState::Waiting;
+        }
+    }
+
+    /// Forgets what is settled, and marks it in the storage now and then.
+    async fn settle(&mut self, ledger: &Ledger) -> Result<(), RunError> {
+        while let Some(first) = self.slots.first_entry() {
+            if *first.key() > self.decided || !matches!(first.get(), SlotState::Closed) {
+                break;
+            }
+            self.settled = *first.key();
+            first.remove();
+            self.unmarked += 1;
+        }
+        if self.unmarked >= MARK_EVERY {
+            write_settled(ledger, &self.name, self.settled).await?;
+            self.unmarked = 0;
+        }
+        Ok(())
+    }
+
+    /// When this pipeline has to be looked at again, at the latest.
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = self.history.next_clock_slot(now);
+        let next = next.and_then(|(slot, schedule)| slot.checked_add(schedule.delay(&self.name, slot)).ok());
+        [next, self.next_due].into_iter().flatten().min()
+    }
+
+    /// Whether there is a run of which it is not known yet if someone is at work on it.
+    pub(super) fn has_doubtful(&self) -> bool {
+        let is_doubtful = |run: &RunState| matches!(run, RunState::Theirs(theirs) if theirs.liveness == Liveness::Unknown);
+        self.slots.values().any(|state| matches!(state, SlotState::Open(open) if is_doubtful(&open.run)))
+    }
+
+    /// Whether there is something to be looked at that others do: runs that they are at work on, slots that they decide.
+    pub(super) fn watches_others(&self) -> bool {
+        let is_theirs = |state: &SlotState| matches!(state, SlotState::Open(open) if !matches!(open.run, RunState::Ours(_)));
+        self.is_watching || self.slots.values().any(is_theirs)
+    }
+}
+
+impl SlotState {
+    fn new(fate: Fate, overlap: Overlap) -> Self {
+        match fate {
+            Fate::Run { run_id, late } => Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting }),
+            Fate::Skipped { .. } | Fate::Missed { .. } => Self::Closed,
+        }
+    }
+
+    fn in_line(&self) -> Option<InLine> {
+        match self {
+            Self::Closed => None,
+            Self::Open(OpenSlot { run: RunState::Waiting, late, .. }) => Some(InLine::Waiting { late: *late }),
+            Self::Open(_) => Some(InLine::AtWork),
+        }
+    }
+}
+
+impl OpenSlot {
+    fn cancels(&self) -> bool {
+        self.overlap == Overlap::Cancel && !self.late
+    }
+}
+
+impl RunState {
+    fn theirs(record: RunRecord) -> Self {
+        Self::Theirs(Box::new(Theirs { record, watch: LeaseWatch::begin(), liveness: Liveness::Unknown }))
+    }
+
+    fn is_startable(&self) -> bool {
+        match self {
+            Self::Waiting => true,
+            Self::Ours(_) => false,
+            Self::Theirs(theirs) => theirs.liveness == Liveness::Dead,
+        }
+    }
+}
+
+/// What is the same for all pipelines of one pass.
+pub(super) struct Pass<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) catalog: &'a dyn Catalog,
+    pub(super) edition: u64,
+    pub(super) now: Timestamp,
+    pub(super) grace: Duration,
+}
+
+impl Pass<'_> {
+    /// Decides about a slot, unless someone has.
+    async fn claim(&self, pipeline: &str, slot: Timestamp, decision: Decision) -> Result<Fate, RunError> {
+        let fate = match decision {
+            Decision::Run { late } => Fate::Run { run_id: new_run_id(&At(self.now)), late },
+            Decision::Skipped(reason) => Fate::Skipped { reason },
+            Decision::Missed(reason) => Fate::Missed { reason },
+        };
+        let holds = self.ledger.decide(pipeline, slot, SlotEntry { fate: fate.clone(), at: self.now, backfill: None }).await?;
+        if holds == fate {
+            self.catalog.slot_decided(pipeline, slot, &fate);
+        }
+        Ok(holds)
+    }
+
+    /// Ends a run that others began.
+    async fn end(&self, record: &RunRecord, message: &str) -> Result<(), RunError> {
+        match self.ledger.end(record.clone(), message, self.now).await {
+            Err(RunError::Taken { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn schedules_of(pipeline: Option<&Pipeline>) -> &[crate::Schedule] {
+    pipeline.map_or(&[], |pipeline| &pipeline.schedules)
+}
+
+/// How many slots of a pipeline may run at the same time.
+pub(super) fn concurrency_of(pipeline: Option<&Pipeline>) -> usize {
+    pipeline.map_or(1, |pipeline| pipeline.concurrency)
+}
+
+struct At(Timestamp);
+
+impl crate::Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+fn settled_path(pipeline: &str) -> Path {
+    Path::from("_sys/settled").join(format!("{pipeline}.json"))
+}
+
+async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Timestamp>, RunError> {
+    let path = settled_path(pipeline);
+    let bytes = match ledger.objects.get(&path).await {
+        Ok(found) => found.bytes().await.map_err(|error| failed(&path, error))?,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(failed(&path, error)),
+    };
+    // What cannot be read is worked out again.
+    Ok(serde_json::from_slice::<Settled>(&bytes).ok().map(|settled| settled.slot))
+}
+
+async fn write_settled(ledger: &Ledger, pipeline: &str, slot: Timestamp) -> Result<(), RunError> {
+    let path = settled_path(pipeline);
+    let bytes = serde_json::to_vec(&Settled { slot }).map_err(|error| RunError::damaged(&path, error))?;
+    ledger.objects.put(&path, PutPayload::from(bytes)).await.map_err(|error| failed(&path, error))?;
+    Ok(())
+}
