@@ -74,12 +74,16 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tranche schedule\n  tranche schedule --once\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --pipeline shop\n  tranche schedule pause shop"
     )]
     Schedule(Schedule),
-    /// List runs, or show one.
-    #[command(after_help = "Examples:\n  tranche runs\n  tranche runs 0199d2c4")]
-    Runs {
-        /// The run, or the beginning of its id.
-        run: Option<String>,
-    },
+    /// List runs and the slots that were not run, or show one run as a timeline.
+    #[command(
+        after_help = "Examples:\n  tranche runs --pipeline shop --status failed --since 2026-11-01\n  tranche runs 0199d2c4\n  tranche runs 0199d2c4 --follow"
+    )]
+    Runs(Runs),
+    /// Run past slots of a pipeline, in order. It may be interrupted, and gone on with by --resume.
+    #[command(
+        after_help = "Examples:\n  tranche backfill shop --from 2026-10-01 --to 2026-11-01 --dry-run\n  tranche backfill shop --from 2026-10-01 --to 2026-11-01 --failed --concurrency 2\n  tranche backfill --list\n  tranche backfill --resume 0199d2c4"
+    )]
+    Backfill(BackfillSlots),
     /// Go on with a run after a failure; committed steps are not run again.
     #[command(after_help = "Examples:\n  tranche resume 0199d2c4\n  tranche resume 0199d2c4 --force")]
     Resume {
@@ -150,6 +154,76 @@ pub(crate) struct Run {
     /// Rebuild memberships from as_of on, even if later refreshes were published.
     #[arg(long)]
     pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    /// The run, or the beginning of its id.
+    pub(crate) run: Option<String>,
+    /// Only those of this pipeline.
+    #[arg(long)]
+    pub(crate) pipeline: Option<String>,
+    /// Only those that stand like this: running, done, failed, skipped or missed.
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Only those that began at or after this instant.
+    #[arg(long, value_name = "T")]
+    pub(crate) since: Option<String>,
+    /// At most this many, the newest.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Only those of this backfill.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["run", "pipeline", "status", "since"])]
+    pub(crate) backfill: Option<String>,
+    /// Go on telling what happens in the run until it ends.
+    #[arg(long, requires = "run")]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackfillSlots {
+    /// The pipeline.
+    #[arg(required_unless_present_any = ["list", "resume"])]
+    pub(crate) pipeline: Option<String>,
+    /// The first instant.
+    #[arg(long, value_name = "T", required_unless_present_any = ["list", "resume"])]
+    pub(crate) from: Option<String>,
+    /// The instant after the last.
+    #[arg(long, value_name = "T", required_unless_present_any = ["list", "resume"])]
+    pub(crate) to: Option<String>,
+    /// Slots without a run: skipped, missed, undecided, or before the schedule was known (the default).
+    #[arg(long, conflicts_with_all = ["failed", "all"])]
+    pub(crate) missing: bool,
+    /// Slots whose run failed.
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) failed: bool,
+    /// All slots: those that were run are run anew, and what they wrote is replaced.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// List the slots; run nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How many slots are run at the same time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) concurrency: u16,
+    /// In which order.
+    #[arg(long, value_enum, default_value_t = Order::Oldest)]
+    pub(crate) order: Order,
+    /// List all backfills with their progress.
+    #[arg(long, conflicts_with_all = ["pipeline", "resume"])]
+    pub(crate) list: bool,
+    /// Go on with a backfill.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["pipeline", "from", "to", "dry_run"])]
+    pub(crate) resume: Option<String>,
+}
+
+/// The order of slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Order {
+    /// The oldest first.
+    Oldest,
+    /// The newest first.
+    Newest,
 }
 
 #[derive(Debug, Args)]

@@ -110,33 +110,45 @@ impl Ledger {
         Ok(!added.is_empty())
     }
 
+    /// The ids of all runs, the newest first.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn run_ids(&self) -> Result<Vec<String>, RunError> {
+        let root = Path::from(RUNS);
+        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|e| failed(&root, e))?;
+        let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids)
+    }
+
     /// All runs, the newest first. A run whose log is damaged is left out, with a warning.
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
     pub async fn list(&self) -> Result<Vec<RunRecord>, RunError> {
-        self.newest(usize::MAX).await
+        self.newest(usize::MAX, |_| true).await
     }
 
-    /// The newest runs by their ids, at most `limit`, the newest first.
+    /// The newest runs by their ids of those that are `wanted`, at most `limit`, the newest first. No more are read than needed.
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
-    pub async fn newest(&self, limit: usize) -> Result<Vec<RunRecord>, RunError> {
-        let root = Path::from(RUNS);
-        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|e| failed(&root, e))?;
-        let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        ids.truncate(limit);
-        let mut records = Vec::with_capacity(ids.len());
+    pub async fn newest(&self, limit: usize, wanted: impl Fn(&RunRecord) -> bool + Send) -> Result<Vec<RunRecord>, RunError> {
+        let ids = self.run_ids().await?;
+        let mut records = Vec::new();
         let mut reads = stream::iter(&ids).map(|id| self.read(id)).buffered(CONCURRENCY);
-        while let Some(read) = reads.next().await {
+        while records.len() < limit
+            && let Some(read) = reads.next().await
+        {
             match read {
-                Ok(record) => records.push(record),
+                Ok(record) if wanted(&record) => records.push(record),
+                Ok(_) => {}
                 Err(RunError::Damaged { path, reason }) => tracing::warn!(path, reason, "a run is left out of the list"),
                 Err(error) => return Err(error),
             }
         }
+        drop(reads);
         records.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
         Ok(records)
     }
@@ -263,7 +275,7 @@ mod tests {
         ledger.objects.put(&Path::from("_sys/runs/r1/notes.txt"), PutPayload::from("hello")).await.unwrap();
         let ids = |runs: Vec<RunRecord>| runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>();
         assert_eq!(ids(ledger.list().await.unwrap()), ["r2", "r3", "r1"]);
-        assert_eq!(ids(ledger.newest(2).await.unwrap()), ["r3"]);
+        assert_eq!(ids(ledger.newest(1, |_| true).await.unwrap()), ["r3"]);
         assert!(matches!(ledger.read("r4").await, Err(RunError::Damaged { .. })));
     }
 }

@@ -32,6 +32,7 @@
 //! ```
 
 mod append_log;
+mod backfill;
 mod calendar;
 mod clock;
 mod definition;
@@ -43,6 +44,7 @@ mod graph;
 mod history;
 mod lease;
 mod ledger;
+mod perform;
 mod pinned;
 mod record;
 mod report;
@@ -52,8 +54,10 @@ mod scheduler;
 mod slot;
 mod spec;
 mod storage_clock;
+mod timeline;
 mod validate;
 
+pub use backfill::{Backfill, BackfillMode, BackfillOrder, BackfillProgress, run_backfill};
 pub use calendar::{Calendar, DstClass};
 pub use clock::{Clock, SystemClock, new_run_id};
 pub use definition::{Pipeline, Retries, Step, Targets};
@@ -74,3 +78,4 @@ pub use spec::{
     CatchupLimitsSpec, CatchupSpec, PipelineSpec, RetriesSpec, ScheduleSpec, SchedulesSpec, StepSpec, TargetsSpec,
 };
 pub use storage_clock::StorageClock;
+pub use timeline::{FailedAttempt, StepTimeline, Timeline};

@@ -22,7 +22,8 @@ pub use catalog::{Catalog, Equipment, Loaded};
 pub(crate) use upstream::Upstream;
 use state::{Pass, PipelineState, Start, concurrency_of};
 
-use crate::{Clock, Ledger, RunError, RunPlan, RunReport, RunStatus, Stop, StorageClock, execute};
+use crate::perform::perform;
+use crate::{Clock, Ledger, RunError, RunReport, RunStatus, Stop, StorageClock};
 
 /// How a scheduler works.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +126,7 @@ impl<'a> Scheduler<'a> {
             for (pipeline, start) in found.starts {
                 let stop = Stop { cancel: stop.cancel.child_token(), drain: stop.drain.clone() };
                 if let Some(state) = self.pipelines.get_mut(&pipeline) {
-                    state.begun(start.slot, stop.cancel.clone());
+                    state.begun(start.run.slot, stop.cancel.clone());
                     working.push(Box::pin(work(ledger, catalog, clock, pipeline, start, stop)));
                 }
             }
@@ -243,47 +244,10 @@ async fn work(
     start: Start,
     stop: Stop,
 ) -> Worked {
-    let slot = start.slot;
-    let outcome = run_slot(ledger, catalog, clock, &pipeline, start, stop).await;
-    Worked { pipeline, slot, outcome }
-}
-
-async fn run_slot(
-    ledger: &Ledger,
-    catalog: &dyn Catalog,
-    clock: &dyn Clock,
-    pipeline: &str,
-    start: Start,
-    stop: Stop,
-) -> Result<RunReport, RunError> {
     if start.is_cancelled {
         stop.cancel.cancel();
     }
-    let Some(record) = start.resumes else {
-        let definitions = catalog.pin(ledger).await?;
-        let equipment = catalog.equip(ledger, &definitions, pipeline).await?;
-        let plan = RunPlan {
-            run_id: start.run_id,
-            pipeline: equipment.pipeline,
-            slot: Some(start.slot),
-            as_of: start.slot,
-            full: false,
-            restatement: 0,
-            definitions,
-            resumes: None,
-        };
-        return execute(&plan, equipment.runner.as_ref(), ledger, equipment.observer.as_ref(), clock, stop).await;
-    };
-    match catalog.equip(ledger, &record.definitions, pipeline).await {
-        Ok(equipment) => {
-            let plan = RunPlan::resume(equipment.pipeline, record);
-            execute(&plan, equipment.runner.as_ref(), ledger, equipment.observer.as_ref(), clock, stop).await
-        }
-        // Nobody can go on with it.
-        Err(error @ (RunError::Unpinned { .. } | RunError::Definitions { .. } | RunError::Damaged { .. })) => {
-            ledger.end(record, &error.to_string(), clock.now()).await?;
-            Err(error)
-        }
-        Err(error) => Err(error),
-    }
+    let slot = start.run.slot;
+    let outcome = perform(ledger, catalog, clock, &pipeline, start.run, stop).await;
+    Worked { pipeline, slot, outcome }
 }

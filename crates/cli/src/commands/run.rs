@@ -146,37 +146,14 @@ fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
 }
 
 /// Where the page of a report step is: what its reader looks for.
-fn page_of(detail: &Value) -> Option<String> {
+pub(super) fn page_of(detail: &Value) -> Option<String> {
     let pages = detail.get("reports")?.as_array()?.iter().filter_map(|report| report.get("page")?.as_str());
     Some(pages.collect::<Vec<_>>().join(" "))
 }
 
-pub(super) async fn list(run: Option<&str>, bench: &Workbench) -> Result<(), Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?);
-    let format = bench.global.format;
-    if let Some(run) = run {
-        let report = RunReport::from(&ledger.read(&full_id(run, &ledger).await?).await?);
-        return print_report(&report, format);
-    }
-    let mut rows = Rows::new(&["run_id", "pipeline", "slot", "as_of", "status", "started_at", "ended_at"]);
-    for record in ledger.list().await? {
-        let run = record.summary();
-        rows.push(vec![
-            json!(run.run_id),
-            json!(run.pipeline),
-            json!(run.slot),
-            json!(run.as_of),
-            json!(run.status),
-            json!(run.started_at),
-            json!(run.ended_at),
-        ]);
-    }
-    rows.print(format)
-}
-
 /// The id of the one run that begins like this.
-async fn full_id(run: &str, ledger: &Ledger) -> Result<String, Failure> {
-    let found: Vec<String> = ledger.list().await?.into_iter().map(|r| r.run_id).filter(|id| id.starts_with(run)).collect();
+pub(super) async fn full_id(run: &str, ledger: &Ledger) -> Result<String, Failure> {
+    let found: Vec<String> = ledger.run_ids().await?.into_iter().filter(|id| id.starts_with(run)).collect();
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Failure::definition(format!("no run `{run}`; `tranche runs` lists them"))),

@@ -17,7 +17,7 @@ use crate::commands::run::interrupted;
 use crate::failure::Failure;
 use crate::output::{note, print_json, print_text};
 use crate::workbench::Workbench;
-use catalog::ProjectCatalog;
+pub(super) use catalog::ProjectCatalog;
 
 pub(super) async fn run(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failure> {
     match &schedule.action {

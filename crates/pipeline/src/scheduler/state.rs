@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::decide::{Circumstances, Decision, DueSlot, InLine, decide};
 use super::upstream::{Upstream, UpstreamSlot};
 use crate::ledger::failed;
+use crate::perform::SlotRun;
 use crate::{
     Catalog, Fate, History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, RunRecord, ScheduleEvent,
     SlotEntry, Trigger, new_run_id,
@@ -88,10 +89,7 @@ struct Settled {
 
 /// A run that we should begin, or go on with.
 pub(super) struct Start {
-    pub(super) slot: Timestamp,
-    pub(super) run_id: String,
-    /// The run to go on with; `None` for one that nobody has begun.
-    pub(super) resumes: Option<RunRecord>,
+    pub(super) run: SlotRun,
     /// Whether it ends before it begins, because later slots cancel it.
     pub(super) is_cancelled: bool,
 }
@@ -341,7 +339,8 @@ impl PipelineState {
                     RunState::Waiting | RunState::Ours(_) => None,
                 };
                 let is_cancelled = later >= concurrency;
-                starts.push(Start { slot: *slot, run_id: open.run_id.clone(), resumes, is_cancelled });
+                let run = SlotRun { slot: *slot, run_id: open.run_id.clone(), restatement: 0, resumes };
+                starts.push(Start { run, is_cancelled });
                 room -= usize::from(!is_cancelled);
             }
         }

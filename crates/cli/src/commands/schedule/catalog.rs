@@ -21,7 +21,7 @@ use crate::workbench::Workbench;
 const RELOAD_EVERY: Duration = Duration::from_secs(5);
 
 /// A project that is loaded anew when it changes. What is broken is refused, and the last good definitions go on.
-pub(super) struct ProjectCatalog {
+pub(in crate::commands) struct ProjectCatalog {
     current: Mutex<Current>,
 }
 
@@ -37,7 +37,7 @@ struct Current {
 
 impl ProjectCatalog {
     /// The catalog of a project whose definitions were checked.
-    pub(super) fn new(bench: Workbench) -> Self {
+    pub(in crate::commands) fn new(bench: Workbench) -> Self {
         let pipelines = Arc::new(pipelines_of(&bench));
         Self { current: Mutex::new(Current { edition: 1, bench: Arc::new(bench), pipelines, pinned: None, refused: None }) }
     }
