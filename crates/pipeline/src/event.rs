@@ -56,6 +56,15 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// A step was left out, because its `when` does not hold. It is in nobody's way.
+    StepSkipped {
+        /// The step.
+        step: String,
+        /// What does not hold.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Someone goes on with the run: what is done stays done, everything else is to be done.
     Resumed {
         /// When.
@@ -125,7 +134,7 @@ pub enum StepStatus {
     Done,
     /// Its last attempt failed, or was interrupted.
     Failed,
-    /// The run ended without it.
+    /// The run ended without it, or its `when` did not hold.
     Skipped,
 }
 
@@ -162,6 +171,7 @@ impl Event {
             | Self::StepStarted { at, .. }
             | Self::StepDone { at, .. }
             | Self::StepFailed { at, .. }
+            | Self::StepSkipped { at, .. }
             | Self::Resumed { at }
             | Self::Ended { at, .. } => *at,
         }

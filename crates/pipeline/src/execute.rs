@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lease::Heartbeat;
 use crate::{
-    Clock, Event, FailureClass, Ledger, Observer, Pipeline, RunError, RunLog, RunRecord, RunReport, RunStatus, Started, Step,
+    Clock, Event, FailureClass, Ledger, Observer, OnFailure, Pipeline, RunError, RunLog, RunRecord, RunReport, RunStatus, Started, Step,
     StepContext, StepFailure, StepOutcome, StepRunner, StepStatus, graph,
 };
 
@@ -159,6 +159,8 @@ enum StepEnd {
     Done,
     Failed,
     Interrupted,
+    /// Its condition does not hold.
+    LeftOut,
     /// It is to be tried again, by someone else.
     LeftOver,
 }
@@ -211,7 +213,8 @@ impl Execution<'_> {
             }
             let Some(ended) = running.next().await else { return Ok(end) };
             match ended? {
-                (step, StepEnd::Done) => drop(done.insert(step.id.as_str())),
+                (step, StepEnd::Done | StepEnd::LeftOut) => drop(done.insert(step.id.as_str())),
+                (step, StepEnd::Failed) if step.on_failure == OnFailure::Continue => drop(done.insert(step.id.as_str())),
                 (_, StepEnd::Failed) => {}
                 (_, StepEnd::Interrupted) => end.interrupted = true,
                 (_, StepEnd::LeftOver) => end.left_over = true,
@@ -228,7 +231,11 @@ impl Execution<'_> {
     /// Tries a step until it is done, or not worth another try. Only the work and the pauses are interrupted, never the writing of
     /// an event: so the log always knows which event comes next.
     async fn step<'s>(&self, step: &'s Step) -> Result<(&'s Step, StepEnd), RunError> {
-        let mut pauses = step.retries.pauses();
+        let mut pauses = step.retries.pauses(&format!("{}/{}", self.run.run_id, step.id));
+        if let Some(reason) = self.refusal(step).await {
+            self.append(Event::StepSkipped { step: step.id.clone(), reason, at: self.clock.now() }).await?;
+            return Ok((step, StepEnd::LeftOut));
+        }
         let mut attempt = self.log.lock().await.record().step(&step.id).map_or(0, |record| record.attempts);
         loop {
             attempt += 1;
@@ -259,6 +266,13 @@ impl Execution<'_> {
                 () = sleep(pause) => {}
             }
         }
+    }
+
+    /// Why a step is left out, if it is.
+    async fn refusal(&self, step: &Step) -> Option<String> {
+        let condition = step.when.as_ref()?;
+        let log = self.log.lock().await;
+        condition.refusal(self.run.as_of, |id| log.record().step(id).map_or(0, |record| record.rows_written))
     }
 
     /// Does the work of a step once. A panic in it is a failure of this step, not the end of the scheduler.
@@ -309,12 +323,23 @@ impl Execution<'_> {
 
     async fn end(&self, interrupted: bool) -> Result<RunReport, RunError> {
         let message = interrupted.then(|| format!("interrupted; go on with `tranche resume {}`", self.run.run_id));
-        let all_done = self.log.lock().await.record().steps.iter().all(|step| step.status == StepStatus::Done);
-        let status = if all_done { RunStatus::Done } else { RunStatus::Failed };
+        let is_well = !interrupted && self.is_well().await;
+        let status = if is_well { RunStatus::Done } else { RunStatus::Failed };
         self.append(Event::Ended { status, message, at: self.clock.now() }).await?;
         let report = RunReport::from(self.log.lock().await.record());
         self.observer.run_ended(&report);
         Ok(report)
+    }
+
+    /// Whether every step is done, left out, or failed without harm.
+    async fn is_well(&self) -> bool {
+        let log = self.log.lock().await;
+        let is_harmless = |id: &str| self.run.pipeline.step(id).is_some_and(|step| step.on_failure == OnFailure::Continue);
+        log.record().steps.iter().all(|step| match step.status {
+            StepStatus::Done | StepStatus::Skipped => true,
+            StepStatus::Failed => is_harmless(&step.id),
+            StepStatus::Pending | StepStatus::Running => false,
+        })
     }
 
     async fn append(&self, event: Event) -> Result<(), RunError> {

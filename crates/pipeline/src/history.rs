@@ -11,7 +11,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::append_log::{Append, AppendLog};
-use crate::{Ledger, RunError, Schedule, Trigger};
+use crate::{Arrival, Ledger, RunError, Schedule, Trigger};
 
 /// An entry of a pipeline's schedule history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,6 +66,9 @@ impl ScheduleEvent {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     events: Vec<ScheduleEvent>,
+    arrivals: Vec<Arrival>,
+    /// How many arrivals were before these.
+    arrivals_before: u64,
 }
 
 /// A slot as the history has it.
@@ -92,13 +95,56 @@ impl History {
     /// The history that these entries make.
     #[must_use]
     pub fn from_events(events: Vec<ScheduleEvent>) -> Self {
-        Self { events }
+        Self { events, ..Self::default() }
     }
 
     /// Its entries, oldest first.
     #[must_use]
     pub fn events(&self) -> &[ScheduleEvent] {
         &self.events
+    }
+
+    /// What came of sources, oldest first, as far as it was read.
+    #[must_use]
+    pub fn arrivals(&self) -> &[Arrival] {
+        &self.arrivals
+    }
+
+    /// The number of the next entry of arrivals.
+    pub(crate) fn next_arrival(&self) -> u64 {
+        self.arrivals_before + self.arrivals.len() as u64
+    }
+
+    pub(crate) fn add_arrivals(&mut self, arrivals: impl IntoIterator<Item = Arrival>) {
+        self.arrivals.extend(arrivals);
+    }
+
+    /// Reads arrivals from here on, when none was read yet.
+    pub(crate) fn skip_arrivals(&mut self, count: u64) {
+        if self.arrivals.is_empty() {
+            self.arrivals_before = count;
+        }
+    }
+
+    /// How many arrivals need not be read again when every slot up to `settled` is: the last of each source still tells what is new.
+    pub(crate) fn settled_arrivals(&self, settled: Timestamp) -> u64 {
+        let is_last = |index: usize, arrival: &Arrival| {
+            !self.arrivals[index + 1..].iter().any(|later| later.source == arrival.source)
+        };
+        let needed = |(index, arrival): &(usize, &Arrival)| {
+            is_last(*index, arrival) || arrival.slot.is_some_and(|slot| slot > settled)
+        };
+        let first = self.arrivals.iter().enumerate().find(needed).map_or(self.arrivals.len(), |(index, _)| index);
+        self.arrivals_before + first as u64
+    }
+
+    /// The sources whose files bring about slots now.
+    pub(crate) fn watched_sources(&self) -> Vec<String> {
+        let source = |schedule: &Schedule| match &schedule.trigger {
+            Trigger::NewFiles(source) => Some(source.clone()),
+            Trigger::Calendar(_) | Trigger::After(_) => None,
+        };
+        self.current().iter().filter_map(source).collect()
     }
 
     /// The schedules that hold now; empty when there are none.
@@ -149,6 +195,18 @@ impl History {
         self.eras(after, until).iter().flat_map(Era::clock_slots).collect()
     }
 
+    /// The slots in `(after, until]` that do not come after those of others: of the clock, and of new files.
+    #[must_use]
+    pub fn own_slots(&self, after: Timestamp, until: Timestamp) -> Vec<HistorySlot> {
+        let mut slots = self.clock_slots(after, until);
+        if !self.arrivals.is_empty() {
+            slots.extend(self.eras(after, until).iter().flat_map(|era| era.file_slots(&self.arrivals)));
+            slots.sort_by_key(|slot| slot.slot);
+            slots.dedup_by_key(|slot| slot.slot);
+        }
+        slots
+    }
+
     /// The first slot of the clock after `instant`, as far as is known now.
     #[must_use]
     pub fn next_clock_slot(&self, instant: Timestamp) -> Option<(Timestamp, &Schedule)> {
@@ -171,6 +229,20 @@ impl History {
 }
 
 impl Era {
+    fn file_slots(&self, arrivals: &[Arrival]) -> Vec<HistorySlot> {
+        let mut slots = Vec::new();
+        for arrival in arrivals {
+            let Some(slot) = arrival.slot.filter(|slot| self.after < *slot && *slot <= self.until) else { continue };
+            let of_source = |schedule: &&Arc<Schedule>| {
+                matches!(&schedule.trigger, Trigger::NewFiles(source) if *source == arrival.source) && schedule.admits(slot)
+            };
+            if let Some(schedule) = self.schedules.iter().find(of_source) {
+                slots.push(HistorySlot { slot, schedule: Arc::clone(schedule), paused: self.paused });
+            }
+        }
+        slots
+    }
+
     fn clock_slots(&self) -> Vec<HistorySlot> {
         let mut slots: Vec<HistorySlot> = Vec::new();
         for schedule in &self.schedules {
@@ -205,6 +277,16 @@ impl Ledger {
     pub async fn refresh_history(&self, pipeline: &str, history: &mut History) -> Result<(), RunError> {
         let read = self.history_log(pipeline).read(history.events.len() as u64).await?;
         history.events.extend(read);
+        let watches = |event: &ScheduleEvent| match event {
+            ScheduleEvent::Scheduled { schedules, .. } => {
+                schedules.iter().any(|schedule| matches!(schedule.trigger, Trigger::NewFiles(_)))
+            }
+            ScheduleEvent::Paused { .. } | ScheduleEvent::Resumed { .. } | ScheduleEvent::Unscheduled { .. } => false,
+        };
+        if history.events.iter().any(watches) {
+            let arrivals = self.arrivals_log(pipeline).read(history.next_arrival()).await?;
+            history.add_arrivals(arrivals);
+        }
         Ok(())
     }
 

@@ -32,9 +32,11 @@
 //! ```
 
 mod append_log;
+mod arrivals;
 mod backfill;
 mod calendar;
 mod clock;
+mod condition;
 mod definition;
 mod error;
 mod event;
@@ -57,10 +59,12 @@ mod storage_clock;
 mod timeline;
 mod validate;
 
+pub use arrivals::{Arrival, SourceFiles};
 pub use backfill::{Backfill, BackfillMode, BackfillOrder, BackfillProgress, run_backfill};
 pub use calendar::{Calendar, DstClass};
 pub use clock::{Clock, SystemClock, new_run_id};
-pub use definition::{Pipeline, Retries, Step, Targets};
+pub use condition::{Condition, MonthDay};
+pub use definition::{OnFailure, Pipeline, Retries, Step, Targets};
 pub use error::RunError;
 pub use event::{Event, FailureClass, RunStatus, Started, StepStatus};
 pub use execute::{RunPlan, Stop, execute};
@@ -75,7 +79,7 @@ pub use schedule::{Catchup, Overlap, Schedule, Trigger};
 pub use scheduler::{Catalog, Equipment, Loaded, Scheduler, SchedulerOptions, Totals};
 pub use slot::{Fate, SlotEntry};
 pub use spec::{
-    CatchupLimitsSpec, CatchupSpec, PipelineSpec, RetriesSpec, ScheduleSpec, SchedulesSpec, StepSpec, TargetsSpec,
+    CatchupLimitsSpec, CatchupSpec, PipelineSpec, RetriesSpec, ScheduleSpec, SchedulesSpec, StepSpec, TargetsSpec, WhenSpec,
 };
 pub use storage_clock::StorageClock;
 pub use timeline::{FailedAttempt, StepTimeline, Timeline};

@@ -137,6 +137,10 @@ impl RunRecord {
                 record.message = Some(message.clone());
                 record.class = Some(*class);
             }),
+            Event::StepSkipped { step, reason, .. } => self.change(step, |record| {
+                record.status = StepStatus::Skipped;
+                record.message = Some(reason.clone());
+            }),
             Event::Resumed { .. } => {
                 self.status = RunStatus::Running;
                 self.message = None;

@@ -15,7 +15,7 @@ use crate::ledger::failed;
 use crate::{Clock, Ledger, RunError};
 
 /// Dates of objects may be cut to seconds, and answers take their time: a smaller difference says nothing.
-pub const TOLERANCE: SignedDuration = SignedDuration::from_secs(3);
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(3);
 
 /// An answer that takes longer tells the storage's time too badly.
 const SLOWEST: Duration = Duration::from_secs(2);

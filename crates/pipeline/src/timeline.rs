@@ -125,6 +125,7 @@ impl Timeline {
                 step.failures.push(FailedAttempt { attempt, at: *at, seconds, class, message });
                 step.ended_at = Some(*at);
             }),
+            Event::StepSkipped { step, at, .. } => of(step, &|step| step.ended_at = Some(*at)),
             Event::Resumed { at } => self.resumed_at.push(*at),
             Event::Started(_) | Event::Ended { .. } => {}
         }

@@ -33,6 +33,7 @@ impl PipelineSpec {
     }
 }
 
+mod condition;
 mod schedule;
 
 struct Check<'a> {
@@ -109,17 +110,21 @@ impl Check<'_> {
     fn step(&mut self, step: Spanned<StepSpec>) -> Option<Step> {
         let action = self.action(&step);
         let spec = step.value;
-        let mut retries = Retries { max: self.settings.defaults.retries, backoff: Retries::DEFAULT_BACKOFF };
+        let mut retries = Retries { max: self.settings.defaults.retries, backoff: Retries::DEFAULT_BACKOFF, jitter_percent: Retries::DEFAULT_JITTER_PERCENT };
         if let Some(written) = spec.retries {
             retries.max = written.max;
             if let Some(backoff) = written.backoff.and_then(|text| self.duration(&text)) {
                 retries.backoff = backoff;
             }
+            if let Some(jitter) = written.jitter {
+                retries.jitter_percent = self.percent(&jitter);
+            }
         }
         let timeout = spec.timeout.map_or(self.settings.defaults.timeout, |text| self.duration(&text));
         let (action, targets) = action?;
+        let when = spec.when.map(|when| self.condition(&when, &spec.needs));
         let needs = spec.needs.into_iter().map(|need| need.value).collect();
-        Some(Step { id: spec.id?.value, action, targets, needs, retries, timeout })
+        Some(Step { id: spec.id?.value, action, targets, needs, retries, timeout, on_failure: spec.on_failure, when })
     }
 
     fn concurrency(&mut self, limit: &Spanned<u32>) -> usize {
@@ -127,6 +132,15 @@ impl Check<'_> {
             self.report(limit, "concurrency must be at least 1");
         }
         usize::try_from(limit.value).unwrap_or(usize::MAX)
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of at most one")]
+    fn percent(&mut self, share: &Spanned<f64>) -> u32 {
+        if !(0.0..=1.0).contains(&share.value) {
+            self.report(share, "jitter is a share from 0 to 1");
+            return 0;
+        }
+        (share.value * 100.0).round() as u32
     }
 
     fn duration(&mut self, text: &Spanned<String>) -> Option<Duration> {
@@ -143,7 +157,7 @@ impl Check<'_> {
             let message = if actions.is_empty() && others.len() == 1 {
                 format!("unknown action `{}`; a step does one of {known}", key.value)
             } else {
-                format!("unknown key `{}`; a step has id, needs, retries, timeout and one of {known}", key.value)
+                format!("unknown key `{}`; a step has id, needs, retries, timeout, on_failure, when and one of {known}", key.value)
             };
             self.report(key, message);
         }
@@ -179,7 +193,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::{Catchup, Overlap, Trigger};
+    use crate::{Catchup, MonthDay, OnFailure, Overlap, Trigger};
 
     const ACTIONS: [&str; 4] = ["ingest", "refresh", "measure", "report"];
 
@@ -217,7 +231,7 @@ steps:
         let weekly = pipeline.step("weekly").unwrap();
         assert_eq!(weekly.action, "report");
         assert_eq!(weekly.needs, ["segments", "tests"]);
-        assert_eq!(weekly.retries, Retries { max: 3, backoff: Duration::from_secs(10) });
+        assert_eq!(weekly.retries, Retries { max: 3, backoff: Duration::from_secs(10), jitter_percent: 10 });
         assert_eq!(weekly.timeout, Some(Duration::from_secs(1_200)));
         let Targets::Named(names) = &weekly.targets else { panic!("{weekly:?}") };
         assert_eq!((names[0].value.as_str(), names[0].referenced.line(), names[0].referenced.column()), ("weekly", 8, 27));
@@ -233,7 +247,7 @@ steps:
         let text = "version: 1\npipeline: shop\nschedule: {cron: '0 2 * * *'}\nsteps:\n  - id: load\n    ingest: all\n";
         let file = SourceFile::new("pipelines/shop/pipeline.yaml", text);
         let pipeline = Pipeline::read(&file, &ACTIONS, &settings, &mut Problems::default()).unwrap();
-        assert_eq!(pipeline.steps[0].retries, Retries { max: 2, backoff: Retries::DEFAULT_BACKOFF });
+        assert_eq!(pipeline.steps[0].retries, Retries { max: 2, backoff: Retries::DEFAULT_BACKOFF, jitter_percent: 10 });
         assert_eq!(pipeline.steps[0].timeout, Some(Duration::from_secs(60)));
         let schedule = &pipeline.schedules[0];
         assert_eq!((schedule.catchup, schedule.overlap), (Catchup::Last, Overlap::Skip));
@@ -315,6 +329,38 @@ steps:
                 (8, 5, "a step needs an id"),
                 (9, 10, "step name `a/b`"),
                 (9, 25, "write `ingest: all`"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_step_says_when_it_is_run_and_what_its_failure_means() {
+        let pipeline = check(
+            "version: 1
+pipeline: shop
+steps:
+  - {id: load, ingest: all, on_failure: continue, retries: {max: 1, jitter: 0.25}}
+  - {id: weekly, report: [weekly], needs: [load], when: {weekday: [mon], day: [1, last], rows_of: [load]}}
+",
+            &[],
+        )
+        .unwrap();
+        assert_eq!((pipeline.steps[0].on_failure, pipeline.steps[0].retries.jitter_percent), (OnFailure::Continue, 25));
+        let when = pipeline.steps[1].when.as_ref().unwrap();
+        assert_eq!((when.weekdays.as_slice(), when.rows_of.as_slice()), (&[jiff::civil::Weekday::Monday][..], &["load".to_owned()][..]));
+        assert_eq!(when.days, [MonthDay::Number(1), MonthDay::Last]);
+        check(
+            "version: 1
+pipeline: shop
+steps:
+  - {id: load, ingest: all, retries: {max: 1, jitter: 2}}
+  - {id: weekly, report: [weekly], when: {weekday: [monday], day: [32], rows_of: [load]}}
+",
+            &[
+                (4, 55, "from 0 to 1"),
+                (5, 53, "`monday` is no day of the week"),
+                (5, 68, "`32` is no day of a month"),
+                (5, 83, "`load` is not among the step's `needs`"),
             ],
         );
     }

@@ -1,13 +1,12 @@
 //! `report`: a report now, from what the lake holds.
 
 use serde_json::json;
-use tranche_pipeline::{Clock, StepContext, SystemClock, new_run_id};
+use tranche_pipeline::{StepContext, SystemClock, new_run_id};
 
 use crate::args::{Format, Report};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
 use crate::progress::Progress;
-use crate::steps::Steps;
 use crate::workbench::Workbench;
 
 pub(super) async fn run(report: &Report, bench: &Workbench) -> Result<(), Failure> {
@@ -16,7 +15,6 @@ pub(super) async fn run(report: &Report, bench: &Workbench) -> Result<(), Failur
     let Some((name, pipeline, _)) = found else {
         return Err(Failure::definition(format!("there is no report `{}`", report.report)));
     };
-    let lake = bench.lake()?;
     let as_of = match &report.as_of.as_of {
         Some(text) => bench.instant(text)?,
         None => last_refresh(bench).await?,

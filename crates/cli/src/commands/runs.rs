@@ -185,6 +185,7 @@ fn line_of(event: &Event) -> String {
         Event::StepFailed { step, message, will_retry, .. } => {
             format!("{step} failed: {message}{}", if *will_retry { "; it is tried again" } else { "" })
         }
+        Event::StepSkipped { step, reason, .. } => format!("{step} is left out: {reason}"),
         Event::Resumed { .. } => "someone goes on with the run".to_owned(),
         Event::Ended { status, message, .. } => match message {
             Some(message) => format!("the run is {status}: {message}"),

@@ -173,8 +173,20 @@ async fn a_failed_step_takes_with_it_what_needs_it_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_may_be_harmless_and_a_step_may_be_left_out() {
+    let plan = plan(
+        "  - {id: a, do: all, on_failure: continue}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, needs: [b], when: {weekday: [mon]}}\n  - {id: d, do: all, needs: [c], when: {weekday: [sun], rows_of: [c]}}\n  - {id: e, do: all, needs: [b], when: {rows_of: [b]}}\n",
+    );
+    let actor = Actor::new(&[("a", &[Act::Fail(FailureClass::Data)])]);
+    let report = run(&plan, &actor, &ledger()).await;
+    assert_eq!(statuses(&report), "done a:failed b:done c:skipped d:skipped e:done");
+    assert_eq!(report.steps[2].message.as_deref(), Some("when: 2026-11-01 is a Sunday"));
+    assert_eq!(report.steps[3].message.as_deref(), Some("when: no rows were written by c"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_may_succeed_is_tried_again_after_doubling_pauses() {
-    let retried = "  - {id: a, do: all, retries: {max: 3, backoff: 10s}}\n";
+    let retried = "  - {id: a, do: all, retries: {max: 3, backoff: 10s, jitter: 0}}\n";
     let storage = Act::Fail(FailureClass::Storage);
     let actor = Actor::new(&[("a", &[storage.clone(), storage.clone(), Act::Done(1)])]);
     let ledger_of_success = ledger();
@@ -199,7 +211,7 @@ async fn only_what_may_succeed_is_tried_again_after_doubling_pauses() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_ends_the_work_and_each_attempt_has_its_own() {
-    let plan = plan("  - {id: a, do: all, timeout: 20s, retries: {max: 1, backoff: 5s}}\n");
+    let plan = plan("  - {id: a, do: all, timeout: 20s, retries: {max: 1, backoff: 5s, jitter: 0}}\n");
     let actor = Actor::new(&[("a", &[Act::Done(3_600), Act::Done(19)])]);
     let report = run(&plan, &actor, &ledger()).await;
     assert_eq!(statuses(&report), "done a:done");
@@ -243,7 +255,7 @@ async fn a_resumed_run_runs_only_what_is_missing() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_run_drops_its_work_and_can_be_resumed() {
     let plan = plan(
-        "  - {id: a, do: all}\n  - {id: b, do: all}\n  - {id: c, do: all, needs: [b]}\n  - {id: d, do: all, retries: {max: 5, backoff: 60s}}\n",
+        "  - {id: a, do: all}\n  - {id: b, do: all}\n  - {id: c, do: all, needs: [b]}\n  - {id: d, do: all, retries: {max: 5, backoff: 60s, jitter: 0}}\n",
     );
     let ledger = ledger();
     let actor = Actor::new(&[("b", &[Act::Done(100), Act::Done(1)]), ("d", &[Act::Fail(FailureClass::Storage), Act::Done(1)])]);
@@ -311,7 +323,7 @@ async fn who_loses_the_run_learns_it_in_the_middle_of_a_step() {
 #[tokio::test(start_paused = true)]
 async fn a_drained_run_ends_its_steps_and_leaves_the_rest_to_others() {
     let plan = plan(
-        "  - {id: a, do: all}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, retries: {max: 5, backoff: 60s}}\n",
+        "  - {id: a, do: all}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, retries: {max: 5, backoff: 60s, jitter: 0}}\n",
     );
     let ledger = ledger();
     let actor = Actor::new(&[("a", &[Act::Done(100)]), ("c", &[Act::Fail(FailureClass::Storage), Act::Done(1)])]);
@@ -352,7 +364,7 @@ impl Observer for Notes {
 
 #[tokio::test(start_paused = true)]
 async fn an_observer_sees_everything() {
-    let plan = plan("  - {id: a, do: all, retries: {max: 1, backoff: 30s}}\n");
+    let plan = plan("  - {id: a, do: all, retries: {max: 1, backoff: 30s, jitter: 0}}\n");
     let actor = Actor::new(&[("a", &[Act::Fail(FailureClass::Storage), Act::Done(2)])]);
     let notes = Notes::default();
     execute(&plan, &actor, &ledger(), &notes, &NoonClock, CancellationToken::new()).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{Fate, Ledger, Observer, Pipeline, RunError, StepRunner};
+use crate::{Fate, Ledger, Observer, Pipeline, RunError, SourceFiles, StepRunner};
 
 /// A project's pipelines, as they are now and as they were when a run began.
 #[async_trait]
@@ -18,6 +18,12 @@ pub trait Catalog: Send + Sync {
 
     /// What is needed to run a pipeline with the definitions of this hash.
     async fn equip(&self, ledger: &Ledger, definitions: &str, pipeline: &str) -> Result<Equipment, RunError>;
+
+    /// The files of a source of a pipeline as they are now; `None` when there are none.
+    async fn source_files(&self, pipeline: &str, source: &str) -> Result<Option<SourceFiles>, RunError> {
+        let _ = (pipeline, source);
+        Ok(None)
+    }
 
     /// A slot was decided, by this process.
     fn slot_decided(&self, pipeline: &str, slot: Timestamp, fate: &Fate) {

@@ -85,6 +85,9 @@ pub(super) struct Theirs {
 #[derive(Serialize, Deserialize)]
 struct Settled {
     slot: Timestamp,
+    /// How many arrivals brought about slots up to here; one is kept to tell what is new.
+    #[serde(default)]
+    arrivals: u64,
 }
 
 /// A run that we should begin, or go on with.
@@ -119,6 +122,7 @@ impl PipelineState {
         self.load(pass).await?;
         self.declare(pass, pipeline).await?;
         self.look(pass.ledger).await?;
+        self.look_for_files(pass).await?;
         self.decide_due(pass, pipeline).await?;
         self.cancel_overlapped(pass, pipeline).await?;
         self.settle(pass.ledger).await
@@ -128,9 +132,11 @@ impl PipelineState {
         if self.is_loaded {
             return Ok(());
         }
+        let settled = read_settled(pass.ledger, &self.name).await?;
+        self.history.skip_arrivals(settled.as_ref().map_or(0, |settled| settled.arrivals));
         pass.ledger.refresh_history(&self.name, &mut self.history).await?;
         let begin = self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at);
-        self.settled = read_settled(pass.ledger, &self.name).await?.unwrap_or(begin).max(begin);
+        self.settled = settled.map_or(begin, |settled| settled.slot.max(begin));
         self.decided = self.settled;
         self.is_loaded = true;
         Ok(())
@@ -202,6 +208,19 @@ impl PipelineState {
         Ok(())
     }
 
+    /// Writes down which files came, where they bring about slots.
+    async fn look_for_files(&mut self, pass: &Pass<'_>) -> Result<(), RunError> {
+        if !self.is_ours {
+            return Ok(());
+        }
+        for source in self.history.watched_sources() {
+            if let Some(files) = pass.catalog.source_files(&self.name, &source).await? {
+                pass.ledger.note_arrival(&self.name, &mut self.history, &source, &files, pass.now).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn decide_due(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
         if self.history.upstream().next().is_some() {
             self.upstream.refresh(pass.ledger, &self.history).await?;
@@ -229,9 +248,10 @@ impl PipelineState {
         let line: Vec<InLine> = self.slots.values().filter_map(SlotState::in_line).collect();
         let known = Circumstances { now: pass.now, latest, concurrency: concurrency_of(pipeline), grace: pass.grace };
         let decisions = decide(&due, &line, known);
+        let name = self.name.as_str();
         let decided = due.iter().zip(decisions).map(|(slot, decision)| {
             let (slot, overlap) = (slot.slot, slot.schedule.overlap);
-            async move { Ok::<_, RunError>((slot, overlap, pass.claim(&self.name, slot, decision).await?)) }
+            async move { Ok::<_, RunError>((slot, overlap, pass.claim(name, slot, decision).await?)) }
         });
         let decided: Vec<_> = stream::iter(decided).buffered(CONCURRENCY).try_collect().await?;
         for (slot, overlap, fate) in decided {
@@ -375,7 +395,8 @@ impl PipelineState {
             self.unmarked += 1;
         }
         if self.unmarked >= MARK_EVERY {
-            write_settled(ledger, &self.name, self.settled).await?;
+            let arrivals = self.history.settled_arrivals(self.settled);
+            write_settled(ledger, &self.name, &Settled { slot: self.settled, arrivals }).await?;
             self.unmarked = 0;
         }
         Ok(())
@@ -492,7 +513,7 @@ fn settled_path(pipeline: &str) -> Path {
     Path::from("_sys/settled").join(format!("{pipeline}.json"))
 }
 
-async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Timestamp>, RunError> {
+async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Settled>, RunError> {
     let path = settled_path(pipeline);
     let bytes = match ledger.objects.get(&path).await {
         Ok(found) => found.bytes().await.map_err(|error| failed(&path, error))?,
@@ -500,12 +521,12 @@ async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Timestam
         Err(error) => return Err(failed(&path, error)),
     };
     // What cannot be read is worked out again.
-    Ok(serde_json::from_slice::<Settled>(&bytes).ok().map(|settled| settled.slot))
+    Ok(serde_json::from_slice(&bytes).ok())
 }
 
-async fn write_settled(ledger: &Ledger, pipeline: &str, slot: Timestamp) -> Result<(), RunError> {
+async fn write_settled(ledger: &Ledger, pipeline: &str, settled: &Settled) -> Result<(), RunError> {
     let path = settled_path(pipeline);
-    let bytes = serde_json::to_vec(&Settled { slot }).map_err(|error| RunError::damaged(&path, error))?;
+    let bytes = serde_json::to_vec(settled).map_err(|error| RunError::damaged(&path, error))?;
     ledger.objects.put(&path, PutPayload::from(bytes)).await.map_err(|error| failed(&path, error))?;
     Ok(())
 }

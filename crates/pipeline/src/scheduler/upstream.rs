@@ -36,9 +36,9 @@ impl Upstream {
         Ok(())
     }
 
-    /// Every slot of a history in `(after, until]`, oldest first: those of the clock, and those that come after others.
+    /// Every slot of a history in `(after, until]`, oldest first: its own, and those that come after others.
     pub(crate) fn slots(&self, history: &History, after: Timestamp, until: Timestamp) -> Vec<HistorySlot> {
-        let mut slots = history.clock_slots(after, until);
+        let mut slots = history.own_slots(after, until);
         for era in history.eras(after, until) {
             for schedule in &era.schedules {
                 let Trigger::After(pipelines) = &schedule.trigger else { continue };

@@ -69,7 +69,7 @@ pub(crate) struct SimulatedCatalog {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) effort: Effort,
     pub(crate) broken: Broken,
-    loaded: Mutex<(u64, Project)>,
+    loaded: Mutex<(u64, Project, Arc<Vec<Pipeline>>)>,
 }
 
 impl SimulatedCatalog {
@@ -80,13 +80,13 @@ impl SimulatedCatalog {
         broken: Broken,
         project: &Project,
     ) -> Self {
-        let loaded = Mutex::new((1, project.clone()));
+        let loaded = Mutex::new((1, project.clone(), Arc::new(pipelines(project))));
         Self { world: Arc::clone(world), objects: Arc::clone(objects), effort, broken, loaded }
     }
 
     pub(crate) fn load(&self, project: &Project) {
         let mut loaded = self.loaded.lock().unwrap();
-        *loaded = (loaded.0 + 1, project.clone());
+        *loaded = (loaded.0 + 1, project.clone(), Arc::new(pipelines(project)));
     }
 }
 
@@ -101,8 +101,8 @@ pub(crate) fn pipelines(project: &Project) -> Vec<Pipeline> {
 #[async_trait]
 impl Catalog for SimulatedCatalog {
     fn current(&self) -> Loaded {
-        let (edition, project) = self.loaded.lock().unwrap().clone();
-        Loaded { edition, pipelines: Arc::new(pipelines(&project)) }
+        let loaded = self.loaded.lock().unwrap();
+        Loaded { edition: loaded.0, pipelines: Arc::clone(&loaded.2) }
     }
 
     async fn pin(&self, ledger: &Ledger) -> Result<String, RunError> {

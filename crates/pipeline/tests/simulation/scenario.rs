@@ -32,7 +32,7 @@ pub(crate) struct Outcome {
 const LEASE: Duration = Duration::from_secs(40);
 
 /// The calm at the end: long enough for every slot and run to come to its end, and for slots of every pipeline to come.
-const CALM: Duration = Duration::from_secs(5 * 3600);
+const CALM: Duration = Duration::from_secs(4 * 3600);
 
 /// A scheduler that is alive: its process and its way to be told.
 struct Alive {
@@ -64,7 +64,7 @@ pub(crate) fn simulate(seed: u64, broken: Broken) -> Outcome {
             fails_for_now_one_in: *random.choose(&[20, 200]),
             fails_for_good_one_in: *random.choose(&[50, 1_000_000]),
         };
-        let night = random.seconds(5 * 3600, 12 * 3600);
+        let night = random.seconds(3 * 3600, 7 * 3600);
         let scenario = Scenario {
             world: Arc::new(World::new(random.next(), start)),
             project: Mutex::new(project),
@@ -177,7 +177,7 @@ impl Scenario {
             let alive = Alive { process: Arc::clone(&process), catalog: Arc::clone(&catalog), stop: stop.clone() };
             self.alive.lock().unwrap()[place] = Some(alive);
             let options =
-                SchedulerOptions { max_runs: 3, poll: Duration::from_secs(30), ..SchedulerOptions::default() };
+                SchedulerOptions { max_runs: 3, poll: Duration::from_secs(60), ..SchedulerOptions::default() };
             let scheduler = Scheduler::new(&ledger, catalog.as_ref(), process.as_ref(), options);
             process.live(scheduler.run(stop)).await;
             self.alive.lock().unwrap()[place] = None;

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::sleep;
-use tranche_pipeline::{Catalog, Equipment, Fate, Ledger, Loaded, Pipeline, RunError};
+use tranche_pipeline::{Catalog, Equipment, Fate, Ledger, Loaded, Pipeline, RunError, SourceFiles};
 use tranche_project::Project;
+use tranche_store::list_matching;
 
 use super::watch::Watcher;
 use crate::failure::Failure;
@@ -157,6 +158,21 @@ impl Catalog for ProjectCatalog {
         let runner = Box::new(bench.steps(Progress::quiet()).map_err(wrong)?);
         let observer = Box::new(Watcher::new(pipeline));
         Ok(Equipment { pipeline: found, runner, observer })
+    }
+
+    async fn source_files(&self, pipeline: &str, source: &str) -> Result<Option<SourceFiles>, RunError> {
+        let bench = self.bench();
+        let definitions = bench.workspace.pipelines.get(pipeline);
+        let Some((source, _)) = definitions.and_then(|definitions| definitions.sources.get(source)) else { return Ok(None) };
+        let location = bench.storage.resolve(&source.path, &bench.folder)?;
+        let files = list_matching(&location).await?;
+        let Some(newest) = files.iter().map(|file| file.meta.last_modified.timestamp_millis()).max() else { return Ok(None) };
+        let Ok(newest) = Timestamp::from_millisecond(newest) else { return Ok(None) };
+        let mut digest = blake3::Hasher::new();
+        for file in &files {
+            digest.update(format!("{}\n{}\n", file.meta.location, file.edition).as_bytes());
+        }
+        Ok(Some(SourceFiles { newest, digest: digest.finalize().to_hex().to_string() }))
     }
 
     fn slot_decided(&self, pipeline: &str, slot: Timestamp, fate: &Fate) {
