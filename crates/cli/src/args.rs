@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use tranche_stats::cases::CaseInference;
 pub(crate) use schedule::{BackfillSlots, Order, Runs, Schedule, ScheduleAction};
+use tranche_stats::cases::CaseInference;
 use tranche_stats::{Alternative, Margin, Prior, RelativeMethod, Spending};
 
 /// Nightly audience segments, A/B measurement and KPI reports over Parquet in object storage.

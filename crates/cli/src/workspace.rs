@@ -171,11 +171,19 @@ fn wrong_upstream(pipeline: &str, upstream: &str, pipelines: &IndexMap<String, P
             return Some(format!("`{pipeline}` and `{upstream}` come after each other"));
         }
         let definitions = pipelines.get(name).and_then(|definitions| definitions.pipeline.as_ref());
-        if seen.insert(name) && let Some(definitions) = definitions {
-            rest.extend(definitions.schedules.iter().flat_map(|schedule| match &schedule.trigger {
-                Trigger::After(names) => names.as_slice(),
-                Trigger::Calendar(_) | Trigger::NewFiles(_) => &[],
-            }).map(String::as_str));
+        if seen.insert(name)
+            && let Some(definitions) = definitions
+        {
+            rest.extend(
+                definitions
+                    .schedules
+                    .iter()
+                    .flat_map(|schedule| match &schedule.trigger {
+                        Trigger::After(names) => names.as_slice(),
+                        Trigger::Calendar(_) | Trigger::NewFiles(_) => &[],
+                    })
+                    .map(String::as_str),
+            );
         }
     }
     None

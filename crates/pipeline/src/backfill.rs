@@ -16,8 +16,8 @@ use crate::append_log::{Append, AppendLog};
 use crate::ledger::failed;
 use crate::perform::{SlotRun, perform};
 use crate::{
-    Catalog, Clock, ExplainedSlot, Fate, LeaseWatch, Ledger, Liveness, Pipeline, RunError, RunRecord, RunStatus, SlotEntry, SlotFate,
-    Stop, explain, new_run_id,
+    Catalog, Clock, ExplainedSlot, Fate, LeaseWatch, Ledger, Liveness, Pipeline, RunError, RunRecord, RunStatus, SlotEntry,
+    SlotFate, Stop, explain, new_run_id,
 };
 
 /// Past slots of a pipeline that are to be run.

@@ -1,8 +1,8 @@
 //! `when:` of a step: what must hold for it to be run. Everything that is written must hold.
 
+use jiff::Timestamp;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 
 /// What must hold for a step to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]

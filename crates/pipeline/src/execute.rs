@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lease::Heartbeat;
 use crate::{
-    Clock, Event, FailureClass, Ledger, Observer, OnFailure, Pipeline, RunError, RunLog, RunRecord, RunReport, RunStatus, Started, Step,
-    StepContext, StepFailure, StepOutcome, StepRunner, StepStatus, graph,
+    Clock, Event, FailureClass, Ledger, Observer, OnFailure, Pipeline, RunError, RunLog, RunRecord, RunReport, RunStatus,
+    Started, Step, StepContext, StepFailure, StepOutcome, StepRunner, StepStatus, graph,
 };
 
 /// A run that is to be executed.

@@ -1,6 +1,7 @@
 //! Every slot of a pipeline in a stretch of time, and what became of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::tz::TimeZone;
@@ -74,9 +75,9 @@ pub async fn explain(
     let before = defined.clock_slots(after, until.min(begin)).into_iter().map(|found| (found, true));
     let known = upstream.slots(&history, after, until).into_iter().map(|found| (found, false));
     let mut slots: BTreeMap<Timestamp, (HistorySlot, bool)> = before.chain(known).map(|found| (found.0.slot, found)).collect();
-    let fallback = std::sync::Arc::new(Schedule::new(crate::Trigger::After(Vec::new())));
+    let fallback = Arc::new(Schedule::new(crate::Trigger::After(Vec::new())));
     for slot in ledger.decided_slots(&pipeline.name, from, to).await? {
-        let schedule = std::sync::Arc::clone(&fallback);
+        let schedule = Arc::clone(&fallback);
         slots.entry(slot).or_insert_with(|| (HistorySlot { slot, schedule, paused: false }, false));
     }
     let explained = slots.into_values().map(|(found, is_before)| explain_slot(ledger, pipeline, zone, found, is_before, now));

@@ -129,12 +129,10 @@ impl History {
 
     /// How many arrivals need not be read again when every slot up to `settled` is: the last of each source still tells what is new.
     pub(crate) fn settled_arrivals(&self, settled: Timestamp) -> u64 {
-        let is_last = |index: usize, arrival: &Arrival| {
-            !self.arrivals[index + 1..].iter().any(|later| later.source == arrival.source)
-        };
-        let needed = |(index, arrival): &(usize, &Arrival)| {
-            is_last(*index, arrival) || arrival.slot.is_some_and(|slot| slot > settled)
-        };
+        let is_last =
+            |index: usize, arrival: &Arrival| !self.arrivals[index + 1..].iter().any(|later| later.source == arrival.source);
+        let needed =
+            |(index, arrival): &(usize, &Arrival)| is_last(*index, arrival) || arrival.slot.is_some_and(|slot| slot > settled);
         let first = self.arrivals.iter().enumerate().find(needed).map_or(self.arrivals.len(), |(index, _)| index);
         self.arrivals_before + first as u64
     }
@@ -345,7 +343,7 @@ mod tests {
     }
 
     fn cron(text: &str) -> Schedule {
-        Schedule::new(Trigger::Calendar(Calendar::new(text, TimeZone::UTC).unwrap()))
+        Schedule::new(Trigger::Calendar(Box::new(Calendar::new(text, TimeZone::UTC).unwrap())))
     }
 
     fn scheduled(since: &str, schedules: &[&str]) -> ScheduleEvent {
@@ -372,9 +370,12 @@ mod tests {
 
     #[test]
     fn an_instant_at_which_the_schedule_changes_is_a_slot_of_the_old_one_alone() {
-        check(vec![scheduled("00:30", &["0 * * * *"]), scheduled("02:00", &["0 * * * *"])], "00:00", "03:00", &[
-            "01:00", "02:00", "03:00",
-        ]);
+        check(
+            vec![scheduled("00:30", &["0 * * * *"]), scheduled("02:00", &["0 * * * *"])],
+            "00:00",
+            "03:00",
+            &["01:00", "02:00", "03:00"],
+        );
         let ended = vec![scheduled("00:30", &["0 * * * *"]), ScheduleEvent::Unscheduled { at: at("02:00") }];
         check(ended, "00:00", "05:00", &["01:00", "02:00"]);
     }

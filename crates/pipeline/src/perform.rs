@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Catalog, Clock, Ledger, RunError, RunPlan, RunRecord, RunReport, Stop, execute};
+use crate::{Catalog, Clock, Event, Ledger, RunError, RunPlan, RunRecord, RunReport, RunStatus, Started, Stop, execute};
 
 /// A run of a slot that is to be begun, or gone on with.
 pub(crate) struct SlotRun {
@@ -25,7 +25,28 @@ pub(crate) async fn perform(
 ) -> Result<RunReport, RunError> {
     let Some(record) = run.resumes else {
         let definitions = catalog.pin(ledger).await?;
-        let equipment = catalog.equip(ledger, &definitions, pipeline).await?;
+        let equipment = match catalog.equip(ledger, &definitions, pipeline).await {
+            Ok(equipment) => equipment,
+            // Nobody can begin it.
+            Err(error @ RunError::Definitions { .. }) => {
+                let at = clock.now();
+                let started = Started {
+                    run_id: run.run_id,
+                    pipeline: pipeline.to_owned(),
+                    slot: Some(run.slot),
+                    as_of: run.slot,
+                    full: false,
+                    restatement: run.restatement,
+                    definitions,
+                    steps: Vec::new(),
+                    at,
+                };
+                let mut log = ledger.start(started).await?;
+                log.append(Event::Ended { status: RunStatus::Failed, message: Some(error.to_string()), at }).await?;
+                return Ok(RunReport::from(log.record()));
+            }
+            Err(error) => return Err(error),
+        };
         let plan = RunPlan {
             run_id: run.run_id,
             pipeline: equipment.pipeline,

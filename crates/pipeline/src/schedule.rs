@@ -33,7 +33,7 @@ pub struct Schedule {
 #[derive(Debug, Clone)]
 pub enum Trigger {
     /// The clock.
-    Calendar(Calendar),
+    Calendar(Box<Calendar>),
     /// Other pipelines: the slots that all of them have, each when all of them have done it.
     After(Vec<String>),
     /// Files of a source that were not there before; the slot is the instant at which the last of them came.
@@ -82,14 +82,7 @@ impl Schedule {
     /// A schedule with default policies.
     #[must_use]
     pub fn new(trigger: Trigger) -> Self {
-        Self {
-            trigger,
-            catchup: Catchup::default(),
-            overlap: Overlap::default(),
-            jitter: Duration::ZERO,
-            start: None,
-            end: None,
-        }
+        Self { trigger, catchup: Catchup::default(), overlap: Overlap::default(), jitter: Duration::ZERO, start: None, end: None }
     }
 
     /// The calendar, where the clock brings slots about.
@@ -194,7 +187,7 @@ impl TryFrom<ScheduleData> for Schedule {
             (Some(cron), _) => {
                 let zone = data.timezone.as_deref().unwrap_or("UTC");
                 let zone = TimeZone::get(zone).map_err(|_| format!("unknown time zone `{zone}`"))?;
-                Trigger::Calendar(Calendar::new(&cron, zone)?)
+                Trigger::Calendar(Box::new(Calendar::new(&cron, zone)?))
             }
             (None, Some(source)) => Trigger::NewFiles(source),
             (None, None) => Trigger::After(data.after),
@@ -211,7 +204,7 @@ mod tests {
 
     fn daily() -> Schedule {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
-        Schedule::new(Trigger::Calendar(Calendar::new("0 2 * * *", berlin).unwrap()))
+        Schedule::new(Trigger::Calendar(Box::new(Calendar::new("0 2 * * *", berlin).unwrap())))
     }
 
     fn at(text: &str) -> Timestamp {

@@ -22,9 +22,9 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 pub use catalog::{Catalog, Equipment, Loaded};
-pub(crate) use upstream::Upstream;
 use pass::Pass;
 use state::{PipelineState, Start, concurrency_of};
+pub(crate) use upstream::Upstream;
 
 use crate::perform::perform;
 use crate::{Clock, Ledger, RunError, RunReport, RunStatus, Stop, StorageClock};
@@ -261,14 +261,7 @@ const FAILURES: u64 = 5;
 /// Pipelines that are looked at at the same time.
 const PIPELINES: usize = 16;
 
-async fn work(
-    ledger: &Ledger,
-    catalog: &dyn Catalog,
-    clock: &dyn Clock,
-    pipeline: String,
-    start: Start,
-    stop: Stop,
-) -> Worked {
+async fn work(ledger: &Ledger, catalog: &dyn Catalog, clock: &dyn Clock, pipeline: String, start: Start, stop: Stop) -> Worked {
     if start.is_cancelled {
         stop.cancel.cancel();
     }

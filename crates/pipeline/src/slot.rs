@@ -101,7 +101,8 @@ impl Ledger {
     pub async fn decided_slots(&self, pipeline: &str, from: Timestamp, to: Timestamp) -> Result<Vec<Timestamp>, RunError> {
         let folder = folder(pipeline);
         let listed: Vec<_> = self.objects.list(Some(&folder)).try_collect().await.map_err(|error| failed(&folder, error))?;
-        let parts = listed.iter().filter_map(|object| object.location.prefix_match(&folder)?.next().map(|p| p.as_ref().to_owned()));
+        let parts =
+            listed.iter().filter_map(|object| object.location.prefix_match(&folder)?.next().map(|p| p.as_ref().to_owned()));
         let slots: BTreeSet<Timestamp> = parts.filter_map(|name| slot_of(&name)).collect();
         Ok(slots.range(from..to).copied().collect())
     }

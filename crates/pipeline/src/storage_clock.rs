@@ -101,7 +101,8 @@ impl<'a> StorageClock<'a> {
         let storage = Timestamp::from_millisecond(met.last_modified.timestamp_millis());
         let storage = storage.map_err(|error| RunError::damaged(&path, error))?;
         // The object was written at some instant between the two: what is left is the least that the clocks can differ by.
-        let (took, ahead) = (SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX), storage.duration_since(local));
+        let (took, ahead) =
+            (SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX), storage.duration_since(local));
         let least = if ahead > took { ahead.saturating_sub(took) } else { ahead.min(SignedDuration::ZERO) };
         let offset = if least.abs() <= TOLERANCE { SignedDuration::ZERO } else { least };
         Ok(Comparison { offset, local, at })

@@ -110,7 +110,11 @@ impl Check<'_> {
     fn step(&mut self, step: Spanned<StepSpec>) -> Option<Step> {
         let action = self.action(&step);
         let spec = step.value;
-        let mut retries = Retries { max: self.settings.defaults.retries, backoff: Retries::DEFAULT_BACKOFF, jitter_percent: Retries::DEFAULT_JITTER_PERCENT };
+        let mut retries = Retries {
+            max: self.settings.defaults.retries,
+            backoff: Retries::DEFAULT_BACKOFF,
+            jitter_percent: Retries::DEFAULT_JITTER_PERCENT,
+        };
         if let Some(written) = spec.retries {
             retries.max = written.max;
             if let Some(backoff) = written.backoff.and_then(|text| self.duration(&text)) {
@@ -157,7 +161,10 @@ impl Check<'_> {
             let message = if actions.is_empty() && others.len() == 1 {
                 format!("unknown action `{}`; a step does one of {known}", key.value)
             } else {
-                format!("unknown key `{}`; a step has id, needs, retries, timeout, on_failure, when and one of {known}", key.value)
+                format!(
+                    "unknown key `{}`; a step has id, needs, retries, timeout, on_failure, when and one of {known}",
+                    key.value
+                )
             };
             self.report(key, message);
         }
@@ -347,7 +354,10 @@ steps:
         .unwrap();
         assert_eq!((pipeline.steps[0].on_failure, pipeline.steps[0].retries.jitter_percent), (OnFailure::Continue, 25));
         let when = pipeline.steps[1].when.as_ref().unwrap();
-        assert_eq!((when.weekdays.as_slice(), when.rows_of.as_slice()), (&[jiff::civil::Weekday::Monday][..], &["load".to_owned()][..]));
+        assert_eq!(
+            (when.weekdays.as_slice(), when.rows_of.as_slice()),
+            (&[jiff::civil::Weekday::Monday][..], &["load".to_owned()][..])
+        );
         assert_eq!(when.days, [MonthDay::Number(1), MonthDay::Last]);
         check(
             "version: 1

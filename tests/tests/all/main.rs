@@ -11,6 +11,7 @@ mod golden;
 mod interruption;
 mod lab;
 mod mistakes;
+mod night;
 mod refreshes;
 mod s3;
 mod s3_server;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tranche_pipeline::{
-    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Clock, Ledger, RunStatus, Stop, SystemClock, new_run_id, run_backfill,
+    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Clock, Ledger, RunStatus, Stop, SystemClock, new_run_id,
+    run_backfill,
 };
 
 use super::run::interrupted;
@@ -37,7 +38,8 @@ async fn plan(wanted: &BackfillSlots, ledger: &Ledger, bench: &Workbench) -> Res
     let name = wanted.pipeline.as_deref().unwrap_or_default();
     let pipeline = bench.workspace.pipeline(name)?.pipeline.as_ref();
     let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{name}` has no steps")))?;
-    let (from, to) = (bench.instant(wanted.from.as_deref().unwrap_or_default())?, bench.instant(wanted.to.as_deref().unwrap_or_default())?);
+    let (from, to) =
+        (bench.instant(wanted.from.as_deref().unwrap_or_default())?, bench.instant(wanted.to.as_deref().unwrap_or_default())?);
     if to <= from {
         return Err(Failure::definition("--to must lie after --from"));
     }

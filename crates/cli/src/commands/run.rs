@@ -1,6 +1,7 @@
 //! `run`, `runs` and `resume`: the ledger of runs.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -24,8 +25,7 @@ pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failur
         Some(text) => bench.instant(text)?,
         None => pipeline.latest_slot(now).unwrap_or(now),
     };
-    let lake = bench.lake()?;
-    let ledger = Workbench::ledger(&lake);
+    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
     let plan = RunPlan {
         run_id: new_run_id(&SystemClock),
         pipeline,
@@ -40,7 +40,7 @@ pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failur
 }
 
 pub(super) async fn resume(run: &str, force: bool, bench: &Workbench) -> Result<ExitCode, Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?);
+    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
     let mut record = ledger.read(&full_id(run, &ledger).await?).await?;
     if record.status == RunStatus::Running && !force {
         wait_for_silence(&mut record, &ledger).await?;
@@ -51,6 +51,9 @@ pub(super) async fn resume(run: &str, force: bool, bench: &Workbench) -> Result<
     let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", record.pipeline)))?;
     perform(&RunPlan::resume(pipeline, record), &pinned, &ledger).await
 }
+
+/// After how long a silence a run that someone asked for counts as dead: whoever goes on with it waits for that long.
+const LEASE: Duration = Duration::from_secs(10);
 
 /// Watches a run until it is certain that nobody is at work on it.
 async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(), Failure> {
@@ -74,7 +77,7 @@ async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(),
 }
 
 /// How often the lease of a run that may be alive is looked at.
-const WATCH_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
+const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 /// Executes a plan; the first Ctrl-C stops it cleanly, the second at once.
 async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<ExitCode, Failure> {

@@ -57,9 +57,8 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
 }
 
 fn parse_status(text: &str) -> Result<RunStatus, Failure> {
-    serde_json::from_value(json!(text)).map_err(|_| {
-        Failure::definition(format!("--status: `{text}` is none of running, done, failed, skipped and missed"))
-    })
+    serde_json::from_value(json!(text))
+        .map_err(|_| Failure::definition(format!("--status: `{text}` is none of running, done, failed, skipped and missed")))
 }
 
 /// The newest slots of a pipeline that were skipped or missed.
@@ -117,8 +116,7 @@ async fn show(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Failu
     if format == Format::Json {
         return print_json(&timeline, format);
     }
-    let columns =
-        ["step", "status", "started_at", "ended_at", "seconds", "attempts", "rows_read", "rows_written", "message"];
+    let columns = ["step", "status", "started_at", "ended_at", "seconds", "attempts", "rows_read", "rows_written", "message"];
     let mut rows = Rows::new(&columns);
     for step in &timeline.steps {
         for failure in step.failures.iter().filter(|failure| failure.attempt < step.attempts) {

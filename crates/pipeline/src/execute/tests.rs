@@ -93,7 +93,16 @@ fn plan(steps: &str) -> RunPlan {
         Pipeline::read(&SourceFile::new("pipelines/shop/pipeline.yaml", &text), &["do"], &Settings::default(), &mut problems);
     let pipeline = pipeline.unwrap_or_else(|| panic!("{problems:?}"));
     let as_of = "2026-11-01T02:00:00Z".parse().unwrap();
-    RunPlan { run_id: "r1".into(), pipeline, slot: None, as_of, full: false, restatement: 0, definitions: "abc".into(), resumes: None }
+    RunPlan {
+        run_id: "r1".into(),
+        pipeline,
+        slot: None,
+        as_of,
+        full: false,
+        restatement: 0,
+        definitions: "abc".into(),
+        resumes: None,
+    }
 }
 
 fn ledger() -> Ledger {

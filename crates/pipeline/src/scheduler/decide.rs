@@ -109,7 +109,7 @@ mod tests {
     /// Hourly slots up to and with `now`, the last of which is in time: what is decided about each, in a letter.
     fn check(catchup: Catchup, overlap: Overlap, hours: i64, minutes_late: i64, line: &[InLine], expected: &str) {
         let now: Timestamp = "2026-11-02T00:00:00Z".parse().unwrap();
-        let mut schedule = Schedule::new(Trigger::Calendar(Calendar::new("0 * * * *", TimeZone::UTC).unwrap()));
+        let mut schedule = Schedule::new(Trigger::Calendar(Box::new(Calendar::new("0 * * * *", TimeZone::UTC).unwrap())));
         (schedule.catchup, schedule.overlap) = (catchup, overlap);
         let schedule = Arc::new(schedule);
         let due = |hour: i64| {
@@ -181,10 +181,13 @@ mod tests {
         };
         let known = Circumstances { now, latest: now, concurrency: 1, grace: Duration::from_secs(60) };
         let decisions = decide(&[slot(3, None), slot(2, None), slot(1, Some("paused"))], &[], known);
-        assert!(matches!(decisions.as_slice(), [
+        assert!(
+            matches!(decisions.as_slice(), [
             Decision::Missed(_),
             Decision::Run { late: true },
             Decision::Skipped(reason)
-        ] if reason == "paused"), "{decisions:?}");
+        ] if reason == "paused"),
+            "{decisions:?}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Slots that are decided, and how the runs of those stand that are run.
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::InLine;
@@ -17,6 +18,8 @@ pub(super) struct OpenSlot {
     pub(super) late: bool,
     pub(super) overlap: Overlap,
     pub(super) run: RunState,
+    /// After a failure of the storage: when to try again.
+    pub(super) not_before: Option<Instant>,
 }
 
 /// How a run stands that has not ended.
@@ -38,7 +41,7 @@ pub(super) struct Theirs {
 impl SlotState {
     pub(super) fn new(fate: Fate, overlap: Overlap) -> Self {
         match fate {
-            Fate::Run { run_id, late } => Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting }),
+            Fate::Run { run_id, late } => Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting, not_before: None }),
             Fate::Skipped { .. } | Fate::Missed { .. } => Self::Closed,
         }
     }
@@ -53,6 +56,25 @@ impl SlotState {
 }
 
 impl OpenSlot {
+    /// Whether we may begin its run, or go on with it. A run that nobody has begun needs `has_definitions` to be begun with.
+    pub(super) fn is_startable(&self, has_definitions: bool) -> bool {
+        self.not_before.is_none_or(|instant| instant <= Instant::now())
+            && match &self.run {
+                RunState::Waiting => has_definitions,
+                RunState::Ours(_) => false,
+                RunState::Theirs(theirs) => theirs.liveness == Liveness::Dead,
+            }
+    }
+
+    /// Whether someone is at work on it, as far as we know.
+    pub(super) fn is_at_work(&self) -> bool {
+        match &self.run {
+            RunState::Waiting => false,
+            RunState::Ours(_) => true,
+            RunState::Theirs(theirs) => theirs.liveness != Liveness::Dead,
+        }
+    }
+
     pub(super) fn cancels(&self) -> bool {
         self.overlap == Overlap::Cancel && !self.late
     }
@@ -61,13 +83,5 @@ impl OpenSlot {
 impl RunState {
     pub(super) fn theirs(record: RunRecord) -> Self {
         Self::Theirs(Box::new(Theirs { record, watch: LeaseWatch::begin(), liveness: Liveness::Unknown }))
-    }
-
-    pub(super) fn is_startable(&self) -> bool {
-        match self {
-            Self::Waiting => true,
-            Self::Ours(_) => false,
-            Self::Theirs(theirs) => theirs.liveness == Liveness::Dead,
-        }
     }
 }

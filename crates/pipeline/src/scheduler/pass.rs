@@ -22,13 +22,20 @@ impl Pass<'_> {
     }
 
     /// Decides about a slot, unless someone has.
-    pub(super) async fn claim(&self, pipeline: &str, slot: Timestamp, schedule: u64, decision: Decision) -> Result<Fate, RunError> {
+    pub(super) async fn claim(
+        &self,
+        pipeline: &str,
+        slot: Timestamp,
+        schedule: u64,
+        decision: Decision,
+    ) -> Result<Fate, RunError> {
         let fate = match decision {
             Decision::Run { late } => Fate::Run { run_id: new_run_id(&At(self.now)), late },
             Decision::Skipped(reason) => Fate::Skipped { reason },
             Decision::Missed(reason) => Fate::Missed { reason },
         };
-        let holds = self.ledger.decide(pipeline, slot, SlotEntry { fate: fate.clone(), at: self.now, schedule, backfill: None }).await?;
+        let holds =
+            self.ledger.decide(pipeline, slot, SlotEntry { fate: fate.clone(), at: self.now, schedule, backfill: None }).await?;
         if holds == fate {
             self.catalog.slot_decided(pipeline, slot, &fate);
         }

@@ -1,9 +1,12 @@
 //! What the scheduler knows of one pipeline: its history, and the slots that are not settled yet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::{Circumstances, DueSlot, InLine, decide};
@@ -12,9 +15,7 @@ use super::pass::Pass;
 use super::settled::{Settled, read_settled, write_settled};
 use super::upstream::{Upstream, UpstreamSlot};
 use crate::perform::SlotRun;
-use crate::{
-    History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, Schedule, ScheduleEvent, Trigger,
-};
+use crate::{History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, Schedule, ScheduleEvent, Trigger};
 
 /// Machines whose clocks differ by what is tolerated must agree which schedule a slot is of: an edited one holds from a little later.
 const EDIT_MARGIN: SignedDuration = SignedDuration::from_secs(10);
@@ -24,6 +25,9 @@ const MARK_EVERY: usize = 20;
 
 /// How many of its last slots are looked at for runs that nobody goes on with, where a pipeline is gone from the project.
 const ORPHANS: usize = 1000;
+
+/// How long a run is left alone after work on it came to nothing.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
 /// Objects that are read or written at the same time.
 const CONCURRENCY: usize = 16;
@@ -285,7 +289,7 @@ impl PipelineState {
         for found in came.iter().filter(|found| !self.slots.contains_key(&found.slot)) {
             let mut slot = DueSlot {
                 slot: found.slot,
-                schedule: found.schedule.clone(),
+                schedule: Arc::clone(&found.schedule),
                 due: None,
                 left_out: found.paused.then(|| "paused".to_owned()),
             };
@@ -344,14 +348,16 @@ impl PipelineState {
 
     /// The runs to begin or to go on with now, oldest first.
     pub(super) fn starts(&self, concurrency: usize, capacity: usize) -> Vec<Start> {
-        let at_work = |state: &&SlotState| matches!(state, SlotState::Open(open) if !open.run.is_startable());
+        let at_work = |state: &&SlotState| matches!(state, SlotState::Open(open) if open.is_at_work());
+        // Another project may have the definitions of a pipeline that is not in ours.
+        let has_definitions = self.declared.is_some();
         let mut room = concurrency.saturating_sub(self.slots.values().filter(at_work).count()).min(capacity);
         let mut later = self.slots.values().filter(|state| matches!(state, SlotState::Open(open) if open.cancels())).count();
         let mut starts = Vec::new();
         for (slot, state) in &self.slots {
             let SlotState::Open(open) = state else { continue };
             later -= usize::from(open.cancels());
-            if room > 0 && open.run.is_startable() {
+            if room > 0 && open.is_startable(has_definitions) {
                 let resumes = match &open.run {
                     RunState::Theirs(theirs) => Some(theirs.record.clone()),
                     RunState::Waiting | RunState::Ours(_) => None,
@@ -379,6 +385,7 @@ impl PipelineState {
             *state = SlotState::Closed;
         } else if let SlotState::Open(open) = state {
             open.run = RunState::Waiting;
+            open.not_before = Some(Instant::now() + AFTER_FAILURE);
         }
     }
 

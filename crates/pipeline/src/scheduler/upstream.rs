@@ -21,6 +21,12 @@ pub(super) enum UpstreamSlot {
     NotDone(String),
 }
 
+impl UpstreamSlot {
+    fn gone(pipeline: &str) -> Self {
+        Self::NotDone(format!("after: `{pipeline}` is gone from the project"))
+    }
+}
+
 impl Upstream {
     /// Reads what is new in the histories that `history` refers to.
     pub(crate) async fn refresh(&mut self, ledger: &Ledger, history: &History) -> Result<(), RunError> {
@@ -75,11 +81,12 @@ impl Upstream {
             let last = ledger.slot(pipeline, slot).await?.pop();
             let state = match last.map(|entry| entry.fate) {
                 None if in_project(pipeline) => UpstreamSlot::Open,
-                None => UpstreamSlot::NotDone(format!("after: `{pipeline}` is gone from the project")),
+                None => UpstreamSlot::gone(pipeline),
                 Some(Fate::Skipped { .. }) => UpstreamSlot::NotDone(format!("after: `{pipeline}` skipped this slot")),
                 Some(Fate::Missed { .. }) => UpstreamSlot::NotDone(format!("after: `{pipeline}` missed this slot")),
                 Some(Fate::Run { run_id, .. }) => match ledger.read(&run_id).await {
-                    Err(RunError::Unknown { .. }) => UpstreamSlot::Open,
+                    Err(RunError::Unknown { .. }) if in_project(pipeline) => UpstreamSlot::Open,
+                    Err(RunError::Unknown { .. }) => UpstreamSlot::gone(pipeline),
                     Err(error) => return Err(error),
                     Ok(record) if record.status == RunStatus::Done => UpstreamSlot::Done,
                     Ok(record) if record.status == RunStatus::Failed && self.has_slot(pipeline, slot, now) => {

@@ -10,9 +10,8 @@ use crate::{Calendar, Catchup, Schedule, Trigger};
 
 impl Check<'_> {
     pub(super) fn schedules(&mut self, pipeline: &str, spec: &Spanned<SchedulesSpec>) -> Vec<Schedule> {
-        let schedule = |(place, item): &(Option<Location>, ScheduleSpec)| {
-            self.schedule(pipeline, item, place.unwrap_or(spec.referenced))
-        };
+        let schedule =
+            |(place, item): &(Option<Location>, ScheduleSpec)| self.schedule(pipeline, item, place.unwrap_or(spec.referenced));
         spec.value.0.iter().filter_map(schedule).collect()
     }
 
@@ -45,7 +44,7 @@ impl Check<'_> {
     fn trigger(&mut self, pipeline: &str, spec: &ScheduleSpec, place: Location, zone: TimeZone) -> Option<Trigger> {
         match (&spec.cron, &spec.after, &spec.on_new_files) {
             (Some(cron), None, None) => match Calendar::new(&cron.value, zone) {
-                Ok(calendar) => Some(Trigger::Calendar(calendar)),
+                Ok(calendar) => Some(Trigger::Calendar(Box::new(calendar))),
                 Err(message) => {
                     self.report(cron, message);
                     None

@@ -33,7 +33,9 @@ fn stretches() -> Vec<(String, String, Vec<Line>)> {
         let whole = cron.ends_with("1 * *") || cron.contains('L');
         for line in lines {
             let follows = |(z, c, last): &&mut (String, String, Vec<Line>)| {
-                let near = last.last().is_some_and(|last: &Line| line.slot.duration_since(last.slot) < SignedDuration::from_hours(24 * 20));
+                let near = last
+                    .last()
+                    .is_some_and(|last: &Line| line.slot.duration_since(last.slot) < SignedDuration::from_hours(24 * 20));
                 *z == zone && *c == cron && (whole || near)
             };
             match stretches.last_mut().filter(follows) {

@@ -86,7 +86,8 @@ impl Bucket {
 
     /// What was written about schedules and slots, in the order in which it was.
     fn story(&self) -> String {
-        let told = |(path, _): &(&String, &(Vec<u8>, Timestamp))| ["_sys/schedules/", "_sys/slots/"].iter().any(|p| path.starts_with(p));
+        let told =
+            |(path, _): &(&String, &(Vec<u8>, Timestamp))| ["_sys/schedules/", "_sys/slots/"].iter().any(|p| path.starts_with(p));
         let mut lines: Vec<_> = self.objects.iter().filter(told).map(|(path, (bytes, written))| (written, path, bytes)).collect();
         lines.sort();
         lines.iter().map(|(written, path, bytes)| format!("{written} {path} {}\n", String::from_utf8_lossy(bytes))).collect()
@@ -95,9 +96,10 @@ impl Bucket {
     fn decided(&mut self, pipeline: &str) -> Decided {
         let mut fates = BTreeMap::new();
         for (slot, mut entries) in self.logs::<SlotEntry>(&format!("_sys/slots/{pipeline}/")) {
-            let slot: Timestamp = format!("{}-{}-{}T{}:{}:{}", &slot[..4], &slot[4..6], &slot[6..8], &slot[9..11], &slot[11..13], &slot[13..])
-                .parse()
-                .unwrap();
+            let slot: Timestamp =
+                format!("{}-{}-{}T{}:{}:{}", &slot[..4], &slot[4..6], &slot[6..8], &slot[9..11], &slot[11..13], &slot[13..])
+                    .parse()
+                    .unwrap();
             if entries.len() != 1 {
                 self.wrong.push(format!("{pipeline} {slot} has {} fates", entries.len()));
             }
@@ -249,7 +251,10 @@ impl Bucket {
                 for table in tables_of(pipeline, &step.id) {
                     let found = commits.remove(&(table.clone(), format!("{pipeline}/{}/{slot}", step.id))).is_some();
                     if is_done && !found {
-                        self.wrong.push(format!("lost: step {} of {pipeline} {slot} is done, and its rows are not in {table}", step.id));
+                        self.wrong.push(format!(
+                            "lost: step {} of {pipeline} {slot} is done, and its rows are not in {table}",
+                            step.id
+                        ));
                     }
                     if found && !is_done && run.status == RunStatus::Done {
                         self.wrong.push(format!("step {} of {pipeline} {slot} has rows and is not done", step.id));

@@ -74,7 +74,13 @@ fn every_slot_has_one_fate_and_every_row_is_there_once() {
     let seeds = environment("TRANCHE_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let begun = std::time::Instant::now();
     let total = play(seeds, Broken::Sound, false);
-    let told = format!("{seeds} seeds in {:.0} s: {} slots, {} runs, {} commits", begun.elapsed().as_secs_f64(), total.slots, total.runs, total.commits);
+    let told = format!(
+        "{seeds} seeds in {:.0} s: {} slots, {} runs, {} commits",
+        begun.elapsed().as_secs_f64(),
+        total.slots,
+        total.runs,
+        total.commits
+    );
     eprintln!("{told}");
     Fault::ALL.iter().for_each(|fault| eprintln!("  {fault:?}: {}", total.counts.get(fault).copied().unwrap_or(0)));
     for (seed, wrong) in total.wrong.iter().take(5) {

@@ -16,7 +16,8 @@ use crate::store::{Broken, SimulatedStore};
 use crate::tables::{Effort, Version, rows_of, tables_of};
 use crate::world::World;
 
-const STEPS: &str = "steps:\n  - {id: load, do: all}\n  - {id: segments, do: all, needs: [load]}\n  - {id: tests, do: all, needs: [load]}\n";
+const STEPS: &str =
+    "steps:\n  - {id: load, do: all}\n  - {id: segments, do: all, needs: [load]}\n  - {id: tests, do: all, needs: [load]}\n";
 
 struct Lab {
     world: Arc<World>,
@@ -46,7 +47,8 @@ impl Lab {
     async fn daemon(&self, process: &Arc<Process>, stop: Stop, once: bool) -> Option<Totals> {
         let objects = self.objects(process);
         let ledger = Ledger::new(Arc::clone(&objects)).with_lease(Duration::from_secs(60));
-        let effort = Effort { longest_seconds: self.seconds, steady_percent: 100, fails_for_now_one_in: 0, fails_for_good_one_in: 0 };
+        let effort =
+            Effort { longest_seconds: self.seconds, steady_percent: 100, fails_for_now_one_in: 0, fails_for_good_one_in: 0 };
         let catalog = SimulatedCatalog::new(&self.world, &objects, effort, Broken::Sound, &self.project);
         let options = SchedulerOptions { once, ..SchedulerOptions::default() };
         process.live(Scheduler::new(&ledger, &catalog, process.as_ref(), options).run(stop)).await
@@ -87,7 +89,8 @@ impl Lab {
 
     /// Every slot that was done has its rows once, and nothing else is there.
     async fn tables_are_right(&self, pipeline: &str) {
-        let done: Vec<Timestamp> = self.fates(pipeline).await.into_iter().filter(|(_, fate)| *fate == 'R').map(|(slot, _)| slot).collect();
+        let done: Vec<Timestamp> =
+            self.fates(pipeline).await.into_iter().filter(|(_, fate)| *fate == 'R').map(|(slot, _)| slot).collect();
         for step in ["load", "segments", "tests"] {
             for table in tables_of(pipeline, step) {
                 let objects = self.world.objects.lock().unwrap();
@@ -96,7 +99,8 @@ impl Lab {
                     .filter(|(path, _)| path.starts_with(&format!("{table}/")))
                     .flat_map(|(_, object)| serde_json::from_slice::<Version>(&object.bytes).unwrap().rows)
                     .collect();
-                let mut expected: Vec<String> = done.iter().flat_map(|slot| rows_of(&format!("{pipeline}/{step}/{slot}"), &table)).collect();
+                let mut expected: Vec<String> =
+                    done.iter().flat_map(|slot| rows_of(&format!("{pipeline}/{step}/{slot}"), &table)).collect();
                 found.sort();
                 expected.sort();
                 assert_eq!(found, expected, "{table}");
@@ -208,7 +212,9 @@ fn a_run_whose_daemon_died_is_gone_on_with_by_another() {
         assert_eq!(lab.letters("shop").await, "R");
         lab.tables_are_right("shop").await;
         let ledger = lab.ledger();
-        let Some(Fate::Run { run_id, .. }) = ledger.fate("shop", "2026-11-02T01:00:00Z".parse().unwrap()).await.unwrap() else { panic!() };
+        let Some(Fate::Run { run_id, .. }) = ledger.fate("shop", "2026-11-02T01:00:00Z".parse().unwrap()).await.unwrap() else {
+            panic!()
+        };
         let run = ledger.read(&run_id).await.unwrap();
         assert_eq!(run.step("load").map(|step| step.attempts), Some(1), "what was done was done again");
         let took = run.ended_at.unwrap().duration_since(begun);

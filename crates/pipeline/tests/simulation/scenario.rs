@@ -179,15 +179,18 @@ impl Scenario {
             let stop = Stop::default();
             let alive = Alive { process: Arc::clone(&process), catalog: Arc::clone(&catalog), stop: stop.clone() };
             self.alive.lock().unwrap()[place] = Some(alive);
-            let options =
-                SchedulerOptions { max_runs: 3, poll: Duration::from_secs(60), ..SchedulerOptions::default() };
+            let options = SchedulerOptions { max_runs: 3, poll: Duration::from_secs(60), ..SchedulerOptions::default() };
             let scheduler = Scheduler::new(&ledger, catalog.as_ref(), process.as_ref(), options);
-            process.live(scheduler.run(stop)).await;
+            let ended = process.live(scheduler.run(stop)).await;
+            if std::env::var_os("H5_DEBUG").is_some() { eprintln!("{} daemon {place} ended: {ended:?}", self.world.now()); }
             self.alive.lock().unwrap()[place] = None;
             let longest = *self.world.random.lock().unwrap().choose(&[5, 120, 9_000]);
             let back = self.world.now() + SignedDuration::try_from(self.world.seconds(0, longest)).unwrap();
-            while self.world.now() < back && !self.world.is_calm() {
+            loop {
                 sleep(Duration::from_secs(5)).await;
+                if self.world.now() >= back || self.world.is_calm() {
+                    break;
+                }
             }
         }
     }

@@ -194,7 +194,7 @@ impl ObjectStore for SimulatedStore {
         let root = prefix.cloned().unwrap_or_default();
         let folder = |object: &ObjectMeta| Some(root.clone().join(object.location.prefix_match(&root)?.next()?));
         let folders: BTreeSet<Path> = self.listed(prefix).iter().filter_map(folder).collect();
-        Ok(ListResult { common_prefixes: folders.into_iter().collect(), objects: Vec::new(), extensions: Default::default() })
+        Ok(ListResult { common_prefixes: folders.into_iter().collect(), objects: Vec::new() })
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {

@@ -66,7 +66,8 @@ impl ProjectCatalog {
     async fn reload(&self) -> Result<(), Failure> {
         let bench = self.bench();
         let project = Project::read(&bench.global.project)?;
-        let is_known = |current: &Current| current.bench.workspace.project == project || current.refused.as_ref() == Some(&project);
+        let is_known =
+            |current: &Current| current.bench.workspace.project == project || current.refused.as_ref() == Some(&project);
         if is_known(&self.lock()) {
             return Ok(());
         }
