@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use futures::TryStreamExt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -100,10 +99,8 @@ impl Ledger {
     /// [`RunError::Store`] when the storage fails.
     pub async fn decided_slots(&self, pipeline: &str, from: Timestamp, to: Timestamp) -> Result<Vec<Timestamp>, RunError> {
         let folder = folder(pipeline);
-        let listed: Vec<_> = self.objects.list(Some(&folder)).try_collect().await.map_err(|error| failed(&folder, error))?;
-        let parts =
-            listed.iter().filter_map(|object| object.location.prefix_match(&folder)?.next().map(|p| p.as_ref().to_owned()));
-        let slots: BTreeSet<Timestamp> = parts.filter_map(|name| slot_of(&name)).collect();
+        let listed = self.objects.list_with_delimiter(Some(&folder)).await.map_err(|error| failed(&folder, error))?;
+        let slots: BTreeSet<Timestamp> = listed.common_prefixes.iter().filter_map(|path| slot_of(path.filename()?)).collect();
         Ok(slots.range(from..to).copied().collect())
     }
 

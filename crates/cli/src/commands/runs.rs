@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_pipeline::{Event, Fate, Ledger, RunRecord, RunStatus, Timeline};
@@ -44,10 +45,13 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
         let runs = ledger.newest(wanted.limit, |run| fits(&run.pipeline, run.status, run.started_at)).await?;
         lines.extend(runs.into_iter().map(Line::of_run));
     }
+    // What is older than as many runs as are wanted is not shown.
+    let oldest = lines.iter().map(|line: &Line| line.began).min().filter(|_| lines.len() >= wanted.limit);
+    let oldest = oldest.max(since).unwrap_or(Timestamp::MIN);
     if !matches!(status, Some(RunStatus::Running | RunStatus::Done | RunStatus::Failed)) {
         for pipeline in bench.workspace.pipelines.keys() {
             if wanted.pipeline.as_ref().is_none_or(|wanted| wanted == pipeline) {
-                lines.extend(not_run(pipeline, wanted.limit, &ledger, &fits).await?);
+                lines.extend(not_run(pipeline, (oldest, wanted.limit), &ledger, &fits).await?);
             }
         }
     }
@@ -61,28 +65,36 @@ fn parse_status(text: &str) -> Result<RunStatus, Failure> {
         .map_err(|_| Failure::definition(format!("--status: `{text}` is none of running, done, failed, skipped and missed")))
 }
 
-/// The newest slots of a pipeline that were skipped or missed.
+/// Slots that are looked up at the same time.
+const CONCURRENCY: usize = 16;
+
+/// The newest slots of a pipeline that were skipped or missed, from `oldest` on, at most `limit`.
 async fn not_run(
     pipeline: &str,
-    limit: usize,
+    (oldest, limit): (Timestamp, usize),
     ledger: &Ledger,
     fits: &impl Fn(&str, RunStatus, Timestamp) -> bool,
 ) -> Result<Vec<Line>, Failure> {
-    let mut slots = ledger.decided_slots(pipeline, Timestamp::MIN, Timestamp::MAX).await?;
+    let slots = ledger.decided_slots(pipeline, oldest, Timestamp::MAX).await?;
+    let look_up = |slot: &Timestamp| {
+        let slot = *slot;
+        async move { ledger.slot(pipeline, slot).await.map(|mut entries| (slot, entries.pop())) }
+    };
+    let mut looked_up = stream::iter(slots.iter().rev()).map(look_up).buffered(CONCURRENCY);
     let mut lines = Vec::new();
     while lines.len() < limit
-        && let Some(slot) = slots.pop()
+        && let Some(found) = looked_up.next().await
     {
-        let Some(last) = ledger.slot(pipeline, slot).await?.pop() else { continue };
+        let (slot, Some(last)) = found? else { continue };
         let status = match last.fate {
             Fate::Run { .. } => continue,
             Fate::Skipped { .. } => RunStatus::Skipped,
             Fate::Missed { .. } => RunStatus::Missed,
         };
-        if fits(pipeline, status, last.at) {
+        if fits(pipeline, status, slot) {
             let cells =
                 vec![Value::Null, json!(pipeline), json!(slot), json!(slot), json!(status), json!(last.at), json!(last.at)];
-            lines.push(Line { began: last.at, cells });
+            lines.push(Line { began: slot, cells });
         }
     }
     Ok(lines)
