@@ -1,9 +1,12 @@
 //! What can be typed.
 
+mod schedule;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+pub(crate) use schedule::{BackfillSlots, Order, Runs, Schedule, ScheduleAction};
 use tranche_experiment::InferenceKind;
 use tranche_stats::cases::CaseInference;
 use tranche_stats::{Alternative, Margin, Prior, RelativeMethod, Spending};
@@ -70,17 +73,29 @@ pub(crate) enum Command {
     /// Run a pipeline now.
     #[command(after_help = "Examples:\n  tranche run shop\n  tranche run shop --as-of 2026-11-01 --format json")]
     Run(Run),
-    /// List runs, or show one.
-    #[command(after_help = "Examples:\n  tranche runs\n  tranche runs 0199d2c4")]
-    Runs {
-        /// The run, or the beginning of its id.
-        run: Option<String>,
-    },
+    /// Run what is due, and go on doing so: every slot of every schedule, exactly once, with any number of daemons on one lake.
+    #[command(
+        after_help = "Examples:\n  tranche schedule\n  tranche schedule --once\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --pipeline shop\n  tranche schedule pause shop"
+    )]
+    Schedule(Schedule),
+    /// List runs and the slots that were not run, or show one run as a timeline.
+    #[command(
+        after_help = "Examples:\n  tranche runs --pipeline shop --status failed --since 2026-11-01\n  tranche runs 0199d2c4\n  tranche runs 0199d2c4 --follow"
+    )]
+    Runs(Runs),
+    /// Run past slots of a pipeline, in order. It may be interrupted, and gone on with by --resume.
+    #[command(
+        after_help = "Examples:\n  tranche backfill shop --from 2026-10-01 --to 2026-11-01 --dry-run\n  tranche backfill shop --from 2026-10-01 --to 2026-11-01 --failed --concurrency 2\n  tranche backfill --list\n  tranche backfill --resume 0199d2c4"
+    )]
+    Backfill(BackfillSlots),
     /// Go on with a run after a failure; committed steps are not run again.
-    #[command(after_help = "Example:\n  tranche resume 0199d2c4")]
+    #[command(after_help = "Examples:\n  tranche resume 0199d2c4\n  tranche resume 0199d2c4 --force")]
     Resume {
         /// The run, or the beginning of its id.
         run: String,
+        /// Take the run over at once, even if someone may be at work on it.
+        #[arg(long)]
+        force: bool,
     },
     /// Segments: who is in them.
     #[command(subcommand)]

@@ -218,7 +218,10 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Store(error) => error.into(),
-            RunError::Unknown { .. } | RunError::Finished { .. } => Self::definition(chain(&error)),
+            RunError::Unknown { .. } | RunError::Finished { .. } | RunError::Definitions { .. } => {
+                Self::definition(chain(&error))
+            }
+            RunError::Clock { .. } => Self::storage(chain(&error)),
             other => Self::data(chain(&other)),
         }
     }

@@ -22,6 +22,11 @@ impl Progress {
         Self { bars: MultiProgress::new(), terminal: std::io::stderr().is_terminal(), steps: Arc::default() }
     }
 
+    /// Progress that nobody looks at.
+    pub(crate) fn quiet() -> Self {
+        Self { bars: MultiProgress::new(), terminal: false, steps: Arc::default() }
+    }
+
     /// What a step is at, such as `orders: 3 of 18 files`.
     pub(crate) fn message(&self, step: &str, message: String) {
         if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(step) {

@@ -12,6 +12,8 @@ use tranche_store::{Lake, Storage};
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::steps::Steps;
 use crate::workspace::Workspace;
 
 /// An instant after every refresh: what is asked without a clock is asked of the latest.
@@ -40,6 +42,27 @@ impl Workbench {
         let engine = Engine::new(&EngineOptions { memory_bytes, ..EngineOptions::default() })?;
         let storage = Arc::new(Storage::new(storage_options(&workspace)));
         Ok(Self { global: global.clone(), workspace: Arc::new(workspace), engine, storage, folder: global.project.clone() })
+    }
+
+    /// The same with other definitions, sharing the engine and its memory.
+    pub(crate) fn with_definitions(&self, project: Project) -> Self {
+        let workspace = Workspace::read(project);
+        let storage = Arc::new(Storage::new(storage_options(&workspace)));
+        let (global, engine, folder) = (self.global.clone(), self.engine.clone(), self.folder.clone());
+        Self { global, workspace: Arc::new(workspace), engine, storage, folder }
+    }
+
+    /// What does the work of a run's steps.
+    pub(crate) fn steps(&self, progress: Progress) -> Result<Steps, Failure> {
+        Ok(Steps {
+            workspace: Arc::clone(&self.workspace),
+            engine: self.engine.clone(),
+            storage: Arc::clone(&self.storage),
+            lake: self.lake()?,
+            folder: self.folder.clone(),
+            started_at: SystemClock.now(),
+            progress,
+        })
     }
 
     /// Fails with every problem of the definitions, if there is one.

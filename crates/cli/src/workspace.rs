@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tranche_experiment::Experiment;
 use tranche_ingest::{Source, SourceSpec};
 use tranche_metric::Metrics;
-use tranche_pipeline::{Pipeline, Step, Targets};
+use tranche_pipeline::{Pipeline, Step, Targets, Trigger};
 use tranche_project::{DefinitionKind, Position, Problems, Project, Settings, SourceFile, yaml};
 use tranche_report::Report;
 use tranche_schema::{Contract, ContractSpec};
@@ -132,6 +132,9 @@ impl Workspace {
                 }
             }
         }
+        for definitions in self.pipelines.values() {
+            definitions.check_triggers(&self.pipelines, &mut problems);
+        }
         self.problems.extend(problems);
     }
 
@@ -149,6 +152,41 @@ impl Workspace {
             }
         }
     }
+}
+
+/// Why a pipeline cannot come after another, if it cannot.
+fn wrong_upstream(pipeline: &str, upstream: &str, pipelines: &IndexMap<String, PipelineDefinitions>) -> Option<String> {
+    let Some(found) = pipelines.get(upstream) else {
+        let known: Vec<&str> = pipelines.keys().map(String::as_str).collect();
+        return Some(format!("there is no pipeline `{upstream}`; pipelines/ has {}", known.join(", ")));
+    };
+    let found = found.pipeline.as_ref()?;
+    if found.schedules.is_empty() {
+        return Some(format!("pipeline `{upstream}` has no schedule, so nothing ever comes after it"));
+    }
+    let mut rest = vec![upstream];
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(name) = rest.pop() {
+        if name == pipeline {
+            return Some(format!("`{pipeline}` and `{upstream}` come after each other"));
+        }
+        let definitions = pipelines.get(name).and_then(|definitions| definitions.pipeline.as_ref());
+        if seen.insert(name)
+            && let Some(definitions) = definitions
+        {
+            rest.extend(
+                definitions
+                    .schedules
+                    .iter()
+                    .flat_map(|schedule| match &schedule.trigger {
+                        Trigger::After(names) => names.as_slice(),
+                        Trigger::Calendar(_) | Trigger::NewFiles(_) => &[],
+                    })
+                    .map(String::as_str),
+            );
+        }
+    }
+    None
 }
 
 /// Where a text first stands in a file.
@@ -227,6 +265,29 @@ impl PipelineDefinitions {
             }
         }
         Ok(())
+    }
+
+    /// Pipelines and sources that schedules refer to.
+    fn check_triggers(&self, pipelines: &IndexMap<String, Self>, problems: &mut Problems) {
+        let (Some(pipeline), Some(file)) = (&self.pipeline, &self.manifest) else { return };
+        for schedule in &pipeline.schedules {
+            match &schedule.trigger {
+                Trigger::Calendar(_) => {}
+                Trigger::NewFiles(source) if self.sources.contains_key(source) => {}
+                Trigger::NewFiles(source) => {
+                    let known: Vec<&str> = self.sources.keys().map(String::as_str).collect();
+                    let message = format!("there is no source `{source}`; this pipeline has {}", known.join(", "));
+                    problems.report(file, position_of(file, "on_new_files"), message);
+                }
+                Trigger::After(names) => {
+                    for name in names {
+                        if let Some(message) = wrong_upstream(&pipeline.name, name, pipelines) {
+                            problems.report(file, position_of(file, "after"), message);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     fn check_targets(&self, step: &Step, file: &SourceFile, problems: &mut Problems) {

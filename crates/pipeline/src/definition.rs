@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tranche_project::{Problems, Settings, SourceFile, Spanned, yaml};
 
-use crate::{PipelineSpec, Schedule, graph};
+use crate::{Condition, PipelineSpec, Schedule, graph};
 
 /// A pipeline: when it runs, and its steps.
 #[derive(Debug, Clone)]
@@ -13,8 +16,10 @@ pub struct Pipeline {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// When it runs by itself; `None` when it only runs because someone asks.
-    pub schedule: Option<Schedule>,
+    /// When it runs by itself; empty when it only runs because someone asks. Where two have the same slot, the first decides.
+    pub schedules: Vec<Schedule>,
+    /// How many of its slots may run at the same time, at least 1.
+    pub concurrency: usize,
     /// Its steps in written order; their needs are among them and form no cycle.
     pub steps: Vec<Step>,
 }
@@ -34,6 +39,21 @@ pub struct Step {
     pub retries: Retries,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
+    /// What becomes of those that need it when it fails.
+    pub on_failure: OnFailure,
+    /// What must hold for it to be run; a step that is left out is in nobody's way.
+    pub when: Option<Condition>,
+}
+
+/// What becomes of the steps that need one that failed, and of its run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// They are not run, and the run fails.
+    #[default]
+    Stop,
+    /// They are run all the same, and the run does not fail by it.
+    Continue,
 }
 
 /// What a step works on.
@@ -52,6 +72,8 @@ pub struct Retries {
     pub max: u32,
     /// The pause before the first of them.
     pub backoff: Duration,
+    /// By how many hundredths of itself a pause may be longer.
+    pub jitter_percent: u32,
 }
 
 impl Pipeline {
@@ -60,6 +82,12 @@ impl Pipeline {
     /// `actions` are the names of what a step can do; `settings` say what a step does that says nothing.
     pub fn read(file: &SourceFile, actions: &[&str], settings: &Settings, problems: &mut Problems) -> Option<Self> {
         yaml::read::<PipelineSpec>(file, problems)?.validate(file, actions, settings, problems)
+    }
+
+    /// The latest slot of its clocks that is not after `instant`.
+    #[must_use]
+    pub fn latest_slot(&self, instant: Timestamp) -> Option<Timestamp> {
+        self.schedules.iter().filter_map(|schedule| schedule.latest_at_or_before(instant)).max()
     }
 
     /// The step with this id.
@@ -81,11 +109,20 @@ impl Retries {
     /// Pauses grow to this and no further, unless the first is already longer.
     pub const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
 
-    /// The pauses before each retry, doubling up to a cap.
-    pub fn pauses(self) -> impl Iterator<Item = Duration> + Send {
+    /// What pauses are longer by, unless their author says otherwise.
+    pub const DEFAULT_JITTER_PERCENT: u32 = 10;
+
+    /// The pauses before each retry, doubling up to a cap, and each longer by a share that follows from `who`.
+    pub fn pauses(self, who: &str) -> impl Iterator<Item = Duration> + Send + use<> {
         let cap = self.backoff.max(Self::LONGEST_BACKOFF);
         let pauses = std::iter::successors(Some(self.backoff), move |last| Some(last.saturating_mul(2).min(cap)));
-        pauses.take(usize::try_from(self.max).unwrap_or(usize::MAX))
+        let mut shares = blake3::Hasher::new().update(who.as_bytes()).finalize_xof();
+        let longer = move |pause: Duration| {
+            let mut byte = [0];
+            shares.fill(&mut byte);
+            pause + pause.mul_f64(f64::from(self.jitter_percent) / 100.0 * f64::from(byte[0]) / 255.0)
+        };
+        pauses.take(usize::try_from(self.max).unwrap_or(usize::MAX)).map(longer)
     }
 }
 
@@ -96,11 +133,22 @@ mod tests {
     #[test]
     fn pauses_double_up_to_a_cap() {
         let seconds = |max, backoff| {
-            let retries = Retries { max, backoff: Duration::from_secs(backoff) };
-            retries.pauses().map(|pause| pause.as_secs()).collect::<Vec<_>>()
+            let retries = Retries { max, backoff: Duration::from_secs(backoff), jitter_percent: 0 };
+            retries.pauses("r1/load").map(|pause| pause.as_secs()).collect::<Vec<_>>()
         };
         assert_eq!(seconds(0, 30), [0; 0]);
         assert_eq!(seconds(7, 30), [30, 60, 120, 240, 480, 900, 900]);
         assert_eq!(seconds(2, 3_600), [3_600, 3_600]);
+    }
+
+    #[test]
+    fn pauses_of_different_runs_are_spread() {
+        let retries = Retries { max: 1, backoff: Duration::from_secs(100), jitter_percent: 25 };
+        let pause = |run: usize| retries.pauses(&format!("r{run}/load")).next().unwrap().as_secs_f64();
+        let pauses: Vec<f64> = (0..200).map(pause).collect();
+        assert!(pauses.iter().all(|pause| (100.0..=125.0).contains(pause)), "{pauses:?}");
+        let mean = pauses.iter().sum::<f64>() / 200.0;
+        assert!((110.0..115.0).contains(&mean), "{mean}");
+        assert!((pause(7) - pauses[7]).abs() < f64::EPSILON);
     }
 }

@@ -43,6 +43,18 @@ pub enum RunError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The storage's: it is so slow that its clock cannot be told. Worth another try.
+    #[error("the storage took {seconds} s to answer, too long to tell its clock")]
+    Clock {
+        /// How long it took.
+        seconds: u64,
+    },
+    /// The author's: definitions that a run needs are wrong.
+    #[error("{message}")]
+    Definitions {
+        /// What is wrong with them.
+        message: String,
+    },
     /// The storage's: it failed. Worth another try.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -52,4 +64,15 @@ impl RunError {
     pub(crate) fn damaged(path: impl ToString, reason: impl ToString) -> Self {
         Self::Damaged { path: path.to_string(), reason: reason.to_string() }
     }
+}
+
+/// An error with all of its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }

@@ -56,6 +56,15 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// A step was left out, because its `when` does not hold. It is in nobody's way.
+    StepSkipped {
+        /// The step.
+        step: String,
+        /// What does not hold.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Someone goes on with the run: what is done stays done, everything else is to be done.
     Resumed {
         /// When.
@@ -86,6 +95,9 @@ pub struct Started {
     pub as_of: Timestamp,
     /// Whether everything is computed anew.
     pub full: bool,
+    /// Which entry of the slot's log the run stands in: more than 0 when the slot is run anew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restatement: u64,
     /// The hash of the pinned definitions.
     pub definitions: String,
     /// The ids of its steps, as written in the pipeline.
@@ -122,7 +134,7 @@ pub enum StepStatus {
     Done,
     /// Its last attempt failed, or was interrupted.
     Failed,
-    /// The run ended without it.
+    /// The run ended without it, or its `when` did not hold.
     Skipped,
 }
 
@@ -159,6 +171,7 @@ impl Event {
             | Self::StepStarted { at, .. }
             | Self::StepDone { at, .. }
             | Self::StepFailed { at, .. }
+            | Self::StepSkipped { at, .. }
             | Self::Resumed { at }
             | Self::Ended { at, .. } => *at,
         }
@@ -187,6 +200,11 @@ impl fmt::Display for StepStatus {
             Self::Skipped => "skipped",
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

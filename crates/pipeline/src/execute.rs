@@ -11,9 +11,10 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::lease::Heartbeat;
 use crate::{
-    Clock, Event, FailureClass, Ledger, Observer, Pipeline, RunError, RunLog, RunRecord, RunReport, RunStatus, Started, Step,
-    StepContext, StepFailure, StepOutcome, StepRunner, StepStatus, graph,
+    Clock, Event, FailureClass, Ledger, Observer, OnFailure, Pipeline, RunError, RunLog, RunRecord, RunReport, RunStatus,
+    Started, Step, StepContext, StepFailure, StepOutcome, StepRunner, StepStatus, graph,
 };
 
 /// A run that is to be executed.
@@ -29,6 +30,9 @@ pub struct RunPlan {
     pub as_of: Timestamp,
     /// Whether everything is computed anew.
     pub full: bool,
+    /// Which entry of the slot's log the run stands in: 0 for the first run of the slot, more when the slot is run anew. 0 without a
+    /// slot.
+    pub restatement: u64,
     /// The hash of the pinned definitions, from [`Ledger::pin`].
     pub definitions: String,
     /// The run to go on with, as it was last read; `None` for a new run.
@@ -45,6 +49,7 @@ impl RunPlan {
             slot: record.slot,
             as_of: record.as_of,
             full: record.full,
+            restatement: record.restatement,
             definitions: record.definitions.clone(),
             resumes: Some(record),
         }
@@ -54,13 +59,14 @@ impl RunPlan {
     #[must_use]
     pub fn context(&self, step: &Step) -> StepContext {
         let occasion = self.slot.map_or_else(|| self.run_id.clone(), |slot| slot.to_string());
+        let again = if self.restatement > 0 { format!("#{}", self.restatement) } else { String::new() };
         StepContext {
             run_id: self.run_id.clone(),
             pipeline: self.pipeline.name.clone(),
             slot: self.slot,
             as_of: self.as_of,
             full: self.full,
-            transaction: format!("{}/{}/{occasion}", self.pipeline.name, step.id),
+            transaction: format!("{}/{}/{occasion}{again}", self.pipeline.name, step.id),
         }
     }
 
@@ -74,6 +80,7 @@ impl RunPlan {
             slot: self.slot,
             as_of: self.as_of,
             full: self.full,
+            restatement: self.restatement,
             definitions: self.definitions.clone(),
             steps: self.pipeline.steps.iter().map(|step| step.id.clone()).collect(),
             at,
@@ -82,11 +89,29 @@ impl RunPlan {
     }
 }
 
+/// Two ways to stop a run.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Attempts are dropped where they stand, and the run ends as failed, ready to be resumed.
+    pub cancel: CancellationToken,
+    /// Attempts come to their end, nothing else begins, and what is left of the run is left to others.
+    pub drain: CancellationToken,
+}
+
+impl From<CancellationToken> for Stop {
+    fn from(cancel: CancellationToken) -> Self {
+        Self { cancel, drain: CancellationToken::new() }
+    }
+}
+
 /// Runs a pipeline from where its log ends to its end.
 ///
 /// Steps run side by side as soon as what they need is done. An attempt that outlasts its step's `timeout` is dropped; a failure
 /// worth it is tried again after a pause that doubles; a step that failed takes with it those that need it, and no others. When
-/// `cancel` is cancelled, attempts are dropped where they stand and the run ends as failed, ready to be resumed.
+/// the run is cancelled, attempts are dropped where they stand and the run ends as failed, ready to be resumed. When it is drained,
+/// it stands as running in the ledger, and anyone may go on with it.
+///
+/// While it is at work, the run's lease is kept up, and its log is watched: who loses the run learns it even in the middle of a step.
 ///
 /// A failed step is not an error here: it is in the report.
 ///
@@ -99,12 +124,25 @@ pub async fn execute(
     ledger: &Ledger,
     observer: &dyn Observer,
     clock: &dyn Clock,
-    cancel: CancellationToken,
+    stop: impl Into<Stop> + Send,
 ) -> Result<RunReport, RunError> {
+    let stop = stop.into();
     let log = run.open(ledger, clock.now()).await?;
-    let execution = Execution { run, runner, observer, clock, cancel, log: Mutex::new(log) };
-    let interrupted = execution.run_steps().await?;
-    execution.end(interrupted).await
+    let execution = Execution { run, runner, observer, clock, stop, log: Mutex::new(log) };
+    let report = tokio::select! {
+        biased;
+        lost = execution.keep(Heartbeat::new(ledger, &run.run_id)) => return Err(lost),
+        report = execution.to_its_end() => report?,
+    };
+    match report.status {
+        RunStatus::Running => {
+            if let Err(error) = ledger.release(&run.run_id).await {
+                tracing::debug!(run_id = run.run_id, %error, "others go on with the run when its lease has run out");
+            }
+        }
+        _ => ledger.forget_lease(&run.run_id).await,
+    }
+    Ok(report)
 }
 
 struct Execution<'a> {
@@ -112,7 +150,7 @@ struct Execution<'a> {
     runner: &'a dyn StepRunner,
     observer: &'a dyn Observer,
     clock: &'a dyn Clock,
-    cancel: CancellationToken,
+    stop: Stop,
     log: Mutex<RunLog>,
 }
 
@@ -121,29 +159,65 @@ enum StepEnd {
     Done,
     Failed,
     Interrupted,
+    /// Its condition does not hold.
+    LeftOut,
+    /// It is to be tried again, by someone else.
+    LeftOver,
+}
+
+/// How the steps of a run came to their end.
+#[derive(Default)]
+struct StepsEnd {
+    interrupted: bool,
+    left_over: bool,
 }
 
 impl Execution<'_> {
-    /// Runs what is left to run; says whether the run was interrupted before that.
-    async fn run_steps(&self) -> Result<bool, RunError> {
+    /// Keeps the run's lease up until the run is lost.
+    async fn keep(&self, mut heart: Heartbeat<'_>) -> RunError {
+        loop {
+            if let Err(error) = heart.beat().await {
+                tracing::warn!(run_id = self.run.run_id, %error, "the lease of the run cannot be written");
+            }
+            sleep(heart.pause()).await;
+            if let Err(lost @ RunError::Taken { .. }) = self.log.lock().await.check_owned().await {
+                return lost;
+            }
+        }
+    }
+
+    async fn to_its_end(&self) -> Result<RunReport, RunError> {
+        let end = self.run_steps().await?;
+        if end.left_over {
+            return Ok(RunReport::from(self.log.lock().await.record()));
+        }
+        self.end(end.interrupted).await
+    }
+
+    /// Runs what is left to run.
+    async fn run_steps(&self) -> Result<StepsEnd, RunError> {
         let steps = &self.run.pipeline.steps;
         let mut done = self.already_done().await;
         let mut begun = done.clone();
-        let mut interrupted = false;
+        let mut end = StepsEnd::default();
         let mut running = FuturesUnordered::new();
         loop {
             let ready: Vec<&Step> = graph::ready(steps, &done, &begun).collect();
-            if self.cancel.is_cancelled() {
-                interrupted |= !ready.is_empty();
+            if self.stop.cancel.is_cancelled() {
+                end.interrupted |= !ready.is_empty();
+            } else if self.stop.drain.is_cancelled() {
+                end.left_over |= !ready.is_empty();
             } else {
                 begun.extend(ready.iter().map(|step| step.id.as_str()));
                 running.extend(ready.into_iter().map(|step| self.step(step)));
             }
-            let Some(ended) = running.next().await else { return Ok(interrupted) };
+            let Some(ended) = running.next().await else { return Ok(end) };
             match ended? {
-                (step, StepEnd::Done) => drop(done.insert(step.id.as_str())),
+                (step, StepEnd::Done | StepEnd::LeftOut) => drop(done.insert(step.id.as_str())),
+                (step, StepEnd::Failed) if step.on_failure == OnFailure::Continue => drop(done.insert(step.id.as_str())),
                 (_, StepEnd::Failed) => {}
-                (_, StepEnd::Interrupted) => interrupted = true,
+                (_, StepEnd::Interrupted) => end.interrupted = true,
+                (_, StepEnd::LeftOver) => end.left_over = true,
             }
         }
     }
@@ -157,7 +231,11 @@ impl Execution<'_> {
     /// Tries a step until it is done, or not worth another try. Only the work and the pauses are interrupted, never the writing of
     /// an event: so the log always knows which event comes next.
     async fn step<'s>(&self, step: &'s Step) -> Result<(&'s Step, StepEnd), RunError> {
-        let mut pauses = step.retries.pauses();
+        let mut pauses = step.retries.pauses(&self.run.context(step).transaction);
+        if let Some(reason) = self.refusal(step).await {
+            self.append(Event::StepSkipped { step: step.id.clone(), reason, at: self.clock.now() }).await?;
+            return Ok((step, StepEnd::LeftOut));
+        }
         let mut attempt = self.log.lock().await.record().step(&step.id).map_or(0, |record| record.attempts);
         loop {
             attempt += 1;
@@ -166,7 +244,7 @@ impl Execution<'_> {
             let begun = Instant::now();
             let outcome = tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => return Ok((step, StepEnd::Interrupted)),
+                () = self.stop.cancel.cancelled() => return Ok((step, StepEnd::Interrupted)),
                 outcome = self.attempt(step) => outcome,
             };
             let seconds = seconds_since(begun);
@@ -183,10 +261,18 @@ impl Execution<'_> {
             let Some(pause) = pause else { return Ok((step, StepEnd::Failed)) };
             tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => return Ok((step, StepEnd::Interrupted)),
+                () = self.stop.cancel.cancelled() => return Ok((step, StepEnd::Interrupted)),
+                () = self.stop.drain.cancelled() => return Ok((step, StepEnd::LeftOver)),
                 () = sleep(pause) => {}
             }
         }
+    }
+
+    /// Why a step is left out, if it is.
+    async fn refusal(&self, step: &Step) -> Option<String> {
+        let condition = step.when.as_ref()?;
+        let log = self.log.lock().await;
+        condition.refusal(self.run.as_of, |id| log.record().step(id).map_or(0, |record| record.rows_written))
     }
 
     /// Does the work of a step once. A panic in it is a failure of this step, not the end of the scheduler.
@@ -235,14 +321,25 @@ impl Execution<'_> {
         self.append(Event::StepFailed { step, attempt, seconds, class, message, detail, will_retry, at }).await
     }
 
-    async fn end(self, interrupted: bool) -> Result<RunReport, RunError> {
+    async fn end(&self, interrupted: bool) -> Result<RunReport, RunError> {
         let message = interrupted.then(|| format!("interrupted; go on with `tranche resume {}`", self.run.run_id));
-        let all_done = self.log.lock().await.record().steps.iter().all(|step| step.status == StepStatus::Done);
-        let status = if all_done { RunStatus::Done } else { RunStatus::Failed };
+        let is_well = !interrupted && self.is_well().await;
+        let status = if is_well { RunStatus::Done } else { RunStatus::Failed };
         self.append(Event::Ended { status, message, at: self.clock.now() }).await?;
         let report = RunReport::from(self.log.lock().await.record());
         self.observer.run_ended(&report);
         Ok(report)
+    }
+
+    /// Whether every step is done, left out, or failed without harm.
+    async fn is_well(&self) -> bool {
+        let log = self.log.lock().await;
+        let is_harmless = |id: &str| self.run.pipeline.step(id).is_some_and(|step| step.on_failure == OnFailure::Continue);
+        log.record().steps.iter().all(|step| match step.status {
+            StepStatus::Done | StepStatus::Skipped => true,
+            StepStatus::Failed => is_harmless(&step.id),
+            StepStatus::Pending | StepStatus::Running => false,
+        })
     }
 
     async fn append(&self, event: Event) -> Result<(), RunError> {

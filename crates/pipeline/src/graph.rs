@@ -69,8 +69,10 @@ mod tests {
             action: "ingest".into(),
             targets: Targets::All,
             needs: needs.iter().map(|need| (*need).to_owned()).collect(),
-            retries: Retries { max: 0, backoff: Retries::DEFAULT_BACKOFF },
+            retries: Retries { max: 0, backoff: Retries::DEFAULT_BACKOFF, jitter_percent: 0 },
             timeout: None,
+            on_failure: crate::OnFailure::Stop,
+            when: None,
         };
         written.iter().map(step).collect()
     }

@@ -4,26 +4,33 @@
 //! the run to someone else and stops. So two processes can never both go on with a run, whatever their clocks say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use tranche_store::StoreError;
-use tranche_store::create_once::{Creation, create_once, read_once};
 
-use crate::{Event, RunError, RunRecord, Started};
+use crate::append_log::{Append, AppendLog};
+use crate::{Event, RunError, RunRecord, RunStatus, Started};
 
 const RUNS: &str = "_sys/runs";
 
-/// Objects or runs that are read at the same time.
+/// Runs that are read at the same time.
 const CONCURRENCY: usize = 16;
 
 /// The runs of a lake.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) lease: Duration,
+    /// A name for this process, in the leases of its runs.
+    pub(crate) owner: Arc<str>,
 }
+
+/// How long the owner of a run may be silent, unless something else is said.
+const LEASE: Duration = Duration::from_secs(60);
 
 /// The log of a run that is ours until someone else creates its next event.
 #[derive(Debug)]
@@ -36,7 +43,7 @@ impl Ledger {
     /// The ledger among a lake's plain objects.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects }
+        Self { objects, lease: LEASE, owner: uuid::Uuid::now_v7().simple().to_string().into() }
     }
 
     /// Begins the log of a new run.
@@ -45,8 +52,9 @@ impl Ledger {
     /// [`RunError::Taken`] when a run of this id exists, [`RunError::Store`] when the storage fails.
     pub async fn start(&self, started: Started) -> Result<RunLog, RunError> {
         let record = RunRecord::begin(&started);
-        create(self.objects.as_ref(), &record.run_id, 0, &Event::Started(started)).await?;
-        Ok(RunLog { objects: Arc::clone(&self.objects), record })
+        let log = RunLog { objects: Arc::clone(&self.objects), record };
+        log.create(0, &Event::Started(started)).await?;
+        Ok(log)
     }
 
     /// Takes over a run that has not come to its end. `record` is how it stood when it was last read.
@@ -60,6 +68,15 @@ impl Ledger {
         let mut log = RunLog { objects: Arc::clone(&self.objects), record };
         log.append(Event::Resumed { at }).await?;
         Ok(log)
+    }
+
+    /// Takes over a run to end it as failed. `record` is how it stood when it was last read.
+    ///
+    /// # Errors
+    /// As [`Ledger::resume`].
+    pub async fn end(&self, record: RunRecord, message: &str, at: Timestamp) -> Result<(), RunError> {
+        let mut log = self.resume(record, at).await?;
+        log.append(Event::Ended { status: RunStatus::Failed, message: Some(message.to_owned()), at }).await
     }
 
     /// A run, as its log tells it.
@@ -80,10 +97,29 @@ impl Ledger {
     /// # Errors
     /// [`RunError::Damaged`] when one is missing or cannot be read.
     pub async fn events(&self, run_id: &str) -> Result<Vec<Event>, RunError> {
-        let path = log_path(run_id);
-        let listed = self.objects.list(Some(&path)).try_filter(|object| futures::future::ready(is_event(&object.location)));
-        let count = listed.try_fold(0_u64, |count, _| futures::future::ok(count + 1)).await.map_err(|e| failed(&path, e))?;
-        stream::iter(0..count).map(|sequence| self.event(run_id, sequence)).buffered(CONCURRENCY).try_collect().await
+        events_of(self.objects.as_ref(), run_id).read(0).await
+    }
+
+    /// Reads what was added to a run's log since `record` was read; says whether anything was.
+    ///
+    /// # Errors
+    /// As [`Ledger::events`].
+    pub async fn refresh(&self, record: &mut RunRecord) -> Result<bool, RunError> {
+        let added = events_of(self.objects.as_ref(), &record.run_id).read(record.events).await?;
+        added.iter().for_each(|event| record.apply(event));
+        Ok(!added.is_empty())
+    }
+
+    /// The ids of all runs, the newest first.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn run_ids(&self) -> Result<Vec<String>, RunError> {
+        let root = Path::from(RUNS);
+        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|e| failed(&root, e))?;
+        let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids)
     }
 
     /// All runs, the newest first. A run whose log is damaged is left out, with a warning.
@@ -91,37 +127,30 @@ impl Ledger {
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
     pub async fn list(&self) -> Result<Vec<RunRecord>, RunError> {
-        self.newest(usize::MAX).await
+        self.newest(usize::MAX, |_| true).await
     }
 
-    /// The newest runs by their ids, at most `limit`, the newest first.
+    /// The newest runs by their ids of those that are `wanted`, at most `limit`, the newest first. No more are read than needed.
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
-    pub async fn newest(&self, limit: usize) -> Result<Vec<RunRecord>, RunError> {
-        let root = Path::from(RUNS);
-        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|e| failed(&root, e))?;
-        let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        ids.truncate(limit);
-        let mut records = Vec::with_capacity(ids.len());
+    pub async fn newest(&self, limit: usize, wanted: impl Fn(&RunRecord) -> bool + Send) -> Result<Vec<RunRecord>, RunError> {
+        let ids = self.run_ids().await?;
+        let mut records = Vec::new();
         let mut reads = stream::iter(&ids).map(|id| self.read(id)).buffered(CONCURRENCY);
-        while let Some(read) = reads.next().await {
+        while records.len() < limit
+            && let Some(read) = reads.next().await
+        {
             match read {
-                Ok(record) => records.push(record),
+                Ok(record) if wanted(&record) => records.push(record),
+                Ok(_) => {}
                 Err(RunError::Damaged { path, reason }) => tracing::warn!(path, reason, "a run is left out of the list"),
                 Err(error) => return Err(error),
             }
         }
+        drop(reads);
         records.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
         Ok(records)
-    }
-
-    async fn event(&self, run_id: &str, sequence: u64) -> Result<Event, RunError> {
-        let path = event_path(run_id, sequence);
-        let body =
-            read_once(self.objects.as_ref(), &path).await?.ok_or_else(|| RunError::damaged(&path, "the event is missing"))?;
-        serde_json::from_slice(&body).map_err(|error| RunError::damaged(&path, error))
     }
 }
 
@@ -131,9 +160,28 @@ impl RunLog {
     /// # Errors
     /// [`RunError::Taken`] when the run is no longer ours; nothing may be added to it then.
     pub async fn append(&mut self, event: Event) -> Result<(), RunError> {
-        create(self.objects.as_ref(), &self.record.run_id, self.record.events, &event).await?;
+        self.create(self.record.events, &event).await?;
         self.record.apply(&event);
         Ok(())
+    }
+
+    /// Whether nobody else has added an event.
+    ///
+    /// # Errors
+    /// [`RunError::Taken`] when someone has, [`RunError::Store`] when the storage fails.
+    pub async fn check_owned(&self) -> Result<(), RunError> {
+        let (run_id, sequence) = (self.record.run_id.clone(), self.record.events);
+        match events_of(self.objects.as_ref(), &run_id).entry(sequence).await? {
+            None => Ok(()),
+            Some(_) => Err(RunError::Taken { run_id, sequence }),
+        }
+    }
+
+    async fn create(&self, sequence: u64, event: &Event) -> Result<(), RunError> {
+        match events_of(self.objects.as_ref(), &self.record.run_id).append(sequence, event).await? {
+            Append::Won => Ok(()),
+            Append::Lost(_) => Err(RunError::Taken { run_id: self.record.run_id.clone(), sequence }),
+        }
     }
 
     /// The run, as its log tells it.
@@ -143,27 +191,12 @@ impl RunLog {
     }
 }
 
-async fn create(objects: &dyn ObjectStore, run_id: &str, sequence: u64, event: &Event) -> Result<(), RunError> {
-    let path = event_path(run_id, sequence);
-    let body = serde_json::to_string(event).map_err(|error| RunError::damaged(&path, error))?;
-    match create_once(objects, &path, &body).await? {
-        Creation::Won => Ok(()),
-        Creation::Lost(_) => Err(RunError::Taken { run_id: run_id.to_owned(), sequence }),
-    }
+fn events_of<'a>(objects: &'a dyn ObjectStore, run_id: &str) -> AppendLog<'a, Event> {
+    AppendLog::new(objects, log_path(run_id))
 }
 
 fn log_path(run_id: &str) -> Path {
     Path::from(RUNS).join(run_id)
-}
-
-fn event_path(run_id: &str, sequence: u64) -> Path {
-    log_path(run_id).join(format!("{sequence:08}.json"))
-}
-
-/// Other objects may lie beside the events, such as a writer's temporary files.
-fn is_event(path: &Path) -> bool {
-    let stem = path.filename().and_then(|name| name.strip_suffix(".json"));
-    stem.is_some_and(|stem| stem.len() >= 8 && stem.chars().all(|c| c.is_ascii_digit()))
 }
 
 pub(crate) fn failed(path: &Path, source: object_store::Error) -> RunError {
@@ -174,9 +207,9 @@ pub(crate) fn failed(path: &Path, source: object_store::Error) -> RunError {
 mod tests {
     use object_store::memory::InMemory;
     use object_store::{ObjectStoreExt, PutPayload};
+    use tranche_store::create_once::create_once;
 
     use super::*;
-    use crate::RunStatus;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_793_500_000 + second).unwrap()
@@ -189,6 +222,7 @@ mod tests {
             slot: Some(at(second)),
             as_of: at(second),
             full: true,
+            restatement: 0,
             definitions: "abc".into(),
             steps: vec!["load".into()],
             at: at(second),
@@ -241,7 +275,7 @@ mod tests {
         ledger.objects.put(&Path::from("_sys/runs/r1/notes.txt"), PutPayload::from("hello")).await.unwrap();
         let ids = |runs: Vec<RunRecord>| runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>();
         assert_eq!(ids(ledger.list().await.unwrap()), ["r2", "r3", "r1"]);
-        assert_eq!(ids(ledger.newest(2).await.unwrap()), ["r3"]);
+        assert_eq!(ids(ledger.newest(1, |_| true).await.unwrap()), ["r3"]);
         assert!(matches!(ledger.read("r4").await, Err(RunError::Damaged { .. })));
     }
 }

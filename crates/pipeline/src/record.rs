@@ -19,6 +19,8 @@ pub struct RunRecord {
     pub as_of: Timestamp,
     /// Whether everything is computed anew.
     pub full: bool,
+    /// Which entry of the slot's log it stands in: more than 0 when the slot is run anew.
+    pub restatement: u64,
     /// How it stands.
     pub status: RunStatus,
     /// Why it ended as it did, where no step says it.
@@ -99,6 +101,7 @@ impl RunRecord {
             slot: started.slot,
             as_of: started.as_of,
             full: started.full,
+            restatement: started.restatement,
             status: RunStatus::Running,
             message: None,
             started_at: started.at,
@@ -133,6 +136,10 @@ impl RunRecord {
                 record.detail = detail.clone();
                 record.message = Some(message.clone());
                 record.class = Some(*class);
+            }),
+            Event::StepSkipped { step, reason, .. } => self.change(step, |record| {
+                record.status = StepStatus::Skipped;
+                record.message = Some(reason.clone());
             }),
             Event::Resumed { .. } => {
                 self.status = RunStatus::Running;
@@ -226,6 +233,7 @@ mod tests {
             slot: None,
             as_of: at(0),
             full: false,
+            restatement: 0,
             definitions: "abc".into(),
             steps: ["load", "segments", "weekly"].map(str::to_owned).to_vec(),
             at: at(1),

@@ -1,36 +1,47 @@
-//! When a pipeline runs: slots out of a cron expression and a time zone.
-//!
-//! A cron expression speaks of local clock times, and a local clock jumps. One rule settles every jump: *a slot is the first
-//! instant at which the local clock has come to its time, or beyond it*. So a time that a jump leaves out fires once, just after
-//! the jump, together with all others it left out; and a time that a clock shows twice fires once, at the first.
-//!
-//! Cron expressions are therefore matched against local times alone, and only what matches is placed in the zone.
+//! When a pipeline runs by itself: what brings a slot about, and what becomes of slots that cannot be run in time.
 
-use std::cmp::Ordering;
+use std::time::Duration;
 
-use croner::errors::CronError;
-use croner::parser::{CronParser, Year};
-use croner::{CivilDateTime, Cron, CronDateTime, Resolution, Weekday};
-use jiff::civil::{DateTime, date};
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When a pipeline runs by itself.
-#[derive(Debug, Clone)]
+use crate::Calendar;
+
+/// One item of a pipeline's `schedule:`.
+///
+/// As data, which is how the lake remembers it, it is what its author wrote, with defaults filled in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "ScheduleData", into = "ScheduleData")]
 pub struct Schedule {
-    cron: Cron,
-    text: String,
-    zone: TimeZone,
+    /// What brings a slot about.
+    pub trigger: Trigger,
     /// What becomes of slots that passed while nobody was there to run them.
     pub catchup: Catchup,
-    /// What becomes of a slot whose predecessor still runs.
+    /// What becomes of a slot that comes while earlier ones still run.
     pub overlap: Overlap,
+    /// Runs are spread over this long after their slots, each pipeline and slot with a delay of its own.
+    pub jitter: Duration,
+    /// There is no slot before this instant.
+    pub start: Option<Timestamp>,
+    /// There is no slot at or after this instant.
+    pub end: Option<Timestamp>,
+}
+
+/// What brings a slot about.
+#[derive(Debug, Clone)]
+pub enum Trigger {
+    /// The clock.
+    Calendar(Box<Calendar>),
+    /// Other pipelines: the slots that all of them have, each when all of them have done it.
+    After(Vec<String>),
+    /// Files of a source that were not there before; the slot is the instant at which the last of them came.
+    NewFiles(String),
 }
 
 /// What becomes of slots that passed while nobody was there to run them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Catchup {
     /// All are missed.
@@ -38,11 +49,18 @@ pub enum Catchup {
     /// The latest is run, the others are missed.
     #[default]
     Last,
-    /// All are run, oldest first.
-    All,
+    /// They are run, oldest first.
+    All {
+        /// At most so many, the newest; without it, all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<u32>,
+        /// Only those that are no older than this, in seconds; without it, all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window_seconds: Option<u64>,
+    },
 }
 
-/// What becomes of a slot whose predecessor still runs.
+/// What becomes of a slot that comes while earlier ones still run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
@@ -51,133 +69,132 @@ pub enum Overlap {
     Skip,
     /// It waits.
     Queue,
-    /// The predecessor is cancelled.
+    /// The earlier ones are cancelled.
     Cancel,
 }
 
+impl Catchup {
+    /// All are run, without a limit.
+    pub const ALL: Self = Self::All { max: None, window_seconds: None };
+}
+
 impl Schedule {
-    /// The schedule of a cron expression in a zone, with default catch-up and overlap.
-    ///
-    /// # Errors
-    /// A message that says what is wrong with the expression.
-    pub fn new(cron: &str, zone: TimeZone) -> Result<Self, String> {
-        const FORM: &str = "write minute, hour, day of month, month and day of week, or those five with seconds first";
-        let text = cron.trim().to_owned();
-        if !(5..=6).contains(&text.split_whitespace().count()) {
-            return Err(format!("`{text}` is not a cron expression; {FORM}"));
-        }
-        let parser = CronParser::builder().year(Year::Disallowed).build();
-        let cron =
-            parser.parse(&text).map_err(|error| format!("`{text}` is not a cron expression ({}); {FORM}", reason(&error)))?;
-        // From any date on, the calendar repeats every 400 years: an expression that finds nothing from here never will.
-        if cron.find_next_occurrence(&Local(date(2000, 1, 1).at(0, 0, 0, 0)), true).is_err() {
-            return Err(format!("`{text}` never comes: no date fits it"));
-        }
-        Ok(Self { cron, text, zone, catchup: Catchup::default(), overlap: Overlap::default() })
-    }
-
-    /// The cron expression as written.
+    /// A schedule with default policies.
     #[must_use]
-    pub fn cron(&self) -> &str {
-        &self.text
+    pub fn new(trigger: Trigger) -> Self {
+        Self { trigger, catchup: Catchup::default(), overlap: Overlap::default(), jitter: Duration::ZERO, start: None, end: None }
     }
 
-    /// The zone whose clock it follows.
+    /// The calendar, where the clock brings slots about.
     #[must_use]
-    pub fn zone(&self) -> &TimeZone {
-        &self.zone
+    pub fn calendar(&self) -> Option<&Calendar> {
+        match &self.trigger {
+            Trigger::Calendar(calendar) => Some(calendar),
+            Trigger::After(_) | Trigger::NewFiles(_) => None,
+        }
     }
 
-    /// The latest slot that is not after `instant`.
+    /// Whether its `start` and `end` leave room for a slot.
+    #[must_use]
+    pub fn admits(&self, slot: Timestamp) -> bool {
+        self.start.is_none_or(|start| start <= slot) && self.end.is_none_or(|end| slot < end)
+    }
+
+    /// The latest slot of the clock that is not after `instant`.
     #[must_use]
     pub fn latest_at_or_before(&self, instant: Timestamp) -> Option<Timestamp> {
-        let found = self.cron.find_previous_occurrence(&Local(self.clock_reached(instant)), true).ok()?;
-        self.slot_of(found.0)
+        let nanosecond = SignedDuration::from_nanos(1);
+        let last = self.end.and_then(|end| end.checked_sub(nanosecond).ok()).map_or(instant, |end| end.min(instant));
+        self.calendar()?.latest_at_or_before(last).filter(|slot| self.admits(*slot))
     }
 
-    /// The first slot after `instant`.
+    /// The first slot of the clock after `instant`.
     #[must_use]
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
-        let found = self.cron.find_next_occurrence(&Local(self.clock_reached(instant)), false).ok()?;
-        self.slot_of(found.0)
+        let nanosecond = SignedDuration::from_nanos(1);
+        let before = self.start.and_then(|start| start.checked_sub(nanosecond).ok()).map_or(instant, |start| start.max(instant));
+        self.calendar()?.next_after(before).filter(|slot| self.admits(*slot))
     }
 
-    /// The slots in `[from, to)`, oldest first.
-    pub fn slots(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
-        let first = self.latest_at_or_before(from).filter(|slot| *slot == from).or_else(|| self.next_after(from));
-        std::iter::successors(first, |slot| self.next_after(*slot)).take_while(move |slot| *slot < to)
+    /// How long after its slot a run of this pipeline begins: the same for whoever asks.
+    #[must_use]
+    pub fn delay(&self, pipeline: &str, slot: Timestamp) -> Duration {
+        let hash = blake3::hash(format!("{pipeline}/{slot}").as_bytes());
+        let mut low = [0; 4];
+        low.copy_from_slice(&hash.as_bytes()[..4]);
+        self.jitter.mul_f64(f64::from(u32::from_le_bytes(low)) / f64::from(u32::MAX))
     }
+}
 
-    /// The furthest local time that the clock has come to by `instant`. This is what it shows, except in the second pass of an
-    /// overlap: there it is the end of the first.
-    fn clock_reached(&self, instant: Timestamp) -> DateTime {
-        let shown = self.zone.to_datetime(instant);
-        let AmbiguousOffset::Fold { before, after } = self.zone.to_ambiguous_timestamp(shown).offset() else { return shown };
-        if self.zone.to_offset(instant) == before {
-            return shown;
-        }
-        let second = SignedDuration::from_secs(1);
-        let just_after = instant.checked_add(second).unwrap_or(instant);
-        let set_back = self.zone.preceding(just_after).find(|transition| transition.offset() == after);
-        let first_pass_end = set_back.and_then(|transition| before.to_datetime(transition.timestamp()).checked_sub(second).ok());
-        first_pass_end.unwrap_or(shown)
+/// Two schedules are the same when they are written the same.
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        ScheduleData::from(self.clone()) == ScheduleData::from(other.clone())
     }
+}
 
-    /// The first instant at which the clock has come to a local time.
-    fn slot_of(&self, local: DateTime) -> Option<Timestamp> {
-        let ambiguous = self.zone.to_ambiguous_timestamp(local);
-        let offset = ambiguous.offset();
-        let earlier = ambiguous.earlier().ok()?;
-        match offset {
-            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => Some(earlier),
-            AmbiguousOffset::Gap { after, .. } => {
-                let jump = self.zone.following(earlier).find(|transition| transition.offset() == after)?;
-                Some(jump.timestamp())
+/// A schedule as data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct ScheduleData {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cron: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timezone: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    after: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_new_files: Option<String>,
+    catchup: Catchup,
+    overlap: Overlap,
+    #[serde(default)]
+    jitter_seconds: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<Timestamp>,
+}
+
+impl From<Schedule> for ScheduleData {
+    fn from(schedule: Schedule) -> Self {
+        let mut data = Self {
+            cron: None,
+            timezone: None,
+            after: Vec::new(),
+            on_new_files: None,
+            catchup: schedule.catchup,
+            overlap: schedule.overlap,
+            jitter_seconds: schedule.jitter.as_secs_f64(),
+            start: schedule.start,
+            end: schedule.end,
+        };
+        match schedule.trigger {
+            Trigger::Calendar(calendar) => {
+                data.cron = Some(calendar.cron().to_owned());
+                data.timezone = calendar.zone().iana_name().map(str::to_owned);
             }
+            Trigger::After(pipelines) => data.after = pipelines,
+            Trigger::NewFiles(source) => data.on_new_files = Some(source),
         }
+        data
     }
 }
 
-fn reason(error: &CronError) -> String {
-    let shown = error.to_string();
-    let told = shown.split_once(": ").map_or(shown.as_str(), |(_, told)| told).trim_end_matches('.');
-    let told = told.strip_prefix("CronPattern contains ").unwrap_or(told);
-    let mut letters = told.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-}
+impl TryFrom<ScheduleData> for Schedule {
+    type Error = String;
 
-/// A local time without a zone, which croner searches as if no clock ever jumped.
-#[derive(Clone)]
-struct Local(DateTime);
-
-impl CronDateTime for Local {
-    fn to_civil(&self) -> CivilDateTime {
-        let part = |value: i8| u32::from(value.unsigned_abs());
-        let (d, t) = (self.0.date(), self.0.time());
-        CivilDateTime::new(
-            croner::CivilDate::from_parts_unchecked(i32::from(d.year()), part(d.month()), part(d.day())),
-            croner::CivilTime::from_parts_unchecked(part(t.hour()), part(t.minute()), part(t.second())),
-        )
-    }
-
-    fn civil_weekday(&self) -> Weekday {
-        Weekday::from_days_from_sunday(u32::from(self.0.weekday().to_sunday_zero_offset().unsigned_abs()))
-    }
-
-    fn resolve_civil(&self, civil: CivilDateTime) -> Result<Resolution<Self>, CronError> {
-        let part = |value: u32| i8::try_from(value).map_err(|_| CronError::InvalidDate);
-        let year = i16::try_from(civil.year()).map_err(|_| CronError::InvalidDate)?;
-        let time = (part(civil.hour())?, part(civil.minute())?, part(civil.second())?);
-        let local = DateTime::new(year, part(civil.month())?, part(civil.day())?, time.0, time.1, time.2, 0);
-        Ok(Resolution::Single(Self(local.map_err(|_| CronError::InvalidDate)?)))
-    }
-
-    fn checked_add_seconds(&self, seconds: i64) -> Option<Self> {
-        self.0.checked_add(SignedDuration::from_secs(seconds)).ok().map(Self)
-    }
-
-    fn cmp_instant(&self, other: &Self) -> Ordering {
-        self.0.cmp(&other.0)
+    fn try_from(data: ScheduleData) -> Result<Self, String> {
+        let trigger = match (data.cron, data.on_new_files) {
+            (Some(cron), _) => {
+                let zone = data.timezone.as_deref().unwrap_or("UTC");
+                let zone = TimeZone::get(zone).map_err(|_| format!("unknown time zone `{zone}`"))?;
+                Trigger::Calendar(Box::new(Calendar::new(&cron, zone)?))
+            }
+            (None, Some(source)) => Trigger::NewFiles(source),
+            (None, None) => Trigger::After(data.after),
+        };
+        let jitter = Duration::try_from_secs_f64(data.jitter_seconds).map_err(|error| error.to_string())?;
+        let (catchup, overlap) = (data.catchup, data.overlap);
+        Ok(Self { trigger, catchup, overlap, jitter, start: data.start, end: data.end })
     }
 }
 
@@ -185,121 +202,61 @@ impl CronDateTime for Local {
 mod tests {
     use super::*;
 
-    fn schedule(cron: &str, zone: &str) -> Schedule {
-        Schedule::new(cron, TimeZone::get(zone).unwrap()).unwrap()
+    fn daily() -> Schedule {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        Schedule::new(Trigger::Calendar(Box::new(Calendar::new("0 2 * * *", berlin).unwrap())))
     }
 
-    fn check(cron: &str, zone: &str, from: &str, to: &str, expected: &[&str]) {
-        let slots: Vec<String> =
-            schedule(cron, zone).slots(from.parse().unwrap(), to.parse().unwrap()).map(|slot| slot.to_string()).collect();
-        assert_eq!(slots, expected, "{cron} in {zone}");
-    }
-
-    #[test]
-    fn a_time_in_a_gap_fires_once_just_after_it() {
-        let (from, to) = ("2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z");
-        check("30 2 * * *", "Europe/Berlin", from, to, &["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
-        // 02:00, 02:30 and 03:00 are one instant, so one slot.
-        let night = ("2026-03-29T00:00:00Z", "2026-03-29T02:00:00Z");
-        let half_hours = ["2026-03-29T00:00:00Z", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"];
-        check("*/30 * * * *", "Europe/Berlin", night.0, night.1, &half_hours);
-        let (from, to) = ("2026-03-07T12:00:00Z", "2026-03-09T12:00:00Z");
-        check("15 2 * * *", "America/New_York", from, to, &["2026-03-08T07:00:00Z", "2026-03-09T06:15:00Z"]);
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
     }
 
     #[test]
-    fn a_time_in_an_overlap_fires_once_the_first_time() {
-        let (from, to) = ("2026-10-24T12:00:00Z", "2026-10-26T12:00:00Z");
-        check("30 2 * * *", "Europe/Berlin", from, to, &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
-        // Each local time of the repeated hour once: 02:00 and 02:30 summer time, then 03:00 winter time.
-        let night = ("2026-10-25T00:00:00Z", "2026-10-25T02:30:00Z");
-        check(
-            "*/30 * * * *",
-            "Europe/Berlin",
-            night.0,
-            night.1,
-            &["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z", "2026-10-25T02:00:00Z"],
+    fn a_schedule_comes_back_from_data_as_it_was() {
+        let mut schedule = daily();
+        schedule.catchup = Catchup::All { max: Some(3), window_seconds: Some(86_400) };
+        schedule.jitter = Duration::from_secs(90);
+        schedule.start = Some(at("2026-11-01T00:00:00Z"));
+        let text = serde_json::to_string(&schedule).unwrap();
+        assert_eq!(
+            text,
+            concat!(
+                r#"{"cron":"0 2 * * *","timezone":"Europe/Berlin","catchup":{"all":{"max":3,"window_seconds":86400}},"#,
+                r#""overlap":"skip","jitter_seconds":90.0,"start":"2026-11-01T00:00:00Z"}"#,
+            )
         );
-        let (from, to) = ("2026-10-31T12:00:00Z", "2026-11-02T12:00:00Z");
-        check("15 1 * * *", "America/New_York", from, to, &["2026-11-01T05:15:00Z", "2026-11-02T06:15:00Z"]);
-    }
-
-    #[test]
-    fn a_day_that_a_zone_leaves_out_fires_just_after_it() {
-        let (from, to) = ("2011-12-29T12:00:00Z", "2011-12-31T12:00:00Z");
-        let slots = ["2011-12-29T18:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T18:00:00Z"];
-        check("0 8 * * *", "Pacific/Apia", from, to, &slots);
-    }
-
-    #[test]
-    fn cron_is_read_as_everyone_reads_it() {
-        let (from, to) = ("2026-02-26T00:00:00Z", "2026-03-03T00:00:00Z");
-        check("0 6 L * *", "UTC", from, to, &["2026-02-28T06:00:00Z"]);
-        check("0 6 * * MON-TUE", "UTC", from, to, &["2026-03-02T06:00:00Z"]);
-        check("30 0 6 1 * *", "UTC", from, to, &["2026-03-01T06:00:30Z"]);
-        check("0 0 29 2 *", "UTC", "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z", &["2028-02-29T00:00:00Z"]);
-    }
-
-    #[test]
-    fn what_is_no_cron_expression_says_why() {
-        for (cron, part) in [
-            ("61 2 * * *", "`61 2 * * *` is not a cron expression ("),
-            ("* * * *", "is not a cron expression; write minute"),
-            ("@daily", "is not a cron expression; write minute"),
-            ("0 0 2 * * * 2027", "is not a cron expression; write minute"),
-            ("every day at two o'clock", "is not a cron expression (illegal character"),
-            ("", "is not a cron expression"),
-            ("0 0 30 2 *", "`0 0 30 2 *` never comes"),
-        ] {
-            let message = Schedule::new(cron, TimeZone::UTC).unwrap_err();
-            assert!(message.contains(part), "{message}");
+        assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule);
+        assert_ne!(schedule, daily());
+        for trigger in [Trigger::After(vec!["shop".into()]), Trigger::NewFiles("orders".into())] {
+            let schedule = Schedule::new(trigger);
+            let text = serde_json::to_string(&schedule).unwrap();
+            assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule, "{text}");
         }
+        assert!(serde_json::from_str::<Schedule>(r#"{"cron":"61 * * * *","catchup":"last","overlap":"skip"}"#).is_err());
     }
 
-    /// Walks the clock minute by minute and takes the rule at its word, then asks the schedule about each of those minutes.
     #[test]
-    fn slots_are_what_a_walk_along_the_clock_finds() {
-        let minute = SignedDuration::from_mins(1);
-        for (zone, day) in [
-            ("Europe/Berlin", "2026-03-29T00:00:00Z"),
-            ("Europe/Berlin", "2026-10-25T00:00:00Z"),
-            ("America/New_York", "2026-03-08T00:00:00Z"),
-            ("America/New_York", "2026-11-01T00:00:00Z"),
-            ("Australia/Lord_Howe", "2026-04-04T12:00:00Z"),
-            ("Africa/Casablanca", "2026-03-22T00:00:00Z"),
-            ("Pacific/Apia", "2011-12-30T00:00:00Z"),
-            ("Asia/Kolkata", "2026-10-25T00:00:00Z"),
-        ] {
-            for cron in ["*/15 * * * *", "7,37 * * * *", "0 * * * *", "30 1,2 * * *", "15 */6 * * *", "0 3 * * SUN", "0 0 * * *"]
-            {
-                let schedule = schedule(cron, zone);
-                let day: Timestamp = day.parse().unwrap();
-                let (from, to) = (day - SignedDuration::from_hours(24), day + SignedDuration::from_hours(48));
-                let mut reached = schedule.zone.to_datetime(from - SignedDuration::from_hours(48));
-                let mut latest = None;
-                let mut instant = from - SignedDuration::from_hours(48);
-                while instant < to {
-                    let shown = schedule.zone.to_datetime(instant);
-                    let mut fires = false;
-                    while reached < shown {
-                        reached += minute;
-                        fires |= schedule.cron.is_time_matching(&Local(reached)).unwrap();
-                    }
-                    if fires {
-                        if let Some(before) = latest {
-                            assert_eq!(schedule.next_after(before), Some(instant), "{cron} in {zone} after {before}");
-                        }
-                        latest = Some(instant);
-                    }
-                    if latest.is_some() {
-                        assert_eq!(schedule.latest_at_or_before(instant), latest, "{cron} in {zone} at {instant}");
-                        let within = instant + SignedDuration::from_millis(59_500);
-                        assert_eq!(schedule.latest_at_or_before(within), latest, "{cron} in {zone} at {within}");
-                        assert!(schedule.next_after(within).is_some_and(|next| next > within), "{cron} in {zone} at {within}");
-                    }
-                    instant += minute;
-                }
-            }
-        }
+    fn start_and_end_bound_the_slots() {
+        let mut schedule = daily();
+        schedule.start = Some(at("2026-11-03T01:00:00Z"));
+        schedule.end = Some(at("2026-11-05T01:00:00Z"));
+        assert_eq!(schedule.next_after(at("2026-01-01T00:00:00Z")), schedule.start);
+        assert_eq!(schedule.next_after(at("2026-11-03T01:00:00Z")), Some(at("2026-11-04T01:00:00Z")));
+        assert_eq!(schedule.next_after(at("2026-11-04T01:00:00Z")), None);
+        assert_eq!(schedule.latest_at_or_before(at("2026-12-01T00:00:00Z")), Some(at("2026-11-04T01:00:00Z")));
+        assert_eq!(schedule.latest_at_or_before(at("2026-11-02T12:00:00Z")), None);
+    }
+
+    #[test]
+    fn delays_are_spread_over_the_jitter_and_the_same_for_everyone() {
+        let mut schedule = daily();
+        assert_eq!(schedule.delay("shop", at("2026-11-03T01:00:00Z")), Duration::ZERO);
+        schedule.jitter = Duration::from_secs(600);
+        let delay = |day: i64| schedule.delay("shop", at("2026-11-03T01:00:00Z") + SignedDuration::from_hours(24 * day));
+        let delays: Vec<Duration> = (0..100).map(delay).collect();
+        assert!(delays.iter().all(|delay| *delay <= schedule.jitter));
+        let early = delays.iter().filter(|delay| **delay < schedule.jitter / 2).count();
+        assert!((30..70).contains(&early), "{early} of 100 in the first half");
+        assert_eq!(delay(5), delays[5]);
     }
 }

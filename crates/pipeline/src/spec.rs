@@ -8,7 +8,13 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_yaml::Spanned;
 
-use crate::{Catchup, Overlap};
+use crate::OnFailure;
+
+mod condition;
+mod schedule;
+
+pub use condition::WhenSpec;
+pub use schedule::{CatchupLimitsSpec, CatchupSpec, ScheduleSpec, SchedulesSpec};
 
 /// A pipeline: `pipelines/<pipeline>/pipeline.yaml`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,31 +30,17 @@ pub struct PipelineSpec {
     /// What the pipeline is for.
     #[serde(default)]
     pub description: Option<String>,
-    /// When it runs by itself; without it, only when someone asks.
+    /// When it runs by itself: one schedule or a list; without it, only when someone asks.
     #[serde(default)]
-    pub schedule: Option<ScheduleSpec>,
+    #[schemars(with = "Option<SchedulesSpec>")]
+    pub schedule: Option<Spanned<SchedulesSpec>>,
+    /// How many of its slots may run at the same time (default 1).
+    #[serde(default)]
+    #[schemars(with = "Option<u32>")]
+    pub concurrency: Option<Spanned<u32>>,
     /// What it does.
     #[schemars(with = "Vec<StepSpec>")]
     pub steps: Spanned<Vec<Spanned<StepSpec>>>,
-}
-
-/// `schedule:` of a pipeline.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleSpec {
-    /// Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
-    #[schemars(with = "String")]
-    pub cron: Spanned<String>,
-    /// The zone of the cron expression (default: the project's).
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub timezone: Option<Spanned<String>>,
-    /// What becomes of slots that passed while nobody was there to run them (default last).
-    #[serde(default)]
-    pub catchup: Catchup,
-    /// What becomes of a slot whose predecessor still runs (default skip).
-    #[serde(default)]
-    pub overlap: Overlap,
 }
 
 /// One step: an id, one action, and how it is run. Which actions there are is not known here but to the caller of
@@ -65,6 +57,10 @@ pub struct StepSpec {
     pub retries: Option<RetriesSpec>,
     /// How long one attempt may take, such as `20m`.
     pub timeout: Option<Spanned<String>>,
+    /// What becomes of those that need it when it fails (default stop).
+    pub on_failure: OnFailure,
+    /// What must hold for it to be run.
+    pub when: Option<WhenSpec>,
 }
 
 /// The value of a step's action.
@@ -88,6 +84,10 @@ pub struct RetriesSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub backoff: Option<Spanned<String>>,
+    /// By which share of itself a pause may be longer, so that not all come back at once, such as 0.25 (default 0.1).
+    #[serde(default)]
+    #[schemars(with = "Option<f64>")]
+    pub jitter: Option<Spanned<f64>>,
 }
 
 impl<'de> Deserialize<'de> for StepSpec {
@@ -108,6 +108,8 @@ impl<'de> Deserialize<'de> for StepSpec {
                         "needs" => step.needs = map.next_value()?,
                         "retries" => step.retries = map.next_value()?,
                         "timeout" => step.timeout = map.next_value()?,
+                        "on_failure" => step.on_failure = map.next_value()?,
+                        "when" => step.when = map.next_value()?,
                         _ => step.actions.push((key, map.next_value()?)),
                     }
                 }
@@ -178,6 +180,8 @@ impl JsonSchema for StepSpec {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let retries = generator.subschema_for::<RetriesSpec>();
+        let on_failure = generator.subschema_for::<OnFailure>();
+        let when = generator.subschema_for::<WhenSpec>();
         let targets = |description: &str| {
             json_schema!({
                 "description": description,
@@ -199,6 +203,8 @@ impl JsonSchema for StepSpec {
                     "items": {"type": "string"},
                 },
                 "retries": retries,
+                "on_failure": on_failure,
+                "when": when,
                 "timeout": {"description": "How long one attempt may take, such as `20m`.", "type": "string"},
             },
             "required": ["id"],
@@ -216,7 +222,7 @@ mod tests {
     fn the_json_schema_offers_each_action_and_denies_the_rest() {
         let schema = serde_json::to_value(schemars::schema_for!(PipelineSpec)).unwrap();
         let step = &schema["$defs"]["StepSpec"];
-        for key in ["id", "ingest", "refresh", "measure", "report", "needs", "retries", "timeout"] {
+        for key in ["id", "ingest", "refresh", "measure", "report", "needs", "retries", "timeout", "on_failure", "when"] {
             assert!(step["properties"].get(key).is_some(), "{key}: {step}");
         }
         assert_eq!(step["oneOf"].as_array().map(Vec::len), Some(4));

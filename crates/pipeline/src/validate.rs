@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use tranche_project::{Problems, Settings, SourceFile, Spanned, duration};
 
-use crate::spec::{ScheduleSpec, StepSpec, TargetsSpec};
-use crate::{Pipeline, PipelineSpec, Retries, Schedule, Step, Targets, graph};
+use crate::spec::{StepSpec, TargetsSpec};
+use crate::{Pipeline, PipelineSpec, Retries, Step, Targets, graph};
 
 impl PipelineSpec {
     /// The pipeline that the author means, or `None` when a problem was reported.
@@ -25,12 +24,17 @@ impl PipelineSpec {
             check.report(&self.steps, "a pipeline needs at least one step");
         }
         check.needs(&self.steps.value);
-        let schedule = self.schedule.and_then(|spec| check.schedule(&spec));
+        let schedules = self.schedule.map(|spec| check.schedules(&self.pipeline.value, &spec)).unwrap_or_default();
+        let concurrency = self.concurrency.map_or(1, |limit| check.concurrency(&limit));
         let steps = self.steps.value.into_iter().filter_map(|step| check.step(step)).collect();
-        let pipeline = Pipeline { name: self.pipeline.value, description: self.description, schedule, steps };
+        let (name, description) = (self.pipeline.value, self.description);
+        let pipeline = Pipeline { name, description, schedules, concurrency, steps };
         (problems.len() == problems_before).then_some(pipeline)
     }
 }
+
+mod condition;
+mod schedule;
 
 struct Check<'a> {
     file: &'a SourceFile,
@@ -57,32 +61,6 @@ impl Check<'_> {
             && folder != name.value
         {
             self.report(name, format!("pipeline `{}` lies in folder `{folder}`; make them the same", name.value));
-        }
-    }
-
-    fn schedule(&mut self, spec: &ScheduleSpec) -> Option<Schedule> {
-        let zone = match &spec.timezone {
-            None => Some(self.settings.timezone.clone()),
-            Some(name) => match TimeZone::get(&name.value) {
-                Ok(zone) => Some(zone),
-                Err(_) => {
-                    let advice = "use an IANA name such as `Europe/Berlin` or `UTC`";
-                    self.report(name, format!("unknown time zone `{}`; {advice}", name.value));
-                    None
-                }
-            },
-        };
-        // A bad cron expression is reported whether or not the zone is good.
-        match Schedule::new(&spec.cron.value, zone.clone().unwrap_or(TimeZone::UTC)) {
-            Ok(mut schedule) => {
-                schedule.catchup = spec.catchup;
-                schedule.overlap = spec.overlap;
-                zone.map(|_| schedule)
-            }
-            Err(message) => {
-                self.report(&spec.cron, message);
-                None
-            }
         }
     }
 
@@ -132,17 +110,41 @@ impl Check<'_> {
     fn step(&mut self, step: Spanned<StepSpec>) -> Option<Step> {
         let action = self.action(&step);
         let spec = step.value;
-        let mut retries = Retries { max: self.settings.defaults.retries, backoff: Retries::DEFAULT_BACKOFF };
+        let mut retries = Retries {
+            max: self.settings.defaults.retries,
+            backoff: Retries::DEFAULT_BACKOFF,
+            jitter_percent: Retries::DEFAULT_JITTER_PERCENT,
+        };
         if let Some(written) = spec.retries {
             retries.max = written.max;
             if let Some(backoff) = written.backoff.and_then(|text| self.duration(&text)) {
                 retries.backoff = backoff;
             }
+            if let Some(jitter) = written.jitter {
+                retries.jitter_percent = self.percent(&jitter);
+            }
         }
         let timeout = spec.timeout.map_or(self.settings.defaults.timeout, |text| self.duration(&text));
         let (action, targets) = action?;
+        let when = spec.when.map(|when| self.condition(&when, &spec.needs));
         let needs = spec.needs.into_iter().map(|need| need.value).collect();
-        Some(Step { id: spec.id?.value, action, targets, needs, retries, timeout })
+        Some(Step { id: spec.id?.value, action, targets, needs, retries, timeout, on_failure: spec.on_failure, when })
+    }
+
+    fn concurrency(&mut self, limit: &Spanned<u32>) -> usize {
+        if limit.value == 0 {
+            self.report(limit, "concurrency must be at least 1");
+        }
+        usize::try_from(limit.value).unwrap_or(usize::MAX)
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of at most one")]
+    fn percent(&mut self, share: &Spanned<f64>) -> u32 {
+        if !(0.0..=1.0).contains(&share.value) {
+            self.report(share, "jitter is a share from 0 to 1");
+            return 0;
+        }
+        (share.value * 100.0).round() as u32
     }
 
     fn duration(&mut self, text: &Spanned<String>) -> Option<Duration> {
@@ -159,7 +161,10 @@ impl Check<'_> {
             let message = if actions.is_empty() && others.len() == 1 {
                 format!("unknown action `{}`; a step does one of {known}", key.value)
             } else {
-                format!("unknown key `{}`; a step has id, needs, retries, timeout and one of {known}", key.value)
+                format!(
+                    "unknown key `{}`; a step has id, needs, retries, timeout, on_failure, when and one of {known}",
+                    key.value
+                )
             };
             self.report(key, message);
         }
@@ -192,8 +197,10 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
-    use crate::{Catchup, Overlap};
+    use crate::{Catchup, MonthDay, OnFailure, Overlap, Trigger};
 
     const ACTIONS: [&str; 4] = ["ingest", "refresh", "measure", "report"];
 
@@ -226,12 +233,12 @@ steps:
             &[],
         )
         .unwrap();
-        let schedule = pipeline.schedule.as_ref().unwrap();
-        assert_eq!((schedule.catchup, schedule.overlap), (Catchup::All, Overlap::Queue));
+        let schedule = &pipeline.schedules[0];
+        assert_eq!((schedule.catchup, schedule.overlap), (Catchup::ALL, Overlap::Queue));
         let weekly = pipeline.step("weekly").unwrap();
         assert_eq!(weekly.action, "report");
         assert_eq!(weekly.needs, ["segments", "tests"]);
-        assert_eq!(weekly.retries, Retries { max: 3, backoff: Duration::from_secs(10) });
+        assert_eq!(weekly.retries, Retries { max: 3, backoff: Duration::from_secs(10), jitter_percent: 10 });
         assert_eq!(weekly.timeout, Some(Duration::from_secs(1_200)));
         let Targets::Named(names) = &weekly.targets else { panic!("{weekly:?}") };
         assert_eq!((names[0].value.as_str(), names[0].referenced.line(), names[0].referenced.column()), ("weekly", 8, 27));
@@ -247,11 +254,59 @@ steps:
         let text = "version: 1\npipeline: shop\nschedule: {cron: '0 2 * * *'}\nsteps:\n  - id: load\n    ingest: all\n";
         let file = SourceFile::new("pipelines/shop/pipeline.yaml", text);
         let pipeline = Pipeline::read(&file, &ACTIONS, &settings, &mut Problems::default()).unwrap();
-        assert_eq!(pipeline.steps[0].retries, Retries { max: 2, backoff: Retries::DEFAULT_BACKOFF });
+        assert_eq!(pipeline.steps[0].retries, Retries { max: 2, backoff: Retries::DEFAULT_BACKOFF, jitter_percent: 10 });
         assert_eq!(pipeline.steps[0].timeout, Some(Duration::from_secs(60)));
-        let schedule = pipeline.schedule.unwrap();
+        let schedule = &pipeline.schedules[0];
         assert_eq!((schedule.catchup, schedule.overlap), (Catchup::Last, Overlap::Skip));
-        assert_eq!(schedule.zone().iana_name(), Some("Europe/Berlin"));
+        assert_eq!(schedule.calendar().unwrap().zone().iana_name(), Some("Europe/Berlin"));
+    }
+
+    #[test]
+    fn a_pipeline_may_have_several_schedules() {
+        let text = |schedules: &str| {
+            format!("version: 1\npipeline: shop\nconcurrency: 2\nschedule:\n{schedules}steps:\n  - {{id: a, ingest: all}}\n")
+        };
+        let pipeline = check(
+            &text(
+                "  - {cron: '0 2 * * *', catchup: {all: {max: 3, window: 7d}}, jitter: 10m, start: 2026-11-01}
+  - {after: [crm], overlap: cancel}
+  - {on_new_files: orders, catchup: none}
+",
+            ),
+            &[],
+        )
+        .unwrap();
+        assert_eq!(pipeline.concurrency, 2);
+        let [clock, after, files] = pipeline.schedules.as_slice() else { panic!("{pipeline:?}") };
+        assert_eq!(clock.catchup, Catchup::All { max: Some(3), window_seconds: Some(604_800) });
+        assert_eq!((clock.jitter, clock.start), (Duration::from_secs(600), "2026-11-01T00:00:00Z".parse().ok()));
+        assert!(matches!(&after.trigger, Trigger::After(pipelines) if pipelines == &["crm"]));
+        assert!(matches!(&files.trigger, Trigger::NewFiles(source) if source == "orders"));
+        assert_eq!((after.overlap, files.catchup), (Overlap::Cancel, Catchup::None));
+
+        check(
+            &text(
+                "  - {cron: '0 2 * * *', after: [crm]}
+  - {catchup: sometimes}
+",
+            ),
+            &[(6, 15, "sometimes")],
+        );
+        check(
+            &text(
+                "  - {cron: '0 2 * * *', after: [crm]}
+  - {overlap: skip}
+  - {after: [shop]}
+  - {cron: '0 2 * * *', start: 2026-11-02, end: 2026-11-01}
+",
+            ),
+            &[
+                (5, 5, "one of `cron`, `after` and `on_new_files`"),
+                (6, 5, "one of `cron`, `after` and `on_new_files`"),
+                (7, 14, "cannot come after itself"),
+                (8, 49, "ends before it starts"),
+            ],
+        );
     }
 
     #[test]
@@ -281,6 +336,41 @@ steps:
                 (8, 5, "a step needs an id"),
                 (9, 10, "step name `a/b`"),
                 (9, 25, "write `ingest: all`"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_step_says_when_it_is_run_and_what_its_failure_means() {
+        let pipeline = check(
+            "version: 1
+pipeline: shop
+steps:
+  - {id: load, ingest: all, on_failure: continue, retries: {max: 1, jitter: 0.25}}
+  - {id: weekly, report: [weekly], needs: [load], when: {weekday: [mon], day: [1, last], rows_of: [load]}}
+",
+            &[],
+        )
+        .unwrap();
+        assert_eq!((pipeline.steps[0].on_failure, pipeline.steps[0].retries.jitter_percent), (OnFailure::Continue, 25));
+        let when = pipeline.steps[1].when.as_ref().unwrap();
+        assert_eq!(
+            (when.weekdays.as_slice(), when.rows_of.as_slice()),
+            (&[jiff::civil::Weekday::Monday][..], &["load".to_owned()][..])
+        );
+        assert_eq!(when.days, [MonthDay::Number(1), MonthDay::Last]);
+        check(
+            "version: 1
+pipeline: shop
+steps:
+  - {id: load, ingest: all, retries: {max: 1, jitter: 2}}
+  - {id: weekly, report: [weekly], when: {weekday: [monday], day: [32], rows_of: [load]}}
+",
+            &[
+                (4, 55, "from 0 to 1"),
+                (5, 53, "`monday` is no day of the week"),
+                (5, 68, "`32` is no day of a month"),
+                (5, 83, "`load` is not among the step's `needs`"),
             ],
         );
     }

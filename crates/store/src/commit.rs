@@ -132,3 +132,51 @@ impl Lake {
 
 /// How often a commit that does not depend on what is there is tried.
 const ATTEMPTS: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failing::{FailingStore, Failure};
+    use crate::fixture::{Fixture, numbers};
+
+    fn step(fixture: &Fixture, transaction: &str, rows: &[i64]) -> Commit {
+        Commit::new("events", transaction, CommitMode::Append, fixture.plan(numbers(rows)))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_an_owner_that_woke_up_and_its_successor_one_commits() {
+        for round in 0..20 {
+            let fixture = Fixture::new();
+            fixture.commit(step(&fixture, "shop/load/before", &[1])).await;
+            let attempts = (0..3).map(|_| {
+                let (lake, session) = (fixture.lake.clone(), fixture.session());
+                let commit = step(&fixture, "shop/load/2026-11-01T01:00:00Z", &[2, 3]);
+                tokio::spawn(async move { lake.commit(session, commit).await })
+            });
+            for attempt in futures::future::join_all(attempts).await {
+                attempt.unwrap().unwrap();
+            }
+            let snapshot = fixture.lake.snapshot("events").await.unwrap().unwrap();
+            assert_eq!(fixture.numbers(&snapshot).await, [1, 2, 3], "round {round}");
+            assert_eq!(snapshot.version(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_whose_answer_is_lost_at_any_put_is_made_once_by_its_successor() {
+        for failure in [Failure::Before, Failure::After] {
+            for puts in 0..4 {
+                let store = FailingStore::new(failure);
+                let fixture = Fixture::over(&store.storage());
+                fixture.commit(step(&fixture, "shop/load/before", &[1])).await;
+                store.fail_after(puts);
+                // The owner may be told that it failed, and is not asked again.
+                let _ = fixture.lake.commit(fixture.session(), step(&fixture, "shop/load/slot", &[2, 3])).await;
+                let failed = store.has_failed();
+                let snapshot = fixture.commit(step(&fixture, "shop/load/slot", &[2, 3])).await;
+                assert_eq!(fixture.numbers(&snapshot).await, [1, 2, 3], "{failure:?} after {puts}");
+                assert!(failed || puts > 1, "{failure:?} after {puts} fired nothing");
+            }
+        }
+    }
+}

@@ -63,7 +63,7 @@ fn check_killed(moment: &str, until: impl FnOnce(&Sandbox, &mut Child)) -> Left 
         [] => Left::Everything,
         [run] if run["status"] == "done" => Left::Nothing,
         [run] if run["status"] == "running" => {
-            let ran = sandbox.run(&["--format", "json", "resume", run["run_id"].as_str().unwrap()]);
+            let ran = sandbox.run(&["--format", "json", "resume", "--force", run["run_id"].as_str().unwrap()]);
             assert_eq!(ran.code, 0, "killed {moment}: {}", ran.stderr);
             Left::Something
         }

@@ -14,6 +14,7 @@ mod interruption;
 mod lab;
 mod metric_kinds;
 mod mistakes;
+mod night;
 mod real_experiments;
 mod refreshes;
 mod s3;

@@ -1,11 +1,14 @@
 //! Each command: from what was typed to what is printed.
 
+mod backfill;
 mod experiment;
 mod init;
 mod json_schemas;
 mod quarantine;
 mod report;
 mod run;
+mod runs;
+mod schedule;
 mod segment;
 mod sql;
 mod stats;
@@ -29,8 +32,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Init(init) => init::run(init, global)?,
         Command::Check => check(&open()?).await?,
         Command::Run(run) => return run::run(run, &open()?).await,
-        Command::Runs { run } => run::list(run.as_deref(), &open()?).await?,
-        Command::Resume { run } => return run::resume(run, &open()?).await,
+        Command::Runs(wanted) => runs::run(wanted, &open()?).await?,
+        Command::Backfill(backfill) => return backfill::run(backfill, open()?).await,
+        Command::Resume { run, force } => return run::resume(run, *force, &open()?).await,
+        Command::Schedule(schedule) => return schedule::run(schedule, open()?).await,
         Command::Segment(segment) => return segment::run(segment, &open()?).await,
         Command::Trait(wanted) => traits::run(wanted, &open()?).await?,
         Command::Experiment(experiment) => return experiment::run(experiment, &open()?).await,

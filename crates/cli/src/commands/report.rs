@@ -1,13 +1,12 @@
 //! `report`: a report now, from what the lake holds.
 
 use serde_json::json;
-use tranche_pipeline::{Clock, StepContext, SystemClock, new_run_id};
+use tranche_pipeline::{StepContext, SystemClock, new_run_id};
 
 use crate::args::{Format, Report};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
 use crate::progress::Progress;
-use crate::steps::Steps;
 use crate::workbench::Workbench;
 
 pub(super) async fn run(report: &Report, bench: &Workbench) -> Result<(), Failure> {
@@ -16,21 +15,12 @@ pub(super) async fn run(report: &Report, bench: &Workbench) -> Result<(), Failur
     let Some((name, pipeline, _)) = found else {
         return Err(Failure::definition(format!("there is no report `{}`", report.report)));
     };
-    let lake = bench.lake()?;
     let as_of = match &report.as_of.as_of {
         Some(text) => bench.instant(text)?,
         None => last_refresh(bench).await?,
     };
     let run_id = new_run_id(&SystemClock);
-    let steps = Steps {
-        workspace: std::sync::Arc::clone(&bench.workspace),
-        engine: bench.engine.clone(),
-        storage: std::sync::Arc::clone(&bench.storage),
-        lake,
-        folder: bench.folder.clone(),
-        started_at: SystemClock.now(),
-        progress: Progress::new(),
-    };
+    let steps = bench.steps(Progress::new())?;
     let transaction = format!("{name}/report/{run_id}");
     let context = StepContext { run_id, pipeline: name.to_owned(), slot: None, as_of, full: false, transaction };
     let (page, _, _) = steps.publish(&report.report, &context, pipeline).await?;

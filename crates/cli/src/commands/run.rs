@@ -1,16 +1,18 @@
 //! `run`, `runs` and `resume`: the ledger of runs.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tranche_pipeline::{Clock, FailureClass, Ledger, RunPlan, RunReport, RunStatus, SystemClock, execute, new_run_id};
+use tranche_pipeline::{
+    Clock, FailureClass, LeaseWatch, Ledger, Liveness, RunPlan, RunRecord, RunReport, RunStatus, SystemClock, execute, new_run_id,
+};
 
 use crate::args::{Format, Run};
 use crate::failure::{Failure, exit_code};
-use crate::output::{Rows, print_json};
+use crate::output::{Rows, note, print_json};
 use crate::progress::Progress;
-use crate::steps::Steps;
 use crate::workbench::Workbench;
 
 pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failure> {
@@ -21,25 +23,28 @@ pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failur
     let now = SystemClock.now();
     let as_of = match &run.as_of {
         Some(text) => bench.instant(text)?,
-        None => pipeline.schedule.as_ref().and_then(|schedule| schedule.latest_at_or_before(now)).unwrap_or(now),
+        None => pipeline.latest_slot(now).unwrap_or(now),
     };
-    let lake = bench.lake()?;
-    let ledger = Workbench::ledger(&lake);
+    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
     let plan = RunPlan {
         run_id: new_run_id(&SystemClock),
         pipeline,
         slot: None,
         as_of,
         full: run.full,
+        restatement: 0,
         definitions: ledger.pin(&bench.workspace.project).await?,
         resumes: None,
     };
     perform(&plan, bench, &ledger).await
 }
 
-pub(super) async fn resume(run: &str, bench: &Workbench) -> Result<ExitCode, Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?);
-    let record = ledger.read(&full_id(run, &ledger).await?).await?;
+pub(super) async fn resume(run: &str, force: bool, bench: &Workbench) -> Result<ExitCode, Failure> {
+    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
+    let mut record = ledger.read(&full_id(run, &ledger).await?).await?;
+    if record.status == RunStatus::Running && !force {
+        wait_for_silence(&mut record, &ledger).await?;
+    }
     // A run goes on with the definitions that it started with, whatever they are today.
     let pinned = Workbench::with_project(&bench.global, ledger.definitions(&record.definitions).await?)?;
     let pipeline = pinned.workspace.pipeline(&record.pipeline)?.pipeline.clone();
@@ -47,18 +52,37 @@ pub(super) async fn resume(run: &str, bench: &Workbench) -> Result<ExitCode, Fai
     perform(&RunPlan::resume(pipeline, record), &pinned, &ledger).await
 }
 
+/// After how long a silence a run that someone asked for counts as dead: whoever goes on with it waits for that long.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// Watches a run until it is certain that nobody is at work on it.
+async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(), Failure> {
+    let mut watch = LeaseWatch::begin();
+    let mut is_told = false;
+    loop {
+        let is_alive = match watch.look(ledger, &record.run_id).await? {
+            Liveness::Dead => return Ok(()),
+            Liveness::Alive => true,
+            Liveness::Unknown => ledger.refresh(record).await?,
+        };
+        if is_alive {
+            let advice = format!("run `{}` is at work; to take it over all the same, add --force", record.run_id);
+            return Err(Failure::definition(advice));
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            note("someone may be at work on this run: waiting for a sign of life (--force takes it over at once)")?;
+        }
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+/// How often the lease of a run that may be alive is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+
 /// Executes a plan; the first Ctrl-C stops it cleanly, the second at once.
 async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<ExitCode, Failure> {
     let progress = Progress::new();
-    let steps = Steps {
-        workspace: std::sync::Arc::clone(&bench.workspace),
-        engine: bench.engine.clone(),
-        storage: std::sync::Arc::clone(&bench.storage),
-        lake: bench.lake()?,
-        folder: bench.folder.clone(),
-        started_at: SystemClock.now(),
-        progress: progress.clone(),
-    };
+    let steps = bench.steps(progress.clone())?;
     let cancel = CancellationToken::new();
     let on_signal = cancel.clone();
     let listener = tokio::spawn(async move {
@@ -80,7 +104,7 @@ async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<E
 }
 
 /// Waits for Ctrl-C, or for a polite request to end.
-async fn interrupted() -> bool {
+pub(super) async fn interrupted() -> bool {
     #[cfg(unix)]
     {
         let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
@@ -125,37 +149,14 @@ fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
 }
 
 /// Where the page of a report step is: what its reader looks for.
-fn page_of(detail: &Value) -> Option<String> {
+pub(super) fn page_of(detail: &Value) -> Option<String> {
     let pages = detail.get("reports")?.as_array()?.iter().filter_map(|report| report.get("page")?.as_str());
     Some(pages.collect::<Vec<_>>().join(" "))
 }
 
-pub(super) async fn list(run: Option<&str>, bench: &Workbench) -> Result<(), Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?);
-    let format = bench.global.format;
-    if let Some(run) = run {
-        let report = RunReport::from(&ledger.read(&full_id(run, &ledger).await?).await?);
-        return print_report(&report, format);
-    }
-    let mut rows = Rows::new(&["run_id", "pipeline", "slot", "as_of", "status", "started_at", "ended_at"]);
-    for record in ledger.list().await? {
-        let run = record.summary();
-        rows.push(vec![
-            json!(run.run_id),
-            json!(run.pipeline),
-            json!(run.slot),
-            json!(run.as_of),
-            json!(run.status),
-            json!(run.started_at),
-            json!(run.ended_at),
-        ]);
-    }
-    rows.print(format)
-}
-
 /// The id of the one run that begins like this.
-async fn full_id(run: &str, ledger: &Ledger) -> Result<String, Failure> {
-    let found: Vec<String> = ledger.list().await?.into_iter().map(|r| r.run_id).filter(|id| id.starts_with(run)).collect();
+pub(super) async fn full_id(run: &str, ledger: &Ledger) -> Result<String, Failure> {
+    let found: Vec<String> = ledger.run_ids().await?.into_iter().filter(|id| id.starts_with(run)).collect();
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Failure::definition(format!("no run `{run}`; `tranche runs` lists them"))),

@@ -93,7 +93,16 @@ fn plan(steps: &str) -> RunPlan {
         Pipeline::read(&SourceFile::new("pipelines/shop/pipeline.yaml", &text), &["do"], &Settings::default(), &mut problems);
     let pipeline = pipeline.unwrap_or_else(|| panic!("{problems:?}"));
     let as_of = "2026-11-01T02:00:00Z".parse().unwrap();
-    RunPlan { run_id: "r1".into(), pipeline, slot: None, as_of, full: false, definitions: "abc".into(), resumes: None }
+    RunPlan {
+        run_id: "r1".into(),
+        pipeline,
+        slot: None,
+        as_of,
+        full: false,
+        restatement: 0,
+        definitions: "abc".into(),
+        resumes: None,
+    }
 }
 
 fn ledger() -> Ledger {
@@ -157,6 +166,8 @@ fn a_slots_transaction_outlives_the_run() {
     let mut plan = plan("  - {id: a, do: all}\n");
     plan.slot = Some("2026-11-01T01:00:00Z".parse().unwrap());
     assert_eq!(plan.context(&plan.pipeline.steps[0]).transaction, "shop/a/2026-11-01T01:00:00Z");
+    plan.restatement = 2;
+    assert_eq!(plan.context(&plan.pipeline.steps[0]).transaction, "shop/a/2026-11-01T01:00:00Z#2");
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,8 +182,20 @@ async fn a_failed_step_takes_with_it_what_needs_it_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_may_be_harmless_and_a_step_may_be_left_out() {
+    let plan = plan(
+        "  - {id: a, do: all, on_failure: continue}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, needs: [b], when: {weekday: [mon]}}\n  - {id: d, do: all, needs: [c], when: {weekday: [sun], rows_of: [c]}}\n  - {id: e, do: all, needs: [b], when: {rows_of: [b]}}\n",
+    );
+    let actor = Actor::new(&[("a", &[Act::Fail(FailureClass::Data)])]);
+    let report = run(&plan, &actor, &ledger()).await;
+    assert_eq!(statuses(&report), "done a:failed b:done c:skipped d:skipped e:done");
+    assert_eq!(report.steps[2].message.as_deref(), Some("when: 2026-11-01 is a Sunday"));
+    assert_eq!(report.steps[3].message.as_deref(), Some("when: no rows were written by c"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_may_succeed_is_tried_again_after_doubling_pauses() {
-    let retried = "  - {id: a, do: all, retries: {max: 3, backoff: 10s}}\n";
+    let retried = "  - {id: a, do: all, retries: {max: 3, backoff: 10s, jitter: 0}}\n";
     let storage = Act::Fail(FailureClass::Storage);
     let actor = Actor::new(&[("a", &[storage.clone(), storage.clone(), Act::Done(1)])]);
     let ledger_of_success = ledger();
@@ -197,7 +220,7 @@ async fn only_what_may_succeed_is_tried_again_after_doubling_pauses() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_ends_the_work_and_each_attempt_has_its_own() {
-    let plan = plan("  - {id: a, do: all, timeout: 20s, retries: {max: 1, backoff: 5s}}\n");
+    let plan = plan("  - {id: a, do: all, timeout: 20s, retries: {max: 1, backoff: 5s, jitter: 0}}\n");
     let actor = Actor::new(&[("a", &[Act::Done(3_600), Act::Done(19)])]);
     let report = run(&plan, &actor, &ledger()).await;
     assert_eq!(statuses(&report), "done a:done");
@@ -241,7 +264,7 @@ async fn a_resumed_run_runs_only_what_is_missing() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_run_drops_its_work_and_can_be_resumed() {
     let plan = plan(
-        "  - {id: a, do: all}\n  - {id: b, do: all}\n  - {id: c, do: all, needs: [b]}\n  - {id: d, do: all, retries: {max: 5, backoff: 60s}}\n",
+        "  - {id: a, do: all}\n  - {id: b, do: all}\n  - {id: c, do: all, needs: [b]}\n  - {id: d, do: all, retries: {max: 5, backoff: 60s, jitter: 0}}\n",
     );
     let ledger = ledger();
     let actor = Actor::new(&[("b", &[Act::Done(100), Act::Done(1)]), ("d", &[Act::Fail(FailureClass::Storage), Act::Done(1)])]);
@@ -292,6 +315,41 @@ async fn who_loses_the_run_drops_its_work() {
     log.append(Event::Ended { status: RunStatus::Failed, message: None, at: NoonClock.now() }).await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_loses_the_run_learns_it_in_the_middle_of_a_step() {
+    let plan = plan("  - {id: a, do: all}\n");
+    let ledger = ledger();
+    let actor = Actor::new(&[("a", &[Act::Done(1_000)])]);
+    let other = async {
+        sleep(Duration::from_secs(5)).await;
+        ledger.resume(ledger.read("r1").await.unwrap(), NoonClock.now()).await.unwrap()
+    };
+    let (lost, _) = tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, CancellationToken::new()), other);
+    assert!(matches!(lost, Err(RunError::Taken { sequence: 2, .. })), "{lost:?}");
+    assert_eq!(actor.seen(), ["0s a begins", "15s a dropped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drained_run_ends_its_steps_and_leaves_the_rest_to_others() {
+    let plan = plan(
+        "  - {id: a, do: all}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, retries: {max: 5, backoff: 60s, jitter: 0}}\n",
+    );
+    let ledger = ledger();
+    let actor = Actor::new(&[("a", &[Act::Done(100)]), ("c", &[Act::Fail(FailureClass::Storage), Act::Done(1)])]);
+    let stop = Stop::default();
+    let drain = async {
+        sleep(Duration::from_secs(10)).await;
+        stop.drain.cancel();
+    };
+    let (report, ()) = tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, stop.clone()), drain);
+    assert_eq!(statuses(&report.unwrap()), "running a:done b:pending c:running");
+    assert!(ledger.lease("r1").await.unwrap().is_some_and(|lease| lease.released));
+
+    let resumed = RunPlan::resume(plan.pipeline.clone(), ledger.read("r1").await.unwrap());
+    assert_eq!(statuses(&run(&resumed, &actor, &ledger).await), "done a:done b:done c:done");
+    assert_eq!(ledger.lease("r1").await.unwrap(), None);
+}
+
 #[derive(Default)]
 struct Notes(StdMutex<Vec<String>>);
 
@@ -315,7 +373,7 @@ impl Observer for Notes {
 
 #[tokio::test(start_paused = true)]
 async fn an_observer_sees_everything() {
-    let plan = plan("  - {id: a, do: all, retries: {max: 1, backoff: 30s}}\n");
+    let plan = plan("  - {id: a, do: all, retries: {max: 1, backoff: 30s, jitter: 0}}\n");
     let actor = Actor::new(&[("a", &[Act::Fail(FailureClass::Storage), Act::Done(2)])]);
     let notes = Notes::default();
     execute(&plan, &actor, &ledger(), &notes, &NoonClock, CancellationToken::new()).await.unwrap();

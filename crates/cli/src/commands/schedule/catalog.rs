@@ -1,0 +1,188 @@
+//! The project as the daemon sees it: loaded anew when its files change, and as it was when a run began.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::time::sleep;
+use tranche_pipeline::{Catalog, Equipment, Fate, Ledger, Loaded, Pipeline, RunError, SourceFiles};
+use tranche_project::Project;
+use tranche_store::list_matching;
+
+use super::watch::Watcher;
+use crate::failure::Failure;
+use crate::output::note;
+use crate::progress::Progress;
+use crate::workbench::Workbench;
+
+/// How often the project's files are looked at.
+const RELOAD_EVERY: Duration = Duration::from_secs(5);
+
+/// A project that is loaded anew when it changes. What is broken is refused, and the last good definitions go on.
+pub(in crate::commands) struct ProjectCatalog {
+    current: Mutex<Current>,
+}
+
+struct Current {
+    edition: u64,
+    bench: Arc<Workbench>,
+    pipelines: Arc<Vec<Pipeline>>,
+    /// The hash under which the ledger keeps the definitions, once it does.
+    pinned: Option<String>,
+    /// The last project that was refused, so that it is refused once.
+    refused: Option<Project>,
+}
+
+impl ProjectCatalog {
+    /// The catalog of a project whose definitions were checked.
+    pub(in crate::commands) fn new(bench: Workbench) -> Self {
+        let pipelines = Arc::new(pipelines_of(&bench));
+        Self { current: Mutex::new(Current { edition: 1, bench: Arc::new(bench), pipelines, pinned: None, refused: None }) }
+    }
+
+    /// Loads the project anew whenever its files change.
+    pub(super) async fn reload_forever(&self) {
+        let folder = self.bench().global.project.clone();
+        let mut seen = Fingerprint::of(&folder);
+        loop {
+            sleep(RELOAD_EVERY).await;
+            let found = Fingerprint::of(&folder);
+            if found == seen {
+                continue;
+            }
+            seen = found;
+            if let Err(failure) = self.reload().await {
+                for problem in &failure.diagnostics {
+                    let _ = note(&format!("{problem}\n"));
+                }
+                let _ = note(&format!("the changed definitions are refused, those of before go on: {}", failure.message));
+            }
+        }
+    }
+
+    async fn reload(&self) -> Result<(), Failure> {
+        let bench = self.bench();
+        let project = Project::read(&bench.global.project)?;
+        let is_known =
+            |current: &Current| current.bench.workspace.project == project || current.refused.as_ref() == Some(&project);
+        if is_known(&self.lock()) {
+            return Ok(());
+        }
+        let loaded = bench.with_definitions(project.clone());
+        if let Err(failure) = loaded.check().await {
+            self.lock().refused = Some(project);
+            return Err(failure);
+        }
+        let pipelines = Arc::new(pipelines_of(&loaded));
+        let mut current = self.lock();
+        (current.edition, current.pipelines) = (current.edition + 1, pipelines);
+        (current.pinned, current.refused) = (None, None);
+        current.bench = Arc::new(loaded);
+        note("the definitions changed: runs that begin from now on use them")
+    }
+
+    /// The definitions that were loaded last, when these are they.
+    fn bench_of(&self, definitions: &str) -> Option<Arc<Workbench>> {
+        let current = self.lock();
+        (current.pinned.as_deref() == Some(definitions)).then(|| Arc::clone(&current.bench))
+    }
+
+    fn bench(&self) -> Arc<Workbench> {
+        Arc::clone(&self.lock().bench)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The names, sizes and dates of a project's files: as long as they are the same, so is what is in them.
+#[derive(PartialEq, Eq)]
+struct Fingerprint(BTreeMap<PathBuf, (u64, Option<SystemTime>)>);
+
+impl Fingerprint {
+    fn of(project: &Path) -> Self {
+        let mut files = BTreeMap::new();
+        let mut rest = ["tranche.yaml", "schemas", "pipelines"].map(|name| project.join(name)).to_vec();
+        while let Some(path) = rest.pop() {
+            // What cannot be read is missed when the project is loaded.
+            let Ok(found) = std::fs::metadata(&path) else { continue };
+            if found.is_dir() {
+                rest.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            } else {
+                files.insert(path, (found.len(), found.modified().ok()));
+            }
+        }
+        Self(files)
+    }
+}
+
+fn pipelines_of(bench: &Workbench) -> Vec<Pipeline> {
+    bench.workspace.pipelines.values().filter_map(|definitions| definitions.pipeline.clone()).collect()
+}
+
+#[async_trait]
+impl Catalog for ProjectCatalog {
+    fn current(&self) -> Loaded {
+        let current = self.lock();
+        Loaded { edition: current.edition, pipelines: Arc::clone(&current.pipelines) }
+    }
+
+    async fn pin(&self, ledger: &Ledger) -> Result<String, RunError> {
+        let (edition, bench) = {
+            let current = self.lock();
+            if let Some(hash) = &current.pinned {
+                return Ok(hash.clone());
+            }
+            (current.edition, Arc::clone(&current.bench))
+        };
+        let hash = ledger.pin(&bench.workspace.project).await?;
+        let mut current = self.lock();
+        if current.edition == edition {
+            current.pinned = Some(hash.clone());
+        }
+        Ok(hash)
+    }
+
+    async fn equip(&self, ledger: &Ledger, definitions: &str, pipeline: &str) -> Result<Equipment, RunError> {
+        let bench = match self.bench_of(definitions) {
+            Some(bench) => bench,
+            None => Arc::new(self.bench().with_definitions(ledger.definitions(definitions).await?)),
+        };
+        let wrong = |failure: Failure| RunError::Definitions { message: failure.message };
+        let found = bench.workspace.pipeline(pipeline).map_err(wrong)?.pipeline.clone();
+        let message = format!("the definitions of pipeline `{pipeline}` cannot be read");
+        let found = found.ok_or(RunError::Definitions { message })?;
+        let runner = Box::new(bench.steps(Progress::quiet()).map_err(wrong)?);
+        let observer = Box::new(Watcher::new(pipeline));
+        Ok(Equipment { pipeline: found, runner, observer })
+    }
+
+    async fn source_files(&self, pipeline: &str, source: &str) -> Result<Option<SourceFiles>, RunError> {
+        let bench = self.bench();
+        let definitions = bench.workspace.pipelines.get(pipeline);
+        let Some((source, _)) = definitions.and_then(|definitions| definitions.sources.get(source)) else { return Ok(None) };
+        let location = bench.storage.resolve(&source.path, &bench.folder)?;
+        let files = list_matching(&location).await?;
+        let Some(newest) = files.iter().map(|file| file.meta.last_modified.timestamp_millis()).max() else { return Ok(None) };
+        let Ok(newest) = Timestamp::from_millisecond(newest) else { return Ok(None) };
+        let mut digest = blake3::Hasher::new();
+        for file in &files {
+            digest.update(format!("{}\n{}\n", file.meta.location, file.edition).as_bytes());
+        }
+        Ok(Some(SourceFiles { newest, digest: digest.finalize().to_hex().to_string() }))
+    }
+
+    fn slot_decided(&self, pipeline: &str, slot: Timestamp, fate: &Fate) {
+        let told = match fate {
+            Fate::Run { .. } => return,
+            Fate::Skipped { reason } => format!("skipped: {reason}"),
+            Fate::Missed { reason } => format!("missed: {reason}"),
+        };
+        // A terminal that went away is no reason to stop.
+        let _ = note(&format!("{pipeline} {slot} {told}"));
+    }
+}

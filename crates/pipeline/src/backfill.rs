@@ -1,0 +1,269 @@
+//! Past slots, made good or computed anew: `_sys/backfills/<id>/00000000.json` says which, once and for all.
+//!
+//! Each slot of a backfill gets an entry in the slot's own log, with the backfill's id: that entry is its claim, and the run that it
+//! names is its progress. So a backfill is gone on with by whoever names its id, and two who do share its work.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::append_log::{Append, AppendLog};
+use crate::ledger::failed;
+use crate::perform::{SlotRun, perform};
+use crate::{
+    Catalog, Clock, ExplainedSlot, Fate, LeaseWatch, Ledger, Liveness, Pipeline, RunError, RunRecord, RunStatus, SlotEntry,
+    SlotFate, Stop, explain, new_run_id,
+};
+
+/// Past slots of a pipeline that are to be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// Its id; ids sort by the instant at which they were made.
+    pub id: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The first instant.
+    pub from: Timestamp,
+    /// The instant after the last.
+    pub to: Timestamp,
+    /// Which slots.
+    pub mode: BackfillMode,
+    /// In which order.
+    pub order: BackfillOrder,
+    /// How many at the same time.
+    pub concurrency: usize,
+    /// The slots, in their order.
+    pub slots: Vec<Timestamp>,
+    /// When it was asked for.
+    pub at: Timestamp,
+}
+
+/// Which slots a backfill runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackfillMode {
+    /// Those without a run: skipped, missed, not decided, or before the schedule was known.
+    Missing,
+    /// Those whose run failed.
+    Failed,
+    /// All of them.
+    All,
+}
+
+/// In which order a backfill runs its slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackfillOrder {
+    /// The oldest first.
+    Oldest,
+    /// The newest first.
+    Newest,
+}
+
+/// How a backfill stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct BackfillProgress {
+    /// All of its slots.
+    pub slots: usize,
+    /// Those that are done.
+    pub done: usize,
+    /// Those whose run failed.
+    pub failed: usize,
+    /// Those that someone is at work on, or was.
+    pub running: usize,
+    /// Those that nobody has begun.
+    pub waiting: usize,
+}
+
+const BACKFILLS: &str = "_sys/backfills";
+
+/// Slots that are looked up at the same time.
+const CONCURRENCY: usize = 16;
+
+/// How long to wait between two looks at a run that someone else is at work on.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+impl BackfillMode {
+    fn takes(self, slot: &ExplainedSlot) -> bool {
+        match self {
+            Self::All => slot.fate != SlotFate::Future,
+            Self::Failed => slot.fate == SlotFate::Run && slot.reason.as_deref() == Some("failed"),
+            Self::Missing => !matches!(slot.fate, SlotFate::Run | SlotFate::Future),
+        }
+    }
+}
+
+impl Backfill {
+    /// The slots of a pipeline in a stretch of time that a backfill would run.
+    ///
+    /// # Errors
+    /// As [`explain`].
+    pub async fn slots(
+        ledger: &Ledger,
+        pipeline: &Pipeline,
+        zone: &TimeZone,
+        span: (Timestamp, Timestamp),
+        (mode, order): (BackfillMode, BackfillOrder),
+        now: Timestamp,
+    ) -> Result<Vec<ExplainedSlot>, RunError> {
+        let mut slots = explain(ledger, pipeline, zone, span, now).await?;
+        slots.retain(|slot| mode.takes(slot));
+        if order == BackfillOrder::Newest {
+            slots.reverse();
+        }
+        Ok(slots)
+    }
+
+    fn entry_of<'e>(&self, entries: &'e [SlotEntry]) -> Option<(u64, &'e str)> {
+        let own = |(number, entry): (usize, &'e SlotEntry)| match &entry.fate {
+            Fate::Run { run_id, .. } if entry.backfill.as_ref() == Some(&self.id) => Some((number as u64, run_id.as_str())),
+            _ => None,
+        };
+        entries.iter().enumerate().find_map(own)
+    }
+
+    /// The run of one of its slots, once it is claimed.
+    async fn run_of(&self, ledger: &Ledger, slot: Timestamp) -> Result<Option<RunRecord>, RunError> {
+        let entries = ledger.slot(&self.pipeline, slot).await?;
+        let Some((_, run_id)) = self.entry_of(&entries) else { return Ok(None) };
+        match ledger.read(run_id).await {
+            Ok(record) => Ok(Some(record)),
+            Err(RunError::Unknown { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Ledger {
+    /// Writes a backfill down, before anything of it is run.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn begin_backfill(&self, backfill: &Backfill) -> Result<(), RunError> {
+        match self.backfill_log(&backfill.id).append(0, backfill).await? {
+            Append::Won => Ok(()),
+            Append::Lost(_) => Err(RunError::damaged(&backfill.id, "there is a backfill of this id")),
+        }
+    }
+
+    /// The backfill of this id.
+    ///
+    /// # Errors
+    /// [`RunError::Unknown`] when there is none.
+    pub async fn backfill(&self, id: &str) -> Result<Backfill, RunError> {
+        let found = self.backfill_log(id).entry(0).await?;
+        found.ok_or_else(|| RunError::Unknown { run_id: id.to_owned() })
+    }
+
+    /// All backfills, the newest first.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn backfills(&self) -> Result<Vec<Backfill>, RunError> {
+        let root = Path::from(BACKFILLS);
+        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|error| failed(&root, error))?;
+        let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        stream::iter(&ids).map(|id| self.backfill(id)).buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// The runs of a backfill, in its order, as far as they have begun.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails, [`RunError::Damaged`] when a log cannot be read.
+    pub async fn backfill_runs(&self, backfill: &Backfill) -> Result<Vec<Option<RunRecord>>, RunError> {
+        stream::iter(&backfill.slots).map(|slot| backfill.run_of(self, *slot)).buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// How a backfill stands.
+    ///
+    /// # Errors
+    /// As [`Ledger::backfill_runs`].
+    pub async fn backfill_progress(&self, backfill: &Backfill) -> Result<BackfillProgress, RunError> {
+        let runs = self.backfill_runs(backfill).await?;
+        let count = |status: Option<RunStatus>| runs.iter().filter(|run| run.as_ref().map(|run| run.status) == status).count();
+        Ok(BackfillProgress {
+            slots: runs.len(),
+            done: count(Some(RunStatus::Done)),
+            failed: count(Some(RunStatus::Failed)),
+            running: count(Some(RunStatus::Running)),
+            waiting: count(None),
+        })
+    }
+
+    fn backfill_log(&self, id: &str) -> AppendLog<'_, Backfill> {
+        AppendLog::new(self.objects.as_ref(), Path::from(BACKFILLS).join(id))
+    }
+}
+
+/// Runs what is left of a backfill, in its order; calls `told` with each slot that came to its end. A slot that fails does not keep
+/// the others from being run.
+///
+/// # Errors
+/// [`RunError::Store`] when the storage fails: what is left is gone on with by running it again.
+pub async fn run_backfill(
+    backfill: &Backfill,
+    ledger: &Ledger,
+    catalog: &dyn Catalog,
+    clock: &dyn Clock,
+    stop: Stop,
+    told: &(dyn Fn(Timestamp, RunStatus) + Send + Sync),
+) -> Result<BackfillProgress, RunError> {
+    let slots = stream::iter(&backfill.slots).map(|slot| {
+        let stop = stop.clone();
+        async move {
+            let is_stopped = stop.cancel.is_cancelled() || stop.drain.is_cancelled();
+            if !is_stopped && let Some(status) = fill(backfill, *slot, ledger, catalog, clock, stop).await? {
+                told(*slot, status);
+            }
+            Ok::<_, RunError>(())
+        }
+    });
+    slots.buffer_unordered(backfill.concurrency.max(1)).try_collect::<Vec<()>>().await?;
+    ledger.backfill_progress(backfill).await
+}
+
+/// Brings one slot to its end; `None` when it was there already.
+async fn fill(
+    backfill: &Backfill,
+    slot: Timestamp,
+    ledger: &Ledger,
+    catalog: &dyn Catalog,
+    clock: &dyn Clock,
+    stop: Stop,
+) -> Result<Option<RunStatus>, RunError> {
+    let pipeline = backfill.pipeline.as_str();
+    let mut watch = LeaseWatch::begin();
+    loop {
+        let entries = ledger.slot(pipeline, slot).await?;
+        let Some((restatement, run_id)) = backfill.entry_of(&entries) else {
+            let fate = Fate::Run { run_id: new_run_id(clock), late: true };
+            let entry = SlotEntry { fate, at: clock.now(), schedule: 0, backfill: Some(backfill.id.clone()) };
+            ledger.restate(pipeline, slot, entries.len() as u64, &entry).await?;
+            continue;
+        };
+        let resumes = match ledger.read(run_id).await {
+            Err(RunError::Unknown { .. }) => None,
+            Err(error) => return Err(error),
+            Ok(record) if record.ended_at.is_some() => return Ok(None),
+            Ok(record) => {
+                if watch.look(ledger, run_id).await? != Liveness::Dead {
+                    sleep(LOOK_EVERY).await;
+                    continue;
+                }
+                Some(record)
+            }
+        };
+        let run = SlotRun { slot, run_id: run_id.to_owned(), restatement, resumes };
+        match perform(ledger, catalog, clock, pipeline, run, stop.clone()).await {
+            Ok(report) => return Ok(Some(report.status)),
+            Err(RunError::Taken { .. }) => sleep(LOOK_EVERY).await,
+            Err(error) => return Err(error),
+        }
+    }
+}

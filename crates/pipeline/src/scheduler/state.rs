@@ -1,0 +1,437 @@
+//! What the scheduler knows of one pipeline: its history, and the slots that are not settled yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::decide::{Circumstances, DueSlot, InLine, decide};
+use super::open_slot::{RunState, SlotState};
+use super::pass::Pass;
+use super::settled::{Settled, read_settled, write_settled};
+use super::upstream::{Upstream, UpstreamSlot};
+use crate::perform::SlotRun;
+use crate::{History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, Schedule, ScheduleEvent, Trigger};
+
+/// Machines whose clocks differ by what is tolerated must agree which schedule a slot is of: an edited one holds from a little later.
+const EDIT_MARGIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// Slots that are decided between two marks of what is settled: as many are looked at again after a restart.
+const MARK_EVERY: usize = 20;
+
+/// How many of its last slots are looked at for runs that nobody goes on with, where a pipeline is gone from the project.
+const ORPHANS: usize = 1000;
+
+/// How long a run is left alone after work on it came to nothing.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// Objects that are read or written at the same time.
+const CONCURRENCY: usize = 16;
+
+/// One pipeline.
+pub(super) struct PipelineState {
+    pub(super) name: String,
+    history: History,
+    upstream: Upstream,
+    /// The edition of the definitions that the history was held against.
+    declared: Option<u64>,
+    /// Whether the latest schedule in the history is that of our definitions.
+    is_ours: bool,
+    is_loaded: bool,
+    /// Whether the runs of a pipeline that is not in our project were looked for.
+    is_adopted: bool,
+    /// Every slot up to here is decided, and its run has ended.
+    settled: Timestamp,
+    /// Every slot up to here is decided.
+    decided: Timestamp,
+    /// How many events of each history, of this pipeline and of those before it, that is true for.
+    known: BTreeMap<String, usize>,
+    /// Decided slots after `settled`.
+    slots: BTreeMap<Timestamp, SlotState>,
+    unmarked: usize,
+    /// When to look again, as far as slots that came but are not due say.
+    next_due: Option<Timestamp>,
+    /// Whether something has to be looked at that others do.
+    is_watching: bool,
+}
+
+/// A run that we should begin, or go on with.
+pub(super) struct Start {
+    pub(super) run: SlotRun,
+    /// Whether it ends before it begins, because later slots cancel it.
+    pub(super) is_cancelled: bool,
+}
+
+impl PipelineState {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            history: History::default(),
+            upstream: Upstream::default(),
+            declared: None,
+            is_ours: false,
+            is_loaded: false,
+            is_adopted: false,
+            settled: Timestamp::MIN,
+            decided: Timestamp::MIN,
+            known: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            unmarked: 0,
+            next_due: None,
+            is_watching: false,
+        }
+    }
+
+    /// Brings the slots of this pipeline up to `now`. `pipeline` is its definition, `None` when it is gone from the project.
+    pub(super) async fn reconcile(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+        self.is_watching = false;
+        self.next_due = None;
+        self.load(pass).await?;
+        if pipeline.is_none() && self.declared.is_none() {
+            self.adopt(pass).await?;
+            return self.look(pass.ledger).await;
+        }
+        self.declare(pass, pipeline).await?;
+        self.look(pass.ledger).await?;
+        self.look_for_files(pass).await?;
+        self.decide_due(pass, pipeline).await?;
+        self.cancel_overlapped(pass, pipeline).await?;
+        self.settle(pass.ledger).await
+    }
+
+    async fn load(&mut self, pass: &Pass<'_>) -> Result<(), RunError> {
+        if self.is_loaded {
+            return Ok(());
+        }
+        let settled = read_settled(pass.ledger, &self.name).await?;
+        self.history.skip_arrivals(settled.as_ref().map_or(0, |settled| settled.arrivals));
+        pass.ledger.refresh_history(&self.name, &mut self.history).await?;
+        let begin = self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at);
+        if let Some(settled) = settled {
+            (self.settled, self.known) = (settled.slot.max(begin), settled.known);
+        } else {
+            self.settled = begin;
+        }
+        self.decided = self.settled;
+        self.is_loaded = true;
+        Ok(())
+    }
+
+    /// Of a pipeline that is not in our project, and may be in another: nothing is decided, but its runs are looked after.
+    async fn adopt(&mut self, pass: &Pass<'_>) -> Result<(), RunError> {
+        if self.is_adopted {
+            return Ok(());
+        }
+        self.upstream.refresh(pass.ledger, &self.history).await?;
+        let mut came = self.came(pass.now);
+        came.drain(..came.len().saturating_sub(ORPHANS));
+        self.read_fates(pass.ledger, &came).await?;
+        self.is_adopted = true;
+        Ok(())
+    }
+
+    /// Writes our schedule into the history when our definitions changed: at the start, and when they are loaded anew. It is not
+    /// written again because someone else wrote another: so two versions of a project never take turns.
+    async fn declare(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+        let ours = schedules_of(pipeline);
+        if self.declared != Some(pass.loaded.edition) {
+            let begins = self.history.events().is_empty();
+            let since = if begins { pass.now } else { pass.now.saturating_add(EDIT_MARGIN).unwrap_or(pass.now) };
+            let amended = |history: &History| match (history.current() == ours, ours.is_empty()) {
+                (true, _) => None,
+                (false, true) => Some(ScheduleEvent::Unscheduled { at: since }),
+                (false, false) => Some(ScheduleEvent::Scheduled { since, schedules: ours.to_vec() }),
+            };
+            pass.ledger.amend_history(&self.name, &mut self.history, amended).await?;
+            if begins {
+                self.settled = self.settled.max(self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at));
+                self.decided = self.decided.max(self.settled);
+            }
+            self.declared = Some(pass.loaded.edition);
+            self.is_ours = true;
+        }
+        self.note_owner(ours);
+        Ok(())
+    }
+
+    fn note_owner(&mut self, ours: &[Schedule]) {
+        let is_ours = self.history.current() == ours;
+        if self.is_ours && !is_ours {
+            tracing::warn!(
+                pipeline = self.name,
+                "another daemon has other schedules for this pipeline, and later ones; its slots are left to that one"
+            );
+        }
+        self.is_ours = is_ours;
+    }
+
+    /// Looks how the runs stand that others are at work on.
+    async fn look(&mut self, ledger: &Ledger) -> Result<(), RunError> {
+        for state in self.slots.values_mut() {
+            let SlotState::Open(open) = state else { continue };
+            match &mut open.run {
+                RunState::Ours(_) => continue,
+                RunState::Waiting => match ledger.read(&open.run_id).await {
+                    Ok(record) => open.run = RunState::theirs(record),
+                    Err(RunError::Unknown { .. }) => continue,
+                    Err(error) => return Err(error),
+                },
+                RunState::Theirs(theirs) => {
+                    if ledger.refresh(&mut theirs.record).await? {
+                        theirs.watch = LeaseWatch::begin();
+                        theirs.liveness = Liveness::Unknown;
+                    }
+                }
+            }
+            let RunState::Theirs(theirs) = &mut open.run else { continue };
+            if theirs.record.ended_at.is_some() {
+                *state = SlotState::Closed;
+            } else {
+                match theirs.watch.look(ledger, &theirs.record.run_id).await? {
+                    Liveness::Unknown => {}
+                    told => theirs.liveness = told,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down which files came, where they bring about slots.
+    async fn look_for_files(&mut self, pass: &Pass<'_>) -> Result<(), RunError> {
+        if !self.is_ours {
+            return Ok(());
+        }
+        for source in self.history.watched_sources() {
+            if let Some(files) = pass.catalog.source_files(&self.name, &source).await? {
+                pass.ledger.note_arrival(&self.name, &mut self.history, &source, &files, pass.now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn decide_due(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+        if self.history.upstream().next().is_some() {
+            self.upstream.refresh(pass.ledger, &self.history).await?;
+        }
+        let mut came = self.came(pass.now);
+        if came.is_empty() {
+            return Ok(());
+        }
+        // Whoever decides about slots must know the latest schedule, and whether the pipeline is paused.
+        pass.ledger.refresh_history(&self.name, &mut self.history).await?;
+        self.note_owner(schedules_of(pipeline));
+        came = self.came(pass.now);
+        self.read_fates(pass.ledger, &came).await?;
+        self.look(pass.ledger).await?;
+        if !self.is_ours {
+            self.advance(&came);
+            return Ok(());
+        }
+        let newest = came.iter().filter(|found| !found.paused).map(|found| found.slot).max();
+        let latest = newest.max(self.slots.keys().next_back().copied()).unwrap_or(pass.now);
+        let mut due = self.due(pass, &came).await?;
+        if pipeline.is_none() {
+            due.iter_mut().for_each(|slot| slot.left_out = Some("the pipeline is gone from the project".to_owned()));
+        }
+        let line: Vec<InLine> = self.slots.values().filter_map(SlotState::in_line).collect();
+        let known = Circumstances { now: pass.now, latest, concurrency: concurrency_of(pipeline), grace: pass.grace };
+        let decisions = decide(&due, &line, known);
+        let (name, schedule) = (self.name.as_str(), self.history.events().len() as u64);
+        let decided = due.iter().zip(decisions).map(|(slot, decision)| {
+            let (slot, overlap) = (slot.slot, slot.schedule.overlap);
+            async move { Ok::<_, RunError>((slot, overlap, pass.claim(name, slot, schedule, decision).await?)) }
+        });
+        let decided: Vec<_> = stream::iter(decided).buffered(CONCURRENCY).try_collect().await?;
+        for (slot, overlap, fate) in decided {
+            self.slots.insert(slot, SlotState::new(fate, overlap));
+        }
+        self.advance(&came);
+        Ok(())
+    }
+
+    /// The slots that came and are not decided, as far as we know.
+    ///
+    /// An edit may be seen so late that slots after it seem to be decided: they are looked at again.
+    fn came(&mut self, now: Timestamp) -> Vec<HistorySlot> {
+        let histories = std::iter::once((self.name.as_str(), &self.history)).chain(self.upstream.histories());
+        for (name, history) in histories {
+            let known = self.known.get(name).copied().unwrap_or(0);
+            if let Some(edited) = history.events().iter().skip(known).map(ScheduleEvent::at).min() {
+                (self.decided, self.settled) = (self.decided.min(edited), self.settled.min(edited));
+            }
+            self.known.insert(name.to_owned(), history.events().len());
+        }
+        let mut came = self.upstream.slots(&self.history, self.decided, now);
+        came.retain(|found| !self.slots.contains_key(&found.slot));
+        came
+    }
+
+    async fn read_fates(&mut self, ledger: &Ledger, came: &[HistorySlot]) -> Result<(), RunError> {
+        let name = self.name.as_str();
+        let read = came.iter().map(|found| async move {
+            let fate = ledger.fate(name, found.slot).await?;
+            Ok::<_, RunError>(fate.map(|fate| (found.slot, found.schedule.overlap, fate)))
+        });
+        let read: Vec<_> = stream::iter(read).buffered(CONCURRENCY).try_collect().await?;
+        for (slot, overlap, fate) in read.into_iter().flatten() {
+            self.slots.insert(slot, SlotState::new(fate, overlap));
+        }
+        Ok(())
+    }
+
+    /// The slots among those that came whose time it is to be decided.
+    async fn due(&mut self, pass: &Pass<'_>, came: &[HistorySlot]) -> Result<Vec<DueSlot>, RunError> {
+        let mut due = Vec::new();
+        for found in came.iter().filter(|found| !self.slots.contains_key(&found.slot)) {
+            let mut slot = DueSlot {
+                slot: found.slot,
+                schedule: Arc::clone(&found.schedule),
+                due: None,
+                left_out: found.paused.then(|| "paused".to_owned()),
+            };
+            if let Trigger::After(pipelines) = &found.schedule.trigger
+                && !found.paused
+            {
+                match self.upstream.state(pass.ledger, pipelines, found.slot, pass.now, |name| pass.has(name)).await? {
+                    UpstreamSlot::Done => {}
+                    UpstreamSlot::NotDone(reason) => slot.left_out = Some(reason),
+                    UpstreamSlot::Open => {
+                        self.is_watching = true;
+                        continue;
+                    }
+                }
+            } else {
+                let begin = found.slot.saturating_add(found.schedule.delay(&self.name, found.slot)).unwrap_or(Timestamp::MAX);
+                if begin > pass.now {
+                    self.next_due = Some(self.next_due.map_or(begin, |next| next.min(begin)));
+                    continue;
+                }
+                slot.due = Some(begin);
+            }
+            due.push(slot);
+        }
+        Ok(due)
+    }
+
+    /// Notes up to where all slots are decided.
+    fn advance(&mut self, came: &[HistorySlot]) {
+        let decided = came.iter().take_while(|found| self.slots.contains_key(&found.slot)).last();
+        self.decided = decided.map_or(self.decided, |found| found.slot);
+    }
+
+    /// Where later slots cancel earlier ones, ends the runs of these.
+    async fn cancel_overlapped(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+        let concurrency = concurrency_of(pipeline);
+        let mut later = 0;
+        for state in self.slots.values_mut().rev() {
+            let SlotState::Open(open) = state else { continue };
+            if later >= concurrency {
+                match &open.run {
+                    RunState::Ours(cancel) => cancel.cancel(),
+                    RunState::Theirs(theirs) => {
+                        pass.end(&theirs.record, "cancelled: a later slot came").await?;
+                        *state = SlotState::Closed;
+                        continue;
+                    }
+                    // It is begun as cancelled.
+                    RunState::Waiting => {}
+                }
+            }
+            later += usize::from(open.overlap == Overlap::Cancel && !open.late);
+        }
+        Ok(())
+    }
+
+    /// The runs to begin or to go on with now, oldest first.
+    pub(super) fn starts(&self, concurrency: usize, capacity: usize) -> Vec<Start> {
+        let at_work = |state: &&SlotState| matches!(state, SlotState::Open(open) if open.is_at_work());
+        // Another project may have the definitions of a pipeline that is not in ours.
+        let has_definitions = self.declared.is_some();
+        let mut room = concurrency.saturating_sub(self.slots.values().filter(at_work).count()).min(capacity);
+        let mut later = self.slots.values().filter(|state| matches!(state, SlotState::Open(open) if open.cancels())).count();
+        let mut starts = Vec::new();
+        for (slot, state) in &self.slots {
+            let SlotState::Open(open) = state else { continue };
+            later -= usize::from(open.cancels());
+            if room > 0 && open.is_startable(has_definitions) {
+                let resumes = match &open.run {
+                    RunState::Theirs(theirs) => Some(theirs.record.clone()),
+                    RunState::Waiting | RunState::Ours(_) => None,
+                };
+                let is_cancelled = later >= concurrency;
+                let run = SlotRun { slot: *slot, run_id: open.run_id.clone(), restatement: 0, resumes };
+                starts.push(Start { run, is_cancelled });
+                room -= usize::from(!is_cancelled);
+            }
+        }
+        starts
+    }
+
+    /// Notes that we are at work on a slot.
+    pub(super) fn begun(&mut self, slot: Timestamp, cancel: CancellationToken) {
+        if let Some(SlotState::Open(open)) = self.slots.get_mut(&slot) {
+            open.run = RunState::Ours(cancel);
+        }
+    }
+
+    /// Notes how our work on a slot ended: its run ended too, or someone else has to go on.
+    pub(super) fn ended(&mut self, slot: Timestamp, has_ended: bool) {
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        if has_ended {
+            *state = SlotState::Closed;
+        } else if let SlotState::Open(open) = state {
+            open.run = RunState::Waiting;
+            open.not_before = Some(Instant::now() + AFTER_FAILURE);
+        }
+    }
+
+    /// Forgets what is settled, and marks it in the storage now and then.
+    async fn settle(&mut self, ledger: &Ledger) -> Result<(), RunError> {
+        while let Some(first) = self.slots.first_entry() {
+            if *first.key() > self.decided || !matches!(first.get(), SlotState::Closed) {
+                break;
+            }
+            self.settled = *first.key();
+            first.remove();
+            self.unmarked += 1;
+        }
+        if self.unmarked >= MARK_EVERY {
+            let arrivals = self.history.settled_arrivals(self.settled);
+            write_settled(ledger, &self.name, &Settled { slot: self.settled, arrivals, known: self.known.clone() }).await?;
+            self.unmarked = 0;
+        }
+        Ok(())
+    }
+
+    /// When this pipeline has to be looked at again, at the latest.
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = self.history.next_clock_slot(now);
+        let next = next.and_then(|(slot, schedule)| slot.checked_add(schedule.delay(&self.name, slot)).ok());
+        [next, self.next_due].into_iter().flatten().min()
+    }
+
+    /// Whether there is a run of which it is not known yet if someone is at work on it.
+    pub(super) fn has_doubtful(&self) -> bool {
+        let is_doubtful = |run: &RunState| matches!(run, RunState::Theirs(theirs) if theirs.liveness == Liveness::Unknown);
+        self.slots.values().any(|state| matches!(state, SlotState::Open(open) if is_doubtful(&open.run)))
+    }
+
+    /// Whether there is something to be looked at that others do: runs that they are at work on, slots that they decide.
+    pub(super) fn watches_others(&self) -> bool {
+        let is_theirs = |state: &SlotState| matches!(state, SlotState::Open(open) if !matches!(open.run, RunState::Ours(_)));
+        self.is_watching || self.slots.values().any(is_theirs)
+    }
+}
+
+fn schedules_of(pipeline: Option<&Pipeline>) -> &[Schedule] {
+    pipeline.map_or(&[], |pipeline| &pipeline.schedules)
+}
+
+/// How many slots of a pipeline may run at the same time.
+pub(super) fn concurrency_of(pipeline: Option<&Pipeline>) -> usize {
+    pipeline.map_or(1, |pipeline| pipeline.concurrency)
+}

@@ -1,0 +1,160 @@
+//! What became of a slot: `_sys/slots/<pipeline>/<instant>/<sequence>.json`.
+//!
+//! Whoever creates entry 0 decides the slot's fate, once. Later entries are written when someone asks that the slot be made good or
+//! be computed anew; each is one more run of it.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::append_log::{Append, AppendLog};
+use crate::ledger::failed;
+use crate::{Ledger, RunError};
+
+/// What is decided about a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fate", rename_all = "snake_case")]
+pub enum Fate {
+    /// It is run, by the run of this id. Anyone may begin that run: its log says who did.
+    Run {
+        /// The run.
+        run_id: String,
+        /// Whether its time had passed: such a run waits in line.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
+    },
+    /// It came, and was left out.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It passed while nobody was there to run it.
+    Missed {
+        /// The policy by which it is not made up for.
+        reason: String,
+    },
+}
+
+/// An entry of a slot's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotEntry {
+    /// What is decided.
+    #[serde(flatten)]
+    pub fate: Fate,
+    /// When.
+    pub at: Timestamp,
+    /// How many entries of the schedule's history were known to whoever decided: under an edit that came to light later, the slot may
+    /// not be one.
+    #[serde(default)]
+    pub schedule: u64,
+    /// The backfill that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<String>,
+}
+
+impl Ledger {
+    /// What is decided about a slot, oldest first; empty when nothing is.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails, [`RunError::Damaged`] when an entry cannot be read.
+    pub async fn slot(&self, pipeline: &str, slot: Timestamp) -> Result<Vec<SlotEntry>, RunError> {
+        self.slot_log(pipeline, slot).read(0).await
+    }
+
+    /// The first decision about a slot, if there is one.
+    ///
+    /// # Errors
+    /// As [`Ledger::slot`].
+    pub async fn fate(&self, pipeline: &str, slot: Timestamp) -> Result<Option<Fate>, RunError> {
+        Ok(self.slot_log(pipeline, slot).entry(0).await?.map(|entry| entry.fate))
+    }
+
+    /// Decides about a slot, unless it is decided; returns what holds.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage gave no clear answer: the slot may be decided, or not.
+    pub async fn decide(&self, pipeline: &str, slot: Timestamp, entry: SlotEntry) -> Result<Fate, RunError> {
+        match self.slot_log(pipeline, slot).append(0, &entry).await? {
+            Append::Won => Ok(entry.fate),
+            Append::Lost(theirs) => Ok(theirs.fate),
+        }
+    }
+
+    /// Adds a decision about a slot as its entry `sequence`, unless that is written; says whether it was added.
+    ///
+    /// # Errors
+    /// As [`Ledger::decide`].
+    pub async fn restate(&self, pipeline: &str, slot: Timestamp, sequence: u64, entry: &SlotEntry) -> Result<bool, RunError> {
+        Ok(self.slot_log(pipeline, slot).append(sequence, entry).await? == Append::Won)
+    }
+
+    /// The slots in `[from, to)` about which something is decided, oldest first, as a listing shows them.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn decided_slots(&self, pipeline: &str, from: Timestamp, to: Timestamp) -> Result<Vec<Timestamp>, RunError> {
+        let folder = folder(pipeline);
+        let listed = self.objects.list_with_delimiter(Some(&folder)).await.map_err(|error| failed(&folder, error))?;
+        let slots: BTreeSet<Timestamp> = listed.common_prefixes.iter().filter_map(|path| slot_of(path.filename()?)).collect();
+        Ok(slots.range(from..to).copied().collect())
+    }
+
+    fn slot_log(&self, pipeline: &str, slot: Timestamp) -> AppendLog<'_, SlotEntry> {
+        AppendLog::new(self.objects.as_ref() as &dyn ObjectStore, folder(pipeline).join(name(slot)))
+    }
+}
+
+const SLOTS: &str = "_sys/slots";
+
+fn folder(pipeline: &str) -> Path {
+    Path::from(SLOTS).join(pipeline)
+}
+
+/// A slot in the name of an object: names sort by time.
+pub(crate) fn name(slot: Timestamp) -> String {
+    slot.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+fn slot_of(name: &str) -> Option<Timestamp> {
+    let civil = DateTime::strptime("%Y%m%dT%H%M%SZ", name).ok()?;
+    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_decided_once() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let slot = at("2026-11-01T01:00:00Z");
+        let entry = |fate| SlotEntry { fate, at: slot, schedule: 1, backfill: None };
+        assert_eq!(ledger.fate("shop", slot).await.unwrap(), None);
+        let run = Fate::Run { run_id: "r1".into(), late: false };
+        assert_eq!(ledger.decide("shop", slot, entry(run.clone())).await.unwrap(), run);
+        let skipped = Fate::Skipped { reason: "paused".into() };
+        assert_eq!(ledger.decide("shop", slot, entry(skipped.clone())).await.unwrap(), run);
+        assert_eq!(ledger.decide("crm", slot, entry(skipped.clone())).await.unwrap(), skipped);
+        let again = entry(Fate::Run { run_id: "r2".into(), late: true });
+        assert!(ledger.restate("shop", slot, 1, &again).await.unwrap());
+        assert!(!ledger.restate("shop", slot, 1, &again).await.unwrap());
+        assert_eq!(ledger.slot("shop", slot).await.unwrap(), [entry(run), again]);
+        let day = (at("2026-11-01T00:00:00Z"), at("2026-11-02T00:00:00Z"));
+        assert_eq!(ledger.decided_slots("shop", day.0, day.1).await.unwrap(), [slot]);
+        assert!(ledger.objects.head(&Path::from("_sys/slots/shop/20261101T010000Z/00000000.json")).await.is_ok());
+    }
+}
