@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 pub use catalog::{Catalog, Equipment, Loaded};
+pub(crate) use state::read_settled;
 pub(crate) use upstream::Upstream;
 use state::{Pass, PipelineState, Start, concurrency_of};
 

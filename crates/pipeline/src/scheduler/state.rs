@@ -83,8 +83,8 @@ pub(super) struct Theirs {
 
 /// What the storage keeps of what is settled. It may be older than the truth, never ahead of it.
 #[derive(Serialize, Deserialize)]
-struct Settled {
-    slot: Timestamp,
+pub(crate) struct Settled {
+    pub(crate) slot: Timestamp,
     /// How many arrivals brought about slots up to here; one is kept to tell what is new.
     #[serde(default)]
     arrivals: u64,
@@ -513,7 +513,8 @@ fn settled_path(pipeline: &str) -> Path {
     Path::from("_sys/settled").join(format!("{pipeline}.json"))
 }
 
-async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Settled>, RunError> {
+/// What is settled of a pipeline, as the storage keeps it.
+pub(crate) async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Settled>, RunError> {
     let path = settled_path(pipeline);
     let bytes = match ledger.objects.get(&path).await {
         Ok(found) => found.bytes().await.map_err(|error| failed(&path, error))?,
