@@ -119,6 +119,7 @@ impl From<StoreError> for Failure {
         let class = match error {
             StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => FailureClass::Definition,
             StoreError::Object { .. }
+            | StoreError::Damaged { .. }
             | StoreError::Table { .. }
             | StoreError::Conflict { .. }
             | StoreError::Read { .. }
@@ -218,7 +219,9 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Store(error) => error.into(),
-            RunError::Unknown { .. } | RunError::Finished { .. } | RunError::Definitions { .. } => Self::definition(chain(&error)),
+            RunError::Unknown { .. } | RunError::Finished { .. } | RunError::Definitions { .. } => {
+                Self::definition(chain(&error))
+            }
             RunError::Clock { .. } => Self::storage(chain(&error)),
             other => Self::data(chain(&other)),
         }
