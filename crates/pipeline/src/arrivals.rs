@@ -117,7 +117,7 @@ mod tests {
         let begin = |history: &History| history.events().is_empty().then(|| scheduled.clone());
         ledger.amend_history("shop", &mut one, begin).await.unwrap();
         let mut other = ledger.history("shop").await.unwrap();
-        let mut see = async |history: &mut History, seen: SourceFiles, now: &str| {
+        let see = async |history: &mut History, seen: SourceFiles, now: &str| {
             ledger.note_arrival("shop", history, "orders", &seen, at(now)).await.unwrap();
             slots(history)
         };

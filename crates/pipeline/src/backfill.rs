@@ -243,7 +243,7 @@ async fn fill(
         let entries = ledger.slot(pipeline, slot).await?;
         let Some((restatement, run_id)) = backfill.entry_of(&entries) else {
             let fate = Fate::Run { run_id: new_run_id(clock), late: true };
-            let entry = SlotEntry { fate, at: clock.now(), backfill: Some(backfill.id.clone()) };
+            let entry = SlotEntry { fate, at: clock.now(), schedule: 0, backfill: Some(backfill.id.clone()) };
             ledger.restate(pipeline, slot, entries.len() as u64, &entry).await?;
             continue;
         };

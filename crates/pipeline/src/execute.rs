@@ -259,7 +259,7 @@ impl Execution<'_> {
     /// Tries a step until it is done, or not worth another try. Only the work and the pauses are interrupted, never the writing of
     /// an event: so the log always knows which event comes next.
     async fn step<'s>(&self, step: &'s Step) -> Result<(&'s Step, StepEnd), RunError> {
-        let mut pauses = step.retries.pauses(&format!("{}/{}", self.run.run_id, step.id));
+        let mut pauses = step.retries.pauses(&self.run.context(step).transaction);
         if let Some(reason) = self.refusal(step).await {
             self.append(Event::StepSkipped { step: step.id.clone(), reason, at: self.clock.now() }).await?;
             return Ok((step, StepEnd::LeftOut));

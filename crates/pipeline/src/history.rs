@@ -11,6 +11,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::append_log::{Append, AppendLog};
+use crate::ledger::failed;
 use crate::{Arrival, Ledger, RunError, Schedule, Trigger};
 
 /// An entry of a pipeline's schedule history.
@@ -260,6 +261,16 @@ impl Era {
 const SCHEDULES: &str = "_sys/schedules";
 
 impl Ledger {
+    /// The pipelines that have a schedule history, as a listing shows them.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn scheduled_pipelines(&self) -> Result<Vec<String>, RunError> {
+        let root = Path::from(SCHEDULES);
+        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|error| failed(&root, error))?;
+        Ok(listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect())
+    }
+
     /// The schedule history of a pipeline.
     ///
     /// # Errors

@@ -5,6 +5,9 @@
 
 mod catalog;
 mod decide;
+mod open_slot;
+mod pass;
+mod settled;
 mod state;
 mod upstream;
 
@@ -19,9 +22,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 pub use catalog::{Catalog, Equipment, Loaded};
-pub(crate) use state::read_settled;
+pub(crate) use settled::read_settled;
 pub(crate) use upstream::Upstream;
-use state::{Pass, PipelineState, Start, concurrency_of};
+use pass::Pass;
+use state::{PipelineState, Start, concurrency_of};
 
 use crate::perform::perform;
 use crate::{Clock, Ledger, RunError, RunReport, RunStatus, Stop, StorageClock};
@@ -57,6 +61,7 @@ pub struct Scheduler<'a> {
     totals: Totals,
     /// Passes that failed in a row.
     failures: u64,
+    has_adopted: bool,
 }
 
 /// What a scheduler did.
@@ -93,7 +98,8 @@ impl<'a> Scheduler<'a> {
     pub fn new(ledger: &'a Ledger, catalog: &'a dyn Catalog, clock: &'a dyn Clock, options: SchedulerOptions) -> Self {
         let storage_clock = StorageClock::new(ledger, clock);
         let (pipelines, totals) = (BTreeMap::new(), Totals::default());
-        Self { ledger, catalog, local_clock: clock, clock: storage_clock, options, pipelines, totals, failures: 0 }
+        let (failures, has_adopted) = (0, false);
+        Self { ledger, catalog, local_clock: clock, clock: storage_clock, options, pipelines, totals, failures, has_adopted }
     }
 
     /// Works until it is stopped, or, with [`SchedulerOptions::once`], until nothing is left to do for now.
@@ -153,6 +159,7 @@ impl<'a> Scheduler<'a> {
         let begun = Instant::now();
         let mut found = Found { starts: Vec::new(), next: begun + self.options.poll, is_doubtful: false };
         let loaded = self.catalog.current();
+        self.adopt_orphans().await;
         for pipeline in loaded.pipelines.iter() {
             if !self.pipelines.contains_key(&pipeline.name) {
                 self.pipelines.insert(pipeline.name.clone(), PipelineState::new(&pipeline.name));
@@ -168,7 +175,7 @@ impl<'a> Scheduler<'a> {
             }
         };
         let (ledger, catalog, grace) = (self.ledger, self.catalog, self.options.grace);
-        let pass = Pass { ledger, catalog, edition: loaded.edition, now, grace };
+        let pass = Pass { ledger, catalog, loaded: &loaded, now, grace };
         let failed = AtomicBool::new(false);
         let of = |name: &str| loaded.pipelines.iter().find(|pipeline| pipeline.name == name);
         stream::iter(self.pipelines.values_mut())
@@ -202,6 +209,24 @@ impl<'a> Scheduler<'a> {
             }
         }
         found
+    }
+
+    /// Once: pipelines that the lake knows and the project does not have runs, too, that may need someone to go on with them.
+    async fn adopt_orphans(&mut self) {
+        if self.has_adopted {
+            return;
+        }
+        match self.ledger.scheduled_pipelines().await {
+            Ok(names) => {
+                self.has_adopted = true;
+                for name in names {
+                    self.pipelines.entry(name.clone()).or_insert_with(|| PipelineState::new(&name));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = crate::error::chain(&error), "pipelines that are gone from the project cannot be listed");
+            }
+        }
     }
 
     /// How long to wait between two looks at what others do.

@@ -49,6 +49,10 @@ pub struct SlotEntry {
     pub fate: Fate,
     /// When.
     pub at: Timestamp,
+    /// How many entries of the schedule's history were known to whoever decided: under an edit that came to light later, the slot may
+    /// not be one.
+    #[serde(default)]
+    pub schedule: u64,
     /// The backfill that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backfill: Option<String>,
@@ -140,7 +144,7 @@ mod tests {
     async fn a_slot_is_decided_once() {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
         let slot = at("2026-11-01T01:00:00Z");
-        let entry = |fate| SlotEntry { fate, at: slot, backfill: None };
+        let entry = |fate| SlotEntry { fate, at: slot, schedule: 1, backfill: None };
         assert_eq!(ledger.fate("shop", slot).await.unwrap(), None);
         let run = Fate::Run { run_id: "r1".into(), late: false };
         assert_eq!(ledger.decide("shop", slot, entry(run.clone())).await.unwrap(), run);

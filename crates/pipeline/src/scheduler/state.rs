@@ -1,22 +1,19 @@
 //! What the scheduler knows of one pipeline: its history, and the slots that are not settled yet.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload};
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Circumstances, Decision, DueSlot, InLine, decide};
+use super::decide::{Circumstances, DueSlot, InLine, decide};
+use super::open_slot::{RunState, SlotState};
+use super::pass::Pass;
+use super::settled::{Settled, read_settled, write_settled};
 use super::upstream::{Upstream, UpstreamSlot};
-use crate::ledger::failed;
 use crate::perform::SlotRun;
 use crate::{
-    Catalog, Fate, History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, RunRecord, ScheduleEvent,
-    SlotEntry, Trigger, new_run_id,
+    History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, Schedule, ScheduleEvent, Trigger,
 };
 
 /// Machines whose clocks differ by what is tolerated must agree which schedule a slot is of: an edited one holds from a little later.
@@ -24,6 +21,9 @@ const EDIT_MARGIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// Slots that are decided between two marks of what is settled: as many are looked at again after a restart.
 const MARK_EVERY: usize = 20;
+
+/// How many of its last slots are looked at for runs that nobody goes on with, where a pipeline is gone from the project.
+const ORPHANS: usize = 1000;
 
 /// Objects that are read or written at the same time.
 const CONCURRENCY: usize = 16;
@@ -38,10 +38,14 @@ pub(super) struct PipelineState {
     /// Whether the latest schedule in the history is that of our definitions.
     is_ours: bool,
     is_loaded: bool,
+    /// Whether the runs of a pipeline that is not in our project were looked for.
+    is_adopted: bool,
     /// Every slot up to here is decided, and its run has ended.
     settled: Timestamp,
     /// Every slot up to here is decided.
     decided: Timestamp,
+    /// How many events of each history, of this pipeline and of those before it, that is true for.
+    known: BTreeMap<String, usize>,
     /// Decided slots after `settled`.
     slots: BTreeMap<Timestamp, SlotState>,
     unmarked: usize,
@@ -49,45 +53,6 @@ pub(super) struct PipelineState {
     next_due: Option<Timestamp>,
     /// Whether something has to be looked at that others do.
     is_watching: bool,
-}
-
-/// A slot that is decided.
-pub(super) enum SlotState {
-    Closed,
-    Open(OpenSlot),
-}
-
-/// A slot whose run has not ended.
-pub(super) struct OpenSlot {
-    pub(super) run_id: String,
-    late: bool,
-    overlap: Overlap,
-    pub(super) run: RunState,
-}
-
-/// How a run stands that has not ended.
-pub(super) enum RunState {
-    /// Nobody has begun it, as far as we know.
-    Waiting,
-    /// We are at work on it.
-    Ours(CancellationToken),
-    /// Someone else is at work on it, or was.
-    Theirs(Box<Theirs>),
-}
-
-pub(super) struct Theirs {
-    pub(super) record: RunRecord,
-    watch: LeaseWatch,
-    liveness: Liveness,
-}
-
-/// What the storage keeps of what is settled. It may be older than the truth, never ahead of it.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Settled {
-    pub(crate) slot: Timestamp,
-    /// How many arrivals brought about slots up to here; one is kept to tell what is new.
-    #[serde(default)]
-    arrivals: u64,
 }
 
 /// A run that we should begin, or go on with.
@@ -106,8 +71,10 @@ impl PipelineState {
             declared: None,
             is_ours: false,
             is_loaded: false,
+            is_adopted: false,
             settled: Timestamp::MIN,
             decided: Timestamp::MIN,
+            known: BTreeMap::new(),
             slots: BTreeMap::new(),
             unmarked: 0,
             next_due: None,
@@ -120,6 +87,10 @@ impl PipelineState {
         self.is_watching = false;
         self.next_due = None;
         self.load(pass).await?;
+        if pipeline.is_none() && self.declared.is_none() {
+            self.adopt(pass).await?;
+            return self.look(pass.ledger).await;
+        }
         self.declare(pass, pipeline).await?;
         self.look(pass.ledger).await?;
         self.look_for_files(pass).await?;
@@ -136,9 +107,26 @@ impl PipelineState {
         self.history.skip_arrivals(settled.as_ref().map_or(0, |settled| settled.arrivals));
         pass.ledger.refresh_history(&self.name, &mut self.history).await?;
         let begin = self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at);
-        self.settled = settled.map_or(begin, |settled| settled.slot.max(begin));
+        if let Some(settled) = settled {
+            (self.settled, self.known) = (settled.slot.max(begin), settled.known);
+        } else {
+            self.settled = begin;
+        }
         self.decided = self.settled;
         self.is_loaded = true;
+        Ok(())
+    }
+
+    /// Of a pipeline that is not in our project, and may be in another: nothing is decided, but its runs are looked after.
+    async fn adopt(&mut self, pass: &Pass<'_>) -> Result<(), RunError> {
+        if self.is_adopted {
+            return Ok(());
+        }
+        self.upstream.refresh(pass.ledger, &self.history).await?;
+        let mut came = self.came(pass.now);
+        came.drain(..came.len().saturating_sub(ORPHANS));
+        self.read_fates(pass.ledger, &came).await?;
+        self.is_adopted = true;
         Ok(())
     }
 
@@ -146,7 +134,7 @@ impl PipelineState {
     /// written again because someone else wrote another: so two versions of a project never take turns.
     async fn declare(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
         let ours = schedules_of(pipeline);
-        if self.declared != Some(pass.edition) {
+        if self.declared != Some(pass.loaded.edition) {
             let begins = self.history.events().is_empty();
             let since = if begins { pass.now } else { pass.now.saturating_add(EDIT_MARGIN).unwrap_or(pass.now) };
             let amended = |history: &History| match (history.current() == ours, ours.is_empty()) {
@@ -159,14 +147,14 @@ impl PipelineState {
                 self.settled = self.settled.max(self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at));
                 self.decided = self.decided.max(self.settled);
             }
-            self.declared = Some(pass.edition);
+            self.declared = Some(pass.loaded.edition);
             self.is_ours = true;
         }
         self.note_owner(ours);
         Ok(())
     }
 
-    fn note_owner(&mut self, ours: &[crate::Schedule]) {
+    fn note_owner(&mut self, ours: &[Schedule]) {
         let is_ours = self.history.current() == ours;
         if self.is_ours && !is_ours {
             tracing::warn!(
@@ -248,10 +236,10 @@ impl PipelineState {
         let line: Vec<InLine> = self.slots.values().filter_map(SlotState::in_line).collect();
         let known = Circumstances { now: pass.now, latest, concurrency: concurrency_of(pipeline), grace: pass.grace };
         let decisions = decide(&due, &line, known);
-        let name = self.name.as_str();
+        let (name, schedule) = (self.name.as_str(), self.history.events().len() as u64);
         let decided = due.iter().zip(decisions).map(|(slot, decision)| {
             let (slot, overlap) = (slot.slot, slot.schedule.overlap);
-            async move { Ok::<_, RunError>((slot, overlap, pass.claim(name, slot, decision).await?)) }
+            async move { Ok::<_, RunError>((slot, overlap, pass.claim(name, slot, schedule, decision).await?)) }
         });
         let decided: Vec<_> = stream::iter(decided).buffered(CONCURRENCY).try_collect().await?;
         for (slot, overlap, fate) in decided {
@@ -262,7 +250,17 @@ impl PipelineState {
     }
 
     /// The slots that came and are not decided, as far as we know.
-    fn came(&self, now: Timestamp) -> Vec<HistorySlot> {
+    ///
+    /// An edit may be seen so late that slots after it seem to be decided: they are looked at again.
+    fn came(&mut self, now: Timestamp) -> Vec<HistorySlot> {
+        let histories = std::iter::once((self.name.as_str(), &self.history)).chain(self.upstream.histories());
+        for (name, history) in histories {
+            let known = self.known.get(name).copied().unwrap_or(0);
+            if let Some(edited) = history.events().iter().skip(known).map(ScheduleEvent::at).min() {
+                (self.decided, self.settled) = (self.decided.min(edited), self.settled.min(edited));
+            }
+            self.known.insert(name.to_owned(), history.events().len());
+        }
         let mut came = self.upstream.slots(&self.history, self.decided, now);
         came.retain(|found| !self.slots.contains_key(&found.slot));
         came
@@ -294,7 +292,7 @@ impl PipelineState {
             if let Trigger::After(pipelines) = &found.schedule.trigger
                 && !found.paused
             {
-                match self.upstream.state(pass.ledger, pipelines, found.slot, pass.now).await? {
+                match self.upstream.state(pass.ledger, pipelines, found.slot, pass.now, |name| pass.has(name)).await? {
                     UpstreamSlot::Done => {}
                     UpstreamSlot::NotDone(reason) => slot.left_out = Some(reason),
                     UpstreamSlot::Open => {
@@ -396,7 +394,7 @@ impl PipelineState {
         }
         if self.unmarked >= MARK_EVERY {
             let arrivals = self.history.settled_arrivals(self.settled);
-            write_settled(ledger, &self.name, &Settled { slot: self.settled, arrivals }).await?;
+            write_settled(ledger, &self.name, &Settled { slot: self.settled, arrivals, known: self.known.clone() }).await?;
             self.unmarked = 0;
         }
         Ok(())
@@ -422,112 +420,11 @@ impl PipelineState {
     }
 }
 
-impl SlotState {
-    fn new(fate: Fate, overlap: Overlap) -> Self {
-        match fate {
-            Fate::Run { run_id, late } => Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting }),
-            Fate::Skipped { .. } | Fate::Missed { .. } => Self::Closed,
-        }
-    }
-
-    fn in_line(&self) -> Option<InLine> {
-        match self {
-            Self::Closed => None,
-            Self::Open(OpenSlot { run: RunState::Waiting, late, .. }) => Some(InLine::Waiting { late: *late }),
-            Self::Open(_) => Some(InLine::AtWork),
-        }
-    }
-}
-
-impl OpenSlot {
-    fn cancels(&self) -> bool {
-        self.overlap == Overlap::Cancel && !self.late
-    }
-}
-
-impl RunState {
-    fn theirs(record: RunRecord) -> Self {
-        Self::Theirs(Box::new(Theirs { record, watch: LeaseWatch::begin(), liveness: Liveness::Unknown }))
-    }
-
-    fn is_startable(&self) -> bool {
-        match self {
-            Self::Waiting => true,
-            Self::Ours(_) => false,
-            Self::Theirs(theirs) => theirs.liveness == Liveness::Dead,
-        }
-    }
-}
-
-/// What is the same for all pipelines of one pass.
-pub(super) struct Pass<'a> {
-    pub(super) ledger: &'a Ledger,
-    pub(super) catalog: &'a dyn Catalog,
-    pub(super) edition: u64,
-    pub(super) now: Timestamp,
-    pub(super) grace: Duration,
-}
-
-impl Pass<'_> {
-    /// Decides about a slot, unless someone has.
-    async fn claim(&self, pipeline: &str, slot: Timestamp, decision: Decision) -> Result<Fate, RunError> {
-        let fate = match decision {
-            Decision::Run { late } => Fate::Run { run_id: new_run_id(&At(self.now)), late },
-            Decision::Skipped(reason) => Fate::Skipped { reason },
-            Decision::Missed(reason) => Fate::Missed { reason },
-        };
-        let holds = self.ledger.decide(pipeline, slot, SlotEntry { fate: fate.clone(), at: self.now, backfill: None }).await?;
-        if holds == fate {
-            self.catalog.slot_decided(pipeline, slot, &fate);
-        }
-        Ok(holds)
-    }
-
-    /// Ends a run that others began.
-    async fn end(&self, record: &RunRecord, message: &str) -> Result<(), RunError> {
-        match self.ledger.end(record.clone(), message, self.now).await {
-            Err(RunError::Taken { .. }) | Ok(()) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-fn schedules_of(pipeline: Option<&Pipeline>) -> &[crate::Schedule] {
+fn schedules_of(pipeline: Option<&Pipeline>) -> &[Schedule] {
     pipeline.map_or(&[], |pipeline| &pipeline.schedules)
 }
 
 /// How many slots of a pipeline may run at the same time.
 pub(super) fn concurrency_of(pipeline: Option<&Pipeline>) -> usize {
     pipeline.map_or(1, |pipeline| pipeline.concurrency)
-}
-
-struct At(Timestamp);
-
-impl crate::Clock for At {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
-fn settled_path(pipeline: &str) -> Path {
-    Path::from("_sys/settled").join(format!("{pipeline}.json"))
-}
-
-/// What is settled of a pipeline, as the storage keeps it.
-pub(crate) async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Settled>, RunError> {
-    let path = settled_path(pipeline);
-    let bytes = match ledger.objects.get(&path).await {
-        Ok(found) => found.bytes().await.map_err(|error| failed(&path, error))?,
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(failed(&path, error)),
-    };
-    // What cannot be read is worked out again.
-    Ok(serde_json::from_slice(&bytes).ok())
-}
-
-async fn write_settled(ledger: &Ledger, pipeline: &str, settled: &Settled) -> Result<(), RunError> {
-    let path = settled_path(pipeline);
-    let bytes = serde_json::to_vec(settled).map_err(|error| RunError::damaged(&path, error))?;
-    ledger.objects.put(&path, PutPayload::from(bytes)).await.map_err(|error| failed(&path, error))?;
-    Ok(())
 }

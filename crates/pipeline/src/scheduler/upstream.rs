@@ -36,6 +36,11 @@ impl Upstream {
         Ok(())
     }
 
+    /// The histories, by pipeline.
+    pub(super) fn histories(&self) -> impl Iterator<Item = (&str, &History)> {
+        self.0.iter().map(|(name, history)| (name.as_str(), history))
+    }
+
     /// Every slot of a history in `(after, until]`, oldest first: its own, and those that come after others.
     pub(crate) fn slots(&self, history: &History, after: Timestamp, until: Timestamp) -> Vec<HistorySlot> {
         let mut slots = history.own_slots(after, until);
@@ -63,12 +68,14 @@ impl Upstream {
         pipelines: &[String],
         slot: Timestamp,
         now: Timestamp,
+        in_project: impl Fn(&str) -> bool,
     ) -> Result<UpstreamSlot, RunError> {
         let mut all = UpstreamSlot::Done;
         for pipeline in pipelines {
             let last = ledger.slot(pipeline, slot).await?.pop();
             let state = match last.map(|entry| entry.fate) {
-                None => UpstreamSlot::Open,
+                None if in_project(pipeline) => UpstreamSlot::Open,
+                None => UpstreamSlot::NotDone(format!("after: `{pipeline}` is gone from the project")),
                 Some(Fate::Skipped { .. }) => UpstreamSlot::NotDone(format!("after: `{pipeline}` skipped this slot")),
                 Some(Fate::Missed { .. }) => UpstreamSlot::NotDone(format!("after: `{pipeline}` missed this slot")),
                 Some(Fate::Run { run_id, .. }) => match ledger.read(&run_id).await {

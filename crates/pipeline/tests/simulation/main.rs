@@ -1,9 +1,10 @@
 //! Simulations of the scheduler on a bucket where everything goes wrong that can: the real code, a store in memory, and time that
 //! passes as fast as the work allows. All of it follows from a seed.
 //!
-//! `TRANCHE_SIMULATION_SEEDS=20000` plays so many, `TRANCHE_SIMULATION_SEED=17` plays that one alone and shows its log.
+//! `TRANCHE_SIMULATION_SEEDS=20000` plays so many, `TRANCHE_SIMULATION_SEED=17` plays that one alone and tells what was decided.
 
 mod check;
+mod policies;
 mod process;
 mod project;
 mod random;
@@ -48,7 +49,7 @@ fn play(seeds: u64, broken: Broken, stops: bool) -> Total {
                     if seed >= seeds || stops && !total.lock().unwrap().wrong.is_empty() {
                         break;
                     }
-                    let Outcome { counts, wrong, slots, runs, commits } = simulate(seed, broken);
+                    let Outcome { counts, wrong, slots, runs, commits, .. } = simulate(seed, broken);
                     let mut total = total.lock().unwrap();
                     counts.into_iter().for_each(|(fault, times)| *total.counts.entry(fault).or_default() += times);
                     (total.slots, total.runs, total.commits) = (total.slots + slots, total.runs + runs, total.commits + commits);
@@ -66,6 +67,7 @@ fn play(seeds: u64, broken: Broken, stops: bool) -> Total {
 fn every_slot_has_one_fate_and_every_row_is_there_once() {
     if let Some(seed) = environment("TRANCHE_SIMULATION_SEED") {
         let outcome = simulate(seed, Broken::Sound);
+        eprintln!("{}", outcome.story);
         assert!(outcome.wrong.is_empty(), "seed {seed}: {:#?}", outcome.wrong);
         return;
     }

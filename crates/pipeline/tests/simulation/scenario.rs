@@ -26,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) slots: usize,
     pub(crate) runs: usize,
     pub(crate) commits: usize,
+    /// What was written about schedules and slots.
+    pub(crate) story: String,
 }
 
 /// How long a process's lease is.
@@ -61,6 +63,7 @@ pub(crate) fn simulate(seed: u64, broken: Broken) -> Outcome {
         let schedulers = usize::try_from(1 + random.below(3)).unwrap();
         let effort = Effort {
             longest_seconds: *random.choose(&[5, 60, 400]),
+            steady_percent: 0,
             fails_for_now_one_in: *random.choose(&[20, 200]),
             fails_for_good_one_in: *random.choose(&[50, 1_000_000]),
         };
@@ -94,7 +97,7 @@ impl Scenario {
             () = script => {}
             _ = all => {}
         }
-        check::check(&self.world, end, &self.project.lock().unwrap())
+        check::check(&self.world, self.world.now(), &self.project.lock().unwrap())
     }
 
     /// Whatever someone or something does to the schedulers from outside.
@@ -181,8 +184,11 @@ impl Scenario {
             let scheduler = Scheduler::new(&ledger, catalog.as_ref(), process.as_ref(), options);
             process.live(scheduler.run(stop)).await;
             self.alive.lock().unwrap()[place] = None;
-            let longest = if self.world.is_calm() { 5 } else { *self.world.random.lock().unwrap().choose(&[5, 120, 9_000]) };
-            sleep(self.world.seconds(0, longest)).await;
+            let longest = *self.world.random.lock().unwrap().choose(&[5, 120, 9_000]);
+            let back = self.world.now() + SignedDuration::try_from(self.world.seconds(0, longest)).unwrap();
+            while self.world.now() < back && !self.world.is_calm() {
+                sleep(Duration::from_secs(5)).await;
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The bucket as one process sees it: every operation may fail, lie, take long, or be the process's last.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -188,8 +189,12 @@ impl ObjectStore for SimulatedStore {
         stream::iter(self.listed(prefix).into_iter().map(Ok)).boxed()
     }
 
-    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        Err(Error::NotImplemented { operation: "list with delimiter".into(), implementer: "SimulatedStore".into() })
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.before().await?;
+        let root = prefix.cloned().unwrap_or_default();
+        let folder = |object: &ObjectMeta| Some(root.clone().join(object.location.prefix_match(&root)?.next()?));
+        let folders: BTreeSet<Path> = self.listed(prefix).iter().filter_map(folder).collect();
+        Ok(ListResult { common_prefixes: folders.into_iter().collect(), objects: Vec::new(), extensions: Default::default() })
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {

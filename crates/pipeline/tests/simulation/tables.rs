@@ -25,9 +25,11 @@ pub(crate) struct Version {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
     pub(crate) longest_seconds: u64,
-    /// Once in so many times, an attempt fails and is worth another.
+    /// How many hundredths of that it takes at least.
+    pub(crate) steady_percent: u64,
+    /// Once in so many times, an attempt fails and is worth another; 0 for never.
     pub(crate) fails_for_now_one_in: u64,
-    /// Once in so many times, an attempt fails for good.
+    /// Once in so many times, an attempt fails for good; 0 for never.
     pub(crate) fails_for_good_one_in: u64,
 }
 
@@ -55,10 +57,10 @@ pub(crate) fn tables_of(pipeline: &str, step: &str) -> [String; 2] {
 impl StepRunner for TableRunner {
     async fn run(&self, step: &Step, context: &StepContext) -> Result<StepOutcome, StepFailure> {
         let calm = self.world.is_calm();
-        let one_in = |times: u64| !calm && self.world.random.lock().unwrap().one_in(times);
+        let one_in = |times: u64| !calm && times > 0 && self.world.random.lock().unwrap().one_in(times);
         for table in tables_of(&context.pipeline, &step.id) {
             let longest = if calm { 2 } else { self.effort.longest_seconds };
-            sleep(self.world.seconds(0, longest)).await;
+            sleep(self.world.seconds(longest * self.effort.steady_percent / 100, longest)).await;
             if one_in(self.effort.fails_for_now_one_in) {
                 return Err(StepFailure::new(FailureClass::Storage, "for now"));
             }
