@@ -79,6 +79,17 @@ impl Sandbox {
         sandbox
     }
 
+    /// A copy of all that is in it, in a folder of its own.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        let twin = Self { environment: self.environment.clone(), ..Self::new() };
+        copy(self.path(), twin.path());
+        twin
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {

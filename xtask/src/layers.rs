@@ -15,16 +15,17 @@ struct Floor {
     may_use: &'static str,
 }
 
-const ALL: &str = "experiment report segment metric ingest pipeline sql store stats project schema";
+const ALL: &str = "experiment report segment metric ingest observe pipeline sql store stats project schema";
 const MEASURED: &str = "metric segment stats sql store project schema";
 
-const FLOORS: [Floor; 12] = [
+const FLOORS: [Floor; 13] = [
     Floor { krate: "cli", floor: 6, may_use: ALL },
     Floor { krate: "experiment", floor: 5, may_use: MEASURED },
     Floor { krate: "report", floor: 5, may_use: MEASURED },
     Floor { krate: "segment", floor: 4, may_use: "sql store project schema" },
     Floor { krate: "metric", floor: 4, may_use: "sql project schema" },
     Floor { krate: "ingest", floor: 4, may_use: "sql store project schema" },
+    Floor { krate: "observe", floor: 4, may_use: "pipeline store project" },
     Floor { krate: "pipeline", floor: 3, may_use: "store project" },
     Floor { krate: "sql", floor: 3, may_use: "store project schema" },
     Floor { krate: "store", floor: 2, may_use: "schema" },

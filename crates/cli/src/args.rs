@@ -45,9 +45,18 @@ pub(crate) struct Global {
     /// Log more: -v for what happens, -vv for details, -vvv for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Log lines as JSON.
-    #[arg(long, global = true)]
-    pub(crate) log_json: bool,
+    /// How log lines are written: those of a run say in which run and step they were.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "TRANCHE_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: a JSON object a line.
+    Json,
 }
 
 /// How results are printed.
@@ -117,6 +126,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tranche sql 'SELECT count(*) FROM orders'\n  tranche sql 'SELECT count(*) FROM orders' --as-of 2026-11-01\n  tranche sql 'SELECT * FROM traits LIMIT 5'"
     )]
     Sql(Sql),
+    /// Say whether the storage, the clock, the project and the lake are as they must be, and what to do where not; exit code 1 then.
+    #[command(after_help = "Examples:\n  tranche doctor\n  tranche doctor --format json | jq '.[] | select(.ok | not)'")]
+    Doctor,
     /// Experiment statistics on given sufficient statistics.
     #[command(
         after_help = "Example:\n  echo '{\"cases\": {\"a\": {\"kind\": \"proportion\", \"a\": {\"n\": 1000, \"sum\": 100}, \"b\": {\"n\": 1000, \"sum\": 120}}}}' | tranche stats -"

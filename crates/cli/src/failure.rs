@@ -119,6 +119,7 @@ impl From<StoreError> for Failure {
         let class = match error {
             StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => FailureClass::Definition,
             StoreError::Object { .. }
+            | StoreError::Damaged { .. }
             | StoreError::Table { .. }
             | StoreError::Conflict { .. }
             | StoreError::Read { .. }

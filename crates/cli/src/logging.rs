@@ -1,14 +1,23 @@
-//! Logs on stderr, by `tracing`.
+//! Logs on stderr and spans to a collector, by `tracing`.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, filter, fmt};
+use tranche_observe::{TraceOptions, Traces};
 
-use crate::args::Global;
+use crate::args::{Global, LogFormat};
+use crate::failure::Failure;
+use crate::watching::variable;
 
 /// The crates whose logs are ours.
-const OWN: [&str; 9] = ["tranche", "ingest", "store", "sql", "segment", "metric", "experiment", "report", "pipeline"];
+const OWN: [&str; 10] = ["tranche", "ingest", "store", "sql", "segment", "metric", "experiment", "report", "pipeline", "observe"];
 
-/// Starts logging as the flags ask for; `TRANCHE_LOG` overrides them with a filter of its own.
-pub(crate) fn start(global: &Global) {
+/// Starts logging as the flags ask for; `TRANCHE_LOG` overrides them with a filter of its own. Where the environment names a
+/// collector, spans of runs, steps and queries are for it.
+///
+/// # Errors
+/// [`Failure`] of the caller, when the collector cannot be spoken to as the environment says.
+pub(crate) fn start(global: &Global) -> Result<Option<Traces>, Failure> {
     let (others, own) = match global.verbose {
         0 => ("off", "error"),
         1 => ("warn", "info"),
@@ -19,7 +28,16 @@ pub(crate) fn start(global: &Global) {
         "tranche" => format!("{all},tranche={own}"),
         name => format!("{all},tranche_{name}={own}"),
     });
-    let filter = EnvFilter::try_from_env("TRANCHE_LOG").unwrap_or_else(|_| EnvFilter::new(directives));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if global.log_json { subscriber.json().init() } else { subscriber.compact().init() }
+    let wanted = EnvFilter::try_from_env("TRANCHE_LOG").unwrap_or_else(|_| EnvFilter::new(directives));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match global.log_format {
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
+        LogFormat::Text => lines.compact().with_filter(wanted).boxed(),
+    };
+    let options = TraceOptions::from_environment(variable).map_err(|error| Failure::definition(error.to_string()))?;
+    let traces = options.map(Traces::new);
+    let is_ours = filter::filter_fn(|about| about.is_span() && about.target().starts_with("tranche"));
+    let spans = traces.as_ref().map(|traces| traces.layer().with_filter(is_ours));
+    tracing_subscriber::registry().with(lines).with(spans).init();
+    Ok(traces)
 }

@@ -9,10 +9,13 @@ mod args;
 mod commands;
 mod demo;
 mod failure;
+mod lineage;
 mod logging;
+mod maintenance;
 mod output;
 mod progress;
 mod steps;
+mod watching;
 mod workbench;
 mod workspace;
 
@@ -26,12 +29,24 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
-    logging::start(&arguments.global);
+    let traces = match logging::start(&arguments.global) {
+        Ok(traces) => traces,
+        Err(failure) => return failure.report(&arguments.global),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::internal(error.to_string()).report(&arguments.global),
     };
-    let outcome = runtime.block_on(commands::run(&arguments));
+    let outcome = runtime.block_on(async {
+        let Some(traces) = traces else { return commands::run(&arguments).await };
+        let regular = traces.clone();
+        tokio::spawn(async move { regular.send_regularly().await });
+        let outcome = commands::run(&arguments).await;
+        if let Err(error) = traces.send().await {
+            tracing::warn!("traces were not sent: {error}");
+        }
+        outcome
+    });
     // A reader of raw files may still wait for its consumer; nothing is owed to it any more.
     runtime.shutdown_background();
     match outcome {

@@ -1,4 +1,4 @@
-//! The steps of a pipeline: what `ingest`, `refresh`, `measure` and `report` mean.
+//! The steps of a pipeline: what `ingest`, `refresh`, `measure`, `report` and `maintain` mean.
 
 use std::sync::Arc;
 
@@ -6,20 +6,22 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 use tranche_experiment::{Experiment, MeasureContext};
 use tranche_ingest::LoadContext;
-use tranche_pipeline::{FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, Targets};
+use tranche_pipeline::{Clock, FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, SystemClock, Targets};
 use tranche_report::BuildContext;
 use tranche_segment::refresh::{RefreshContext, refresh};
 use tranche_sql::{Engine, Session, Tables};
 use tranche_store::{Lake, Storage};
 
 use crate::failure::Failure;
+use crate::maintenance::Maintenance;
 use crate::progress::Progress;
 use crate::workspace::{PipelineDefinitions, Workspace};
 
 /// The actions of steps, as a pipeline names them.
-pub(crate) const ACTIONS: [&str; 4] = ["ingest", "refresh", "measure", "report"];
+pub(crate) const ACTIONS: [&str; 5] = ["ingest", "refresh", "measure", "report", "maintain"];
 
 /// What every step works with.
 #[derive(Clone)]
@@ -39,7 +41,7 @@ impl StepRunner for Steps {
     async fn run(&self, step: &Step, context: &StepContext) -> Result<StepOutcome, StepFailure> {
         let (steps, step, context) = (self.clone(), step.clone(), context.clone());
         let mut task = JoinSet::new();
-        task.spawn(async move { steps.work(&step, &context).await });
+        task.spawn(async move { steps.work(&step, &context).await }.in_current_span());
         match task.join_next().await {
             Some(Ok(outcome)) => outcome.map_err(|failure| StepFailure::new(failure.class, failure.message)),
             Some(Err(error)) => Err(StepFailure::new(FailureClass::Internal, format!("the step stopped: {error}"))),
@@ -55,6 +57,7 @@ impl Steps {
             "ingest" => self.ingest(step, context, pipeline).await,
             "refresh" => self.refresh(step, context, pipeline).await,
             "measure" => self.measure(step, context, pipeline).await,
+            "maintain" => self.maintain(step, context).await,
             _ => self.report(step, context, pipeline).await,
         }
     }
@@ -140,6 +143,18 @@ impl Steps {
         }
         outcome.detail = json!({"experiments": summaries});
         Ok(outcome)
+    }
+
+    async fn maintain(&self, step: &Step, context: &StepContext) -> Result<StepOutcome, Failure> {
+        let progress = |message: String| self.progress.message(&step.id, message);
+        let maintenance = Maintenance {
+            lake: &self.lake,
+            workspace: &self.workspace,
+            session: &self.engine.session(context.as_of),
+            now: SystemClock.now(),
+            progress: &progress,
+        };
+        maintenance.run().await
     }
 
     async fn report(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {

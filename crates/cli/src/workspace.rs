@@ -1,12 +1,14 @@
 //! Every definition of a project, read and checked as a whole.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use tranche_experiment::Experiment;
 use tranche_ingest::{Source, SourceSpec};
 use tranche_metric::Metrics;
 use tranche_pipeline::{Pipeline, Step, Targets, Trigger};
-use tranche_project::{DefinitionKind, Position, Problems, Project, Settings, SourceFile, yaml};
+use tranche_project::{DefinitionKind, Position, Problems, Project, Settings, SourceFile, duration, yaml};
 use tranche_report::Report;
 use tranche_schema::{Contract, ContractSpec};
 use tranche_segment::{Definitions, SegmentDefinition};
@@ -21,6 +23,8 @@ pub(crate) struct Workspace {
     pub(crate) project: Project,
     pub(crate) settings: Settings,
     pub(crate) contracts: IndexMap<String, Contract>,
+    /// How old the newest load of a table may be, by table.
+    pub(crate) freshness: IndexMap<String, Duration>,
     pub(crate) pipelines: IndexMap<String, PipelineDefinitions>,
     /// What was found wrong while reading.
     problems: Problems,
@@ -48,7 +52,7 @@ impl Workspace {
         let mut problems = Problems::default();
         let settings = project.settings(&mut problems);
         project.check_layout(&mut problems);
-        let (contracts, contract_files) = read_contracts(&project, &mut problems);
+        let (contracts, contract_files, freshness) = read_contracts(&project, &mut problems);
         let mut pipelines = IndexMap::new();
         for name in project.pipelines() {
             let manifest = project.manifest(name).cloned();
@@ -66,7 +70,7 @@ impl Workspace {
         }
         let read = |file: &&SourceFile| contract_files.values().any(|known| known.path() == file.path());
         let unreadable = project.schemas().filter(|file| !read(file)).map(|file| file.stem().to_owned()).collect();
-        let mut workspace = Self { project, settings, contracts, pipelines, problems, contract_files, unreadable };
+        let mut workspace = Self { project, settings, contracts, freshness, pipelines, problems, contract_files, unreadable };
         workspace.check_across_pipelines();
         workspace
     }
@@ -198,13 +202,24 @@ fn position_of(file: &SourceFile, text: &str) -> Position {
     found.unwrap_or(Position::START)
 }
 
-fn read_contracts(project: &Project, problems: &mut Problems) -> (IndexMap<String, Contract>, IndexMap<String, SourceFile>) {
+/// The contracts, their files, and how fresh their tables have to be; by table.
+type Contracts = (IndexMap<String, Contract>, IndexMap<String, SourceFile>, IndexMap<String, Duration>);
+
+fn read_contracts(project: &Project, problems: &mut Problems) -> Contracts {
     let mut contracts: IndexMap<String, Contract> = IndexMap::new();
     let mut files: IndexMap<String, SourceFile> = IndexMap::new();
+    let mut freshness = IndexMap::new();
     for file in project.schemas() {
         let Some(spec) = yaml::read::<ContractSpec>(file, problems) else { continue };
         let at = spec.table.referenced;
         let entity_at = spec.entity.referenced;
+        let fresh = spec.freshness.as_ref().and_then(|text| match duration::parse(&text.value) {
+            Ok(duration) => Some(duration),
+            Err(message) => {
+                problems.report(file, text.referenced, message);
+                None
+            }
+        });
         let Some(contract) = spec.validate(&mut |location, message| problems.report(file, location, message)) else { continue };
         if let Some(other) = files.get(&contract.table) {
             problems.report(file, at, format!("table `{}` is already defined in {}", contract.table, other.path()));
@@ -215,10 +230,11 @@ fn read_contracts(project: &Project, problems: &mut Problems) -> (IndexMap<Strin
         {
             problems.report(file, entity_at, format!("entity `{entity}` has its table already: `{}`", other.table));
         }
+        freshness.extend(fresh.map(|duration| (contract.table.clone(), duration)));
         files.insert(contract.table.clone(), file.clone());
         contracts.insert(contract.table.clone(), contract);
     }
-    (contracts, files)
+    (contracts, files, freshness)
 }
 
 fn read_sources(
@@ -292,6 +308,12 @@ impl PipelineDefinitions {
 
     fn check_targets(&self, step: &Step, file: &SourceFile, problems: &mut Problems) {
         let Targets::Named(names) = &step.targets else { return };
+        if step.action == "maintain" {
+            for name in names.iter().take(1) {
+                problems.report(file, name.referenced, "maintenance is of the whole lake: write `maintain: all`");
+            }
+            return;
+        }
         for name in names {
             let (known, what) = match step.action.as_str() {
                 "ingest" => (self.sources.contains_key(&name.value), "source"),

@@ -12,6 +12,7 @@ mod error;
 mod keys;
 mod load;
 mod mapping;
+mod newest;
 mod quarantine;
 pub mod read;
 mod source;
@@ -19,8 +20,9 @@ mod stage;
 mod upsert;
 
 pub use error::IngestError;
-pub use load::{LoadContext, LoadReport, load};
+pub use load::{LoadContext, LoadReport, check_evolution, load};
 pub use mapping::check_mapping;
+pub use newest::last_loads;
 pub use quarantine::{Reject, table as quarantine_table};
 pub use source::{Format, OnReject, Source, SourceSpec};
 

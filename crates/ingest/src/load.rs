@@ -149,7 +149,10 @@ async fn attempt(source: &Source, contract: &Contract, context: &LoadContext<'_>
 }
 
 /// A contract may gain nullable columns if it says so, and nothing else.
-fn check_evolution(contract: &Contract, table: &Snapshot) -> Result<(), IngestError> {
+///
+/// # Errors
+/// [`IngestError::Evolution`] when the stored table is of a contract that is not an earlier edition of this one.
+pub fn check_evolution(contract: &Contract, table: &Snapshot) -> Result<(), IngestError> {
     let changed = |reason: String| Err(IngestError::Evolution { table: contract.table.clone(), reason });
     let stored = table.schema()?;
     for column in &contract.columns {

@@ -57,7 +57,16 @@ pub enum RunError {
     },
     /// The storage's: it failed. Worth another try.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged { path, reason } => Self::Damaged { path, reason },
+            other => Self::Store(other),
+        }
+    }
 }
 
 impl RunError {

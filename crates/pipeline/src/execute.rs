@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::lease::Heartbeat;
 use crate::{
@@ -127,22 +128,49 @@ pub async fn execute(
     stop: impl Into<Stop> + Send,
 ) -> Result<RunReport, RunError> {
     let stop = stop.into();
-    let log = run.open(ledger, clock.now()).await?;
-    let execution = Execution { run, runner, observer, clock, stop, log: Mutex::new(log) };
-    let report = tokio::select! {
-        biased;
-        lost = execution.keep(Heartbeat::new(ledger, &run.run_id)) => return Err(lost),
-        report = execution.to_its_end() => report?,
-    };
-    match report.status {
-        RunStatus::Running => {
-            if let Err(error) = ledger.release(&run.run_id).await {
-                tracing::debug!(run_id = run.run_id, %error, "others go on with the run when its lease has run out");
+    let slot = run.slot.map(tracing::field::display);
+    // Of the level of errors, so that whatever is logged says in which run and step it was.
+    let span = tracing::error_span!(
+        "run",
+        run = run.run_id,
+        pipeline = run.pipeline.name,
+        as_of = %run.as_of,
+        slot,
+        otel.status_code = tracing::field::Empty
+    );
+    let executed = async {
+        let log = run.open(ledger, clock.now()).await?;
+        observer.run_started(run);
+        let execution = Execution { run, runner, observer, clock, stop, log: Mutex::new(log) };
+        let report = tokio::select! {
+            biased;
+            lost = execution.keep(Heartbeat::new(ledger, &run.run_id)) => return Err(lost),
+            report = execution.to_its_end() => report?,
+        };
+        match report.status {
+            RunStatus::Running => {
+                if let Err(error) = ledger.release(&run.run_id).await {
+                    tracing::debug!(run_id = run.run_id, %error, "others go on with the run when its lease has run out");
+                }
             }
+            _ => ledger.forget_lease(&run.run_id).await,
         }
-        _ => ledger.forget_lease(&run.run_id).await,
-    }
-    Ok(report)
+        Ok(report)
+    };
+    executed.instrument(span).await
+}
+
+fn span_of(step: &Step) -> tracing::Span {
+    tracing::error_span!(
+        "step",
+        step = step.id,
+        action = step.action,
+        attempt = tracing::field::Empty,
+        rows_read = tracing::field::Empty,
+        rows_written = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+        otel.status_message = tracing::field::Empty
+    )
 }
 
 struct Execution<'a> {
@@ -209,7 +237,7 @@ impl Execution<'_> {
                 end.left_over |= !ready.is_empty();
             } else {
                 begun.extend(ready.iter().map(|step| step.id.as_str()));
-                running.extend(ready.into_iter().map(|step| self.step(step)));
+                running.extend(ready.into_iter().map(|step| self.step(step).instrument(span_of(step))));
             }
             let Some(ended) = running.next().await else { return Ok(end) };
             match ended? {
@@ -239,6 +267,7 @@ impl Execution<'_> {
         let mut attempt = self.log.lock().await.record().step(&step.id).map_or(0, |record| record.attempts);
         loop {
             attempt += 1;
+            tracing::Span::current().record("attempt", attempt);
             self.append(Event::StepStarted { step: step.id.clone(), attempt, at: self.clock.now() }).await?;
             self.observer.step_started(step, attempt);
             let begun = Instant::now();
@@ -302,6 +331,8 @@ impl Execution<'_> {
             at: self.clock.now(),
         };
         self.append(event).await?;
+        tracing::Span::current().record("rows_read", outcome.rows_read).record("rows_written", outcome.rows_written);
+        tracing::info!(seconds, rows_read = outcome.rows_read, rows_written = outcome.rows_written, "step done");
         self.observer.step_done(step, outcome, seconds);
         Ok(())
     }
@@ -314,8 +345,11 @@ impl Execution<'_> {
         seconds: f64,
         will_retry: bool,
     ) -> Result<(), RunError> {
-        let (run, class, message) = (self.run.run_id.as_str(), failure.class, failure.message.clone());
-        tracing::warn!(run, step = step.id, ?class, attempt, will_retry, "step failed: {message}");
+        let (class, message) = (failure.class, failure.message.clone());
+        if !will_retry {
+            tracing::Span::current().record("otel.status_code", "ERROR").record("otel.status_message", message.as_str());
+        }
+        tracing::warn!(?class, attempt, will_retry, "step failed: {message}");
         let detail = failure.detail.clone().unwrap_or(Value::Null);
         let (step, at) = (step.id.clone(), self.clock.now());
         self.append(Event::StepFailed { step, attempt, seconds, class, message, detail, will_retry, at }).await
@@ -326,6 +360,10 @@ impl Execution<'_> {
         let is_well = !interrupted && self.is_well().await;
         let status = if is_well { RunStatus::Done } else { RunStatus::Failed };
         self.append(Event::Ended { status, message, at: self.clock.now() }).await?;
+        if !is_well {
+            tracing::Span::current().record("otel.status_code", "ERROR");
+        }
+        tracing::info!(%status, "run ended");
         let report = RunReport::from(self.log.lock().await.record());
         self.observer.run_ended(&report);
         Ok(report)

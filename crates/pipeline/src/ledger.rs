@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -18,7 +18,7 @@ use crate::{Event, RunError, RunRecord, RunStatus, Started};
 const RUNS: &str = "_sys/runs";
 
 /// Runs that are read at the same time.
-const CONCURRENCY: usize = 16;
+pub(crate) const CONCURRENCY: usize = 16;
 
 /// The runs of a lake.
 #[derive(Debug, Clone)]
@@ -137,7 +137,8 @@ impl Ledger {
     pub async fn newest(&self, limit: usize, wanted: impl Fn(&RunRecord) -> bool + Send) -> Result<Vec<RunRecord>, RunError> {
         let ids = self.run_ids().await?;
         let mut records = Vec::new();
-        let mut reads = stream::iter(&ids).map(|id| self.read(id)).buffered(CONCURRENCY);
+        let reads: Vec<_> = ids.iter().map(|id| self.read(id).boxed()).collect();
+        let mut reads = stream::iter(reads).buffered(CONCURRENCY);
         while records.len() < limit
             && let Some(read) = reads.next().await
         {
@@ -145,6 +146,8 @@ impl Ledger {
                 Ok(record) if wanted(&record) => records.push(record),
                 Ok(_) => {}
                 Err(RunError::Damaged { path, reason }) => tracing::warn!(path, reason, "a run is left out of the list"),
+                // A local disk keeps the folder of a run that was forgotten.
+                Err(RunError::Unknown { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -195,7 +198,7 @@ fn events_of<'a>(objects: &'a dyn ObjectStore, run_id: &str) -> AppendLog<'a, Ev
     AppendLog::new(objects, log_path(run_id))
 }
 
-fn log_path(run_id: &str) -> Path {
+pub(crate) fn log_path(run_id: &str) -> Path {
     Path::from(RUNS).join(run_id)
 }
 

@@ -1,12 +1,13 @@
 //! Who does the work of a step, and who watches.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{FailureClass, RunReport, Step};
+use crate::{FailureClass, RunPlan, RunReport, Step};
 
 /// Does the work of steps. The one place where a pipeline meets what it is made of.
 #[async_trait]
@@ -69,6 +70,11 @@ impl StepFailure {
 
 /// Watches a run while it happens. Every method does nothing unless it is given something to do.
 pub trait Observer: Send + Sync {
+    /// The run is ours and begins, or goes on.
+    fn run_started(&self, run: &RunPlan) {
+        let _ = run;
+    }
+
     /// An attempt at a step began; 1 is the first.
     fn step_started(&self, step: &Step, attempt: u32) {
         let _ = (step, attempt);
@@ -92,3 +98,29 @@ pub trait Observer: Send + Sync {
 
 /// Nobody watches.
 impl Observer for () {}
+
+/// Several watch.
+impl<O> Observer for Vec<O>
+where
+    O: Deref<Target: Observer> + Send + Sync,
+{
+    fn run_started(&self, run: &RunPlan) {
+        self.iter().for_each(|observer| observer.run_started(run));
+    }
+
+    fn step_started(&self, step: &Step, attempt: u32) {
+        self.iter().for_each(|observer| observer.step_started(step, attempt));
+    }
+
+    fn step_done(&self, step: &Step, outcome: &StepOutcome, seconds: f64) {
+        self.iter().for_each(|observer| observer.step_done(step, outcome, seconds));
+    }
+
+    fn step_failed(&self, step: &Step, failure: &StepFailure, retry_in: Option<Duration>) {
+        self.iter().for_each(|observer| observer.step_failed(step, failure, retry_in));
+    }
+
+    fn run_ended(&self, report: &RunReport) {
+        self.iter().for_each(|observer| observer.run_ended(report));
+    }
+}

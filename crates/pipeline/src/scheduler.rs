@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 pub use catalog::{Catalog, Equipment, Loaded};
+pub(crate) use settled::read_settled;
 use pass::Pass;
 use state::{PipelineState, Start, concurrency_of};
 pub(crate) use upstream::Upstream;

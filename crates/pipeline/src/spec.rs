@@ -197,6 +197,10 @@ impl JsonSchema for StepSpec {
                 "refresh": targets("Computes traits and segments: `all`, or a list of segments."),
                 "measure": targets("Measures experiments: `all`, or a list of experiments."),
                 "report": targets("Writes reports: `all`, or a list of reports."),
+                "maintain": {
+                    "description": "Merges small files, and removes what neither a run nor `retention` needs any more.",
+                    "const": "all",
+                },
                 "needs": {
                     "description": "The steps that must be done before this one.",
                     "type": "array",
@@ -208,7 +212,10 @@ impl JsonSchema for StepSpec {
                 "timeout": {"description": "How long one attempt may take, such as `20m`.", "type": "string"},
             },
             "required": ["id"],
-            "oneOf": [{"required": ["ingest"]}, {"required": ["refresh"]}, {"required": ["measure"]}, {"required": ["report"]}],
+            "oneOf": [
+                {"required": ["ingest"]}, {"required": ["refresh"]}, {"required": ["measure"]}, {"required": ["report"]},
+                {"required": ["maintain"]},
+            ],
             "additionalProperties": false,
         })
     }
@@ -222,10 +229,12 @@ mod tests {
     fn the_json_schema_offers_each_action_and_denies_the_rest() {
         let schema = serde_json::to_value(schemars::schema_for!(PipelineSpec)).unwrap();
         let step = &schema["$defs"]["StepSpec"];
-        for key in ["id", "ingest", "refresh", "measure", "report", "needs", "retries", "timeout", "on_failure", "when"] {
+        let keys =
+            ["id", "ingest", "refresh", "measure", "report", "maintain", "needs", "retries", "timeout", "on_failure", "when"];
+        for key in keys {
             assert!(step["properties"].get(key).is_some(), "{key}: {step}");
         }
-        assert_eq!(step["oneOf"].as_array().map(Vec::len), Some(4));
+        assert_eq!(step["oneOf"].as_array().map(Vec::len), Some(5));
         assert_eq!(step["additionalProperties"], false);
         assert_eq!(schema["additionalProperties"], false);
         assert!(schema["$defs"].get("RetriesSpec").is_some(), "{schema}");

@@ -19,13 +19,15 @@ pub mod duration;
 pub mod front_matter;
 pub mod instant;
 mod layout;
+mod notification;
 mod settings;
 mod source_file;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Problems};
 pub use layout::{DefinitionKind, Project, ProjectError};
+pub use notification::{Channel, ChannelSpec, LineageSpec, Notification, NotificationSpec, Occasion, variables};
 pub use serde_yaml::{Location, Spanned};
-pub use settings::{MemoryLimit, Settings, SettingsSpec, StepDefaults, unknown_zone};
+pub use settings::{MemoryLimit, Retention, Settings, SettingsSpec, StepDefaults, unknown_zone};
 pub use source_file::{Position, SourceFile};
 pub use yaml::is_near;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
-use crate::{Problems, SourceFile, duration};
+use crate::{LineageSpec, Notification, NotificationSpec, Problems, SourceFile, duration};
 
 /// `tranche.yaml`, as its author wrote it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,6 +35,15 @@ pub struct SettingsSpec {
     /// What a step of a pipeline does unless it says otherwise.
     #[serde(default)]
     pub defaults: DefaultsSpec,
+    /// Who is told when a run fails, recovers or is late, and when something is not fresh.
+    #[serde(default)]
+    pub notifications: Vec<NotificationSpec>,
+    /// What steps that say `maintain: all` keep.
+    #[serde(default)]
+    pub retention: RetentionSpec,
+    /// Where OpenLineage events of runs go (default nowhere).
+    #[serde(default)]
+    pub lineage: Option<LineageSpec>,
 }
 
 /// `defaults:` of `tranche.yaml`.
@@ -50,6 +59,57 @@ pub struct DefaultsSpec {
     pub timeout: Option<Spanned<String>>,
 }
 
+/// `retention:` of `tranche.yaml`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSpec {
+    /// How far back the versions of tables can be read, from 1 day to 30 (default 7 days).
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub versions: Option<Spanned<String>>,
+    /// How long runs that ended stay in the ledger (default 400 days); the last one of each pipeline stays in any case.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub runs: Option<Spanned<String>>,
+}
+
+/// What maintenance keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How far back the versions of tables can be read.
+    pub versions: Duration,
+    /// How long runs that ended stay in the ledger.
+    pub runs: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { versions: 7 * DAY, runs: 400 * DAY }
+    }
+}
+
+impl RetentionSpec {
+    fn validate(&self, file: &SourceFile, problems: &mut Problems) -> Retention {
+        let mut retention = Retention::default();
+        let mut read = |text: &Option<Spanned<String>>, into: &mut Duration, longest: Option<Duration>| {
+            let Some(text) = text else { return };
+            match duration::parse(&text.value) {
+                Ok(found) if found < DAY => problems.report(file, text.referenced, "a run may take a day: keep at least `1 day`"),
+                Ok(found) if longest.is_some_and(|longest| found > longest) => {
+                    problems.report(file, text.referenced, "the logs of tables go back 30 days: keep at most `30 days`");
+                }
+                Ok(found) => *into = found,
+                Err(message) => problems.report(file, text.referenced, message),
+            }
+        };
+        read(&self.versions, &mut retention.versions, Some(30 * DAY));
+        read(&self.runs, &mut retention.runs, None);
+        retention
+    }
+}
+
 /// A project's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -63,6 +123,12 @@ pub struct Settings {
     pub storage: BTreeMap<String, String>,
     /// What a step does unless it says otherwise.
     pub defaults: StepDefaults,
+    /// Who is told of what.
+    pub notifications: Vec<Notification>,
+    /// What maintenance keeps.
+    pub retention: Retention,
+    /// Where OpenLineage events go.
+    pub lineage: Option<LineageSpec>,
 }
 
 /// What a step of a pipeline does unless it says otherwise.
@@ -122,6 +188,9 @@ impl Default for Settings {
             memory: None,
             storage: BTreeMap::new(),
             defaults: StepDefaults::default(),
+            notifications: Vec::new(),
+            retention: Retention::default(),
+            lineage: None,
         }
     }
 }
@@ -136,7 +205,8 @@ impl SettingsSpec {
                 format!("version {} is not known; write `version: 1`", self.version.value),
             );
         }
-        let mut settings = Settings { storage: self.storage, ..Settings::default() };
+        let mut settings = Settings { storage: self.storage, lineage: self.lineage, ..Settings::default() };
+        settings.notifications = self.notifications.into_iter().filter_map(|spec| spec.validate(file, problems)).collect();
         if let Some(lake) = self.lake {
             settings.lake = lake;
         }
@@ -153,6 +223,7 @@ impl SettingsSpec {
                 problems.report(file, memory.referenced, message);
             }
         }
+        settings.retention = self.retention.validate(file, problems);
         settings.defaults.retries = self.defaults.retries.unwrap_or(0);
         if let Some(timeout) = self.defaults.timeout {
             match duration::parse(&timeout.value) {

@@ -48,6 +48,10 @@ pub struct ContractSpec {
     #[serde(default)]
     #[schemars(with = "Option<UniverseSpec>")]
     pub universe: Option<Spanned<UniverseSpec>>,
+    /// How old the newest load of the table may be, such as `26h`, before people are told.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub freshness: Option<Spanned<String>>,
     /// What may change in a later edition of the contract (default additive).
     #[serde(default)]
     pub evolution: EvolutionSpec,

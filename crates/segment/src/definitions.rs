@@ -1,9 +1,10 @@
 //! The traits and segments of a pipeline, read from its files and validated without looking at any data.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use indexmap::IndexMap;
-use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, front_matter, instant};
+use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, front_matter, instant};
 use tranche_schema::{Contract, Universe};
 use tranche_sql::Session;
 
@@ -55,6 +56,8 @@ pub struct SegmentDefinition {
     pub tags: Vec<String>,
     /// What must hold before a refresh is published.
     pub expect: Expectation,
+    /// How old its last refresh may be.
+    pub freshness: Option<Duration>,
     /// Known answers, as they were written.
     pub tests: Vec<TestSpec>,
     /// The group of exclusive segments that it belongs to, and its place in it.
@@ -198,6 +201,13 @@ impl Definitions {
             }
             (None, None) => None,
         };
+        let freshness = spec.freshness.and_then(|text| match duration::parse(&text.value) {
+            Ok(duration) => Some(duration),
+            Err(message) => {
+                problems.report(file, text.referenced, message);
+                None
+            }
+        });
         let key = self.key(&spec.entity.value);
         // An SQL mistake is reported where it is checked against the contracts.
         let references = Session::segments_of(file.text(), key).unwrap_or_default();
@@ -211,6 +221,7 @@ impl Definitions {
             owner: spec.owner,
             tags: spec.tags,
             expect,
+            freshness,
             tests: spec.tests,
             group,
             needs,

@@ -5,7 +5,7 @@
 //! [`Backfill`] does so for many instants in a row, in one publication. [`store`] reads what was published.
 //!
 //! For people who ask: a [`Replay`] is an evaluation at an instant, and [`preview()`], [`why()`] and [`run_tests`] look at one; [`overlaps`]
-//! and [`Profile`] look at what was published.
+//! and [`Profile`] look at what was published. [`examine_published`] says whether that agrees with itself.
 //!
 //! Evaluation never writes and publication never computes: so any definition can be replayed at any instant. This crate knows nothing of metrics or experiments.
 
@@ -14,6 +14,7 @@ mod check;
 mod definitions;
 mod error;
 pub mod evaluate;
+mod examine;
 mod explain;
 #[cfg(test)]
 mod failing;
@@ -43,6 +44,7 @@ pub use backfill::{Backfill, Backfilled, PlannedBackfill, PlannedSegment};
 pub use check::check;
 pub use definitions::{Definitions, Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 pub use error::{Mismatch, SegmentError};
+pub use examine::{examine_published, examine_state};
 pub use explain::{ExplainedAggregate, ExplainedDefinition, ExplainedScan, Explanation, Summary, explain};
 pub use known_answers::{TestFailure, TestReport, run_tests};
 pub use overlap::{Overlap, overlaps};

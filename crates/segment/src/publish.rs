@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -14,7 +13,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Session, SqlError};
-use tranche_store::{FileCommit, Lake, ParquetFile, Retention, Snapshot, StoreError, Transaction, parquet_options};
+use tranche_store::{FileCommit, Lake, ParquetFile, Snapshot, StoreError, Transaction, parquet_options};
 
 use crate::definitions::{Definitions, Expectation, SegmentKind};
 use crate::error::SegmentError;
@@ -118,26 +117,13 @@ pub(crate) async fn publish(
     Ok(reports)
 }
 
-/// Merges files of an entity's memberships when there are many, and deletes those that no version of the last week needs, now and
-/// then. What is published is published: what cannot be tidied today is another day.
+/// Merges files of an entity's memberships when there are many. What is published is published: what cannot be tidied today is
+/// another day.
 async fn tidy(lake: &Lake, entity: &str) {
-    let _ = compact::compact(lake, entity).await;
-    let table = memberships_table(entity);
-    let Ok(Some(memberships)) = lake.snapshot(&table).await else { return };
-    if memberships.version() > 0 && memberships.version().is_multiple_of(VERSIONS_BETWEEN_VACUUMS) {
-        for table in [table, traits_table(entity)] {
-            if let Err(error) = lake.vacuum(&table, Retention::AtLeastADay(TIME_TRAVEL)).await {
-                tracing::warn!(table, %error, "files that nobody needs any more could not be deleted");
-            }
-        }
+    if let Err(error) = compact::compact(lake, entity).await {
+        tracing::warn!(entity, %error, "files of memberships could not be merged");
     }
 }
-
-/// After so many publications, files that nobody needs are looked for.
-const VERSIONS_BETWEEN_VACUUMS: u64 = 20;
-
-/// How long earlier versions can be read.
-const TIME_TRAVEL: Duration = Duration::from_secs(7 * 86_400);
 
 /// How often memberships are read and changed anew when another commit was in the way.
 const ATTEMPTS: usize = 5;

@@ -117,6 +117,10 @@ pub struct SegmentSpec {
     /// Known answers.
     #[serde(default)]
     pub tests: Vec<TestSpec>,
+    /// How old its last refresh may be, such as `26h`, before people are told.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub freshness: Option<Spanned<String>>,
     /// Segments of one group are exclusive: an entity is in the one with the lowest priority number.
     #[serde(default)]
     #[schemars(with = "Option<String>")]

@@ -22,6 +22,7 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use jiff::Timestamp;
+use tracing::Instrument;
 use tranche_schema::{Contract, History, TableKind, platform};
 use tranche_store::{DeltaPlanner, Lake, Snapshot};
 
@@ -336,12 +337,10 @@ impl Session {
     /// # Errors
     /// [`SqlError`] with who is at fault.
     pub async fn collect(&self, plan: &LogicalPlan) -> Result<Collected, SqlError> {
-        let physical = self.context.state().create_physical_plan(plan).await.map_err(SqlError::engine)?;
-        let schema = physical.schema();
-        // In the order of the partitions, so that the same rows come in the same order.
-        let partitions = collect_partitioned(Arc::clone(&physical), self.context.task_ctx()).await.map_err(SqlError::from)?;
-        let batches = partitions.into_iter().flatten().collect();
-        Ok(Collected { schema, batches, rows_read: rows_read(physical.as_ref()) })
+        let span = tracing::info_span!("query", rows_read = tracing::field::Empty, rows = tracing::field::Empty);
+        let collected = self.collected(plan).instrument(span.clone()).await?;
+        span.record("rows_read", collected.rows_read).record("rows", collected.rows());
+        Ok(collected)
     }
 
     /// Runs a frame.
@@ -350,6 +349,15 @@ impl Session {
     /// [`SqlError`] with who is at fault.
     pub async fn collect_frame(&self, frame: DataFrame) -> Result<Collected, SqlError> {
         self.collect(frame.logical_plan()).await
+    }
+
+    async fn collected(&self, plan: &LogicalPlan) -> Result<Collected, SqlError> {
+        let physical = self.context.state().create_physical_plan(plan).await.map_err(SqlError::engine)?;
+        let schema = physical.schema();
+        // In the order of the partitions, so that the same rows come in the same order.
+        let partitions = collect_partitioned(Arc::clone(&physical), self.context.task_ctx()).await.map_err(SqlError::from)?;
+        let batches = partitions.into_iter().flatten().collect();
+        Ok(Collected { schema, batches, rows_read: rows_read(physical.as_ref()) })
     }
 
     /// The table registered under a name as a frame to build on.

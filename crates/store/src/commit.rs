@@ -8,6 +8,7 @@ use deltalake_core::operations::write::{SchemaMode, WriteBuilder};
 use deltalake_core::protocol::SaveMode;
 use parquet::file::properties::WriterProperties;
 
+use crate::maintain::TABLE_PROPERTIES;
 use crate::next_version::NextVersion;
 use crate::{Lake, Snapshot, StoreError, Transaction, parquet_options};
 
@@ -85,6 +86,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`StoreError::Table`] when the rows cannot be written, [`StoreError::Conflict`] when another commit was in the way.
+    #[tracing::instrument(level = "info", skip_all, fields(table = commit.table))]
     pub async fn commit(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
         let attempts = if commit.base.is_some() { 1 } else { ATTEMPTS };
         for _ in 1..attempts {
@@ -117,7 +119,7 @@ impl Lake {
             if current.is_some() {
                 write = write.with_schema_mode(SchemaMode::Merge);
             } else {
-                write = write.with_partition_columns(partition_by);
+                write = write.with_partition_columns(partition_by).with_configuration(TABLE_PROPERTIES);
             }
             match mode {
                 CommitMode::Append => write.with_save_mode(SaveMode::Append),

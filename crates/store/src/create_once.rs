@@ -63,20 +63,26 @@ pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Re
 /// Reads the document of an object that was created once; `None` when there is none.
 ///
 /// # Errors
-/// [`StoreError::Object`] when the storage fails or the object is not one of ours.
+/// [`StoreError::Object`] when the storage fails, [`StoreError::Damaged`] when the object is not one of ours.
 pub async fn read_once(store: &dyn ObjectStore, path: &Path) -> Result<Option<Bytes>, StoreError> {
-    let found = read(store, path).await.map_err(|source| StoreError::object(path, source))?;
-    Ok(found.map(|envelope| Bytes::from(envelope.body.to_string())))
+    let damaged = |reason: serde_json::Error| StoreError::Damaged { path: path.to_string(), reason: reason.to_string() };
+    let Some(bytes) = bytes(store, path).await.map_err(|source| StoreError::object(path, source))? else { return Ok(None) };
+    let envelope: Envelope = serde_json::from_slice(&bytes).map_err(damaged)?;
+    Ok(Some(Bytes::from(envelope.body.to_string())))
 }
 
 async fn read(store: &dyn ObjectStore, path: &Path) -> object_store::Result<Option<Envelope>> {
-    let bytes = match store.get(path).await {
-        Ok(found) => found.bytes().await?,
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let Some(bytes) = bytes(store, path).await? else { return Ok(None) };
     let parsed = serde_json::from_slice(&bytes);
     parsed.map(Some).map_err(|source| object_store::Error::Generic { store: "create_once", source: Box::new(source) })
+}
+
+async fn bytes(store: &dyn ObjectStore, path: &Path) -> object_store::Result<Option<Bytes>> {
+    match store.get(path).await {
+        Ok(found) => found.bytes().await.map(Some),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -102,5 +108,7 @@ mod tests {
         assert_eq!((won, lost), (1, 7));
         assert_eq!(read_once(&store, &path).await.unwrap(), Some(Bytes::from("{\"writer\":0}")));
         assert_eq!(read_once(&store, &Path::from("other")).await.unwrap(), None);
+        store.put(&path, "{\"nonce\":".into()).await.unwrap();
+        assert!(matches!(read_once(&store, &path).await, Err(StoreError::Damaged { .. })));
     }
 }

@@ -30,6 +30,14 @@ pub enum StoreError {
         #[source]
         source: object_store::Error,
     },
+    /// The storage's: an object that was created once holds what nobody wrote. Another try finds the same.
+    #[error("`{path}` is damaged: {reason}")]
+    Damaged {
+        /// The object.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The storage's: a table cannot be read or committed. Worth another try.
     #[error("table `{table}` failed")]
     Table {

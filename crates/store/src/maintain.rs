@@ -1,5 +1,6 @@
 //! What keeps a table quick to open and no larger than it must be.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +8,16 @@ use std::time::Duration;
 use arrow::temporal_conversions::duration_us_to_duration;
 use datafusion::catalog::Session;
 use deltalake_core::protocol::checkpoints;
+use deltalake_core::{FilterLiteral, FilterOp, FilterValue};
 
 use crate::{Lake, Snapshot, StoreError, parquet_options};
 
 /// After how many versions a table gets a checkpoint, so that opening it reads a short log.
 pub(crate) const CHECKPOINT_EVERY: u64 = 20;
+
+/// What new tables say of themselves. Checkpoints forget the removal of files after a week otherwise, and then nobody would delete a file that
+/// is kept for longer.
+pub(crate) const TABLE_PROPERTIES: [(&str, Option<&str>); 1] = [("delta.deletedFileRetentionDuration", Some("interval 31 days"))];
 
 /// How long files stay after no version needs them any more: queries of earlier versions may still read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +36,9 @@ impl Retention {
         }
     }
 }
+
+/// So many small files of a partition are merged.
+pub(crate) const SMALL_FILES: usize = 8;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,7 +79,8 @@ impl Lake {
         Ok(metrics.files_deleted.len() as u64)
     }
 
-    /// Merges the small files of each partition into files of about `target_bytes`. Rows and their partitions stay as they are.
+    /// Merges the small files of those partitions that have [`SMALL_FILES`] of them into files of about `target_bytes`. Rows and their
+    /// partitions stay as they are, and so do partitions with few files: who has read a file need not read its rows again.
     ///
     /// # Errors
     /// [`StoreError::Table`] when the storage fails or other commits stay in the way; the table is as it was.
@@ -81,18 +91,44 @@ impl Lake {
         target_bytes: NonZeroU64,
     ) -> Result<Compaction, StoreError> {
         let Some(snapshot) = self.snapshot(table).await? else { return Ok(Compaction::default()) };
+        let failed = |error| StoreError::table(table, error);
+        let Some(partitions) = crowded(&snapshot, target_bytes)? else { return Ok(Compaction::default()) };
+        let filters: Vec<FilterLiteral<'_>> = partitions
+            .iter()
+            .map(|(column, values)| {
+                (column.as_str(), FilterOp::In, FilterValue::Set(values.iter().map(String::as_str).collect()))
+            })
+            .collect();
         let options = parquet_options(snapshot.schema()?.as_ref());
         let (_, metrics) = snapshot
             .delta()
             .clone()
             .optimize()
+            .with_filters(&filters)
             .with_target_size(target_bytes)
             .with_writer_properties(options)
             .with_session_state(session)
             .await
-            .map_err(|error| StoreError::table(table, error))?;
+            .map_err(failed)?;
         Ok(Compaction { merged_files: metrics.num_files_removed, written_files: metrics.num_files_added })
     }
+}
+
+/// The values of the partition column, if there is one, for which there are many small files; `None` when there are many for none.
+fn crowded(snapshot: &Snapshot, target_bytes: NonZeroU64) -> Result<Option<BTreeMap<String, Vec<String>>>, StoreError> {
+    let mut small: BTreeMap<BTreeMap<String, Option<String>>, usize> = BTreeMap::new();
+    for file in snapshot.files()?.into_iter().filter(|file| file.size_bytes < target_bytes.get()) {
+        *small.entry(file.partition).or_default() += 1;
+    }
+    let crowded: Vec<_> = small.into_iter().filter(|(_, files)| *files >= SMALL_FILES).map(|(partition, _)| partition).collect();
+    if crowded.is_empty() {
+        return Ok(None);
+    }
+    let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (column, value) in crowded.into_iter().flatten() {
+        values.entry(column).or_default().extend(value);
+    }
+    Ok(Some(values))
 }
 
 impl Snapshot {
@@ -160,18 +196,23 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn small_files_become_one_and_their_rows_stay() {
+    async fn many_small_files_become_one_and_their_rows_stay() {
         let fixture = Fixture::new();
-        for number in 0..4 {
+        let many = i64::try_from(SMALL_FILES).unwrap();
+        for number in 0..many - 1 {
             append(&fixture, number).await;
         }
+        let rows = fixture.plan(fixture::rows(&[("2026-10-02", many)]));
+        fixture.commit(Commit::new(TABLE, "other day", CommitMode::Append, rows)).await;
         let target = NonZeroU64::new(1 << 20).unwrap();
-        let done = fixture.lake.compact(fixture.session(), TABLE, target).await.unwrap();
-        assert_eq!(done, Compaction { merged_files: 4, written_files: 1 });
+        let compact = || fixture.lake.compact(fixture.session(), TABLE, target);
+        assert_eq!(compact().await.unwrap(), Compaction::default(), "few files stay as they are");
+        append(&fixture, many - 1).await;
+        assert_eq!(compact().await.unwrap(), Compaction { merged_files: SMALL_FILES as u64, written_files: 1 });
         let snapshot = fixture.lake.snapshot(TABLE).await.unwrap().unwrap();
-        assert_eq!(fixture.numbers(&snapshot).await, [0, 1, 2, 3]);
-        assert_eq!(snapshot.files().unwrap().len(), 1);
-        assert_eq!(fixture.lake.compact(fixture.session(), TABLE, target).await.unwrap(), Compaction::default());
+        assert_eq!(fixture.numbers(&snapshot).await, (0..=many).collect::<Vec<_>>());
+        assert_eq!(snapshot.files().unwrap().len(), 2);
+        assert_eq!(compact().await.unwrap(), Compaction::default());
     }
 
     #[tokio::test(flavor = "multi_thread")]

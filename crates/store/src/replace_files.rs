@@ -13,6 +13,7 @@ use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaResult, DeltaTableError};
 use object_store::ObjectStoreExt;
 
+use crate::maintain::TABLE_PROPERTIES;
 use crate::next_version::NextVersion;
 use crate::{DataFile, Lake, NewFile, Snapshot, StoreError};
 
@@ -77,6 +78,7 @@ impl Lake {
                         .with_log_store(created.log_store())
                         .with_columns(columns(&schema)?)
                         .with_partition_columns(partition_by)
+                        .with_configuration(TABLE_PROPERTIES)
                         .with_save_mode(SaveMode::ErrorIfExists)
                         .with_actions(actions)
                         .with_commit_properties(properties)

@@ -89,6 +89,9 @@ pub(crate) struct Schedule {
     /// How long the steps at work may take to end when the daemon is asked to.
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub(crate) drain: String,
+    /// Answer Prometheus at this address, `GET /metrics`.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! Each command: from what was typed to what is printed.
 
 mod backfill;
+mod doctor;
 mod experiment;
 mod init;
 mod json_schemas;
@@ -42,6 +43,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Report(report) => report::run(report, &open()?).await?,
         Command::Quarantine(quarantine) => quarantine::run(quarantine, &open()?).await?,
         Command::Sql(sql) => sql::run(sql, &open()?).await?,
+        Command::Doctor => return doctor::run(&open()?).await,
         Command::Stats(stats) => stats::run(stats, global)?,
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "tranche", &mut std::io::stdout());

@@ -13,6 +13,7 @@ use crate::args::{Format, Run};
 use crate::failure::{Failure, exit_code};
 use crate::output::{Rows, note, print_json};
 use crate::progress::Progress;
+use crate::watching::watched;
 use crate::workbench::Workbench;
 
 pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failure> {
@@ -93,7 +94,9 @@ async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<E
             on_signal.cancel();
         }
     });
-    let report = execute(plan, &steps, ledger, &progress, &SystemClock, cancel).await;
+    let report =
+        watched(plan, bench, &progress, async |observer| execute(plan, &steps, ledger, observer, &SystemClock, cancel).await)
+            .await;
     listener.abort();
     let report = report?;
     print_report(&report, bench.global.format)?;

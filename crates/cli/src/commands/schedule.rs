@@ -2,6 +2,7 @@
 
 mod catalog;
 mod explain;
+mod outside;
 mod watch;
 
 use std::process::ExitCode;
@@ -48,10 +49,13 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
             biased;
             totals = scheduler.run(stop.clone()) => Some(totals),
             () = catalog.reload_forever() => None,
+            () = outside::look_forever(&catalog, schedule.metrics.is_some()) => None,
+            failure = outside::serve(schedule.metrics, &catalog.metrics) => return Err(failure),
             () = after_drain(&stop.drain, drain_limit) => None,
         }
     };
     listener.abort();
+    outside::look(&catalog, false).await;
     let Some(totals) = totals else {
         note("the steps at work took too long to end: others go on with their runs")?;
         return Ok(ExitCode::FAILURE);

@@ -12,8 +12,9 @@ use crate::{Ledger, RunError};
 
 /// What the storage keeps of what is settled. It may be older than the truth, never ahead of it.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Settled {
-    pub(super) slot: Timestamp,
+pub(crate) struct Settled {
+    /// Every slot up to here is decided, and its run has ended.
+    pub(crate) slot: Timestamp,
     /// How many arrivals need not be read again.
     #[serde(default)]
     pub(super) arrivals: u64,
@@ -26,7 +27,8 @@ fn settled_path(pipeline: &str) -> Path {
     Path::from("_sys/settled").join(format!("{pipeline}.json"))
 }
 
-pub(super) async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Settled>, RunError> {
+/// What is settled of a pipeline, as the storage keeps it.
+pub(crate) async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Option<Settled>, RunError> {
     let path = settled_path(pipeline);
     let bytes = match ledger.objects.get(&path).await {
         Ok(found) => found.bytes().await.map_err(|error| failed(&path, error))?,

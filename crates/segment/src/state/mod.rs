@@ -129,6 +129,19 @@ impl StatePlace<'_> {
     }
 }
 
+/// Whether what is kept in a folder can be read, or why not.
+pub(crate) async fn readable(lake: &Lake, folder: &str) -> Result<(), String> {
+    match codec::read(lake, folder).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err("its manifest is of another format, or damaged".to_owned()),
+        Err(error) => Err(causes(&error)),
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// What is written about what is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Manifest {

@@ -57,6 +57,7 @@ pub struct Fused {
 ///
 /// # Errors
 /// [`SqlError::Store`] when a file cannot be read, [`SqlError::Data`] when an expression fails on a value.
+#[tracing::instrument(name = "scan", level = "info", skip_all, fields(table = input.contract.table, files = input.sources.len(), groups = groups.len()))]
 pub async fn run(
     groups: &[Group],
     input: FusedInput<'_>,

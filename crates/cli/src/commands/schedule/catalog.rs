@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::sleep;
-use tranche_pipeline::{Catalog, Equipment, Fate, Ledger, Loaded, Pipeline, RunError, SourceFiles};
+use tranche_observe::{Metrics, SlotEnd};
+use tranche_pipeline::{Catalog, Equipment, Fate, Ledger, Loaded, Observer, Pipeline, RunError, SourceFiles};
 use tranche_project::Project;
 use tranche_store::list_matching;
 
@@ -16,6 +17,7 @@ use super::watch::Watcher;
 use crate::failure::Failure;
 use crate::output::note;
 use crate::progress::Progress;
+use crate::watching::lineage_of;
 use crate::workbench::Workbench;
 
 /// How often the project's files are looked at.
@@ -24,6 +26,8 @@ const RELOAD_EVERY: Duration = Duration::from_secs(5);
 /// A project that is loaded anew when it changes. What is broken is refused, and the last good definitions go on.
 pub(in crate::commands) struct ProjectCatalog {
     current: Mutex<Current>,
+    /// What is measured of runs and slots, for whoever scrapes it.
+    pub(super) metrics: Metrics,
 }
 
 struct Current {
@@ -40,7 +44,8 @@ impl ProjectCatalog {
     /// The catalog of a project whose definitions were checked.
     pub(in crate::commands) fn new(bench: Workbench) -> Self {
         let pipelines = Arc::new(pipelines_of(&bench));
-        Self { current: Mutex::new(Current { edition: 1, bench: Arc::new(bench), pipelines, pinned: None, refused: None }) }
+        let current = Current { edition: 1, bench: Arc::new(bench), pipelines, pinned: None, refused: None };
+        Self { current: Mutex::new(current), metrics: Metrics::default() }
     }
 
     /// Loads the project anew whenever its files change.
@@ -90,7 +95,8 @@ impl ProjectCatalog {
         (current.pinned.as_deref() == Some(definitions)).then(|| Arc::clone(&current.bench))
     }
 
-    fn bench(&self) -> Arc<Workbench> {
+    /// The definitions that were loaded last.
+    pub(super) fn bench(&self) -> Arc<Workbench> {
         Arc::clone(&self.lock().bench)
     }
 
@@ -157,8 +163,13 @@ impl Catalog for ProjectCatalog {
         let message = format!("the definitions of pipeline `{pipeline}` cannot be read");
         let found = found.ok_or(RunError::Definitions { message })?;
         let runner = Box::new(bench.steps(Progress::quiet()).map_err(wrong)?);
-        let observer = Box::new(Watcher::new(pipeline));
-        Ok(Equipment { pipeline: found, runner, observer })
+        let mut observers: Vec<Box<dyn Observer>> =
+            vec![Box::new(Watcher::new(pipeline)), Box::new(self.metrics.watch(pipeline))];
+        let lake = bench.lake().map_err(wrong)?;
+        if let Some(lineage) = lineage_of(&found, &bench, &lake).await.map_err(wrong)? {
+            observers.push(Box::new(lineage));
+        }
+        Ok(Equipment { pipeline: found, runner, observer: Box::new(observers) })
     }
 
     async fn source_files(&self, pipeline: &str, source: &str) -> Result<Option<SourceFiles>, RunError> {
@@ -177,11 +188,12 @@ impl Catalog for ProjectCatalog {
     }
 
     fn slot_decided(&self, pipeline: &str, slot: Timestamp, fate: &Fate) {
-        let told = match fate {
+        let (end, told) = match fate {
             Fate::Run { .. } => return,
-            Fate::Skipped { reason } => format!("skipped: {reason}"),
-            Fate::Missed { reason } => format!("missed: {reason}"),
+            Fate::Skipped { reason } => (SlotEnd::Skipped, format!("skipped: {reason}")),
+            Fate::Missed { reason } => (SlotEnd::Missed, format!("missed: {reason}")),
         };
+        self.metrics.slot(pipeline, end);
         // A terminal that went away is no reason to stop.
         let _ = note(&format!("{pipeline} {slot} {told}"));
     }

@@ -1,0 +1,92 @@
+//! Mails: composed by `lettre`, handed to a server by [`smtp`].
+
+mod smtp;
+
+use std::time::SystemTime;
+
+use lettre::message::{Mailbox, header::ContentType};
+use url::Url;
+
+use crate::{Message, ObserveError};
+use smtp::{Login, Server, Tls};
+
+/// Who sends mails to whom, over which server.
+#[derive(Debug, Clone)]
+pub(crate) struct Mailer {
+    server: Server,
+    from: Mailbox,
+    recipients: Vec<Mailbox>,
+}
+
+impl Mailer {
+    /// Mails over the server of a URL: `smtps://user:password@host:465` is encrypted from the start, `smtp://host:587` as soon as
+    /// the server offers it, which it must where there is a password.
+    pub(crate) fn new(url: &str, from: &str, recipients: &[String]) -> Result<Self, ObserveError> {
+        let url = Url::parse(url).map_err(|error| ObserveError::place("a mail server of tranche.yaml", error))?;
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| ObserveError::place("a mail server of tranche.yaml", "its URL has no host"))?;
+        let place = format!("{}://{host}", url.scheme());
+        let (tls, port) = match url.scheme() {
+            "smtps" => (Tls::FromTheStart, 465),
+            "smtp" => (Tls::WhenOffered, 587),
+            other => return Err(ObserveError::place(place, format!("`{other}` is neither smtp nor smtps"))),
+        };
+        let login = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, Some(password)) => Some(Login { user: percent_decoded(user), password: percent_decoded(password) }),
+            _ => return Err(ObserveError::place(place, "a user needs a password: `smtps://user:${PASSWORD}@host`")),
+        };
+        let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|e| ObserveError::place(text, e));
+        Ok(Self {
+            server: Server { host: host.to_owned(), port: url.port().unwrap_or(port), tls, login },
+            from: mailbox(from)?,
+            recipients: recipients.iter().map(|text| mailbox(text)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Sends a message. Its id is that of the mail too, so that mail programs show a repetition once.
+    pub(crate) async fn send(&self, message: &Message, footer: &str) -> Result<(), ObserveError> {
+        let mail = self.compose(message, footer)?;
+        let recipients: Vec<String> = self.recipients.iter().map(|mailbox| mailbox.email.to_string()).collect();
+        self.server.submit(self.from.email.as_ref(), &recipients, &mail).await
+    }
+
+    fn compose(&self, message: &Message, footer: &str) -> Result<Vec<u8>, ObserveError> {
+        let mut mail = lettre::Message::builder()
+            .from(self.from.clone())
+            .subject(&message.title)
+            .date(SystemTime::from(message.at))
+            .message_id(Some(format!("<{}@tranche>", message.id)))
+            .header(ContentType::TEXT_PLAIN);
+        for recipient in &self.recipients {
+            mail = mail.to(recipient.clone());
+        }
+        let lines = [message.title.as_str(), "", message.text.as_str(), "", footer, ""];
+        let mail = mail.body(lines.join("\n")).map_err(|error| ObserveError::place("a mail", error))?;
+        Ok(mail.formatted())
+    }
+}
+
+/// What `%40` and the like stand for in the user and password of a URL.
+fn percent_decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_how_the_server_is_spoken_to() {
+        let mailer = |url: &str| Mailer::new(url, "Tranche <t@example.org>", &["a@example.org".to_owned()]);
+        let found = mailer("smtps://me%40example.org:p%25%C3%A4@mail.example.org").unwrap().server;
+        assert_eq!((found.port, found.tls), (465, Tls::FromTheStart));
+        assert_eq!(found.login, Some(Login { user: "me@example.org".into(), password: "p%ä".into() }));
+        let found = mailer("smtp://127.0.0.1:2525").unwrap().server;
+        assert_eq!((found.port, found.tls, found.login), (2525, Tls::WhenOffered, None));
+        for wrong in ["http://x", "smtp://me@host", "smtp:", "no url"] {
+            assert!(mailer(wrong).is_err(), "{wrong}");
+        }
+        assert!(Mailer::new("smtp://x", "nobody", &[]).is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! What people are told.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tranche_pipeline::{RunRecord, RunStatus, StepStatus};
+use tranche_project::Occasion;
+
+/// One thing to tell. The same thing has the same id, whoever finds it and however often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Letters, digits, `-`, `_` and `.`.
+    pub id: String,
+    /// What it is about.
+    pub occasion: Occasion,
+    /// The pipeline, where it is one's.
+    pub pipeline: Option<String>,
+    /// The run, where it is one's.
+    pub run_id: Option<String>,
+    /// One line.
+    pub title: String,
+    /// More lines, if there is more to say.
+    pub text: String,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+impl Message {
+    /// That a table or segment is older than it may be. It is told once for each state that it is stuck in.
+    #[must_use]
+    pub fn not_fresh(kind: &str, name: &str, newest: Option<Timestamp>, limit: Duration, now: Timestamp) -> Self {
+        let state = newest.map_or_else(|| "never".to_owned(), |newest| newest.to_string());
+        let hours = limit.as_secs().div_ceil(3_600);
+        let title = match newest {
+            Some(newest) => format!("{kind} {name} is not fresh: as of {newest}, may be {hours} hours old"),
+            None => format!("{kind} {name} is not fresh: there is nothing in it yet"),
+        };
+        Self {
+            id: id(&["freshness", kind, name, &state]),
+            occasion: Occasion::Freshness,
+            pipeline: None,
+            run_id: None,
+            title,
+            text: String::new(),
+            at: now,
+        }
+    }
+
+    fn of_run(run: &RunRecord, occasion: Occasion, title: String, text: String) -> Self {
+        Self {
+            id: id(&[occasion.name(), &run.run_id, &run.events.to_string()]),
+            occasion,
+            pipeline: Some(run.pipeline.clone()),
+            run_id: Some(run.run_id.clone()),
+            title,
+            text,
+            at: run.ended_at.unwrap_or(run.started_at),
+        }
+    }
+}
+
+/// What there is to tell of a run that ended. `before` is the run of the same pipeline before it, and `next_slot` the one that
+/// follows its own slot. A run that was taken up again after it failed has an ended log of more than one end: `was_resumed`.
+#[must_use]
+pub fn messages_of(run: &RunRecord, before: Option<RunStatus>, next_slot: Option<Timestamp>, was_resumed: bool) -> Vec<Message> {
+    let slot = run.slot.map_or_else(|| format!("as of {}", run.as_of), |slot| format!("slot {slot}"));
+    let mut messages = Vec::new();
+    match run.status {
+        RunStatus::Failed => {
+            let title = format!("{} failed, {slot}", run.pipeline);
+            messages.push(Message::of_run(run, Occasion::Failure, title, failures(run)));
+        }
+        RunStatus::Done => {
+            if before == Some(RunStatus::Failed) {
+                let title = format!("{} is done again, {slot}", run.pipeline);
+                messages.push(Message::of_run(run, Occasion::Recovery, title, String::new()));
+            }
+            let passed = next_slot.zip(run.ended_at).filter(|(next, ended)| ended >= next);
+            if run.slot.is_some() && (was_resumed || passed.is_some()) {
+                let title = format!("{} is done, but late, {slot}", run.pipeline);
+                let text = run.ended_at.map_or_else(String::new, |ended| format!("it ended at {ended}"));
+                messages.push(Message::of_run(run, Occasion::Late, title, text));
+            }
+        }
+        RunStatus::Running | RunStatus::Skipped | RunStatus::Missed => {}
+    }
+    messages
+}
+
+fn failures(run: &RunRecord) -> String {
+    let failed = run.steps.iter().filter(|step| step.status == StepStatus::Failed);
+    let mut lines: Vec<String> =
+        failed.map(|step| format!("{}: {}", step.id, step.message.as_deref().unwrap_or("failed"))).collect();
+    if lines.is_empty() {
+        lines.extend(run.message.clone());
+    }
+    lines.push(format!("go on with: tranche resume {}", run.run_id));
+    lines.join("\n")
+}
+
+/// An id of parts that a path and a mail header can hold; what they cannot is told apart by its hash.
+fn id(parts: &[&str]) -> String {
+    let whole = parts.join("-");
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if whole.chars().all(fits) {
+        return whole;
+    }
+    let shown: String = whole.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    format!("{shown}-{}", &blake3::hash(whole.as_bytes()).to_hex()[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use tranche_pipeline::{Event, FailureClass, Started};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_793_500_000 + second).unwrap()
+    }
+
+    fn run(slot: Option<i64>, status: RunStatus) -> RunRecord {
+        let started = Started {
+            run_id: "r1".into(),
+            pipeline: "shop".into(),
+            slot: slot.map(at),
+            as_of: at(0),
+            full: false,
+            restatement: 0,
+            definitions: "abc".into(),
+            steps: vec!["load".into()],
+            at: at(1),
+        };
+        let failed = Event::StepFailed {
+            step: "load".into(),
+            attempt: 1,
+            seconds: 0.5,
+            class: FailureClass::Data,
+            message: "no such file".into(),
+            detail: serde_json::Value::Null,
+            will_retry: false,
+            at: at(2),
+        };
+        let ended = Event::Ended { status, message: None, at: at(100) };
+        RunRecord::from_events(&[Event::Started(started), failed, ended]).unwrap()
+    }
+
+    fn check(run: &RunRecord, before: Option<RunStatus>, next: Option<i64>, resumed: bool, expected: &[Occasion]) {
+        let found: Vec<Occasion> = messages_of(run, before, next.map(at), resumed).iter().map(|m| m.occasion).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_there_is_to_tell_depends_on_the_end_the_run_before_and_the_slot() {
+        use RunStatus::{Done, Failed, Skipped};
+        check(&run(None, Done), Some(Done), None, false, &[]);
+        check(&run(None, Done), Some(Failed), None, true, &[Occasion::Recovery]);
+        check(&run(Some(0), Done), None, Some(101), false, &[]);
+        check(&run(Some(0), Done), None, Some(100), false, &[Occasion::Late]);
+        check(&run(Some(0), Done), Some(Failed), Some(101), true, &[Occasion::Recovery, Occasion::Late]);
+        check(&run(Some(0), Failed), Some(Failed), Some(50), false, &[Occasion::Failure]);
+        check(&run(Some(0), Skipped), Some(Failed), Some(50), false, &[]);
+        let told = messages_of(&run(None, Failed), None, None, false);
+        assert_eq!(told[0].id, "failure-r1-3");
+        assert_eq!(told[0].text, "load: no such file\ngo on with: tranche resume r1");
+    }
+
+    #[test]
+    fn an_id_is_of_what_it_is_about() {
+        let old =
+            |seconds| Message::not_fresh("segment", "lifecycle/new", Some(at(seconds)), Duration::from_secs(93_600), at(9)).id;
+        assert_eq!(old(0), old(0));
+        assert_ne!(old(0), old(1));
+        assert!(!old(0).contains('/') && !old(0).contains(':'), "{}", old(0));
+    }
+}

@@ -1,0 +1,151 @@
+//! An outbox, receivers of webhooks, and crashes in between.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use object_store::memory::InMemory;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tranche_project::{Channel, Notification, Occasion};
+
+use super::*;
+
+/// A receiver of webhooks that answers with a status, and the bodies that it was sent.
+async fn receiver(status: &'static str) -> (Sender, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (told, received) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = String::new();
+            while !request.contains("\"mrkdwn\"}]") && !request.ends_with("}]}") {
+                let mut part = [0; 4096];
+                let read = stream.read(&mut part).await.unwrap();
+                request.push_str(&String::from_utf8_lossy(&part[..read]));
+                if read == 0 {
+                    break;
+                }
+            }
+            told.send(request).unwrap();
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let on = BTreeSet::from([Occasion::Failure]);
+    let notification = Notification { channel: Channel::Webhook { url }, on, pipelines: None };
+    (Sender::new(&notification, |_| None).unwrap(), received)
+}
+
+fn message(id: &str, occasion: Occasion) -> Message {
+    let (title, text) = ("shop <failed>".to_owned(), "load: no such file".to_owned());
+    Message { id: id.into(), occasion, pipeline: Some("shop".into()), run_id: None, title, text, at: Timestamp::UNIX_EPOCH }
+}
+
+fn outbox() -> Outbox {
+    Outbox::new(Arc::new(InMemory::new()))
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+const SENT: Delivery = Delivery { sent: 1, failed: 0, waiting: 0 };
+const FAILED: Delivery = Delivery { sent: 0, failed: 1, waiting: 0 };
+const WAITING: Delivery = Delivery { sent: 0, failed: 0, waiting: 1 };
+const NOTHING: Delivery = Delivery { sent: 0, failed: 0, waiting: 0 };
+
+#[tokio::test]
+async fn a_message_is_put_once_and_sent_once() {
+    let (sender, mut received) = receiver("200 OK").await;
+    let outbox = outbox();
+    assert!(outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap());
+    assert!(!outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap());
+    outbox.put(&message("late-r1-3", Occasion::Late)).await.unwrap();
+    let senders = [sender];
+    assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), SENT);
+    assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), NOTHING);
+    let request = received.try_recv().unwrap();
+    assert!(request.contains("idempotency-key: failure-r1-3"), "{request}");
+    assert!(request.contains("shop &lt;failed&gt;") && request.contains("message failure-r1-3\""), "{request}");
+    assert!(received.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_is_refused_stays_and_is_tried_again_after_a_pause() {
+    let (sender, mut received) = receiver("500 Oops").await;
+    let outbox = outbox();
+    outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
+    let senders = [sender];
+    let begun = now();
+    assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), FAILED);
+    assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), WAITING);
+    assert_eq!(outbox.deliver(&senders, begun + 70_000).await.unwrap(), FAILED);
+    assert_eq!(outbox.deliver(&senders, begun + 100_000).await.unwrap(), WAITING);
+    assert!(!received.try_recv().unwrap().contains("attempt"));
+    assert!(received.try_recv().unwrap().contains("attempt 2: you may have it already"));
+}
+
+/// The process ends at each point between the outbox, the sending and the mark: another finds what it left.
+#[tokio::test]
+async fn whoever_crashes_on_the_way_loses_nothing_and_repeats_nothing_silently() {
+    let told = message("failure-r1-3", Occasion::Failure);
+    let folder = folder(&told.id);
+    for (crash, sent, expected) in [
+        // Before the outbox: the run's log still tells of it, and it is put by who looks there next.
+        (&[][..], 1, None),
+        // After the outbox.
+        (&["message.json"], 1, None),
+        // After the try was begun, or after it was sent: nobody can know.
+        (&["message.json", "TRY"], 1, Some("attempt 2")),
+        // After the mark.
+        (&["message.json", "TRY", "SENT"], 0, None),
+    ] {
+        let (sender, mut received) = receiver("200 OK").await;
+        let outbox = outbox();
+        for name in crash {
+            match *name {
+                "message.json" => assert!(outbox.put(&told).await.unwrap()),
+                "TRY" => drop(create(&outbox, &folder, &format!("{}-try-0001.json", sender.key())).await),
+                _ => drop(create(&outbox, &folder, &format!("{}-sent.json", sender.key())).await),
+            }
+        }
+        outbox.put(&told).await.unwrap();
+        let senders = [sender];
+        if crash.contains(&"TRY") && sent > 0 {
+            assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), WAITING, "{crash:?}: it may still be at work");
+        }
+        let later = now() + 120_000;
+        assert_eq!(outbox.deliver(&senders, later).await.unwrap().sent, sent, "{crash:?}");
+        assert_eq!(outbox.deliver(&senders, later).await.unwrap(), NOTHING, "{crash:?}");
+        let requests: Vec<String> = std::iter::from_fn(|| received.try_recv().ok()).collect();
+        assert_eq!(requests.len(), sent, "{crash:?}");
+        assert_eq!(requests.iter().any(|request| request.contains("attempt 2")), expected.is_some(), "{crash:?}");
+    }
+}
+
+async fn create(outbox: &Outbox, folder: &Path, name: &str) -> Creation {
+    create_once(outbox.objects.as_ref(), &folder.clone().join(name), "{}").await.unwrap()
+}
+
+#[tokio::test]
+async fn two_who_deliver_at_once_send_once() {
+    let (sender, mut received) = receiver("200 OK").await;
+    let outbox = outbox();
+    outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
+    let senders = [sender];
+    let (a, b) = tokio::join!(outbox.deliver(&senders, now()), outbox.deliver(&senders, now()));
+    assert_eq!(a.unwrap().sent + b.unwrap().sent, 1);
+    assert!(received.try_recv().is_ok());
+    assert!(received.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn old_messages_expire_whole() {
+    let outbox = outbox();
+    outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
+    assert_eq!(outbox.expire(now() - 60_000).await.unwrap(), 0);
+    assert_eq!(outbox.expire(now() + 60_000).await.unwrap(), 1);
+    assert!(outbox.objects.list(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
+}

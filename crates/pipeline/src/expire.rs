@@ -1,0 +1,214 @@
+//! Forgetting what is long over: logs of runs, and definitions that no run was started with.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
+
+use crate::ledger::{failed, log_path};
+use crate::pinned::DEFINITIONS;
+use crate::scheduler::read_settled;
+use crate::{Ledger, RunError, RunRecord, RunStatus};
+
+/// How long pinned definitions stay without a run: one may be about to start.
+const PINNED_MILLIS: i64 = 86_400_000;
+
+/// What was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Runs.
+    pub runs: u64,
+    /// Definitions.
+    pub definitions: u64,
+}
+
+impl Ledger {
+    /// Forgets runs that ended before an instant, but for the last of each pipeline, and definitions that no run that is left was
+    /// started with. A run that is not over stays, however old it is, and so does one of a slot that a scheduler looks at again when it
+    /// starts: without its log, the slot would be run once more. `runs` are all that can be read, from [`Ledger::list`].
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails; what is left is forgotten the next time.
+    pub async fn expire(&self, runs: &[RunRecord], before: Timestamp, now: Timestamp) -> Result<Expired, RunError> {
+        let records: HashMap<&str, &RunRecord> = runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
+        let ids = self.run_ids().await?;
+        let mut last: BTreeMap<&str, (Timestamp, &str)> = BTreeMap::new();
+        for record in runs {
+            let newest = last.entry(&record.pipeline).or_insert((record.started_at, &record.run_id));
+            *newest = (*newest).max((record.started_at, &record.run_id));
+        }
+        let mut settled: HashMap<&str, Option<Timestamp>> = HashMap::new();
+        for pipeline in last.keys() {
+            settled.insert(pipeline, read_settled(self, pipeline).await?.map(|settled| settled.slot));
+        }
+        let mut expired = Expired::default();
+        let mut needed = BTreeSet::new();
+        let mut is_all_known = true;
+        for id in &ids {
+            let is_old = match records.get(id.as_str()) {
+                Some(record) => {
+                    let is_last = last.get(record.pipeline.as_str()).is_some_and(|(_, newest)| newest == id);
+                    let is_over = record.status != RunStatus::Running && record.ended_at.is_some_and(|ended| ended < before);
+                    let settled = settled.get(record.pipeline.as_str()).copied().flatten();
+                    let is_settled = record.slot.is_none_or(|slot| settled.is_some_and(|settled| slot < settled));
+                    let is_kept = is_last || !is_over || !is_settled;
+                    needed.extend(is_kept.then_some(record.definitions.as_str()));
+                    !is_kept
+                }
+                // Damaged, or begun since: for `doctor`, unless it is what an earlier attempt left.
+                None => {
+                    let events = self.log_objects(id).await?;
+                    if events.is_empty() {
+                        // A local disk keeps the folder.
+                        continue;
+                    }
+                    let is_left_over = is_left_over(&events, before);
+                    is_all_known &= is_left_over;
+                    is_left_over
+                }
+            };
+            if is_old {
+                self.forget(id).await?;
+                expired.runs += 1;
+            }
+        }
+        if is_all_known {
+            expired.definitions = self.expire_definitions(&needed, now).await?;
+        }
+        Ok(expired)
+    }
+
+    /// The first event goes first: a log without it is no run, where one without its last would be a run that is not over.
+    async fn forget(&self, id: &str) -> Result<(), RunError> {
+        let mut events = self.log_objects(id).await?;
+        events.sort_by(|a, b| a.location.cmp(&b.location));
+        for event in events {
+            self.remove(&event.location).await?;
+        }
+        Ok(())
+    }
+
+    async fn log_objects(&self, id: &str) -> Result<Vec<ObjectMeta>, RunError> {
+        let path = log_path(id);
+        self.objects.list(Some(&path)).try_collect().await.map_err(|error| failed(&path, error))
+    }
+
+    async fn expire_definitions(&self, needed: &BTreeSet<&str>, now: Timestamp) -> Result<u64, RunError> {
+        let root = Path::from(DEFINITIONS);
+        let pinned = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
+        let mut expired = 0;
+        for object in pinned {
+            let hash = object.location.filename().and_then(|name| name.strip_suffix(".json"));
+            let is_old = object.last_modified.timestamp_millis() < now.as_millisecond() - PINNED_MILLIS;
+            if is_old && hash.is_some_and(|hash| !needed.contains(hash)) {
+                self.remove(&object.location).await?;
+                expired += 1;
+            }
+        }
+        Ok(expired)
+    }
+
+    async fn remove(&self, path: &Path) -> Result<(), RunError> {
+        match self.objects.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(path, error)),
+        }
+    }
+}
+
+/// Whether a log is the rest of one that was forgotten: without its first event, and old.
+fn is_left_over(events: &[ObjectMeta], before: Timestamp) -> bool {
+    let begins = events.iter().any(|event| event.location.filename() == Some("00000000.json"));
+    !begins && events.iter().all(|event| event.last_modified.timestamp_millis() < before.as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+    use tranche_project::Project;
+
+    use super::*;
+    use crate::{Event, Started};
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + day * 86_400).unwrap()
+    }
+
+    async fn run(ledger: &Ledger, id: &str, pipeline: &str, day: i64, ends: bool) -> String {
+        run_of(ledger, id, pipeline, day, None, ends).await
+    }
+
+    async fn run_of(ledger: &Ledger, id: &str, pipeline: &str, day: i64, slot: Option<Timestamp>, ends: bool) -> String {
+        let text = format!("version: 1\n# {id}\n");
+        let definitions = ledger.pin(&Project::from_files([("tranche.yaml", text)])).await.unwrap();
+        let started = Started {
+            run_id: id.into(),
+            pipeline: pipeline.into(),
+            slot,
+            as_of: at(day),
+            full: false,
+            restatement: 0,
+            definitions: definitions.clone(),
+            steps: vec!["load".into()],
+            at: at(day),
+        };
+        let mut log = ledger.start(started).await.unwrap();
+        if ends {
+            log.append(Event::Ended { status: RunStatus::Failed, message: None, at: at(day) }).await.unwrap();
+        }
+        definitions
+    }
+
+    async fn expire(ledger: &Ledger, before: Timestamp, now: Timestamp) -> Expired {
+        ledger.expire(&ledger.list().await.unwrap(), before, now).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn old_runs_go_but_for_the_last_of_a_pipeline_and_those_that_are_not_over() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let gone = run(&ledger, "r1", "shop", 1, true).await;
+        let open = run(&ledger, "r2", "shop", 2, false).await;
+        run(&ledger, "r3", "shop", 3, true).await;
+        run(&ledger, "r4", "other", 1, true).await;
+        // The objects are of today: only definitions that nobody pinned for a day go.
+        let now = Timestamp::now();
+        assert_eq!(expire(&ledger, at(9), now).await, Expired { runs: 1, definitions: 0 });
+        assert_eq!(ledger.run_ids().await.unwrap(), ["r4", "r3", "r2"]);
+        let tomorrow = now + jiff::SignedDuration::from_hours(25);
+        assert_eq!(expire(&ledger, at(9), tomorrow).await, Expired { runs: 0, definitions: 1 });
+        assert!(ledger.definitions(&gone).await.is_err());
+        ledger.definitions(&open).await.unwrap();
+        assert_eq!(ledger.examine(now).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_run_of_a_slot_that_is_not_settled_stays() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        for (id, slot) in [("r1", 1), ("r2", 2), ("r3", 3)] {
+            run_of(&ledger, id, "shop", slot, Some(at(slot)), true).await;
+        }
+        let now = Timestamp::now();
+        assert_eq!(expire(&ledger, at(9), now).await.runs, 0);
+        let settled = format!("{{\"slot\":\"{}\"}}", at(2));
+        ledger.objects.put(&Path::from("_sys/settled/shop.json"), settled.into()).await.unwrap();
+        assert_eq!(expire(&ledger, at(9), now).await.runs, 1);
+        assert_eq!(ledger.run_ids().await.unwrap(), ["r3", "r2"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_forgotten_by_half_is_forgotten_and_what_is_damaged_is_not() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        run(&ledger, "r1", "shop", 1, true).await;
+        run(&ledger, "r2", "shop", 2, true).await;
+        ledger.objects.delete(&Path::from("_sys/runs/r1/00000000.json")).await.unwrap();
+        let now = Timestamp::now();
+        assert_eq!(expire(&ledger, at(9), now).await.runs, 0, "it is of today");
+        let later = now + jiff::SignedDuration::from_hours(1);
+        assert_eq!(expire(&ledger, later, now).await.runs, 1);
+        assert_eq!(ledger.run_ids().await.unwrap(), ["r2"]);
+    }
+}

@@ -1,0 +1,253 @@
+//! Runs as they are seen from outside, by receivers of someone else's making: mails, webhooks, traces, lineage, logs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+use tranche_tests::Sandbox;
+
+use crate::small_project::{SmallProject, csv, orders_with};
+
+/// What `receivers.py` needs.
+const MODULES: &str = "import aiosmtpd, jsonschema, referencing, opentelemetry.proto.collector.trace.v1.trace_service_pb2";
+
+/// The receivers, while they run.
+struct Receivers {
+    process: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    places: Value,
+}
+
+impl Receivers {
+    /// Starts them with `TRANCHE_TEST_PYTHON` (default python3); `None`, said aloud, where its modules are not installed. The
+    /// webhook refuses its first posts, as often as is said.
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+    fn start(refusals: usize) -> Option<Self> {
+        let python = std::env::var("TRANCHE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let there = Command::new(&python).args(["-c", MODULES]).output().is_ok_and(|output| output.status.success());
+        if !there {
+            eprintln!("NOT TESTED WITH RECEIVERS: that needs python3 with aiosmtpd, jsonschema and opentelemetry-proto");
+            return None;
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/receivers.py");
+        let mut command = Command::new(python);
+        command.arg(script).arg(refusals.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (input, output) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        let mut receivers = Self { process, input, output, places: Value::Null };
+        receivers.places = receivers.line();
+        Some(receivers)
+    }
+
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("the receivers said `{line}`: {error}"))
+    }
+
+    /// What they received.
+    fn end(mut self) -> Value {
+        drop(self.input.take());
+        let received = self.line();
+        self.process.wait().unwrap();
+        received
+    }
+
+    /// A project that tells them of everything.
+    fn project(&self) -> SmallProject {
+        let mut project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
+        let (web, mail) = (&self.places["web"], &self.places["mail"]);
+        let settings = format!(
+            "version: 1
+lake: ./lake
+notifications:
+  - {{to: webhook, url: '${{HOOK}}', on: [failure, recovery]}}
+  - {{to: email, url: 'smtp://night:${{MAIL_PASSWORD}}@localhost:{mail}', from: Tranche <t@example.org>, recipients: [a@example.org]}}
+lineage: {{file: lineage.ndjson, url: 'http://127.0.0.1:{web}/lineage', api_key_variable: LINEAGE_KEY}}
+"
+        );
+        project.sandbox.write("tranche.yaml", settings);
+        for (name, value) in [
+            ("HOOK", format!("http://127.0.0.1:{web}/hook")),
+            ("MAIL_PASSWORD", "pass%20word%2F%25".to_owned()),
+            ("LINEAGE_KEY", "k3y".to_owned()),
+            ("SSL_CERT_FILE", self.places["certificate"].as_str().unwrap().to_owned()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{web}")),
+            ("OTEL_SERVICE_NAME", "night shift".to_owned()),
+            ("TRANCHE_LOG_FORMAT", "json".to_owned()),
+            ("TRANCHE_LOG", "tranche=info".to_owned()),
+        ] {
+            project.sandbox.set(name, &value);
+        }
+        project
+    }
+}
+
+fn array<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
+    value[key].as_array().unwrap()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("{key}: {value}"))
+}
+
+#[test]
+fn a_failure_and_the_recovery_after_it_are_told_to_all_who_want_to_know() {
+    let Some(receivers) = Receivers::start(0) else { return };
+    let project = receivers.project();
+    let validates = receivers.places["validates"] == true;
+    project.write("1.csv", csv(&orders_with(3, &[(2, "o002,c1,never,x,2,0.25,01067,2026-05-03,fine")])));
+    let failed = project.load();
+    assert_eq!(failed.code, 1, "{}", failed.stderr);
+    project.write("1.csv", csv(&orders_with(3, &[])));
+    let done = project.load().expect_code(0);
+    let received = receivers.end();
+    let (failed_run, done_run) = (failed.json(), done.json());
+
+    let hooks = array(&received, "webhook");
+    assert_eq!(hooks.len(), 2, "{received:#}");
+    let (failure, recovery) = (&hooks[0], &hooks[1]);
+    assert!(text(failure, "key").starts_with(&format!("failure-{}", text(&failed_run, "run_id"))));
+    assert!(text(recovery, "key").starts_with(&format!("recovery-{}", text(&done_run, "run_id"))));
+    assert!(text(&failure["body"], "text").contains("shop failed"), "{failure:#}");
+
+    let mails = array(&received, "mails");
+    assert_eq!(mails.len(), 2, "{received:#}");
+    for (mail, hook) in mails.iter().zip(hooks) {
+        assert_eq!(text(mail, "id"), format!("<{}@tranche>", text(hook, "key")), "one thing has one id");
+        assert_eq!((mail["encrypted"].as_bool(), text(mail, "user")), (Some(true), "night"));
+        assert_eq!((text(mail, "from"), &mail["to"][0]), ("t@example.org", &Value::from("a@example.org")));
+    }
+    assert!(text(&mails[0], "text").contains("tranche resume"), "{received:#}");
+
+    assert_traces(array(&received, "spans"), &failed_run, &done_run);
+    assert_eq!(array(&received, "lineage_problems"), &[] as &[Value], "validated: {validates}");
+    assert_lineage(array(&received, "lineage"), &project.sandbox);
+    assert_logs(&failed.stderr, text(&failed_run, "run_id"));
+}
+
+/// Run, steps and queries are one trace, which has the run's id.
+fn assert_traces(spans: &[Value], failed: &Value, done: &Value) {
+    for (run, status) in [(failed, 2), (done, 0)] {
+        let own: Vec<&Value> = spans.iter().filter(|span| text(span, "trace") == text(run, "run_id")).collect();
+        let named = |name: &str| own.iter().filter(|span| span["name"] == name).copied().collect::<Vec<_>>();
+        let [root] = named("run")[..] else { panic!("{own:#?}") };
+        assert_eq!((text(root, "parent"), root["status"].as_i64()), ("", Some(status)), "{root:#}");
+        assert_eq!((text(root, "service"), &root["attributes"]["pipeline"]), ("night shift", &Value::from("shop")));
+        let steps = named("step");
+        assert!(!steps.is_empty() && steps.iter().all(|step| step["parent"] == root["id"]), "{own:#?}");
+        let ids: BTreeSet<&str> = steps.iter().map(|step| text(step, "id")).collect();
+        // Rows are written as they are queried.
+        let queries = [named("query"), named("commit")].concat();
+        assert!(queries.iter().any(|query| ids.contains(text(query, "parent"))), "{own:#?}");
+        let written: i64 = steps.iter().filter_map(|step| step["attributes"]["rows_written"].as_i64()).sum();
+        let said: i64 = array(run, "steps").iter().filter_map(|step| step["rows_written"].as_i64()).sum();
+        assert_eq!(written, said);
+    }
+}
+
+fn assert_lineage(events: &[Value], sandbox: &Sandbox) {
+    let kinds = |kind: &str| events.iter().filter(|event| event["eventType"] == kind).count();
+    // Two runs of two steps, of which one step failed.
+    assert_eq!((kinds("START"), kinds("COMPLETE"), kinds("FAIL")), (6, 4, 2), "{events:#?}");
+    assert!(events.iter().all(|event| event["key"] == "Bearer k3y"));
+    let lines = std::fs::read_to_string(sandbox.path().join("lineage.ndjson")).unwrap();
+    assert_eq!(lines.lines().count(), events.len());
+    let written = events.iter().flat_map(|event| array(event, "outputs"));
+    let orders = written.into_iter().find(|dataset| dataset["name"] == "tables/orders").unwrap();
+    let fields = array(&orders["facets"]["schema"], "fields");
+    assert!(fields.iter().any(|field| field["name"] == "order_id"), "{orders:#}");
+    let origin = &orders["facets"]["columnLineage"]["fields"]["order_id"]["inputFields"][0];
+    assert_eq!((text(origin, "name"), text(origin, "field")), ("data/orders/*.csv", "order_id"));
+    let failed = events.iter().find(|event| event["eventType"] == "FAIL").unwrap();
+    assert!(failed["run"]["facets"]["errorMessage"]["message"].is_string(), "{failed:#}");
+    assert_eq!(failed["run"]["facets"]["parent"]["job"]["name"], "shop");
+}
+
+/// Each line of a step says its run and step.
+fn assert_logs(stderr: &str, run: &str) {
+    let lines: Vec<Value> = stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of_step = lines.iter().find(|line| line["message"].as_str().is_some_and(|m| m.starts_with("step failed"))).unwrap();
+    let spans = array(of_step, "spans");
+    assert_eq!((text(&spans[0], "run"), text(&spans[0], "pipeline")), (run, "shop"), "{of_step:#}");
+    assert!(!text(&spans[1], "step").is_empty(), "{of_step:#}");
+}
+
+#[test]
+fn a_receiver_that_was_away_is_told_later_and_told_that_it_is_later() {
+    let Some(receivers) = Receivers::start(1) else { return };
+    let project = receivers.project();
+    project.write("1.csv", "nothing,of,this\n");
+    assert_eq!(project.load().code, 1);
+    let outbox = project.sandbox.path().join("lake/_sys/outbox");
+    // The refused try is made one of two minutes ago, as if nobody had run anything since.
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(120);
+    for message in std::fs::read_dir(&outbox).unwrap().flatten() {
+        for object in std::fs::read_dir(message.path()).unwrap().flatten() {
+            std::fs::File::options().append(true).open(object.path()).unwrap().set_modified(past).unwrap();
+        }
+    }
+    project.write("1.csv", csv(&orders_with(3, &[])));
+    let _ = project.load().expect_code(0);
+    let received = receivers.end();
+    let hooks = array(&received, "webhook");
+    let keys: Vec<&str> = hooks.iter().map(|hook| text(hook, "key").split('-').next().unwrap()).collect();
+    assert_eq!((keys, &received["attempts"]), (vec!["failure", "recovery"], &Value::from(3)), "{received:#}");
+    assert!(hooks[0]["body"].to_string().contains("attempt 2: you may have it already"), "{received:#}");
+    assert_eq!(array(&received, "mails").len(), 2, "who took it is not told twice");
+}
+
+/// The daemon answers scrapes while it runs; what it says is read by another parser in the unit tests of the crate that writes it.
+#[test]
+fn the_daemon_answers_scrapes() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
+    project.write("1.csv", csv(&orders_with(3, &[])));
+    let contract = project.sandbox.path().join("schemas/orders.yaml");
+    let text = std::fs::read_to_string(&contract).unwrap().replace("kind: event", "kind: event\nfreshness: 26h");
+    std::fs::write(contract, text).unwrap();
+    let steps = "steps:\n  - {id: people, ingest: [customers]}\n  - {id: sales, ingest: [orders]}\n";
+    let scheduled = format!("version: 1\npipeline: shop\nschedule: {{cron: '* * * * * *', timezone: UTC}}\n{steps}");
+    project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled);
+    let mut command = project.sandbox.command(&["schedule", "--metrics", "127.0.0.1:0"]);
+    let mut daemon = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(daemon.stderr.take().unwrap()).lines();
+    let address =
+        lines.find_map(|line| Some(line.ok()?.strip_prefix("metrics at http://")?.strip_suffix("/metrics")?.to_owned()));
+    let address = address.expect("the daemon says where it listens");
+    // Its further lines are read, so that it never waits for us.
+    let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
+    let begun = std::time::Instant::now();
+    let has = |page: &str, start: &str| page.lines().any(|line| line.starts_with(start) && !line.ends_with(" 0"));
+    let page = loop {
+        let page = scrape(&address);
+        let wanted = [
+            "tranche_slots_total{pipeline=\"shop\",fate=\"done\"} ",
+            "tranche_step_duration_seconds_count{pipeline=\"shop\",step=\"sales\"} ",
+            "tranche_rows_written_total{pipeline=\"shop\",step=\"sales\"} 3",
+            "tranche_freshness_seconds{kind=\"table\",name=\"orders\"} ",
+        ];
+        if wanted.iter().all(|start| has(&page, start)) {
+            break page;
+        }
+        assert!(begun.elapsed().as_secs() < 120 && daemon.try_wait().unwrap().is_none(), "{page}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    };
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    drop(rest.join().unwrap());
+    assert!(page.contains("tranche_schedule_lag_seconds{pipeline=\"shop\"} "), "{page}");
+}
+
+fn scrape(address: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: tranche\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page
+}
