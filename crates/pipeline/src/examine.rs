@@ -216,7 +216,8 @@ mod tests {
         let (ledger, now) = (ledger().await, Timestamp::now());
         let slots = [("r1", 1), ("r9", 2)].map(|(run, second)| (run, Timestamp::from_second(second).unwrap()));
         for (run_id, slot) in slots {
-            let entry = SlotEntry { fate: Fate::Run { run_id: run_id.into(), late: false }, at: now, backfill: None };
+            let entry =
+                SlotEntry { fate: Fate::Run { run_id: run_id.into(), late: false }, at: now, schedule: 1, backfill: None };
             ledger.decide("shop", slot, entry).await.unwrap();
         }
         assert_eq!(ledger.examine_slots("shop", now).await.unwrap(), []);

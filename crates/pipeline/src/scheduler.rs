@@ -22,8 +22,8 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 pub use catalog::{Catalog, Equipment, Loaded};
-pub(crate) use settled::read_settled;
 use pass::Pass;
+pub(crate) use settled::read_settled;
 use state::{PipelineState, Start, concurrency_of};
 pub(crate) use upstream::Upstream;
 

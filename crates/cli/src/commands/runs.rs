@@ -55,7 +55,7 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
             }
         }
     }
-    lines.sort_by(|a, b| b.began.cmp(&a.began));
+    lines.sort_by_key(|line| std::cmp::Reverse(line.began));
     lines.truncate(wanted.limit);
     print(lines, format)
 }

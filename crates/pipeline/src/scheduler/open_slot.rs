@@ -41,7 +41,9 @@ pub(super) struct Theirs {
 impl SlotState {
     pub(super) fn new(fate: Fate, overlap: Overlap) -> Self {
         match fate {
-            Fate::Run { run_id, late } => Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting, not_before: None }),
+            Fate::Run { run_id, late } => {
+                Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting, not_before: None })
+            }
             Fate::Skipped { .. } | Fate::Missed { .. } => Self::Closed,
         }
     }

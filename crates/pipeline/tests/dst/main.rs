@@ -17,7 +17,6 @@ struct Line {
 fn stretches() -> Vec<(String, String, Vec<Line>)> {
     let mut lines: BTreeMap<(String, String), Vec<Line>> = BTreeMap::new();
     for line in include_str!("table.csv").lines().skip(1) {
-        // An expression may hold commas in the middle: none does here.
         let [zone, cron, slot, local, dst] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let dst = match dst {
             "normal" => DstClass::Normal,
@@ -25,7 +24,8 @@ fn stretches() -> Vec<(String, String, Vec<Line>)> {
             "overlap" => DstClass::Overlap,
             other => panic!("{other}"),
         };
-        let line = Line { slot: slot.parse().unwrap(), local: local.to_owned(), dst };
+        let slot = slot.parse().unwrap_or_else(|error| panic!("{line}: {error}"));
+        let line = Line { slot, local: local.to_owned(), dst };
         lines.entry((zone.to_owned(), cron.to_owned())).or_default().push(line);
     }
     let mut stretches = Vec::new();

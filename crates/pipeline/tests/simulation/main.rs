@@ -3,6 +3,8 @@
 //!
 //! `TRANCHE_SIMULATION_SEEDS=20000` plays so many, `TRANCHE_SIMULATION_SEED=17` plays that one alone and tells what was decided.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "all of this is a test, helpers too")]
+
 mod check;
 mod policies;
 mod process;

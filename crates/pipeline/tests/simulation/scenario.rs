@@ -182,7 +182,9 @@ impl Scenario {
             let options = SchedulerOptions { max_runs: 3, poll: Duration::from_secs(60), ..SchedulerOptions::default() };
             let scheduler = Scheduler::new(&ledger, catalog.as_ref(), process.as_ref(), options);
             let ended = process.live(scheduler.run(stop)).await;
-            if std::env::var_os("H5_DEBUG").is_some() { eprintln!("{} daemon {place} ended: {ended:?}", self.world.now()); }
+            if std::env::var_os("H5_DEBUG").is_some() {
+                eprintln!("{} daemon {place} ended: {ended:?}", self.world.now());
+            }
             self.alive.lock().unwrap()[place] = None;
             let longest = *self.world.random.lock().unwrap().choose(&[5, 120, 9_000]);
             let back = self.world.now() + SignedDuration::try_from(self.world.seconds(0, longest)).unwrap();
