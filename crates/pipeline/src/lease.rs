@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_owner_is_dead_when_it_was_silent_for_its_own_lease() {
         let objects = Arc::new(InMemory::new());
-        let owner = Ledger::new(objects.clone()).with_lease(Duration::from_secs(60));
+        let owner = Ledger::new(Arc::<InMemory>::clone(&objects)).with_lease(Duration::from_secs(60));
         let challenger = Ledger::new(objects).with_lease(Duration::from_secs(5));
         let mut heart = Heartbeat::new(&owner, "r1");
         heart.beat().await.unwrap();
