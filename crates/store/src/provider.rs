@@ -5,14 +5,23 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-/// A table of the table format, but for conditions that name no column, which are left to the engine.
+/// A table of the table format, but for two things that go wrong.
 ///
-/// The table format takes such a condition for one on partition columns, which it answers from its log and nobody asks again. One that is
-/// null, such as a comparison with a column that a contract gained since the last load, then lets every row pass.
+/// Conditions that name no column are left to the engine. The table format takes such a condition for one on partition columns, which
+/// it answers from its log and nobody asks again. One that is null, such as a comparison with a column that a contract gained since the
+/// last load, then lets every row pass.
+///
+/// The engine plans without the least and greatest values of columns. From these it reckons how many rows pass a condition; about a cast,
+/// as in `CAST(at AS DATE) >= DATE '2026-01-01'`, it may come to more than all, and refuses the query. Files and row groups that cannot
+/// hold what is looked for are skipped all the same.
 #[derive(Debug)]
 pub(crate) struct StoredTable(pub(crate) Arc<dyn TableProvider>);
 
@@ -40,8 +49,31 @@ impl TableProvider for StoredTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.0.scan(session, projection, filters, limit).await
+        let plan = self.0.scan(session, projection, filters, limit).await?;
+        Ok(plan.transform_up(|node| Ok(without_bounds(&node).map_or_else(|| Transformed::no(node), Transformed::yes)))?.data)
     }
+}
+
+/// The same scan of files, which says how many rows they have, and nothing of what these hold. `None` for what scans no files.
+fn without_bounds(node: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+    let files = node.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
+    let column = |known: &ColumnStatistics| ColumnStatistics {
+        null_count: known.null_count,
+        byte_size: known.byte_size,
+        ..ColumnStatistics::new_unknown()
+    };
+    let rows_of = |known: &Statistics| Statistics {
+        num_rows: known.num_rows,
+        total_byte_size: known.total_byte_size,
+        column_statistics: known.column_statistics.iter().map(column).collect(),
+    };
+    let groups = files.file_groups.iter().cloned().map(|group| match group.file_statistics(None).map(rows_of) {
+        Some(rows) => group.with_statistics(Arc::new(rows)),
+        None => group,
+    });
+    let statistics = rows_of(&files.statistics());
+    let scan = FileScanConfigBuilder::from(files.clone()).with_file_groups(groups.collect()).with_statistics(statistics);
+    Some(DataSourceExec::from_data_source(scan.build()))
 }
 
 #[cfg(test)]

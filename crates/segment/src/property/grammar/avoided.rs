@@ -30,12 +30,6 @@ pub(super) fn known_keys(keys: &str) -> String {
     format!("SELECT {column} FROM ({keys}) AS k WHERE {column} IS NOT NULL")
 }
 
-/// The day of an event is compared only where tables are in memory: from the statistics of files, the engine may reckon that more
-/// than all rows pass such a filter, and gives up.
-pub(super) fn may_compare_days(world: &super::World) -> bool {
-    world.cached
-}
-
 /// `count(DISTINCT CAST(x AS DATE))` is left out for good: the engine names an aggregate without its casts, and refuses two of one
 /// name, with a message that says so.
 pub(super) const DISTINCT_DAYS: &str = "count(DISTINCT date_trunc('day', #))";

@@ -2,7 +2,7 @@
 
 use super::super::data::WINDOW_DAYS;
 use super::super::table::{Kind, Table, Value};
-use super::{Grammar, Sort, avoided};
+use super::{Grammar, Sort};
 
 const OPERATORS: [&str; 6] = ["=", "<>", "<", "<=", ">", ">="];
 const INTEGERS: [&str; 7] = ["0", "1", "2", "3", "5", "10", "-1"];
@@ -187,7 +187,7 @@ impl Grammar<'_> {
                 let at = self.world.as_of - jiff::SignedDuration::from_hours(24 * self.random.between(0, 30));
                 format!("{time} {} TIMESTAMP '{}'", self.random.pick(&[">=", "<"]), at.strftime("%Y-%m-%d 00:00:00"))
             }
-            13 if avoided::may_compare_days(self.world) => {
+            13 => {
                 self.fire("window: days");
                 let days = self.random.pick(&WINDOW_DAYS);
                 format!("CAST({time} AS DATE) >= CAST(as_of() AS DATE) - INTERVAL '{days} days'")
