@@ -290,7 +290,11 @@ steps:
   - {catchup: sometimes}
 ",
             ),
-            &[(6, 15, "sometimes")],
+            &[
+                (5, 5, "one of `cron`, `after` and `on_new_files`"),
+                (6, 5, "one of `cron`, `after` and `on_new_files`"),
+                (6, 15, "`sometimes` is not known here"),
+            ],
         );
         check(
             &text(

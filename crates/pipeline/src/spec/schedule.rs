@@ -37,7 +37,8 @@ pub struct ScheduleSpec {
     pub on_new_files: Option<Spanned<String>>,
     /// What becomes of slots that passed while nobody was there to run them (default last).
     #[serde(default)]
-    pub catchup: Option<CatchupSpec>,
+    #[schemars(with = "Option<CatchupSpec>")]
+    pub catchup: Option<Spanned<CatchupSpec>>,
     /// What becomes of a slot that comes while earlier ones still run (default skip).
     #[serde(default)]
     pub overlap: Overlap,
@@ -58,11 +59,9 @@ pub struct ScheduleSpec {
 /// `catchup:` of a schedule: `none`, `last`, `all`, or `all` with limits.
 #[derive(Debug)]
 pub enum CatchupSpec {
-    /// All are missed.
-    None,
-    /// The latest is run.
-    Last,
-    /// They are run, within limits.
+    /// A word, which must be one of those three.
+    Word(String),
+    /// `{all: {...}}`
     All(CatchupLimitsSpec),
 }
 
@@ -116,17 +115,12 @@ impl<'de> Deserialize<'de> for CatchupSpec {
             }
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Self::Value, E> {
-                match word {
-                    "none" => Ok(CatchupSpec::None),
-                    "last" => Ok(CatchupSpec::Last),
-                    "all" => Ok(CatchupSpec::All(CatchupLimitsSpec::default())),
-                    _ => Err(E::unknown_variant(word, &["none", "last", "all"])),
-                }
+                Ok(CatchupSpec::Word(word.to_owned()))
             }
 
             // YAML's other way to write `none`.
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(CatchupSpec::None)
+            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+                self.visit_str("none")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

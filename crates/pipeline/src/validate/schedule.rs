@@ -37,7 +37,7 @@ impl Check<'_> {
         {
             self.report(written, "this schedule ends before it starts");
         }
-        Some(Schedule { trigger: trigger?, catchup, overlap: spec.overlap, jitter: jitter?, start, end })
+        Some(Schedule { trigger: trigger?, catchup: catchup?, overlap: spec.overlap, jitter: jitter?, start, end })
     }
 
     /// A bad cron expression is reported whether or not the zone is good.
@@ -68,14 +68,24 @@ impl Check<'_> {
         }
     }
 
-    fn catchup(&mut self, spec: &ScheduleSpec) -> Catchup {
-        match &spec.catchup {
-            None => Catchup::default(),
-            Some(CatchupSpec::None) => Catchup::None,
-            Some(CatchupSpec::Last) => Catchup::Last,
-            Some(CatchupSpec::All(limits)) => {
+    fn catchup(&mut self, spec: &ScheduleSpec) -> Option<Catchup> {
+        let Some(written) = &spec.catchup else { return Some(Catchup::default()) };
+        match &written.value {
+            CatchupSpec::Word(word) => match word.as_str() {
+                "none" => Some(Catchup::None),
+                "last" => Some(Catchup::Last),
+                "all" => Some(Catchup::ALL),
+                _ => {
+                    self.report(
+                        written,
+                        format!("`{word}` is not known here; write one of none, last, all, {{all: {{max: 10, window: 7d}}}}"),
+                    );
+                    None
+                }
+            },
+            CatchupSpec::All(limits) => {
                 let window = limits.window.as_ref().and_then(|text| self.duration(text));
-                Catchup::All { max: limits.max, window_seconds: window.map(|window| window.as_secs()) }
+                Some(Catchup::All { max: limits.max, window_seconds: window.map(|window| window.as_secs()) })
             }
         }
     }
