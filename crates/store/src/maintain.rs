@@ -79,7 +79,7 @@ impl Lake {
         Ok(metrics.files_deleted.len() as u64)
     }
 
-    /// Merges the small files of those partitions that have [`SMALL_FILES`] of them into files of about `target_bytes`. Rows and their
+    /// Merges the small files of those partitions that have eight of them or more into files of about `target_bytes`. Rows and their
     /// partitions stay as they are, and so do partitions with few files: who has read a file need not read its rows again.
     ///
     /// # Errors
