@@ -24,11 +24,11 @@ pub struct SourceFiles {
 /// Files of a source that were not there before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
-    /// The slot that they bring about; `None` for what was there when the schedule began.
+    /// The slot that they bring about; `None` for what was there when the schedule began, which may be nothing.
     pub slot: Option<Timestamp>,
     /// The source.
     pub source: String,
-    /// What tells its files from any others.
+    /// What tells its files from any others; empty where there was none.
     pub digest: String,
 }
 
@@ -37,15 +37,16 @@ const QUIET: SignedDuration = SignedDuration::from_secs(10);
 
 impl History {
     /// The entry to make when the files of `source` are these; `None` when they are what they were, or may not be all yet.
-    fn arrival(&self, source: &str, files: &SourceFiles, now: Timestamp) -> Option<Arrival> {
-        let last = self.arrivals().iter().rev().find(|arrival| arrival.source == source);
-        if last.is_some_and(|last| last.digest == files.digest) {
-            return None;
-        }
-        let arrival = |slot| Some(Arrival { slot, source: source.to_owned(), digest: files.digest.clone() });
-        if last.is_none() {
+    fn arrival(&self, source: &str, files: Option<&SourceFiles>, now: Timestamp) -> Option<Arrival> {
+        let arrival = |slot| {
+            let digest = files.map_or_else(String::new, |files| files.digest.clone());
+            Some(Arrival { slot, source: source.to_owned(), digest })
+        };
+        let Some(last) = self.arrivals().iter().rev().find(|arrival| arrival.source == source) else {
             return arrival(None);
-        }
+        };
+        // That files went away brings about nothing.
+        let files = files.filter(|files| files.digest != last.digest)?;
         let seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
         let newest = files.newest.round(seconds).ok()?;
         // Files may be older than others that came before them.
@@ -58,7 +59,7 @@ impl History {
 }
 
 impl Ledger {
-    /// Writes down that the files of a source are others than before, if they are.
+    /// Writes down that the files of a source are others than before, if they are; `None` where it has none.
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails, [`RunError::Damaged`] when an entry cannot be read.
@@ -67,7 +68,7 @@ impl Ledger {
         pipeline: &str,
         history: &mut History,
         source: &str,
-        files: &SourceFiles,
+        files: Option<&SourceFiles>,
         now: Timestamp,
     ) -> Result<(), RunError> {
         while let Some(arrival) = history.arrival(source, files, now) {
@@ -118,7 +119,7 @@ mod tests {
         ledger.amend_history("shop", &mut one, begin).await.unwrap();
         let mut other = ledger.history("shop").await.unwrap();
         let see = async |history: &mut History, seen: SourceFiles, now: &str| {
-            ledger.note_arrival("shop", history, "orders", &seen, at(now)).await.unwrap();
+            ledger.note_arrival("shop", history, "orders", Some(&seen), at(now)).await.unwrap();
             slots(history)
         };
         assert_eq!(see(&mut one, files("00:30:00", "a"), "01:00:05").await, [""; 0], "what was there before");
@@ -131,5 +132,28 @@ mod tests {
         assert_eq!(see(&mut other, files("02:00:00.5", "c"), "03:00:00").await, ["02:00:01", "02:00:02"]);
         assert_eq!(see(&mut one, files("04:00:00", "d"), "05:00:00").await, ["02:00:01", "02:00:02", "04:00:00"]);
         assert_eq!(ledger.history("shop").await.unwrap(), one);
+    }
+
+    #[tokio::test]
+    async fn the_first_files_of_an_empty_place_bring_about_a_slot() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let mut history = History::default();
+        let schedules = vec![Schedule::new(Trigger::NewFiles("orders".into()))];
+        let scheduled = ScheduleEvent::Scheduled { since: at("01:00:00"), schedules };
+        ledger
+            .amend_history("shop", &mut history, |history| history.events().is_empty().then(|| scheduled.clone()))
+            .await
+            .unwrap();
+        let came = files("02:00:00", "a");
+        for (seen, now, expected) in [
+            (None, "01:30:00", &[][..]),
+            (Some(&came), "02:10:00", &["02:00:00"]),
+            // They went away, and came again as they were.
+            (None, "02:20:00", &["02:00:00"]),
+            (Some(&came), "02:30:00", &["02:00:00"]),
+        ] {
+            ledger.note_arrival("shop", &mut history, "orders", seen, at(now)).await.unwrap();
+            assert_eq!(slots(&history), expected, "{now}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Each slot of a backfill gets an entry in the slot's own log, with the backfill's id: that entry is its claim, and the run that it
 //! names is its progress. So a backfill is gone on with by whoever names its id, and two who do share its work.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -51,7 +52,7 @@ pub enum BackfillMode {
     Missing,
     /// Those whose run failed.
     Failed,
-    /// All of them.
+    /// All of them, but for those whose run is at work, or about to be.
     All,
 }
 
@@ -89,10 +90,12 @@ const CONCURRENCY: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 impl BackfillMode {
+    /// Whether it takes a slot; none that is in hand takes it.
     fn takes(self, slot: &ExplainedSlot) -> bool {
+        let stands = |how: &str| slot.fate == SlotFate::Run && slot.reason.as_deref() == Some(how);
         match self {
-            Self::All => slot.fate != SlotFate::Future,
-            Self::Failed => slot.fate == SlotFate::Run && slot.reason.as_deref() == Some("failed"),
+            Self::All => slot.fate != SlotFate::Future && !stands("running") && !stands("waiting"),
+            Self::Failed => stands("failed"),
             Self::Missing => !matches!(slot.fate, SlotFate::Run | SlotFate::Future),
         }
     }
@@ -228,7 +231,7 @@ pub async fn run_backfill(
     ledger.backfill_progress(backfill).await
 }
 
-/// Brings one slot to its end; `None` when it was there already.
+/// Brings one slot to its end; `None` when it was there already, or is left to others.
 async fn fill(
     backfill: &Backfill,
     slot: Timestamp,
@@ -253,7 +256,9 @@ async fn fill(
             Ok(record) if record.ended_at.is_some() => return Ok(None),
             Ok(record) => {
                 if watch.look(ledger, run_id).await? != Liveness::Dead {
-                    sleep(LOOK_EVERY).await;
+                    if pause(&stop).await.is_break() {
+                        return Ok(None);
+                    }
                     continue;
                 }
                 Some(record)
@@ -262,8 +267,19 @@ async fn fill(
         let run = SlotRun { slot, run_id: run_id.to_owned(), restatement, resumes };
         match perform(ledger, catalog, clock, pipeline, run, stop.clone()).await {
             Ok(report) => return Ok(Some(report.status)),
-            Err(RunError::Taken { .. }) => sleep(LOOK_EVERY).await,
+            Err(RunError::Taken { .. }) if pause(&stop).await.is_break() => return Ok(None),
+            Err(RunError::Taken { .. }) => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Waits for what someone else does, unless there is no more to be done here.
+async fn pause(stop: &Stop) -> ControlFlow<()> {
+    tokio::select! {
+        biased;
+        () = stop.cancel.cancelled() => ControlFlow::Break(()),
+        () = stop.drain.cancelled() => ControlFlow::Break(()),
+        () = sleep(LOOK_EVERY) => ControlFlow::Continue(()),
     }
 }

@@ -264,7 +264,19 @@ impl Execution<'_> {
             self.append(Event::StepSkipped { step: step.id.clone(), reason, at: self.clock.now() }).await?;
             return Ok((step, StepEnd::LeftOut));
         }
-        let mut attempt = self.log.lock().await.record().step(&step.id).map_or(0, |record| record.attempts);
+        let (mut attempt, unended) =
+            self.log.lock().await.record().step(&step.id).map_or((0, 0), |record| (record.attempts, record.unended));
+        if unended >= UNENDED {
+            let message = format!(
+                "its process was killed in {unended} attempts in a row: it may need more memory than there is; \
+                 `tranche resume {}` tries once more",
+                self.run.run_id
+            );
+            let failure = StepFailure::new(FailureClass::Internal, message);
+            self.record_failure(step, &failure, attempt, 0.0, false).await?;
+            self.observer.step_failed(step, &failure, None);
+            return Ok((step, StepEnd::Failed));
+        }
         loop {
             attempt += 1;
             tracing::Span::current().record("attempt", attempt);
@@ -384,6 +396,9 @@ impl Execution<'_> {
         self.log.lock().await.append(event).await
     }
 }
+
+/// A step that brought its process down so often in a row is not tried again by itself: it would bring down every daemon in turn.
+const UNENDED: u32 = 5;
 
 /// Seconds to the millisecond: more would be noise in a log that people read.
 fn seconds_since(begun: Instant) -> f64 {

@@ -59,6 +59,9 @@ pub struct StepRecord {
     pub class: Option<FailureClass>,
     /// How often it was tried.
     pub attempts: u32,
+    /// How many of its attempts in a row did not come to an end of any kind.
+    #[serde(skip)]
+    pub unended: u32,
 }
 
 /// A line of `runs --format json`.
@@ -107,7 +110,7 @@ impl RunRecord {
             started_at: started.at,
             ended_at: None,
             definitions: started.definitions.clone(),
-            steps: started.steps.iter().map(|id| StepRecord::pending(id, 0)).collect(),
+            steps: started.steps.iter().map(|id| StepRecord::pending(id)).collect(),
             events: 1,
         }
     }
@@ -120,6 +123,7 @@ impl RunRecord {
             Event::StepStarted { step, attempt, .. } => self.change(step, |record| {
                 record.status = StepStatus::Running;
                 record.attempts = *attempt;
+                record.unended += 1;
             }),
             Event::StepDone { step, seconds, rows_read, rows_written, detail, .. } => self.change(step, |record| {
                 record.status = StepStatus::Done;
@@ -129,6 +133,7 @@ impl RunRecord {
                 record.detail = detail.clone();
                 record.message = None;
                 record.class = None;
+                record.unended = 0;
             }),
             Event::StepFailed { step, seconds, class, message, detail, will_retry, .. } => self.change(step, |record| {
                 record.status = if *will_retry { StepStatus::Running } else { StepStatus::Failed };
@@ -136,6 +141,7 @@ impl RunRecord {
                 record.detail = detail.clone();
                 record.message = Some(message.clone());
                 record.class = Some(*class);
+                record.unended = 0;
             }),
             Event::StepSkipped { step, reason, .. } => self.change(step, |record| {
                 record.status = StepStatus::Skipped;
@@ -146,7 +152,8 @@ impl RunRecord {
                 self.message = None;
                 self.ended_at = None;
                 for step in self.steps.iter_mut().filter(|step| step.status != StepStatus::Done) {
-                    *step = StepRecord::pending(&step.id, step.attempts);
+                    let (attempts, unended) = (step.attempts, step.unended);
+                    *step = StepRecord { attempts, unended, ..StepRecord::pending(&step.id) };
                 }
             }
             Event::Ended { status, message, at } => {
@@ -154,6 +161,7 @@ impl RunRecord {
                 self.message = message.clone();
                 self.ended_at = Some(*at);
                 for step in &mut self.steps {
+                    step.unended = 0;
                     match step.status {
                         StepStatus::Pending => step.status = StepStatus::Skipped,
                         StepStatus::Running => {
@@ -201,7 +209,7 @@ impl RunRecord {
 }
 
 impl StepRecord {
-    fn pending(id: &str, attempts: u32) -> Self {
+    fn pending(id: &str) -> Self {
         Self {
             id: id.to_owned(),
             status: StepStatus::Pending,
@@ -211,7 +219,8 @@ impl StepRecord {
             detail: Value::Null,
             message: None,
             class: None,
-            attempts,
+            attempts: 0,
+            unended: 0,
         }
     }
 }

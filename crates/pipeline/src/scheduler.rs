@@ -73,6 +73,8 @@ pub struct Totals {
     pub failed: u64,
     /// Passes at the end in which the storage failed: slots may be undecided.
     pub passes_failed: u64,
+    /// Runs at the end that could not be begun, or gone on with: they are left to others.
+    pub left: u64,
 }
 
 /// What came of our work on a run.
@@ -140,6 +142,7 @@ impl<'a> Scheduler<'a> {
             let is_clear = !found.is_doubtful && !(1..FAILURES).contains(&self.failures);
             if self.options.once && nothing_to_start && nothing_ended && working.is_empty() && is_clear {
                 self.totals.passes_failed = self.failures;
+                self.totals.left = self.pipelines.values().map(|state| state.left() as u64).sum();
                 return self.totals;
             }
             if nothing_ended {
@@ -256,7 +259,7 @@ impl<'a> Scheduler<'a> {
 /// How long to wait, at most, after a pass that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
-/// So many passes that fail in a row are enough for a scheduler that runs once.
+/// So many passes that fail in a row, or tries of a run, are enough for a scheduler that runs once.
 const FAILURES: u64 = 5;
 
 /// Pipelines that are looked at at the same time.

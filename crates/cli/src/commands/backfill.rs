@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tranche_pipeline::{
-    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Clock, Ledger, RunStatus, Stop, SystemClock, new_run_id,
+    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Ledger, RunStatus, Stop, StorageClock, SystemClock, new_run_id,
     run_backfill,
 };
 
-use super::run::interrupted;
-use super::schedule::ProjectCatalog;
+use super::schedule::{ProjectCatalog, listen};
 use crate::args::{BackfillSlots, Format, Order};
 use crate::failure::Failure;
 use crate::output::{Rows, note, print_json, print_text};
@@ -53,7 +52,7 @@ async fn plan(wanted: &BackfillSlots, ledger: &Ledger, bench: &Workbench) -> Res
         Order::Newest => BackfillOrder::Newest,
     };
     let zone = &bench.workspace.settings.timezone;
-    let now = SystemClock.now();
+    let now = StorageClock::new(ledger, &SystemClock).now().await?;
     let slots = Backfill::slots(ledger, pipeline, zone, (from, to), (mode, order), now).await?;
     if wanted.dry_run || slots.is_empty() {
         let mut rows = Rows::new(&["pipeline", "slot", "local", "fate", "reason", "run_id"]);
@@ -75,15 +74,7 @@ async fn perform(backfill: &Backfill, ledger: &Ledger, bench: Workbench) -> Resu
     note(&format!("backfill {id}: {} slots; after an interruption: tranche backfill --resume {id}", backfill.slots.len()))?;
     let catalog = ProjectCatalog::new(bench);
     let stop = Stop::default();
-    let drain = stop.drain.clone();
-    let listener = tokio::spawn(async move {
-        while interrupted().await {
-            if drain.is_cancelled() {
-                std::process::exit(130);
-            }
-            drain.cancel();
-        }
-    });
+    let listener = tokio::spawn(listen(stop.drain.clone()));
     let told = |slot, status: RunStatus| {
         // A terminal that went away is no reason to stop.
         let _ = note(&format!("{slot} {status}"));

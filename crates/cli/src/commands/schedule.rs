@@ -61,7 +61,7 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
         return Ok(ExitCode::FAILURE);
     };
     print_totals(totals, format)?;
-    Ok(if totals.passes_failed > 0 {
+    Ok(if totals.passes_failed + totals.left > 0 {
         ExitCode::from(3)
     } else if schedule.once && totals.failed > 0 {
         ExitCode::FAILURE
@@ -71,7 +71,7 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
 }
 
 /// The first request to end is polite: steps at work come to their end. The second is not.
-async fn listen(drain: CancellationToken) {
+pub(super) async fn listen(drain: CancellationToken) {
     while interrupted().await {
         if drain.is_cancelled() {
             std::process::exit(130);

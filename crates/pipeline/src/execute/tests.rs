@@ -395,3 +395,21 @@ impl StepRunner for Idle {
         Ok(StepOutcome::default())
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_brings_its_process_down_is_not_tried_for_ever() {
+    let plan = plan("  - {id: a, do: all}\n");
+    let (ledger, actor) = (ledger(), Actor::new(&[("a", &[Act::Done(60)])]));
+    let resumed = async || RunPlan::resume(plan.pipeline.clone(), ledger.read("r1").await.unwrap());
+    let mut next = plan.clone();
+    for _ in 0..UNENDED {
+        let work = execute(&next, &actor, &ledger, &(), &NoonClock, CancellationToken::new());
+        assert!(timeout(Duration::from_secs(1), work).await.is_err(), "killed in the middle of an attempt");
+        next = resumed().await;
+    }
+    let report = run(&next, &actor, &ledger).await;
+    assert_eq!(statuses(&report), "failed a:failed");
+    let told = report.steps[0].message.as_deref().unwrap_or_default();
+    assert!(told.contains("killed in 5 attempts in a row") && told.contains("tranche resume r1"), "{told}");
+    assert_eq!(statuses(&run(&resumed().await, &actor, &ledger).await), "done a:done", "asked for, it is tried once more");
+}

@@ -18,7 +18,9 @@ pub(super) struct OpenSlot {
     pub(super) late: bool,
     pub(super) overlap: Overlap,
     pub(super) run: RunState,
-    /// After a failure of the storage: when to try again.
+    /// How often our work on it came to nothing.
+    pub(super) failures: u64,
+    /// After such a failure: when to try again.
     pub(super) not_before: Option<Instant>,
 }
 
@@ -42,7 +44,7 @@ impl SlotState {
     pub(super) fn new(fate: Fate, overlap: Overlap) -> Self {
         match fate {
             Fate::Run { run_id, late } => {
-                Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting, not_before: None })
+                Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting, failures: 0, not_before: None })
             }
             Fate::Skipped { .. } | Fate::Missed { .. } => Self::Closed,
         }

@@ -42,10 +42,11 @@ impl Pass<'_> {
         Ok(holds)
     }
 
-    /// Ends a run that others began.
-    pub(super) async fn end(&self, record: &RunRecord, message: &str) -> Result<(), RunError> {
+    /// Ends a run that others began; `false` where its owner went on with it since it was read.
+    pub(super) async fn end(&self, record: &RunRecord, message: &str) -> Result<bool, RunError> {
         match self.ledger.end(record.clone(), message, self.now).await {
-            Err(RunError::Taken { .. }) | Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(RunError::Taken { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }

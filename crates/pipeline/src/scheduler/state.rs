@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::FAILURES;
 use super::decide::{Circumstances, DueSlot, InLine, decide};
-use super::open_slot::{RunState, SlotState};
+use super::open_slot::{OpenSlot, RunState, SlotState};
 use super::pass::Pass;
 use super::settled::{Settled, read_settled, write_settled};
 use super::upstream::{Upstream, UpstreamSlot};
@@ -97,10 +98,12 @@ impl PipelineState {
         }
         self.declare(pass, pipeline).await?;
         self.look(pass.ledger).await?;
-        self.look_for_files(pass).await?;
+        // A place that cannot be looked at keeps no other slot waiting.
+        let looked = self.look_for_files(pass).await;
         self.decide_due(pass, pipeline).await?;
         self.cancel_overlapped(pass, pipeline).await?;
-        self.settle(pass.ledger).await
+        self.settle(pass.ledger).await?;
+        looked
     }
 
     async fn load(&mut self, pass: &Pass<'_>) -> Result<(), RunError> {
@@ -206,9 +209,8 @@ impl PipelineState {
             return Ok(());
         }
         for source in self.history.watched_sources() {
-            if let Some(files) = pass.catalog.source_files(&self.name, &source).await? {
-                pass.ledger.note_arrival(&self.name, &mut self.history, &source, &files, pass.now).await?;
-            }
+            let files = pass.catalog.source_files(&self.name, &source).await?;
+            pass.ledger.note_arrival(&self.name, &mut self.history, &source, files.as_ref(), pass.now).await?;
         }
         Ok(())
     }
@@ -333,9 +335,10 @@ impl PipelineState {
                 match &open.run {
                     RunState::Ours(cancel) => cancel.cancel(),
                     RunState::Theirs(theirs) => {
-                        pass.end(&theirs.record, "cancelled: a later slot came").await?;
-                        *state = SlotState::Closed;
-                        continue;
+                        if pass.end(&theirs.record, "cancelled: a later slot came").await? {
+                            *state = SlotState::Closed;
+                            continue;
+                        }
                     }
                     // It is begun as cancelled.
                     RunState::Waiting => {}
@@ -386,6 +389,7 @@ impl PipelineState {
         } else if let SlotState::Open(open) = state {
             open.run = RunState::Waiting;
             open.not_before = Some(Instant::now() + AFTER_FAILURE);
+            open.failures += 1;
         }
     }
 
@@ -414,10 +418,20 @@ impl PipelineState {
         [next, self.next_due].into_iter().flatten().min()
     }
 
-    /// Whether there is a run of which it is not known yet if someone is at work on it.
+    /// Whether there is a run of which it is not known yet if someone is at work on it, or that is to be tried again.
     pub(super) fn has_doubtful(&self) -> bool {
-        let is_doubtful = |run: &RunState| matches!(run, RunState::Theirs(theirs) if theirs.liveness == Liveness::Unknown);
-        self.slots.values().any(|state| matches!(state, SlotState::Open(open) if is_doubtful(&open.run)))
+        let is_doubtful = |open: &OpenSlot| match &open.run {
+            RunState::Theirs(theirs) => theirs.liveness == Liveness::Unknown,
+            RunState::Waiting => (1..FAILURES).contains(&open.failures),
+            RunState::Ours(_) => false,
+        };
+        self.slots.values().any(|state| matches!(state, SlotState::Open(open) if is_doubtful(open)))
+    }
+
+    /// How many runs nobody is at work on because our work on them came to nothing.
+    pub(super) fn left(&self) -> usize {
+        let is_left = |open: &OpenSlot| open.failures > 0 && matches!(open.run, RunState::Waiting);
+        self.slots.values().filter(|state| matches!(state, SlotState::Open(open) if is_left(open))).count()
     }
 
     /// Whether there is something to be looked at that others do: runs that they are at work on, slots that they decide.

@@ -48,13 +48,25 @@ impl Upstream {
     }
 
     /// Every slot of a history in `(after, until]`, oldest first: its own, and those that come after others.
+    ///
+    /// Two pipelines that were edited to change places come after each other until both edits are known: neither has such slots then.
     pub(crate) fn slots(&self, history: &History, after: Timestamp, until: Timestamp) -> Vec<HistorySlot> {
+        self.slots_below(history, after, until, &mut Vec::new())
+    }
+
+    /// The same, for a history that was come to along this path.
+    fn slots_below(&self, history: &History, after: Timestamp, until: Timestamp, path: &mut Vec<String>) -> Vec<HistorySlot> {
         let mut slots = history.own_slots(after, until);
         for era in history.eras(after, until) {
             for schedule in &era.schedules {
                 let Trigger::After(pipelines) = &schedule.trigger else { continue };
-                let of = |name: &String| match self.0.get(name) {
-                    Some(upstream) => self.slots(upstream, era.after, era.until).into_iter().map(|found| found.slot).collect(),
+                let of = |name: &String| match self.0.get(name).filter(|_| !path.contains(name)) {
+                    Some(upstream) => {
+                        path.push(name.clone());
+                        let slots = self.slots_below(upstream, era.after, era.until, path);
+                        path.pop();
+                        slots.into_iter().map(|found| found.slot).collect()
+                    }
                     None => BTreeSet::new(),
                 };
                 let common = pipelines.iter().map(of).reduce(|a: BTreeSet<Timestamp>, b| a.intersection(&b).copied().collect());
@@ -106,5 +118,37 @@ impl Upstream {
 
     fn has_slot(&self, pipeline: &str, after: Timestamp, until: Timestamp) -> bool {
         self.0.get(pipeline).is_some_and(|history| !self.slots(history, after, until).is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::{Schedule, ScheduleEvent};
+
+    #[tokio::test]
+    async fn pipelines_that_change_places_are_not_waited_for_in_a_circle() {
+        let at = |text: &str| format!("2026-11-01T{text}:00Z").parse::<Timestamp>().unwrap();
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let clock =
+            || Schedule::new(Trigger::Calendar(Box::new(crate::Calendar::new("0 * * * *", jiff::tz::TimeZone::UTC).unwrap())));
+        let after = |name: &str| Schedule::new(Trigger::After(vec![name.to_owned()]));
+        // From 02:00 to 03:00 each comes after the other.
+        let edits = [("b", "00:30", clock()), ("c", "00:30", after("b")), ("b", "02:00", after("c")), ("c", "03:00", clock())];
+        for (name, since, schedule) in edits {
+            let mut history = ledger.history(name).await.unwrap();
+            let event = ScheduleEvent::Scheduled { since: at(since), schedules: vec![schedule] };
+            let known = history.events().len();
+            ledger.amend_history(name, &mut history, |now| (now.events().len() == known).then(|| event.clone())).await.unwrap();
+        }
+        for (name, expected) in [("b", ["01:00", "02:00", "04:00"]), ("c", ["01:00", "02:00", "04:00"])] {
+            let history = ledger.history(name).await.unwrap();
+            let mut upstream = Upstream::default();
+            upstream.refresh(&ledger, &history).await.unwrap();
+            let slots = upstream.slots(&history, at("00:00"), at("04:30"));
+            assert_eq!(slots.iter().map(|found| found.slot).collect::<Vec<_>>(), expected.map(at), "{name}");
+        }
     }
 }

@@ -175,7 +175,9 @@ impl Catalog for ProjectCatalog {
     async fn source_files(&self, pipeline: &str, source: &str) -> Result<Option<SourceFiles>, RunError> {
         let bench = self.bench();
         let definitions = bench.workspace.pipelines.get(pipeline);
-        let Some((source, _)) = definitions.and_then(|definitions| definitions.sources.get(source)) else { return Ok(None) };
+        let message = || format!("pipeline `{pipeline}` has no source `{source}`");
+        let found = definitions.and_then(|definitions| definitions.sources.get(source));
+        let (source, _) = found.ok_or_else(|| RunError::Definitions { message: message() })?;
         let location = bench.storage.resolve(&source.path, &bench.folder)?;
         let files = list_matching(&location).await?;
         let Some(newest) = files.iter().map(|file| file.meta.last_modified.timestamp_millis()).max() else { return Ok(None) };
