@@ -17,6 +17,7 @@ mod maintenance;
 mod metric_kinds;
 mod mistakes;
 mod night;
+mod night_shift;
 mod observed;
 mod real_experiments;
 mod refreshes;
