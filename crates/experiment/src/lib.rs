@@ -30,6 +30,8 @@ mod outliers;
 mod parallel;
 mod plan;
 mod power;
+#[cfg(test)]
+mod property;
 mod question;
 mod result;
 mod segments;

@@ -75,7 +75,7 @@ pub async fn measure(
 }
 
 /// Compares the variants by what is known of the units.
-fn compare(
+pub(crate) fn compare(
     experiment: &Experiment,
     earlier: Option<&Registration>,
     gathered: &Gathered,

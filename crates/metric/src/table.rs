@@ -218,7 +218,9 @@ impl<'a> Table<'a> {
         let population = self.populations[number];
         let until = population.until.min(self.session.as_of()).as_microsecond();
         let Some(found) = kept.population(population).filter(|found| found.until <= until) else { return Ok(None) };
-        let Some((keys, at)) = kept.units(found).filter(|(keys, _)| keys.data_type() == population.keys.data_type()) else {
+        let Some((keys, at)) =
+            kept.units(found).filter(|(keys, _)| keys.data_type().is_integer() == population.keys.data_type().is_integer())
+        else {
             return Ok(None);
         };
         let Some(numbered) = self.numbered.get(&population.entity) else { return Ok(None) };
