@@ -52,6 +52,8 @@ pub struct FactsRead {
     pub full_because: BTreeSet<String>,
     /// Rows that were read.
     pub rows_read: u64,
+    /// Those of them that are no more, and were taken out of what was kept.
+    pub rows_taken_back: u64,
 }
 
 /// A table, and what is asked of it.
@@ -178,7 +180,8 @@ impl<'a> Table<'a> {
                 let mut starts = self.since(&kept, &mut read.full_because)?;
                 let classed = classed(&kept.files, &sources.sources);
                 if self.is_less_to_read(&starts, &classed)? {
-                    read.rows_read += self.take_back(&mut starts, &classed, sources).await?;
+                    read.rows_taken_back = self.take_back(&mut starts, &classed, sources).await?;
+                    read.rows_read += read.rows_taken_back;
                     let classed = classed.into_iter().filter(|(class, _)| *class != Class::Removed).collect();
                     return Ok(Begun { starts, classed, extract: kept.extract });
                 }

@@ -8,6 +8,7 @@ mod dirty_files;
 mod estimators;
 mod experiment_days;
 mod experiment_edges;
+mod experiment_nights;
 mod experiments;
 mod golden;
 mod interruption;

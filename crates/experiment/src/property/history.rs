@@ -36,6 +36,7 @@ pub(super) struct Tally {
     /// Rows of facts that were read since, and that there were to read.
     rows_since: u64,
     rows_of_all: u64,
+    rows_taken_back: u64,
     corrections: u64,
     late_exposures: u64,
 }
@@ -51,12 +52,12 @@ impl Tally {
         self.counts().into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
     }
 
-    fn counts(&self) -> [(&'static str, u64); 10] {
+    fn counts(&self) -> [(&'static str, u64); 11] {
         let mut copy = Self { ..*self };
         copy.counts_mut().map(|(name, count)| (name, *count))
     }
 
-    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 10] {
+    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 11] {
         [
             ("measurements", &mut self.measurements),
             ("incremental", &mut self.incremental),
@@ -66,6 +67,7 @@ impl Tally {
             ("numbers", &mut self.numbers),
             ("rows since", &mut self.rows_since),
             ("rows of all", &mut self.rows_of_all),
+            ("rows taken back", &mut self.rows_taken_back),
             ("corrections", &mut self.corrections),
             ("late exposures", &mut self.late_exposures),
         ]
@@ -126,7 +128,7 @@ impl History {
                 self.forget().await;
             }
             self.measure().await?;
-            let step = [24, 24, 24, 24, 12, 31, 48, 0, -24][self.random.below(9)];
+            let step = [24, 24, 24, 24, 24, 24, 12, 31, 48, 0, -24][self.random.below(11)];
             self.as_of += hours(step);
         }
         Ok(())
@@ -296,6 +298,7 @@ impl History {
             self.tally.full += u64::from(!read.incremental);
             self.tally.rows_since += read.rows_read;
             self.tally.rows_of_all += of_all.rows_read;
+            self.tally.rows_taken_back += read.rows_taken_back;
         }
         for ((experiment, found), expected) in experiments.into_iter().zip(&gathered).zip(&again.gathered) {
             self.tally.values += compare::values(experiment, found, expected, &all)?;

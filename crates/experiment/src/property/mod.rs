@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use history::{History, Tally};
 
 /// Histories of a build.
-const HISTORIES: u64 = 60;
+const HISTORIES: u64 = 50;
 /// What the environment counts in: cases of the property of segments, of which a build has so many.
 const CASES: u64 = 500;
 
