@@ -1,6 +1,7 @@
 //! What is added up per unit while facts are read.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
@@ -129,16 +130,14 @@ impl Column {
         was_there.then_some(()).ok_or_else(|| SqlError::Engine("what was removed was not counted".to_owned()))
     }
 
-    /// The units that have something.
-    pub(crate) fn touched(&self) -> Vec<usize> {
-        match self {
-            Self::Counts(counts) => (0..counts.len()).filter(|&unit| counts[unit] > 0).collect(),
-            _ => Vec::new(),
-        }
+    /// The units that a count has something of.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = usize> {
+        let counts = if let Self::Counts(counts) = self { counts.as_slice() } else { &[] };
+        counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(unit, _)| unit)
     }
 
-    /// Forgets what these units have.
-    pub(crate) fn clear(&mut self, units: &[usize]) {
+    /// Forgets what these units have in a sum of floats.
+    pub(crate) fn clear(&mut self, units: &BTreeSet<usize>) {
         if let Self::Floats(sums) = self {
             units.iter().for_each(|&unit| sums[unit] = (0.0, 0.0));
         }
@@ -309,7 +308,7 @@ mod tests {
         assert!(column.take_away(list(&[(0, 4.0)])).is_err());
         let mut counts = Column::Counts(vec![3, 1]);
         counts.take_away(Column::Counts(vec![2, 0])).unwrap();
-        assert_eq!((counts.shown(0), counts.touched()), ("1".to_owned(), vec![0, 1]));
+        assert_eq!((counts.shown(0), counts.touched().collect::<Vec<_>>()), ("1".to_owned(), vec![0, 1]));
         assert!(counts.take_away(Column::Counts(vec![0, 2])).is_err());
     }
 

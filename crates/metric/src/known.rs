@@ -1,5 +1,6 @@
 //! What was counted before, so that nothing is counted twice, and which files tell what was not.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use arrow::buffer::BooleanBuffer;
@@ -26,6 +27,12 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// The same without some units.
+    pub(crate) fn without(&self, units: &BTreeSet<usize>) -> Self {
+        let is_left = |unit: usize| self.units.value(unit) && !units.contains(&unit);
+        Self { units: BooleanBuffer::collect_bool(self.units.len(), is_left), before: self.before }
+    }
+
     /// Whether a fact of a unit is still to be counted; of a file that was removed, whether it is to be taken back.
     pub(crate) fn leaves(&self, class: Class, unit: u32, instant: i64) -> bool {
         let was_counted = || instant < self.before && self.units.value(unit as usize);

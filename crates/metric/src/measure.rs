@@ -14,7 +14,7 @@ use crate::error::MetricError;
 use crate::kept::Keepable;
 use crate::metrics::{Metric, Metrics};
 use crate::numbered::Numbered;
-use crate::plan::Plan;
+use crate::plan::{Plan, Slot};
 use crate::population::{Population, Span, Window};
 use crate::recipe::Recipe;
 use crate::table::{FactsRead, Past};
@@ -122,9 +122,9 @@ impl<'a> Measurement<'a> {
         let until = self.plan.facts.session.as_of();
         let of = |(number, population): (usize, &&'a Population)| {
             let own = asked.own().filter(|(_, slot)| slot.population == number);
-            let columns: Vec<(String, &Column)> = own
-                .filter_map(|(place, slot)| Some((slot.identity(asked.questions, asked.contract), self.columns.get(&place)?)))
-                .collect();
+            let identity = |slot: &Slot| slot.identity(asked.questions, asked.contract, &population.entity);
+            let columns: Vec<(String, &Column)> =
+                own.filter_map(|(place, slot)| Some((identity(slot), self.columns.get(&place)?))).collect();
             (*population, population.until.min(until).as_microsecond(), columns)
         };
         let populations = self.plan.populations.iter().enumerate().map(of);

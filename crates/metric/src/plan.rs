@@ -155,16 +155,18 @@ impl<'a> Plan<'a> {
 }
 
 impl Slot {
-    /// What it is of, but for its population: the same text for the same meaning.
-    pub(crate) fn identity(&self, questions: &[Question], contract: &Contract) -> String {
+    /// What it is of for an entity, but for its population: the same text for the same meaning.
+    pub(crate) fn identity(&self, questions: &[Question], contract: &Contract, entity: &str) -> String {
         let schema = contract.arrow_schema();
-        let mut parts = vec![format!("{:?} {:?} {:?}", self.making, self.window, contract.event_time())];
+        let typed = |name: &str| {
+            let data_type = schema.field_with_name(name).ok().map(|field| field.data_type().to_string());
+            format!("{name} {}", data_type.unwrap_or_default())
+        };
+        let own: Vec<String> = contract.entity_column(entity).into_iter().chain(contract.event_time()).map(typed).collect();
+        let mut parts = vec![format!("{:?} {:?} {own:?}", self.making, self.window)];
         for (step, question) in self.questions.iter().map(|(step, question)| (step, &questions[*question])) {
             let named = question.value.iter().chain(&question.predicate).flat_map(|expr| expr.column_refs());
-            let types: BTreeSet<String> = named
-                .filter_map(|column| schema.field_with_name(&column.name).ok())
-                .map(|field| format!("{} {}", field.name(), field.data_type()))
-                .collect();
+            let types: BTreeSet<String> = named.map(|column| typed(&column.name)).collect();
             parts.push(format!("{step} {:?} {:?} {types:?}", question.value, question.predicate));
         }
         parts.join(" | ")

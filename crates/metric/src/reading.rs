@@ -61,6 +61,12 @@ struct Measured {
     windows: Vec<Targets>,
 }
 
+/// Columns of a population in which the same is known, by window.
+struct Group {
+    known: Option<Arc<Known>>,
+    windows: IndexMap<Window, Vec<Target>>,
+}
+
 /// The columns of a window.
 struct Targets {
     window: Window,
@@ -84,18 +90,18 @@ impl Reading {
         numbered: &HashMap<String, Arc<Numbered>>,
         as_of: Timestamp,
     ) -> Self {
-        type Group = (usize, Option<*const Known>);
-        let mut groups: IndexMap<Group, (Option<Arc<Known>>, IndexMap<Window, Vec<Target>>)> = IndexMap::new();
+        // By population, and by what is known of its units.
+        let mut groups: IndexMap<(usize, Option<*const Known>), Group> = IndexMap::new();
         for Start { slot: place, making, column, known } in starts {
             let slot = &slots[place];
-            let (_, windows) =
-                groups.entry((slot.population, known.as_ref().map(Arc::as_ptr))).or_insert_with(|| (known, IndexMap::new()));
+            let identity = (slot.population, known.as_ref().map(Arc::as_ptr));
+            let group = groups.entry(identity).or_insert_with(|| Group { known, windows: IndexMap::new() });
             let target = Target { slot: place, making, questions: slot.questions.clone(), column: Mutex::new(column) };
-            windows.entry(slot.window).or_default().push(target);
+            group.windows.entry(slot.window).or_default().push(target);
         }
         let mut keys: IndexMap<&str, Key> = IndexMap::new();
         let mut instants: HashMap<usize, Arc<[i64]>> = HashMap::new();
-        for ((number, _), (known, windows)) in groups {
+        for ((number, _), Group { known, windows }) in groups {
             let population = populations[number];
             let named = contract.entity_column(&population.entity).zip(numbered.get(&population.entity));
             let Some((column, numbered)) = named else { continue };

@@ -208,7 +208,8 @@ impl<'a> Table<'a> {
                 reasons.insert(format!("`{}` is new, or was measured at a later instant", population.name));
                 continue;
             };
-            match kept.column(past.kept, &slot.identity(self.questions, self.contract), &past.places, population.at.len()) {
+            let identity = slot.identity(self.questions, self.contract, &population.entity);
+            match kept.column(past.kept, &identity, &past.places, population.at.len()) {
                 Some(column) => (start.column, start.known) = (column, Some(Arc::clone(&past.known))),
                 None => _ = reasons.insert(format!("what is asked for `{}` is new, or cannot be kept", population.name)),
             }
@@ -274,17 +275,21 @@ impl<'a> Table<'a> {
             return Ok(0);
         }
         let mut pieces = self.run(self.taken_back(starts)?, removed, sources, None).await?;
-        for start in starts.iter_mut() {
-            let (Some(known), Some(taken)) = (&start.known, pieces.columns.remove(&start.slot)) else { continue };
-            if start.column.is_exact() {
-                start.column.take_away(taken)?;
-                continue;
+        // By population, the units that lost something of a sum of floats; what is known of the others is the same for all such sums.
+        let mut losers: HashMap<usize, BTreeSet<usize>> = HashMap::new();
+        for start in starts.iter_mut().filter(|start| start.known.is_some()) {
+            let Some(taken) = pieces.columns.remove(&start.slot) else { continue };
+            match start.column.is_exact() {
+                true => start.column.take_away(taken)?,
+                false => losers.entry(self.slots[start.slot].population).or_default().extend(taken.touched()),
             }
-            let touched = taken.touched();
-            let mut is_known: Vec<bool> = known.units.iter().collect();
-            touched.iter().for_each(|&unit| is_known[unit] = false);
-            start.column.clear(&touched);
-            start.known = Some(Arc::new(Known { units: BooleanBuffer::from(is_known), before: known.before }));
+        }
+        let mut rest: HashMap<usize, Arc<Known>> = HashMap::new();
+        for start in starts.iter_mut().filter(|start| !start.column.is_exact()) {
+            let population = self.slots[start.slot].population;
+            let (Some(units), Some(known)) = (losers.get(&population), &start.known) else { continue };
+            start.known = Some(Arc::clone(rest.entry(population).or_insert_with(|| Arc::new(known.without(units)))));
+            start.column.clear(units);
         }
         Ok(pieces.rows_read)
     }
