@@ -82,7 +82,6 @@ impl Column {
             (Numbers::Digits(digits, nulls), Self::Digits(sums, _)) => {
                 for row in with_value(counted.rows, nulls).set_indices() {
                     let sum = &mut sums[units[row] as usize];
-                    let too_large = || SqlError::Engine("a unit's values add up to more than 18 digits".to_owned());
                     *sum = sum.checked_add(digits[row]).ok_or_else(too_large)?;
                 }
             }
@@ -113,6 +112,39 @@ impl Column {
     /// Whether what was added can be taken away again, as if it had never been there.
     pub(crate) fn is_exact(&self) -> bool {
         !matches!(self, Self::Floats(_))
+    }
+
+    /// A column of nothing for the same units.
+    pub(crate) fn like(&self) -> Self {
+        match self {
+            Self::Counts(counts) => Self::Counts(vec![0; counts.len()]),
+            Self::Digits(sums, scale) => Self::Digits(vec![0; sums.len()], *scale),
+            Self::Floats(sums) => Self::Floats(vec![(0.0, 0.0); sums.len()]),
+            Self::Values(_) => Self::Values(Vec::new()),
+            Self::Steps(_) => Self::Steps(Vec::new()),
+        }
+    }
+
+    /// Adds what is in another column of the same units.
+    pub(crate) fn join(&mut self, other: &Self) -> Result<(), SqlError> {
+        match (self, other) {
+            (Self::Counts(own), Self::Counts(other)) => own.iter_mut().zip(other).for_each(|(own, other)| *own += other),
+            (Self::Digits(own, _), Self::Digits(other, _)) => {
+                for (own, other) in own.iter_mut().zip(other) {
+                    *own = own.checked_add(*other).ok_or_else(too_large)?;
+                }
+            }
+            (Self::Floats(own), Self::Floats(other)) => {
+                for ((sum, lost), (other, lost_of_other)) in own.iter_mut().zip(other) {
+                    *lost += rounding(*sum, *other) + lost_of_other;
+                    *sum += other;
+                }
+            }
+            (Self::Values(own), Self::Values(other)) => own.extend(other),
+            (Self::Steps(own), Self::Steps(other)) => own.extend(other),
+            _ => return Err(SqlError::Engine("columns of two kinds".to_owned())),
+        }
+        Ok(())
     }
 
     /// Takes away what is in another column of the same units.
@@ -215,6 +247,10 @@ impl Column {
             Self::Values(_) | Self::Steps(_) => Vec::new(),
         }
     }
+}
+
+fn too_large() -> SqlError {
+    SqlError::Engine("a unit's values add up to more than 18 digits".to_owned())
 }
 
 /// A sum with what rounding took from it.

@@ -21,6 +21,7 @@ mod population;
 mod proof;
 mod reading;
 mod recipe;
+mod rings;
 mod spec;
 mod table;
 mod values;

@@ -17,6 +17,7 @@ use crate::known::{Class, Known, Times};
 use crate::numbered::{NOBODY, Numbered};
 use crate::plan::Slot;
 use crate::population::{Population, Window};
+use crate::rings::{Sum, added_up, is_inside, rings};
 
 /// Before all windows.
 const NEVER: i64 = i64::MIN;
@@ -25,6 +26,8 @@ const NEVER: i64 = i64::MIN;
 pub(crate) struct Reading {
     event_time: String,
     keys: Vec<Key>,
+    /// What the columns of slots are made of.
+    sums: Vec<Sum>,
     /// What each source is to an earlier measurement.
     classes: Vec<Class>,
     extracting: Option<Extracting>,
@@ -61,6 +64,45 @@ struct Measured {
     windows: Vec<Targets>,
 }
 
+/// A stretch of time of a slot, and what becomes of its facts.
+struct Piece {
+    slot: usize,
+    window: Window,
+    making: Making,
+    column: Column,
+    known: Option<Arc<Known>>,
+}
+
+/// What columns are filled in pieces, and how each is made of them. Facts are added to a column itself where something is in it already;
+/// columns that begin with nothing and differ in their windows alone share rings.
+fn pieces(slots: &[Slot], starts: Vec<Start>) -> (Vec<Piece>, Vec<Sum>) {
+    /// A population, and what is made of which of its facts.
+    type Series<'s> = (usize, Making, &'s [(u8, usize)]);
+    let (mut pieces, mut sums) = (Vec::new(), Vec::new());
+    let mut empty: IndexMap<Series<'_>, Vec<Start>> = IndexMap::new();
+    for start in starts {
+        let own = &slots[start.slot];
+        if start.known.is_none() {
+            empty.entry((own.population, start.making, &own.questions)).or_default().push(start);
+            continue;
+        }
+        let Start { slot, making, column, known } = start;
+        sums.push(Sum { slot, rings: vec![pieces.len()] });
+        pieces.push(Piece { slot, window: own.window, making, column, known });
+    }
+    for ((_, making, _), alike) in empty {
+        let windows: Vec<Window> = alike.iter().map(|start| slots[start.slot].window).collect();
+        let rings = rings(&windows);
+        for (start, window) in alike.iter().zip(windows) {
+            let own = (pieces.len()..).zip(&rings).filter(|(_, ring)| is_inside(**ring, window)).map(|(number, _)| number);
+            sums.push(Sum { slot: start.slot, rings: own.collect() });
+        }
+        let Start { slot, column, .. } = &alike[0];
+        pieces.extend(rings.into_iter().map(|window| Piece { slot: *slot, window, making, column: column.like(), known: None }));
+    }
+    (pieces, sums)
+}
+
 /// Columns of a population in which the same is known, by window.
 struct Group {
     known: Option<Arc<Known>>,
@@ -74,7 +116,7 @@ struct Targets {
 }
 
 struct Target {
-    slot: usize,
+    number: usize,
     making: Making,
     questions: Vec<(u8, usize)>,
     column: Mutex<Column>,
@@ -90,14 +132,15 @@ impl Reading {
         numbered: &HashMap<String, Arc<Numbered>>,
         as_of: Timestamp,
     ) -> Self {
+        let (pieces, sums) = pieces(slots, starts);
         // By population, and by what is known of its units.
         let mut groups: IndexMap<(usize, Option<*const Known>), Group> = IndexMap::new();
-        for Start { slot: place, making, column, known } in starts {
-            let slot = &slots[place];
-            let identity = (slot.population, known.as_ref().map(Arc::as_ptr));
+        for (number, Piece { slot, window, making, column, known }) in pieces.into_iter().enumerate() {
+            let Slot { population, questions, .. } = &slots[slot];
+            let identity = (*population, known.as_ref().map(Arc::as_ptr));
             let group = groups.entry(identity).or_insert_with(|| Group { known, windows: IndexMap::new() });
-            let target = Target { slot: place, making, questions: slot.questions.clone(), column: Mutex::new(column) };
-            group.windows.entry(slot.window).or_default().push(target);
+            let target = Target { number, making, questions: questions.clone(), column: Mutex::new(column) };
+            group.windows.entry(window).or_default().push(target);
         }
         let mut keys: IndexMap<&str, Key> = IndexMap::new();
         let mut instants: HashMap<usize, Arc<[i64]>> = HashMap::new();
@@ -118,7 +161,7 @@ impl Reading {
             key.populations.push(Measured::new((number, Arc::clone(at)), until, known, windows));
         }
         let event_time = contract.event_time().unwrap_or_default().to_owned();
-        Self { event_time, keys: keys.into_values().collect(), classes: Vec::new(), extracting: None }
+        Self { event_time, keys: keys.into_values().collect(), sums, classes: Vec::new(), extracting: None }
     }
 
     /// Whether a file of a class with such event times matters.
@@ -132,13 +175,13 @@ impl Reading {
     }
 
     /// The columns of the slots, by their numbers, and what was extracted.
-    pub(crate) fn into_parts(self) -> (HashMap<usize, Column>, Option<Extracting>) {
+    pub(crate) fn into_parts(self) -> Result<(HashMap<usize, Column>, Option<Extracting>), SqlError> {
         let windows = self.keys.into_iter().flat_map(|key| key.populations).flat_map(|population| population.windows);
-        let columns = windows.flat_map(|targets| targets.targets).map(|target| {
-            let column = target.column.into_inner().unwrap_or_else(PoisonError::into_inner);
-            (target.slot, column)
-        });
-        (columns.collect(), self.extracting)
+        let columns: HashMap<usize, Column> = windows
+            .flat_map(|targets| targets.targets)
+            .map(|target| (target.number, target.column.into_inner().unwrap_or_else(PoisonError::into_inner)))
+            .collect();
+        Ok((added_up(columns, self.sums)?, self.extracting))
     }
 
     /// Adds the rows of a batch to the columns of every population.

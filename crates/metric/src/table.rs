@@ -166,7 +166,7 @@ impl<'a> Table<'a> {
         let shared = Arc::clone(&reading);
         let rows_read = pass::run(pass, self.session, move |rows| shared.take(rows)).await?;
         let ended = Arc::try_unwrap(reading).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
-        let (columns, extracting) = ended.into_parts();
+        let (columns, extracting) = ended.into_parts()?;
         Ok(Pieces { columns, extracting, rows_read, rows_in_memory })
     }
 
