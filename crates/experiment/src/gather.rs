@@ -235,7 +235,6 @@ pub(crate) async fn gather(experiments: &[&Experiment], context: &MeasureContext
             Some(memory) => memory.read(&mut measurement, &table, as_of, failed).await?,
             None => measurement.read(&table, Past::Ignored, Sample::default()).await.map_err(failed)?.facts,
         });
-        tracing::debug!(read = ?facts.last(), "facts");
     }
     let values = measurement.into_values();
     let mut tables: Vec<(&str, u64)> = experiments

@@ -43,6 +43,7 @@ impl Memory<'_> {
         let folder = format!("_state/experiments/{}/{}/{table}", self.pipeline, self.step);
         let (past, is_older) = self.past(&folder, as_of).await;
         let was_kept = matches!(past, Past::Kept(_));
+        tracing::debug!(table, was_kept, "what was kept");
         let read = match measurement.read(table, past, self.sample).await {
             Err(error @ MetricError::Proof(_)) => {
                 codec::forget(self.lake, &folder).await;
@@ -57,8 +58,10 @@ impl Memory<'_> {
             read => read,
         };
         let read = read.map_err(failed)?;
+        tracing::debug!(table, read = ?read.facts, "facts");
         if let (Some((files, extract)), Some(keepable), true) = (read.sources, measurement.keepable(table), is_older) {
             codec::write(self.lake, &folder, as_of, (files, extract), &keepable).await?;
+            tracing::debug!(table, "kept");
         }
         Ok(read.facts)
     }
