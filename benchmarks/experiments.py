@@ -4,10 +4,14 @@
 DIR is made by `generate` and holds everything: the data of `segments.py`, `exposures.parquet`, a Tranche project and `results/`
 (JSON, one file a measurement). Half of the users were exposed, over ten days, to one of two variants. DuckDB asks one query for each
 way to break the metrics down, as tools on a warehouse do, and then builds the table of units once and asks for all groups of it, as an
-expert would by hand. Tranche loads the tables and measures; then it measures as many experiments at once as `--experiments` says, each
-with its own name, conversion window and lookback over the same facts.
+expert would by hand. Tranche loads the tables and measures; then the events of one more day arrive, and it measures again from what it
+kept, and in full. Then it does all that with as many experiments at once as `--experiments` says, each with its own name, conversion window
+and lookback over the same facts.
 
-Every result has the number of units, the mean and the variance of each metric in each segment and variant; `check` compares them.
+With `--exposed-ago 9` units are exposed up to the last day, so that on the next one some are new and all windows are open.
+
+Every result has the number of units, the mean and the variance of each metric in each segment and variant; `check` compares those of a
+day.
 
 example:
   pip install duckdb
@@ -25,16 +29,16 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
 import segments
-from segments import TODAY, peak_bytes, progress
+from segments import TODAY, TOMORROW, peak_bytes, progress
 
-# Units are exposed over ten days, and every window is closed today.
-EXPOSED_FROM, EXPOSED_DAYS, WINDOW, LOOKBACK = TODAY - timedelta(days=40), 10, 14, 28
+# Units are exposed over ten days, from so many days before today on; every window is closed today unless another number is asked for.
+EXPOSED_AGO, EXPOSED_DAYS, WINDOW, LOOKBACK = 40, 10, 14, 28
 # By metric: what is aggregated, and over which events.
 FACTS = {"orders": ("count(*)", "kind = 'purchase'"), "revenue": ("sum(amount)", "kind = 'purchase'"),
          "views": ("count(*)", "kind = 'view'"), "searches": ("count(*)", "kind = 'search'"),
@@ -48,12 +52,17 @@ TOLERANCE = 1e-9
 
 # The data and the project.
 
-def generate(folder: Path, users: int, events: int, days: int) -> None:
+def exposed_from(folder: Path) -> date:
+    return date.fromisoformat((folder / "exposed_from").read_text())
+
+
+def generate(folder: Path, users: int, events: int, days: int, ago: int) -> None:
     segments.generate(folder, users, events, days, 1, 1)
+    (folder / "exposed_from").write_text(f"{TODAY - timedelta(days=ago)}")
     with duckdb.connect() as connection:
         connection.execute(f"""
             COPY (SELECT user_id, CASE WHEN hash(user_id * 61) % 2 = 0 THEN 'control' ELSE 'treatment' END AS variant,
-                         TIMESTAMP '{EXPOSED_FROM}' + to_seconds((hash(user_id * 67) % {EXPOSED_DAYS * 86400})::INTEGER) AS exposed_at
+                         TIMESTAMP '{exposed_from(folder)}' + to_seconds((hash(user_id * 67) % {EXPOSED_DAYS * 86400})::INTEGER) AS exposed_at
                   FROM read_parquet('{folder}/data/users.parquet') WHERE hash(user_id * 71) % 2 = 0 ORDER BY exposed_at)
             TO '{folder}/data/exposures.parquet' (FORMAT parquet, COMPRESSION zstd)""")
 
@@ -61,7 +70,7 @@ def generate(folder: Path, users: int, events: int, days: int) -> None:
 def project(folder: Path, experiments: int) -> None:
     """Writes the experiment as a Tranche project, and with more of them others over the same facts."""
     segments.project(folder)
-    root = folder / "project"
+    root, begin = folder / "project", exposed_from(folder)
     pipeline = root / "pipelines" / "bench"
     shutil.rmtree(pipeline / "segments")
 
@@ -99,7 +108,7 @@ def project(folder: Path, experiments: int) -> None:
         write(pipeline / "experiments" / f"{name}.yaml",
               f"experiment: {name}\nhypothesis: None.\nentity: user\nexposure: {{table: exposures, variant: variant}}\n"
               "variants: {control: 0.5, treatment: 0.5}\ncontrol: control\n"
-              f"period: {{from: {EXPOSED_FROM}, to: {EXPOSED_FROM + timedelta(days=EXPOSED_DAYS)}}}\n"
+              f"period: {{from: {begin}, to: {begin + timedelta(days=EXPOSED_DAYS)}}}\n"
               f"conversion_window: {window} days\nmetrics: {{goal: [{', '.join([*FACTS, *PROPORTIONS, *RATIOS])}]}}\n"
               f"segments: [{', '.join(f'{of}/*' for of in SETS)}]\n"
               f"statistics: {{alpha: 0.05, inference: fixed, cuped: {{lookback: {lookback} days}}}}\n")
@@ -113,13 +122,14 @@ def project(folder: Path, experiments: int) -> None:
 def units_sql(folder: Path) -> str:
     """One row a unit: its variant and segments, and each metric after exposure and before."""
     after = f"happened_at >= exposed_at AND happened_at < exposed_at + INTERVAL {WINDOW} DAY"
+    exposures = f"(FROM read_parquet('{folder}/data/exposures.parquet') WHERE exposed_at < DATE '{TODAY}')"
     before = f"happened_at < exposed_at AND happened_at >= exposed_at - INTERVAL {LOOKBACK} DAY"
     columns = [f"coalesce({aggregate} FILTER (WHERE {window} AND {condition}), 0)::DOUBLE AS {name}{suffix}"
                for suffix, window in (("", after), ("_before", before)) for name, (aggregate, condition) in FACTS.items()]
     columns += [f"(count(*) FILTER (WHERE {window} AND {condition}) > 0)::INTEGER::DOUBLE AS {name}{suffix}"
                 for suffix, window in (("", after), ("_before", before)) for name, condition in PROPORTIONS.items()]
     return (f"SELECT x.user_id, variant, {', '.join(SETS)}, {', '.join(columns)}\n"
-            f"FROM read_parquet('{folder}/data/exposures.parquet') AS x JOIN read_parquet('{folder}/data/users.parquet') AS u USING (user_id)\n"
+            f"FROM {exposures} AS x JOIN read_parquet('{folder}/data/users.parquet') AS u USING (user_id)\n"
             f"LEFT JOIN read_parquet('{folder}/data/events/*.parquet') AS e ON e.user_id = x.user_id\n"
             f"  AND happened_at >= exposed_at - INTERVAL {LOOKBACK} DAY AND happened_at < exposed_at + INTERVAL {WINDOW} DAY\n"
             "GROUP BY ALL")
@@ -154,25 +164,38 @@ def run_duckdb(folder: Path, mode: str, threads: int) -> dict:
         seconds = time.perf_counter() - begin
     moments = {f"{metric}|{segment}|{variant}": [values[0], values[1 + 2 * place], values[2 + 2 * place]]
                for variant, segment, values in rows for place, metric in enumerate([*FACTS, *PROPORTIONS])}
-    return {"engine": f"duckdb {duckdb.__version__}", "mode": mode, "seconds": round(seconds, 3),
+    return {"engine": f"duckdb {duckdb.__version__}", "mode": mode, "as_of": str(TODAY), "seconds": round(seconds, 3),
             "peak_bytes": peak_bytes(resource.getrusage(resource.RUSAGE_SELF)), "moments": moments}
 
 
-def run_tranche(folder: Path, binary: str, experiments: int) -> dict:
-    """Measures; loads first what is not loaded."""
+def run_tranche(folder: Path, binary: str, experiments: int) -> list[dict]:
+    """Measures today, and tomorrow from what was kept and in full; loads first what is not loaded."""
     project(folder, experiments)
+    shutil.rmtree(folder / "lake" / "_state", ignore_errors=True)
+    what = f"{experiments} experiments" if experiments > 1 else "one experiment"
+    today = measure(folder, binary, what, TODAY)
+    later = folder / "data" / "later" / f"{TODAY}.parquet"
+    shutil.copy(later, folder / "data" / "events")
+    try:
+        return [today, measure(folder, binary, f"{what}, the next day", TOMORROW),
+                measure(folder, binary, f"{what}, the next day in full", TOMORROW, "--full")]
+    finally:
+        (folder / "data" / "events" / later.name).unlink()
+
+
+def measure(folder: Path, binary: str, mode: str, as_of: date, *options: str) -> dict:
     command = [binary, "--project", str(folder / "project"), "--format", "json"]
-    run = subprocess.Popen([*command, "run", "bench", "--as-of", str(TODAY)], stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen([*command, "run", "bench", "--as-of", str(as_of), *options], stdout=subprocess.PIPE, text=True)
     output = run.stdout.read()
     _, status, usage = os.wait4(run.pid, 0)
     run.returncode = os.waitstatus_to_exitcode(status)
     if run.returncode != 0:
         raise SystemExit(f"`{' '.join(run.args)}` failed with {run.returncode}: {output}")
-    seconds = {step["id"]: step["seconds"] for step in json.loads(output)["steps"]}
-    shown = subprocess.run([*command, "experiment", "show", "bench"], check=True, capture_output=True, text=True).stdout
-    moments = of_estimates(json.loads(shown))
-    return {"engine": "tranche", "mode": f"{experiments} experiments" if experiments > 1 else "one experiment",
-            "seconds": seconds["tests"], "load_seconds": seconds["load"], "peak_bytes": peak_bytes(usage), "moments": moments}
+    steps = {step["id"]: step for step in json.loads(output)["steps"]}
+    shown = subprocess.run([*command, "experiment", "show", "bench", "--as-of", str(as_of)], check=True, capture_output=True, text=True).stdout
+    return {"engine": "tranche", "mode": mode, "as_of": str(as_of), "seconds": steps["tests"]["seconds"],
+            "load_seconds": steps["load"]["seconds"], "facts": steps["tests"]["detail"]["facts"], "peak_bytes": peak_bytes(usage),
+            "moments": of_estimates(json.loads(shown))}
 
 
 def of_estimates(shown: dict) -> dict[str, list]:
@@ -189,29 +212,32 @@ def of_estimates(shown: dict) -> dict[str, list]:
 def keep(folder: Path, result: dict) -> None:
     place = folder / "results"
     place.mkdir(exist_ok=True)
-    name = f"{result['engine'].split()[0]}-{result['mode'].replace(' ', '-')}.json"
+    name = f"{result['engine'].split()[0]}-{result['mode'].replace(',', '').replace(' ', '-')}.json"
     (place / name).write_text(json.dumps(result, indent=1) + "\n")
-    progress(f"{result['engine']}, {result['mode']}: {result['seconds']} s")
+    rows = "".join(f", {read['rows_read']} rows of {read['table']}" for read in result.get("facts", []))
+    progress(f"{result['engine']}, {result['mode']}: {result['seconds']} s{rows}")
 
 
 def check(folder: Path) -> None:
-    """Fails when two results differ, or when there is nothing to compare."""
-    first, *others = segments.results(folder)
-    if not others:
+    """Fails when two results of a day differ, or when there is nothing to compare."""
+    found = segments.results(folder)
+    if len(found) < 2:
         raise SystemExit("there are no two results")
 
     def same(one: list | None, two: list | None) -> bool:
         close = lambda a, b: abs(a - b) <= TOLERANCE * max(1, abs(a))
         return bool(one and two) and one[0] == two[0] and close(one[1], two[1]) and close(one[2], two[2])
 
-    differing = [(name, first["moments"].get(name), other["moments"].get(name), other["engine"], other["mode"])
-                 for other in others for name in sorted(first["moments"].keys() | other["moments"].keys())
-                 if not same(first["moments"].get(name), other["moments"].get(name))]
-    for difference in differing[:20]:
-        print(*difference)
-    if differing:
-        raise SystemExit(f"{len(differing)} numbers differ")
-    progress(f"{len(first['moments'])} groups have the same number, mean and variance in {len(others) + 1} results")
+    for day in sorted({result["as_of"] for result in found}):
+        first, *others = [result for result in found if result["as_of"] == day]
+        differing = [(name, first["moments"].get(name), other["moments"].get(name), other["engine"], other["mode"])
+                     for other in others for name in sorted(first["moments"].keys() | other["moments"].keys())
+                     if not same(first["moments"].get(name), other["moments"].get(name))]
+        for difference in differing[:20]:
+            print(*difference)
+        if differing:
+            raise SystemExit(f"{len(differing)} numbers of {day} differ")
+        progress(f"{day}: {len(first['moments'])} groups have the same number, mean and variance in {len(others) + 1} results")
 
 
 def table(folder: Path) -> str:
@@ -229,13 +255,14 @@ def table(folder: Path) -> str:
 
 def run(folder: Path, given: argparse.Namespace) -> None:
     """Everything. DuckDB runs in a process of its own for each measurement, so that its peak memory is its own."""
-    generate(folder, given.users, given.events, given.days)
+    generate(folder, given.users, given.events, given.days, given.exposed_ago)
     project(folder, 1)
     for mode in "each", "fused":
         subprocess.run([sys.executable, __file__, "duckdb", str(folder), "--mode", mode, "--threads", str(given.threads)], check=True)
     shutil.rmtree(folder / "lake", ignore_errors=True)
     for experiments in 1, given.experiments:
-        keep(folder, run_tranche(folder, given.binary, experiments))
+        for result in run_tranche(folder, given.binary, experiments):
+            keep(folder, result)
     check(folder)
     print(table(folder))
 
@@ -256,13 +283,14 @@ def arguments() -> argparse.Namespace:
         number(parser, "users", 1_000_000, "users")
         number(parser, "events", 40_000_000, "events before the measurement")
         number(parser, "days", 90, "days that they fall into")
+        number(parser, "exposed-ago", EXPOSED_AGO, "days before the measurement on which the first units are exposed")
 
     sized(command("generate", "make the data"))
     number(command("project", "write the experiment as a Tranche project"), "experiments", 1, "how many")
     peer = command("duckdb", "measure DuckDB")
     peer.add_argument("--mode", choices=["each", "fused"], default="each", help="a query for each breakdown, or one table of units")
     number(peer, "threads", os.cpu_count() or 1, "of DuckDB")
-    own = command("tranche", "measure Tranche")
+    own = command("tranche", "measure Tranche: today, the next day, and that in full")
     own.add_argument("--binary", default="tranche", metavar="PATH", help="the program; default: tranche, from PATH")
     number(own, "experiments", 1, "how many")
     command("check", "compare all results")
@@ -278,13 +306,14 @@ def main() -> None:
     given = arguments()
     match given.command:
         case "generate":
-            generate(given.folder, given.users, given.events, given.days)
+            generate(given.folder, given.users, given.events, given.days, given.exposed_ago)
         case "project":
             project(given.folder, given.experiments)
         case "duckdb":
             keep(given.folder, run_duckdb(given.folder, given.mode, given.threads))
         case "tranche":
-            keep(given.folder, run_tranche(given.folder, given.binary, given.experiments))
+            for result in run_tranche(given.folder, given.binary, given.experiments):
+                keep(given.folder, result)
         case "check":
             check(given.folder)
         case "run":

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tracing::Instrument;
-use tranche_experiment::{Experiment, MeasureContext};
+use tranche_experiment::{Experiment, MeasureContext, Memory};
 use tranche_ingest::LoadContext;
 use tranche_pipeline::{Clock, FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, SystemClock, Targets};
 use tranche_report::BuildContext;
 use tranche_segment::refresh::{RefreshContext, refresh};
+use tranche_sql::keys::Sample;
 use tranche_sql::{Engine, Session, Tables};
 use tranche_store::{Lake, Storage};
 
@@ -119,6 +120,13 @@ impl Steps {
             session: &session,
             definitions: &pipeline.definitions,
             metrics: &pipeline.metrics,
+            memory: Some(Memory {
+                lake: &self.lake,
+                pipeline: &context.pipeline,
+                step: &step.id,
+                full: context.full,
+                sample: Sample::default(),
+            }),
         };
         let mut outcome = StepOutcome::default();
         let mut summaries = Vec::new();
@@ -132,16 +140,16 @@ impl Steps {
         let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name.as_str()).collect();
         self.progress.message(&step.id, names.join(", "));
         let wanted: Vec<_> = experiments.iter().copied().zip(earlier.iter().map(Option::as_ref)).collect();
-        let (results, rows_read) = tranche_experiment::measure(&wanted, &measure).await?;
-        outcome.rows_read += rows_read;
-        for result in results {
+        let measured = tranche_experiment::measure(&wanted, &measure).await?;
+        outcome.rows_read += measured.rows_read;
+        for result in measured.results {
             outcome.rows_written += tranche_experiment::store::write(&result, &self.lake, &session, &context.transaction).await?;
             summaries.push(json!({
                 "experiment": result.experiment, "estimates": result.estimates.len(), "trustworthy": result.trustworthy,
                 "notes": result.notes,
             }));
         }
-        outcome.detail = json!({"experiments": summaries});
+        outcome.detail = json!({"experiments": summaries, "facts": measured.facts});
         Ok(outcome)
     }
 

@@ -204,20 +204,22 @@ async fn read(table: &str, readers: Vec<Reader>, context: &MeasureContext<'_>) -
     let starts = readers.iter().map(|reader| if reader.at == event_time { reader.period.start } else { i64::MIN });
     let ends = readers.iter().map(|reader| if reader.at == event_time { reader.period.end } else { i64::MAX });
     let times = starts.min().unwrap_or(i64::MIN)..ends.max().unwrap_or(i64::MAX).min(as_of);
-    let pass = Pass {
-        contract,
-        tables: context.tables,
-        columns: columns.iter().map(String::as_str).collect(),
-        questions: readers.iter().map(|reader| reader.question.clone()).collect(),
-        times,
-    };
     let readers = Arc::new(readers);
-    let shared = Arc::clone(&readers);
-    let rows_read = pass::run(pass, context.session, move |rows| {
-        let visible = before(as_of, rows.instants(&event_time)?);
-        shared.iter().enumerate().try_for_each(|(number, reader)| reader.take(number, &visible, rows))
-    })
-    .await?;
+    let mut rows_read = 0;
+    if let Some(found) = context.tables.sources(table)? {
+        let pass = Pass {
+            contract,
+            sources: found.within(&times),
+            columns: columns.iter().map(String::as_str).collect(),
+            questions: readers.iter().map(|reader| reader.question.clone()).collect(),
+        };
+        let shared = Arc::clone(&readers);
+        rows_read = pass::run(pass, context.session, move |rows| {
+            let visible = before(as_of, rows.instants(&event_time)?);
+            shared.iter().enumerate().try_for_each(|(number, reader)| reader.take(number, &visible, rows))
+        })
+        .await?;
+    }
     let readers = Arc::try_unwrap(readers).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
     readers.into_iter().map(|reader| reader.exposed(rows_read)).collect()
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 use jiff::SignedDuration;
-use tranche_metric::{Metric, MetricKind, Population, Span, UnitValues, Values, Wanted, unit_values};
+use tranche_metric::{
+    FactsRead, Measurement, Metric, MetricError, MetricKind, Past, Population, Span, UnitValues, Values, Wanted,
+};
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_segment::{EVERYONE, Scope};
-use tranche_sql::keys::KeyIndex;
+use tranche_sql::keys::{KeyIndex, Sample};
 use tranche_stats::VarianceMethod;
 
 use crate::arms::{Outcomes, TakenIntoAccount};
@@ -168,15 +170,21 @@ pub(crate) fn choices<'a>(experiment: &'a Experiment, context: &'a MeasureContex
     experiment.metrics.iter().filter_map(of).collect()
 }
 
-/// Finds the units of experiments, and all that is measured of each: every table is read once for all of them. Returns the rows that
-/// were read, too.
+/// What is known of several experiments, and what it took.
+#[derive(Debug)]
+pub(crate) struct All {
+    /// In the order of the experiments.
+    pub(crate) gathered: Vec<Gathered>,
+    pub(crate) rows_read: u64,
+    /// How the facts of each table were read.
+    pub(crate) facts: Vec<FactsRead>,
+}
+
+/// Finds the units of experiments, and all that is measured of each: every table is read once for all of them.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
-pub(crate) async fn gather(
-    experiments: &[&Experiment],
-    context: &MeasureContext<'_>,
-) -> Result<(Vec<Gathered>, u64), ExperimentError> {
+pub(crate) async fn gather(experiments: &[&Experiment], context: &MeasureContext<'_>) -> Result<All, ExperimentError> {
     let as_of = context.session.as_of();
     let universes = universes(experiments, context).await?;
     let exposures = exposed(experiments, context, &universes).await?;
@@ -200,8 +208,8 @@ pub(crate) async fn gather(
         let is_same = |(known, population): &(&Arc<Exposed>, Population)| Arc::ptr_eq(known, units) && population.until == until;
         places.push(populations.iter().position(is_same).unwrap_or(populations.len()));
         if places.last() == Some(&populations.len()) {
-            let (entity, keys) = (experiment.entity.clone(), Arc::clone(&units.keys));
-            populations.push((units, Population { entity, keys, at: units.at.clone(), until }));
+            let (name, entity, keys) = (experiment.name.clone(), experiment.entity.clone(), Arc::clone(&units.keys));
+            populations.push((units, Population { name, entity, keys, at: units.at.clone(), until }));
         }
     }
     let mut wanted = Vec::new();
@@ -214,11 +222,21 @@ pub(crate) async fn gather(
         }
     }
     let failed = |source| {
-        let experiment = experiments.iter().map(|experiment| experiment.name.as_str()).collect::<Vec<_>>().join(", ");
+        let experiment = match &source {
+            MetricError::Proof(mismatch) => mismatch.population.clone(),
+            _ => experiments.iter().map(|experiment| experiment.name.as_str()).collect::<Vec<_>>().join(", "),
+        };
         ExperimentError::Metric { experiment, source }
     };
-    let (values, fact_rows) = unit_values(&wanted, &context.facts()).await.map_err(failed)?;
-    tracing::debug!(rows = fact_rows, "facts");
+    let mut measurement = Measurement::new(&wanted, context.facts()).map_err(failed)?;
+    let mut facts = Vec::new();
+    for table in measurement.tables() {
+        facts.push(match &context.memory {
+            Some(memory) => memory.read(&mut measurement, &table, as_of, failed).await?,
+            None => measurement.read(&table, Past::Ignored, Sample::default()).await.map_err(failed)?.facts,
+        });
+    }
+    let values = measurement.into_values();
     let mut tables: Vec<(&str, u64)> = experiments
         .iter()
         .zip(&courses)
@@ -226,7 +244,8 @@ pub(crate) async fn gather(
         .collect();
     tables.sort_unstable();
     tables.dedup();
-    let rows_read = tables.iter().map(|(_, rows)| rows).sum::<u64>() + segment_rows + fact_rows;
+    let rows_read =
+        tables.iter().map(|(_, rows)| rows).sum::<u64>() + segment_rows + facts.iter().map(|read| read.rows_read).sum::<u64>();
     let mut values = values.into_iter();
     let mut gathered: Vec<Gathered> = Vec::new();
     for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments) {
@@ -240,7 +259,7 @@ pub(crate) async fn gather(
         };
         gathered.push(Gathered { all, course, taken, units, segments, cells, strata, after, before });
     }
-    Ok((gathered, rows_read))
+    Ok(All { gathered, rows_read, facts })
 }
 
 /// The window after exposure.

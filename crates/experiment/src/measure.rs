@@ -1,7 +1,7 @@
 //! Measuring: exposures x segments before exposure x facts after it -> moments -> estimates.
 
 use jiff::Timestamp;
-use tranche_metric::{Facts, Metrics};
+use tranche_metric::{Facts, FactsRead, Metrics};
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::{Engine, Session, Tables};
 
@@ -11,13 +11,14 @@ use crate::comparing::Comparing;
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::family::{self, Measured};
-use crate::gather::{Gathered, choices, gather};
+use crate::gather::{All, Gathered, choices, gather};
 use crate::heterogeneity::{self, Between, HeterogeneityRow};
 use crate::outliers::{self, OutlierRow};
 use crate::parallel::on_all_cores;
 use crate::plan::{self, Registration};
 use crate::result::ExperimentResult;
 use crate::series::{Cohorts, Series};
+use crate::state::Memory;
 use crate::statistics::Method;
 use crate::summary::{self, Found, LeftOut};
 use crate::traffic::Traffic;
@@ -35,6 +36,19 @@ pub struct MeasureContext<'a> {
     pub definitions: &'a Definitions,
     /// The pipeline's metrics.
     pub metrics: &'a Metrics,
+    /// What an earlier measurement kept; without it, all facts are read and nothing is kept.
+    pub memory: Option<Memory<'a>>,
+}
+
+/// What was measured.
+#[derive(Debug)]
+pub struct Measurements {
+    /// What experiments showed, in their order.
+    pub results: Vec<ExperimentResult>,
+    /// Rows that were read from tables.
+    pub rows_read: u64,
+    /// How the facts of each table were read.
+    pub facts: Vec<FactsRead>,
 }
 
 impl<'a> MeasureContext<'a> {
@@ -44,24 +58,24 @@ impl<'a> MeasureContext<'a> {
     }
 }
 
-/// Measures experiments, each with the plan that an earlier measurement registered; every table is read once for all of them. Returns
-/// what they showed, in their order, and the rows that were read.
+/// Measures experiments, each with the plan that an earlier measurement registered; every table is read once for all of them, and of
+/// facts only what is new where an earlier measurement kept what it found.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
 pub async fn measure(
     experiments: &[(&Experiment, Option<&Registration>)],
     context: &MeasureContext<'_>,
-) -> Result<(Vec<ExperimentResult>, u64), ExperimentError> {
+) -> Result<Measurements, ExperimentError> {
     let measured: Vec<&Experiment> = experiments.iter().map(|(experiment, _)| *experiment).collect();
-    let (gathered, rows_read) = gather(&measured, context).await?;
+    let All { gathered, rows_read, facts } = gather(&measured, context).await?;
     let known: Vec<_> = experiments.iter().zip(&gathered).collect();
     let results = on_all_cores(&known, |((experiment, earlier), gathered)| compare(experiment, *earlier, gathered, context));
-    Ok((results, rows_read))
+    Ok(Measurements { results, rows_read, facts })
 }
 
 /// Compares the variants by what is known of the units.
-fn compare(
+pub(crate) fn compare(
     experiment: &Experiment,
     earlier: Option<&Registration>,
     gathered: &Gathered,

@@ -118,7 +118,7 @@ pub async fn validate(
     context: &MeasureContext<'_>,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Validation, ExperimentError> {
-    let (gathered, _) = gather(&[experiment], context).await?;
+    let gathered = gather(&[experiment], context).await?.gathered;
     let Some(gathered) = gathered.first() else { return Err(ExperimentError::Unknown(experiment.name.clone())) };
     let units = gathered.units.at.len();
     if units == 0 {

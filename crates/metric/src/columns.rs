@@ -1,5 +1,8 @@
 //! What is added up per unit while facts are read.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::DataType;
@@ -79,7 +82,6 @@ impl Column {
             (Numbers::Digits(digits, nulls), Self::Digits(sums, _)) => {
                 for row in with_value(counted.rows, nulls).set_indices() {
                     let sum = &mut sums[units[row] as usize];
-                    let too_large = || SqlError::Engine("a unit's values add up to more than 18 digits".to_owned());
                     *sum = sum.checked_add(digits[row]).ok_or_else(too_large)?;
                 }
             }
@@ -107,6 +109,131 @@ impl Column {
         }
     }
 
+    /// Whether what was added can be taken away again, as if it had never been there.
+    pub(crate) fn is_exact(&self) -> bool {
+        !matches!(self, Self::Floats(_))
+    }
+
+    /// A column of nothing for the same units.
+    pub(crate) fn like(&self) -> Self {
+        match self {
+            Self::Counts(counts) => Self::Counts(vec![0; counts.len()]),
+            Self::Digits(sums, scale) => Self::Digits(vec![0; sums.len()], *scale),
+            Self::Floats(sums) => Self::Floats(vec![(0.0, 0.0); sums.len()]),
+            Self::Values(_) => Self::Values(Vec::new()),
+            Self::Steps(_) => Self::Steps(Vec::new()),
+        }
+    }
+
+    /// Adds what is in another column of the same units.
+    pub(crate) fn join(&mut self, other: &Self) -> Result<(), SqlError> {
+        match (self, other) {
+            (Self::Counts(own), Self::Counts(other)) => own.iter_mut().zip(other).for_each(|(own, other)| *own += other),
+            (Self::Digits(own, _), Self::Digits(other, _)) => {
+                for (own, other) in own.iter_mut().zip(other) {
+                    *own = own.checked_add(*other).ok_or_else(too_large)?;
+                }
+            }
+            (Self::Floats(own), Self::Floats(other)) => {
+                for ((sum, lost), (other, lost_of_other)) in own.iter_mut().zip(other) {
+                    *lost += rounding(*sum, *other) + lost_of_other;
+                    *sum += other;
+                }
+            }
+            (Self::Values(own), Self::Values(other)) => own.extend(other),
+            (Self::Steps(own), Self::Steps(other)) => own.extend(other),
+            _ => return Err(SqlError::Engine("columns of two kinds".to_owned())),
+        }
+        Ok(())
+    }
+
+    /// Takes away what is in another column of the same units.
+    pub(crate) fn take_away(&mut self, other: Self) -> Result<(), SqlError> {
+        fn from_each<T: Copy>(own: &mut [T], other: &[T], less: impl Fn(T, T) -> Option<T>) -> bool {
+            own.iter_mut().zip(other).all(|(own, other)| less(*own, *other).map(|rest| *own = rest).is_some())
+        }
+        let was_there = match (self, other) {
+            (Self::Counts(own), Self::Counts(other)) => from_each(own, &other, u32::checked_sub),
+            (Self::Digits(own, _), Self::Digits(other, _)) => from_each(own, &other, i64::checked_sub),
+            (Self::Values(own), Self::Values(other)) => without(own, other, |(a, x), (b, y)| a.cmp(b).then(x.total_cmp(y))),
+            (Self::Steps(own), Self::Steps(other)) => without(own, other, Ord::cmp),
+            _ => false,
+        };
+        was_there.then_some(()).ok_or_else(|| SqlError::Engine("what was removed was not counted".to_owned()))
+    }
+
+    /// The units that a count has something of.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = usize> {
+        let counts = if let Self::Counts(counts) = self { counts.as_slice() } else { &[] };
+        counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(unit, _)| unit)
+    }
+
+    /// Forgets what these units have in a sum of floats.
+    pub(crate) fn clear(&mut self, units: &BTreeSet<usize>) {
+        if let Self::Floats(sums) = self {
+            units.iter().for_each(|&unit| sums[unit] = (0.0, 0.0));
+        }
+    }
+
+    /// These units alone, numbered in their order, which is rising; lists are sorted.
+    pub(crate) fn picked(&self, units: &[u32]) -> Self {
+        fn each<T: Copy>(values: &[T], units: &[u32]) -> Vec<T> {
+            units.iter().map(|&unit| values[unit as usize]).collect()
+        }
+        let place = |unit: u32| units.binary_search(&unit).ok().and_then(|place| u32::try_from(place).ok());
+        match self {
+            Self::Counts(counts) => Self::Counts(each(counts, units)),
+            Self::Digits(sums, scale) => Self::Digits(each(sums, units), *scale),
+            Self::Floats(sums) => Self::Floats(each(sums, units)),
+            Self::Values(values) => {
+                let mut picked: Vec<(u32, f64)> =
+                    values.iter().filter_map(|&(unit, value)| Some((place(unit)?, value))).collect();
+                picked.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then(x.total_cmp(y)));
+                Self::Values(picked)
+            }
+            Self::Steps(passings) => {
+                let mut picked: Vec<Passing> =
+                    passings.iter().filter_map(|passing| Some(Passing { unit: place(passing.unit)?, ..*passing })).collect();
+                picked.sort_unstable();
+                Self::Steps(picked)
+            }
+        }
+    }
+
+    /// The first unit of which another column says something else, but for the rounding of floats. Lists are sorted.
+    pub(crate) fn differs(&self, other: &Self) -> Option<usize> {
+        match (self, other) {
+            (Self::Counts(a), Self::Counts(b)) => first_difference(a, b, PartialEq::eq),
+            (Self::Digits(a, _), Self::Digits(b, _)) => first_difference(a, b, PartialEq::eq),
+            (Self::Floats(a), Self::Floats(b)) => first_difference(a, b, |a, b| is_close(added_up(*a), added_up(*b))),
+            (Self::Values(a), Self::Values(b)) => {
+                let is_same = |a: &(u32, f64), b: &(u32, f64)| a.0 == b.0 && a.1.total_cmp(&b.1).is_eq();
+                list_difference(a, b, is_same, |(unit, _)| *unit)
+            }
+            (Self::Steps(a), Self::Steps(b)) => list_difference(a, b, PartialEq::eq, |passing| passing.unit),
+            _ => Some(0),
+        }
+    }
+
+    /// What a unit has, as text for people.
+    pub(crate) fn shown(&self, unit: usize) -> String {
+        let is_own = |other: u32| other as usize == unit;
+        match self {
+            Self::Counts(counts) => counts[unit].to_string(),
+            Self::Digits(sums, 0) => sums[unit].to_string(),
+            Self::Digits(sums, scale) => format!("{}e-{scale}", sums[unit]),
+            Self::Floats(sums) => added_up(sums[unit]).to_string(),
+            Self::Values(values) => {
+                let own: Vec<f64> = values.iter().filter(|(other, _)| is_own(*other)).map(|(_, value)| *value).collect();
+                format!("{own:?}")
+            }
+            Self::Steps(passings) => {
+                let own: Vec<(i64, u32)> = passings.iter().filter(|p| is_own(p.unit)).map(|p| (p.after, p.steps)).collect();
+                format!("{own:?}")
+            }
+        }
+    }
+
     /// One number a unit.
     #[expect(clippy::cast_precision_loss, reason = "sums of up to 18 digits, which are numbers for an estimate from here on")]
     pub(crate) fn into_numbers(self) -> Vec<f64> {
@@ -116,10 +243,45 @@ impl Column {
                 let one = 10f64.powi(i32::from(scale));
                 sums.into_iter().map(|sum| sum as f64 / one).collect()
             }
-            Self::Floats(sums) => sums.into_iter().map(|(sum, lost)| if lost.is_finite() { sum + lost } else { sum }).collect(),
+            Self::Floats(sums) => sums.into_iter().map(added_up).collect(),
             Self::Values(_) | Self::Steps(_) => Vec::new(),
         }
     }
+}
+
+fn too_large() -> SqlError {
+    SqlError::Engine("a unit's values add up to more than 18 digits".to_owned())
+}
+
+/// A sum with what rounding took from it.
+fn added_up((sum, lost): (f64, f64)) -> f64 {
+    if lost.is_finite() { sum + lost } else { sum }
+}
+
+/// Whether two sums of the same floats in another order may be these.
+fn is_close(a: f64, b: f64) -> bool {
+    a.total_cmp(&b).is_eq() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-12 * a.abs().max(b.abs()).max(1e-12)
+}
+
+fn first_difference<T>(a: &[T], b: &[T], is_same: impl Fn(&T, &T) -> bool) -> Option<usize> {
+    a.iter().zip(b).position(|(a, b)| !is_same(a, b))
+}
+
+fn list_difference<T>(a: &[T], b: &[T], is_same: impl Fn(&T, &T) -> bool, unit: impl Fn(&T) -> u32) -> Option<usize> {
+    let place = a.iter().zip(b).position(|(a, b)| !is_same(a, b)).or((a.len() != b.len()).then_some(a.len().min(b.len())))?;
+    [a.get(place), b.get(place)].into_iter().flatten().map(|item| unit(item) as usize).min()
+}
+
+/// Takes items out of a list; false when one of them is not there.
+fn without<T: Copy>(list: &mut Vec<T>, mut taken: Vec<T>, order: impl Fn(&T, &T) -> Ordering) -> bool {
+    if taken.is_empty() {
+        return true;
+    }
+    list.sort_unstable_by(&order);
+    taken.sort_unstable_by(&order);
+    let mut taken = taken.into_iter().peekable();
+    list.retain(|item| taken.next_if(|next| order(next, item).is_eq()).is_none());
+    taken.next().is_none()
 }
 
 /// The rows that count and have a value.
@@ -171,6 +333,35 @@ mod tests {
         let forward = sum(&(Arc::new(Float64Array::from(values.to_vec())) as ArrayRef), &units, 1);
         assert_eq!(forward, sum(&(Arc::new(Float64Array::from(backwards)) as ArrayRef), &units, 1));
         assert_eq!(forward, [1.6]);
+    }
+
+    #[test]
+    fn what_is_taken_away_was_never_there() {
+        let list = |items: &[(u32, f64)]| Column::Values(items.to_vec());
+        let mut column = list(&[(1, 5.0), (0, 3.0), (1, 5.0), (0, f64::NAN)]);
+        column.take_away(list(&[(0, f64::NAN), (1, 5.0)])).unwrap();
+        assert_eq!(column.differs(&list(&[(0, 3.0), (1, 5.0)])), None);
+        assert!(column.take_away(list(&[(0, 4.0)])).is_err());
+        let mut counts = Column::Counts(vec![3, 1]);
+        counts.take_away(Column::Counts(vec![2, 0])).unwrap();
+        assert_eq!((counts.shown(0), counts.touched().collect::<Vec<_>>()), ("1".to_owned(), vec![0, 1]));
+        assert!(counts.take_away(Column::Counts(vec![0, 2])).is_err());
+    }
+
+    #[test]
+    fn two_columns_differ_at_their_first_unit() {
+        let digits = |sums: &[i64]| Column::Digits(sums.to_vec(), 2);
+        assert_eq!(digits(&[1, 2, 3]).picked(&[0, 2]).differs(&digits(&[1, 4])), Some(1));
+        let passing = |unit, after| Passing { unit, after, steps: 1 };
+        let steps = Column::Steps(vec![passing(7, 3), passing(2, 9), passing(5, 1)]);
+        let expected = Column::Steps(vec![passing(0, 9), passing(1, 3)]);
+        assert_eq!(steps.picked(&[2, 7]).differs(&expected), None);
+        assert_eq!(steps.picked(&[2, 5, 7]).differs(&expected), Some(1));
+        assert_eq!(Column::Steps(Vec::new()).differs(&expected), Some(0));
+        let floats = |sum| Column::Floats(vec![(sum, 0.0)]);
+        assert_eq!(floats(0.3).differs(&floats(0.1 + 0.2)), None);
+        assert_eq!(floats(0.3).differs(&floats(0.300_000_1)), Some(0));
+        assert_eq!(floats(f64::NAN).differs(&floats(f64::NAN)), None);
     }
 
     #[test]

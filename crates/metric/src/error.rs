@@ -16,7 +16,31 @@ pub enum MetricError {
         /// Why not.
         reason: String,
     },
+    /// Ours: what follows from what was kept is not what all facts say. Nothing may be published of it.
+    #[error("{0}")]
+    Proof(Box<Mismatch>),
     /// The data's or the engine's.
     #[error(transparent)]
     Sql(#[from] SqlError),
+}
+
+/// A unit of which two ways to compute say different things.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "unit `{unit}` of `{population}`: {column} in `{table}` is {incremental} by what was kept, and {full} by all facts; nothing was \
+     published, and the next measurement reads everything"
+)]
+pub struct Mismatch {
+    /// The population.
+    pub population: String,
+    /// The unit's key.
+    pub unit: String,
+    /// The table of the facts.
+    pub table: String,
+    /// What was computed.
+    pub column: String,
+    /// What follows from what was kept.
+    pub incremental: String,
+    /// What all facts say.
+    pub full: String,
 }

@@ -9,19 +9,28 @@
 
 mod columns;
 mod error;
+mod extracting;
 mod funnel;
+mod kept;
+mod known;
 mod measure;
 mod metrics;
+mod numbered;
 mod plan;
 mod population;
+mod proof;
 mod reading;
 mod recipe;
+mod rings;
 mod spec;
+mod table;
 mod values;
 
-pub use error::MetricError;
-pub use measure::{Facts, Wanted, unit_values};
+pub use error::{MetricError, Mismatch};
+pub use kept::{Keepable, Kept, KeptAbout};
+pub use measure::{Facts, Measurement, TableRead, Wanted, unit_values};
 pub use metrics::{Aggregate, Cap, Direction, Fact, Metric, MetricKind, Metrics, Missing, Over, Step, check};
 pub use population::{Population, Span};
 pub use spec::MetricSpec;
+pub use table::{FactsRead, Past};
 pub use values::{EventValues, MetricValues, UnitValues, Values};

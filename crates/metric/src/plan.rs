@@ -1,20 +1,22 @@
 //! Which columns there are to fill, so that what several metrics ask for is computed once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use indexmap::IndexMap;
-use tranche_sql::SqlError;
-use tranche_sql::pass::{self, Pass, Question};
+use jiff::SignedDuration;
+use tranche_schema::Contract;
+use tranche_sql::pass::Question;
 
-use crate::columns::{Column, Making};
+use crate::columns::Making;
 use crate::error::MetricError;
 use crate::measure::Facts;
 use crate::metrics::{Aggregate, Fact, Metric, MetricKind, Missing, Over, expression};
+use crate::numbered::Numbered;
 use crate::population::{Population, Span, Window};
-use crate::reading::{Numbered, Reading};
 use crate::recipe::{Made, Recipe};
+use crate::table::Table;
 
 /// A column to fill.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,15 +31,15 @@ pub(crate) struct Slot {
 
 /// Which columns there are to fill, and how metrics are made of them.
 pub(crate) struct Plan<'a> {
-    facts: &'a Facts<'a>,
+    pub(crate) facts: Facts<'a>,
     pub(crate) populations: Vec<&'a Population>,
     /// What is asked of each table.
     tables: IndexMap<String, Vec<Question>>,
-    slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot>,
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(facts: &'a Facts<'a>) -> Self {
+    pub(crate) fn new(facts: Facts<'a>) -> Self {
         Self { facts, populations: Vec::new(), tables: IndexMap::new(), slots: Vec::new() }
     }
 
@@ -138,30 +140,48 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Reads every table; returns the columns of the slots.
-    pub(crate) async fn read(&self) -> Result<(Vec<Option<Column>>, u64), MetricError> {
-        let mut columns: Vec<Option<Column>> = self.slots.iter().map(|_| None).collect();
-        let mut numbered: HashMap<String, Arc<Numbered>> = HashMap::new();
-        for population in &self.populations {
-            let entity = &population.entity;
-            if !numbered.contains_key(entity) {
-                let own = self.populations.iter().copied().enumerate().filter(|(_, other)| other.entity == *entity);
-                numbered.insert(entity.clone(), Arc::new(Numbered::new(own)?));
-            }
+    /// The tables whose facts are needed.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
+    /// What is asked of a table. `numbered` has the keys of the populations of each entity.
+    pub(crate) fn table<'p>(&'p self, table: &str, numbered: &'p HashMap<String, Arc<Numbered>>) -> Option<Table<'p>> {
+        let contract = self.facts.contracts.get(table)?;
+        let questions = self.tables.get(table)?;
+        let (slots, populations) = (self.slots.as_slice(), self.populations.as_slice());
+        Some(Table { contract, questions, slots, populations, numbered, session: self.facts.session })
+    }
+}
+
+impl Slot {
+    /// What it is of for an entity, but for its population: the same text for the same meaning.
+    pub(crate) fn identity(&self, questions: &[Question], contract: &Contract, entity: &str) -> String {
+        let schema = contract.arrow_schema();
+        let typed = |name: &str| {
+            let data_type = schema.field_with_name(name).ok().map(|field| field.data_type().to_string());
+            format!("{name} {}", data_type.unwrap_or_default())
+        };
+        let own: Vec<String> = contract.entity_column(entity).into_iter().chain(contract.event_time()).map(typed).collect();
+        let mut parts = vec![format!("{:?} {:?} {own:?}", self.making, self.window)];
+        for (step, question) in self.questions.iter().map(|(step, question)| (step, &questions[*question])) {
+            let named = question.value.iter().chain(&question.predicate).flat_map(|expr| expr.column_refs());
+            let types: BTreeSet<String> = named.map(|column| typed(&column.name)).collect();
+            parts.push(format!("{step} {:?} {:?} {types:?}", question.value, question.predicate));
         }
-        let Facts { contracts, tables, session, .. } = *self.facts;
-        let mut rows_read = 0;
-        for (table, questions) in &self.tables {
-            let Some(contract) = contracts.get(table) else { continue };
-            let asked = (self.slots.as_slice(), questions.as_slice());
-            let reading = Arc::new(Reading::new(contract, asked, &self.populations, &numbered, session.as_of())?);
-            let (questions, times) = (questions.clone(), reading.times());
-            let pass = Pass { contract, tables, columns: reading.columns(), questions, times };
-            let shared = Arc::clone(&reading);
-            rows_read += pass::run(pass, session, move |rows| shared.take(rows)).await?;
-            let ended = Arc::try_unwrap(reading).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
-            ended.into_columns().for_each(|(slot, column)| columns[slot] = Some(column));
-        }
-        Ok((columns, rows_read))
+        parts.join(" | ")
+    }
+
+    /// What it is of, for people.
+    pub(crate) fn shown(&self, questions: &[Question]) -> String {
+        let asked = self.questions.iter().map(|(_, question)| {
+            let Question { predicate, value } = &questions[*question];
+            let value = value.as_ref().map_or_else(|| "events".to_owned(), ToString::to_string);
+            let conditions: Vec<String> = predicate.iter().map(ToString::to_string).collect();
+            if conditions.is_empty() { value } else { format!("{value} where {}", conditions.join(" AND ")) }
+        });
+        let asked: Vec<String> = asked.collect();
+        let length = SignedDuration::from_micros;
+        format!("{:?} of {} from {:#} to {:#}", self.making, asked.join(", "), length(self.window.from), length(self.window.to))
     }
 }

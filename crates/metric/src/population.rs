@@ -8,6 +8,8 @@ use crate::metrics::{Metric, MetricKind, Metrics};
 /// The units to measure, each with the instant that its time is counted from.
 #[derive(Debug)]
 pub struct Population {
+    /// What messages call it, and what is kept of it is found by: no other population has it.
+    pub name: String,
     /// The entity that units are.
     pub entity: String,
     /// The keys, each once.

@@ -5,34 +5,32 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::DataType;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use tranche_schema::Contract;
 use tranche_sql::SqlError;
-use tranche_sql::keys::KeyIndex;
-use tranche_sql::pass::{self, Question, Rows};
+use tranche_sql::pass::Rows;
 
 use crate::columns::{Column, Counted, Making, Passing};
+use crate::extracting::Extracting;
+use crate::known::{Class, Known, Times};
+use crate::numbered::{NOBODY, Numbered};
 use crate::plan::Slot;
 use crate::population::{Population, Window};
+use crate::rings::{Sum, added_up, is_inside, rings};
 
-/// No unit of a population.
-const NOBODY: u32 = u32::MAX;
 /// Before all windows.
 const NEVER: i64 = i64::MIN;
-
-/// The keys of an entity's units.
-pub(crate) struct Numbered {
-    index: KeyIndex,
-    /// By population, the unit of each number; `None` where they are the same.
-    units: HashMap<usize, Option<Vec<u32>>>,
-}
 
 /// What is looked up for each row of a table, and filled.
 pub(crate) struct Reading {
     event_time: String,
     keys: Vec<Key>,
+    /// What the columns of slots are made of.
+    sums: Vec<Sum>,
+    /// What each source is to an earlier measurement.
+    classes: Vec<Class>,
+    extracting: Option<Extracting>,
 }
 
 /// A column that names units.
@@ -42,17 +40,73 @@ struct Key {
     populations: Vec<Measured>,
 }
 
-/// A population whose facts are in the table.
+/// A column to fill, and what is in it already.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) slot: usize,
+    pub(crate) making: Making,
+    pub(crate) column: Column,
+    /// The units that are in it, where there are any.
+    pub(crate) known: Option<Arc<Known>>,
+}
+
+/// A population whose facts are in the table, and those of its columns in which the same is known.
 struct Measured {
     number: usize,
     /// The instant of each unit, microseconds.
-    at: Vec<i64>,
+    at: Arc<[i64]>,
     until: i64,
+    known: Option<Arc<Known>>,
     /// From the beginning of the first window to the end of the last.
     widest: Window,
     /// The event times that matter.
-    times: Range<i64>,
+    times: Times,
     windows: Vec<Targets>,
+}
+
+/// A stretch of time of a slot, and what becomes of its facts.
+struct Piece {
+    slot: usize,
+    window: Window,
+    making: Making,
+    column: Column,
+    known: Option<Arc<Known>>,
+}
+
+/// What columns are filled in pieces, and how each is made of them. Facts are added to a column itself where something is in it already;
+/// columns that begin with nothing and differ in their windows alone share rings.
+fn pieces(slots: &[Slot], starts: Vec<Start>) -> (Vec<Piece>, Vec<Sum>) {
+    /// A population, and what is made of which of its facts.
+    type Series<'s> = (usize, Making, &'s [(u8, usize)]);
+    let (mut pieces, mut sums) = (Vec::new(), Vec::new());
+    let mut empty: IndexMap<Series<'_>, Vec<Start>> = IndexMap::new();
+    for start in starts {
+        let own = &slots[start.slot];
+        if start.known.is_none() {
+            empty.entry((own.population, start.making, &own.questions)).or_default().push(start);
+            continue;
+        }
+        let Start { slot, making, column, known } = start;
+        sums.push(Sum { slot, rings: vec![pieces.len()] });
+        pieces.push(Piece { slot, window: own.window, making, column, known });
+    }
+    for ((_, making, _), alike) in empty {
+        let windows: Vec<Window> = alike.iter().map(|start| slots[start.slot].window).collect();
+        let rings = rings(&windows);
+        for (start, window) in alike.iter().zip(windows) {
+            let own = (pieces.len()..).zip(&rings).filter(|(_, ring)| is_inside(**ring, window)).map(|(number, _)| number);
+            sums.push(Sum { slot: start.slot, rings: own.collect() });
+        }
+        let Start { slot, column, .. } = &alike[0];
+        pieces.extend(rings.into_iter().map(|window| Piece { slot: *slot, window, making, column: column.like(), known: None }));
+    }
+    (pieces, sums)
+}
+
+/// Columns of a population in which the same is known, by window.
+struct Group {
+    known: Option<Arc<Known>>,
+    windows: IndexMap<Window, Vec<Target>>,
 }
 
 /// The columns of a window.
@@ -62,137 +116,104 @@ struct Targets {
 }
 
 struct Target {
-    slot: usize,
+    number: usize,
     making: Making,
     questions: Vec<(u8, usize)>,
     column: Mutex<Column>,
-}
-
-impl Numbered {
-    /// The numbers of the keys of these populations.
-    pub(crate) fn new<'a>(populations: impl Iterator<Item = (usize, &'a Population)>) -> Result<Self, SqlError> {
-        let mut index: Option<KeyIndex> = None;
-        let mut units = HashMap::new();
-        for (place, population) in populations {
-            let index = index.get_or_insert_with(|| KeyIndex::new(population.keys.data_type()));
-            let numbers = index.insert(&population.keys)?;
-            let is_same = numbers.iter().zip(0u32..).all(|(number, unit)| *number == Some(unit));
-            units.insert(place, (!is_same).then_some(numbers));
-        }
-        let index = index.unwrap_or_else(|| KeyIndex::new(&DataType::Utf8));
-        let by_number = |numbers: Vec<Option<u32>>| {
-            let mut units = vec![NOBODY; index.len() as usize];
-            for (number, unit) in numbers.into_iter().zip(0u32..) {
-                if let Some(number) = number {
-                    units[number as usize] = unit;
-                }
-            }
-            units
-        };
-        let units = units.into_iter().map(|(place, numbers)| (place, numbers.map(by_number))).collect();
-        Ok(Self { index, units })
-    }
 }
 
 impl Reading {
     /// What is looked up in the table of a contract. `numbered` has the keys of the populations of each entity.
     pub(crate) fn new(
         contract: &Contract,
-        (slots, questions): (&[Slot], &[Question]),
+        slots: &[Slot],
+        starts: Vec<Start>,
         populations: &[&Population],
         numbered: &HashMap<String, Arc<Numbered>>,
         as_of: Timestamp,
-    ) -> Result<Self, SqlError> {
+    ) -> Self {
+        let (pieces, sums) = pieces(slots, starts);
+        // By population, and by what is known of its units.
+        let mut groups: IndexMap<(usize, Option<*const Known>), Group> = IndexMap::new();
+        for (number, Piece { slot, window, making, column, known }) in pieces.into_iter().enumerate() {
+            let Slot { population, questions, .. } = &slots[slot];
+            let identity = (*population, known.as_ref().map(Arc::as_ptr));
+            let group = groups.entry(identity).or_insert_with(|| Group { known, windows: IndexMap::new() });
+            let target = Target { number, making, questions: questions.clone(), column: Mutex::new(column) };
+            group.windows.entry(window).or_default().push(target);
+        }
         let mut keys: IndexMap<&str, Key> = IndexMap::new();
-        for (number, population) in populations.iter().enumerate() {
-            let own = slots.iter().enumerate().filter(|(_, slot)| slot.table == contract.table && slot.population == number);
-            let mut windows: IndexMap<Window, Vec<Target>> = IndexMap::new();
-            for (place, slot) in own {
-                let value = questions[slot.questions[0].1].value.as_ref();
-                let value_type = value.map(|value| pass::type_of(value, contract)).transpose()?;
-                let column = Mutex::new(Column::new(slot.making, value_type.as_ref(), population.at.len()));
-                let target = Target { slot: place, making: slot.making, questions: slot.questions.clone(), column };
-                windows.entry(slot.window).or_default().push(target);
-            }
+        let mut instants: HashMap<usize, Arc<[i64]>> = HashMap::new();
+        for ((number, _), Group { known, windows }) in groups {
+            let population = populations[number];
             let named = contract.entity_column(&population.entity).zip(numbered.get(&population.entity));
-            let Some((column, numbered)) = named.filter(|_| !windows.is_empty()) else { continue };
+            let Some((column, numbered)) = named else { continue };
             let key = keys.entry(&population.entity).or_insert_with(|| Key {
                 column: column.to_owned(),
                 numbered: Arc::clone(numbered),
                 populations: Vec::new(),
             });
+            let at = instants
+                .entry(number)
+                .or_insert_with(|| population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into());
+            let until = population.until.min(as_of).as_microsecond();
             let windows = windows.into_iter().map(|(window, targets)| Targets { window, targets }).collect();
-            key.populations.push(Measured::new(population, number, population.until.min(as_of), windows));
+            key.populations.push(Measured::new((number, Arc::clone(at)), until, known, windows));
         }
         let event_time = contract.event_time().unwrap_or_default().to_owned();
-        Ok(Self { event_time, keys: keys.into_values().collect() })
+        Self { event_time, keys: keys.into_values().collect(), sums, classes: Vec::new(), extracting: None }
     }
 
-    /// The columns that are looked at in each row.
-    pub(crate) fn columns(&self) -> Vec<&str> {
-        std::iter::once(self.event_time.as_str()).chain(self.keys.iter().map(|key| key.column.as_str())).collect()
+    /// Whether a file of a class with such event times matters.
+    pub(crate) fn matters(&self, class: Class, times: &Range<i64>) -> bool {
+        self.keys.iter().flat_map(|key| &key.populations).any(|population| population.times.overlap(class, times))
     }
 
-    /// The event times that matter, in microseconds.
-    pub(crate) fn times(&self) -> Range<i64> {
-        let all = self.keys.iter().flat_map(|key| &key.populations).map(|population| population.times.clone());
-        all.filter(|times| !times.is_empty()).reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or_default()
+    /// The same over sources of these classes, whose rows are extracted where that is asked for.
+    pub(crate) fn over(self, classes: Vec<Class>, extracting: Option<Extracting>) -> Self {
+        Self { classes, extracting, ..self }
     }
 
-    /// The columns of the slots, by their numbers.
-    pub(crate) fn into_columns(self) -> impl Iterator<Item = (usize, Column)> {
+    /// The columns of the slots, by their numbers, and what was extracted.
+    pub(crate) fn into_parts(self) -> Result<(HashMap<usize, Column>, Option<Extracting>), SqlError> {
         let windows = self.keys.into_iter().flat_map(|key| key.populations).flat_map(|population| population.windows);
-        let targets = windows.flat_map(|window| window.targets);
-        targets.map(|target| (target.slot, target.column.into_inner().unwrap_or_else(PoisonError::into_inner)))
-    }
-}
-
-impl Measured {
-    fn new(population: &Population, number: usize, until: Timestamp, windows: Vec<Targets>) -> Self {
-        let at: Vec<i64> = population.at.iter().map(|at| at.as_microsecond()).collect();
-        let until = until.as_microsecond();
-        let from = windows.iter().map(|targets| targets.window.from).min().unwrap_or_default();
-        let to = windows.iter().map(|targets| targets.window.to).max().unwrap_or_default();
-        let first = at.iter().min().map_or(i64::MAX, |first| first.saturating_add(from));
-        let last = at.iter().max().map_or(i64::MIN, |last| last.saturating_add(to)).min(until);
-        Self { number, at, until, widest: Window { from, to }, times: first..last, windows }
+        let columns: HashMap<usize, Column> = windows
+            .flat_map(|targets| targets.targets)
+            .map(|target| (target.number, target.column.into_inner().unwrap_or_else(PoisonError::into_inner)))
+            .collect();
+        Ok((added_up(columns, self.sums)?, self.extracting))
     }
 
-    /// Whether it may have events in these times.
-    fn overlaps(&self, times: &Range<i64>) -> bool {
-        self.times.start < times.end && times.start < self.times.end
-    }
-}
-
-impl Reading {
     /// Adds the rows of a batch to the columns of every population.
     pub(crate) fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
+        let class = self.classes[rows.source];
+        if let Some(extracting) = &self.extracting {
+            extracting.take(rows, self.keys.iter().map(|key| (key.column.as_str(), key.numbered.as_ref())))?;
+        }
         let mut times = None;
         for key in &self.keys {
-            let concerned: Vec<&Measured> = key.populations.iter().filter(|own| own.overlaps(&rows.times)).collect();
+            let concerned: Vec<&Measured> = key.populations.iter().filter(|own| own.times.overlap(class, &rows.times)).collect();
             if concerned.is_empty() {
                 continue;
             }
-            let numbers = key.numbered.index.numbers(rows.column(&key.column)?)?;
+            let numbers = key.numbered.numbers(rows.column(&key.column)?)?;
             let (instants, nulls) = match &times {
                 Some(known) => known,
                 None => times.insert(rows.instants(&self.event_time)?),
             };
-            let is_known = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            let has_time = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
             // Workers begin at different populations, so that none has to wait for another's.
             let first = rows.worker * concerned.len() / rows.workers.max(1);
             for population in concerned[first..].iter().chain(&concerned[..first]) {
-                let units = key.numbered.units.get(&population.number).and_then(Option::as_ref);
+                let unit_of = key.numbered.units(population.number);
                 let mut batch = Batch { units: vec![NOBODY; numbers.len()], after: vec![NEVER; numbers.len()] };
                 for (row, &number) in numbers.iter().enumerate() {
-                    let unit = match units {
-                        Some(units) => units.get(number as usize).copied().unwrap_or(NOBODY),
-                        None => number,
-                    };
+                    let (unit, instant) = (unit_of(number), instants[row]);
                     let Some(&at) = population.at.get(unit as usize) else { continue };
-                    let after = instants[row].saturating_sub(at);
+                    let after = instant.saturating_sub(at);
                     let widest = population.widest;
-                    if widest.from <= after && after < widest.to && instants[row] < population.until && is_known(row) {
+                    let is_within = widest.from <= after && after < widest.to && instant < population.until;
+                    if is_within && has_time(row) && population.leaves(class, unit, instant) {
                         (batch.units[row], batch.after[row]) = (unit, after);
                     }
                 }
@@ -200,6 +221,24 @@ impl Reading {
             }
         }
         Ok(())
+    }
+}
+
+impl Measured {
+    fn new((number, at): (usize, Arc<[i64]>), until: i64, known: Option<Arc<Known>>, windows: Vec<Targets>) -> Self {
+        let from = windows.iter().map(|targets| targets.window.from).min().unwrap_or_default();
+        let to = windows.iter().map(|targets| targets.window.to).max().unwrap_or_default();
+        let widest = Window { from, to };
+        let times = Times::new(&at, widest, until, known.as_deref());
+        Self { number, at, until, known, widest, times, windows }
+    }
+
+    /// Whether a fact of a unit is still to be counted, or to be taken back.
+    fn leaves(&self, class: Class, unit: u32, instant: i64) -> bool {
+        match &self.known {
+            Some(known) => known.leaves(class, unit, instant),
+            None => class != Class::Removed,
+        }
     }
 }
 
@@ -248,7 +287,8 @@ impl Target {
             return Ok(());
         }
         let counted = Counted { rows: &counted, units: &batch.units };
-        match rows.values(question)? {
+        let values = if self.making == Making::Count { None } else { rows.values(question)? };
+        match values {
             Some(values) => lock().add(&counted, &values),
             None => {
                 lock().count(&counted);

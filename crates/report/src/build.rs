@@ -237,6 +237,7 @@ async fn measured(
     let (from, to) = period.instants(context.zone);
     let units = evaluation.universe as usize;
     let population = Population {
+        name: evaluation.entity.clone(),
         entity: evaluation.entity.clone(),
         keys: evaluation.index.column(0..evaluation.universe)?,
         at: vec![from; units],

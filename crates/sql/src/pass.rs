@@ -1,16 +1,16 @@
 //! One pass over the rows of an event table, on all cores: what is made of them is for the caller to know.
 //!
-//! A [`Pass`] names columns, conditions and values; [`run`] reads the files of a stretch of event time once, evaluates each distinct
+//! A [`Pass`] names columns, conditions and values; [`run`] reads files, or rows in memory, once, evaluates each distinct
 //! condition and value once a batch, and hands the batches to a function that several workers call at the same time.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use futures::StreamExt;
@@ -21,21 +21,19 @@ use tranche_schema::{Contract, platform};
 use crate::fused::predicates::{Asked, Evaluated, Expressions, Uses};
 use crate::fused::scan::columns_of;
 use crate::fused::{ValueKind, files, values};
-use crate::{Session, Source, SqlError, Tables};
+use crate::{Session, Source, SqlError, TableSources};
 
 /// What a pass reads.
 #[derive(Debug)]
 pub struct Pass<'a> {
     /// The contract of the table.
     pub contract: &'a Contract,
-    /// Where its rows are.
-    pub tables: &'a Tables,
+    /// Where its rows are; all of these are read.
+    pub sources: TableSources,
     /// Columns that the caller looks at itself.
     pub columns: Vec<&'a str>,
     /// What is asked of each row.
     pub questions: Vec<Question>,
-    /// The event times that matter, in microseconds: files without any are not read. Other rows of a file may be handed over, too.
-    pub times: Range<i64>,
 }
 
 /// A condition and a value of a row; over the columns of the contract, unqualified.
@@ -52,7 +50,9 @@ pub struct Rows<'a> {
     batch: &'a RecordBatch,
     evaluated: Evaluated<'a>,
     uses: &'a [Uses],
-    /// The event times that the batch's file may hold, in microseconds.
+    /// The place of the batch's source among those of the pass.
+    pub source: usize,
+    /// The event times that it may hold, in microseconds.
     pub times: Range<i64>,
     /// The worker that has it, from 0.
     pub worker: usize,
@@ -79,6 +79,20 @@ impl Rows<'_> {
     /// [`SqlError::Engine`] when it was not.
     pub fn column(&self, name: &str) -> Result<&ArrayRef, SqlError> {
         self.batch.column_by_name(name).ok_or_else(|| SqlError::Engine(format!("the scan lacks `{name}`")))
+    }
+
+    /// Some of the rows, with the columns that are read; texts as such.
+    ///
+    /// # Errors
+    /// [`SqlError::Data`] when they cannot be copied.
+    pub fn picked(&self, rows: &BooleanBuffer) -> Result<RecordBatch, SqlError> {
+        let picked = filter_record_batch(self.batch, &BooleanArray::new(rows.clone(), None))?;
+        let plain = |field: &Arc<Field>| match field.data_type() {
+            DataType::Dictionary(_, values) => Arc::new(field.as_ref().clone().with_data_type(values.as_ref().clone())),
+            _ => Arc::clone(field),
+        };
+        let schema = Schema::new(picked.schema().fields().iter().map(plain).collect::<Vec<_>>());
+        files::conform(&picked, &Arc::new(schema))
     }
 
     /// A column of instants, in microseconds; what stands where there is none is undefined.
@@ -152,15 +166,11 @@ pub async fn run(
     session: &Session,
     take: impl Fn(&mut Rows<'_>) -> Result<(), SqlError> + Send + Sync + 'static,
 ) -> Result<u64, SqlError> {
-    let Some(found) = pass.tables.sources(&pass.contract.table)? else { return Ok(0) };
-    let mut sources = found.sources;
-    sources.retain(|source| {
-        let (from, to) = files::time_range(source);
-        from < pass.times.end && pass.times.start < to
-    });
+    let TableSources { objects, sources, .. } = pass.sources;
     let from_files = sources.iter().all(|source| matches!(source, Source::File(_)));
+    let mut sources: Vec<(usize, Source)> = sources.into_iter().enumerate().collect();
     // Large files first, so that no worker is left alone with one at the end.
-    sources.sort_by_key(|source| match source {
+    sources.sort_by_key(|(_, source)| match source {
         Source::File(file) => std::cmp::Reverse(file.size_bytes),
         Source::Rows { .. } => std::cmp::Reverse(0),
     });
@@ -171,7 +181,7 @@ pub async fn run(
         expressions: Expressions::plan(&asked, session, &df_schema)?,
         names: schema.fields().iter().map(|field| field.name().clone()).collect(),
         schema,
-        objects: found.objects,
+        objects,
         next: AtomicUsize::new(0),
         rows_read: AtomicU64::new(0),
         workers: session.threads().min(sources.len()),
@@ -187,6 +197,13 @@ pub async fn run(
         worker.map_err(|error| SqlError::Engine(error.to_string()))??;
     }
     Ok(shared.rows_read.load(Ordering::Relaxed))
+}
+
+/// The columns that a pass reads, texts as such.
+#[must_use]
+pub fn schema(contract: &Contract, columns: &[&str], questions: &[Question]) -> SchemaRef {
+    let asked: Vec<Asked<'_>> = questions.iter().map(Question::asked).collect();
+    columns_of(&asked, columns, contract, false)
 }
 
 /// The type of an expression over the rows of a contract's table.
@@ -210,7 +227,7 @@ struct Shared<F> {
     schema: SchemaRef,
     names: Vec<String>,
     objects: Arc<dyn ObjectStore>,
-    sources: Vec<Source>,
+    sources: Vec<(usize, Source)>,
     next: AtomicUsize,
     rows_read: AtomicU64,
     workers: usize,
@@ -219,16 +236,15 @@ struct Shared<F> {
 
 impl<F: Fn(&mut Rows<'_>) -> Result<(), SqlError> + Send + Sync> Shared<F> {
     async fn work(&self, worker: usize) -> Result<(), SqlError> {
-        while let Some(source) = self.sources.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let (from, to) = files::time_range(source);
+        while let Some((place, source)) = self.sources.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             match source {
-                Source::Rows { rows, .. } => self.hand_over(rows, from..to, worker)?,
+                Source::Rows { rows, .. } => self.hand_over(rows, (*place, source), worker)?,
                 Source::File(file) => {
                     let objects = Arc::clone(&self.objects);
                     let mut stream = files::open(objects, file, &self.names, &self.schema, "", None).await?;
                     while let Some(batch) = stream.next().await {
                         let batch = batch.map_err(|error| files::unreadable(file, &error))?;
-                        self.hand_over(&batch, from..to, worker)?;
+                        self.hand_over(&batch, (*place, source), worker)?;
                     }
                 }
             }
@@ -236,11 +252,12 @@ impl<F: Fn(&mut Rows<'_>) -> Result<(), SqlError> + Send + Sync> Shared<F> {
         Ok(())
     }
 
-    fn hand_over(&self, batch: &RecordBatch, times: Range<i64>, worker: usize) -> Result<(), SqlError> {
+    fn hand_over(&self, batch: &RecordBatch, (place, source): (usize, &Source), worker: usize) -> Result<(), SqlError> {
         self.rows_read.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         let batch = files::conform(batch, &self.schema)?;
         let evaluated = self.expressions.evaluate(&batch);
         let uses = &self.expressions.uses;
-        (self.take)(&mut Rows { batch: &batch, evaluated, uses, times, worker, workers: self.workers })
+        let (from, to) = files::time_range(source);
+        (self.take)(&mut Rows { batch: &batch, evaluated, uses, source: place, times: from..to, worker, workers: self.workers })
     }
 }

@@ -1,5 +1,6 @@
 //! The tables of contracts, opened once for a piece of work.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -10,6 +11,7 @@ use object_store::ObjectStore;
 use tranche_schema::{Contract, platform};
 use tranche_store::{DataFile, Lake, Snapshot};
 
+use crate::fused::time_range;
 use crate::{Engine, Session, SqlError};
 
 /// The tables of contracts, each in the version that was the latest when they were opened: what is computed from them at several
@@ -74,6 +76,18 @@ pub enum Source {
         /// The first instant, and the first one behind the last, that an event of theirs may have, in microseconds.
         range: (i64, i64),
     },
+}
+
+impl TableSources {
+    /// Those that may have events in a stretch of time, in microseconds.
+    #[must_use]
+    pub fn within(mut self, times: &Range<i64>) -> Self {
+        self.sources.retain(|source| {
+            let (from, to) = time_range(source);
+            from < times.end && times.start < to
+        });
+        self
+    }
 }
 
 impl Source {

@@ -9,6 +9,7 @@ mod doctor;
 mod estimators;
 mod experiment_days;
 mod experiment_edges;
+mod experiment_nights;
 mod experiments;
 mod golden;
 mod interruption;

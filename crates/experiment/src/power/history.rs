@@ -50,7 +50,8 @@ impl<'a> History<'a> {
         let from = as_of.checked_sub(observed).unwrap_or(Timestamp::MIN);
         let keys = keys(experiment, segment, from, context).await?;
         let units = keys.len();
-        let population = Population { entity: experiment.entity.clone(), keys, at: vec![from; units], until: as_of };
+        let (name, entity) = (experiment.name.clone(), experiment.entity.clone());
+        let population = Population { name, entity, keys, at: vec![from; units], until: as_of };
         let choices: Vec<(&MetricChoice, &Metric)> =
             experiment.metrics.iter().filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?))).collect();
         let metrics = choices.iter().map(|(_, metric)| *metric).collect();

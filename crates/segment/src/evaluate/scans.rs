@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use object_store::ObjectStore;
 use tranche_schema::Contract;
 use tranche_sql::fused::{Cells, Extract, FusedInput, extract_schema, run};
-use tranche_sql::keys::{KeyIndex, KeyShare};
+use tranche_sql::keys::{KeyIndex, KeyShare, Sample};
 use tranche_sql::{Session, Source, SqlError, Tables};
 use tranche_store::{DataFile, Lake, StoreError};
 
@@ -19,7 +19,7 @@ use crate::definitions::Definitions;
 use crate::error::SegmentError;
 use crate::parallel;
 use crate::plan::{Program, Scan};
-use crate::state::{Kept, KeptMeasure, Reading, Sample, StatePlace, identity, is_keepable, prove};
+use crate::state::{Kept, KeptMeasure, Reading, StatePlace, identity, is_keepable, prove};
 
 /// Where the state of an entity's scans lies.
 pub(crate) struct Memory<'a> {

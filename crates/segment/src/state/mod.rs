@@ -7,7 +7,7 @@
 mod codec;
 mod proof;
 
-pub(crate) use proof::{Sample, prove};
+pub(crate) use proof::prove;
 
 use std::sync::Arc;
 

@@ -7,37 +7,13 @@ use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use tranche_sql::fused::{Cells, ClassedSource, Extract, FusedInput, run};
-use tranche_sql::keys::{KeyIndex, KeySample, KeyShare};
+use tranche_sql::keys::{KeyIndex, KeySample};
 use tranche_sql::{Source, SqlError};
 
 use crate::error::{Mismatch, SegmentError};
 use crate::evaluate::measures::{Recipe, Wanted, groups_of, measures_of};
 use crate::evaluate::scans::TableScan;
 use crate::plan::Program;
-
-/// Which entities are computed again.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Sample {
-    /// The share of entities, in (0, 1].
-    pub(crate) share: f64,
-    /// At least so many.
-    pub(crate) least: u32,
-}
-
-impl Default for Sample {
-    fn default() -> Self {
-        Self { share: 0.01, least: 1_000 }
-    }
-}
-
-impl Sample {
-    /// The share of so many entities that is computed again. Among few it is a power of two, so that it does not change with each
-    /// entity that comes, and their events need not be looked for again.
-    pub(crate) fn share(self, entities: u32) -> KeyShare {
-        let least = f64::from(self.least) / f64::from(entities.max(1));
-        KeyShare::of(if least > self.share { least.log2().ceil().exp2() } else { self.share })
-    }
-}
 
 /// What was looked at.
 pub(crate) struct Proof {
@@ -134,20 +110,5 @@ fn shown(cells: &Cells, row: usize) -> String {
         Cells::Variance(values) => format!("{:?}", values[row]),
         Cells::Edge(values) => format!("{:?}", values[row]),
         Cells::Distinct(pairs) => format!("{} pairs", pairs.len()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sample_is_a_share_of_many_and_a_number_of_few() {
-        let share = |entities| Sample::default().share(entities);
-        assert_eq!(share(1_000_000), KeyShare::of(0.01));
-        assert_eq!(share(100_000), KeyShare::of(0.01));
-        assert_eq!((share(64_000), share(63_000)), (KeyShare::of(1.0 / 64.0), KeyShare::of(1.0 / 32.0)));
-        assert_eq!(share(40_000), share(50_000));
-        assert_eq!((share(1_000), share(3), share(0)), (KeyShare::of(1.0), KeyShare::of(1.0), KeyShare::of(1.0)));
     }
 }

@@ -43,6 +43,7 @@ pub(super) async fn run(wanted: &Power, bench: &Workbench) -> Result<(), Failure
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
+        memory: None,
     };
     let request =
         PowerRequest { power: wanted.power, effects: wanted.effect.clone(), units_per_day: wanted.units_per_day, segment };

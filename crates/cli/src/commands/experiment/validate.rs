@@ -42,6 +42,7 @@ pub(super) async fn run(wanted: &Validate, bench: &Workbench) -> Result<ExitCode
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
+        memory: None,
     };
     let request = ValidationRequest {
         iterations: wanted.iterations,

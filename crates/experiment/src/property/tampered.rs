@@ -1,0 +1,73 @@
+//! What is kept is not trusted: when it does not lead to what all facts say, nothing comes of it.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tranche_sql::keys::Sample;
+use tranche_store::CommitMode;
+use tranche_store::object_store::ObjectStoreExt;
+use tranche_store::object_store::path::Path;
+
+use super::definitions::SCHEMAS;
+use super::history::STEP;
+use super::lake::{PIPELINE, Place, Row};
+use crate::error::ExperimentError;
+use crate::gather::{All, gather};
+use crate::state::Memory;
+
+const EXPERIMENT: &str = "version: 1\nexperiment: winback\nentity: person\nexposure: {table: sends, variant: arm}\n\
+    variants: {a: 0.5, b: 0.5}\ncontrol: a\nperiod: {from: 2026-09-01, to: 2026-10-01}\nmetrics: {goal: [orders]}\n";
+
+fn row<const N: usize>(values: [&str; N]) -> Row {
+    values.map(|value| Some(value.to_owned())).into()
+}
+
+fn order(id: &str, buyer: &str, at: &str) -> Row {
+    row([id, buyer, "a", "10.00", "1", "0.5", at])
+}
+
+async fn measured(place: &Place, as_of: &str) -> Result<All, ExperimentError> {
+    let files = [
+        ("tranche.yaml".to_owned(), "version: 1\nlake: ./lake\n".to_owned()),
+        (format!("pipelines/{PIPELINE}/pipeline.yaml"), format!("version: 1\npipeline: {PIPELINE}\nsteps: []\n")),
+        (format!("pipelines/{PIPELINE}/experiments/winback.yaml"), EXPERIMENT.to_owned()),
+        (
+            format!("pipelines/{PIPELINE}/metrics/orders.yaml"),
+            "version: 1\nmetric: orders\ntype: count\nfact: {table: orders}\n".to_owned(),
+        ),
+    ];
+    let world = place.world(files.into(), as_of.parse::<Timestamp>().unwrap()).await;
+    let memory = Memory { lake: &place.lake, pipeline: PIPELINE, step: STEP, full: false, sample: Sample::default() };
+    gather(&[&world.experiments["winback"]], &place.context(&world, Some(memory))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
+    let place = Place::new(&SCHEMAS, 2);
+    let people = ["p1", "p2"].map(|name| row([name, "free", "h1"]));
+    place.commit("people", &people, "people", CommitMode::Append).await;
+    let sends = [("s1", "p1", "a"), ("s2", "p2", "b")];
+    let sends = sends.map(|(id, who, arm)| row([id, who, arm, "x", "2026-09-02T10:00:00Z", "2026-09-02T10:00:00Z"]));
+    place.commit("sends", &sends, "sends", CommitMode::Append).await;
+    place.commit("orders", &[order("1", "p2", "2026-09-03T10:00:00Z")], "orders/1", CommitMode::Append).await;
+    let first = measured(&place, "2026-09-04T00:00:00Z").await.unwrap();
+    assert!(first.facts.iter().all(|read| !read.incremental && read.rows_read == 1), "{:?}", first.facts);
+    // A late order arrives, and what is kept says that it was counted.
+    place.commit("orders", &[order("2", "p2", "2026-09-03T11:00:00Z")], "orders/2", CommitMode::Append).await;
+    let objects = place.lake.objects();
+    let path = Path::from(format!("_state/experiments/{PIPELINE}/{STEP}/orders/manifest.json"));
+    let text = objects.get(&path).await.unwrap().bytes().await.unwrap();
+    let mut manifest: Value = serde_json::from_slice(&text).unwrap();
+    let snapshot = place.lake.snapshot("tables/orders").await.unwrap().unwrap();
+    manifest["files"] = serde_json::to_value(snapshot.files().unwrap()).unwrap();
+    objects.put(&path, manifest.to_string().into()).await.unwrap();
+    let error = measured(&place, "2026-09-05T00:00:00Z").await.unwrap_err();
+    let told = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    let expected = "experiment `winback`: unit `p2` of `winback`: Count of events from 0s to";
+    assert!(told.starts_with(expected), "{told}");
+    assert!(told.contains("in `orders` is 1 by what was kept, and 2 by all facts; nothing was published"), "{told}");
+    // It is forgotten: the next measurement reads everything, and the one after it nothing.
+    let again = measured(&place, "2026-09-05T00:00:00Z").await.unwrap();
+    assert!(again.facts.iter().all(|read| !read.incremental && read.rows_read == 2), "{:?}", again.facts);
+    let after = measured(&place, "2026-09-06T00:00:00Z").await.unwrap();
+    assert!(after.facts.iter().all(|read| read.incremental && read.rows_read == 0), "{:?}", after.facts);
+}

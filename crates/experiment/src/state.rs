@@ -1,0 +1,86 @@
+//! What a measurement keeps of facts, so that the next one reads only what is new.
+//!
+//! For each fact table: the files that it had, for each population what was added up of each of its units, and the facts of a sample.
+//! It lies under `_state/`, is only ever an older truth about immutable files, and may be deleted at any time: then the next
+//! measurement reads everything.
+
+mod codec;
+
+use jiff::Timestamp;
+use tranche_metric::{FactsRead, Measurement, MetricError, Past};
+use tranche_sql::keys::Sample;
+use tranche_store::Lake;
+
+use crate::error::ExperimentError;
+
+/// Where a measurement finds what the one before it kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory<'a> {
+    /// The lake.
+    pub lake: &'a Lake,
+    /// The pipeline.
+    pub pipeline: &'a str,
+    /// The step that measures: always the same experiments, but for those that its author adds.
+    pub step: &'a str,
+    /// Whether what was kept is left aside.
+    pub full: bool,
+    /// Of how many units what follows from it is computed again from all facts.
+    pub sample: Sample,
+}
+
+impl Memory<'_> {
+    /// Reads the facts of a table, from what was kept of them where there is something, and keeps them for the next time.
+    ///
+    /// # Errors
+    /// [`MetricError::Proof`] within when what was kept does not lead to what all facts say; it is forgotten.
+    pub(crate) async fn read(
+        &self,
+        measurement: &mut Measurement<'_>,
+        table: &str,
+        as_of: Timestamp,
+        failed: impl Fn(MetricError) -> ExperimentError,
+    ) -> Result<FactsRead, ExperimentError> {
+        let folder = format!("_state/experiments/{}/{}/{table}", self.pipeline, self.step);
+        let (past, is_older) = self.past(&folder, as_of).await;
+        let was_kept = matches!(past, Past::Kept(_));
+        tracing::debug!(table, was_kept, "what was kept");
+        let read = match measurement.read(table, past, self.sample).await {
+            Err(error @ MetricError::Proof(_)) => {
+                codec::forget(self.lake, &folder).await;
+                Err(error)
+            }
+            // A file that is no longer there may be one that was removed, and cleaned up since.
+            Err(error) if was_kept => {
+                tracing::warn!(table, %error, "what was kept cannot be continued; everything is read");
+                let reason = format!("what was kept cannot be continued: {error}");
+                measurement.read(table, Past::Unknown(reason), self.sample).await
+            }
+            read => read,
+        };
+        let read = read.map_err(failed)?;
+        tracing::debug!(table, read = ?read.facts, "facts");
+        if let (Some((files, extract)), Some(keepable), true) = (read.sources, measurement.keepable(table), is_older) {
+            codec::write(self.lake, &folder, as_of, (files, extract), &keepable).await?;
+            tracing::debug!(table, "kept");
+        }
+        Ok(read.facts)
+    }
+
+    /// What was kept, and whether it is not of a later instant, which would be lost.
+    async fn past(&self, folder: &str, as_of: Timestamp) -> (Past, bool) {
+        if self.full {
+            return (Past::Unknown("that was asked for".to_owned()), true);
+        }
+        match codec::read(self.lake, folder).await {
+            Ok(Some((kept_as_of, _))) if kept_as_of > as_of => {
+                (Past::Unknown(format!("what is kept is of a later instant, {kept_as_of}")), false)
+            }
+            Ok(Some((_, kept))) => (Past::Kept(Box::new(kept)), true),
+            Ok(None) => (Past::Unknown("nothing is kept of an earlier measurement".to_owned()), true),
+            Err(error) => {
+                tracing::warn!(folder, %error, "what was kept of an earlier measurement cannot be read; everything is read");
+                (Past::Unknown(format!("what was kept cannot be read: {error}")), true)
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Measuring every night: what is kept of facts changes what is read, and nothing else.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+use tranche_tests::Sandbox;
+
+/// Who is exposed each night of the first ones, and buys on each day from then on.
+const UNITS: usize = 12;
+const EXPOSED_NIGHTS: usize = 4;
+const NIGHTS: usize = 7;
+
+/// A shop with two experiments, of which one looks back.
+fn shop() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for (path, text) in FILES {
+        sandbox.write(path, text);
+    }
+    let mut people = "person_id,country\n".to_owned();
+    (1..=UNITS * EXPOSED_NIGHTS + 1).for_each(|unit| {
+        writeln!(people, "{unit},{}", ["DE", "AT"][unit % 2]).expect("text grows");
+    });
+    sandbox.write("data/people.csv", people);
+    for (name, keys) in
+        [("plain", ""), ("adjusted", "statistics: {alpha: 0.05, cuped: {lookback: 2 days, covariates: [revenue]}}\n")]
+    {
+        let text = format!(
+            "version: 1\nexperiment: {name}\nentity: person\nexposure: {{table: exposures, variant: arm}}\n\
+             variants: {{a: 0.5, b: 0.5}}\ncontrol: a\nperiod: {{from: 2026-09-01, to: 2026-09-08}}\nconversion_window: 3 days\n\
+             metrics: {{goal: [revenue, orders], secondary: [basket]}}\nsegments: [country/*]\n{keys}"
+        );
+        sandbox.write(&format!("pipelines/shop/experiments/{name}.yaml"), text);
+    }
+    sandbox
+}
+
+/// The files of a day: who was exposed on it, and what everyone bought who was exposed before or will be.
+fn bring(sandbox: &Sandbox, day: usize) {
+    let mut exposures = "person_id,arm,seen_at\n".to_owned();
+    for unit in (day - 1) * UNITS + 1..=(day * UNITS).min(EXPOSED_NIGHTS * UNITS) {
+        let arm = ["a", "b"][unit / 2 % 2];
+        writeln!(exposures, "{unit},{arm},2026-09-{day:02}T{:02}:00:00Z", unit % 24).expect("text grows");
+    }
+    let mut orders = "order_id,person_id,ordered_at,amount\n".to_owned();
+    for unit in 1..=EXPOSED_NIGHTS * UNITS {
+        let (hour, amount) = ((unit * 7 + day) % 24, (unit * 31 + day * 17) % 90);
+        writeln!(orders, "{day}-{unit},{unit},2026-09-{day:02}T{hour:02}:30:00Z,{amount}.25").expect("text grows");
+    }
+    match day {
+        // Late orders and a corrected one.
+        5 => {
+            orders +=
+                "late-1,3,2026-09-02T23:59:59Z,500\nlate-2,20,2026-09-04T00:00:00Z,70.10\n4-7,7,2026-09-04T11:30:00Z,999.99\n"
+        }
+        // A late exposure of somebody new, and one that was before another.
+        6 => exposures += "49,b,2026-09-02T08:00:00Z\n30,a,2026-09-01T08:00:00Z\n",
+        // Somebody saw the other variant, too.
+        7 => exposures += "5,a,2026-09-05T08:00:00Z\n5,b,2026-09-05T09:00:00Z\n",
+        _ => {}
+    }
+    sandbox.write(&format!("data/exposures/{day}.csv"), exposures);
+    sandbox.write(&format!("data/orders/{day}.csv"), orders);
+}
+
+/// Runs a night; returns how the orders were read.
+fn night(sandbox: &Sandbox, day: usize) -> Value {
+    let as_of = format!("2026-09-{:02}", day + 1);
+    let run = sandbox.run(&["--format", "json", "run", "shop", "--as-of", &as_of]).expect_code(0).json();
+    let facts = run["steps"][1]["detail"]["facts"].as_array().cloned().unwrap_or_default();
+    facts.into_iter().find(|read| read["table"] == "orders").unwrap_or_else(|| panic!("orders were not read: {run}"))
+}
+
+/// The rows that were stored, in some order of theirs.
+fn stored(sandbox: &Sandbox) -> [Vec<String>; 2] {
+    ["estimates", "estimate_series"].map(|table| {
+        let query = format!("SELECT * FROM {table}");
+        let ran = sandbox.run(&["--format", "csv", "sql", &query, "--as-of", "2026-10-01"]).expect_code(0);
+        let mut lines: Vec<String> = ran.stdout.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    })
+}
+
+#[test]
+fn what_is_kept_changes_nothing_but_what_is_read() {
+    let (kept, forgetful) = (shop(), shop());
+    let mut read = Vec::new();
+    for day in 1..=NIGHTS {
+        for sandbox in [&kept, &forgetful] {
+            bring(sandbox, day);
+        }
+        let since = night(&kept, day);
+        // It may be deleted at any time.
+        let _ = std::fs::remove_dir_all(forgetful.path().join("lake/_state"));
+        let all = night(&forgetful, day);
+        assert_eq!((&since["incremental"], &all["incremental"]), (&Value::Bool(day > 1), &Value::Bool(false)), "{since} {all}");
+        assert_eq!(all["full_because"][0], "nothing is kept of an earlier measurement");
+        assert_eq!(since["full_because"].as_array().map(Vec::len), Some(usize::from(day == 1)), "{since}");
+        read.push((since["rows_read"].as_u64().expect("a number"), all["rows_read"].as_u64().expect("a number")));
+        assert_eq!(stored(&kept), stored(&forgetful), "night {day}");
+    }
+    let expected = [
+        (48, 48),
+        // Whoever is new needs the two days before: these are all at first, and then not the first.
+        (96, 96),
+        (144, 144),
+        (144, 192),
+        // Nobody is new. The two days that changed are read as they were and as they are, and the new one.
+        (242, 242),
+        // Late exposures need the days since.
+        (290, 290),
+        // What happened before is known.
+        (48, 338),
+    ];
+    assert_eq!(read, expected);
+    // The same night again has nothing to read.
+    assert_eq!(night(&kept, NIGHTS)["rows_read"], 0);
+    // All facts are read where that is asked for.
+    let full = kept.run(&["--format", "json", "run", "shop", "--as-of", "2026-09-08", "--full"]).expect_code(0).json();
+    let facts = &full["steps"][1]["detail"]["facts"][0];
+    assert_eq!((&facts["incremental"], &facts["full_because"][0]), (&Value::Bool(false), &Value::from("that was asked for")));
+}
+
+const FILES: [(&str, &str); 13] = [
+    ("tranche.yaml", "version: 1\nlake: ./lake\n"),
+    ("schemas/people.yaml", PEOPLE),
+    ("schemas/exposures.yaml", EXPOSURES),
+    ("schemas/orders.yaml", ORDERS),
+    ("pipelines/shop/pipeline.yaml", PIPELINE),
+    ("pipelines/shop/sources/people.yaml", "version: 1\nsource: people\ninto: people\nformat: csv\npath: data/people.csv\n"),
+    (
+        "pipelines/shop/sources/exposures.yaml",
+        "version: 1\nsource: exposures\ninto: exposures\nformat: csv\npath: data/exposures/*.csv\n",
+    ),
+    ("pipelines/shop/sources/orders.yaml", "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders/*.csv\n"),
+    (
+        "pipelines/shop/segments/country.sql",
+        "/*---\nsegment_set: country\nentity: person\n---*/\nSELECT person_id, country FROM people\n",
+    ),
+    (
+        "pipelines/shop/metrics/revenue.yaml",
+        "version: 1\nmetric: revenue\ntype: mean\nfact: {table: orders, value: amount, aggregate: sum}\ncap: {quantile: 0.99}\n",
+    ),
+    ("pipelines/shop/metrics/orders.yaml", "version: 1\nmetric: orders\ntype: count\nfact: {table: orders}\n"),
+    (
+        "pipelines/shop/metrics/spent.yaml",
+        "version: 1\nmetric: spent\ntype: mean\nfact: {table: orders, value: amount, aggregate: sum}\n",
+    ),
+    ("pipelines/shop/metrics/basket.yaml", "version: 1\nmetric: basket\ntype: ratio\nnumerator: spent\ndenominator: orders\n"),
+];
+
+const PIPELINE: &str = "version: 1
+pipeline: shop
+steps:
+  - {id: load, ingest: all}
+  - {id: tests, measure: all, needs: [load]}
+";
+
+const PEOPLE: &str = "version: 1
+table: people
+kind: entity
+entity: person
+key: [person_id]
+columns:
+  - {name: person_id, type: int64, nullable: false}
+  - {name: country, type: utf8}
+";
+
+const EXPOSURES: &str = "version: 1
+table: exposures
+kind: event
+entity: {person: person_id}
+key: [person_id, arm, seen_at]
+event_time: seen_at
+columns:
+  - {name: person_id, type: int64, nullable: false}
+  - {name: arm, type: utf8, nullable: false}
+  - {name: seen_at, type: 'timestamp(us, UTC)', nullable: false}
+";
+
+const ORDERS: &str = "version: 1
+table: orders
+kind: event
+entity: {person: person_id}
+key: [order_id]
+event_time: ordered_at
+columns:
+  - {name: order_id, type: utf8, nullable: false}
+  - {name: person_id, type: int64, nullable: false}
+  - {name: ordered_at, type: 'timestamp(us, UTC)', nullable: false}
+  - {name: amount, type: 'decimal(12,2)', nullable: false}
+";
