@@ -54,8 +54,10 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
             () = after_drain(&stop.drain, drain_limit) => None,
         }
     };
+    // Whoever asks to end from here on does not want to wait for receivers either.
+    stop.drain.cancel();
+    outside::look_once(&catalog).await;
     listener.abort();
-    outside::look(&catalog, false).await;
     let Some(totals) = totals else {
         note("the steps at work took too long to end: others go on with their runs")?;
         return Ok(ExitCode::FAILURE);

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tranche_store::StoreError;
@@ -25,6 +25,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// Pauses double up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3_600);
 
+/// Channels that are tried at the same time.
+const CHANNELS: usize = 8;
+
 /// The messages of a lake that are or were to be told.
 #[derive(Debug, Clone)]
 pub struct Outbox {
@@ -38,8 +41,27 @@ pub struct Delivery {
     pub sent: usize,
     /// How often one did not, so that it is tried again later.
     pub failed: usize,
-    /// How often one was not tried because its pause is not over, or another process is at it.
+    /// How often one was not tried: its pause is not over, another process is at it, or the channel has just failed.
     pub waiting: usize,
+}
+
+impl Delivery {
+    fn and(self, other: Self) -> Self {
+        let (sent, failed, waiting) =
+            (self.sent + other.sent, self.failed + other.failed, self.waiting + other.waiting);
+        Self { sent, failed, waiting }
+    }
+}
+
+/// A message, what lies beside it, and the channels that have not taken it.
+type Waiting<'a> = (Message, Vec<&'a ObjectMeta>, Vec<&'a Sender>);
+
+/// What became of one message and one channel.
+enum Tried {
+    Sent,
+    Failed,
+    /// Its pause is not over, or another process is at it.
+    Waits,
 }
 
 impl Outbox {
@@ -60,17 +82,17 @@ impl Outbox {
         Ok(create_once(self.objects.as_ref(), &path, &body).await? == Creation::Won)
     }
 
-    /// Sends every message that is not sent to every channel that wants it, in the order of what happened. `now_millis` is the present instant, in milliseconds
-    /// since 1970; it decides only how soon a channel that failed is tried again.
+    /// Sends every message that is not sent to every channel that wants it, to each in the order of what happened. A channel that fails
+    /// is left alone until the next time, and keeps no other waiting. `now_millis` is the present instant, in milliseconds since 1970; it
+    /// decides only how soon a channel that failed is tried again.
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails. A channel that fails is no error: its message stays.
     pub async fn deliver(&self, senders: &[Sender], now_millis: i64) -> Result<Delivery, ObserveError> {
-        let mut delivery = Delivery::default();
         let root = Path::from(OUTBOX);
         let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
         let found: Vec<&ObjectMeta> = listed.iter().filter(|object| object.location.filename() == Some(MESSAGE)).collect();
-        let mut waiting = Vec::new();
+        let mut waiting: Vec<Waiting<'_>> = Vec::new();
         for found in found {
             let folder = parent(&found.location);
             let beside: Vec<&ObjectMeta> = listed.iter().filter(|object| parent(&object.location) == folder).collect();
@@ -83,10 +105,35 @@ impl Outbox {
             }
         }
         waiting.sort_by(|(a, ..), (b, ..)| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        for (message, beside, unsent) in waiting {
-            let wanting: Vec<&Sender> = unsent.into_iter().filter(|sender| sender.wants(&message)).collect();
-            for sender in wanting {
-                self.try_one(&message, sender, &beside, now_millis, &mut delivery).await?;
+        let of = |sender: &Sender| {
+            let is_for = |(message, _, unsent): &&Waiting<'_>| {
+                unsent.iter().any(|found| std::ptr::eq(*found, sender)) && sender.wants(message)
+            };
+            waiting.iter().filter(is_for).map(|(message, beside, _)| (message, beside.as_slice())).collect::<Vec<_>>()
+        };
+        let rounds: Vec<_> = senders.iter().map(|sender| self.round(sender, of(sender), now_millis).boxed()).collect();
+        let rounds: Vec<Delivery> = stream::iter(rounds).buffer_unordered(CHANNELS).try_collect().await?;
+        Ok(rounds.into_iter().fold(Delivery::default(), Delivery::and))
+    }
+
+    /// Sends one channel what waits for it. The first message that it does not take ends the round: a receiver that is gone costs one
+    /// patience, however much waits.
+    async fn round(
+        &self,
+        sender: &Sender,
+        messages: Vec<(&Message, &[&ObjectMeta])>,
+        now_millis: i64,
+    ) -> Result<Delivery, ObserveError> {
+        let mut delivery = Delivery::default();
+        for (index, (message, beside)) in messages.iter().enumerate() {
+            match self.try_one(message, sender, beside, now_millis).await? {
+                Tried::Sent => delivery.sent += 1,
+                Tried::Waits => delivery.waiting += 1,
+                Tried::Failed => {
+                    delivery.failed += 1;
+                    delivery.waiting += messages.len() - index - 1;
+                    break;
+                }
             }
         }
         Ok(delivery)
@@ -137,31 +184,26 @@ impl Outbox {
         sender: &Sender,
         beside: &[&ObjectMeta],
         now_millis: i64,
-        delivery: &mut Delivery,
-    ) -> Result<(), ObserveError> {
+    ) -> Result<Tried, ObserveError> {
         let prefix = format!("{}-try-", sender.key());
         let tries: Vec<&&ObjectMeta> =
             beside.iter().filter(|object| object.location.filename().is_some_and(|name| name.starts_with(&prefix))).collect();
         let last = tries.iter().map(|object| object.last_modified.timestamp_millis()).max();
         if last.is_some_and(|last| now_millis < last.saturating_add(pause_millis(tries.len()))) {
-            delivery.waiting += 1;
-            return Ok(());
+            return Ok(Tried::Waits);
         }
         let attempt = tries.len() + 1;
         let path = folder(&message.id).join(format!("{prefix}{attempt:04}.json"));
         if create_once(self.objects.as_ref(), &path, "{}").await? != Creation::Won {
-            delivery.waiting += 1;
-            return Ok(());
+            return Ok(Tried::Waits);
         }
         if let Err(error) = sender.send(message, attempt).await {
             tracing::warn!(message = message.id, channel = sender.key(), attempt, "not told yet: {error}");
-            delivery.failed += 1;
-            return Ok(());
+            return Ok(Tried::Failed);
         }
         let sent = folder(&message.id).join(format!("{}-{SENT}", sender.key()));
         create_once(self.objects.as_ref(), &sent, "{}").await?;
-        delivery.sent += 1;
-        Ok(())
+        Ok(Tried::Sent)
     }
 }
 

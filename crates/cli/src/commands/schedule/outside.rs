@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tranche_observe::Metrics;
 use tranche_pipeline::{Clock, SlotFate, SystemClock, explain};
 
@@ -14,6 +14,8 @@ use crate::output::note;
 use crate::watching::{newest, tell};
 use crate::workbench::Workbench;
 
+/// How long those who look from outside may take when a process is about to end: what they do not see then, they see later.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How far back slots are looked at.
@@ -40,8 +42,15 @@ pub(super) async fn look_forever(catalog: &ProjectCatalog, measure: bool) {
     }
 }
 
+/// The last look of a process that is about to end, within a limit.
+pub(in crate::commands) async fn look_once(catalog: &ProjectCatalog) {
+    if timeout(FAREWELL, look(catalog, false)).await.is_err() {
+        tracing::warn!("those who look from outside took too long: what they did not see is for the next process");
+    }
+}
+
 /// Tells people what there is to tell, and measures if that is wanted. What fails is logged, and no run fails for it.
-pub(super) async fn look(catalog: &ProjectCatalog, measure: bool) {
+async fn look(catalog: &ProjectCatalog, measure: bool) {
     let bench = catalog.bench();
     if let Err(failure) = looked(&bench, measure.then_some(&catalog.metrics)).await {
         tracing::warn!("those who look from outside do not see all: {}", failure.message);

@@ -87,6 +87,25 @@ async fn what_is_refused_stays_and_is_tried_again_after_a_pause() {
     assert!(received.try_recv().unwrap().contains("attempt 2: you may have it already"));
 }
 
+#[tokio::test]
+async fn a_receiver_that_is_gone_costs_one_try_and_keeps_no_other_waiting() {
+    let (gone, mut refused) = receiver("503 Gone").await;
+    let (there, mut taken) = receiver("200 OK").await;
+    let outbox = outbox();
+    for id in ["failure-r1-3", "failure-r2-3", "failure-r3-3"] {
+        outbox.put(&message(id, Occasion::Failure)).await.unwrap();
+    }
+    let senders = [gone, there];
+    let begun = now();
+    assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), Delivery { sent: 3, failed: 1, waiting: 2 });
+    // The next round begins with the message that was not tried yet.
+    assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), Delivery { sent: 0, failed: 1, waiting: 2 });
+    assert!(refused.try_recv().unwrap().contains("failure-r1-3") && refused.try_recv().unwrap().contains("failure-r2-3"));
+    assert!(refused.try_recv().is_err());
+    let taken: Vec<String> = std::iter::from_fn(|| taken.try_recv().ok()).collect();
+    assert_eq!(taken.len(), 3);
+}
+
 /// The process ends at each point between the outbox, the sending and the mark: another finds what it left.
 #[tokio::test]
 async fn whoever_crashes_on_the_way_loses_nothing_and_repeats_nothing_silently() {
