@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::output::{note, print_json, print_text};
 use crate::workbench::Workbench;
 pub(super) use catalog::ProjectCatalog;
+pub(super) use outside::take_leave;
 
 pub(super) async fn run(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failure> {
     match &schedule.action {
@@ -56,7 +57,7 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
     };
     // Whoever asks to end from here on does not want to wait for receivers either.
     stop.drain.cancel();
-    outside::look_once(&catalog).await;
+    take_leave(&catalog).await;
     listener.abort();
     let Some(totals) = totals else {
         note("the steps at work took too long to end: others go on with their runs")?;
