@@ -84,7 +84,11 @@ impl ProjectCatalog {
             return Ok(());
         }
         let loaded = bench.with_definitions(project.clone());
-        if let Err(failure) = loaded.check().await {
+        let accepted = match unchangeable(&bench, &loaded) {
+            Some(key) => Err(Failure::definition(format!("`{key}` of tranche.yaml changed: restart the daemon for that"))),
+            None => loaded.check().await,
+        };
+        if let Err(failure) = accepted {
             self.lock().refused = Some(project);
             return Err(failure);
         }
@@ -122,6 +126,18 @@ impl ProjectCatalog {
     fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The setting that another project has otherwise, of those that a process has one of: the ledger is in the lake, and the engine has its
+/// memory.
+fn unchangeable(ours: &Workbench, theirs: &Workbench) -> Option<&'static str> {
+    let (has_flag, ours, theirs) = (ours.global.lake.is_some(), &ours.workspace.settings, &theirs.workspace.settings);
+    let differ = [
+        ("lake", !has_flag && ours.lake != theirs.lake),
+        ("storage", ours.storage != theirs.storage),
+        ("memory", ours.memory != theirs.memory),
+    ];
+    differ.into_iter().find_map(|(key, differs)| differs.then_some(key))
 }
 
 /// The names, sizes and dates of a project's files: as long as they are the same, so is what is in them.
