@@ -114,6 +114,11 @@ async fn hold(pipeline: &str, pause: bool, bench: &Workbench) -> Result<ExitCode
         _ => None,
     };
     let changed = ledger.amend_history(pipeline, &mut history, wanted).await?;
+    if bench.global.format == Format::Json {
+        let held = json!({"pipeline": pipeline, "paused": history.is_paused(), "changed": changed});
+        print_json(&held, Format::Json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let told = match (changed, pause) {
         (true, true) => format!("`{pipeline}` is paused: its slots are skipped until `tranche schedule resume {pipeline}`"),
         (true, false) => format!("`{pipeline}` goes on with its next slot"),
