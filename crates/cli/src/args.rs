@@ -42,7 +42,7 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Log more: -v for what happens, -vv for details, -vvv for everything.
+    /// Log more: -v for what happens, -vv for details, -vvv for everything. Without it, errors; of `schedule` and `backfill` warnings too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// How log lines are written: those of a run say in which run and step they were.
@@ -146,6 +146,13 @@ pub(crate) enum Command {
         /// The folder.
         folder: PathBuf,
     },
+}
+
+impl Command {
+    /// Whether it tries again what fails, so that only its log says that something does.
+    pub(crate) fn goes_on_by_itself(&self) -> bool {
+        matches!(self, Self::Schedule(Schedule { action: None, .. }) | Self::Backfill(_))
+    }
 }
 
 #[derive(Debug, Args)]

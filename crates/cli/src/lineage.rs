@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tranche_observe::{Dataset, EventType, Field, InputField, Lineage, LineageEvent, step_run_id};
 use tranche_pipeline::{
     Clock, Observer, Pipeline, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome, SystemClock, Targets,
@@ -22,14 +23,39 @@ pub(crate) struct LineageWatch {
     /// The run and the instant of its results, once it began.
     run: OnceLock<(String, jiff::Timestamp)>,
     datasets: Vec<(String, Vec<Dataset>, Vec<Dataset>)>,
-    events: mpsc::UnboundedSender<LineageEvent>,
-    sending: JoinHandle<()>,
+    events: mpsc::Sender<LineageEvent>,
+}
+
+/// Events that wait for a slow catalogue, at most.
+const WAITING: usize = 1_000;
+/// How long a process that is about to end waits for catalogues.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until tasks have sent what was told, within a limit. The watches that told it are gone by then.
+pub(crate) async fn sent(sending: Vec<JoinHandle<()>>) {
+    let all = async {
+        for task in sending {
+            if let Err(error) = task.await {
+                tracing::warn!(%error, "lineage was not sent to its end");
+            }
+        }
+    };
+    if timeout(PATIENCE, all).await.is_err() {
+        tracing::warn!("lineage was not sent to its end within {} seconds", PATIENCE.as_secs());
+    }
 }
 
 impl LineageWatch {
-    /// Is ready to tell of a run of `pipeline` in the lake at `lake`. `session` has the contracts' tables, with or without rows.
-    pub(crate) async fn new(lineage: Lineage, pipeline: &Pipeline, lake: &str, workspace: &Workspace, session: &Session) -> Self {
-        let (events, mut received) = mpsc::unbounded_channel();
+    /// Is ready to tell of a run of `pipeline` in the lake at `lake`. `session` has the contracts' tables, with or without rows. The
+    /// task sends what it is told, and ends some time after the watch is dropped.
+    pub(crate) async fn new(
+        lineage: Lineage,
+        pipeline: &Pipeline,
+        lake: &str,
+        workspace: &Workspace,
+        session: &Session,
+    ) -> (Self, JoinHandle<()>) {
+        let (events, mut received) = mpsc::channel(WAITING);
         let namespace = lineage.namespace().to_owned();
         let sending = tokio::spawn(async move {
             while let Some(event) = received.recv().await {
@@ -44,20 +70,14 @@ impl LineageWatch {
                 datasets.push((step.id.clone(), inputs, outputs));
             }
         }
-        Self { namespace, pipeline: pipeline.name.clone(), run: OnceLock::new(), datasets, events, sending }
-    }
-
-    /// Waits until all that was told is sent.
-    pub(crate) async fn end(self) {
-        drop(self.events);
-        if let Err(error) = self.sending.await {
-            tracing::warn!(%error, "lineage was not sent to its end");
-        }
+        (Self { namespace, pipeline: pipeline.name.clone(), run: OnceLock::new(), datasets, events }, sending)
     }
 
     fn send(&self, event: Option<LineageEvent>) {
-        if event.is_some_and(|event| self.events.send(event).is_err()) {
-            tracing::warn!("a lineage event was not sent: nobody sends any more");
+        if let Some(event) = event
+            && let Err(error) = self.events.try_send(event)
+        {
+            tracing::warn!("a lineage event was not sent: {error}");
         }
     }
 

@@ -5,20 +5,22 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, filter, fmt};
 use tranche_observe::{TraceOptions, Traces};
 
-use crate::args::{Global, LogFormat};
+use crate::args::{Arguments, LogFormat};
 use crate::failure::Failure;
 use crate::watching::variable;
 
 /// The crates whose logs are ours.
 const OWN: [&str; 10] = ["tranche", "ingest", "store", "sql", "segment", "metric", "experiment", "report", "pipeline", "observe"];
 
-/// Starts logging as the flags ask for; `TRANCHE_LOG` overrides them with a filter of its own. Where the environment names a
+/// Starts logging as the flags ask for: without any, errors, and where nobody looks on warnings too. `TRANCHE_LOG` overrides them with a filter of its own. Where the environment names a
 /// collector, spans of runs, steps and queries are for it.
 ///
 /// # Errors
 /// [`Failure`] of the caller, when the collector cannot be spoken to as the environment says.
-pub(crate) fn start(global: &Global) -> Result<Option<Traces>, Failure> {
+pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
+    let global = &arguments.global;
     let (others, own) = match global.verbose {
+        0 if arguments.command.goes_on_by_itself() => ("off", "warn"),
         0 => ("off", "error"),
         1 => ("warn", "info"),
         2 => ("info", "debug"),

@@ -9,12 +9,14 @@ mod args;
 mod commands;
 mod demo;
 mod failure;
+mod freshness;
 mod lineage;
 mod logging;
 mod maintenance;
 mod output;
 mod progress;
 mod steps;
+mod telling;
 mod watching;
 mod workbench;
 mod workspace;
@@ -29,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
-    let traces = match logging::start(&arguments.global) {
+    let traces = match logging::start(&arguments) {
         Ok(traces) => traces,
         Err(failure) => return failure.report(&arguments.global),
     };

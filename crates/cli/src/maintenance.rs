@@ -72,7 +72,7 @@ impl Maintenance<'_> {
         let detail = json!({"maintained": {
             "tables": tables.len(), "merged_files": merged, "written_files": written, "deleted_files": deleted,
             "expired_runs": expired.runs, "expired_definitions": expired.definitions, "expired_state": state,
-            "expired_messages": messages, "left": left,
+            "expired_leases": expired.leases, "expired_backfills": expired.backfills, "expired_messages": messages, "left": left,
         }});
         Ok(StepOutcome { detail, ..StepOutcome::default() })
     }

@@ -18,5 +18,5 @@ mod traces;
 pub use error::ObserveError;
 pub use lineage::{Dataset, EventType, Facets, Field, InputField, Lineage, LineageEvent, step_run_id};
 pub use metrics::{Metrics, RunMeter, SlotEnd, serve};
-pub use notify::{Delivery, Message, Outbox, Sender, messages_of};
+pub use notify::{Background, Delivery, Message, Outbox, Sender, messages_of};
 pub use traces::{TraceOptions, Traces};

@@ -81,7 +81,7 @@ pub struct BackfillProgress {
     pub waiting: usize,
 }
 
-const BACKFILLS: &str = "_sys/backfills";
+pub(crate) const BACKFILLS: &str = "_sys/backfills";
 
 /// Slots that are looked up at the same time.
 const CONCURRENCY: usize = 16;
@@ -122,7 +122,7 @@ impl Backfill {
         Ok(slots)
     }
 
-    fn entry_of<'e>(&self, entries: &'e [SlotEntry]) -> Option<(u64, &'e str)> {
+    pub(crate) fn entry_of<'e>(&self, entries: &'e [SlotEntry]) -> Option<(u64, &'e str)> {
         let own = |(number, entry): (usize, &'e SlotEntry)| match &entry.fate {
             Fate::Run { run_id, .. } if entry.backfill.as_ref() == Some(&self.id) => Some((number as u64, run_id.as_str())),
             _ => None,

@@ -1,23 +1,29 @@
 //! Whether the ledger is whole: every log readable without gaps, every run that is not over owned by someone, and the definitions
 //! of each run still there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tranche_store::Finding;
 
+use crate::append_log::AppendLog;
+use crate::backfill::BACKFILLS;
+use crate::history::SCHEDULES;
+use crate::lease::LEASES;
 use crate::ledger::{CONCURRENCY, failed, log_path};
 use crate::scheduler::read_settled;
-use crate::{Event, Fate, Ledger, RunError, RunRecord, RunStatus, SlotEntry};
+use crate::{Arrival, Backfill, Event, Fate, Ledger, RunError, RunRecord, RunStatus, ScheduleEvent, SlotEntry};
 
 /// A run that is not over and of which nothing was heard for so long has nobody who works on it.
 const OWNERLESS_AFTER: Duration = Duration::from_secs(6 * 3_600);
 
-const LEASES: &str = "_sys/leases";
+const ARRIVALS: &str = "_sys/arrivals";
 
 impl Ledger {
     /// What is wrong with the logs of runs. `now` is an instant of the storage's own clock.
@@ -58,11 +64,65 @@ impl Ledger {
                 }
                 Err(error) => return Err(error),
             };
-            let Some(SlotEntry { fate: Fate::Run { run_id, .. }, at, .. }) = entries.last() else { continue };
+            let Some(SlotEntry { fate: Fate::Run { run_id, .. }, at, backfill, .. }) = entries.last() else { continue };
             if is_silent(at.as_millisecond(), now) && matches!(self.read(run_id).await, Err(RunError::Unknown { .. })) {
                 let problem = format!("slot {slot} of `{pipeline}` is to be run by `{run_id}`, which nobody has begun");
-                findings.push(Finding::new(problem, "start a scheduler, which begins it: `tranche schedule`"));
+                let advice = match backfill {
+                    Some(id) => format!("go on with its backfill, which begins it: `tranche backfill --resume {id}`"),
+                    None => "start a scheduler, which begins it: `tranche schedule`".to_owned(),
+                };
+                findings.push(Finding::new(problem, advice));
             }
+        }
+        Ok(findings)
+    }
+
+    /// What is wrong with what schedules were and which files came: an entry that is gone or cannot be read.
+    ///
+    /// # Errors
+    /// As [`Ledger::examine`].
+    pub async fn examine_schedules(&self) -> Result<Vec<Finding>, RunError> {
+        let advice = |_: &Path| "restore it from the bucket's versions: without it nobody knows the pipeline's slots".to_owned();
+        let mut findings = self.examine_logs::<ScheduleEvent>(SCHEDULES, advice).await?;
+        findings.extend(self.examine_logs::<Arrival>(ARRIVALS, advice).await?);
+        Ok(findings)
+    }
+
+    /// What is wrong with what is written down of backfills.
+    ///
+    /// # Errors
+    /// As [`Ledger::examine`].
+    pub async fn examine_backfills(&self) -> Result<Vec<Finding>, RunError> {
+        let advice = |log: &Path| format!("restore it from the bucket's versions, or remove `{log}/` to forget the backfill");
+        self.examine_logs::<Backfill>(BACKFILLS, advice).await
+    }
+
+    /// What is wrong with the logs in the folders of a folder.
+    async fn examine_logs<T: Serialize + DeserializeOwned>(
+        &self,
+        root: &str,
+        advice: impl Fn(&Path) -> String,
+    ) -> Result<Vec<Finding>, RunError> {
+        let root = Path::from(root);
+        let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
+        let mut logs: BTreeMap<Path, BTreeSet<u64>> = BTreeMap::new();
+        for object in listed.iter().filter(|object| is_event(&object.location)) {
+            let log = object.location.prefix_match(&root).and_then(|mut parts| parts.next());
+            if let (Some(log), Some(sequence)) = (log, sequence(&object.location)) {
+                logs.entry(root.clone().join(log)).or_default().insert(sequence);
+            }
+        }
+        let mut findings = Vec::new();
+        for (log, sequences) in logs {
+            let problem = match missing(&sequences) {
+                Some(number) => format!("the log `{log}` lacks entry {number}"),
+                None => match AppendLog::<T>::new(self.objects.as_ref(), log.clone()).read(0).await {
+                    Ok(_) => continue,
+                    Err(RunError::Damaged { path, reason }) => format!("`{path}` is damaged: {reason}"),
+                    Err(error) => return Err(error),
+                },
+            };
+            findings.push(Finding::new(problem, advice(&log)));
         }
         Ok(findings)
     }
@@ -80,8 +140,8 @@ impl Ledger {
             Ok((vec![Finding::new(problem, advice)], None))
         };
         let sequences: BTreeSet<u64> = events.iter().filter_map(|object| sequence(&object.location)).collect();
-        if let Some(missing) = (0..=sequences.last().copied().unwrap_or_default()).find(|number| !sequences.contains(number)) {
-            return damaged(format!("the log `{path}` lacks event {missing}"));
+        if let Some(number) = missing(&sequences) {
+            return damaged(format!("the log `{path}` lacks event {number}"));
         }
         let events_read = match self.events(id).await {
             Ok(events) => events,
@@ -131,6 +191,11 @@ impl Ledger {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The first number that a log lacks.
+fn missing(sequences: &BTreeSet<u64>) -> Option<u64> {
+    (0..=sequences.last().copied().unwrap_or_default()).find(|number| !sequences.contains(number))
 }
 
 fn is_silent(heard_millis: i64, now: Timestamp) -> bool {
@@ -224,6 +289,37 @@ mod tests {
         let findings = ledger.examine_slots("shop", now + Duration::from_secs(7 * 3_600)).await.unwrap();
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].problem.contains("`r9`, which nobody has begun"), "{findings:?}");
+        assert!(findings[0].advice.contains("`tranche schedule`"), "{findings:?}");
+        let fate = Fate::Run { run_id: "r10".into(), late: true };
+        let again = SlotEntry { fate, at: now, schedule: 0, backfill: Some("b1".into()) };
+        assert!(ledger.restate("shop", slots[1].1, 1, &again).await.unwrap());
+        let findings = ledger.examine_slots("shop", now + Duration::from_secs(7 * 3_600)).await.unwrap();
+        assert!(findings[0].advice.contains("`tranche backfill --resume b1`"), "{findings:?}");
+    }
+
+    #[tokio::test]
+    async fn what_schedules_and_backfills_lack_is_named() {
+        let ledger = ledger().await;
+        let pause = |sequence: u64| Path::from(format!("_sys/schedules/shop/{sequence:08}.json"));
+        let mut history = crate::History::default();
+        for at in [1, 2] {
+            let at = Timestamp::from_second(at).unwrap();
+            let paused = |history: &crate::History| {
+                (history.events().last().is_none_or(|last| last.at() < at)).then_some(ScheduleEvent::Paused { at })
+            };
+            assert!(ledger.amend_history("shop", &mut history, paused).await.unwrap());
+        }
+        assert_eq!(ledger.examine_schedules().await.unwrap(), []);
+        assert_eq!(ledger.examine_backfills().await.unwrap(), []);
+        ledger.objects.delete(&pause(0)).await.unwrap();
+        let findings = ledger.examine_schedules().await.unwrap();
+        assert!(findings[0].problem.contains("`_sys/schedules/shop` lacks entry 0"), "{findings:?}");
+        for damaged in ["_sys/arrivals/shop/00000000.json", "_sys/backfills/b1/00000000.json"] {
+            ledger.objects.put(&Path::from(damaged), PutPayload::from("{\"nonce\":")).await.unwrap();
+        }
+        assert_eq!(ledger.examine_schedules().await.unwrap().len(), 2);
+        let findings = ledger.examine_backfills().await.unwrap();
+        assert!(findings[0].advice.contains("remove `_sys/backfills/b1/`"), "{findings:?}");
     }
 
     #[tokio::test]

@@ -1,4 +1,6 @@
-//! Forgetting what is long over: logs of runs, and definitions that no run was started with.
+//! Forgetting what is long over: logs of runs, definitions that no run was started with, signs of life, backfills.
+//!
+//! What became of slots stays, and so do the histories of schedules and arrivals: a slot without its entry would be run once more.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,13 +9,15 @@ use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
+use crate::backfill::BACKFILLS;
+use crate::lease::LEASES;
 use crate::ledger::{failed, log_path};
 use crate::pinned::DEFINITIONS;
 use crate::scheduler::read_settled;
-use crate::{Ledger, RunError, RunRecord, RunStatus};
+use crate::{Backfill, Ledger, RunError, RunRecord, RunStatus};
 
-/// How long pinned definitions stay without a run: one may be about to start.
-const PINNED_MILLIS: i64 = 86_400_000;
+/// How long what belongs to a run stays without one: it may be about to start.
+const DAY_MILLIS: i64 = 86_400_000;
 
 /// What was forgotten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,11 +26,15 @@ pub struct Expired {
     pub runs: u64,
     /// Definitions.
     pub definitions: u64,
+    /// Leases of runs that nobody is at work on.
+    pub leases: u64,
+    /// Backfills.
+    pub backfills: u64,
 }
 
 impl Ledger {
-    /// Forgets runs that ended before an instant, but for the last of each pipeline, and definitions that no run that is left was
-    /// started with. A run that is not over stays, however old it is, and so does one of a slot that a scheduler looks at again when it
+    /// Forgets runs that ended before an instant, but for the last of each pipeline, definitions that no run that is left was started
+    /// with, leases that nobody wrote for a day unless their runs are at work, and backfills before the instant that are over. A run that is not over stays, however old it is, and so does one of a slot that a scheduler looks at again when it
     /// starts: without its log, the slot would be run once more. `runs` are all that can be read, from [`Ledger::list`].
     ///
     /// # Errors
@@ -34,6 +42,9 @@ impl Ledger {
     pub async fn expire(&self, runs: &[RunRecord], before: Timestamp, now: Timestamp) -> Result<Expired, RunError> {
         let records: HashMap<&str, &RunRecord> = runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
         let ids = self.run_ids().await?;
+        // Before the runs, by which they are known to be over.
+        let mut expired = Expired { backfills: self.expire_backfills(before).await?, ..Expired::default() };
+        expired.leases = self.expire_leases(&records, now).await?;
         let mut last: BTreeMap<&str, (Timestamp, &str)> = BTreeMap::new();
         for record in runs {
             let newest = last.entry(&record.pipeline).or_insert((record.started_at, &record.run_id));
@@ -43,7 +54,6 @@ impl Ledger {
         for pipeline in last.keys() {
             settled.insert(pipeline, read_settled(self, pipeline).await?.map(|settled| settled.slot));
         }
-        let mut expired = Expired::default();
         let mut needed = BTreeSet::new();
         let mut is_all_known = true;
         for id in &ids {
@@ -101,13 +111,65 @@ impl Ledger {
         let mut expired = 0;
         for object in pinned {
             let hash = object.location.filename().and_then(|name| name.strip_suffix(".json"));
-            let is_old = object.last_modified.timestamp_millis() < now.as_millisecond() - PINNED_MILLIS;
+            let is_old = object.last_modified.timestamp_millis() < now.as_millisecond() - DAY_MILLIS;
             if is_old && hash.is_some_and(|hash| !needed.contains(hash)) {
                 self.remove(&object.location).await?;
                 expired += 1;
             }
         }
         Ok(expired)
+    }
+
+    /// Removes leases of runs that ended, or are unknown.
+    async fn expire_leases(&self, runs: &HashMap<&str, &RunRecord>, now: Timestamp) -> Result<u64, RunError> {
+        let root = Path::from(LEASES);
+        let leases = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
+        let mut expired = 0;
+        for lease in leases {
+            let run = lease.location.filename().and_then(|name| runs.get(name.strip_suffix(".json")?));
+            let is_at_work = run.is_some_and(|run| run.status == RunStatus::Running);
+            if !is_at_work && lease.last_modified.timestamp_millis() < now.as_millisecond() - DAY_MILLIS {
+                self.remove(&lease.location).await?;
+                expired += 1;
+            }
+        }
+        Ok(expired)
+    }
+
+    /// Removes backfills that were asked for before an instant and are over. Slots keep what became of them.
+    async fn expire_backfills(&self, before: Timestamp) -> Result<u64, RunError> {
+        let root = Path::from(BACKFILLS);
+        let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
+        let mut expired = 0;
+        for object in listed {
+            let Some(id) = object.location.prefix_match(&root).and_then(|mut parts| parts.next()) else { continue };
+            let backfill = match self.backfill(id.as_ref()).await {
+                Ok(backfill) => backfill,
+                // Damaged: for `doctor`.
+                Err(RunError::Damaged { .. } | RunError::Unknown { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            if backfill.at < before && self.is_over(&backfill).await? {
+                self.remove(&object.location).await?;
+                expired += 1;
+            }
+        }
+        Ok(expired)
+    }
+
+    /// Whether each slot of a backfill was claimed by it, and no run of it is to be gone on with.
+    async fn is_over(&self, backfill: &Backfill) -> Result<bool, RunError> {
+        for slot in &backfill.slots {
+            let entries = self.slot(&backfill.pipeline, *slot).await?;
+            let Some((_, run_id)) = backfill.entry_of(&entries) else { return Ok(false) };
+            match self.read(run_id).await {
+                Ok(run) if run.status == RunStatus::Running => return Ok(false),
+                // One without a log expired: nobody begins it after so long.
+                Ok(_) | Err(RunError::Unknown { .. } | RunError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 
     async fn remove(&self, path: &Path) -> Result<(), RunError> {
@@ -132,7 +194,7 @@ mod tests {
     use tranche_project::Project;
 
     use super::*;
-    use crate::{Event, Started};
+    use crate::{BackfillMode, BackfillOrder, Event, Fate, SlotEntry, Started};
 
     fn at(day: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + day * 86_400).unwrap()
@@ -176,10 +238,10 @@ mod tests {
         run(&ledger, "r4", "other", 1, true).await;
         // The objects are of today: only definitions that nobody pinned for a day go.
         let now = Timestamp::now();
-        assert_eq!(expire(&ledger, at(9), now).await, Expired { runs: 1, definitions: 0 });
+        assert_eq!(expire(&ledger, at(9), now).await, Expired { runs: 1, ..Expired::default() });
         assert_eq!(ledger.run_ids().await.unwrap(), ["r4", "r3", "r2"]);
         let tomorrow = now + jiff::SignedDuration::from_hours(25);
-        assert_eq!(expire(&ledger, at(9), tomorrow).await, Expired { runs: 0, definitions: 1 });
+        assert_eq!(expire(&ledger, at(9), tomorrow).await, Expired { definitions: 1, ..Expired::default() });
         assert!(ledger.definitions(&gone).await.is_err());
         ledger.definitions(&open).await.unwrap();
         assert_eq!(ledger.examine(now).await.unwrap(), []);
@@ -197,6 +259,47 @@ mod tests {
         ledger.objects.put(&Path::from("_sys/settled/shop.json"), settled.into()).await.unwrap();
         assert_eq!(expire(&ledger, at(9), now).await.runs, 1);
         assert_eq!(ledger.run_ids().await.unwrap(), ["r3", "r2"]);
+    }
+
+    #[tokio::test]
+    async fn leases_stay_as_long_as_someone_may_be_at_work() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        run(&ledger, "r1", "shop", 1, true).await;
+        run(&ledger, "r2", "shop", 2, false).await;
+        for id in ["r1", "r2", "r9"] {
+            ledger.release(id).await.unwrap();
+        }
+        let now = Timestamp::now();
+        assert_eq!(expire(&ledger, at(0), now).await.leases, 0, "they are of today");
+        assert_eq!(expire(&ledger, at(0), now + jiff::SignedDuration::from_hours(25)).await.leases, 2);
+        assert!(ledger.lease("r2").await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_backfill_goes_when_it_is_old_and_over_and_its_slots_stay() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let slots = vec![at(1), at(2)];
+        let (mode, order) = (BackfillMode::All, BackfillOrder::Oldest);
+        let (id, pipeline) = ("b1".to_owned(), "shop".to_owned());
+        let backfill = Backfill { id, pipeline, from: at(1), to: at(3), mode, order, concurrency: 1, slots, at: at(4) };
+        ledger.begin_backfill(&backfill).await.unwrap();
+        let claim = async |slot: i64, run_id: &str| {
+            let fate = Fate::Run { run_id: run_id.into(), late: true };
+            let entry = SlotEntry { fate, at: at(4), schedule: 0, backfill: Some("b1".into()) };
+            ledger.decide("shop", at(slot), entry).await.unwrap();
+        };
+        let now = Timestamp::now();
+        claim(1, "r1").await;
+        assert_eq!(expire(&ledger, at(9), now).await.backfills, 0, "nobody began with the second slot");
+        run_of(&ledger, "r2", "shop", 4, Some(at(2)), false).await;
+        claim(2, "r2").await;
+        assert_eq!(expire(&ledger, at(9), now).await.backfills, 0, "a run is not over");
+        let open = ledger.read("r2").await.unwrap();
+        ledger.end(open, "cancelled", at(4)).await.unwrap();
+        assert_eq!(expire(&ledger, at(4), now).await.backfills, 0, "it is not that old");
+        assert_eq!(expire(&ledger, at(9), now).await.backfills, 1);
+        assert!(ledger.backfills().await.unwrap().is_empty());
+        assert_eq!(ledger.decided_slots("shop", at(0), at(9)).await.unwrap(), [at(1), at(2)]);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::scheduler::Upstream;
+use crate::scheduler::{Upstream, read_settled};
 use crate::{DstClass, Fate, History, HistorySlot, Ledger, Pipeline, RunError, RunStatus, Schedule, ScheduleEvent};
 
 /// A slot, for its reader.
@@ -48,11 +48,22 @@ pub enum SlotFate {
     Before,
 }
 
+/// How a slot is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// From the definition, before the lake knew a schedule.
+    Before,
+    /// From the history, or because it was decided.
+    History,
+    /// From a definition that the history does not have yet.
+    Undeclared,
+}
+
 /// Slots that are looked up at the same time.
 const CONCURRENCY: usize = 16;
 
-/// The slots of a pipeline in `[from, to)`, oldest first. What came before the lake knew a schedule, and what comes when it knows
-/// none, is told from the pipeline's definition.
+/// The slots of a pipeline in `[from, to)`, oldest first. What came before the lake knew a schedule is told from the pipeline's
+/// definition, and so is what is to come, if the lake does not know this definition yet.
 ///
 /// # Errors
 /// [`RunError::Store`] when the storage fails, [`RunError::Damaged`] when what it holds cannot be read.
@@ -71,60 +82,85 @@ pub async fn explain(
     let (after, until) = (just_before(from), just_before(to));
     let begin = history.events().first().map_or(until, ScheduleEvent::at);
     let schedules = pipeline.schedules.clone();
+    let is_declared = history.current() == schedules;
     let defined = History::from_events(vec![ScheduleEvent::Scheduled { since: Timestamp::MIN, schedules }]);
-    let before = defined.clock_slots(after, until.min(begin)).into_iter().map(|found| (found, true));
-    let known = upstream.slots(&history, after, until).into_iter().map(|found| (found, false));
-    let mut slots: BTreeMap<Timestamp, (HistorySlot, bool)> = before.chain(known).map(|found| (found.0.slot, found)).collect();
+    let before = defined.clock_slots(after, until.min(begin));
+    let known = upstream.slots(&history, after, if is_declared { until } else { until.min(now) });
+    let mut undeclared = Vec::new();
+    if !is_declared && now < until {
+        upstream.refresh(ledger, &defined).await?;
+        undeclared = upstream.slots(&defined, after.max(now), until);
+        undeclared.iter_mut().for_each(|found| found.paused = history.is_paused());
+    }
+    let all = [(before, Origin::Before), (known, Origin::History), (undeclared, Origin::Undeclared)];
+    let all = all.into_iter().flat_map(|(slots, origin)| slots.into_iter().map(move |found| (found.slot, (found, origin))));
+    let mut slots: BTreeMap<Timestamp, (HistorySlot, Origin)> = all.collect();
     let fallback = Arc::new(Schedule::new(crate::Trigger::After(Vec::new())));
     for slot in ledger.decided_slots(&pipeline.name, from, to).await? {
         let schedule = Arc::clone(&fallback);
-        slots.entry(slot).or_insert_with(|| (HistorySlot { slot, schedule, paused: false }, false));
+        slots.entry(slot).or_insert_with(|| (HistorySlot { slot, schedule, paused: false }, Origin::History));
     }
-    let explained = slots.into_values().map(|(found, is_before)| explain_slot(ledger, pipeline, zone, found, is_before, now));
+    let settled = read_settled(ledger, &pipeline.name).await?.map(|settled| settled.slot);
+    let explainer = Explainer { ledger, pipeline, zone, now, settled };
+    let explained = slots.into_values().map(|(found, origin)| explainer.explain(found, origin));
     stream::iter(explained).buffered(CONCURRENCY).try_collect().await
 }
 
-async fn explain_slot(
-    ledger: &Ledger,
-    pipeline: &Pipeline,
-    zone: &TimeZone,
-    found: HistorySlot,
-    is_before: bool,
+/// What is the same for all slots of a pipeline.
+struct Explainer<'a> {
+    ledger: &'a Ledger,
+    pipeline: &'a Pipeline,
+    zone: &'a TimeZone,
     now: Timestamp,
-) -> Result<ExplainedSlot, RunError> {
-    let calendar = found.schedule.calendar();
-    let zone = calendar.map_or(zone, |calendar| calendar.zone());
-    let mut explained = ExplainedSlot {
-        pipeline: pipeline.name.clone(),
-        slot: found.slot,
-        local: format!("{} {}", zone.to_datetime(found.slot), zone.iana_name().unwrap_or("UTC")),
-        dst: calendar.map_or(DstClass::Normal, |calendar| calendar.dst_class(found.slot)),
-        fate: if is_before { SlotFate::Before } else { SlotFate::Future },
-        reason: None,
-        run_id: None,
-    };
-    if found.slot > now {
-        if !is_before && found.paused {
-            explained.reason = Some("paused".to_owned());
-        }
-        explained.fate = SlotFate::Future;
-        return Ok(explained);
-    }
-    match ledger.slot(&pipeline.name, found.slot).await?.pop().map(|entry| entry.fate) {
-        None if is_before => {}
-        None => explained.fate = SlotFate::Due,
-        Some(Fate::Skipped { reason }) => (explained.fate, explained.reason) = (SlotFate::Skipped, Some(reason)),
-        Some(Fate::Missed { reason }) => (explained.fate, explained.reason) = (SlotFate::Missed, Some(reason)),
-        Some(Fate::Run { run_id, .. }) => {
-            let status = match ledger.read(&run_id).await {
-                Ok(record) => record.status.to_string(),
-                Err(RunError::Unknown { .. }) => "waiting".to_owned(),
-                Err(error) => return Err(error),
+    /// Every slot up to here has come to its end.
+    settled: Option<Timestamp>,
+}
+
+impl Explainer<'_> {
+    async fn explain(&self, found: HistorySlot, origin: Origin) -> Result<ExplainedSlot, RunError> {
+        let calendar = found.schedule.calendar();
+        let zone = calendar.map_or(self.zone, |calendar| calendar.zone());
+        let mut explained = ExplainedSlot {
+            pipeline: self.pipeline.name.clone(),
+            slot: found.slot,
+            local: format!("{} {}", zone.to_datetime(found.slot), zone.iana_name().unwrap_or("UTC")),
+            dst: calendar.map_or(DstClass::Normal, |calendar| calendar.dst_class(found.slot)),
+            fate: if origin == Origin::Before { SlotFate::Before } else { SlotFate::Future },
+            reason: None,
+            run_id: None,
+        };
+        if found.slot > self.now {
+            explained.fate = SlotFate::Future;
+            explained.reason = match origin {
+                _ if found.paused => Some("paused".to_owned()),
+                Origin::Undeclared => Some("not declared yet: start `tranche schedule`".to_owned()),
+                Origin::Before | Origin::History => None,
             };
-            (explained.fate, explained.reason, explained.run_id) = (SlotFate::Run, Some(status), Some(run_id));
+            return Ok(explained);
         }
+        let Some(entry) = self.ledger.slot(&self.pipeline.name, found.slot).await?.pop() else {
+            if origin != Origin::Before {
+                explained.fate = SlotFate::Due;
+            }
+            return Ok(explained);
+        };
+        (explained.fate, explained.reason, explained.run_id) = match entry.fate {
+            Fate::Skipped { reason } => (SlotFate::Skipped, Some(reason), None),
+            Fate::Missed { reason } => (SlotFate::Missed, Some(reason), None),
+            Fate::Run { run_id, .. } => {
+                let is_settled = entry.backfill.is_none() && self.settled.is_some_and(|settled| found.slot <= settled);
+                let stands = match self.ledger.read(&run_id).await {
+                    Ok(record) => record.status.to_string(),
+                    // Its log was so old that it expired.
+                    Err(RunError::Unknown { .. }) if is_settled => "forgotten".to_owned(),
+                    Err(RunError::Unknown { .. }) => "waiting".to_owned(),
+                    Err(error) => return Err(error),
+                };
+                (SlotFate::Run, Some(stands), Some(run_id))
+            }
+        };
+        Ok(explained)
     }
-    Ok(explained)
 }
 
 impl SlotFate {
@@ -136,5 +172,72 @@ impl SlotFate {
             Self::Missed => Some(RunStatus::Missed),
             Self::Run | Self::Due | Self::Future | Self::Before => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+    use object_store::{ObjectStoreExt, path::Path};
+    use tranche_project::{Problems, Settings, SourceFile};
+
+    use super::*;
+    use crate::SlotEntry;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-01T{text}:00Z").parse().unwrap()
+    }
+
+    fn pipeline(cron: &str) -> Pipeline {
+        let text = format!(
+            "version: 1\npipeline: shop\nschedule: {{cron: '{cron}', timezone: UTC}}\nsteps: [{{id: load, ingest: all}}]\n"
+        );
+        let file = SourceFile::new("pipelines/shop/pipeline.yaml", &text);
+        Pipeline::read(&file, &["ingest"], &Settings::default(), &mut Problems::default()).unwrap()
+    }
+
+    async fn check(ledger: &Ledger, cron: &str, expected: &[&str]) {
+        let span = (at("00:00"), at("04:00"));
+        let slots = explain(ledger, &pipeline(cron), &TimeZone::UTC, span, at("02:10")).await.unwrap();
+        let told = |slot: &ExplainedSlot| {
+            let fate = serde_json::to_value(slot.fate).unwrap();
+            let reason = slot.reason.as_deref().map_or_else(String::new, |reason| format!(" {reason}"));
+            format!("{} {}{reason}", slot.slot.strftime("%H:%M"), fate.as_str().unwrap())
+        };
+        assert_eq!(slots.iter().map(told).collect::<Vec<_>>(), expected);
+    }
+
+    async fn scheduled(ledger: &Ledger, cron: &str) {
+        let event = ScheduleEvent::Scheduled { since: at("00:30"), schedules: pipeline(cron).schedules };
+        let begin = |history: &History| history.events().is_empty().then(|| event.clone());
+        ledger.amend_history("shop", &mut History::default(), begin).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_edit_that_nobody_declared_is_told_as_such() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let undeclared = "03:30 future not declared yet: start `tranche schedule`";
+        check(
+            &ledger,
+            "30 * * * *",
+            &["00:30 before", "01:30 before", "02:30 future not declared yet: start `tranche schedule`", undeclared],
+        )
+        .await;
+        scheduled(&ledger, "0 * * * *").await;
+        check(&ledger, "0 * * * *", &["00:00 before", "01:00 due", "02:00 due", "03:00 future"]).await;
+        check(&ledger, "30 3 * * *", &["01:00 due", "02:00 due", undeclared]).await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_expired_is_forgotten_and_one_that_nobody_began_waits() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        scheduled(&ledger, "0 * * * *").await;
+        for slot in ["01:00", "02:00"] {
+            let fate = Fate::Run { run_id: format!("r{slot}"), late: false };
+            ledger.decide("shop", at(slot), SlotEntry { fate, at: at(slot), schedule: 1, backfill: None }).await.unwrap();
+        }
+        let settled = format!("{{\"slot\":\"{}\"}}", at("01:00"));
+        ledger.objects.put(&Path::from("_sys/settled/shop.json"), settled.into()).await.unwrap();
+        check(&ledger, "0 * * * *", &["00:00 before", "01:00 run forgotten", "02:00 run waiting", "03:00 future"]).await;
     }
 }

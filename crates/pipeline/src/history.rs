@@ -256,7 +256,7 @@ impl Era {
     }
 }
 
-const SCHEDULES: &str = "_sys/schedules";
+pub(crate) const SCHEDULES: &str = "_sys/schedules";
 
 impl Ledger {
     /// The pipelines that have a schedule history, as a listing shows them.

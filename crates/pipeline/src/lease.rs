@@ -150,8 +150,10 @@ impl Ledger {
     }
 }
 
+pub(crate) const LEASES: &str = "_sys/leases";
+
 fn lease_path(run_id: &str) -> Path {
-    Path::from("_sys/leases").join(format!("{run_id}.json"))
+    Path::from(LEASES).join(format!("{run_id}.json"))
 }
 
 #[cfg(test)]

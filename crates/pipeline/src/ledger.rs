@@ -3,10 +3,11 @@
 //! Every event is an object that is created once. Whoever creates the next sequence number owns the run; who finds it taken has lost
 //! the run to someone else and stops. So two processes can never both go on with a run, whatever their clocks say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -97,7 +98,27 @@ impl Ledger {
     /// # Errors
     /// [`RunError::Damaged`] when one is missing or cannot be read.
     pub async fn events(&self, run_id: &str) -> Result<Vec<Event>, RunError> {
-        events_of(self.objects.as_ref(), run_id).read(0).await
+        self.events_from(run_id, 0).await
+    }
+
+    /// The events of a run from this one on, oldest first.
+    ///
+    /// # Errors
+    /// As [`Ledger::events`].
+    pub async fn events_from(&self, run_id: &str, first: u64) -> Result<Vec<Event>, RunError> {
+        events_of(self.objects.as_ref(), run_id).read(first).await
+    }
+
+    /// The pipeline that a run is of; `None` when there is no such run.
+    ///
+    /// # Errors
+    /// As [`Ledger::events`].
+    pub async fn pipeline_of(&self, run_id: &str) -> Result<Option<String>, RunError> {
+        let first = events_of(self.objects.as_ref(), run_id).entry(0).await?;
+        Ok(first.and_then(|event| match event {
+            Event::Started(started) => Some(started.pipeline),
+            _ => None,
+        }))
     }
 
     /// Reads what was added to a run's log since `record` was read; says whether anything was.
@@ -105,7 +126,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::events`].
     pub async fn refresh(&self, record: &mut RunRecord) -> Result<bool, RunError> {
-        let added = events_of(self.objects.as_ref(), &record.run_id).read(record.events).await?;
+        let added = self.events_from(&record.run_id, record.events).await?;
         added.iter().for_each(|event| record.apply(event));
         Ok(!added.is_empty())
     }
@@ -120,6 +141,23 @@ impl Ledger {
         let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
+    }
+
+    /// The ids of the runs whose ids were made at or after an instant, the newest first. What lies before is not listed.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] when the storage fails.
+    pub async fn run_ids_since(&self, since: Timestamp) -> Result<Vec<String>, RunError> {
+        let root = Path::from(RUNS);
+        // Ids begin with the milliseconds since 1970.
+        let offset = root.clone().join(format!("{:012x}", since.as_millisecond().max(0)));
+        let mut listed = self.objects.list_with_offset(Some(&root), &offset);
+        let mut ids = BTreeSet::new();
+        while let Some(event) = listed.try_next().await.map_err(|e| failed(&root, e))? {
+            let id = event.location.prefix_match(&root).and_then(|mut parts| parts.next().map(|id| id.as_ref().to_owned()));
+            ids.extend(id);
+        }
+        Ok(ids.into_iter().rev().collect())
     }
 
     /// All runs, the newest first. A run whose log is damaged is left out, with a warning.
@@ -264,6 +302,19 @@ mod tests {
         new.append(ended(RunStatus::Done)).await.unwrap();
         let finished = ledger.read("r1").await.unwrap();
         assert!(matches!(ledger.resume(finished, at(3)).await, Err(RunError::Finished { status: RunStatus::Done, .. })));
+    }
+
+    #[tokio::test]
+    async fn the_runs_since_an_instant_are_those_whose_ids_say_so() {
+        let ledger = ledger();
+        let id = |second: i64| format!("{:012x}7abcdef", at(second).as_millisecond());
+        for second in [0, 10, 20] {
+            ledger.start(started(&id(second), second)).await.unwrap();
+        }
+        assert_eq!(ledger.run_ids_since(at(10)).await.unwrap(), [id(20), id(10)]);
+        assert_eq!(ledger.run_ids_since(Timestamp::MIN).await.unwrap().len(), 3);
+        assert_eq!(ledger.pipeline_of(&id(10)).await.unwrap().as_deref(), Some("shop"));
+        assert_eq!(ledger.pipeline_of("r1").await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -34,6 +34,7 @@
 mod append_log;
 mod arrivals;
 mod backfill;
+mod backlog;
 mod calendar;
 mod clock;
 mod condition;
@@ -63,6 +64,7 @@ mod validate;
 
 pub use arrivals::{Arrival, SourceFiles};
 pub use backfill::{Backfill, BackfillMode, BackfillOrder, BackfillProgress, run_backfill};
+pub use backlog::Backlog;
 pub use calendar::{Calendar, DstClass};
 pub use clock::{Clock, SystemClock, new_run_id};
 pub use condition::{Condition, MonthDay};

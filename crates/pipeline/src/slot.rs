@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::append_log::{Append, AppendLog};
 use crate::ledger::failed;
-use crate::{Ledger, RunError};
+use crate::{Ledger, RunError, RunRecord};
 
 /// What is decided about a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,16 @@ impl Ledger {
         Ok(self.slot_log(pipeline, slot).entry(0).await?.map(|entry| entry.fate))
     }
 
+    /// The backfill that asked for a run, if one did.
+    ///
+    /// # Errors
+    /// As [`Ledger::slot`].
+    pub async fn backfill_of(&self, run: &RunRecord) -> Result<Option<String>, RunError> {
+        let Some(slot) = run.slot else { return Ok(None) };
+        let entry = self.slot_log(&run.pipeline, slot).entry(run.restatement).await?;
+        Ok(entry.and_then(|entry| entry.backfill))
+    }
+
     /// Decides about a slot, unless it is decided; returns what holds.
     ///
     /// # Errors
@@ -93,14 +104,19 @@ impl Ledger {
         Ok(self.slot_log(pipeline, slot).append(sequence, entry).await? == Append::Won)
     }
 
-    /// The slots in `[from, to)` about which something is decided, oldest first, as a listing shows them.
+    /// The slots in `[from, to)` about which something is decided, oldest first, as a listing shows them. What lies before is not listed.
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
     pub async fn decided_slots(&self, pipeline: &str, from: Timestamp, to: Timestamp) -> Result<Vec<Timestamp>, RunError> {
         let folder = folder(pipeline);
-        let listed = self.objects.list_with_delimiter(Some(&folder)).await.map_err(|error| failed(&folder, error))?;
-        let slots: BTreeSet<Timestamp> = listed.common_prefixes.iter().filter_map(|path| slot_of(path.filename()?)).collect();
+        // Not every storage lists in order, so the listing goes on to its end.
+        let mut listed = self.objects.list_with_offset(Some(&folder), &folder.clone().join(name(from)));
+        let mut slots = BTreeSet::new();
+        while let Some(entry) = listed.try_next().await.map_err(|error| failed(&folder, error))? {
+            let instant = entry.location.prefix_match(&folder).and_then(|mut parts| slot_of(parts.next()?.as_ref()));
+            slots.extend(instant);
+        }
         Ok(slots.range(from..to).copied().collect())
     }
 
@@ -155,6 +171,10 @@ mod tests {
         assert_eq!(ledger.slot("shop", slot).await.unwrap(), [entry(run), again]);
         let day = (at("2026-11-01T00:00:00Z"), at("2026-11-02T00:00:00Z"));
         assert_eq!(ledger.decided_slots("shop", day.0, day.1).await.unwrap(), [slot]);
+        assert_eq!(ledger.decided_slots("shop", slot, day.1).await.unwrap(), [slot]);
+        assert_eq!(ledger.decided_slots("shop", Timestamp::MIN, Timestamp::MAX).await.unwrap(), [slot]);
+        assert_eq!(ledger.decided_slots("shop", day.0, slot).await.unwrap(), []);
+        assert_eq!(ledger.decided_slots("shop", day.1, Timestamp::MAX).await.unwrap(), []);
         assert!(ledger.objects.head(&Path::from("_sys/slots/shop/20261101T010000Z/00000000.json")).await.is_ok());
     }
 }

@@ -19,7 +19,7 @@ struct Damage {
     named: &'static [&'static str],
 }
 
-const DAMAGES: [Damage; 16] = [
+const DAMAGES: [Damage; 17] = [
     Damage {
         what: "a data file is deleted",
         done: |at| fs::remove_file(data_file(&at.join("lake/tables/orders"))).unwrap(),
@@ -85,6 +85,16 @@ const DAMAGES: [Damage; 16] = [
         named: &["is not over", "tranche resume"],
     },
     Damage {
+        what: "a message cannot be read",
+        done: |at| {
+            let folder = at.join("lake/_sys/outbox/failure-r1-3");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("message.json"), "{").unwrap();
+        },
+        check: "outbox",
+        named: &["_sys/outbox/failure-r1-3/message.json` is damaged", "remove `_sys/outbox/failure-r1-3/`"],
+    },
+    Damage {
         what: "an entry of a table's log is corrupt",
         done: |at| cut(&version(at, "memberships/customer", 1)),
         check: "tables",
@@ -141,7 +151,21 @@ fn a_healthy_lake_passes_and_each_damage_is_named() {
     let checks: Vec<&str> = found.iter().map(|line| line["check"].as_str().unwrap()).collect();
     assert_eq!(
         checks,
-        ["project", "storage", "clock", "runs", "slots", "tables", "contracts", "state", "memberships", "estimates"]
+        [
+            "project",
+            "storage",
+            "clock",
+            "runs",
+            "slots",
+            "schedules",
+            "backfills",
+            "outbox",
+            "tables",
+            "contracts",
+            "state",
+            "memberships",
+            "estimates"
+        ]
     );
     assert!(found.iter().all(|line| line["ok"] == true), "{found:#?}");
     assert!(!healthy.path().join("lake/_sys/doctor").exists() || entries(&healthy.path().join("lake/_sys/doctor")).is_empty());

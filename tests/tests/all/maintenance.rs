@@ -112,7 +112,17 @@ fn runs_that_are_long_over_are_forgotten() {
     let open = old_run(&project, "0002", 500, None);
     let young = old_run(&project, "0003", 390, Some("done"));
     let last = old_run(&project, "0004", 389, Some("done"));
-    assert_eq!(maintained(&project)["expired_runs"], 1);
+    let leases = project.sandbox.path().join("lake/_sys/leases");
+    fs::create_dir_all(&leases).unwrap();
+    let days_ago = SystemTime::now() - std::time::Duration::from_secs(2 * DAY_SECONDS);
+    for run in ["0002", "0003", "gone"] {
+        let lease = leases.join(format!("{run}.json"));
+        fs::write(&lease, r#"{"owner":"o","counter":1,"milliseconds":60000}"#).unwrap();
+        fs::File::options().append(true).open(lease).unwrap().set_modified(days_ago).unwrap();
+    }
+    let detail = maintained(&project);
+    assert_eq!((&detail["expired_runs"], &detail["expired_leases"]), (&1.into(), &2.into()), "{detail:#}");
+    assert!(leases.join("0002.json").exists(), "its run is not over");
     assert_eq!([gone, open, young, last].map(|folder| folder.join("00000000.json").exists()), [false, true, true, true]);
     project.sandbox.write("tranche.yaml", "version: 1\nlake: ./lake\nretention: {runs: 30 days}\n");
     assert_eq!(maintained(&project)["expired_runs"], 1, "the last of a pipeline stays");

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tranche_tests::Sandbox;
@@ -186,7 +188,7 @@ fn a_receiver_that_was_away_is_told_later_and_told_that_it_is_later() {
     assert_eq!(project.load().code, 1);
     let outbox = project.sandbox.path().join("lake/_sys/outbox");
     // The refused try is made one of two minutes ago, as if nobody had run anything since.
-    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(120);
+    let past = std::time::SystemTime::now() - Duration::from_secs(120);
     for message in std::fs::read_dir(&outbox).unwrap().flatten() {
         for object in std::fs::read_dir(message.path()).unwrap().flatten() {
             std::fs::File::options().append(true).open(object.path()).unwrap().set_modified(past).unwrap();
@@ -202,7 +204,7 @@ fn a_receiver_that_was_away_is_told_later_and_told_that_it_is_later() {
     assert_eq!(array(&received, "mails").len(), 2, "who took it is not told twice");
 }
 
-/// The daemon answers scrapes while it runs; what it says is read by another parser in the unit tests of the crate that writes it.
+/// The daemon answers scrapes while it runs.
 #[test]
 fn the_daemon_answers_scrapes() {
     let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
@@ -221,7 +223,7 @@ fn the_daemon_answers_scrapes() {
     let address = address.expect("the daemon says where it listens");
     // Its further lines are read, so that it never waits for us.
     let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let has = |page: &str, start: &str| page.lines().any(|line| line.starts_with(start) && !line.ends_with(" 0"));
     let page = loop {
         let page = scrape(&address);
@@ -235,12 +237,36 @@ fn the_daemon_answers_scrapes() {
             break page;
         }
         assert!(begun.elapsed().as_secs() < 120 && daemon.try_wait().unwrap().is_none(), "{page}");
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
     };
     daemon.kill().unwrap();
     daemon.wait().unwrap();
     drop(rest.join().unwrap());
     assert!(page.contains("tranche_schedule_lag_seconds{pipeline=\"shop\"} "), "{page}");
+    assert_parsed(&page);
+}
+
+/// By the parser of Prometheus's own client, where that is installed, every sample of the page is one.
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+fn assert_parsed(page: &str) {
+    const SCRIPT: &str = "
+import sys
+from prometheus_client.parser import text_string_to_metric_families
+print(sum(len(family.samples) for family in text_string_to_metric_families(sys.stdin.read())))";
+    let python = std::env::var("TRANCHE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let there = Command::new(&python).args(["-c", "import prometheus_client"]).output().is_ok_and(|found| found.status.success());
+    if !there {
+        eprintln!("NOT PARSED: that needs python3 with its module prometheus_client");
+        return;
+    }
+    let body = page.split_once("\r\n\r\n").unwrap().1;
+    let mut command = Command::new(python);
+    let mut parser = command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut parser.stdin.take().unwrap(), body.as_bytes()).unwrap();
+    let output = parser.wait_with_output().unwrap();
+    assert!(output.status.success(), "{page}");
+    let written = body.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), written.to_string(), "{page}");
 }
 
 fn scrape(address: &str) -> String {
@@ -250,4 +276,183 @@ fn scrape(address: &str) -> String {
     let mut page = String::new();
     stream.read_to_string(&mut page).unwrap();
     page
+}
+
+/// A receiver that accepts what comes and never answers; gives its address and what is connected.
+fn silent_receiver() -> (String, std::sync::mpsc::Receiver<std::net::TcpStream>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (told, connected) = std::sync::mpsc::channel();
+    std::thread::spawn(move || listener.incoming().map_while(Result::ok).try_for_each(|stream| told.send(stream)));
+    (address, connected)
+}
+
+/// A receiver that takes its time for each post, and the bodies that it took.
+fn slow_receiver(pause: Duration) -> (String, Arc<Mutex<Vec<String>>>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&bodies);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let (mut request, mut part) = (String::new(), [0; 4096]);
+            let is_whole = |request: &str| {
+                let (head, body) = request.split_once("\r\n\r\n")?;
+                let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                (body.len() >= length.unwrap_or(0)).then(|| body.to_owned())
+            };
+            let body = loop {
+                if let Some(body) = is_whole(&request) {
+                    break body;
+                }
+                let read = stream.read(&mut part).unwrap();
+                request.push_str(&String::from_utf8_lossy(&part[..read]));
+            };
+            std::thread::sleep(pause);
+            taken.lock().unwrap().push(body);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    (address, bodies)
+}
+
+fn scheduled(cron: &str) -> String {
+    let steps = "steps:\n  - {id: people, ingest: [customers]}\n  - {id: sales, ingest: [orders]}\n";
+    format!("version: 1\npipeline: shop\nschedule: {{cron: '{cron}', timezone: UTC}}\n{steps}")
+}
+
+fn terminate(child: &Child) {
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_receiver_that_hangs_does_not_keep_the_daemon_from_ending() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv");
+    let (address, connected) = silent_receiver();
+    let settings = format!("version: 1\nlake: ./lake\nnotifications: [{{to: webhook, url: '{address}/hook'}}]\n");
+    project.sandbox.write("tranche.yaml", settings);
+    project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("0 0 1 1 *"));
+    // Two things to tell at once: neither table has anything in it.
+    for table in ["orders", "customers"] {
+        let contract = project.sandbox.path().join(format!("schemas/{table}.yaml"));
+        let text = std::fs::read_to_string(&contract).unwrap().replacen("\nkind:", "\nfreshness: 26h\nkind:", 1);
+        std::fs::write(contract, text).unwrap();
+    }
+    let mut command = project.sandbox.command(&["schedule"]);
+    let mut daemon = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let patience = Duration::from_secs(60);
+    let first = connected.recv_timeout(patience).expect("it is told of the one");
+    terminate(&daemon);
+    let second = connected.recv_timeout(patience).expect("it is told of the other, before the end");
+    let asked = Instant::now();
+    terminate(&daemon);
+    let status = daemon.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "the second request ends at once");
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+    drop((first, second));
+}
+
+#[test]
+fn a_daemon_that_ends_sends_its_lineage_to_its_end_and_says_what_went_wrong() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
+    project.write("1.csv", "nothing,of,this\n");
+    let (address, events) = slow_receiver(Duration::from_millis(300));
+    project.sandbox.write("tranche.yaml", format!("version: 1\nlake: ./lake\nlineage: {{url: '{address}/lineage'}}\n"));
+    project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("* * * * * *"));
+    let _ = project.tranche(&["schedule", "--once"]);
+    std::thread::sleep(Duration::from_millis(1_100));
+    let ran = project.tranche(&["schedule", "--once"]).expect_code(1);
+    assert!(ran.stderr.contains(" WARN") && ran.stderr.contains("step failed"), "{}", ran.stderr);
+    let runs = project.tranche(&["--format", "json", "runs", "--status", "failed"]).expect_code(0).json();
+    let runs = runs.as_array().unwrap().len();
+    let events: Vec<Value> = events.lock().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    let kinds = |kind: &str| events.iter().filter(|event| event["eventType"] == kind).count();
+    // Each run and its two steps begin; one step fails, and with it the run.
+    assert_eq!((kinds("START"), kinds("COMPLETE"), kinds("FAIL")), (3 * runs, runs, 2 * runs), "{events:#?}");
+    assert!(runs > 0);
+}
+
+/// Titles of messages in the outbox.
+fn outbox(project: &SmallProject) -> Vec<String> {
+    let folder = project.sandbox.path().join("lake/_sys/outbox");
+    let messages = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let title = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path().join("message.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["body"]["id"].as_str().unwrap().to_owned()
+    };
+    messages.map(title).collect()
+}
+
+#[test]
+fn backfills_of_past_slots_are_neither_late_nor_what_a_run_recovers_from() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
+    let (address, sent) = slow_receiver(Duration::ZERO);
+    let settings = format!("version: 1\nlake: ./lake\nnotifications: [{{to: webhook, url: '{address}/hook'}}]\n");
+    project.sandbox.write("tranche.yaml", settings);
+    project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("0 2 * * *"));
+    project.write("1.csv", csv(&orders_with(3, &[])));
+    let backfill = |from: &str, to: &str| project.tranche(&["backfill", "shop", "--from", from, "--to", to]);
+    let _ = backfill("2026-05-01", "2026-05-03").expect_code(0);
+    assert_eq!(outbox(&project), [""; 0], "they are done, as was asked");
+    project.write("2.csv", "nothing,of,this\n");
+    let _ = backfill("2026-05-03", "2026-05-05").expect_code(1);
+    let told = outbox(&project);
+    assert!(told.len() == 2 && told.iter().all(|id| id.starts_with("failure-")), "{told:?}");
+    assert_eq!(sent.lock().unwrap().len(), 2, "the command tells of them before it ends");
+    std::fs::remove_file(project.sandbox.path().join("data/orders/2.csv")).unwrap();
+    let _ = project.load().expect_code(0);
+    assert_eq!(outbox(&project).len(), 2, "the run before was no backfill's");
+}
+
+#[test]
+fn a_new_channel_is_told_what_happens_from_now_on() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
+    let (first, told_first) = slow_receiver(Duration::ZERO);
+    let (second, told_second) = slow_receiver(Duration::ZERO);
+    let channel = |address: &str| format!("  - {{to: webhook, url: '{address}/hook'}}\n");
+    let settings = |channels: &[String]| format!("version: 1\nlake: ./lake\nnotifications:\n{}", channels.concat());
+    project.write("1.csv", "nothing,of,this\n");
+    project.sandbox.write("tranche.yaml", settings(&[channel(&first)]));
+    assert_eq!(project.load().code, 1);
+    project.sandbox.write("tranche.yaml", settings(&[channel(&first), channel(&second)]));
+    assert_eq!(project.load().code, 1);
+    let count = |told: &Mutex<Vec<String>>| told.lock().unwrap().len();
+    assert_eq!((count(&told_first), count(&told_second)), (2, 1));
+}
+
+#[test]
+fn a_daemon_whose_lake_changes_refuses_that_and_says_what_to_do() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv");
+    project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("0 0 1 1 *"));
+    let mut command = project.sandbox.command(&["schedule"]);
+    let mut daemon = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(daemon.stderr.take().unwrap()).lines().map_while(Result::ok);
+    // Its first sign of life in the lake: it has read the project.
+    let schedules = project.sandbox.path().join("lake/_sys/schedules/shop");
+    let begun = Instant::now();
+    while !schedules.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it declares its schedule");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    project.sandbox.write("tranche.yaml", "version: 1\nlake: ./elsewhere\n");
+    let refused = lines.find(|line| line.contains("refused")).unwrap();
+    assert!(refused.contains("`lake` of tranche.yaml changed: restart the daemon"), "{refused}");
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+}
+
+#[test]
+fn what_is_asked_of_no_pipeline_or_to_no_effect_is_refused() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv");
+    let _ = project.tranche(&["runs", "--pipeline", "nope"]).expect_code(2);
+    let _ = project.tranche(&["runs", "--pipeline", "shop"]).expect_code(0);
+    let _ = project.tranche(&["backfill", "--resume", "1", "--all"]).expect_code(2);
+    let _ = project.tranche(&["backfill", "--resume", "1", "--concurrency", "9"]).expect_code(2);
+    let _ = project.tranche(&["backfill", "--list", "--all", "--dry-run"]).expect_code(2);
+    let _ = project.tranche(&["backfill", "--list"]).expect_code(0);
+    for changed in [true, false] {
+        let held = project.tranche(&["--format", "json", "schedule", "pause", "shop"]).expect_code(0).json();
+        assert_eq!(held, serde_json::json!({"pipeline": "shop", "paused": true, "changed": changed}));
+    }
 }

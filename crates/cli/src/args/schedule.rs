@@ -56,10 +56,10 @@ pub(crate) struct BackfillSlots {
     #[arg(long, value_enum, default_value_t = Order::Oldest)]
     pub(crate) order: Order,
     /// List all backfills with their progress.
-    #[arg(long, conflicts_with_all = ["pipeline", "resume"])]
+    #[arg(long, conflicts_with_all = ["pipeline", "from", "to", "missing", "failed", "all", "dry_run", "concurrency", "order", "resume"])]
     pub(crate) list: bool,
-    /// Go on with a backfill.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["pipeline", "from", "to", "dry_run"])]
+    /// Go on with a backfill, as it was asked for.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["pipeline", "from", "to", "missing", "failed", "all", "dry_run", "concurrency", "order"])]
     pub(crate) resume: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use tranche_pipeline::{
     run_backfill,
 };
 
-use super::schedule::{ProjectCatalog, listen};
+use super::schedule::{ProjectCatalog, listen, take_leave};
 use crate::args::{BackfillSlots, Format, Order};
 use crate::failure::Failure;
 use crate::output::{Rows, note, print_json, print_text};
@@ -80,6 +80,7 @@ async fn perform(backfill: &Backfill, ledger: &Ledger, bench: Workbench) -> Resu
         let _ = note(&format!("{slot} {status}"));
     };
     let progress = run_backfill(backfill, ledger, &catalog, &SystemClock, stop, &told).await;
+    take_leave(&catalog).await;
     listener.abort();
     let progress = progress?;
     if format == Format::Json {

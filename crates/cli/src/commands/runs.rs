@@ -55,6 +55,13 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
             }
         }
     }
+    // Runs of a pipeline that is gone are listed; a name that never was one is a mistake.
+    if let Some(name) = &wanted.pipeline
+        && lines.is_empty()
+        && !ledger.scheduled_pipelines().await?.contains(name)
+    {
+        bench.workspace.pipeline(name)?;
+    }
     lines.sort_by_key(|line| std::cmp::Reverse(line.began));
     lines.truncate(wanted.limit);
     print(lines, format)
@@ -169,15 +176,15 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 async fn follow(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Failure> {
     let mut told = 0;
     loop {
-        let events = ledger.events(run_id).await?;
-        for event in events.iter().skip(told) {
+        let events = ledger.events_from(run_id, told).await?;
+        for event in &events {
             let text = match format {
                 Format::Json => serde_json::to_string(event).map_err(|error| Failure::internal(error.to_string()))?,
                 Format::Table | Format::Csv => line_of(event),
             };
             print_text(&text)?;
         }
-        told = events.len();
+        told += events.len() as u64;
         if matches!(events.last(), Some(Event::Ended { .. })) {
             return Ok(());
         }

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::output::{note, print_json, print_text};
 use crate::workbench::Workbench;
 pub(super) use catalog::ProjectCatalog;
+pub(super) use outside::take_leave;
 
 pub(super) async fn run(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failure> {
     match &schedule.action {
@@ -54,8 +55,10 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
             () = after_drain(&stop.drain, drain_limit) => None,
         }
     };
+    // Whoever asks to end from here on does not want to wait for receivers either.
+    stop.drain.cancel();
+    take_leave(&catalog).await;
     listener.abort();
-    outside::look(&catalog, false).await;
     let Some(totals) = totals else {
         note("the steps at work took too long to end: others go on with their runs")?;
         return Ok(ExitCode::FAILURE);
@@ -111,6 +114,11 @@ async fn hold(pipeline: &str, pause: bool, bench: &Workbench) -> Result<ExitCode
         _ => None,
     };
     let changed = ledger.amend_history(pipeline, &mut history, wanted).await?;
+    if bench.global.format == Format::Json {
+        let held = json!({"pipeline": pipeline, "paused": history.is_paused(), "changed": changed});
+        print_json(&held, Format::Json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let told = match (changed, pause) {
         (true, true) => format!("`{pipeline}` is paused: its slots are skipped until `tranche schedule resume {pipeline}`"),
         (true, false) => format!("`{pipeline}` goes on with its next slot"),

@@ -15,13 +15,13 @@ use smtp::{Login, Server, Tls};
 pub(crate) struct Mailer {
     server: Server,
     from: Mailbox,
-    recipients: Vec<Mailbox>,
+    recipient: Mailbox,
 }
 
 impl Mailer {
     /// Mails over the server of a URL: `smtps://user:password@host:465` is encrypted from the start, `smtp://host:587` as soon as
     /// the server offers it, which it must where there is a password.
-    pub(crate) fn new(url: &str, from: &str, recipients: &[String]) -> Result<Self, ObserveError> {
+    pub(crate) fn new(url: &str, from: &str, recipient: &str) -> Result<Self, ObserveError> {
         let url = Url::parse(url).map_err(|error| ObserveError::place("a mail server of tranche.yaml", error))?;
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| ObserveError::place("a mail server of tranche.yaml", "its URL has no host"))?;
@@ -40,27 +40,24 @@ impl Mailer {
         Ok(Self {
             server: Server { host: host.to_owned(), port: url.port().unwrap_or(port), tls, login },
             from: mailbox(from)?,
-            recipients: recipients.iter().map(|text| mailbox(text)).collect::<Result<_, _>>()?,
+            recipient: mailbox(recipient)?,
         })
     }
 
     /// Sends a message. Its id is that of the mail too, so that mail programs show a repetition once.
     pub(crate) async fn send(&self, message: &Message, footer: &str) -> Result<(), ObserveError> {
         let mail = self.compose(message, footer)?;
-        let recipients: Vec<String> = self.recipients.iter().map(|mailbox| mailbox.email.to_string()).collect();
-        self.server.submit(self.from.email.as_ref(), &recipients, &mail).await
+        self.server.submit(self.from.email.as_ref(), self.recipient.email.as_ref(), &mail).await
     }
 
     fn compose(&self, message: &Message, footer: &str) -> Result<Vec<u8>, ObserveError> {
-        let mut mail = lettre::Message::builder()
+        let mail = lettre::Message::builder()
             .from(self.from.clone())
+            .to(self.recipient.clone())
             .subject(&message.title)
             .date(SystemTime::from(message.at))
             .message_id(Some(format!("<{}@tranche>", message.id)))
             .header(ContentType::TEXT_PLAIN);
-        for recipient in &self.recipients {
-            mail = mail.to(recipient.clone());
-        }
         let lines = [message.title.as_str(), "", message.text.as_str(), "", footer, ""];
         let mail = mail.body(lines.join("\n")).map_err(|error| ObserveError::place("a mail", error))?;
         Ok(mail.formatted())
@@ -78,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_url_says_how_the_server_is_spoken_to() {
-        let mailer = |url: &str| Mailer::new(url, "Tranche <t@example.org>", &["a@example.org".to_owned()]);
+        let mailer = |url: &str| Mailer::new(url, "Tranche <t@example.org>", "a@example.org");
         let found = mailer("smtps://me%40example.org:p%25%C3%A4@mail.example.org").unwrap().server;
         assert_eq!((found.port, found.tls), (465, Tls::FromTheStart));
         assert_eq!(found.login, Some(Login { user: "me@example.org".into(), password: "p%ä".into() }));
@@ -87,6 +84,6 @@ mod tests {
         for wrong in ["http://x", "smtp://me@host", "smtp:", "no url"] {
             assert!(mailer(wrong).is_err(), "{wrong}");
         }
-        assert!(Mailer::new("smtp://x", "nobody", &[]).is_err());
+        assert!(Mailer::new("smtp://x", "nobody", "a@example.org").is_err());
     }
 }

@@ -54,9 +54,9 @@ impl fmt::Debug for Login {
 }
 
 impl Server {
-    /// Hands over a mail for all recipients, or says why the server did not take it.
-    pub(super) async fn submit(&self, from: &str, recipients: &[String], mail: &[u8]) -> Result<(), ObserveError> {
-        let submitted = timeout(TIMEOUT, self.converse(from, recipients, mail)).await;
+    /// Hands over a mail, or says why the server did not take it.
+    pub(super) async fn submit(&self, from: &str, recipient: &str, mail: &[u8]) -> Result<(), ObserveError> {
+        let submitted = timeout(TIMEOUT, self.converse(from, recipient, mail)).await;
         submitted
             .unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
             .map_err(|e| ObserveError::refused(self.place(), e))
@@ -66,13 +66,13 @@ impl Server {
         format!("mail server {}:{}", self.host, self.port)
     }
 
-    async fn converse(&self, from: &str, recipients: &[String], mail: &[u8]) -> Result<(), String> {
+    async fn converse(&self, from: &str, recipient: &str, mail: &[u8]) -> Result<(), String> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| e.to_string())?;
         if self.tls == Tls::FromTheStart {
             let mut talk = Talk::new(self.encrypted(stream).await?);
             talk.expect(220).await?;
             let offers = talk.hello().await?;
-            return self.hand_over(&mut talk, &offers, from, recipients, mail).await;
+            return self.hand_over(&mut talk, &offers, from, recipient, mail).await;
         }
         let mut talk = Talk::new(stream);
         talk.expect(220).await?;
@@ -81,7 +81,7 @@ impl Server {
             if self.login.is_some() {
                 return Err("the server offers no encryption, and a password is not sent without".to_owned());
             }
-            return self.hand_over(&mut talk, &offers, from, recipients, mail).await;
+            return self.hand_over(&mut talk, &offers, from, recipient, mail).await;
         }
         talk.command("STARTTLS", 220).await?;
         // What an attacker sent ahead of the encryption is not read as if the server had said it.
@@ -90,7 +90,7 @@ impl Server {
         }
         let mut talk = Talk::new(self.encrypted(talk.stream.into_inner()).await?);
         let offers = talk.hello().await?;
-        self.hand_over(&mut talk, &offers, from, recipients, mail).await
+        self.hand_over(&mut talk, &offers, from, recipient, mail).await
     }
 
     async fn hand_over<S: AsyncRead + AsyncWrite + Unpin>(
@@ -98,7 +98,7 @@ impl Server {
         talk: &mut Talk<S>,
         offers: &[String],
         from: &str,
-        recipients: &[String],
+        recipient: &str,
         mail: &[u8],
     ) -> Result<(), String> {
         if let Some(login) = &self.login {
@@ -111,9 +111,9 @@ impl Server {
             talk.command(&format!("AUTH PLAIN {plain}"), 235).await.map_err(|said| format!("user and password: {said}"))?;
         }
         talk.command(&format!("MAIL FROM:<{from}>"), 250).await?;
-        for recipient in recipients {
-            talk.command(&format!("RCPT TO:<{recipient}>"), 250).await.map_err(|said| format!("{recipient}: {said}"))?;
-        }
+        talk.send_line(&format!("RCPT TO:<{recipient}>")).await?;
+        // 251: it is not theirs, and they pass it on.
+        talk.expect_any(&[250, 251]).await.map_err(|said| format!("{recipient}: {said}"))?;
         talk.command("DATA", 354).await?;
         talk.send(&stuffed(mail)).await?;
         talk.expect(250).await?;
@@ -152,11 +152,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     }
 
     async fn command(&mut self, command: &str, code: u16) -> Result<Vec<String>, String> {
+        self.send_line(command).await?;
+        self.expect(code).await
+    }
+
+    async fn send_line(&mut self, command: &str) -> Result<(), String> {
         if command.contains(['\r', '\n']) {
             return Err("an address of more than one line".to_owned());
         }
-        self.send(format!("{command}\r\n").as_bytes()).await?;
-        self.expect(code).await
+        self.send(format!("{command}\r\n").as_bytes()).await
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -169,6 +173,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
 
     /// The lines of the next answer without their code, which has to be this one.
     async fn expect(&mut self, code: u16) -> Result<Vec<String>, String> {
+        self.expect_any(&[code]).await
+    }
+
+    /// The same of an answer whose code has to be one of these.
+    async fn expect_any(&mut self, codes: &[u16]) -> Result<Vec<String>, String> {
         let mut lines = Vec::new();
         let mut length = 0;
         loop {
@@ -182,7 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             let (said, rest) = line.split_at_checked(3).ok_or_else(|| format!("not an answer: {line}"))?;
             lines.push(rest.get(1..).unwrap_or_default().to_owned());
             if !rest.starts_with('-') {
-                return if said == code.to_string() { Ok(lines) } else { Err(format!("{said} {}", lines.join(" "))) };
+                let is_expected = codes.iter().any(|code| said == code.to_string());
+                return if is_expected { Ok(lines) } else { Err(format!("{said} {}", lines.join(" "))) };
             }
         }
     }
@@ -245,7 +255,7 @@ mod tests {
             heard
         });
         let smtp = Server { host: "127.0.0.1".into(), port, tls: Tls::WhenOffered, login };
-        let outcome = smtp.submit("a@b", &["c@d".to_owned()], b"Subject: x\r\n\r\n.hidden\r\n").await;
+        let outcome = smtp.submit("a@b", "c@d", b"Subject: x\r\n\r\n.hidden\r\n").await;
         (outcome, server.await.unwrap())
     }
 
@@ -257,6 +267,12 @@ mod tests {
         let data = ["Subject: x", "", "..hidden", "."];
         let expected = ["EHLO tranche", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA"].into_iter().chain(data).chain(["QUIT"]);
         assert_eq!(heard, expected.collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_recipient_whose_mail_is_passed_on_is_no_refusal() {
+        let answers = &["220 hello", "250 mail", "250 ok", "251 they moved", "354 go on", "250 taken"];
+        check(answers, None).await.0.unwrap();
     }
 
     #[tokio::test]

@@ -60,10 +60,23 @@ impl Message {
     }
 }
 
-/// What there is to tell of a run that ended. `before` is the run of the same pipeline before it, and `next_slot` the one that
-/// follows its own slot. A run that was taken up again after it failed has an ended log of more than one end: `was_resumed`.
+/// What has to be known of a run that ended besides its record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Background {
+    /// How the run of the same pipeline before it ended, runs of backfills left out.
+    pub before: Option<RunStatus>,
+    /// The slot that follows its own.
+    pub next_slot: Option<Timestamp>,
+    /// Whether it was gone on with after it had failed: then it is late, and its end is a recovery of its own.
+    pub was_resumed: bool,
+    /// Whether a backfill asked for it: then it is late by its nature, and says nothing about the runs before it.
+    pub is_backfill: bool,
+}
+
+/// What there is to tell of a run that ended.
 #[must_use]
-pub fn messages_of(run: &RunRecord, before: Option<RunStatus>, next_slot: Option<Timestamp>, was_resumed: bool) -> Vec<Message> {
+pub fn messages_of(run: &RunRecord, background: Background) -> Vec<Message> {
+    let Background { before, next_slot, was_resumed, is_backfill } = background;
     let slot = run.slot.map_or_else(|| format!("as of {}", run.as_of), |slot| format!("slot {slot}"));
     let mut messages = Vec::new();
     match run.status {
@@ -72,12 +85,12 @@ pub fn messages_of(run: &RunRecord, before: Option<RunStatus>, next_slot: Option
             messages.push(Message::of_run(run, Occasion::Failure, title, failures(run)));
         }
         RunStatus::Done => {
-            if before == Some(RunStatus::Failed) {
+            if was_resumed || (before == Some(RunStatus::Failed) && !is_backfill) {
                 let title = format!("{} is done again, {slot}", run.pipeline);
                 messages.push(Message::of_run(run, Occasion::Recovery, title, String::new()));
             }
             let passed = next_slot.zip(run.ended_at).filter(|(next, ended)| ended >= next);
-            if run.slot.is_some() && (was_resumed || passed.is_some()) {
+            if run.slot.is_some() && !is_backfill && (was_resumed || passed.is_some()) {
                 let title = format!("{} is done, but late, {slot}", run.pipeline);
                 let text = run.ended_at.map_or_else(String::new, |ended| format!("it ended at {ended}"));
                 messages.push(Message::of_run(run, Occasion::Late, title, text));
@@ -146,24 +159,38 @@ mod tests {
         RunRecord::from_events(&[Event::Started(started), failed, ended]).unwrap()
     }
 
-    fn check(run: &RunRecord, before: Option<RunStatus>, next: Option<i64>, resumed: bool, expected: &[Occasion]) {
-        let found: Vec<Occasion> = messages_of(run, before, next.map(at), resumed).iter().map(|m| m.occasion).collect();
+    fn check(run: &RunRecord, background: Background, expected: &[Occasion]) {
+        let found: Vec<Occasion> = messages_of(run, background).iter().map(|m| m.occasion).collect();
         assert_eq!(found, expected);
+    }
+
+    fn known(before: Option<RunStatus>, next: Option<i64>, was_resumed: bool) -> Background {
+        Background { before, next_slot: next.map(at), was_resumed, is_backfill: false }
     }
 
     #[test]
     fn what_there_is_to_tell_depends_on_the_end_the_run_before_and_the_slot() {
         use RunStatus::{Done, Failed, Skipped};
-        check(&run(None, Done), Some(Done), None, false, &[]);
-        check(&run(None, Done), Some(Failed), None, true, &[Occasion::Recovery]);
-        check(&run(Some(0), Done), None, Some(101), false, &[]);
-        check(&run(Some(0), Done), None, Some(100), false, &[Occasion::Late]);
-        check(&run(Some(0), Done), Some(Failed), Some(101), true, &[Occasion::Recovery, Occasion::Late]);
-        check(&run(Some(0), Failed), Some(Failed), Some(50), false, &[Occasion::Failure]);
-        check(&run(Some(0), Skipped), Some(Failed), Some(50), false, &[]);
-        let told = messages_of(&run(None, Failed), None, None, false);
+        check(&run(None, Done), known(Some(Done), None, false), &[]);
+        check(&run(None, Done), known(Some(Failed), None, false), &[Occasion::Recovery]);
+        check(&run(None, Done), known(Some(Done), None, true), &[Occasion::Recovery]);
+        check(&run(Some(0), Done), known(None, Some(101), false), &[]);
+        check(&run(Some(0), Done), known(None, Some(100), false), &[Occasion::Late]);
+        check(&run(Some(0), Done), known(Some(Failed), Some(101), true), &[Occasion::Recovery, Occasion::Late]);
+        check(&run(Some(0), Failed), known(Some(Failed), Some(50), false), &[Occasion::Failure]);
+        check(&run(Some(0), Skipped), known(Some(Failed), Some(50), false), &[]);
+        let told = messages_of(&run(None, Failed), Background::default());
         assert_eq!(told[0].id, "failure-r1-3");
         assert_eq!(told[0].text, "load: no such file\ngo on with: tranche resume r1");
+    }
+
+    #[test]
+    fn a_run_of_a_backfill_is_not_late_and_no_recovery_but_from_its_own_failure() {
+        use RunStatus::{Done, Failed};
+        let backfill = |known: Background| Background { is_backfill: true, ..known };
+        check(&run(Some(0), Done), backfill(known(Some(Failed), Some(50), false)), &[]);
+        check(&run(Some(0), Done), backfill(known(None, Some(50), true)), &[Occasion::Recovery]);
+        check(&run(Some(0), Failed), backfill(known(None, Some(50), false)), &[Occasion::Failure]);
     }
 
     #[test]

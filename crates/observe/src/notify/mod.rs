@@ -4,6 +4,6 @@ mod message;
 mod outbox;
 mod sender;
 
-pub use message::{Message, messages_of};
+pub use message::{Background, Message, messages_of};
 pub use outbox::{Delivery, Outbox};
 pub use sender::Sender;

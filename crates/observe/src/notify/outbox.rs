@@ -4,19 +4,24 @@
 //! `<channel>-try-<n>.json` is created: who creates it is the one who tries. After the channel took the message,
 //! `<channel>-sent.json` is. Whoever crashes between the two leaves a try that nobody ended: the next one says that it may be a repetition, and
 //! carries the same id.
+//!
+//! `_sys/outbox-channels/<channel>.json` says since when there is the channel: what happened before is not for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use tranche_store::StoreError;
+use serde::{Deserialize, Serialize};
 use tranche_store::create_once::{Creation, create_once, read_once};
+use tranche_store::{Finding, StoreError};
 
 use crate::{Message, ObserveError, Sender};
 
 pub(crate) const OUTBOX: &str = "_sys/outbox";
+const CHANNEL_FOLDER: &str = "_sys/outbox-channels";
 const MESSAGE: &str = "message.json";
 const SENT: &str = "sent.json";
 
@@ -24,6 +29,11 @@ const SENT: &str = "sent.json";
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// Pauses double up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3_600);
+
+/// What was put into the outbox so long before there was a channel did not happen after, whatever the clocks.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
+/// Channels that are tried at the same time.
+const CHANNELS: usize = 8;
 
 /// The messages of a lake that are or were to be told.
 #[derive(Debug, Clone)]
@@ -38,8 +48,32 @@ pub struct Delivery {
     pub sent: usize,
     /// How often one did not, so that it is tried again later.
     pub failed: usize,
-    /// How often one was not tried because its pause is not over, or another process is at it.
+    /// How often one was not tried: its pause is not over, another process is at it, or the channel has just failed.
     pub waiting: usize,
+}
+
+impl Delivery {
+    fn and(self, other: Self) -> Self {
+        let (sent, failed, waiting) = (self.sent + other.sent, self.failed + other.failed, self.waiting + other.waiting);
+        Self { sent, failed, waiting }
+    }
+}
+
+/// Since when there is a channel.
+#[derive(Debug, Serialize, Deserialize)]
+struct Since {
+    since: Timestamp,
+}
+
+/// A message, what lies beside it, and the channels that have not taken it.
+type Waiting<'a> = (Message, Vec<&'a ObjectMeta>, Vec<&'a Sender>);
+
+/// What became of one message and one channel.
+enum Tried {
+    Sent,
+    Failed,
+    /// Its pause is not over, or another process is at it.
+    Waits,
 }
 
 impl Outbox {
@@ -60,33 +94,102 @@ impl Outbox {
         Ok(create_once(self.objects.as_ref(), &path, &body).await? == Creation::Won)
     }
 
-    /// Sends every message that is not sent to every channel that wants it, in the order of what happened. `now_millis` is the present instant, in milliseconds
-    /// since 1970; it decides only how soon a channel that failed is tried again.
+    /// Notes since when there are these channels, the first time that they are seen: what happened before is not for them. So it is to
+    /// be called before anything happens that they are to be told.
+    ///
+    /// # Errors
+    /// [`ObserveError::Store`] when the storage fails.
+    pub async fn open(&self, senders: &[Sender], now_millis: i64) -> Result<(), ObserveError> {
+        for sender in senders {
+            self.since(sender, now_millis).await?;
+        }
+        Ok(())
+    }
+
+    /// Since when there is a channel: from now on, if nobody has seen it before. `None` where that cannot be read, which is left to
+    /// `doctor`.
+    async fn since(&self, sender: &Sender, now_millis: i64) -> Result<Option<Timestamp>, ObserveError> {
+        let path = channel_path(sender.key());
+        let since = Timestamp::from_millisecond(now_millis).unwrap_or(Timestamp::UNIX_EPOCH);
+        let read = async {
+            if let Some(body) = read_once(self.objects.as_ref(), &path).await? {
+                return Ok(body.to_vec());
+            }
+            let body = serde_json::json!(Since { since }).to_string();
+            match create_once(self.objects.as_ref(), &path, &body).await? {
+                Creation::Won => Ok(body.into_bytes()),
+                Creation::Lost(theirs) => Ok(theirs.to_vec()),
+            }
+        };
+        let parsed = match read.await {
+            Ok(body) => serde_json::from_slice::<Since>(&body).map_err(|error| error.to_string()),
+            Err(StoreError::Damaged { reason, .. }) => Err(reason),
+            Err(error) => return Err(error.into()),
+        };
+        let parsed = parsed.inspect_err(|reason| tracing::warn!(%path, reason, "a channel is told nothing"));
+        Ok(parsed.ok().map(|parsed| parsed.since))
+    }
+
+    /// Sends every message that is not sent to every channel that wants it, to each in the order of what happened. A channel that fails
+    /// is left alone until the next time, and keeps no other waiting. `now_millis` is the present instant, in milliseconds since 1970; it
+    /// decides only how soon a channel that failed is tried again.
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails. A channel that fails is no error: its message stays.
     pub async fn deliver(&self, senders: &[Sender], now_millis: i64) -> Result<Delivery, ObserveError> {
-        let mut delivery = Delivery::default();
         let root = Path::from(OUTBOX);
         let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+        let mut channels = Vec::new();
+        for sender in senders {
+            channels.extend(self.since(sender, now_millis).await?.map(|since| (sender, since)));
+        }
         let found: Vec<&ObjectMeta> = listed.iter().filter(|object| object.location.filename() == Some(MESSAGE)).collect();
-        let mut waiting = Vec::new();
+        let mut waiting: Vec<Waiting<'_>> = Vec::new();
         for found in found {
             let folder = parent(&found.location);
             let beside: Vec<&ObjectMeta> = listed.iter().filter(|object| parent(&object.location) == folder).collect();
-            let unsent: Vec<&Sender> =
-                senders.iter().filter(|sender| !has(&beside, &format!("{}-{SENT}", sender.key()))).collect();
+            let is_unsent = |(sender, since): &&(&Sender, Timestamp)| {
+                may_lie_after(found, *since) && !has(&beside, &format!("{}-{SENT}", sender.key()))
+            };
+            let unsent: Vec<(&Sender, Timestamp)> = channels.iter().filter(is_unsent).copied().collect();
             if !unsent.is_empty()
                 && let Some(message) = self.read(&found.location).await?
             {
+                let is_theirs = |(_, since): &(&Sender, Timestamp)| message.at >= *since;
+                let unsent = unsent.into_iter().filter(is_theirs).map(|(sender, _)| sender).collect();
                 waiting.push((message, beside, unsent));
             }
         }
         waiting.sort_by(|(a, ..), (b, ..)| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        for (message, beside, unsent) in waiting {
-            let wanting: Vec<&Sender> = unsent.into_iter().filter(|sender| sender.wants(&message)).collect();
-            for sender in wanting {
-                self.try_one(&message, sender, &beside, now_millis, &mut delivery).await?;
+        let of = |sender: &Sender| {
+            let is_for = |(message, _, unsent): &&Waiting<'_>| {
+                unsent.iter().any(|found| std::ptr::eq(*found, sender)) && sender.wants(message)
+            };
+            waiting.iter().filter(is_for).map(|(message, beside, _)| (message, beside.as_slice())).collect::<Vec<_>>()
+        };
+        let rounds: Vec<_> = senders.iter().map(|sender| self.round(sender, of(sender), now_millis).boxed()).collect();
+        let rounds: Vec<Delivery> = stream::iter(rounds).buffer_unordered(CHANNELS).try_collect().await?;
+        Ok(rounds.into_iter().fold(Delivery::default(), Delivery::and))
+    }
+
+    /// Sends one channel what waits for it. The first message that it does not take ends the round: a receiver that is gone costs one
+    /// patience, however much waits.
+    async fn round(
+        &self,
+        sender: &Sender,
+        messages: Vec<(&Message, &[&ObjectMeta])>,
+        now_millis: i64,
+    ) -> Result<Delivery, ObserveError> {
+        let mut delivery = Delivery::default();
+        for (index, (message, beside)) in messages.iter().enumerate() {
+            match self.try_one(message, sender, beside, now_millis).await? {
+                Tried::Sent => delivery.sent += 1,
+                Tried::Waits => delivery.waiting += 1,
+                Tried::Failed => {
+                    delivery.failed += 1;
+                    delivery.waiting += messages.len() - index - 1;
+                    break;
+                }
             }
         }
         Ok(delivery)
@@ -118,6 +221,37 @@ impl Outbox {
         Ok(old.len() as u64)
     }
 
+    /// What is wrong with the outbox: messages that cannot be read, so that nobody is told, and channels.
+    ///
+    /// # Errors
+    /// [`ObserveError::Store`] when the storage fails.
+    pub async fn examine(&self) -> Result<Vec<Finding>, ObserveError> {
+        let mut findings = Vec::new();
+        for root in [OUTBOX, CHANNEL_FOLDER].map(Path::from) {
+            let listed =
+                self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+            for path in listed.iter().map(|object| &object.location) {
+                let is_channel = root.as_ref() == CHANNEL_FOLDER;
+                if !is_channel && path.filename() != Some(MESSAGE) {
+                    continue;
+                }
+                let problem = match read_once(self.objects.as_ref(), path).await {
+                    Ok(None) => continue,
+                    Ok(Some(body)) if is_channel => serde_json::from_slice::<Since>(&body).err().map(|error| error.to_string()),
+                    Ok(Some(body)) => serde_json::from_slice::<Message>(&body).err().map(|error| error.to_string()),
+                    Err(StoreError::Damaged { reason, .. }) => Some(reason),
+                    Err(error) => return Err(error.into()),
+                };
+                let advice = match is_channel {
+                    true => format!("remove `{path}`: then the channel is told what happens from then on"),
+                    false => format!("remove `{}/`: `tranche runs` lists what it may have told", parent(path)),
+                };
+                findings.extend(problem.map(|reason| Finding::new(format!("`{path}` is damaged: {reason}"), advice)));
+            }
+        }
+        Ok(findings)
+    }
+
     /// A message; one that cannot be read is left to `doctor`.
     async fn read(&self, path: &Path) -> Result<Option<Message>, ObserveError> {
         let body = match read_once(self.objects.as_ref(), path).await {
@@ -128,7 +262,8 @@ impl Outbox {
                 return Ok(None);
             }
         };
-        Ok(serde_json::from_slice(&body).ok())
+        let message = serde_json::from_slice(&body);
+        Ok(message.inspect_err(|error| tracing::warn!(%path, %error, "a message in the outbox cannot be read")).ok())
     }
 
     async fn try_one(
@@ -137,32 +272,33 @@ impl Outbox {
         sender: &Sender,
         beside: &[&ObjectMeta],
         now_millis: i64,
-        delivery: &mut Delivery,
-    ) -> Result<(), ObserveError> {
+    ) -> Result<Tried, ObserveError> {
         let prefix = format!("{}-try-", sender.key());
         let tries: Vec<&&ObjectMeta> =
             beside.iter().filter(|object| object.location.filename().is_some_and(|name| name.starts_with(&prefix))).collect();
         let last = tries.iter().map(|object| object.last_modified.timestamp_millis()).max();
         if last.is_some_and(|last| now_millis < last.saturating_add(pause_millis(tries.len()))) {
-            delivery.waiting += 1;
-            return Ok(());
+            return Ok(Tried::Waits);
         }
         let attempt = tries.len() + 1;
         let path = folder(&message.id).join(format!("{prefix}{attempt:04}.json"));
         if create_once(self.objects.as_ref(), &path, "{}").await? != Creation::Won {
-            delivery.waiting += 1;
-            return Ok(());
+            return Ok(Tried::Waits);
         }
         if let Err(error) = sender.send(message, attempt).await {
             tracing::warn!(message = message.id, channel = sender.key(), attempt, "not told yet: {error}");
-            delivery.failed += 1;
-            return Ok(());
+            return Ok(Tried::Failed);
         }
         let sent = folder(&message.id).join(format!("{}-{SENT}", sender.key()));
         create_once(self.objects.as_ref(), &sent, "{}").await?;
-        delivery.sent += 1;
-        Ok(())
+        Ok(Tried::Sent)
     }
+}
+
+/// Whether a message may be of an instant after this one, as far as the date of its object says.
+fn may_lie_after(object: &ObjectMeta, instant: Timestamp) -> bool {
+    let differ = i64::try_from(CLOCKS_DIFFER.as_millis()).unwrap_or(i64::MAX);
+    object.last_modified.timestamp_millis().saturating_add(differ) >= instant.as_millisecond()
 }
 
 /// The pause after so many tries.
@@ -173,6 +309,10 @@ fn pause_millis(tries: usize) -> i64 {
 
 fn folder(id: &str) -> Path {
     Path::from(OUTBOX).join(id)
+}
+
+fn channel_path(key: &str) -> Path {
+    Path::from(CHANNEL_FOLDER).join(format!("{key}.json"))
 }
 
 fn parent(path: &Path) -> &str {

@@ -25,22 +25,31 @@ enum Way {
 }
 
 impl Sender {
-    /// Who a notification of tranche.yaml means; `value_of` knows the variables of the environment.
+    /// Whom a notification of tranche.yaml means: each recipient of mails is told on their own, so that one whom the server refuses is in
+    /// nobody's way. `value_of` knows the variables of the environment.
     ///
     /// # Errors
     /// [`ObserveError::Place`] when nothing can be sent there, such as for want of a variable.
-    pub fn new(notification: &Notification, value_of: impl Fn(&str) -> Option<String>) -> Result<Self, ObserveError> {
+    pub fn of(notification: &Notification, value_of: impl Fn(&str) -> Option<String>) -> Result<Vec<Self>, ObserveError> {
         let resolved = |url: &str| variables(url, &value_of).map_err(|reason| ObserveError::place("a notification", reason));
-        let (kind, way, identity) = match &notification.channel {
-            Channel::Webhook { url } => ("webhook", Way::Webhook(Poster::new(&resolved(url)?)?), url.clone()),
-            Channel::Email { url, from, recipients } => {
-                let mailer = Mailer::new(&resolved(url)?, from, recipients)?;
-                ("email", Way::Email(Box::new(mailer)), format!("{url}\n{}", recipients.join("\n")))
-            }
-        };
         // By what is written, not by the secret in it: a new password is no new receiver.
-        let key = format!("{kind}-{}", &blake3::hash(identity.as_bytes()).to_hex()[..12]);
-        Ok(Self { key, on: notification.on.clone(), pipelines: notification.pipelines.clone(), way })
+        let sender = |kind: &str, identity: &str, way| Self {
+            key: format!("{kind}-{}", &blake3::hash(identity.as_bytes()).to_hex()[..12]),
+            on: notification.on.clone(),
+            pipelines: notification.pipelines.clone(),
+            way,
+        };
+        match &notification.channel {
+            Channel::Webhook { url } => Ok(vec![sender("webhook", url, Way::Webhook(Poster::new(&resolved(url)?)?))]),
+            Channel::Email { url, from, recipients } => {
+                let server = resolved(url)?;
+                let to = |recipient: &String| {
+                    let mailer = Mailer::new(&server, from, recipient)?;
+                    Ok(sender("email", &format!("{url}\n{recipient}"), Way::Email(Box::new(mailer))))
+                };
+                recipients.iter().map(to).collect()
+            }
+        }
     }
 
     /// What tells it from others in the outbox.

@@ -2,11 +2,12 @@
 
 use arrow::datatypes::{DataType, SchemaRef};
 use jiff::Timestamp;
+use tranche_observe::Outbox;
 use tranche_schema::platform;
 use tranche_store::{Finding, Lake, StoreError};
 
 use super::Examination;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::output::note;
 use crate::workbench::Workbench;
 
@@ -25,6 +26,12 @@ pub(super) async fn examine(
         "every slot that was decided can be read, and its run was begun",
         slots(bench, lake, now).await,
     );
+    let schedules = Workbench::ledger(lake).examine_schedules().await.map_err(Failure::from);
+    examination.add_result("schedules", "what schedules were and which files came can be read", schedules);
+    let backfills = Workbench::ledger(lake).examine_backfills().await.map_err(Failure::from);
+    examination.add_result("backfills", "which slots backfills are of can be read", backfills);
+    let outbox = Outbox::new(lake.objects()).examine().await.map_err(|error| Failure::storage(chain(&error)));
+    examination.add_result("outbox", "every message to people can be read", outbox);
     let mut broken = Vec::new();
     let tables = lake.tables().await?;
     for table in &tables {

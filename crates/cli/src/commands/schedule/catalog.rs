@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tranche_observe::{Metrics, SlotEnd};
 use tranche_pipeline::{Catalog, Equipment, Fate, Ledger, Loaded, Observer, Pipeline, RunError, SourceFiles};
@@ -15,8 +16,10 @@ use tranche_store::list_matching;
 
 use super::watch::Watcher;
 use crate::failure::Failure;
+use crate::lineage::sent;
 use crate::output::note;
 use crate::progress::Progress;
+use crate::telling::{Untold, expect_messages};
 use crate::watching::lineage_of;
 use crate::workbench::Workbench;
 
@@ -28,6 +31,10 @@ pub(in crate::commands) struct ProjectCatalog {
     current: Mutex<Current>,
     /// What is measured of runs and slots, for whoever scrapes it.
     pub(super) metrics: Metrics,
+    /// The runs that people have yet to be told of.
+    pub(super) untold: Untold,
+    /// The tasks that send the lineage of runs.
+    sending: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Current {
@@ -45,7 +52,7 @@ impl ProjectCatalog {
     pub(in crate::commands) fn new(bench: Workbench) -> Self {
         let pipelines = Arc::new(pipelines_of(&bench));
         let current = Current { edition: 1, bench: Arc::new(bench), pipelines, pinned: None, refused: None };
-        Self { current: Mutex::new(current), metrics: Metrics::default() }
+        Self { current: Mutex::new(current), metrics: Metrics::default(), untold: Untold::default(), sending: Mutex::default() }
     }
 
     /// Loads the project anew whenever its files change.
@@ -77,7 +84,11 @@ impl ProjectCatalog {
             return Ok(());
         }
         let loaded = bench.with_definitions(project.clone());
-        if let Err(failure) = loaded.check().await {
+        let accepted = match unchangeable(&bench, &loaded) {
+            Some(key) => Err(Failure::definition(format!("`{key}` of tranche.yaml changed: restart the daemon for that"))),
+            None => loaded.check().await,
+        };
+        if let Err(failure) = accepted {
             self.lock().refused = Some(project);
             return Err(failure);
         }
@@ -87,6 +98,18 @@ impl ProjectCatalog {
         (current.pinned, current.refused) = (None, None);
         current.bench = Arc::new(loaded);
         note("the definitions changed: runs that begin from now on use them")
+    }
+
+    /// Waits until the lineage of runs that are over is sent, within a limit.
+    pub(super) async fn lineage_sent(&self) {
+        let sending = std::mem::take(&mut *self.sending.lock().unwrap_or_else(PoisonError::into_inner));
+        sent(sending).await;
+    }
+
+    fn keep_sending(&self, task: JoinHandle<()>) {
+        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        sending.retain(|task| !task.is_finished());
+        sending.push(task);
     }
 
     /// The definitions that were loaded last, when these are they.
@@ -103,6 +126,18 @@ impl ProjectCatalog {
     fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The setting that another project has otherwise, of those that a process has one of: the ledger is in the lake, and the engine has its
+/// memory.
+fn unchangeable(ours: &Workbench, theirs: &Workbench) -> Option<&'static str> {
+    let (has_flag, ours, theirs) = (ours.global.lake.is_some(), &ours.workspace.settings, &theirs.workspace.settings);
+    let differ = [
+        ("lake", !has_flag && ours.lake != theirs.lake),
+        ("storage", ours.storage != theirs.storage),
+        ("memory", ours.memory != theirs.memory),
+    ];
+    differ.into_iter().find_map(|(key, differs)| differs.then_some(key))
 }
 
 /// The names, sizes and dates of a project's files: as long as they are the same, so is what is in them.
@@ -164,10 +199,12 @@ impl Catalog for ProjectCatalog {
         let found = found.ok_or(RunError::Definitions { message })?;
         let runner = Box::new(bench.steps(Progress::quiet()).map_err(wrong)?);
         let mut observers: Vec<Box<dyn Observer>> =
-            vec![Box::new(Watcher::new(pipeline)), Box::new(self.metrics.watch(pipeline))];
+            vec![Box::new(Watcher::new(pipeline)), Box::new(self.metrics.watch(pipeline)), Box::new(self.untold.clone())];
         let lake = bench.lake().map_err(wrong)?;
-        if let Some(lineage) = lineage_of(&found, &bench, &lake).await.map_err(wrong)? {
+        expect_messages(&self.bench().workspace, &lake).await;
+        if let Some((lineage, sending)) = lineage_of(&found, &bench, &lake).await.map_err(wrong)? {
             observers.push(Box::new(lineage));
+            self.keep_sending(sending);
         }
         Ok(Equipment { pipeline: found, runner, observer: Box::new(observers) })
     }

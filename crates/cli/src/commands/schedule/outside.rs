@@ -1,19 +1,22 @@
 //! What the daemon does for those who look from outside: people are told, and what does not happen by itself is measured.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tranche_observe::Metrics;
-use tranche_pipeline::{Clock, SlotFate, SystemClock, explain};
+use tranche_pipeline::{Backlog, Clock, SystemClock};
 
 use super::catalog::ProjectCatalog;
 use crate::failure::{Failure, chain};
+use crate::freshness::newest;
 use crate::output::note;
-use crate::watching::{newest, tell};
+use crate::telling::tell;
 use crate::workbench::Workbench;
 
+/// How long it may take to tell people when a process is about to end: what is not told then is told later.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How far back slots are looked at.
@@ -32,45 +35,51 @@ pub(super) async fn serve(address: Option<SocketAddr>, metrics: &Metrics) -> Fai
     }
 }
 
+/// What pipelines have yet to decide about, by name.
+type Backlogs = BTreeMap<String, Backlog>;
+
 /// Looks again and again.
 pub(super) async fn look_forever(catalog: &ProjectCatalog, measure: bool) {
+    let mut backlogs = Backlogs::new();
     loop {
-        look(catalog, measure).await;
+        look(catalog, measure.then_some(&mut backlogs)).await;
         sleep(LOOK_EVERY).await;
     }
 }
 
+/// The last look of a process that is about to end: people are told and lineage is sent, each within a limit.
+pub(in crate::commands) async fn take_leave(catalog: &ProjectCatalog) {
+    let told = async {
+        if timeout(FAREWELL, look(catalog, None)).await.is_err() {
+            tracing::warn!("telling people took too long: what was not told is left to the next process");
+        }
+    };
+    tokio::join!(told, catalog.lineage_sent());
+}
+
 /// Tells people what there is to tell, and measures if that is wanted. What fails is logged, and no run fails for it.
-pub(super) async fn look(catalog: &ProjectCatalog, measure: bool) {
+async fn look(catalog: &ProjectCatalog, measured: Option<&mut Backlogs>) {
     let bench = catalog.bench();
-    if let Err(failure) = looked(&bench, measure.then_some(&catalog.metrics)).await {
+    if let Err(failure) = looked(&bench, catalog, measured).await {
         tracing::warn!("those who look from outside do not see all: {}", failure.message);
     }
 }
 
-async fn looked(bench: &Workbench, metrics: Option<&Metrics>) -> Result<(), Failure> {
+async fn looked(bench: &Workbench, catalog: &ProjectCatalog, measured: Option<&mut Backlogs>) -> Result<(), Failure> {
     let lake = bench.lake()?;
     let session = bench.engine.session(bench.instant_or_latest(None)?);
-    tell(&bench.workspace, &lake, &session).await;
-    let Some(metrics) = metrics else { return Ok(()) };
+    tell(&bench.workspace, &lake, &session, &catalog.untold).await;
+    let Some(backlogs) = measured else { return Ok(()) };
+    let metrics = &catalog.metrics;
     for ((kind, name), as_of) in newest(&bench.workspace, &lake, &session).await? {
         metrics.fresh(kind, &name, as_of);
     }
-    let now = SystemClock.now();
+    let (ledger, now) = (Workbench::ledger(&lake), SystemClock.now());
+    let since = now.checked_sub(LOOKED_BACK).unwrap_or(now);
     for name in bench.workspace.pipelines.keys() {
-        if let Some(lag) = lag(bench, name, now).await? {
-            metrics.lag(name, lag);
-        }
+        let oldest = backlogs.entry(name.clone()).or_default().oldest(&ledger, name, since, now).await?;
+        let lag = oldest.and_then(|oldest| Duration::try_from(now.duration_since(oldest)).ok());
+        metrics.lag(name, lag.unwrap_or_default());
     }
     Ok(())
-}
-
-/// The age of a pipeline's oldest slot of the last day about which nothing is decided.
-async fn lag(bench: &Workbench, name: &str, now: Timestamp) -> Result<Option<Duration>, Failure> {
-    let Some(pipeline) = &bench.workspace.pipeline(name)?.pipeline else { return Ok(None) };
-    let ledger = Workbench::ledger(&bench.lake()?);
-    let from = now.checked_sub(LOOKED_BACK).unwrap_or(now);
-    let slots = explain(&ledger, pipeline, &bench.workspace.settings.timezone, (from, now), now).await?;
-    let oldest = slots.into_iter().find(|slot| slot.fate == SlotFate::Due).map_or(now, |slot| slot.slot);
-    Ok(Some(Duration::try_from(now.duration_since(oldest)).unwrap_or_default()))
 }

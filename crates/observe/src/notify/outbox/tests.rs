@@ -35,12 +35,12 @@ async fn receiver(status: &'static str) -> (Sender, mpsc::UnboundedReceiver<Stri
     });
     let on = BTreeSet::from([Occasion::Failure]);
     let notification = Notification { channel: Channel::Webhook { url }, on, pipelines: None };
-    (Sender::new(&notification, |_| None).unwrap(), received)
+    (Sender::of(&notification, |_| None).unwrap().remove(0), received)
 }
 
 fn message(id: &str, occasion: Occasion) -> Message {
     let (title, text) = ("shop <failed>".to_owned(), "load: no such file".to_owned());
-    Message { id: id.into(), occasion, pipeline: Some("shop".into()), run_id: None, title, text, at: Timestamp::UNIX_EPOCH }
+    Message { id: id.into(), occasion, pipeline: Some("shop".into()), run_id: None, title, text, at: Timestamp::now() }
 }
 
 fn outbox() -> Outbox {
@@ -49,6 +49,11 @@ fn outbox() -> Outbox {
 
 fn now() -> i64 {
     Timestamp::now().as_millisecond()
+}
+
+/// An instant before every message.
+fn before() -> i64 {
+    now() - 3_600_000
 }
 
 const SENT: Delivery = Delivery { sent: 1, failed: 0, waiting: 0 };
@@ -64,6 +69,7 @@ async fn a_message_is_put_once_and_sent_once() {
     assert!(!outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap());
     outbox.put(&message("late-r1-3", Occasion::Late)).await.unwrap();
     let senders = [sender];
+    outbox.open(&senders, before()).await.unwrap();
     assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), SENT);
     assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), NOTHING);
     let request = received.try_recv().unwrap();
@@ -78,6 +84,7 @@ async fn what_is_refused_stays_and_is_tried_again_after_a_pause() {
     let outbox = outbox();
     outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
     let senders = [sender];
+    outbox.open(&senders, before()).await.unwrap();
     let begun = now();
     assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), FAILED);
     assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), WAITING);
@@ -85,6 +92,26 @@ async fn what_is_refused_stays_and_is_tried_again_after_a_pause() {
     assert_eq!(outbox.deliver(&senders, begun + 100_000).await.unwrap(), WAITING);
     assert!(!received.try_recv().unwrap().contains("attempt"));
     assert!(received.try_recv().unwrap().contains("attempt 2: you may have it already"));
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_costs_one_try_and_keeps_no_other_waiting() {
+    let (gone, mut refused) = receiver("503 Gone").await;
+    let (there, mut taken) = receiver("200 OK").await;
+    let outbox = outbox();
+    for id in ["failure-r1-3", "failure-r2-3", "failure-r3-3"] {
+        outbox.put(&message(id, Occasion::Failure)).await.unwrap();
+    }
+    let senders = [gone, there];
+    outbox.open(&senders, before()).await.unwrap();
+    let begun = now();
+    assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), Delivery { sent: 3, failed: 1, waiting: 2 });
+    // The next round begins with the message that was not tried yet.
+    assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), Delivery { sent: 0, failed: 1, waiting: 2 });
+    assert!(refused.try_recv().unwrap().contains("failure-r1-3") && refused.try_recv().unwrap().contains("failure-r2-3"));
+    assert!(refused.try_recv().is_err());
+    let taken: Vec<String> = std::iter::from_fn(|| taken.try_recv().ok()).collect();
+    assert_eq!(taken.len(), 3);
 }
 
 /// The process ends at each point between the outbox, the sending and the mark: another finds what it left.
@@ -113,6 +140,7 @@ async fn whoever_crashes_on_the_way_loses_nothing_and_repeats_nothing_silently()
         }
         outbox.put(&told).await.unwrap();
         let senders = [sender];
+        outbox.open(&senders, before()).await.unwrap();
         if crash.contains(&"TRY") && sent > 0 {
             assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), WAITING, "{crash:?}: it may still be at work");
         }
@@ -135,10 +163,49 @@ async fn two_who_deliver_at_once_send_once() {
     let outbox = outbox();
     outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
     let senders = [sender];
+    outbox.open(&senders, before()).await.unwrap();
     let (a, b) = tokio::join!(outbox.deliver(&senders, now()), outbox.deliver(&senders, now()));
     assert_eq!(a.unwrap().sent + b.unwrap().sent, 1);
     assert!(received.try_recv().is_ok());
     assert!(received.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_happened_before_there_was_a_channel_is_not_for_it() {
+    let (old, mut told) = receiver("200 OK").await;
+    let (new, mut told_new) = receiver("200 OK").await;
+    let outbox = outbox();
+    outbox.open(std::slice::from_ref(&old), before()).await.unwrap();
+    let earlier = message("failure-r1-3", Occasion::Failure);
+    outbox.put(&earlier).await.unwrap();
+    let senders = [old, new];
+    outbox.open(&senders, earlier.at.as_millisecond() + 1).await.unwrap();
+    // It was seen before: an instant that is named later changes nothing.
+    outbox.open(&senders, before()).await.unwrap();
+    let later = Message { at: earlier.at + Duration::from_secs(1), ..message("failure-r2-3", Occasion::Failure) };
+    outbox.put(&later).await.unwrap();
+    assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), Delivery { sent: 3, failed: 0, waiting: 0 });
+    let count = |told: &mut mpsc::UnboundedReceiver<String>| std::iter::from_fn(|| told.try_recv().ok()).count();
+    assert_eq!((count(&mut told), count(&mut told_new)), (2, 1));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_and_in_nobodys_way() {
+    let (sender, mut received) = receiver("200 OK").await;
+    let (damaged, _) = receiver("200 OK").await;
+    let outbox = outbox();
+    let senders = [damaged, sender];
+    outbox.open(&senders, before()).await.unwrap();
+    outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
+    assert_eq!(outbox.examine().await.unwrap(), []);
+    for path in [folder("failure-r0-3").join(MESSAGE), channel_path(senders[0].key())] {
+        outbox.objects.put(&path, "{\"nonce\":".into()).await.unwrap();
+    }
+    let named: Vec<String> = outbox.examine().await.unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(named.len(), 2, "{named:?}");
+    assert!(named[0].contains("remove `_sys/outbox/failure-r0-3/`") && named[1].contains("_sys/outbox-channels/"), "{named:?}");
+    assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), SENT);
+    assert!(received.try_recv().is_ok());
 }
 
 #[tokio::test]
