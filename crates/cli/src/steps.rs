@@ -11,6 +11,7 @@ use tranche_experiment::{Experiment, MeasureContext, Memory};
 use tranche_ingest::LoadContext;
 use tranche_pipeline::{Clock, FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, SystemClock, Targets};
 use tranche_report::BuildContext;
+use tranche_segment::SegmentError;
 use tranche_segment::refresh::{RefreshContext, refresh};
 use tranche_sql::keys::Sample;
 use tranche_sql::{Engine, Session, Tables};
@@ -104,7 +105,15 @@ impl Steps {
             full: context.full,
             transaction: &context.transaction,
         };
-        let report = refresh(&pipeline.definitions, wanted.as_deref(), &refresh_context).await?;
+        let report = match refresh(&pipeline.definitions, wanted.as_deref(), &refresh_context).await {
+            Ok(report) => report,
+            // A slot that is run late, or anew, finds memberships of later instants: history is not rewritten by the way.
+            Err(SegmentError::Earlier { last, .. }) if context.slot.is_some() => {
+                let kept = format!("memberships stay as they are: the last refresh was as of {last}");
+                return Ok(StepOutcome { detail: json!({"kept": kept}), ..StepOutcome::default() });
+            }
+            Err(error) => return Err(error.into()),
+        };
         Ok(StepOutcome {
             rows_read: report.rows_read,
             rows_written: report.rows_written,

@@ -160,6 +160,7 @@ fn a_backfill_runs_past_slots_in_order_and_again_only_when_asked() {
     let runs = json(&project, &["runs", "--backfill", id]);
     let order: Vec<&str> = runs.iter().map(|run| run["slot"].as_str().unwrap()).collect();
     assert_eq!(order, ["2026-10-26T01:00:00Z", "2026-10-25T00:00:00Z", "2026-10-24T00:00:00Z"]);
+    assert!(runs.is_sorted_by_key(|run| run["started_at"].as_str().unwrap()), "{runs:#?}");
     assert!(backfill(&[]).expect_code(0).json().as_array().unwrap().is_empty(), "nothing is missing any more");
     let resumed = project.tranche(&["--format", "json", "backfill", "--resume", id]).expect_code(0).json();
     assert_eq!(resumed["done"], 3);
@@ -169,6 +170,29 @@ fn a_backfill_runs_past_slots_in_order_and_again_only_when_asked() {
     assert_eq!(json(&project, &["runs"]).len(), 6);
     assert_eq!(json(&project, &["backfill", "--list"]).len(), 2);
     assert_eq!(project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(), Some("2"));
+}
+
+#[test]
+fn a_past_slot_leaves_the_memberships_of_later_ones_alone() {
+    let project = project("{cron: '0 2 * * *', timezone: UTC}");
+    let buyers = "/*---\nsegment: buyers\nentity: customer\n---*/\nSELECT customer_id FROM orders\n";
+    project.sandbox.write("pipelines/shop/segments/buyers.sql", buyers);
+    let steps = "  - {id: people, ingest: [customers]}\n  - {id: sales, ingest: [orders]}\n  - {id: who, refresh: all, needs: [people, sales]}\n";
+    let text = format!("version: 1\npipeline: shop\nschedule: {{cron: '0 2 * * *', timezone: UTC}}\nsteps:\n{steps}");
+    project.sandbox.write("pipelines/shop/pipeline.yaml", text);
+    let _ = project.tranche(&["run", "shop", "--as-of", "2026-10-05"]).expect_code(0);
+    let history = || project.sandbox.run(&["sql", "SELECT * FROM segment_history", "--format", "csv"]).expect_code(0).stdout;
+    let before = history();
+    let backfill = ["--format", "json", "backfill", "shop", "--from", "2026-10-01", "--to", "2026-10-03"];
+    let done = project.tranche(&backfill).expect_code(0).json();
+    assert_eq!((&done["slots"], &done["done"]), (&2.into(), &2.into()));
+    assert_eq!(history(), before);
+    let runs = json(&project, &["runs", "--backfill", done["id"].as_str().unwrap()]);
+    let told = project.tranche(&["runs", runs[0]["run_id"].as_str().unwrap()]).expect_code(0).stdout;
+    assert!(told.contains("memberships stay as they are: the last refresh was as of 2026-10-05T00:00:00Z"), "{told}");
+    // By hand, it is refused.
+    let refused = project.tranche(&["run", "shop", "--as-of", "2026-10-01"]);
+    assert!(refused.code == 1 && refused.stderr.contains("add --full"), "{}", refused.stderr);
 }
 
 #[test]

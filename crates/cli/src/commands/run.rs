@@ -138,7 +138,7 @@ fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
     let mut rows = Rows::new(&["step", "status", "seconds", "rows_read", "rows_written", "message"]);
     for step in &report.steps {
         let seconds = step.seconds.map(|s| (s * 10.0).round() / 10.0);
-        let message = step.message.clone().or_else(|| page_of(&step.detail));
+        let message = step.message.clone().or_else(|| told_in(&step.detail));
         rows.push(vec![
             json!(step.id),
             json!(step.status),
@@ -151,8 +151,11 @@ fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
     rows.print(format)
 }
 
-/// Where the page of a report step is: what its reader looks for.
-pub(super) fn page_of(detail: &Value) -> Option<String> {
+/// What a reader looks for in what a step tells: where the page of a report is, or why memberships stayed as they were.
+pub(super) fn told_in(detail: &Value) -> Option<String> {
+    if let Some(kept) = detail.get("kept") {
+        return kept.as_str().map(str::to_owned);
+    }
     let pages = detail.get("reports")?.as_array()?.iter().filter_map(|report| report.get("page")?.as_str());
     Some(pages.collect::<Vec<_>>().join(" "))
 }

@@ -163,7 +163,7 @@ async fn show(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Failu
             json!(step.attempts),
             json!(step.rows_read),
             json!(step.rows_written),
-            json!(step.message.clone().or_else(|| super::run::page_of(&step.detail))),
+            json!(step.message.clone().or_else(|| super::run::told_in(&step.detail))),
         ]);
     }
     rows.print(format)
