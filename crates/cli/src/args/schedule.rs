@@ -98,7 +98,7 @@ pub(crate) struct Schedule {
 pub(crate) enum ScheduleAction {
     /// List every slot with its local time and what became of it.
     #[command(
-        after_help = "Fates: run (the reason tells how the run stands), skipped, missed, due, future, and before for slots of today's definition that\nlie before the lake knew the schedule.\n\nExample:\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --format csv"
+        after_help = "Fates: run (the reason tells how the run stands), skipped, missed, due, future (of an edit that no\ndaemon has taken up yet, the reason says so), and before for slots of today's definition that lie before the lake knew the schedule.\n\nExample:\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --format csv"
     )]
     Explain {
         /// The first instant.
