@@ -188,7 +188,7 @@ fn a_past_slot_leaves_the_memberships_of_later_ones_alone() {
     assert_eq!((&done["slots"], &done["done"]), (&2.into(), &2.into()));
     assert_eq!(history(), before);
     let runs = json(&project, &["runs", "--backfill", done["id"].as_str().unwrap()]);
-    let told = project.tranche(&["runs", runs[0]["run_id"].as_str().unwrap()]).expect_code(0).stdout;
+    let told = project.tranche(&["--format", "json", "runs", runs[0]["run_id"].as_str().unwrap()]).expect_code(0).stdout;
     assert!(told.contains("memberships stay as they are: the last refresh was as of 2026-10-05T00:00:00Z"), "{told}");
     // By hand, it is refused.
     let refused = project.tranche(&["run", "shop", "--as-of", "2026-10-01"]);
