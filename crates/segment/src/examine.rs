@@ -38,7 +38,7 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
     Ok(findings)
 }
 
-/// What of `_state/` cannot be read. All of it is rebuilt by a refresh that does not find it.
+/// What of `_state/` cannot be read of what refreshes keep. All of it is rebuilt by a refresh that does not find it.
 ///
 /// # Errors
 /// [`SegmentError::Store`] when it cannot be listed.
@@ -47,7 +47,8 @@ pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, SegmentError> {
     let objects = lake.objects();
     let listed = objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
     let mut findings = Vec::new();
-    for manifest in listed.iter().filter(|object| object.location.filename() == Some("manifest.json")) {
+    let is_ours = |parts: &[&str]| matches!(parts, ["_state", _, _, _, "manifest.json"]);
+    for manifest in listed.iter().filter(|object| is_ours(&object.location.as_ref().split('/').collect::<Vec<_>>())) {
         let folder = manifest.location.as_ref().trim_end_matches("/manifest.json");
         if let Err(reason) = readable(lake, folder).await {
             let problem = format!("what is kept under `{folder}/` cannot be read: {reason}");

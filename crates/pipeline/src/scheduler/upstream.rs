@@ -79,7 +79,8 @@ impl Upstream {
         slots
     }
 
-    /// How a slot stands in all of these pipelines. A run that failed may still be resumed, until the pipeline's next slot comes.
+    /// How a slot stands in all of these pipelines. A run that failed may still be resumed, until the pipeline's next slot comes, or it
+    /// has no schedule any more.
     pub(super) async fn state(
         &self,
         ledger: &Ledger,
@@ -101,7 +102,7 @@ impl Upstream {
                     Err(RunError::Unknown { .. }) => UpstreamSlot::gone(pipeline),
                     Err(error) => return Err(error),
                     Ok(record) if record.status == RunStatus::Done => UpstreamSlot::Done,
-                    Ok(record) if record.status == RunStatus::Failed && self.has_slot(pipeline, slot, now) => {
+                    Ok(record) if record.status == RunStatus::Failed && self.is_past(pipeline, slot, now) => {
                         UpstreamSlot::NotDone(format!("after: `{pipeline}` failed this slot"))
                     }
                     Ok(_) => UpstreamSlot::Open,
@@ -116,8 +117,10 @@ impl Upstream {
         Ok(all)
     }
 
-    fn has_slot(&self, pipeline: &str, after: Timestamp, until: Timestamp) -> bool {
-        self.0.get(pipeline).is_some_and(|history| !self.slots(history, after, until).is_empty())
+    /// Whether the pipeline's next slot came, or none will come.
+    fn is_past(&self, pipeline: &str, slot: Timestamp, now: Timestamp) -> bool {
+        let is_past = |history: &History| history.current().is_empty() || !self.slots(history, slot, now).is_empty();
+        self.0.get(pipeline).is_some_and(is_past)
     }
 }
 
