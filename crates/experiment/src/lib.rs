@@ -65,7 +65,7 @@ pub use result::{
 };
 pub use series::{Series, SeriesPoint, Span};
 pub use spec::ExperimentSpec;
-pub use state::Memory;
+pub use state::{Memory, examine_state};
 pub use statistics::{Cuped, DeclaredFamily, Method, Scale, Statistics, TestDirection};
 pub use strata::StrataNote;
 pub use traffic::TrafficRow;

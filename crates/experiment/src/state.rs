@@ -6,12 +6,18 @@
 
 mod codec;
 
+use futures::TryStreamExt;
 use jiff::Timestamp;
+use object_store::ObjectStore;
+use object_store::path::Path;
 use tranche_metric::{FactsRead, Measurement, MetricError, Past};
 use tranche_sql::keys::Sample;
-use tranche_store::Lake;
+use tranche_store::{Finding, Lake, StoreError};
 
 use crate::error::ExperimentError;
+
+/// Where it lies.
+const ROOT: &str = "_state/experiments";
 
 /// Where a measurement finds what the one before it kept.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +46,7 @@ impl Memory<'_> {
         as_of: Timestamp,
         failed: impl Fn(MetricError) -> ExperimentError,
     ) -> Result<FactsRead, ExperimentError> {
-        let folder = format!("_state/experiments/{}/{}/{table}", self.pipeline, self.step);
+        let folder = format!("{ROOT}/{}/{}/{table}", self.pipeline, self.step);
         let (past, is_older) = self.past(&folder, as_of).await;
         let was_kept = matches!(past, Past::Kept(_));
         tracing::debug!(table, was_kept, "what was kept");
@@ -83,4 +89,25 @@ impl Memory<'_> {
             }
         }
     }
+}
+
+/// What of `_state/experiments/` cannot be read. All of it is rebuilt by a measurement that does not find it.
+///
+/// # Errors
+/// [`ExperimentError::Store`] when it cannot be listed.
+pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, ExperimentError> {
+    let root = Path::from(ROOT);
+    let listed = lake.objects().list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+    let mut findings = Vec::new();
+    for manifest in listed.iter().filter(|object| object.location.filename() == Some("manifest.json")) {
+        let folder = manifest.location.as_ref().trim_end_matches("/manifest.json");
+        let reason = match codec::read(lake, folder).await {
+            Ok(Some(_)) => continue,
+            Ok(None) => "it is of another format, or damaged".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let problem = format!("what is kept under `{folder}/` cannot be read: {reason}");
+        findings.push(Finding::new(problem, format!("delete `{folder}/`; the next measurement reads everything")));
+    }
+    Ok(findings)
 }

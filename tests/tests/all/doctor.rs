@@ -19,7 +19,7 @@ struct Damage {
     named: &'static [&'static str],
 }
 
-const DAMAGES: [Damage; 17] = [
+const DAMAGES: [Damage; 18] = [
     Damage {
         what: "a data file is deleted",
         done: |at| fs::remove_file(data_file(&at.join("lake/tables/orders"))).unwrap(),
@@ -113,8 +113,14 @@ const DAMAGES: [Damage; 17] = [
         named: &["`tables/sends"],
     },
     Damage {
+        what: "what a measurement keeps is corrupt",
+        done: |at| cut(&find(&at.join("lake/_state/experiments"), &|path| path.ends_with("manifest.json")).unwrap()),
+        check: "state",
+        named: &["_state/experiments/shop/tests/", "delete `_state/"],
+    },
+    Damage {
         what: "what is kept is corrupt",
-        done: |at| cut(&find(&at.join("lake/_state"), &|path| path.ends_with("manifest.json")).unwrap()),
+        done: |at| cut(&find(&at.join("lake/_state/shop"), &|path| path.ends_with("manifest.json")).unwrap()),
         check: "state",
         named: &["_state/shop/customer/", "delete `_state/"],
     },

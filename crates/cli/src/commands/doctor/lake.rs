@@ -44,8 +44,7 @@ pub(super) async fn examine(
     let fitting = fitting(bench, lake, &tables).await;
     examination.add_result("contracts", "what is stored fits the contracts", fitting);
     note("… what was kept of earlier refreshes")?;
-    let state = tranche_segment::examine_state(lake).await.map_err(Failure::from);
-    examination.add_result("state", "what is kept to make refreshes quick can be read", state);
+    examination.add_result("state", "what is kept to make refreshes and measurements quick can be read", state(lake).await);
     // Rows of tables that are not whole say nothing that could agree.
     if is_whole {
         note("… memberships, history, traits, estimates")?;
@@ -55,6 +54,12 @@ pub(super) async fn examine(
         examination.add_result("estimates", "the results of experiments can be read", estimates(bench, lake).await);
     }
     Ok(())
+}
+
+async fn state(lake: &Lake) -> Result<Vec<Finding>, Failure> {
+    let mut findings = tranche_segment::examine_state(lake).await?;
+    findings.extend(tranche_experiment::examine_state(lake).await?);
+    Ok(findings)
 }
 
 async fn slots(bench: &Workbench, lake: &Lake, now: Timestamp) -> Result<Vec<Finding>, Failure> {
