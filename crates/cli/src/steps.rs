@@ -151,8 +151,9 @@ impl Steps {
         let wanted: Vec<_> = experiments.iter().copied().zip(earlier.iter().map(Option::as_ref)).collect();
         let measured = tranche_experiment::measure(&wanted, &measure).await?;
         outcome.rows_read += measured.rows_read;
-        for result in measured.results {
-            outcome.rows_written += tranche_experiment::store::write(&result, &self.lake, &session, &context.transaction).await?;
+        outcome.rows_written +=
+            tranche_experiment::store::write(&measured.results, &self.lake, &session, &context.transaction).await?;
+        for result in &measured.results {
             summaries.push(json!({
                 "experiment": result.experiment, "estimates": result.estimates.len(), "trustworthy": result.trustworthy,
                 "notes": result.notes,

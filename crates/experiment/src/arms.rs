@@ -21,6 +21,8 @@ pub(crate) struct Outcomes<'a> {
     after: Values<'a>,
     taken: TakenIntoAccount<'a>,
     cells: &'a Cells,
+    /// A unit that is as if it were not there.
+    left_out: Option<usize>,
     summed: Summed,
 }
 
@@ -86,39 +88,44 @@ pub struct Basis {
 impl<'a> Outcomes<'a> {
     /// Sums up the values of units that are in `cells`.
     pub(crate) fn new(after: Values<'a>, taken: TakenIntoAccount<'a>, cells: &'a Cells) -> Self {
-        let mut outcomes = Self { after, taken, cells, summed: Summed::Not };
-        outcomes.summed = outcomes.sum_up();
+        let mut outcomes = Self { after, taken, cells, left_out: None, summed: Summed::Not };
+        outcomes.summed = outcomes.sum_up(cells.len(), cells.of_units().enumerate().map(|(unit, cell)| (cell, unit)));
         outcomes
     }
 
-    fn sum_up(&self) -> Summed {
+    /// The moments of the units in each of `cells`, from pairs of cell and unit.
+    fn sum_up(&self, cells: usize, units: impl Iterator<Item = (usize, usize)> + Clone) -> Summed {
         let (above, below) = match self.after {
             Values::Single(above) => (above, None),
             Values::Ratio(above, below) => (above, Some(below)),
             Values::Quantile(..) | Values::EventQuantile(..) => return Summed::Not,
         };
-        let TakenIntoAccount { counted, covariates, clusters, strata, variance, successes } = &self.taken;
+        let TakenIntoAccount { covariates, clusters, strata, variance, successes, .. } = &self.taken;
         if clusters.is_some() || strata.is_some() || *variance != VarianceMethod::Formula || *successes {
             return Summed::Not;
         }
-        let is_counted = |unit: usize| counted.is_none_or(|counted| counted.value(unit));
-        let units = self.cells.of_units().zip(above).enumerate().filter(|(unit, _)| is_counted(*unit));
+        let units = units.filter(|(_, unit)| self.counts(*unit));
         if covariates.is_empty() {
-            let of_unit = |(unit, (cell, above)): (usize, (usize, &f64))| (cell, *above, below.map_or(0.0, |below| below[unit]));
-            return Summed::Pairs(CoMoments::of_groups(self.cells.len(), units.map(of_unit)));
+            let pair = |(cell, unit): (usize, usize)| (cell, above[unit], below.map_or(0.0, |below| below[unit]));
+            return Summed::Pairs(CoMoments::of_groups(cells, units.map(pair)));
         }
-        let width = 1 + usize::from(below.is_some()) + covariates.len();
-        let mut moments = vec![CoMomentMatrix::new(width); self.cells.len()];
-        let mut row = Vec::with_capacity(width);
-        for (unit, (cell, above)) in units {
-            row.clear();
-            row.push(*above);
-            row.extend(below.map(|below| below[unit]));
-            row.extend(covariates.iter().map(|(_, values)| values[unit]));
-            // A row has the width of its moments.
-            let _ = moments[cell].push(&row);
+        let columns = std::iter::once(above).chain(below).chain(covariates.iter().map(|(_, values)| *values));
+        Summed::Rows(CoMomentMatrix::of_groups(cells, units, &columns.collect::<Vec<_>>()))
+    }
+
+    /// The same without a unit.
+    pub(crate) fn without(&self, unit: usize) -> Self {
+        let mut others = Self { left_out: Some(unit), ..self.clone() };
+        let Some(cell) = self.cells.of_units().nth(unit) else { return others };
+        // The moments of its cell alone are others.
+        let of_cell = self.cells.of_units().enumerate().filter(|(_, other)| *other == cell).map(|(unit, _)| (0, unit));
+        let summed = others.sum_up(1, of_cell);
+        match (&mut others.summed, summed) {
+            (Summed::Pairs(moments), Summed::Pairs(own)) => moments.splice(cell..=cell, own).for_each(drop),
+            (Summed::Rows(moments), Summed::Rows(own)) => moments.splice(cell..=cell, own).for_each(drop),
+            _ => {}
         }
-        Summed::Rows(moments)
+        others
     }
 
     /// The same values of units in other cells.
@@ -203,11 +210,16 @@ impl<'a> Outcomes<'a> {
 
     /// The units of a group that count for the metric.
     pub(crate) fn units(&self, group: &Group) -> Vec<usize> {
-        let mut units = self.cells.units(group);
-        if let Some(counted) = self.taken.counted {
-            units.retain(|&unit| counted.value(unit));
-        }
-        units
+        self.select(group, |unit| unit)
+    }
+
+    /// What there is of each of these units.
+    pub(crate) fn select<T: Copy + Default>(&self, group: &Group, of: impl Fn(usize) -> T) -> Vec<T> {
+        self.cells.select(group, |unit| self.counts(unit), of)
+    }
+
+    fn counts(&self, unit: usize) -> bool {
+        self.taken.counted.is_none_or(|counted| counted.value(unit)) && self.left_out != Some(unit)
     }
 
     fn named(&self, thetas: Vec<f64>) -> IndexMap<String, f64> {

@@ -52,13 +52,6 @@ impl Cells {
         Self { of_unit, variants: vec![usize::MAX; cells], segments: Vec::new() }
     }
 
-    /// The same, with a unit in a cell of its own that no group has.
-    pub(crate) fn without(&self, unit: usize) -> Self {
-        let mut cells = self.clone();
-        cells.of_unit[unit] = cells.add(usize::MAX);
-        cells
-    }
-
     /// How many cells there are; some may be empty.
     pub(crate) fn len(&self) -> usize {
         self.variants.len()
@@ -82,11 +75,24 @@ impl Cells {
         }
     }
 
-    /// The places of a group's units, rising.
-    pub(crate) fn units(&self, group: &Group) -> Vec<usize> {
+    /// What there is of each unit of a group that counts, given by its place; in the order of the units.
+    pub(crate) fn select<T: Copy + Default>(
+        &self,
+        group: &Group,
+        counts: impl Fn(usize) -> bool,
+        of: impl Fn(usize) -> T,
+    ) -> Vec<T> {
         let mut is_own = vec![false; self.len()];
         group.cells().for_each(|cell| is_own[cell] = true);
-        self.of_units().enumerate().filter(|(_, cell)| is_own[*cell]).map(|(unit, _)| unit).collect()
+        // Each is written, and overwritten by the next if it does not count: a branch here would be guessed wrong half of the time.
+        let mut found = vec![T::default(); self.of_unit.len()];
+        let mut count = 0;
+        for (unit, cell) in self.of_units().enumerate() {
+            found[count] = of(unit);
+            count += usize::from(is_own[cell] & counts(unit));
+        }
+        found.truncate(count);
+        found
     }
 
     /// Moves these units from each of their cells to a new one.
@@ -137,8 +143,9 @@ mod tests {
                 let is_own = |unit: &usize| variants[*unit] == variant;
                 let inside: Vec<usize> = (0..7).filter(|unit| members.contains(unit)).filter(is_own).collect();
                 let outside: Vec<usize> = (0..7).filter(|unit| !members.contains(unit)).filter(is_own).collect();
-                assert_eq!(cells.units(&cells.group(Side::In(segment), variant)), inside);
-                assert_eq!(cells.units(&cells.group(Side::Out(segment), variant)), outside);
+                let units = |side: Side| cells.select(&cells.group(side, variant), |_| true, |unit| unit);
+                assert_eq!(units(Side::In(segment)), inside);
+                assert_eq!(units(Side::Out(segment)), outside);
             }
         }
     }

@@ -12,8 +12,6 @@ use crate::statistics::Method;
 /// The course of an experiment.
 #[derive(Debug)]
 pub(crate) struct Course {
-    /// The first exposure of each unit, sorted.
-    exposures: Vec<Timestamp>,
     /// How long a unit is observed until the windows of all metrics are over.
     window: Option<SignedDuration>,
     /// When exposures have ended and every window is closed.
@@ -21,18 +19,18 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    pub(crate) fn new(experiment: &Experiment, metrics: &Metrics, units: &Exposed) -> Self {
+    pub(crate) fn new(experiment: &Experiment, metrics: &Metrics) -> Self {
         let window = experiment.observed(metrics);
-        let mut exposures = units.at.clone();
-        exposures.sort_unstable();
         let end = experiment.to.checked_add(window.unwrap_or_default()).unwrap_or(Timestamp::MAX);
-        Self { exposures, window, end }
+        Self { window, end }
     }
 
-    /// The last look of a group-sequential plan that was taken by `as_of`.
-    pub(crate) fn taken(&self, experiment: &Experiment, as_of: Timestamp) -> Option<TakenLook> {
+    /// The last look of a group-sequential plan that was taken by `as_of`, when these units had been exposed.
+    pub(crate) fn taken(&self, experiment: &Experiment, units: &Exposed, as_of: Timestamp) -> Option<TakenLook> {
         let Method::GroupSequential(design) = &experiment.statistics.method else { return None };
-        let course = looks::Course { from: experiment.from, end: self.end, window: self.window, exposures: &self.exposures };
+        let mut exposures = units.at.clone();
+        exposures.sort_unstable();
+        let course = looks::Course { from: experiment.from, end: self.end, window: self.window, exposures: &exposures };
         design.taken(course, as_of)
     }
 

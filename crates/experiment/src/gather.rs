@@ -22,6 +22,7 @@ use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::{Exposed, exposed};
 use crate::looks::TakenLook;
 use crate::measure::MeasureContext;
+use crate::parallel::on_all_cores;
 use crate::segments::{Membership, matches, segments_at_exposure};
 use crate::statistics;
 use crate::strata::Strata;
@@ -114,7 +115,7 @@ impl Gathered {
             let taken = TakenIntoAccount { clusters: self.units.clusters.as_ref(), ..TakenIntoAccount::default() };
             Some((metric.name.as_str(), Outcomes::new(values, taken, &self.cells)))
         };
-        covariates(experiment, context).into_iter().filter_map(of).collect()
+        on_all_cores(&covariates(experiment, context), |metric| of(metric)).into_iter().flatten().collect()
     }
 }
 
@@ -191,8 +192,8 @@ pub(crate) async fn gather(experiments: &[&Experiment], context: &MeasureContext
     tracing::debug!(experiments = experiments.len(), "units");
     let mut courses = Vec::new();
     for (experiment, all) in experiments.iter().zip(exposures) {
-        let course = Course::new(experiment, context.metrics, &all);
-        let taken = course.taken(experiment, as_of);
+        let course = Course::new(experiment, context.metrics);
+        let taken = course.taken(experiment, &all, as_of);
         // What comes after a look must not change what it shows, not even by where values are capped.
         let units = all.before(taken.as_ref().map_or(as_of, |look| look.at))?;
         courses.push((all, course, taken, units));

@@ -153,7 +153,7 @@ fn closer(
         let (_, outcomes) = outcomes.iter().find(|(choice, _)| choice.metric.value == one.row.metric)?;
         let segment = gathered.segments.get_index_of(EVERYONE)?;
         let group = |variant: usize| gathered.cells.group(Side::In(segment), variant);
-        let audited = outliers::audit(one, outcomes, &gathered.cells, &experiment.control, (&group(places.0), &group(places.1)));
+        let audited = outliers::audit(one, outcomes, &experiment.control, (&group(places.0), &group(places.1)));
         Some((audited, cohorts.points(one, outcomes, places)))
     });
     let mut series = Series::empty(&experiment.statistics.method);

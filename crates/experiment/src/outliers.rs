@@ -5,7 +5,7 @@ use tranche_metric::Values;
 
 use crate::arms::Arms;
 use crate::arms::Outcomes;
-use crate::cells::{Cells, Group};
+use crate::cells::Group;
 use crate::family::Measured;
 use crate::question::Question;
 use crate::result::{Conclusion, Effect, MetricRole};
@@ -71,28 +71,25 @@ pub struct Refit {
     pub conclusion: Option<Conclusion>,
 }
 
-/// The audit of one comparison of two groups of `cells`. `None` where there is no effect to look at.
-pub(crate) fn audit(
-    measured: &Measured,
-    outcomes: &Outcomes<'_>,
-    cells: &Cells,
-    control: &str,
-    groups: (&Group, &Group),
-) -> Option<OutlierRow> {
+/// The audit of one comparison of two groups. `None` where there is no effect to look at.
+pub(crate) fn audit(measured: &Measured, outcomes: &Outcomes<'_>, control: &str, groups: (&Group, &Group)) -> Option<OutlierRow> {
     let row = &measured.row;
     // A quantile below the largest values does not feel them.
     let (Values::Single(values) | Values::Ratio(values, _)) = outcomes.values() else { return None };
-    let (in_control, in_treatment) = (&outcomes.units(groups.0), &outcomes.units(groups.1));
-    let is_binary = |unit: &usize| values[*unit] == 0.0 || values[*unit] == 1.0;
-    if in_control.iter().chain(in_treatment).all(is_binary) {
+    let [mut in_control, mut in_treatment] = [groups.0, groups.1].map(|group| outcomes.select(group, |unit| values[unit]));
+    if in_control.iter().chain(&in_treatment).all(|value| *value == 0.0 || *value == 1.0) {
         return None;
     }
     let refit = |outcomes: &Outcomes<'_>| refit(&measured.question, &outcomes.arms(groups.0, groups.1));
     let as_is = refit(outcomes);
     as_is.absolute.as_ref()?;
-    let largest = in_control.iter().chain(in_treatment).copied().max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs()))?;
+    let arms = vec![concentration(control, &mut in_control)?, concentration(&row.variant, &mut in_treatment)?];
+    let is_of_control = arms[0].largest.abs() > arms[1].largest.abs();
+    let (group, largest) = if is_of_control { (groups.0, arms[0].largest) } else { (groups.1, arms[1].largest) };
+    let unit = outcomes.units(group).into_iter().rfind(|unit| values[*unit] == largest)?;
     let is_single = matches!(outcomes.values(), Values::Single(_));
-    let cap = quantile(values, in_control, in_treatment).filter(|cap| is_single && *cap > 0.0);
+    in_control.append(&mut in_treatment);
+    let cap = quantile(&mut in_control).filter(|cap| is_single && *cap > 0.0);
     let capped = cap.map(|cap| {
         let capped: Vec<f64> = values.iter().map(|value| value.min(cap)).collect();
         refit(&outcomes.with_values(&capped))
@@ -101,11 +98,11 @@ pub(crate) fn audit(
         metric: row.metric.clone(),
         role: row.role,
         variant: row.variant.clone(),
-        arms: vec![concentration(control, values, in_control)?, concentration(&row.variant, values, in_treatment)?],
-        largest_in: if in_control.contains(&largest) { control.to_owned() } else { row.variant.clone() },
+        arms,
+        largest_in: if is_of_control { control.to_owned() } else { row.variant.clone() },
         cap,
         as_is,
-        without_largest: refit(&outcomes.over(&cells.without(largest))),
+        without_largest: refit(&outcomes.without(unit)),
         capped,
     })
 }
@@ -161,30 +158,30 @@ fn refit(question: &Question, arms: &Arms) -> Refit {
     Refit { absolute: Effect::of(&answer), conclusion: question.conclusion(arms, &answer) }
 }
 
-fn concentration(variant: &str, values: &[f64], units: &[usize]) -> Option<Concentration> {
-    let mut sizes: Vec<f64> = units.iter().map(|unit| values[*unit].abs()).collect();
-    let largest = units.iter().map(|unit| values[*unit]).max_by(|a, b| a.abs().total_cmp(&b.abs()))?;
-    let total: f64 = sizes.iter().sum();
-    let top = sizes.len().div_ceil(TOP);
-    sizes.select_nth_unstable_by(top - 1, |a, b| b.total_cmp(a));
+/// How the values of an arm are spread; their order is another afterwards.
+fn concentration(variant: &str, values: &mut [f64]) -> Option<Concentration> {
+    let largest = values.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()))?;
+    let sum = |values: &[f64]| values.iter().map(|value| value.abs()).sum::<f64>();
+    let total = sum(values);
+    let top = values.len().div_ceil(TOP);
+    values.select_nth_unstable_by(top - 1, |a, b| b.abs().total_cmp(&a.abs()));
     let share = |part: f64| if total > 0.0 { part / total } else { 0.0 };
     Some(Concentration {
         variant: variant.to_owned(),
-        n: units.len() as u64,
+        n: values.len() as u64,
         total,
         largest,
         largest_share: share(largest.abs()),
         top_units: top as u64,
-        top_share: share(sizes[..top].iter().sum()),
+        top_share: share(sum(&values[..top])),
     })
 }
 
-/// The quantile, linear between the closest ranks, of both arms.
+/// The quantile, linear between the closest ranks, of values whose order is another afterwards.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ranks of units")]
-fn quantile(values: &[f64], in_control: &[usize], in_treatment: &[usize]) -> Option<f64> {
-    let mut own: Vec<f64> = in_control.iter().chain(in_treatment).map(|unit| values[*unit]).collect();
-    let rank = CAP_QUANTILE * as_number(own.len().checked_sub(1)? as u64);
-    let (_, low, above) = own.select_nth_unstable_by(rank as usize, f64::total_cmp);
+fn quantile(values: &mut [f64]) -> Option<f64> {
+    let rank = CAP_QUANTILE * as_number(values.len().checked_sub(1)? as u64);
+    let (_, low, above) = values.select_nth_unstable_by(rank as usize, f64::total_cmp);
     let next = above.iter().copied().fold(f64::INFINITY, f64::min);
     let part = rank.fract();
     Some(if part > 0.0 && next.is_finite() { *low + (next - *low) * part } else { *low })

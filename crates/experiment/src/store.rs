@@ -21,41 +21,54 @@ pub const ESTIMATES_TABLE: &str = "estimates";
 /// The folder of the table of series.
 pub const SERIES_TABLE: &str = "estimate_series";
 
-/// Stores a result in place of an earlier one for the same experiment and `as_of`; returns the rows written.
+/// Stores the results of a measurement in place of earlier ones for the same experiments and `as_of`; returns the rows written.
 ///
-/// The series come first: with its estimates a result is there, and its series with it.
+/// All results become visible together. The series come first: with its estimates a result is there, and its series with it.
 ///
 /// # Errors
-/// [`ExperimentError::Store`] when it cannot be committed.
-pub async fn write(result: &ExperimentResult, lake: &Lake, session: &Session, transaction: &str) -> Result<u64, ExperimentError> {
-    let identity = format!("{transaction}/{}", result.experiment);
+/// [`ExperimentError::Store`] when they cannot be committed.
+pub async fn write(
+    results: &[ExperimentResult],
+    lake: &Lake,
+    session: &Session,
+    transaction: &str,
+) -> Result<u64, ExperimentError> {
     let mut rows = 0;
-    for (table, batch) in [(SERIES_TABLE, days::to_batch(result)?), (ESTIMATES_TABLE, to_batch(result)?)] {
-        let replaces = has_rows(table, result, lake, session).await?;
-        if batch.num_rows() == 0 && !replaces {
+    for (table, to_batch) in [(SERIES_TABLE, days::to_batch as ToBatch), (ESTIMATES_TABLE, to_batch)] {
+        let batches = results.iter().map(to_batch).collect::<Result<Vec<_>, _>>()?;
+        let Some(schema) = batches.first().map(RecordBatch::schema) else { continue };
+        let written = batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        let replaces = has_rows(table, results, lake, session).await?;
+        if written == 0 && !replaces {
             continue;
         }
-        rows += batch.num_rows() as u64;
-        let mode = if replaces { CommitMode::OverwriteWhere(same(result)) } else { CommitMode::Append };
-        let plan = session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
-        lake.commit(session.shared_state(), Commit::new(table, &identity, mode, plan)).await?;
+        rows += written;
+        let mode = if replaces { CommitMode::OverwriteWhere(same(results)) } else { CommitMode::Append };
+        let plan = session.frame(schema, batches)?.logical_plan().clone();
+        lake.commit(session.shared_state(), Commit::new(table, transaction, mode, plan)).await?;
     }
     Ok(rows)
 }
 
-/// The rows of a result.
-fn same(result: &ExperimentResult) -> Expr {
-    let own = ident(columns::EXPERIMENT).eq(lit(result.experiment.as_str()));
-    own.and(ident(platform::AS_OF).eq(instant_literal(result.as_of)))
+/// The rows of a result in one of the tables.
+type ToBatch = fn(&ExperimentResult) -> Result<RecordBatch, ExperimentError>;
+
+/// The rows of results.
+fn same(results: &[ExperimentResult]) -> Expr {
+    let of = |result: &ExperimentResult| {
+        let own = ident(columns::EXPERIMENT).eq(lit(result.experiment.as_str()));
+        own.and(ident(platform::AS_OF).eq(instant_literal(result.as_of)))
+    };
+    results.iter().map(of).reduce(Expr::or).unwrap_or_else(|| lit(false))
 }
 
 /// Whether a table has rows of an earlier measurement at the same instant.
-async fn has_rows(table: &str, result: &ExperimentResult, lake: &Lake, session: &Session) -> Result<bool, ExperimentError> {
+async fn has_rows(table: &str, results: &[ExperimentResult], lake: &Lake, session: &Session) -> Result<bool, ExperimentError> {
     let Some(snapshot) = lake.snapshot(table).await? else { return Ok(false) };
     let frame = session
         .read(&snapshot)
         .await?
-        .filter(same(result))
+        .filter(same(results))
         .and_then(|f| f.limit(0, Some(1)))
         .and_then(|f| f.select(vec![ident(platform::AS_OF)]))
         .map_err(SqlError::engine)?;

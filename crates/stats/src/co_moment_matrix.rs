@@ -30,6 +30,22 @@ impl CoMomentMatrix {
         rows.try_for_each(|row| moments.add(row)).map(|()| moments).into()
     }
 
+    /// The moments of the rows of each of `groups` groups, from pairs of group and place in the columns; two passes over them.
+    ///
+    /// The means first, as distances from each group's first row so that values that are all alike have no spread at all; then what
+    /// rows deviate from them, corrected by what rounding left in the means. Source: Chan, Golub and LeVeque, Algorithms for computing
+    /// the sample variance (1983), the corrected two-pass algorithm.
+    pub fn of_groups(groups: usize, rows: impl Iterator<Item = (usize, usize)> + Clone, columns: &[&[f64]]) -> Vec<Self> {
+        // With as many columns as the compiler knows of, its loops over them are none.
+        match *columns {
+            [a] => in_groups(groups, rows, [a]),
+            [a, b] => in_groups(groups, rows, [a, b]),
+            [a, b, c] => in_groups(groups, rows, [a, b, c]),
+            [a, b, c, d] => in_groups(groups, rows, [a, b, c, d]),
+            _ => in_groups(groups, rows, columns),
+        }
+    }
+
     /// Adds one row; undefined when it has not one value per column.
     pub fn push(&mut self, row: &[f64]) -> Outcome<()> {
         self.add(row).into()
@@ -105,6 +121,68 @@ impl CoMomentMatrix {
     }
 }
 
+/// [`CoMomentMatrix::of_groups`]; what belongs to a group stands together, group by group.
+#[inline]
+fn in_groups<'c>(
+    groups: usize,
+    rows: impl Iterator<Item = (usize, usize)> + Clone,
+    columns: impl AsRef<[&'c [f64]]>,
+) -> Vec<CoMomentMatrix> {
+    let columns = columns.as_ref();
+    let width = columns.len();
+    let triangle = width * (width + 1) / 2;
+    let mut counts = vec![0_u64; groups];
+    let mut means = vec![0.0; groups * width];
+    let mut rests = vec![0.0; groups * width];
+    for (group, place) in rows.clone() {
+        let own = group * width..(group + 1) * width;
+        let (means, rests) = (&mut means[own.clone()], &mut rests[own]);
+        for ((column, mean), rest) in columns.iter().zip(&mut *means).zip(rests) {
+            if counts[group] == 0 {
+                *mean = column[place];
+            }
+            *rest += column[place] - *mean;
+        }
+        counts[group] += 1;
+    }
+    let mean_rests = |rests: &mut [f64]| {
+        let of_group = rests.chunks_exact_mut(width.max(1)).zip(&counts).filter(|(_, n)| **n > 0);
+        of_group.for_each(|(rests, n)| rests.iter_mut().for_each(|rest| *rest /= *n as f64));
+    };
+    mean_rests(&mut rests);
+    means.iter_mut().zip(&mut rests).for_each(|(mean, rest)| *mean += std::mem::take(rest));
+    let mut products = vec![0.0; groups * triangle];
+    for (group, place) in rows {
+        let own = group * width..(group + 1) * width;
+        let (means, rests) = (&means[own.clone()], &mut rests[own]);
+        let mut sums = products[group * triangle..(group + 1) * triangle].iter_mut();
+        for (i, rest) in rests.iter_mut().enumerate() {
+            let delta = columns[i][place] - means[i];
+            *rest += delta;
+            for ((column, mean), sum) in columns.iter().zip(means).zip(sums.by_ref().take(i + 1)) {
+                *sum += delta * (column[place] - mean);
+            }
+        }
+    }
+    mean_rests(&mut rests);
+    let of_group = |(group, n): (usize, u64)| {
+        let own = group * width..(group + 1) * width;
+        let (means, rests) = (&means[own.clone()], &rests[own]);
+        let means = means.iter().zip(rests).map(|(mean, rest)| mean + rest).collect();
+        let mut products = products[group * triangle..(group + 1) * triangle].to_vec();
+        let mut sums = products.iter_mut();
+        for i in 0..width {
+            for (j, sum) in sums.by_ref().take(i + 1).enumerate() {
+                *sum -= rests[i] * rests[j] * n as f64;
+                // A variance is none below zero.
+                *sum = if i == j { sum.max(0.0) } else { *sum };
+            }
+        }
+        CoMomentMatrix { n, means, products }
+    };
+    counts.iter().copied().enumerate().map(of_group).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +222,34 @@ mod tests {
             assert_eq!(merged.n, 200);
             let pairs = merged.products.iter().chain(&merged.means).zip(whole.products.iter().chain(&whole.means));
             assert!(pairs.clone().all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(100.0)), "{merged:?} {whole:?}");
+        }
+    }
+
+    #[test]
+    fn the_moments_of_groups_are_those_of_each_alone() {
+        let far: Vec<[f64; 3]> = rows(200).into_iter().map(|[a, b, c]| [a + 1e7, b, c - 3e6]).collect();
+        let columns: Vec<Vec<f64>> = (0..3).map(|column| far.iter().map(|row| row[column]).collect()).collect();
+        for width in 0..=3 {
+            let columns: Vec<&[f64]> = columns[..width].iter().map(Vec::as_slice).collect();
+            // The last row is in no group.
+            let found = CoMomentMatrix::of_groups(4, (0..199).map(|place| (place % 3, place)), &columns);
+            for (group, moments) in found.iter().enumerate().take(3) {
+                let own = far[..199].iter().skip(group).step_by(3).map(|row| &row[..width]);
+                let alone = CoMomentMatrix::from_rows(own).value().unwrap_or_default();
+                assert_eq!((moments.n, moments.columns()), (alone.n, width));
+                let pairs = moments.products.iter().chain(&moments.means).zip(alone.products.iter().chain(&alone.means));
+                assert!(pairs.clone().all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0)), "{moments:?} {alone:?}");
+            }
+            assert_eq!(found[3], CoMomentMatrix::new(width));
+        }
+    }
+
+    #[test]
+    fn values_that_are_all_alike_have_no_spread() {
+        let (values, others) = (vec![0.1; 9973], vec![7.3; 9973]);
+        let found = CoMomentMatrix::of_groups(3, (0..9973).map(|place| (place % 3, place)), &[&values, &others]);
+        for moments in found {
+            assert_eq!((moments.means, moments.products), (vec![0.1, 7.3], vec![0.0; 3]));
         }
     }
 

@@ -58,7 +58,12 @@ pub(super) fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, Experim
 pub(super) async fn read(result: &ExperimentResult, lake: &Lake, session: &Session) -> Result<Vec<SeriesPoint>, ExperimentError> {
     let Some(snapshot) = lake.snapshot(SERIES_TABLE).await? else { return Ok(Vec::new()) };
     let names = columns::schema().fields().iter().map(|field| ident(field.name())).collect::<Vec<_>>();
-    let frame = session.read(&snapshot).await?.filter(same(result)).and_then(|f| f.select(names)).map_err(SqlError::engine)?;
+    let frame = session
+        .read(&snapshot)
+        .await?
+        .filter(same(std::slice::from_ref(result)))
+        .and_then(|f| f.select(names))
+        .map_err(SqlError::engine)?;
     let mut points = Vec::new();
     for batch in session.collect_frame(frame).await?.batches {
         points.extend(from_batch(&batch)?);
