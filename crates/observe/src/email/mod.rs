@@ -1,14 +1,15 @@
-//! Mails: composed by `lettre`, handed to a server by [`smtp`].
+//! Mails, composed and handed over by `lettre`.
 
 mod smtp;
 
 use std::time::SystemTime;
 
 use lettre::message::{Mailbox, header::ContentType};
+use lettre::transport::smtp::authentication::Credentials;
 use url::Url;
 
 use crate::{Message, ObserveError};
-use smtp::{Login, Server, Tls};
+use smtp::{Server, Tls};
 
 /// Who sends mails to whom, over which server.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ impl Mailer {
         };
         let login = match (url.username(), url.password()) {
             ("", None) => None,
-            (user, Some(password)) => Some(Login { user: percent_decoded(user), password: percent_decoded(password) }),
+            (user, Some(password)) => Some(Credentials::new(percent_decoded(user), percent_decoded(password))),
             _ => return Err(ObserveError::place(place, "a user needs a password: `smtps://user:${PASSWORD}@host`")),
         };
         let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|e| ObserveError::place(text, e));
@@ -47,10 +48,10 @@ impl Mailer {
     /// Sends a message. Its id is that of the mail too, so that mail programs show a repetition once.
     pub(crate) async fn send(&self, message: &Message, footer: &str) -> Result<(), ObserveError> {
         let mail = self.compose(message, footer)?;
-        self.server.submit(self.from.email.as_ref(), self.recipient.email.as_ref(), &mail).await
+        self.server.submit(mail.envelope(), &mail.formatted()).await
     }
 
-    fn compose(&self, message: &Message, footer: &str) -> Result<Vec<u8>, ObserveError> {
+    fn compose(&self, message: &Message, footer: &str) -> Result<lettre::Message, ObserveError> {
         let mail = lettre::Message::builder()
             .from(self.from.clone())
             .to(self.recipient.clone())
@@ -59,8 +60,7 @@ impl Mailer {
             .message_id(Some(format!("<{}@tranche>", message.id)))
             .header(ContentType::TEXT_PLAIN);
         let lines = [message.title.as_str(), "", message.text.as_str(), "", footer, ""];
-        let mail = mail.body(lines.join("\n")).map_err(|error| ObserveError::place("a mail", error))?;
-        Ok(mail.formatted())
+        mail.body(lines.join("\n")).map_err(|error| ObserveError::place("a mail", error))
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
         let mailer = |url: &str| Mailer::new(url, "Tranche <t@example.org>", "a@example.org");
         let found = mailer("smtps://me%40example.org:p%25%C3%A4@mail.example.org").unwrap().server;
         assert_eq!((found.port, found.tls), (465, Tls::FromTheStart));
-        assert_eq!(found.login, Some(Login { user: "me@example.org".into(), password: "p%ä".into() }));
+        assert_eq!(found.login, Some(Credentials::new("me@example.org".into(), "p%ä".into())));
         let found = mailer("smtp://127.0.0.1:2525").unwrap().server;
         assert_eq!((found.port, found.tls, found.login), (2525, Tls::WhenOffered, None));
         for wrong in ["http://x", "smtp://me@host", "smtp:", "no url"] {

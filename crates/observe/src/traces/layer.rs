@@ -4,12 +4,16 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::otlp::{ERROR, INTERNAL, KeyValue, OK, Span, Status, Value};
+use super::otlp::said;
 
 /// The field of a span that names its run.
 const RUN: &str = "run";
@@ -32,7 +36,7 @@ where
         let mut begun = Span {
             span_id: random()[8..].to_vec(),
             name: attributes.metadata().name().to_owned(),
-            kind: INTERNAL,
+            kind: SpanKind::Internal.into(),
             start_time_unix_nano: now(),
             ..Span::default()
         };
@@ -73,7 +77,7 @@ where
 /// The id of a run is that of its trace.
 fn trace_of_run(span: &Span) -> Option<Vec<u8>> {
     let run = span.attributes.iter().find(|attribute| attribute.key == RUN)?;
-    let Some(Value::Text(id)) = run.value.as_ref()?.value.as_ref() else { return None };
+    let Some(Value::StringValue(id)) = run.value.as_ref()?.value.as_ref() else { return None };
     uuid::Uuid::try_parse(id).ok().map(|id| id.as_bytes().to_vec())
 }
 
@@ -93,17 +97,16 @@ struct Told<'a>(&'a mut Span);
 impl Told<'_> {
     fn set(&mut self, field: &Field, value: Value) {
         match (field.name(), &value) {
-            (STATUS_CODE, Value::Text(code)) => {
+            (STATUS_CODE, Value::StringValue(code)) => {
                 let status = self.0.status.get_or_insert_default();
-                status.code = if code == "ERROR" { ERROR } else { OK };
+                status.set_code(if code == "ERROR" { StatusCode::Error } else { StatusCode::Ok });
             }
-            (STATUS_MESSAGE, Value::Text(message)) => {
-                let status: &mut Status = self.0.status.get_or_insert_default();
-                status.message.clone_from(message);
+            (STATUS_MESSAGE, Value::StringValue(message)) => {
+                self.0.status.get_or_insert_default().message.clone_from(message);
             }
             (name, _) => {
                 self.0.attributes.retain(|attribute| attribute.key != name);
-                self.0.attributes.push(KeyValue::new(name, value));
+                self.0.attributes.push(said(name, value));
             }
         }
     }
@@ -111,26 +114,26 @@ impl Told<'_> {
 
 impl Visit for Told<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, Value::Number(value));
+        self.set(field, Value::DoubleValue(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, Value::Integer(value));
+        self.set(field, Value::IntValue(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.set(field, Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)));
+        self.set(field, Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX)));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, Value::Truth(value));
+        self.set(field, Value::BoolValue(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, Value::Text(value.to_owned()));
+        self.set(field, Value::StringValue(value.to_owned()));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.set(field, Value::Text(format!("{value:?}")));
+        self.set(field, Value::StringValue(format!("{value:?}")));
     }
 }

@@ -10,6 +10,7 @@ mod otlp;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 
 pub use options::TraceOptions;
@@ -17,7 +18,6 @@ pub use options::TraceOptions;
 use crate::ObserveError;
 use crate::http::Poster;
 use layer::TraceLayer;
-use otlp::{ExportTraceServiceRequest, Span};
 
 /// How often what has ended is sent.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -67,10 +67,10 @@ impl Traces {
             return Ok(());
         }
         let poster = Poster::new(&self.options.endpoint)?;
-        let request = ExportTraceServiceRequest::new(&self.options, spans);
+        let request = otlp::request(&self.options, spans);
         let posted = poster.post("application/x-protobuf", &self.options.headers, request.encode_to_vec()).await;
         if posted.is_err() {
-            let unsent = request.into_spans();
+            let unsent = otlp::spans(request);
             let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             let room = WAITING.saturating_sub(ended.len());
             let forgotten = unsent.len().saturating_sub(room);

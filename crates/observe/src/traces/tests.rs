@@ -1,11 +1,13 @@
 //! Spans on their way to a collector.
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::otlp::{ERROR, Span, Value};
 use super::*;
 
 const RUN: &str = "0199d2c4a1b27c3d8e4f5a6b7c8d9e0f";
@@ -68,7 +70,7 @@ async fn a_run_its_steps_and_their_queries_are_one_trace() {
     sent.unwrap();
     assert_eq!(path, "/v1/traces");
     let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
-    let spans = request.into_spans();
+    let spans = otlp::spans(request);
     let named = |name: &str| spans.iter().filter(|span| span.name == name).cloned().collect::<Vec<Span>>();
     let (runs, steps, queries) = (named("run"), named("step"), named("query"));
     let [run] = runs.as_slice() else { panic!("{spans:?}") };
@@ -82,10 +84,10 @@ async fn a_run_its_steps_and_their_queries_are_one_trace() {
     }
     assert!(spans.iter().all(|span| span.start_time_unix_nano <= span.end_time_unix_nano && span.start_time_unix_nano > 0));
     let value = |span: &Span, key: &str| span.attributes.iter().find(|a| a.key == key).and_then(|a| a.value.clone()?.value);
-    assert_eq!(value(&steps[0], "rows"), Some(Value::Integer(7)));
-    assert_eq!(value(run, "pipeline"), Some(Value::Text("shop".into())));
+    assert_eq!(value(&steps[0], "rows"), Some(Value::IntValue(7)));
+    assert_eq!(value(run, "pipeline"), Some(Value::StringValue("shop".into())));
     let status = steps[1].status.clone().unwrap();
-    assert_eq!((status.code, status.message.as_str(), steps[0].status.as_ref()), (ERROR, "no rows", None));
+    assert_eq!((status.code(), status.message.as_str(), steps[0].status.as_ref()), (StatusCode::Error, "no rows", None));
 }
 
 #[tokio::test]
@@ -98,6 +100,6 @@ async fn what_a_collector_does_not_take_is_sent_again() {
     let listener = TcpListener::bind(address).await.unwrap();
     let (sent, (_, body)) = tokio::join!(traces.send(), collector(listener, "200 OK"));
     sent.unwrap();
-    assert_eq!(ExportTraceServiceRequest::decode(body.as_slice()).unwrap().into_spans().len(), 5);
+    assert_eq!(otlp::spans(ExportTraceServiceRequest::decode(body.as_slice()).unwrap()).len(), 5);
     traces.send().await.unwrap();
 }
