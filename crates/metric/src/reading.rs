@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, MutableBuffer};
+use arrow::util::bit_util::set_bit;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use tranche_schema::Contract;
@@ -61,6 +62,8 @@ struct Measured {
     widest: Window,
     /// The event times that matter.
     times: Times,
+    /// The windows cut at each other's edges: a fact is in one of these, however many windows it is in.
+    rings: Vec<Window>,
     windows: Vec<Targets>,
 }
 
@@ -111,7 +114,8 @@ struct Group {
 
 /// The columns of a window.
 struct Targets {
-    window: Window,
+    /// The rings that it is made of.
+    rings: Vec<usize>,
     targets: Vec<Target>,
 }
 
@@ -157,7 +161,6 @@ impl Reading {
                 .entry(number)
                 .or_insert_with(|| population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into());
             let until = population.until.min(as_of).as_microsecond();
-            let windows = windows.into_iter().map(|(window, targets)| Targets { window, targets }).collect();
             key.populations.push(Measured::new((number, Arc::clone(at)), until, known, windows));
         }
         let event_time = contract.event_time().unwrap_or_default().to_owned();
@@ -225,12 +228,23 @@ impl Reading {
 }
 
 impl Measured {
-    fn new((number, at): (usize, Arc<[i64]>), until: i64, known: Option<Arc<Known>>, windows: Vec<Targets>) -> Self {
-        let from = windows.iter().map(|targets| targets.window.from).min().unwrap_or_default();
-        let to = windows.iter().map(|targets| targets.window.to).max().unwrap_or_default();
+    fn new(
+        (number, at): (usize, Arc<[i64]>),
+        until: i64,
+        known: Option<Arc<Known>>,
+        windows: IndexMap<Window, Vec<Target>>,
+    ) -> Self {
+        let from = windows.keys().map(|window| window.from).min().unwrap_or_default();
+        let to = windows.keys().map(|window| window.to).max().unwrap_or_default();
         let widest = Window { from, to };
         let times = Times::new(&at, widest, until, known.as_deref());
-        Self { number, at, until, known, widest, times, windows }
+        let rings = rings(&windows.keys().copied().collect::<Vec<_>>());
+        let targets = |(window, targets): (Window, Vec<Target>)| {
+            let inside = rings.iter().enumerate().filter(|(_, ring)| is_inside(**ring, window));
+            Targets { rings: inside.map(|(place, _)| place).collect(), targets }
+        };
+        let windows = windows.into_iter().map(targets).collect();
+        Self { number, at, until, known, widest, times, rings, windows }
     }
 
     /// Whether a fact of a unit is still to be counted, or to be taken back.
@@ -251,10 +265,22 @@ struct Batch {
 }
 
 impl Measured {
+    /// The rows that are in each ring.
+    fn in_rings(&self, after: &[i64]) -> Vec<BooleanBuffer> {
+        let mut bits: Vec<MutableBuffer> = self.rings.iter().map(|_| MutableBuffer::new_null(after.len())).collect();
+        for (row, &after) in after.iter().enumerate().filter(|(_, after)| **after != NEVER) {
+            let place = self.rings.partition_point(|ring| ring.to <= after);
+            if self.rings.get(place).is_some_and(|ring| ring.from <= after) {
+                set_bit(bits[place].as_slice_mut(), row);
+            }
+        }
+        bits.into_iter().map(|bits| BooleanBuffer::new(bits.into(), 0, after.len())).collect()
+    }
     fn take(&self, batch: &Batch, rows: &mut Rows<'_>) -> Result<(), SqlError> {
-        for Targets { window, targets } in &self.windows {
-            let after = batch.after.as_slice();
-            let within = BooleanBuffer::collect_bool(after.len(), |row| window.from <= after[row] && after[row] < window.to);
+        let in_rings = self.in_rings(&batch.after);
+        for Targets { rings, targets } in &self.windows {
+            let of_window = rings.iter().map(|&ring| in_rings[ring].clone()).reduce(|all, ring| &all | &ring);
+            let Some(within) = of_window else { continue };
             if within.count_set_bits() == 0 {
                 continue;
             }
