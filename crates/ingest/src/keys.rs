@@ -1,51 +1,234 @@
 //! Which rows of a load carry the same key: the last one counts.
+//!
+//! All keys of a load do not fit into memory, so they are looked at in parts: keys that are alike fall into the same part, which is kept
+//! in memory while rows are few and in a temporary file beyond that. What rows replace which is known when all have been seen.
 
-use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::error::ArrowError;
+use arrow::datatypes::Schema;
 use arrow::row::{RowConverter, SortField};
+use tranche_sql::SqlError;
 
-/// The keys of the rows that were staged so far, as 128-bit hashes: two different keys share one with a chance of 10^-24 among
-/// forty million.
+use crate::IngestError;
+
+/// Rows whose keys are kept in memory before they go to a file: 24 bytes each.
+const MEMORY_ROWS: usize = 1 << 22;
+
+/// So many parts are there; one of them has to fit into memory.
+const PARTS: usize = 64;
+
+/// The keys of the rows that were staged so far.
 pub(crate) struct SeenKeys {
     columns: Vec<usize>,
     converter: RowConverter,
-    last: HashMap<u128, u64>,
     rows: u64,
-    /// Rows, counted over the whole load, that a later row with the same key replaces.
-    superseded: Vec<u64>,
+    parts: Vec<Part>,
+    in_memory: usize,
+    memory_rows: usize,
+    file: Option<File>,
+}
+
+/// Rows whose keys fall into a part.
+#[derive(Default)]
+struct Part {
+    rows: Vec<KeyedRow>,
+    /// Where earlier ones stand in the file: from which byte on, and how many rows.
+    written: Vec<(u64, usize)>,
+}
+
+/// A key of 128 bits, and which row of the load has it. A key that is longer is a hash: two different ones share it with a chance of
+/// 10^-24 among forty million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct KeyedRow {
+    key: [u64; 2],
+    row: u64,
+}
+
+/// Rows of a load that are replaced, counted over the whole load, and those by which they are; both ascending.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    pub(crate) earlier: Vec<u64>,
+    pub(crate) later: Vec<u64>,
 }
 
 impl SeenKeys {
-    pub(crate) fn new(batch_schema: &arrow::datatypes::Schema, key: &[String]) -> Result<Self, ArrowError> {
-        let columns = key.iter().map(|name| batch_schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let fields = columns.iter().map(|&i| SortField::new(batch_schema.field(i).data_type().clone())).collect();
-        Ok(Self { columns, converter: RowConverter::new(fields)?, last: HashMap::new(), rows: 0, superseded: Vec::new() })
+    /// No keys yet, of rows of a schema.
+    pub(crate) fn new(schema: &Schema, key: &[String]) -> Result<Self, SqlError> {
+        let columns = key.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let fields = columns.iter().map(|&i| SortField::new(schema.field(i).data_type().clone())).collect();
+        Ok(Self {
+            columns,
+            converter: RowConverter::new(fields)?,
+            rows: 0,
+            parts: (0..PARTS).map(|_| Part::default()).collect(),
+            in_memory: 0,
+            memory_rows: MEMORY_ROWS,
+            file: None,
+        })
     }
 
-    /// Notes the rows of the next batch; returns how many earlier rows they replace.
-    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<u64, ArrowError> {
+    /// How many rows were noted.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Notes the rows of the next batch.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
         let arrays: Vec<ArrayRef> = self.columns.iter().map(|&i| Arc::clone(batch.column(i))).collect();
-        let encoded = self.converter.convert_columns(&arrays)?;
-        let before = self.superseded.len();
-        self.last.reserve(batch.num_rows());
+        let encoded = self.converter.convert_columns(&arrays).map_err(SqlError::from)?;
         for row in encoded.iter() {
-            let digest = blake3::hash(row.as_ref());
-            let (half, _) = digest.as_bytes().split_at(16);
-            let hash = half.iter().fold(0u128, |hash, byte| (hash << 8) | u128::from(*byte));
-            if let Some(earlier) = self.last.insert(hash, self.rows) {
-                self.superseded.push(earlier);
-            }
+            let key = short(row.as_ref());
+            self.parts[part_of(key)].rows.push(KeyedRow { key, row: self.rows });
             self.rows += 1;
         }
-        Ok((self.superseded.len() - before) as u64)
+        self.in_memory += batch.num_rows();
+        if self.in_memory > self.memory_rows {
+            self.spill().map_err(IngestError::Staging)?;
+        }
+        Ok(())
     }
 
-    /// The rows that were replaced, ascending.
-    pub(crate) fn into_superseded(mut self) -> Vec<u64> {
-        self.superseded.sort_unstable();
-        self.superseded
+    fn spill(&mut self) -> std::io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(tempfile::tempfile()?),
+        };
+        let mut start = file.stream_position()?;
+        let mut bytes = Vec::new();
+        for part in self.parts.iter_mut().filter(|part| !part.rows.is_empty()) {
+            bytes.clear();
+            bytes.extend(part.rows.iter().flat_map(|row| row.to_bytes()));
+            file.write_all(&bytes)?;
+            part.written.push((start, part.rows.len()));
+            start += bytes.len() as u64;
+            part.rows.clear();
+        }
+        self.in_memory = 0;
+        Ok(())
+    }
+
+    /// The rows that were replaced, once all have been noted.
+    pub(crate) fn finish(mut self) -> Result<Replaced, IngestError> {
+        let mut replaced = Replaced::default();
+        for part in std::mem::take(&mut self.parts) {
+            let mut rows = part.rows;
+            for (start, count) in part.written {
+                self.read(start, count, &mut rows).map_err(IngestError::Staging)?;
+            }
+            rows.sort_unstable();
+            for pair in rows.windows(2).filter(|pair| pair[0].key == pair[1].key) {
+                replaced.earlier.push(pair[0].row);
+                replaced.later.push(pair[1].row);
+            }
+        }
+        replaced.earlier.sort_unstable();
+        replaced.later.sort_unstable();
+        Ok(replaced)
+    }
+
+    fn read(&mut self, start: u64, count: usize, rows: &mut Vec<KeyedRow>) -> std::io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = vec![0; count * KeyedRow::BYTES];
+        file.read_exact(&mut bytes)?;
+        rows.extend(bytes.chunks_exact(KeyedRow::BYTES).map(KeyedRow::from_bytes));
+        Ok(())
+    }
+}
+
+impl KeyedRow {
+    const BYTES: usize = 24;
+
+    fn to_bytes(self) -> impl Iterator<Item = u8> {
+        [self.key[0], self.key[1], self.row].into_iter().flat_map(u64::to_le_bytes)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let mut numbers = bytes.chunks_exact(8).map(|number| number.iter().rev().fold(0, |n, &byte| (n << 8) | u64::from(byte)));
+        let mut next = || numbers.next().unwrap_or_default();
+        Self { key: [next(), next()], row: next() }
+    }
+}
+
+/// An encoded key in 128 bits: itself where it is that short, since no encoded key begins another.
+fn short(encoded: &[u8]) -> [u64; 2] {
+    let mut bytes = [0; 16];
+    match bytes.get_mut(..encoded.len()) {
+        Some(own) => own.copy_from_slice(encoded),
+        None => bytes.copy_from_slice(&blake3::hash(encoded).as_bytes()[..16]),
+    }
+    let [high, low] = [0, 8].map(|from| bytes[from..from + 8].iter().fold(0, |number, &byte| (number << 8) | u64::from(byte)));
+    [high, low]
+}
+
+/// The part that a key falls into: keys that are numbers in a row are spread over all of them.
+fn part_of([high, low]: [u64; 2]) -> usize {
+    let mixed = (high ^ low.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize % PARTS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    fn batch(rows: &[(i64, String)]) -> RecordBatch {
+        let numbers: ArrayRef = Arc::new(rows.iter().map(|(number, _)| *number).collect::<Int64Array>());
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, text)| text)));
+        let fields = vec![Field::new("number", DataType::Int64, false), Field::new("text", DataType::Utf8, false)];
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![numbers, texts]).unwrap()
+    }
+
+    /// Some thousand rows of which every third has the key of an earlier one, held against a map of all keys.
+    #[test]
+    fn rows_are_replaced_by_the_next_with_their_key_wherever_keys_are_kept() {
+        let all: Vec<(i64, String)> = (0..5_000_i64)
+            .map(|row| if row % 3 == 0 { (row * row) % 700 } else { row })
+            .map(|key| (key, "long enough to be hashed ".repeat(usize::try_from(key % 3).unwrap())))
+            .collect();
+        for (key, memory_rows) in [(vec!["number"], MEMORY_ROWS), (vec!["number"], 100), (vec!["text", "number"], 100)] {
+            let key: Vec<String> = key.into_iter().map(str::to_owned).collect();
+            let mut seen = SeenKeys { memory_rows, ..SeenKeys::new(&batch(&[]).schema(), &key).unwrap() };
+            let mut last: HashMap<i64, u64> = HashMap::new();
+            let mut expected = Replaced::default();
+            for rows in all.chunks(333) {
+                seen.add(&batch(rows)).unwrap();
+            }
+            for (row, (key, _)) in (0..).zip(&all) {
+                if let Some(earlier) = last.insert(*key, row) {
+                    expected.earlier.push(earlier);
+                    expected.later.push(row);
+                }
+            }
+            expected.earlier.sort_unstable();
+            assert!(expected.later.len() > 1_000);
+            assert_eq!((seen.rows(), seen.file.is_some()), (5_000, memory_rows == 100));
+            assert_eq!(seen.finish().unwrap(), expected, "{key:?} {memory_rows}");
+        }
+    }
+
+    #[test]
+    fn numbers_in_a_row_are_spread_over_all_parts() {
+        let mut counts = [0; PARTS];
+        for number in 0..64_000_u64 {
+            let encoded: Vec<u8> = std::iter::once(1).chain((number | 1 << 63).to_be_bytes()).collect();
+            counts[part_of(short(&encoded))] += 1;
+        }
+        assert!(counts.iter().all(|count| (500..2_000).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn texts_that_go_on_with_zeros_are_other_keys() {
+        let texts = ["", "\0", "a", "a\0", "a\0\0", "ab"].map(|text| (0, text.to_owned()));
+        let mut seen = SeenKeys::new(&batch(&[]).schema(), &["text".to_owned()]).unwrap();
+        seen.add(&batch(&texts)).unwrap();
+        assert_eq!(seen.finish().unwrap(), Replaced::default());
     }
 }

@@ -218,6 +218,8 @@ struct ReadFiles {
 
 #[derive(Default)]
 struct FileCounts {
+    /// The place of its first row among all that were let in.
+    first_row: u64,
     rows: u64,
     rejected: u64,
     duplicates: u64,
@@ -234,12 +236,12 @@ async fn read_files(
     let conformer =
         Conformer::new(contract, context.session).map_err(|(column, problem)| mapping_error(source, column, problem))?;
     let mut stage = Stage::new(conformer.schema());
-    let mut seen = SeenKeys::new(&conformer.schema(), &contract.key).map_err(SqlError::from)?;
+    let mut seen = SeenKeys::new(&conformer.schema(), &contract.key)?;
     let mut rejects = Vec::new();
     let mut files = Vec::new();
     for (done, RawFile { object, path }) in raw_files.iter().enumerate() {
         (context.progress)(done, raw_files.len());
-        let mut counts = FileCounts::default();
+        let mut counts = FileCounts { first_row: seen.rows(), ..FileCounts::default() };
         let mut mapping: Option<(SchemaRef, Mapping)> = None;
         let mut batches = read::open(Arc::clone(&location.store), &object.meta, &source.format);
         while let Some(rows) = next(&mut batches, source, path).await? {
@@ -258,13 +260,18 @@ async fn read_files(
             conformed.rejects.sort_by_key(|reject| reject.row);
             counts.rejected += conformed.rejects.len() as u64;
             rejects.append(&mut conformed.rejects);
-            counts.duplicates += seen.add(&conformed.batch).map_err(SqlError::from)?;
+            seen.add(&conformed.batch)?;
             stage.add(conformed.batch)?;
         }
         files.push(counts);
     }
     (context.progress)(raw_files.len(), raw_files.len());
-    Ok(ReadFiles { staged: stage.finish(seen.into_superseded())?, rejects, files })
+    let replaced = seen.finish()?;
+    for later in replaced.later {
+        let file = files.partition_point(|file: &FileCounts| file.first_row <= later) - 1;
+        files[file].duplicates += 1;
+    }
+    Ok(ReadFiles { staged: stage.finish(replaced.earlier)?, rejects, files })
 }
 
 async fn next(
