@@ -43,7 +43,8 @@ impl Ledger {
         let records: HashMap<&str, &RunRecord> = runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
         let ids = self.run_ids().await?;
         // Before the runs, by which they are known to be over.
-        let mut expired = Expired { backfills: self.expire_backfills(before).await?, ..Expired::default() };
+        let (backfills, of_backfills) = self.expire_backfills(before).await?;
+        let mut expired = Expired { backfills, ..Expired::default() };
         expired.leases = self.expire_leases(&records, now).await?;
         let mut last: BTreeMap<&str, (Timestamp, &str)> = BTreeMap::new();
         for record in runs {
@@ -63,7 +64,7 @@ impl Ledger {
                     let is_over = record.status != RunStatus::Running && record.ended_at.is_some_and(|ended| ended < before);
                     let settled = settled.get(record.pipeline.as_str()).copied().flatten();
                     let is_settled = record.slot.is_none_or(|slot| settled.is_some_and(|settled| slot < settled));
-                    let is_kept = is_last || !is_over || !is_settled;
+                    let is_kept = is_last || !is_over || !is_settled || of_backfills.contains(id);
                     needed.extend(is_kept.then_some(record.definitions.as_str()));
                     !is_kept
                 }
@@ -136,11 +137,12 @@ impl Ledger {
         Ok(expired)
     }
 
-    /// Removes backfills that were asked for before an instant and are over. Slots keep what became of them.
-    async fn expire_backfills(&self, before: Timestamp) -> Result<u64, RunError> {
+    /// Removes backfills that were asked for before an instant and are over. Slots keep what became of them. Gives how many these
+    /// are, and the runs of those that are not over: whoever goes on with one asks them what is done.
+    async fn expire_backfills(&self, before: Timestamp) -> Result<(u64, BTreeSet<String>), RunError> {
         let root = Path::from(BACKFILLS);
         let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
-        let mut expired = 0;
+        let (mut expired, mut needed) = (0, BTreeSet::new());
         for object in listed {
             let Some(id) = object.location.prefix_match(&root).and_then(|mut parts| parts.next()) else { continue };
             let backfill = match self.backfill(id.as_ref()).await {
@@ -149,27 +151,38 @@ impl Ledger {
                 Err(RunError::Damaged { .. } | RunError::Unknown { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            if backfill.at < before && self.is_over(&backfill).await? {
+            if backfill.at >= before {
+                continue;
+            }
+            let (is_over, runs) = self.standing(&backfill).await?;
+            if is_over {
                 self.remove(&object.location).await?;
                 expired += 1;
+            } else {
+                needed.extend(runs);
             }
         }
-        Ok(expired)
+        Ok((expired, needed))
     }
 
-    /// Whether each slot of a backfill was claimed by it, and no run of it is to be gone on with.
-    async fn is_over(&self, backfill: &Backfill) -> Result<bool, RunError> {
+    /// Whether each slot of a backfill was claimed by it and no run of it is to be gone on with, and its runs.
+    async fn standing(&self, backfill: &Backfill) -> Result<(bool, Vec<String>), RunError> {
+        let (mut is_over, mut runs) = (true, Vec::new());
         for slot in &backfill.slots {
             let entries = self.slot(&backfill.pipeline, *slot).await?;
-            let Some((_, run_id)) = backfill.entry_of(&entries) else { return Ok(false) };
+            let Some((_, run_id)) = backfill.entry_of(&entries) else {
+                is_over = false;
+                continue;
+            };
             match self.read(run_id).await {
-                Ok(run) if run.status == RunStatus::Running => return Ok(false),
+                Ok(run) => is_over &= run.status != RunStatus::Running,
                 // One without a log expired: nobody begins it after so long.
-                Ok(_) | Err(RunError::Unknown { .. } | RunError::Damaged { .. }) => {}
+                Err(RunError::Unknown { .. } | RunError::Damaged { .. }) => {}
                 Err(error) => return Err(error),
             }
+            runs.push(run_id.to_owned());
         }
-        Ok(true)
+        Ok((is_over, runs))
     }
 
     async fn remove(&self, path: &Path) -> Result<(), RunError> {
@@ -289,15 +302,21 @@ mod tests {
             ledger.decide("shop", at(slot), entry).await.unwrap();
         };
         let now = Timestamp::now();
+        run_of(&ledger, "r1", "shop", 4, Some(at(1)), true).await;
         claim(1, "r1").await;
-        assert_eq!(expire(&ledger, at(9), now).await.backfills, 0, "nobody began with the second slot");
+        let settled = format!("{{\"slot\":\"{}\"}}", at(3));
+        ledger.objects.put(&Path::from("_sys/settled/shop.json"), settled.into()).await.unwrap();
+        run(&ledger, "r3", "shop", 5, true).await;
+        // Whoever goes on with it learns from the run of the first slot that it is done.
+        assert_eq!(expire(&ledger, at(9), now).await, Expired::default(), "nobody began with the second slot");
         run_of(&ledger, "r2", "shop", 4, Some(at(2)), false).await;
         claim(2, "r2").await;
         assert_eq!(expire(&ledger, at(9), now).await.backfills, 0, "a run is not over");
         let open = ledger.read("r2").await.unwrap();
         ledger.end(open, "cancelled", at(4)).await.unwrap();
         assert_eq!(expire(&ledger, at(4), now).await.backfills, 0, "it is not that old");
-        assert_eq!(expire(&ledger, at(9), now).await.backfills, 1);
+        let expired = expire(&ledger, at(9), now).await;
+        assert_eq!((expired.backfills, expired.runs), (1, 2));
         assert!(ledger.backfills().await.unwrap().is_empty());
         assert_eq!(ledger.decided_slots("shop", at(0), at(9)).await.unwrap(), [at(1), at(2)]);
     }

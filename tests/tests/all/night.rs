@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -170,6 +171,28 @@ fn a_backfill_runs_past_slots_in_order_and_again_only_when_asked() {
     assert_eq!(json(&project, &["runs"]).len(), 6);
     assert_eq!(json(&project, &["backfill", "--list"]).len(), 2);
     assert_eq!(project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(), Some("2"));
+}
+
+/// The slot that was at work when the process was killed is taken over; what was done is not done again.
+#[test]
+fn a_backfill_that_was_killed_goes_on_where_it_was() {
+    let project = project("{cron: '0 2 * * *', timezone: UTC}");
+    let mut command = project.sandbox.command(&["backfill", "shop", "--from", "2026-09-01", "--to", "2026-10-01"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("two slots are done", || slot_runs(&project).len() >= 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let begun = json(&project, &["backfill", "--list"]);
+    let [begun] = begun.as_slice() else { panic!("{begun:#?}") };
+    assert!(begun["waiting"].as_u64().unwrap() > 0, "it was killed too late: {begun:#}");
+    let before = slot_runs(&project);
+    let resume = ["--format", "json", "backfill", "--resume", begun["id"].as_str().unwrap()];
+    let ended = project.tranche(&resume).expect_code(0).json();
+    assert_eq!((&ended["slots"], &ended["done"]), (&30.into(), &30.into()), "{ended:#}");
+    let after = slot_runs(&project);
+    assert!(before.iter().all(|run| after.contains(run)), "{before:#?} {after:#?}");
+    let slots: BTreeSet<&str> = after.iter().map(|run| run["slot"].as_str().unwrap()).collect();
+    assert_eq!((after.len(), slots.len()), (30, 30), "each slot once");
 }
 
 #[test]

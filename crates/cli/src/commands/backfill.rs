@@ -8,6 +8,7 @@ use tranche_pipeline::{
     run_backfill,
 };
 
+use super::run::LEASE;
 use super::schedule::{ProjectCatalog, listen, take_leave};
 use crate::args::{BackfillSlots, Format, Order};
 use crate::failure::Failure;
@@ -15,7 +16,7 @@ use crate::output::{Rows, note, print_json, print_text};
 use crate::workbench::Workbench;
 
 pub(super) async fn run(wanted: &BackfillSlots, bench: Workbench) -> Result<ExitCode, Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?);
+    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
     if wanted.list {
         list(&ledger, bench.global.format).await?;
         return Ok(ExitCode::SUCCESS);

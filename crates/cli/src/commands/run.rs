@@ -54,7 +54,7 @@ pub(super) async fn resume(run: &str, force: bool, bench: &Workbench) -> Result<
 }
 
 /// After how long a silence a run that someone asked for counts as dead: whoever goes on with it waits for that long.
-const LEASE: Duration = Duration::from_secs(10);
+pub(super) const LEASE: Duration = Duration::from_secs(10);
 
 /// Watches a run until it is certain that nobody is at work on it.
 async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(), Failure> {
