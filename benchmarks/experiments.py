@@ -5,8 +5,8 @@ DIR is made by `generate` and holds everything: the data of `segments.py`, `expo
 (JSON, one file a measurement). Half of the users were exposed, over ten days, to one of two variants. DuckDB asks one query for each
 way to break the metrics down, as tools on a warehouse do, and then builds the table of units once and asks for all groups of it, as an
 expert would by hand. Tranche loads the tables and measures; then the events of one more day arrive, and it measures again from what it
-kept, and in full. Then it does all that with as many experiments at once as `--experiments` says, each with its own name, conversion window
-and lookback over the same facts.
+kept, and in full. Then it does all that with as many experiments at once as `--experiments` says, over the same facts: first with the same
+windows, then each with a conversion window and a lookback of its own.
 
 With `--exposed-ago 9` units are exposed up to the last day, so that on the next one some are new and all windows are open.
 
@@ -67,8 +67,8 @@ def generate(folder: Path, users: int, events: int, days: int, ago: int) -> None
             TO '{folder}/data/exposures.parquet' (FORMAT parquet, COMPRESSION zstd)""")
 
 
-def project(folder: Path, experiments: int) -> None:
-    """Writes the experiment as a Tranche project, and with more of them others over the same facts."""
+def project(folder: Path, experiments: int, alike: bool = False) -> None:
+    """Writes the experiment as a Tranche project, and with more of them others over the same facts, `alike` but for their names."""
     segments.project(folder)
     root, begin = folder / "project", exposed_from(folder)
     pipeline = root / "pipelines" / "bench"
@@ -103,8 +103,8 @@ def project(folder: Path, experiments: int) -> None:
         metric(name, f"type: ratio\nnumerator: {numerator}\ndenominator: {denominator}")
     for number in range(experiments):
         name = "bench" if number == 0 else f"bench_{number:02d}"
-        # Each of the others has windows of its own, so that its facts are not those of another.
-        window, lookback = WINDOW + (number % 5 if number else 0), LOOKBACK - number
+        # With windows of their own, the facts of one are not those of another.
+        window, lookback = (WINDOW, LOOKBACK) if alike else (WINDOW + (number % 5 if number else 0), LOOKBACK - number)
         write(pipeline / "experiments" / f"{name}.yaml",
               f"experiment: {name}\nhypothesis: None.\nentity: user\nexposure: {{table: exposures, variant: variant}}\n"
               "variants: {control: 0.5, treatment: 0.5}\ncontrol: control\n"
@@ -168,11 +168,11 @@ def run_duckdb(folder: Path, mode: str, threads: int) -> dict:
             "peak_bytes": peak_bytes(resource.getrusage(resource.RUSAGE_SELF)), "moments": moments}
 
 
-def run_tranche(folder: Path, binary: str, experiments: int) -> list[dict]:
+def run_tranche(folder: Path, binary: str, experiments: int, alike: bool) -> list[dict]:
     """Measures today, and tomorrow from what was kept and in full; loads first what is not loaded."""
-    project(folder, experiments)
+    project(folder, experiments, alike)
     shutil.rmtree(folder / "lake" / "_state", ignore_errors=True)
-    what = f"{experiments} experiments" if experiments > 1 else "one experiment"
+    what = f"{experiments} experiments {'alike' if alike else 'with windows of their own'}" if experiments > 1 else "one experiment"
     today = measure(folder, binary, what, TODAY)
     later = folder / "data" / "later" / f"{TODAY}.parquet"
     shutil.copy(later, folder / "data" / "events")
@@ -260,8 +260,8 @@ def run(folder: Path, given: argparse.Namespace) -> None:
     for mode in "each", "fused":
         subprocess.run([sys.executable, __file__, "duckdb", str(folder), "--mode", mode, "--threads", str(given.threads)], check=True)
     shutil.rmtree(folder / "lake", ignore_errors=True)
-    for experiments in 1, given.experiments:
-        for result in run_tranche(folder, given.binary, experiments):
+    for experiments, alike in (1, True), (given.experiments, True), (given.experiments, False):
+        for result in run_tranche(folder, given.binary, experiments, alike):
             keep(folder, result)
     check(folder)
     print(table(folder))
@@ -293,6 +293,7 @@ def arguments() -> argparse.Namespace:
     own = command("tranche", "measure Tranche: today, the next day, and that in full")
     own.add_argument("--binary", default="tranche", metavar="PATH", help="the program; default: tranche, from PATH")
     number(own, "experiments", 1, "how many")
+    own.add_argument("--alike", action="store_true", help="all with the same windows")
     command("check", "compare all results")
     whole = command("run", "all of these, and a table of the results in Markdown")
     sized(whole)
@@ -312,7 +313,7 @@ def main() -> None:
         case "duckdb":
             keep(given.folder, run_duckdb(given.folder, given.mode, given.threads))
         case "tranche":
-            for result in run_tranche(given.folder, given.binary, given.experiments):
+            for result in run_tranche(given.folder, given.binary, given.experiments, given.alike):
                 keep(given.folder, result)
         case "check":
             check(given.folder)
