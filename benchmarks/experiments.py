@@ -171,7 +171,8 @@ def run_duckdb(folder: Path, mode: str, threads: int) -> dict:
 def run_tranche(folder: Path, binary: str, experiments: int, alike: bool) -> list[dict]:
     """Measures today, and tomorrow from what was kept and in full; loads first what is not loaded."""
     project(folder, experiments, alike)
-    shutil.rmtree(folder / "lake" / "_state", ignore_errors=True)
+    for kept in "_state", "estimates", "estimate_series":
+        shutil.rmtree(folder / "lake" / kept, ignore_errors=True)
     what = f"{experiments} experiments {'alike' if alike else 'with windows of their own'}" if experiments > 1 else "one experiment"
     today = measure(folder, binary, what, TODAY)
     later = folder / "data" / "later" / f"{TODAY}.parquet"

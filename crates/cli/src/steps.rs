@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use indexmap::IndexSet;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -234,8 +235,8 @@ impl Steps {
     }
 }
 
-/// The names that a step is about.
-fn named<'a>(step: &Step, all: impl Iterator<Item = &'a String>) -> Vec<String> {
+/// The names that a step is about, each once.
+fn named<'a>(step: &Step, all: impl Iterator<Item = &'a String>) -> IndexSet<String> {
     match &step.targets {
         Targets::All => all.cloned().collect(),
         Targets::Named(names) => names.iter().map(|name| name.value.clone()).collect(),

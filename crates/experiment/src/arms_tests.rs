@@ -67,7 +67,10 @@ fn moments_of_cells_say_what_rows_of_units_say() {
         let taken = TakenIntoAccount { counted: Some(&counted), covariates, ..TakenIntoAccount::default() };
         let outcomes = Outcomes::new(values, taken, &cells);
         assert!(!matches!(outcomes.summed, Summed::Not));
-        for side in [Side::In(0), Side::In(1), Side::Out(2)] {
+        for (side, left_out) in
+            [(Side::In(0), None), (Side::In(1), None), (Side::Out(2), None), (Side::In(0), Some(7)), (Side::Out(2), Some(31))]
+        {
+            let outcomes = left_out.map_or_else(|| outcomes.clone(), |unit| outcomes.without(unit));
             let [control, treatment] = [0, 1].map(|variant| cells.group(side, variant));
             let found = outcomes.arms(&control, &treatment);
             let expected = outcomes.arms_of_units(&outcomes.units(&control), &outcomes.units(&treatment));

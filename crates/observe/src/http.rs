@@ -64,6 +64,6 @@ fn shown(url: &Url) -> String {
 }
 
 /// An error with all of its causes.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+fn causes(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -84,7 +84,7 @@ pub struct BackfillProgress {
 pub(crate) const BACKFILLS: &str = "_sys/backfills";
 
 /// Slots that are looked up at the same time.
-const CONCURRENCY: usize = 16;
+pub(crate) const CONCURRENCY: usize = 16;
 
 /// How long to wait between two looks at a run that someone else is at work on.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
-use crate::backfill::BACKFILLS;
+use crate::backfill::{BACKFILLS, CONCURRENCY};
 use crate::lease::LEASES;
 use crate::ledger::{failed, log_path};
 use crate::pinned::DEFINITIONS;
@@ -34,8 +34,9 @@ pub struct Expired {
 
 impl Ledger {
     /// Forgets runs that ended before an instant, but for the last of each pipeline, definitions that no run that is left was started
-    /// with, leases that nobody wrote for a day unless their runs are at work, and backfills before the instant that are over. A run that is not over stays, however old it is, and so does one of a slot that a scheduler looks at again when it
-    /// starts: without its log, the slot would be run once more. `runs` are all that can be read, from [`Ledger::list`].
+    /// with, leases that nobody wrote for a day unless their runs are at work, and backfills before the instant that are over. A run that
+    /// is not over stays, however old it is, and so does one of a backfill that is not over, or of a slot that a scheduler looks at again
+    /// when it starts: without its log, the slot would be run once more. `runs` are all that can be read, from [`Ledger::list`].
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails; what is left is forgotten the next time.
@@ -167,22 +168,22 @@ impl Ledger {
 
     /// Whether each slot of a backfill was claimed by it and no run of it is to be gone on with, and its runs.
     async fn standing(&self, backfill: &Backfill) -> Result<(bool, Vec<String>), RunError> {
-        let (mut is_over, mut runs) = (true, Vec::new());
-        for slot in &backfill.slots {
-            let entries = self.slot(&backfill.pipeline, *slot).await?;
-            let Some((_, run_id)) = backfill.entry_of(&entries) else {
-                is_over = false;
-                continue;
-            };
-            match self.read(run_id).await {
-                Ok(run) => is_over &= run.status != RunStatus::Running,
-                // One without a log expired: nobody begins it after so long.
-                Err(RunError::Unknown { .. } | RunError::Damaged { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            runs.push(run_id.to_owned());
-        }
-        Ok((is_over, runs))
+        let slots = backfill.slots.iter().map(|slot| self.standing_of(backfill, *slot)).collect::<Vec<_>>();
+        let slots: Vec<(bool, Option<String>)> = stream::iter(slots).buffered(CONCURRENCY).try_collect().await?;
+        Ok((slots.iter().all(|(is_over, _)| *is_over), slots.into_iter().filter_map(|(_, run_id)| run_id).collect()))
+    }
+
+    /// The same of one of its slots.
+    async fn standing_of(&self, backfill: &Backfill, slot: Timestamp) -> Result<(bool, Option<String>), RunError> {
+        let entries = self.slot(&backfill.pipeline, slot).await?;
+        let Some((_, run_id)) = backfill.entry_of(&entries) else { return Ok((false, None)) };
+        let is_over = match self.read(run_id).await {
+            Ok(run) => run.status != RunStatus::Running,
+            // One without a log expired: nobody begins it after so long.
+            Err(RunError::Unknown { .. } | RunError::Damaged { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        Ok((is_over, Some(run_id.to_owned())))
     }
 
     async fn remove(&self, path: &Path) -> Result<(), RunError> {

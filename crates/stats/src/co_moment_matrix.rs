@@ -174,7 +174,7 @@ fn in_groups<'c>(
         for i in 0..width {
             for (j, sum) in sums.by_ref().take(i + 1).enumerate() {
                 *sum -= rests[i] * rests[j] * n as f64;
-                // A variance is none below zero.
+                // A variance is never below zero.
                 *sum = if i == j { sum.max(0.0) } else { *sum };
             }
         }
@@ -228,14 +228,16 @@ mod tests {
     #[test]
     fn the_moments_of_groups_are_those_of_each_alone() {
         let far: Vec<[f64; 3]> = rows(200).into_iter().map(|[a, b, c]| [a + 1e7, b, c - 3e6]).collect();
-        let columns: Vec<Vec<f64>> = (0..3).map(|column| far.iter().map(|row| row[column]).collect()).collect();
-        for width in 0..=3 {
+        let columns: Vec<Vec<f64>> =
+            (0..6).map(|column| far.iter().map(|row| row[column % 3] * f64::from(1 + column as u8)).collect()).collect();
+        for width in [0, 1, 2, 3, 4, 6] {
             let columns: Vec<&[f64]> = columns[..width].iter().map(Vec::as_slice).collect();
             // The last row is in no group.
             let found = CoMomentMatrix::of_groups(4, (0..199).map(|place| (place % 3, place)), &columns);
             for (group, moments) in found.iter().enumerate().take(3) {
-                let own = far[..199].iter().skip(group).step_by(3).map(|row| &row[..width]);
-                let alone = CoMomentMatrix::from_rows(own).value().unwrap_or_default();
+                let own: Vec<Vec<f64>> =
+                    (group..199).step_by(3).map(|place| columns.iter().map(|column| column[place]).collect()).collect();
+                let alone = CoMomentMatrix::from_rows(own.iter().map(Vec::as_slice)).value().unwrap_or_default();
                 assert_eq!((moments.n, moments.columns()), (alone.n, width));
                 let pairs = moments.products.iter().chain(&moments.means).zip(alone.products.iter().chain(&alone.means));
                 assert!(pairs.clone().all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0)), "{moments:?} {alone:?}");

@@ -21,17 +21,18 @@ fn shop() -> Sandbox {
         writeln!(people, "{unit},{}", ["DE", "AT"][unit % 2]).expect("text grows");
     });
     sandbox.write("data/people.csv", people);
-    for (name, keys) in
-        [("plain", ""), ("adjusted", "statistics: {alpha: 0.05, cuped: {lookback: 2 days, covariates: [revenue]}}\n")]
-    {
-        let text = format!(
-            "version: 1\nexperiment: {name}\nentity: person\nexposure: {{table: exposures, variant: arm}}\n\
-             variants: {{a: 0.5, b: 0.5}}\ncontrol: a\nperiod: {{from: 2026-09-01, to: 2026-09-08}}\nconversion_window: 3 days\n\
-             metrics: {{goal: [revenue, orders], secondary: [basket]}}\nsegments: [country/*]\n{keys}"
-        );
-        sandbox.write(&format!("pipelines/shop/experiments/{name}.yaml"), text);
-    }
+    experiment(&sandbox, "plain", "");
+    experiment(&sandbox, "adjusted", "statistics: {alpha: 0.05, cuped: {lookback: 2 days, covariates: [revenue]}}\n");
     sandbox
+}
+
+fn experiment(sandbox: &Sandbox, name: &str, keys: &str) {
+    let text = format!(
+        "version: 1\nexperiment: {name}\nentity: person\nexposure: {{table: exposures, variant: arm}}\n\
+         variants: {{a: 0.5, b: 0.5}}\ncontrol: a\nperiod: {{from: 2026-09-01, to: 2026-09-08}}\nconversion_window: 3 days\n\
+         metrics: {{goal: [revenue, orders], secondary: [basket]}}\nsegments: [country/*]\n{keys}"
+    );
+    sandbox.write(&format!("pipelines/shop/experiments/{name}.yaml"), text);
 }
 
 /// The files of a day: who was exposed on it, and what everyone bought who was exposed before or will be.
@@ -115,10 +116,32 @@ fn what_is_kept_changes_nothing_but_what_is_read() {
     assert_eq!(read, expected);
     // The same night again has nothing to read.
     assert_eq!(night(&kept, NIGHTS)["rows_read"], 0);
+    assert_eq!(stored(&kept), stored(&forgetful), "the same night again");
     // All facts are read where that is asked for.
     let full = kept.run(&["--format", "json", "run", "shop", "--as-of", "2026-09-08", "--full"]).expect_code(0).json();
     let facts = &full["steps"][1]["detail"]["facts"][0];
     assert_eq!((&facts["incremental"], &facts["full_because"][0]), (&Value::Bool(false), &Value::from("that was asked for")));
+    assert_eq!(stored(&kept), stored(&forgetful), "the same night in full");
+}
+
+/// A name that is said twice is one experiment.
+#[test]
+fn an_experiment_that_is_new_is_stored_beside_others_that_are_replaced() {
+    let shop = shop();
+    bring(&shop, 1);
+    night(&shop, 1);
+    let rows = || {
+        let counted = "SELECT experiment, (SELECT count(*) FROM estimate_series AS s WHERE s.experiment = e.experiment) AS points, \
+                       count(*) AS rows FROM estimates AS e GROUP BY experiment ORDER BY experiment";
+        shop.run(&["--format", "csv", "sql", counted, "--as-of", "2026-10-01"]).expect_code(0).stdout
+    };
+    let before = rows();
+    experiment(&shop, "unlike", "");
+    let twice = PIPELINE.replace("measure: all", "measure: [unlike, plain, adjusted, plain]");
+    shop.write("pipelines/shop/pipeline.yaml", &twice);
+    night(&shop, 1);
+    let plain = before.lines().find(|line| line.starts_with("plain,")).expect("its rows");
+    assert_eq!(rows(), format!("{before}{}\n", plain.replacen("plain", "unlike", 1)));
 }
 
 const FILES: [(&str, &str); 13] = [

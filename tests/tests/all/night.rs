@@ -173,7 +173,7 @@ fn a_backfill_runs_past_slots_in_order_and_again_only_when_asked() {
     assert_eq!(project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(), Some("2"));
 }
 
-/// The slot that was at work when the process was killed is taken over; what was done is not done again.
+/// What was done is not done again; a slot that was at work when the process was killed is taken over.
 #[test]
 fn a_backfill_that_was_killed_goes_on_where_it_was() {
     let project = project("{cron: '0 2 * * *', timezone: UTC}");
@@ -185,6 +185,7 @@ fn a_backfill_that_was_killed_goes_on_where_it_was() {
     let begun = json(&project, &["backfill", "--list"]);
     let [begun] = begun.as_slice() else { panic!("{begun:#?}") };
     assert!(begun["waiting"].as_u64().unwrap() > 0, "it was killed too late: {begun:#}");
+    assert!(begun["running"].as_u64().unwrap() <= 1, "{begun:#}");
     let before = slot_runs(&project);
     let resume = ["--format", "json", "backfill", "--resume", begun["id"].as_str().unwrap()];
     let ended = project.tranche(&resume).expect_code(0).json();
