@@ -33,7 +33,8 @@ impl Ran {
     /// When it printed something else.
     #[must_use]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("not JSON ({e}): {}\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("not JSON ({e}): {}\n{}", self.stdout, self.stderr))
     }
 
     /// Itself, when the exit code is `code`.
@@ -126,7 +127,10 @@ impl Sandbox {
     /// When it cannot be started.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().unwrap_or_else(|e| panic!("cannot start {}: {e}", program().display()));
+        let output = self
+            .command(arguments)
+            .output()
+            .unwrap_or_else(|e| panic!("cannot start {}: {e}", program().display()));
         ran(output)
     }
 }
@@ -174,19 +178,23 @@ pub fn scenarios() -> PathBuf {
 /// The root of the repository that is tested, which may not be where these tests were built: checkouts may share a target folder.
 #[must_use]
 pub fn root() -> PathBuf {
-    let own = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let own = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     own.parent().map(Path::to_owned).unwrap_or(own)
 }
 
 fn copy(from: &Path, to: &Path) {
-    let entries = std::fs::read_dir(from).unwrap_or_else(|e| panic!("no scenario at {}: {e}", from.display()));
+    let entries =
+        std::fs::read_dir(from).unwrap_or_else(|e| panic!("no scenario at {}: {e}", from.display()));
     for entry in entries.flatten() {
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            std::fs::create_dir_all(&target).unwrap_or_else(|e| panic!("cannot copy {}: {e}", target.display()));
+            std::fs::create_dir_all(&target)
+                .unwrap_or_else(|e| panic!("cannot copy {}: {e}", target.display()));
             copy(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), &target).unwrap_or_else(|e| panic!("cannot copy {}: {e}", target.display()));
+            std::fs::copy(entry.path(), &target)
+                .unwrap_or_else(|e| panic!("cannot copy {}: {e}", target.display()));
         }
     }
 }

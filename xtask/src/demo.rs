@@ -31,7 +31,8 @@ pub(crate) fn demo() -> Outcome {
         run(&mut program(&tranche, &["--lake", LAKE, "run", PIPELINE, "--as-of", as_of]))?;
     }
     let reports = format!("{LAKE}/reports/{REPORT}");
-    let newest = newest_page(&root().join(&reports)).ok_or_else(|| format!("the runs wrote no page under {reports}/"))?;
+    let newest = newest_page(&root().join(&reports))
+        .ok_or_else(|| format!("the runs wrote no page under {reports}/"))?;
     println!("── {} runs in {:.1} s", AS_OFS.len(), start.elapsed().as_secs_f64());
     println!("{}", newest.display());
     Ok(())
@@ -39,7 +40,9 @@ pub(crate) fn demo() -> Outcome {
 
 fn remove_lake() -> Outcome {
     match fs::remove_dir_all(root().join(LAKE)) {
-        Err(problem) if problem.kind() != ErrorKind::NotFound => Err(format!("cannot remove {LAKE}: {problem}")),
+        Err(problem) if problem.kind() != ErrorKind::NotFound => {
+            Err(format!("cannot remove {LAKE}: {problem}"))
+        }
         _ => Ok(()),
     }
 }
@@ -74,7 +77,9 @@ mod tests {
     #[test]
     fn a_lake_alone_is_no_raw_data() -> std::io::Result<()> {
         with_files("lake", &["lake/tables/orders/0.parquet"], |data| assert!(!has_raw_data(data)))?;
-        with_files("raw", &["lake/tables/orders/0.parquet", "orders/2026-08.csv"], |data| assert!(has_raw_data(data)))?;
+        with_files("raw", &["lake/tables/orders/0.parquet", "orders/2026-08.csv"], |data| {
+            assert!(has_raw_data(data))
+        })?;
         assert!(!has_raw_data(Path::new("no/such/folder")));
         Ok(())
     }

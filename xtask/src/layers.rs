@@ -50,7 +50,8 @@ struct Edge {
 /// Fails on any dependency between our crates that the table does not allow.
 pub(crate) fn check() -> Outcome {
     let text = output(&mut cargo(&["metadata", "--format-version", "1", "--no-deps", "--offline"]))?;
-    let metadata: Value = serde_json::from_str(&text).map_err(|problem| format!("cannot read cargo metadata: {problem}"))?;
+    let metadata: Value =
+        serde_json::from_str(&text).map_err(|problem| format!("cannot read cargo metadata: {problem}"))?;
     let edges = edges(&metadata);
     let violations = violations(&edges);
     if violations.is_empty() {
@@ -71,8 +72,11 @@ fn edges(metadata: &Value) -> Vec<Edge> {
     };
     let mut edges = Vec::new();
     for package in packages().filter(in_crates) {
-        let used: BTreeSet<String> = package["dependencies"].as_array().into_iter().flatten().map(name).collect();
-        edges.extend(used.intersection(&members).map(|used| Edge { from: folder(&name(package)), to: folder(used) }));
+        let used: BTreeSet<String> =
+            package["dependencies"].as_array().into_iter().flatten().map(name).collect();
+        edges.extend(
+            used.intersection(&members).map(|used| Edge { from: folder(&name(package)), to: folder(used) }),
+        );
     }
     edges
 }
@@ -87,14 +91,22 @@ fn violations(edges: &[Edge]) -> Vec<String> {
 }
 
 fn violation(Edge { from, to }: &Edge) -> Option<String> {
-    let stranger = |krate: &str| format!("`{krate}` has no floor: give it one in xtask/src/layers.rs ({from} -> {to})");
+    let stranger =
+        |krate: &str| format!("`{krate}` has no floor: give it one in xtask/src/layers.rs ({from} -> {to})");
     let place = |krate: &str| FLOORS.iter().find(|floor| floor.krate == krate).ok_or_else(|| stranger(krate));
     match (place(from), place(to)) {
         (Err(problem), _) | (_, Err(problem)) => Some(problem),
         (Ok(upper), Ok(_)) if upper.allows(to) => None,
         (Ok(upper), Ok(lower)) => {
-            let may = if upper.may_use.is_empty() { "nothing".to_owned() } else { upper.may_use.replace(' ', ", ") };
-            Some(format!("{from} -> {to}: `{from}` (floor {}) may use {may}; `{to}` is on floor {}", upper.floor, lower.floor))
+            let may = if upper.may_use.is_empty() {
+                "nothing".to_owned()
+            } else {
+                upper.may_use.replace(' ', ", ")
+            };
+            Some(format!(
+                "{from} -> {to}: `{from}` (floor {}) may use {may}; `{to}` is on floor {}",
+                upper.floor, lower.floor
+            ))
         }
     }
 }
@@ -104,19 +116,35 @@ mod tests {
     use super::*;
 
     fn check(edges: &[(&str, &str)], expected: &[&str]) {
-        let edges: Vec<Edge> = edges.iter().map(|(from, to)| Edge { from: (*from).into(), to: (*to).into() }).collect();
+        let edges: Vec<Edge> =
+            edges.iter().map(|(from, to)| Edge { from: (*from).into(), to: (*to).into() }).collect();
         assert_eq!(violations(&edges), expected);
     }
 
     #[test]
     fn downward_edges_pass() {
-        check(&[("cli", "stats"), ("report", "segment"), ("segment", "sql"), ("sql", "store"), ("store", "schema")], &[]);
+        check(
+            &[
+                ("cli", "stats"),
+                ("report", "segment"),
+                ("segment", "sql"),
+                ("sql", "store"),
+                ("store", "schema"),
+            ],
+            &[],
+        );
     }
 
     #[test]
     fn upward_sideways_and_forbidden_edges_fail() {
         check(
-            &[("store", "schema"), ("store", "sql"), ("report", "experiment"), ("pipeline", "schema"), ("stats", "schema")],
+            &[
+                ("store", "schema"),
+                ("store", "sql"),
+                ("report", "experiment"),
+                ("pipeline", "schema"),
+                ("stats", "schema"),
+            ],
             &[
                 "store -> sql: `store` (floor 2) may use schema; `sql` is on floor 3",
                 "report -> experiment: `report` (floor 5) may use metric, segment, stats, sql, store, project, schema; \
@@ -129,13 +157,20 @@ mod tests {
 
     #[test]
     fn a_crate_without_a_floor_fails() {
-        check(&[("sql", "xtask")], &["`xtask` has no floor: give it one in xtask/src/layers.rs (sql -> xtask)"]);
-        check(&[("server", "sql")], &["`server` has no floor: give it one in xtask/src/layers.rs (server -> sql)"]);
+        check(
+            &[("sql", "xtask")],
+            &["`xtask` has no floor: give it one in xtask/src/layers.rs (sql -> xtask)"],
+        );
+        check(
+            &[("server", "sql")],
+            &["`server` has no floor: give it one in xtask/src/layers.rs (server -> sql)"],
+        );
     }
 
     #[test]
     fn the_table_itself_only_looks_down() {
-        let floor_of = |krate: &str| FLOORS.iter().find(|floor| floor.krate == krate).map(|floor| floor.floor);
+        let floor_of =
+            |krate: &str| FLOORS.iter().find(|floor| floor.krate == krate).map(|floor| floor.floor);
         for upper in &FLOORS {
             for used in upper.may_use.split_terminator(' ') {
                 assert!(floor_of(used).is_some_and(|lower| lower < upper.floor), "{} -> {used}", upper.krate);

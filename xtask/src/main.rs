@@ -45,14 +45,24 @@ const CHORES: [Chore; 5] = [
         about: "everything that CI checks; --quick leaves out the documentation",
         run: |flags| test::test(if flags.has("--quick") { test::Extent::Quick } else { test::Extent::Full }),
     },
-    Chore { name: "layers", flags: &[], about: "crates depend only on the floors below them", run: |_| layers::check() },
+    Chore {
+        name: "layers",
+        flags: &[],
+        about: "crates depend only on the floors below them",
+        run: |_| layers::check(),
+    },
     Chore {
         name: "schemas",
         flags: &["--check"],
         about: "write docs/schemas/ anew; --check fails if that would change it",
         run: |flags| if flags.has("--check") { schemas::check() } else { schemas::update() },
     },
-    Chore { name: "tidy", flags: &[], about: "file heads, lengths, names, and words that must not stay", run: |_| tidy::check() },
+    Chore {
+        name: "tidy",
+        flags: &[],
+        about: "file heads, lengths, names, and words that must not stay",
+        run: |_| tidy::check(),
+    },
 ];
 
 fn main() -> ExitCode {
@@ -78,7 +88,10 @@ fn main() -> ExitCode {
 
 fn parse(arguments: &[String]) -> Result<(&'static Chore, Flags), String> {
     let (name, flags) = arguments.split_first().ok_or("no chore given")?;
-    let chore = CHORES.iter().find(|chore| chore.name == name).ok_or_else(|| format!("there is no chore `{name}`"))?;
+    let chore = CHORES
+        .iter()
+        .find(|chore| chore.name == name)
+        .ok_or_else(|| format!("there is no chore `{name}`"))?;
     match flags.iter().find(|flag| !chore.flags.contains(&flag.as_str())) {
         Some(unknown) => Err(format!("`{name}` does not know `{unknown}`")),
         None => Ok((chore, Flags(flags.to_vec()))),
@@ -87,8 +100,10 @@ fn parse(arguments: &[String]) -> Result<(&'static Chore, Flags), String> {
 
 fn help() -> String {
     let lines = CHORES.iter().map(|chore| {
-        let usage: Vec<String> =
-            [chore.name.to_owned()].into_iter().chain(chore.flags.iter().map(|flag| format!("[{flag}]"))).collect();
+        let usage: Vec<String> = [chore.name.to_owned()]
+            .into_iter()
+            .chain(chore.flags.iter().map(|flag| format!("[{flag}]")))
+            .collect();
         format!("  {:<18} {}\n", usage.join(" "), chore.about)
     });
     format!("cargo xtask <chore>\n\n{}", lines.collect::<String>())

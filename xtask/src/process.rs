@@ -21,7 +21,11 @@ pub(crate) fn target_dir() -> PathBuf {
 }
 
 fn choose_target_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let cache = || variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));
+    let cache = || {
+        variable("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")))
+    };
     variable("CARGO_TARGET_DIR").map(PathBuf::from).or_else(|| Some(cache()?.join("tranche").join("target")))
 }
 
@@ -67,13 +71,19 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     if !output.status.success() {
         return Err(format!("`{}` failed ({})", line_of(command), output.status));
     }
-    String::from_utf8(output.stdout).map_err(|_| format!("`{}` printed something that is not UTF-8", line_of(command)))
+    String::from_utf8(output.stdout)
+        .map_err(|_| format!("`{}` printed something that is not UTF-8", line_of(command)))
 }
 
 /// Whether cargo has this subcommand here.
 pub(crate) fn has_cargo(subcommand: &str) -> bool {
     let mut command = cargo(&[subcommand, "--version"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// The command as one would type it.
@@ -90,7 +100,9 @@ mod tests {
     #[test]
     fn the_target_folder_is_the_one_asked_for_or_in_the_cache() {
         let check = |variables: &[(&str, &str)], expected: Option<&str>| {
-            let variable = |name: &str| variables.iter().find(|(given, _)| *given == name).map(|(_, value)| value.into());
+            let variable = |name: &str| {
+                variables.iter().find(|(given, _)| *given == name).map(|(_, value)| value.into())
+            };
             assert_eq!(choose_target_dir(variable), expected.map(PathBuf::from), "{variables:?}");
         };
         check(&[("CARGO_TARGET_DIR", "/t"), ("XDG_CACHE_HOME", "/c"), ("HOME", "/h")], Some("/t"));

@@ -28,7 +28,8 @@ pub(crate) fn check() -> Outcome {
 pub(crate) fn update() -> Outcome {
     let (generated, kept) = (generate()?, kept()?);
     let changes = drift(&generated, &kept);
-    replace(&generated, &kept).map_err(|problem| format!("cannot write {}: {problem}", folder().display()))?;
+    replace(&generated, &kept)
+        .map_err(|problem| format!("cannot write {}: {problem}", folder().display()))?;
     match changes.as_slice() {
         [] => println!("{} schemas, all up to date already", generated.len()),
         changes => println!("{}", changes.join("\n")),

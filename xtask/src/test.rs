@@ -34,11 +34,15 @@ const STAGES: [Stage; 12] = [
     Stage { name: "tidy", work: |_| passed(tidy::check()) },
     Stage {
         name: "clippy",
-        work: |_| passed(run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+        work: |_| {
+            passed(run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])))
+        },
     },
     Stage {
         name: "clippy of tests",
-        work: |_| passed(run(cargo(&["clippy"]).args(CROSS_CRATE).args(["--all-targets", "--", "-D", "warnings"]))),
+        work: |_| {
+            passed(run(cargo(&["clippy"]).args(CROSS_CRATE).args(["--all-targets", "--", "-D", "warnings"])))
+        },
     },
     Stage { name: "unit tests", work: |_| passed(unit_tests()) },
     Stage { name: "doctests", work: |_| passed(run(&mut cargo(&["test", "--doc", "--workspace"]))) },
@@ -90,7 +94,11 @@ fn formatted() -> Outcome {
 
 fn unit_tests() -> Outcome {
     let plain = ["test", "--workspace", "--lib", "--bins", "--tests"];
-    if has_cargo("nextest") { run(&mut cargo(&["nextest", "run", "--workspace"])) } else { run(&mut cargo(&plain)) }
+    if has_cargo("nextest") {
+        run(&mut cargo(&["nextest", "run", "--workspace"]))
+    } else {
+        run(&mut cargo(&plain))
+    }
 }
 
 /// The program as people run it, in scenarios: it is built first.
@@ -108,7 +116,11 @@ fn rustdoc(extent: Extent) -> Result<Verdict, String> {
 }
 
 fn if_installed(subcommand: &str, arguments: &[&str]) -> Result<Verdict, String> {
-    if has_cargo(subcommand) { passed(run(cargo(&[subcommand]).args(arguments))) } else { Ok(Verdict::Skipped("not installed")) }
+    if has_cargo(subcommand) {
+        passed(run(cargo(&[subcommand]).args(arguments)))
+    } else {
+        Ok(Verdict::Skipped("not installed"))
+    }
 }
 
 fn summary(lines: &[Line]) -> String {

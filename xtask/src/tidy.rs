@@ -41,7 +41,8 @@ const RULES: [fn(&File) -> Vec<Problem>; 4] = [head, length, names::check, words
 
 /// Fails if any file that git tracks, or would track, breaks a rule.
 pub(crate) fn check() -> Outcome {
-    let list = output(&mut program("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]))?;
+    let list =
+        output(&mut program("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]))?;
     let mut problems = Vec::new();
     let mut files = 0;
     for path in list.split_terminator('\0') {
@@ -94,9 +95,14 @@ mod tests {
 
     #[test]
     fn rust_files_open_with_their_purpose() {
-        let check = |path, text, expected: &[usize]| assert_eq!(lines(head, path, text), expected, "{path}: {text}");
+        let check =
+            |path, text, expected: &[usize]| assert_eq!(lines(head, path, text), expected, "{path}: {text}");
         check("crates/sql/src/lib.rs", "//! Queries.\n", &[]);
-        check("crates/sql/src/lib.rs", "#![allow(\n  missing_docs\n)]\n#![doc = \"\"]\n\n//! Queries.\n", &[]);
+        check(
+            "crates/sql/src/lib.rs",
+            "#![allow(\n  missing_docs\n)]\n#![doc = \"\"]\n\n//! Queries.\n",
+            &[],
+        );
         check("crates/sql/src/lib.rs", "use std::fs;\n//! Queries.\n", &[1]);
         check("xtask/src/main.rs", "// Chores.\n", &[1]);
         check("tests/src/lib.rs", "", &[1]);
@@ -106,7 +112,8 @@ mod tests {
 
     #[test]
     fn a_source_file_has_at_most_500_lines() {
-        let check = |path, count, expected: &[usize]| assert_eq!(lines(length, path, &"x\n".repeat(count)), expected);
+        let check =
+            |path, count, expected: &[usize]| assert_eq!(lines(length, path, &"x\n".repeat(count)), expected);
         check("crates/sql/src/lib.rs", MAX_LINES, &[]);
         check("crates/sql/src/lib.rs", MAX_LINES + 1, &[MAX_LINES + 1]);
         check("bench/segments.py", MAX_LINES + 1, &[MAX_LINES + 1]);

@@ -74,13 +74,17 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write a small working project, with data.
-    #[command(after_help = "Example:\n  tranche init my-project && tranche --project my-project run shop --as-of 2026-11-01")]
+    #[command(
+        after_help = "Example:\n  tranche init my-project && tranche --project my-project run shop --as-of 2026-11-01"
+    )]
     Init(Init),
     /// Check every definition and every SQL statement against the contracts; no data is read.
     #[command(after_help = "Example:\n  tranche check --format json")]
     Check,
     /// Run a pipeline now.
-    #[command(after_help = "Examples:\n  tranche run shop\n  tranche run shop --as-of 2026-11-01 --format json")]
+    #[command(
+        after_help = "Examples:\n  tranche run shop\n  tranche run shop --as-of 2026-11-01 --format json"
+    )]
     Run(Run),
     /// Run what is due, and go on doing so: every slot of every schedule, exactly once, with any number of daemons on one lake.
     #[command(
@@ -127,7 +131,9 @@ pub(crate) enum Command {
     )]
     Sql(Sql),
     /// Say whether the storage, the clock, the project and the lake are as they must be, and what to do where not; exit code 1 then.
-    #[command(after_help = "Examples:\n  tranche doctor\n  tranche doctor --format json | jq '.[] | select(.ok | not)'")]
+    #[command(
+        after_help = "Examples:\n  tranche doctor\n  tranche doctor --format json | jq '.[] | select(.ok | not)'"
+    )]
     Doctor,
     /// Experiment statistics on given sufficient statistics.
     #[command(
@@ -261,7 +267,9 @@ pub(crate) enum Segment {
         segment: String,
     },
     /// Run the known answers, `tests:`, of segments; exit code 1 when one does not hold.
-    #[command(after_help = "Examples:\n  tranche segment test\n  tranche segment test vip lifecycle/new --format json")]
+    #[command(
+        after_help = "Examples:\n  tranche segment test\n  tranche segment test vip lifecycle/new --format json"
+    )]
     Test {
         /// Only those of these segments.
         segments: Vec<String>,
@@ -298,7 +306,9 @@ pub(crate) enum Trait {
     /// List traits with their type and where they are defined.
     List,
     /// Show a trait: its definition, and how its values lie.
-    #[command(after_help = "Examples:\n  tranche trait show revenue_365d\n  tranche trait show revenue_365d --as-of 2026-06-01")]
+    #[command(
+        after_help = "Examples:\n  tranche trait show revenue_365d\n  tranche trait show revenue_365d --as-of 2026-06-01"
+    )]
     Show {
         /// The trait.
         #[arg(value_name = "NAME")]

@@ -51,7 +51,12 @@ impl Failure {
     }
 
     /// The caller's, who named something that is not there: the nearest of what is there, or what `otherwise` to do.
-    pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>, otherwise: &str) -> Self {
+    pub(crate) fn unknown<'a>(
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+        otherwise: &str,
+    ) -> Self {
         match known.into_iter().find(|known| is_near(known, name)) {
             Some(near) => Self::definition(format!("there is no {what} `{name}`; did you mean `{near}`?")),
             None => Self::definition(format!("there is no {what} `{name}`; {otherwise}")),
@@ -117,7 +122,9 @@ impl From<ProjectError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let class = match error {
-            StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => FailureClass::Definition,
+            StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => {
+                FailureClass::Definition
+            }
             StoreError::Object { .. }
             | StoreError::Damaged { .. }
             | StoreError::Table { .. }
@@ -189,8 +196,10 @@ impl From<MetricError> for Failure {
 
 impl From<ExperimentError> for Failure {
     fn from(error: ExperimentError) -> Self {
-        let within =
-            |experiment: String, inner: Self| Self { message: format!("experiment `{experiment}`: {}", inner.message), ..inner };
+        let within = |experiment: String, inner: Self| Self {
+            message: format!("experiment `{experiment}`: {}", inner.message),
+            ..inner
+        };
         match error {
             ExperimentError::Store(error) => error.into(),
             ExperimentError::Sql(error) => error.into(),

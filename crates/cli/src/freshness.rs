@@ -20,7 +20,9 @@ pub(crate) async fn stale(
     let newest = newest(workspace, lake, session).await?;
     let limits = limits(workspace);
     let is_old = |newest: Option<Timestamp>, limit: std::time::Duration| {
-        newest.is_none_or(|newest| std::time::Duration::try_from(now.duration_since(newest)).is_ok_and(|age| age > limit))
+        newest.is_none_or(|newest| {
+            std::time::Duration::try_from(now.duration_since(newest)).is_ok_and(|age| age > limit)
+        })
     };
     let stale = limits.into_iter().filter_map(|(key, limit)| {
         let newest = newest.get(&key).copied();
@@ -35,12 +37,17 @@ type Named = (&'static str, String);
 fn limits(workspace: &Workspace) -> BTreeMap<Named, std::time::Duration> {
     let tables = workspace.freshness.iter().map(|(table, limit)| (("table", table.clone()), *limit));
     let segments = workspace.pipelines.values().flat_map(|pipeline| pipeline.definitions.segments.values());
-    let segments = segments.filter_map(|segment| Some((("segment", segment.name.clone()), segment.freshness?)));
+    let segments =
+        segments.filter_map(|segment| Some((("segment", segment.name.clone()), segment.freshness?)));
     tables.chain(segments).collect()
 }
 
 /// The instant that the newest data is of: for a table that of its last load, for a segment or set that of its last refresh.
-pub(crate) async fn newest(workspace: &Workspace, lake: &Lake, session: &Session) -> Result<BTreeMap<Named, Timestamp>, Failure> {
+pub(crate) async fn newest(
+    workspace: &Workspace,
+    lake: &Lake,
+    session: &Session,
+) -> Result<BTreeMap<Named, Timestamp>, Failure> {
     let mut newest: BTreeMap<Named, Timestamp> = BTreeMap::new();
     for (table, as_of) in tranche_ingest::last_loads(lake, session).await? {
         newest.insert(("table", table), as_of);

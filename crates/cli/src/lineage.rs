@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tranche_observe::{Dataset, EventType, Field, InputField, Lineage, LineageEvent, step_run_id};
 use tranche_pipeline::{
-    Clock, Observer, Pipeline, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome, SystemClock, Targets,
+    Clock, Observer, Pipeline, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome, SystemClock,
+    Targets,
 };
 use tranche_schema::{Contract, platform};
 use tranche_sql::{Session, column_lineage, table_folder};
@@ -83,7 +84,10 @@ impl LineageWatch {
 
     fn run_event(&self, event_type: EventType) -> Option<LineageEvent> {
         let (run_id, as_of) = self.run.get()?;
-        Some(LineageEvent::new(event_type, SystemClock.now(), run_id, &self.namespace, &self.pipeline).nominal(*as_of))
+        Some(
+            LineageEvent::new(event_type, SystemClock.now(), run_id, &self.namespace, &self.pipeline)
+                .nominal(*as_of),
+        )
     }
 
     fn step_event(&self, event_type: EventType, step: &Step) -> Option<LineageEvent> {
@@ -164,19 +168,27 @@ impl Known<'_> {
 
     fn memberships(&self) -> Vec<Dataset> {
         let entities = self.definitions.definitions.entities();
-        entities.into_iter().map(|entity| self.dataset(&tranche_segment::store::memberships_table(entity))).collect()
+        entities
+            .into_iter()
+            .map(|entity| self.dataset(&tranche_segment::store::memberships_table(entity)))
+            .collect()
     }
 
     fn of_ingest(&self, step: &Step) -> (Vec<Dataset>, Vec<Dataset>) {
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-        for (source, _) in self.definitions.sources.values().filter(|(source, _)| is_named(step, &source.name)) {
+        for (source, _) in
+            self.definitions.sources.values().filter(|(source, _)| is_named(step, &source.name))
+        {
             let Some(contract) = self.workspace.contracts.get(&source.into.value) else { continue };
             // A bucket is a namespace; what is local is so to the project.
-            let (namespace, name) =
-                match source.path.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('/')?))) {
-                    Some((scheme, (bucket, path))) => (format!("{scheme}://{bucket}"), path.to_owned()),
-                    None => ("file".to_owned(), source.path.clone()),
-                };
+            let (namespace, name) = match source
+                .path
+                .split_once("://")
+                .and_then(|(scheme, rest)| Some((scheme, rest.split_once('/')?)))
+            {
+                Some((scheme, (bucket, path))) => (format!("{scheme}://{bucket}"), path.to_owned()),
+                None => ("file".to_owned(), source.path.clone()),
+            };
             let columns = contract.columns.iter().map(|column| {
                 let raw = match source.columns.get(&column.name) {
                     Some(sql) => Session::columns_of(&sql.value),
@@ -198,16 +210,22 @@ impl Known<'_> {
         let tables: BTreeSet<String> = texts.flat_map(Session::tables_of).collect();
         let entities = definitions.entities();
         let read = definitions.contracts.values();
-        let read = read.filter(|c| tables.contains(&c.table) || c.entity().is_some_and(|entity| entities.contains(&entity)));
+        let read = read.filter(|c| {
+            tables.contains(&c.table) || c.entity().is_some_and(|entity| entities.contains(&entity))
+        });
         let inputs = read.map(|contract| self.table(contract)).collect();
-        let mut outputs = vec![with_schema(self.dataset("segment_history"), &platform::segment_history::schema())];
+        let mut outputs =
+            vec![with_schema(self.dataset("segment_history"), &platform::segment_history::schema())];
         for entity in entities {
             let Some(contract) = definitions.entity_contract(entity) else { continue };
             outputs.push(self.traits(entity, contract).await);
             let key = contract.columns.iter().find(|column| Some(&column.name) == contract.key.first());
             if let Some(key) = key {
                 let schema = platform::memberships::schema(&key.name, &key.data_type);
-                outputs.push(with_schema(self.dataset(&tranche_segment::store::memberships_table(entity)), &schema));
+                outputs.push(with_schema(
+                    self.dataset(&tranche_segment::store::memberships_table(entity)),
+                    &schema,
+                ));
             }
         }
         (inputs, outputs)
@@ -216,9 +234,13 @@ impl Known<'_> {
     /// The wide table of an entity: its own columns, and the traits with what their SQL makes them from.
     async fn traits(&self, entity: &str, contract: &Contract) -> Dataset {
         let own = table_folder(&contract.table);
-        let mut fields: Vec<Field> = contract.columns.iter().map(|column| Field::new(&column.name, &column.data_type)).collect();
-        let mut columns: Vec<(String, Vec<InputField>)> =
-            contract.columns.iter().map(|c| (c.name.clone(), vec![InputField::new(self.lake, &own, &c.name)])).collect();
+        let mut fields: Vec<Field> =
+            contract.columns.iter().map(|column| Field::new(&column.name, &column.data_type)).collect();
+        let mut columns: Vec<(String, Vec<InputField>)> = contract
+            .columns
+            .iter()
+            .map(|c| (c.name.clone(), vec![InputField::new(self.lake, &own, &c.name)]))
+            .collect();
         let key = contract.key.first().map(String::as_str);
         for traits in self.definitions.definitions.traits.values().filter(|traits| traits.entity == entity) {
             // What does not plan was refused before the run.
@@ -226,8 +248,12 @@ impl Known<'_> {
             for field in plan.schema().fields().iter().filter(|field| Some(field.name().as_str()) != key) {
                 fields.push(Field::new(field.name(), field.data_type()));
             }
-            for (column, origins) in column_lineage(&plan).into_iter().filter(|(column, _)| Some(column.as_str()) != key) {
-                let inputs = origins.iter().map(|(table, column)| InputField::new(self.lake, &table_folder(table), column));
+            for (column, origins) in
+                column_lineage(&plan).into_iter().filter(|(column, _)| Some(column.as_str()) != key)
+            {
+                let inputs = origins
+                    .iter()
+                    .map(|(table, column)| InputField::new(self.lake, &table_folder(table), column));
                 columns.push((column, inputs.collect()));
             }
         }
@@ -235,7 +261,8 @@ impl Known<'_> {
     }
 
     fn of_measure(&self, step: &Step) -> (Vec<Dataset>, Vec<Dataset>) {
-        let experiments = self.definitions.experiments.values().filter(|experiment| is_named(step, &experiment.name));
+        let experiments =
+            self.definitions.experiments.values().filter(|experiment| is_named(step, &experiment.name));
         let tables: BTreeSet<&str> = experiments.map(|experiment| experiment.table.value.as_str()).collect();
         let exposures = tables.into_iter().filter_map(|table| self.workspace.contracts.get(table));
         let inputs = exposures.map(|contract| self.table(contract)).chain(self.memberships()).collect();

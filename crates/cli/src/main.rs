@@ -35,10 +35,11 @@ fn main() -> ExitCode {
         Ok(traces) => traces,
         Err(failure) => return failure.report(&arguments.global),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failure::Failure::internal(error.to_string()).report(&arguments.global),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build() {
+            Ok(runtime) => runtime,
+            Err(error) => return failure::Failure::internal(error.to_string()).report(&arguments.global),
+        };
     let outcome = runtime.block_on(async {
         let Some(traces) = traces else { return commands::run(&arguments).await };
         let regular = traces.clone();

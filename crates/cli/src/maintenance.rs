@@ -65,9 +65,11 @@ impl Maintenance<'_> {
             }
         }
         (self.progress)("runs".to_owned());
-        let expired = ledger.expire(&runs, before(self.now, self.workspace.settings.retention.runs), self.now).await?;
+        let expired =
+            ledger.expire(&runs, before(self.now, self.workspace.settings.retention.runs), self.now).await?;
         let state = self.expire_state().await?;
-        let messages = Outbox::new(self.lake.objects()).expire(before(self.now, MESSAGES).as_millisecond()).await;
+        let messages =
+            Outbox::new(self.lake.objects()).expire(before(self.now, MESSAGES).as_millisecond()).await;
         let messages = messages.map_err(|error| Failure::storage(chain(&error)))?;
         let detail = json!({"maintained": {
             "tables": tables.len(), "merged_files": merged, "written_files": written, "deleted_files": deleted,
@@ -89,15 +91,26 @@ impl Maintenance<'_> {
     async fn expire_state(&self) -> Result<u64, Failure> {
         let objects = self.lake.objects();
         let root = Path::from("_state");
-        let listed = objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+        let listed = objects
+            .list(Some(&root))
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(|e| StoreError::object(&root, e))?;
         let mut expired = 0;
         for object in listed {
             let parts: Vec<&str> = object.location.as_ref().split('/').collect();
             let [_, pipeline, entity, table, _] = parts[..] else { continue };
             let is_used = self.workspace.contracts.contains_key(table)
-                && self.workspace.pipelines.get(pipeline).is_some_and(|p| p.definitions.entities().contains(&entity));
+                && self
+                    .workspace
+                    .pipelines
+                    .get(pipeline)
+                    .is_some_and(|p| p.definitions.entities().contains(&entity));
             if !is_used {
-                objects.delete(&object.location).await.map_err(|error| StoreError::object(&object.location, error))?;
+                objects
+                    .delete(&object.location)
+                    .await
+                    .map_err(|error| StoreError::object(&object.location, error))?;
                 expired += 1;
             }
         }

@@ -34,7 +34,8 @@ impl Rows {
 
     /// The rows of a query's result.
     pub(crate) fn from_batches(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, Failure> {
-        let mut rows = Self { columns: schema.fields().iter().map(|f| f.name().clone()).collect(), rows: Vec::new() };
+        let mut rows =
+            Self { columns: schema.fields().iter().map(|f| f.name().clone()).collect(), rows: Vec::new() };
         let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
         for batch in batches {
             let internal = |e: arrow::error::ArrowError| Failure::internal(e.to_string());
@@ -55,9 +56,14 @@ impl Rows {
 
     /// Only the columns that `wanted` names.
     pub(crate) fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
-        let kept: Vec<usize> = (0..self.columns.len()).filter(|&column| wanted(&self.columns[column])).collect();
-        let rows = self.rows.iter().map(|row| kept.iter().filter_map(|&column| row.get(column).cloned()).collect());
-        Self { columns: kept.iter().map(|&column| self.columns[column].clone()).collect(), rows: rows.collect() }
+        let kept: Vec<usize> =
+            (0..self.columns.len()).filter(|&column| wanted(&self.columns[column])).collect();
+        let rows =
+            self.rows.iter().map(|row| kept.iter().filter_map(|&column| row.get(column).cloned()).collect());
+        Self {
+            columns: kept.iter().map(|&column| self.columns[column].clone()).collect(),
+            rows: rows.collect(),
+        }
     }
 
     /// With another column before the others.
@@ -118,7 +124,11 @@ impl Rows {
 
 /// Prints one JSON document, indented for people.
 pub(crate) fn print_json(document: &impl serde::Serialize, format: Format) -> Result<(), Failure> {
-    let text = if format == Format::Json { serde_json::to_string(document) } else { serde_json::to_string_pretty(document) };
+    let text = if format == Format::Json {
+        serde_json::to_string(document)
+    } else {
+        serde_json::to_string_pretty(document)
+    };
     print_text(&text.map_err(|e| Failure::internal(e.to_string()))?)
 }
 
@@ -135,7 +145,9 @@ pub(crate) fn note(text: &str) -> Result<(), Failure> {
 /// Whoever reads our output may have seen enough: that is no failure.
 fn done(written: std::io::Result<()>) -> Result<(), Failure> {
     match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::internal(error.to_string())),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::internal(error.to_string()))
+        }
         _ => Ok(()),
     }
 }
@@ -158,7 +170,9 @@ fn value(column: &dyn Array, row: usize, formatter: &ArrayFormatter<'_>) -> Valu
         DataType::Boolean => Value::Bool(shown == "true"),
         t if t.is_integer() => shown.parse::<i64>().map_or_else(|_| Value::String(shown), Value::from),
         // A double holds fifteen digits for certain; a longer number keeps them as text.
-        DataType::Decimal128(..) if shown.chars().filter(char::is_ascii_digit).count() > 15 => Value::String(shown),
+        DataType::Decimal128(..) if shown.chars().filter(char::is_ascii_digit).count() > 15 => {
+            Value::String(shown)
+        }
         t if t.is_numeric() => shown.parse::<f64>().map_or_else(|_| Value::String(shown), Value::from),
         _ => Value::String(shown),
     }

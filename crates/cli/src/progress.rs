@@ -66,8 +66,9 @@ impl Progress {
         // A bar that is not shown counts all the same.
         let mut bar = ProgressBar::hidden();
         if self.terminal {
-            let style = ProgressStyle::with_template("{spinner} {prefix} {wide_bar} {pos} of {len}, {eta} left")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template("{spinner} {prefix} {wide_bar} {pos} of {len}, {eta} left")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
             bar = self.bars.add(ProgressBar::no_length()).with_style(style).with_prefix(what.to_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
         } else {
@@ -98,7 +99,11 @@ impl Observer for Progress {
         }
         let style = ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let bar = self.bars.add(ProgressBar::new_spinner()).with_style(style).with_prefix(format!("{}{again}", step.id));
+        let bar = self
+            .bars
+            .add(ProgressBar::new_spinner())
+            .with_style(style)
+            .with_prefix(format!("{}{again}", step.id));
         bar.enable_steady_tick(Duration::from_millis(100));
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).insert(step.id.clone(), bar);
     }

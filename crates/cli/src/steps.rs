@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 use tranche_experiment::{Experiment, MeasureContext, Memory};
 use tranche_ingest::LoadContext;
-use tranche_pipeline::{Clock, FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, SystemClock, Targets};
+use tranche_pipeline::{
+    Clock, FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, SystemClock, Targets,
+};
 use tranche_report::BuildContext;
 use tranche_segment::SegmentError;
 use tranche_segment::refresh::{RefreshContext, refresh};
@@ -47,7 +49,9 @@ impl StepRunner for Steps {
         task.spawn(async move { steps.work(&step, &context).await }.in_current_span());
         match task.join_next().await {
             Some(Ok(outcome)) => outcome.map_err(|failure| StepFailure::new(failure.class, failure.message)),
-            Some(Err(error)) => Err(StepFailure::new(FailureClass::Internal, format!("the step stopped: {error}"))),
+            Some(Err(error)) => {
+                Err(StepFailure::new(FailureClass::Internal, format!("the step stopped: {error}")))
+            }
             None => Err(StepFailure::new(FailureClass::Internal, "the step did not start")),
         }
     }
@@ -65,14 +69,21 @@ impl Steps {
         }
     }
 
-    async fn ingest(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
+    async fn ingest(
+        &self,
+        step: &Step,
+        context: &StepContext,
+        pipeline: &PipelineDefinitions,
+    ) -> Result<StepOutcome, Failure> {
         let session = self.engine.session_with(context.as_of, vec![Arc::new(tranche_sql::NumericText)]);
         let mut outcome = StepOutcome::default();
         let mut reports = Vec::new();
         for name in named(step, pipeline.sources.keys()) {
             let Some((source, _)) = pipeline.sources.get(&name) else { continue };
             let Some(contract) = self.workspace.contracts.get(&source.into.value) else { continue };
-            let progress = |done: usize, all: usize| self.progress.message(&step.id, format!("{name}: {done} of {all} files"));
+            let progress = |done: usize, all: usize| {
+                self.progress.message(&step.id, format!("{name}: {done} of {all} files"))
+            };
             let load = LoadContext {
                 lake: &self.lake,
                 storage: &self.storage,
@@ -92,7 +103,12 @@ impl Steps {
         Ok(outcome)
     }
 
-    async fn refresh(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
+    async fn refresh(
+        &self,
+        step: &Step,
+        context: &StepContext,
+        pipeline: &PipelineDefinitions,
+    ) -> Result<StepOutcome, Failure> {
         let (session, tables) = self.session(context.as_of).await?;
         let wanted = match &step.targets {
             Targets::All => None,
@@ -122,7 +138,12 @@ impl Steps {
         })
     }
 
-    async fn measure(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
+    async fn measure(
+        &self,
+        step: &Step,
+        context: &StepContext,
+        pipeline: &PipelineDefinitions,
+    ) -> Result<StepOutcome, Failure> {
         let (session, tables) = self.session(context.as_of).await?;
         let measure = MeasureContext {
             tables: &tables,
@@ -140,11 +161,15 @@ impl Steps {
         };
         let mut outcome = StepOutcome::default();
         let mut summaries = Vec::new();
-        let experiments: Vec<&Experiment> =
-            named(step, pipeline.experiments.keys()).iter().filter_map(|name| pipeline.experiments.get(name)).collect();
+        let experiments: Vec<&Experiment> = named(step, pipeline.experiments.keys())
+            .iter()
+            .filter_map(|name| pipeline.experiments.get(name))
+            .collect();
         let mut earlier = Vec::new();
         for experiment in &experiments {
-            let stored = tranche_experiment::store::read_without_series(&self.lake, &session, &experiment.name).await?;
+            let stored =
+                tranche_experiment::store::read_without_series(&self.lake, &session, &experiment.name)
+                    .await?;
             earlier.push(stored.and_then(|result| result.plan));
         }
         let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name.as_str()).collect();
@@ -153,7 +178,8 @@ impl Steps {
         let measured = tranche_experiment::measure(&wanted, &measure).await?;
         outcome.rows_read += measured.rows_read;
         outcome.rows_written +=
-            tranche_experiment::store::write(&measured.results, &self.lake, &session, &context.transaction).await?;
+            tranche_experiment::store::write(&measured.results, &self.lake, &session, &context.transaction)
+                .await?;
         for result in &measured.results {
             summaries.push(json!({
                 "experiment": result.experiment, "estimates": result.estimates.len(), "trustworthy": result.trustworthy,
@@ -176,7 +202,12 @@ impl Steps {
         maintenance.run().await
     }
 
-    async fn report(&self, step: &Step, context: &StepContext, pipeline: &PipelineDefinitions) -> Result<StepOutcome, Failure> {
+    async fn report(
+        &self,
+        step: &Step,
+        context: &StepContext,
+        pipeline: &PipelineDefinitions,
+    ) -> Result<StepOutcome, Failure> {
         let mut outcome = StepOutcome::default();
         let mut pages = Vec::new();
         for name in named(step, pipeline.reports.keys()) {
@@ -197,7 +228,10 @@ impl Steps {
         context: &StepContext,
         pipeline: &PipelineDefinitions,
     ) -> Result<(String, u64, u64), Failure> {
-        let report = pipeline.reports.get(name).ok_or_else(|| Failure::definition(format!("there is no report `{name}`")))?;
+        let report = pipeline
+            .reports
+            .get(name)
+            .ok_or_else(|| Failure::definition(format!("there is no report `{name}`")))?;
         let (session, tables) = self.session(context.as_of).await?;
         let build = BuildContext {
             lake: &self.lake,
@@ -214,11 +248,17 @@ impl Steps {
         };
         let (document, rows_read) = tranche_report::build(report, &build).await?;
         let zone = &self.workspace.settings.timezone;
-        let published = tranche_report::publish(report, &document, &self.lake, &session, zone, &context.transaction).await?;
+        let published =
+            tranche_report::publish(report, &document, &self.lake, &session, zone, &context.transaction)
+                .await?;
         Ok((published.page, rows_read, published.rows))
     }
 
-    async fn results(&self, session: &Session, pipeline: &PipelineDefinitions) -> Result<Vec<Value>, Failure> {
+    async fn results(
+        &self,
+        session: &Session,
+        pipeline: &PipelineDefinitions,
+    ) -> Result<Vec<Value>, Failure> {
         let mut results = Vec::new();
         for name in pipeline.experiments.keys() {
             if let Some(result) = tranche_experiment::store::read(&self.lake, session, name).await? {

@@ -8,7 +8,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 use tranche_observe::{Background, Message, ObserveError, Outbox, Sender, messages_of};
-use tranche_pipeline::{Clock, Event, Ledger, Observer, RunError, RunRecord, RunReport, RunStatus, SystemClock};
+use tranche_pipeline::{
+    Clock, Event, Ledger, Observer, RunError, RunRecord, RunReport, RunStatus, SystemClock,
+};
 use tranche_sql::Session;
 use tranche_store::Lake;
 
@@ -103,7 +105,12 @@ async fn told(workspace: &Workspace, lake: &Lake, session: &Session, untold: &Un
         outbox.put(&message).await.map_err(failed)?;
     }
     let delivery = outbox.deliver(&senders(workspace), now.as_millisecond()).await.map_err(failed)?;
-    tracing::info!(sent = delivery.sent, failed = delivery.failed, waiting = delivery.waiting, "people were told");
+    tracing::info!(
+        sent = delivery.sent,
+        failed = delivery.failed,
+        waiting = delivery.waiting,
+        "people were told"
+    );
     Ok(())
 }
 
@@ -177,7 +184,10 @@ impl EndedRuns<'_> {
             known => known,
         };
         let next_slot = next_slot(self.workspace, record);
-        Ok(messages_of(record, Background { before, next_slot, was_resumed: *was_resumed, is_backfill: *is_backfill }))
+        Ok(messages_of(
+            record,
+            Background { before, next_slot, was_resumed: *was_resumed, is_backfill: *is_backfill },
+        ))
     }
 
     /// A run that is done or failed. One whose log cannot be read is left to `doctor`.
@@ -191,10 +201,14 @@ impl EndedRuns<'_> {
             Err(error) => return Err(error.into()),
         };
         let record = RunRecord::from_events(&events);
-        let Some(record) = record.filter(|run| matches!(run.status, RunStatus::Done | RunStatus::Failed)) else {
+        let Some(record) = record.filter(|run| matches!(run.status, RunStatus::Done | RunStatus::Failed))
+        else {
             return Ok(None);
         };
-        let ends = events.iter().filter(|event| matches!(event, Event::Ended { status: RunStatus::Failed, .. })).count();
+        let ends = events
+            .iter()
+            .filter(|event| matches!(event, Event::Ended { status: RunStatus::Failed, .. }))
+            .count();
         let was_resumed = ends > usize::from(record.status == RunStatus::Failed);
         let is_backfill = self.ledger.backfill_of(&record).await?.is_some();
         Ok(Some(EndedRun { record, was_resumed, is_backfill }))
@@ -205,7 +219,8 @@ impl EndedRuns<'_> {
         let ids = self.ids.get_or_try_init(|| self.ledger.run_ids()).await?;
         let earlier = ids.iter().filter(|id| **id < run.run_id).take(RUNS_BEFORE).cloned();
         let read = |id: String| async move {
-            let is_same = self.ledger.pipeline_of(&id).await?.is_some_and(|pipeline| pipeline == run.pipeline);
+            let is_same =
+                self.ledger.pipeline_of(&id).await?.is_some_and(|pipeline| pipeline == run.pipeline);
             let found = if is_same { self.read(&id).await? } else { None };
             Ok::<_, Failure>(found.filter(|found| !found.is_backfill).map(|found| found.record.status))
         };

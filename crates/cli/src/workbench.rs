@@ -41,7 +41,13 @@ impl Workbench {
         let memory_bytes = usize::try_from(limit.bytes(machine_memory_bytes())).unwrap_or(usize::MAX);
         let engine = Engine::new(&EngineOptions { memory_bytes, ..EngineOptions::default() })?;
         let storage = Arc::new(Storage::new(storage_options(&workspace)));
-        Ok(Self { global: global.clone(), workspace: Arc::new(workspace), engine, storage, folder: global.project.clone() })
+        Ok(Self {
+            global: global.clone(),
+            workspace: Arc::new(workspace),
+            engine,
+            storage,
+            folder: global.project.clone(),
+        })
     }
 
     /// The same with other definitions, sharing the engine and its memory.
@@ -77,7 +83,11 @@ impl Workbench {
             return Err(failure);
         }
         let mut problems = Problems::default();
-        failure.diagnostics.into_iter().filter(|problem| problem.file == path).for_each(|problem| problems.push(problem));
+        failure
+            .diagnostics
+            .into_iter()
+            .filter(|problem| problem.file == path)
+            .for_each(|problem| problems.push(problem));
         if problems.is_empty() { Ok(()) } else { Err(Failure::problems(problems)) }
     }
 
@@ -144,7 +154,11 @@ fn storage_options(workspace: &Workspace) -> BTreeMap<String, String> {
         }
     }
     // A test server or a gateway inside a network speaks plain HTTP; whoever names it so means it.
-    if options.get("aws_endpoint").or(options.get("aws_endpoint_url")).is_some_and(|url| url.starts_with("http://")) {
+    if options
+        .get("aws_endpoint")
+        .or(options.get("aws_endpoint_url"))
+        .is_some_and(|url| url.starts_with("http://"))
+    {
         options.entry("aws_allow_http".to_owned()).or_insert_with(|| "true".to_owned());
     }
     options

@@ -58,7 +58,9 @@ impl Workspace {
             let manifest = project.manifest(name).cloned();
             let experiments = tranche_experiment::read(&project, name, &settings.timezone, &mut problems);
             let definitions = PipelineDefinitions {
-                pipeline: manifest.as_ref().and_then(|file| Pipeline::read(file, &ACTIONS, &settings, &mut problems)),
+                pipeline: manifest
+                    .as_ref()
+                    .and_then(|file| Pipeline::read(file, &ACTIONS, &settings, &mut problems)),
                 manifest,
                 sources: read_sources(&project, name, &contracts, &mut problems),
                 definitions: Definitions::read(&project, name, &contracts, &mut problems),
@@ -69,8 +71,10 @@ impl Workspace {
             pipelines.insert(name.to_owned(), definitions);
         }
         let read = |file: &&SourceFile| contract_files.values().any(|known| known.path() == file.path());
-        let unreadable = project.schemas().filter(|file| !read(file)).map(|file| file.stem().to_owned()).collect();
-        let mut workspace = Self { project, settings, contracts, freshness, pipelines, problems, contract_files, unreadable };
+        let unreadable =
+            project.schemas().filter(|file| !read(file)).map(|file| file.stem().to_owned()).collect();
+        let mut workspace =
+            Self { project, settings, contracts, freshness, pipelines, problems, contract_files, unreadable };
         workspace.check_across_pipelines();
         workspace
     }
@@ -86,7 +90,8 @@ impl Workspace {
             definitions.check(self, engine, &mut problems).await?;
         }
         // A contract that cannot be read is the mistake, not everything that refers to its table.
-        let blamed = |message: &str| self.unreadable.iter().any(|table| message.contains(&format!("table `{table}`")));
+        let blamed =
+            |message: &str| self.unreadable.iter().any(|table| message.contains(&format!("table `{table}`")));
         let problems = problems.without(|problem| blamed(&problem.message));
         if problems.is_empty() { Ok(()) } else { Err(Failure::problems(problems)) }
     }
@@ -117,9 +122,13 @@ impl Workspace {
     }
 
     /// The definition of a segment, `vip` or `lifecycle/new`, and the name of its pipeline.
-    pub(crate) fn segment(&self, name: &str) -> Result<(&str, &PipelineDefinitions, &SegmentDefinition), Failure> {
+    pub(crate) fn segment(
+        &self,
+        name: &str,
+    ) -> Result<(&str, &PipelineDefinitions, &SegmentDefinition), Failure> {
         self.find(|pipeline| pipeline.definitions.definition_of(name)).ok_or_else(|| {
-            let known = self.pipelines.values().flat_map(|p| p.definitions.segments.keys()).map(String::as_str);
+            let known =
+                self.pipelines.values().flat_map(|p| p.definitions.segments.keys()).map(String::as_str);
             Failure::unknown("segment", name, known, "`tranche segment list` shows all")
         })
     }
@@ -131,7 +140,8 @@ impl Workspace {
         for pipeline in self.pipelines.values() {
             for segment in pipeline.definitions.segments.values() {
                 if let Some(other) = seen.insert(&segment.name, segment) {
-                    let message = format!("segment `{}` is already defined in {}", segment.name, other.file.path());
+                    let message =
+                        format!("segment `{}` is already defined in {}", segment.name, other.file.path());
                     problems.report(&segment.file, segment.named_at, message);
                 }
             }
@@ -146,11 +156,15 @@ impl Workspace {
         let Some(file) = self.contract_files.get(&contract.table) else { return };
         for column in &contract.columns {
             let Some(check) = &column.check else { continue };
-            let Ok(schema) = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone()) else { continue };
+            let Ok(schema) = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone())
+            else {
+                continue;
+            };
             if let Err(problem) = session.expression(check, &schema) {
                 let start = position_of(file, check);
                 let at = Position { line: start.line, column: start.column + problem.position.column - 1 };
-                let mut diagnostic = file.problem(at, format!("check of `{}`: {}", column.name, problem.message));
+                let mut diagnostic =
+                    file.problem(at, format!("check of `{}`: {}", column.name, problem.message));
                 diagnostic.help = problem.help;
                 problems.push(diagnostic);
             }
@@ -159,7 +173,11 @@ impl Workspace {
 }
 
 /// Why a pipeline cannot come after another, if it cannot.
-fn wrong_upstream(pipeline: &str, upstream: &str, pipelines: &IndexMap<String, PipelineDefinitions>) -> Option<String> {
+fn wrong_upstream(
+    pipeline: &str,
+    upstream: &str,
+    pipelines: &IndexMap<String, PipelineDefinitions>,
+) -> Option<String> {
     let Some(found) = pipelines.get(upstream) else {
         let known: Vec<&str> = pipelines.keys().map(String::as_str).collect();
         return Some(format!("there is no pipeline `{upstream}`; pipelines/ has {}", known.join(", ")));
@@ -220,15 +238,26 @@ fn read_contracts(project: &Project, problems: &mut Problems) -> Contracts {
                 None
             }
         });
-        let Some(contract) = spec.validate(&mut |location, message| problems.report(file, location, message)) else { continue };
+        let Some(contract) = spec.validate(&mut |location, message| problems.report(file, location, message))
+        else {
+            continue;
+        };
         if let Some(other) = files.get(&contract.table) {
-            problems.report(file, at, format!("table `{}` is already defined in {}", contract.table, other.path()));
+            problems.report(
+                file,
+                at,
+                format!("table `{}` is already defined in {}", contract.table, other.path()),
+            );
             continue;
         }
         if let Some(entity) = contract.entity()
             && let Some(other) = contracts.values().find(|other| other.entity() == Some(entity))
         {
-            problems.report(file, entity_at, format!("entity `{entity}` has its table already: `{}`", other.table));
+            problems.report(
+                file,
+                entity_at,
+                format!("entity `{entity}` has its table already: `{}`", other.table),
+            );
         }
         freshness.extend(fresh.map(|duration| (contract.table.clone(), duration)));
         files.insert(contract.table.clone(), file.clone());
@@ -249,12 +278,17 @@ fn read_sources(
         let at = spec.source.referenced;
         if !contracts.contains_key(&spec.into.value) {
             let known: Vec<&str> = contracts.keys().map(String::as_str).collect();
-            let message = format!("no contract for table `{}`; schemas/ has {}", spec.into.value, known.join(", "));
+            let message =
+                format!("no contract for table `{}`; schemas/ has {}", spec.into.value, known.join(", "));
             problems.report(file, spec.into.referenced, message);
         }
         let Some(source) = spec.validate(file, problems) else { continue };
         if let Some((_, other)) = sources.get(&source.name) {
-            problems.report(file, at, format!("source `{}` is already defined in {}", source.name, other.path()));
+            problems.report(
+                file,
+                at,
+                format!("source `{}` is already defined in {}", source.name, other.path()),
+            );
             continue;
         }
         sources.insert(source.name.clone(), (source, file.clone()));
@@ -263,9 +297,15 @@ fn read_sources(
 }
 
 impl PipelineDefinitions {
-    async fn check(&self, workspace: &Workspace, engine: &Engine, problems: &mut Problems) -> Result<(), Failure> {
+    async fn check(
+        &self,
+        workspace: &Workspace,
+        engine: &Engine,
+        problems: &mut Problems,
+    ) -> Result<(), Failure> {
         let session = workspace.empty_session(engine)?;
-        let mapping = engine.session_with(Timestamp::UNIX_EPOCH, vec![std::sync::Arc::new(tranche_sql::NumericText)]);
+        let mapping =
+            engine.session_with(Timestamp::UNIX_EPOCH, vec![std::sync::Arc::new(tranche_sql::NumericText)]);
         for (source, file) in self.sources.values() {
             if let Some(contract) = workspace.contracts.get(&source.into.value) {
                 tranche_ingest::check_mapping(source, contract, &mapping, file, problems);
@@ -292,7 +332,8 @@ impl PipelineDefinitions {
                 Trigger::NewFiles(source) if self.sources.contains_key(source) => {}
                 Trigger::NewFiles(source) => {
                     let known: Vec<&str> = self.sources.keys().map(String::as_str).collect();
-                    let message = format!("there is no source `{source}`; this pipeline has {}", known.join(", "));
+                    let message =
+                        format!("there is no source `{source}`; this pipeline has {}", known.join(", "));
                     problems.report(file, position_of(file, "on_new_files"), message);
                 }
                 Trigger::After(names) => {
@@ -310,7 +351,11 @@ impl PipelineDefinitions {
         let Targets::Named(names) = &step.targets else { return };
         if step.action == "maintain" {
             for name in names.iter().take(1) {
-                problems.report(file, name.referenced, "maintenance is of the whole lake: write `maintain: all`");
+                problems.report(
+                    file,
+                    name.referenced,
+                    "maintenance is of the whole lake: write `maintain: all`",
+                );
             }
             return;
         }

@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tranche_metric::Values;
 use tranche_stats::{
-    Arm, CoMomentMatrix, CoMoments, Lack, Moments, OutcomeColumns, Proportion, QuantileSummary, StratumRows, VarianceMethod,
-    adjust_for_covariates, arms_of_rows, quantile_rows,
+    Arm, CoMomentMatrix, CoMoments, Lack, Moments, OutcomeColumns, Proportion, QuantileSummary, StratumRows,
+    VarianceMethod, adjust_for_covariates, arms_of_rows, quantile_rows,
 };
 
 use crate::cells::{Cells, Group};
@@ -89,7 +89,8 @@ impl<'a> Outcomes<'a> {
     /// Sums up the values of units that are in `cells`.
     pub(crate) fn new(after: Values<'a>, taken: TakenIntoAccount<'a>, cells: &'a Cells) -> Self {
         let mut outcomes = Self { after, taken, cells, left_out: None, summed: Summed::Not };
-        outcomes.summed = outcomes.sum_up(cells.len(), cells.of_units().enumerate().map(|(unit, cell)| (cell, unit)));
+        outcomes.summed =
+            outcomes.sum_up(cells.len(), cells.of_units().enumerate().map(|(unit, cell)| (cell, unit)));
         outcomes
     }
 
@@ -106,7 +107,8 @@ impl<'a> Outcomes<'a> {
         }
         let units = units.filter(|(_, unit)| self.counts(*unit));
         if covariates.is_empty() {
-            let pair = |(cell, unit): (usize, usize)| (cell, above[unit], below.map_or(0.0, |below| below[unit]));
+            let pair =
+                |(cell, unit): (usize, usize)| (cell, above[unit], below.map_or(0.0, |below| below[unit]));
             return Summed::Pairs(CoMoments::of_groups(cells, units.map(pair)));
         }
         let columns = std::iter::once(above).chain(below).chain(covariates.iter().map(|(_, values)| *values));
@@ -118,7 +120,8 @@ impl<'a> Outcomes<'a> {
         let mut others = Self { left_out: Some(unit), ..self.clone() };
         let Some(cell) = self.cells.of_units().nth(unit) else { return others };
         // The moments of its cell alone are others.
-        let of_cell = self.cells.of_units().enumerate().filter(|(_, other)| *other == cell).map(|(unit, _)| (0, unit));
+        let of_cell =
+            self.cells.of_units().enumerate().filter(|(_, other)| *other == cell).map(|(unit, _)| (0, unit));
         let summed = others.sum_up(1, of_cell);
         match (&mut others.summed, summed) {
             (Summed::Pairs(moments), Summed::Pairs(own)) => moments.splice(cell..=cell, own).for_each(drop),
@@ -153,13 +156,20 @@ impl<'a> Outcomes<'a> {
     pub(crate) fn arms(&self, control: &Group, treatment: &Group) -> Arms {
         match &self.summed {
             Summed::Pairs(moments) => {
-                let pairs = [control, treatment]
-                    .map(|group| group.cells().fold(CoMoments::default(), |sum, cell| sum.merge(&moments[cell])));
+                let pairs = [control, treatment].map(|group| {
+                    group.cells().fold(CoMoments::default(), |sum, cell| sum.merge(&moments[cell]))
+                });
                 let [control, treatment] = pairs.map(|pairs| match self.after {
                     Values::Ratio(..) => Arm::ratio(&pairs),
                     _ => Arm::mean(&pairs.x()),
                 });
-                Arms { control, treatment, units: [control.n, treatment.n], shares: None, basis: Basis::default() }
+                Arms {
+                    control,
+                    treatment,
+                    units: [control.n, treatment.n],
+                    shares: None,
+                    basis: Basis::default(),
+                }
             }
             Summed::Rows(moments) => {
                 let merged = |group: &Group| {
@@ -172,7 +182,9 @@ impl<'a> Outcomes<'a> {
                     _ => OutcomeColumns::Mean,
                 };
                 let pair = merged(control).zip(merged(treatment));
-                match pair.and_then(|(control, treatment)| adjust_for_covariates(&control, &treatment, outcomes).value()) {
+                match pair.and_then(|(control, treatment)| {
+                    adjust_for_covariates(&control, &treatment, outcomes).value()
+                }) {
                     Some(found) => Arms {
                         units: [found.control.n, found.treatment.n],
                         control: found.control,
@@ -193,7 +205,9 @@ impl<'a> Outcomes<'a> {
         let TakenIntoAccount { covariates, clusters, strata, variance, successes: count, .. } = &self.taken;
         let units = [control.len() as u64, treatment.len() as u64];
         let shares = match self.after {
-            Values::Single(values) if *count => Some([control, treatment].map(|units| successes(values, units))),
+            Values::Single(values) if *count => {
+                Some([control, treatment].map(|units| successes(values, units)))
+            }
             _ => None,
         };
         let is_plain = covariates.is_empty() && clusters.is_none() && strata.is_none();
@@ -254,7 +268,8 @@ impl<'a> Outcomes<'a> {
             control_clusters: clusters.map(|clusters| clusters.distinct(control.iter().copied())),
             cuped_thetas: self.named(found.thetas),
             strata: strata.map(|_| StrataNote { weighed: found.strata as u64, pooled: found.pooled as u64 }),
-            variance_method: matches!(variance, VarianceMethod::Bootstrap { .. }).then(|| "bootstrap".to_owned()),
+            variance_method: matches!(variance, VarianceMethod::Bootstrap { .. })
+                .then(|| "bootstrap".to_owned()),
         };
         let units = [control.len() as u64, treatment.len() as u64];
         Arms { control: found.control, treatment: found.treatment, units, shares: None, basis }
@@ -265,14 +280,18 @@ impl<'a> Outcomes<'a> {
     fn columns(&self, control: &[usize], treatment: &[usize]) -> Result<Columns<'a>, [Arm; 2]> {
         match self.after {
             Values::Single(above) => Ok(Columns { above: Cow::Borrowed(above), below: None }),
-            Values::Ratio(above, below) => Ok(Columns { above: Cow::Borrowed(above), below: Some(Cow::Borrowed(below)) }),
+            Values::Ratio(above, below) => {
+                Ok(Columns { above: Cow::Borrowed(above), below: Some(Cow::Borrowed(below)) })
+            }
             Values::Quantile(..) | Values::EventQuantile(..) => {
                 let arms = [arm(self.after, control), arm(self.after, treatment)];
                 let length = control.iter().chain(treatment).max().map_or(0, |last| last + 1);
                 let (mut above, mut below) = (vec![0.0; length], vec![0.0; length]);
                 for (units, arm) in [control, treatment].into_iter().zip(&arms) {
                     let rows = match self.after {
-                        Values::EventQuantile(events, _) => quantile_rows(arm, units.iter().map(|&unit| events.of_unit(unit))),
+                        Values::EventQuantile(events, _) => {
+                            quantile_rows(arm, units.iter().map(|&unit| events.of_unit(unit)))
+                        }
                         Values::Quantile(values, _) => {
                             quantile_rows(arm, units.iter().map(|&unit| std::slice::from_ref(&values[unit])))
                         }
@@ -321,22 +340,31 @@ struct Columns<'a> {
 pub(crate) fn arm(values: Values<'_>, units: &[usize]) -> Arm {
     match values {
         Values::Single(values) => Arm::mean(&Moments::from_values(units.iter().map(|&unit| values[unit]))),
-        Values::Ratio(above, below) => Arm::ratio(&CoMoments::from_pairs(units.iter().map(|&unit| (above[unit], below[unit])))),
-        Values::Quantile(values, level) => {
-            Arm::quantile(&QuantileSummary::of_values(units.iter().map(|&unit| values[unit]).collect(), level))
+        Values::Ratio(above, below) => {
+            Arm::ratio(&CoMoments::from_pairs(units.iter().map(|&unit| (above[unit], below[unit]))))
         }
-        Values::EventQuantile(events, level) => Arm::clustered_quantile(units.iter().map(|&unit| events.of_unit(unit)), level),
+        Values::Quantile(values, level) => Arm::quantile(&QuantileSummary::of_values(
+            units.iter().map(|&unit| values[unit]).collect(),
+            level,
+        )),
+        Values::EventQuantile(events, level) => {
+            Arm::clustered_quantile(units.iter().map(|&unit| events.of_unit(unit)), level)
+        }
     }
 }
 
 /// Arms of which nothing can be said.
 fn lost(units: [usize; 2]) -> Arms {
-    let [control, treatment] = units.map(|n| Arm { variance: Err(Lack::NotFinite), ..Arm::new(n as u64, 0.0, 1.0) });
+    let [control, treatment] =
+        units.map(|n| Arm { variance: Err(Lack::NotFinite), ..Arm::new(n as u64, 0.0, 1.0) });
     Arms { control, treatment, units: units.map(|n| n as u64), shares: None, basis: Basis::default() }
 }
 
 fn successes(values: &[f64], units: &[usize]) -> Proportion {
-    Proportion::from_counts(units.len() as u64, units.iter().filter(|&&unit| values[unit] > 0.0).count() as u64)
+    Proportion::from_counts(
+        units.len() as u64,
+        units.iter().filter(|&&unit| values[unit] > 0.0).count() as u64,
+    )
 }
 
 #[cfg(test)]

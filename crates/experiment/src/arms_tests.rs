@@ -40,7 +40,8 @@ fn one_covariate_is_cuped() {
     let (cells, [after, _, before, _]) = (halves(20), values());
     let taken = TakenIntoAccount { covariates: vec![("visits", &before)], ..TakenIntoAccount::default() };
     let found = arms(Values::Single(&after), taken, &cells);
-    let pairs = |units: std::ops::Range<usize>| CoMoments::from_pairs(units.map(|unit| (after[unit], before[unit])));
+    let pairs =
+        |units: std::ops::Range<usize>| CoMoments::from_pairs(units.map(|unit| (after[unit], before[unit])));
     let expected = tranche_stats::adjust(&pairs(0..20), &pairs(20..40));
     same(&found.control, &expected.control);
     same(&found.treatment, &expected.treatment);
@@ -67,9 +68,13 @@ fn moments_of_cells_say_what_rows_of_units_say() {
         let taken = TakenIntoAccount { counted: Some(&counted), covariates, ..TakenIntoAccount::default() };
         let outcomes = Outcomes::new(values, taken, &cells);
         assert!(!matches!(outcomes.summed, Summed::Not));
-        for (side, left_out) in
-            [(Side::In(0), None), (Side::In(1), None), (Side::Out(2), None), (Side::In(0), Some(7)), (Side::Out(2), Some(31))]
-        {
+        for (side, left_out) in [
+            (Side::In(0), None),
+            (Side::In(1), None),
+            (Side::Out(2), None),
+            (Side::In(0), Some(7)),
+            (Side::Out(2), Some(31)),
+        ] {
             let outcomes = left_out.map_or_else(|| outcomes.clone(), |unit| outcomes.without(unit));
             let [control, treatment] = [0, 1].map(|variant| cells.group(side, variant));
             let found = outcomes.arms(&control, &treatment);
@@ -166,7 +171,8 @@ fn a_quantile_is_linearised() {
         same(&found.control, &expected.control);
         same(&found.treatment, &expected.treatment);
     }
-    let adjusted = quantile(TakenIntoAccount { covariates: vec![("before", &alike)], ..TakenIntoAccount::default() });
+    let adjusted =
+        quantile(TakenIntoAccount { covariates: vec![("before", &alike)], ..TakenIntoAccount::default() });
     let variance = |arms: &Arms| arms.treatment.variance.unwrap_or_default();
     assert!(variance(&adjusted) < 0.8 * variance(&expected), "{adjusted:?} {expected:?}");
     let few = TakenIntoAccount { clusters: Some(&clusters), ..TakenIntoAccount::default() };

@@ -49,13 +49,19 @@ impl Experiment {
         let hash = hash_v2(&self.assignment.seed, id);
         let in_namespace = self.assignment.namespace.as_ref().is_none_or(|namespace| namespace.contains(id));
         let place = variation(hash, &ranges).filter(|_| in_namespace);
-        let variant = place.and_then(|place| self.variants.get_index(place)).map(|(variant, _)| variant.clone());
+        let variant =
+            place.and_then(|place| self.variants.get_index(place)).map(|(variant, _)| variant.clone());
         Assigned { experiment: self.name.clone(), id: id.to_owned(), hash, in_namespace, variant }
     }
 }
 
 /// Validates `assignment:`; every problem is reported.
-pub(crate) fn validate(spec: Option<&AssignmentSpec>, name: &str, file: &SourceFile, problems: &mut Problems) -> Assignment {
+pub(crate) fn validate(
+    spec: Option<&AssignmentSpec>,
+    name: &str,
+    file: &SourceFile,
+    problems: &mut Problems,
+) -> Assignment {
     let mut assignment = Assignment::of_everyone(name);
     let Some(spec) = spec else { return assignment };
     if let Some(seed) = &spec.seed {
@@ -63,7 +69,11 @@ pub(crate) fn validate(spec: Option<&AssignmentSpec>, name: &str, file: &SourceF
     }
     if let Some(coverage) = &spec.coverage {
         if !(0.0..=1.0).contains(&coverage.value) {
-            problems.report(file, coverage.referenced, "coverage is the share of units that takes part, from 0 to 1");
+            problems.report(
+                file,
+                coverage.referenced,
+                "coverage is the share of units that takes part, from 0 to 1",
+            );
         }
         assignment.coverage = coverage.value;
     }
@@ -76,7 +86,8 @@ pub(crate) fn validate(spec: Option<&AssignmentSpec>, name: &str, file: &SourceF
                 "a namespace is a range of hashes: `from`, at least 0, below `to`, at most 1",
             );
         }
-        assignment.namespace = Some(Namespace { name: namespace.value.name.clone(), range: Bucket { start, end } });
+        assignment.namespace =
+            Some(Namespace { name: namespace.value.name.clone(), range: Bucket { start, end } });
     }
     assignment
 }

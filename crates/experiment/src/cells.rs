@@ -42,7 +42,9 @@ impl Cells {
         for members in segments.values() {
             let mut own: Vec<bool> = vec![false; cells.variants.len()];
             members.iter().for_each(|&unit| own[cells.of_unit[unit] as usize] = true);
-            cells.segments.push((0u32..).zip(own).filter(|(_, is_own)| *is_own).map(|(cell, _)| cell).collect());
+            cells
+                .segments
+                .push((0u32..).zip(own).filter(|(_, is_own)| *is_own).map(|(cell, _)| cell).collect());
         }
         cells
     }
@@ -66,7 +68,9 @@ impl Cells {
     pub(crate) fn group(&self, side: Side, variant: usize) -> Group {
         let is_of_variant = |cell: &u32| self.variants[*cell as usize] == variant;
         match side {
-            Side::In(segment) => Group(self.segments[segment].iter().copied().filter(is_of_variant).collect()),
+            Side::In(segment) => {
+                Group(self.segments[segment].iter().copied().filter(is_of_variant).collect())
+            }
             Side::Out(segment) => {
                 let all = (0u32..).take(self.len());
                 let is_out = |cell: &u32| self.segments[segment].binary_search(cell).is_err();
@@ -133,16 +137,22 @@ mod tests {
     #[test]
     fn a_group_has_the_units_of_its_variant_and_segment() {
         let variants = [0, 1, 0, 1, 2, 0, 1];
-        let segments: Membership =
-            [("all", vec![0, 1, 2, 3, 4, 5, 6]), ("odd", vec![1, 3, 5]), ("large", vec![3, 4, 5, 6]), ("none", vec![])]
-                .map(|(name, units)| (name.to_owned(), units))
-                .into();
+        let segments: Membership = [
+            ("all", vec![0, 1, 2, 3, 4, 5, 6]),
+            ("odd", vec![1, 3, 5]),
+            ("large", vec![3, 4, 5, 6]),
+            ("none", vec![]),
+        ]
+        .map(|(name, units)| (name.to_owned(), units))
+        .into();
         let cells = Cells::new(&variants, &segments);
         for (segment, members) in segments.values().enumerate() {
             for variant in 0..4 {
                 let is_own = |unit: &usize| variants[*unit] == variant;
-                let inside: Vec<usize> = (0..7).filter(|unit| members.contains(unit)).filter(is_own).collect();
-                let outside: Vec<usize> = (0..7).filter(|unit| !members.contains(unit)).filter(is_own).collect();
+                let inside: Vec<usize> =
+                    (0..7).filter(|unit| members.contains(unit)).filter(is_own).collect();
+                let outside: Vec<usize> =
+                    (0..7).filter(|unit| !members.contains(unit)).filter(is_own).collect();
                 let units = |side: Side| cells.select(&cells.group(side, variant), |_| true, |unit| unit);
                 assert_eq!(units(Side::In(segment)), inside);
                 assert_eq!(units(Side::Out(segment)), outside);

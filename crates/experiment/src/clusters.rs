@@ -53,14 +53,23 @@ impl Clusters {
 
     /// Those of the units that are kept.
     pub(crate) fn kept(&self, is_kept: &[bool]) -> Self {
-        let of = self.of.iter().zip(is_kept).filter(|(_, is_kept)| **is_kept).map(|(cluster, _)| *cluster).collect();
+        let of = self
+            .of
+            .iter()
+            .zip(is_kept)
+            .filter(|(_, is_kept)| **is_kept)
+            .map(|(cluster, _)| *cluster)
+            .collect();
         Self { of, count: self.count }
     }
 
     /// How many clusters some units are of.
     pub(crate) fn distinct(&self, units: impl IntoIterator<Item = usize>) -> u64 {
         let mut is_seen = vec![false; self.count];
-        units.into_iter().filter(|&unit| !std::mem::replace(&mut is_seen[self.of[unit] as usize], true)).count() as u64
+        units
+            .into_iter()
+            .filter(|&unit| !std::mem::replace(&mut is_seen[self.of[unit] as usize], true))
+            .count() as u64
     }
 
     /// The place of each unit's cluster among theirs, in the order in which they appear, and how many there are.
@@ -96,11 +105,19 @@ pub(crate) async fn of_entities(
     context: &MeasureContext<'_>,
     universe: &KeyIndex,
 ) -> Result<Vec<Option<u32>>, ExperimentError> {
-    let failed = |reason: &str| ExperimentError::Exposure { experiment: experiment.name.clone(), reason: reason.to_owned() };
+    let failed = |reason: &str| ExperimentError::Exposure {
+        experiment: experiment.name.clone(),
+        reason: reason.to_owned(),
+    };
     let (definitions, session) = (context.definitions, context.session);
-    let contract = definitions.entity_contract(&experiment.entity).ok_or_else(|| failed("its entity has no table"))?;
+    let contract =
+        definitions.entity_contract(&experiment.entity).ok_or_else(|| failed("its entity has no table"))?;
     let key = definitions.key(&experiment.entity).ok_or_else(|| failed("its entity has no key"))?;
-    let frame = session.table(&contract.table).await?.select(vec![ident(key), ident(column)]).map_err(SqlError::engine)?;
+    let frame = session
+        .table(&contract.table)
+        .await?
+        .select(vec![ident(key), ident(column)])
+        .map_err(SqlError::engine)?;
     let mut names = ClusterNames::default();
     let mut clusters = vec![None; universe.len() as usize];
     for batch in session.collect_frame(frame).await?.batches {

@@ -39,7 +39,13 @@ impl Comparing<'_> {
             };
             let control = group(&self.experiment.control);
             for variant in self.experiment.treatments() {
-                rows.push(row(choice, (segment, variant), (outcomes, beside), (&control, &group(variant)), &question));
+                rows.push(row(
+                    choice,
+                    (segment, variant),
+                    (outcomes, beside),
+                    (&control, &group(variant)),
+                    &question,
+                ));
             }
         }
         rows
@@ -58,15 +64,22 @@ impl Comparing<'_> {
             (Method::Bayes { shares: Some(prior), .. }, None) if is_share(metric) => {
                 Lens::Shares(ShareOptions { alpha, prior: *prior, direction: better })
             }
-            (Method::Bayes { prior, .. }, None) => Lens::Belief(BayesOptions { alpha, prior: *prior, direction: better }),
-            (Method::GroupSequential(design), None) => {
-                Lens::NotYet(format!("no planned look has been reached: the first is {}", design.first_look()))
+            (Method::Bayes { prior, .. }, None) => {
+                Lens::Belief(BayesOptions { alpha, prior: *prior, direction: better })
             }
+            (Method::GroupSequential(design), None) => Lens::NotYet(format!(
+                "no planned look has been reached: the first is {}",
+                design.first_look()
+            )),
             (_, None) => Lens::NotYet("this inference has no test".to_owned()),
         };
         let direction = choice.direction.unwrap_or(statistics.direction);
         // A guardrail with a margin is tested against it on its own; its effect is shown with both bounds.
-        let alternative = if choice.margin.is_some() { Alternative::TwoSided } else { direction.alternative(metric.direction) };
+        let alternative = if choice.margin.is_some() {
+            Alternative::TwoSided
+        } else {
+            direction.alternative(metric.direction)
+        };
         Question { better: metric.direction, alternative, alpha: statistics.alpha, lens }
     }
 }
@@ -109,7 +122,10 @@ fn row(
         relative: answer.relative,
         basis: arms.basis.clone(),
         family: None,
-        uncapped: beside.uncapped.as_ref().map(|outcomes| uncapped(&outcomes.arms(control, treatment), question)),
+        uncapped: beside
+            .uncapped
+            .as_ref()
+            .map(|outcomes| uncapped(&outcomes.arms(control, treatment), question)),
         steps: beside
             .reached
             .map(|reached| steps(reached, &outcomes.units(control), &outcomes.units(treatment)))

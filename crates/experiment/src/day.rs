@@ -21,10 +21,16 @@ pub(crate) struct Day {
 impl Days {
     /// The days with an instant in [from, until).
     pub(crate) fn within((from, until): (Timestamp, Timestamp), zone: &TimeZone) -> Self {
-        let start = |date: Date| date.to_zoned(zone.clone()).map(|midnight| midnight.timestamp()).unwrap_or(Timestamp::MAX);
+        let start = |date: Date| {
+            date.to_zoned(zone.clone()).map(|midnight| midnight.timestamp()).unwrap_or(Timestamp::MAX)
+        };
         let first = from.to_zoned(zone.clone()).date();
         let dates = std::iter::successors(Some(first), |date| date.tomorrow().ok());
-        let days = dates.map(|date| Day { date, start: start(date), end: date.tomorrow().map_or(Timestamp::MAX, start) });
+        let days = dates.map(|date| Day {
+            date,
+            start: start(date),
+            end: date.tomorrow().map_or(Timestamp::MAX, start),
+        });
         Self { days: days.take_while(|day| from < until && day.start < until).collect() }
     }
 
@@ -53,8 +59,14 @@ mod tests {
 
     #[test]
     fn a_day_counts_with_its_first_instant_and_not_with_the_first_of_the_next() {
-        assert_eq!(dates(&days("2026-09-01T00:00:00Z", "2026-09-03T00:00:00Z", "UTC")), ["2026-09-01", "2026-09-02"]);
-        assert_eq!(dates(&days("2026-09-01T23:59:59Z", "2026-09-02T00:00:01Z", "UTC")), ["2026-09-01", "2026-09-02"]);
+        assert_eq!(
+            dates(&days("2026-09-01T00:00:00Z", "2026-09-03T00:00:00Z", "UTC")),
+            ["2026-09-01", "2026-09-02"]
+        );
+        assert_eq!(
+            dates(&days("2026-09-01T23:59:59Z", "2026-09-02T00:00:01Z", "UTC")),
+            ["2026-09-01", "2026-09-02"]
+        );
         assert!(dates(&days("2026-09-01T00:00:00Z", "2026-09-01T00:00:00Z", "UTC")).is_empty());
         assert!(dates(&days("2026-09-02T00:00:00Z", "2026-09-01T00:00:00Z", "UTC")).is_empty());
     }
@@ -64,7 +76,8 @@ mod tests {
     fn days_are_those_of_the_zone() {
         let found = days("2026-10-23T22:00:00Z", "2026-10-26T22:59:59Z", "Europe/Berlin");
         assert_eq!(dates(&found), ["2026-10-24", "2026-10-25", "2026-10-26"]);
-        let hours: Vec<i64> = found.iter().map(|day| (day.end.as_second() - day.start.as_second()) / 3600).collect();
+        let hours: Vec<i64> =
+            found.iter().map(|day| (day.end.as_second() - day.start.as_second()) / 3600).collect();
         assert_eq!(hours, [24, 25, 24]);
         let place = |at: &str| found.place(at.parse().unwrap());
         assert_eq!(place("2026-10-23T21:59:59.999999Z"), None);

@@ -58,7 +58,11 @@ pub(crate) enum Stage {
 /// Applies the rule, if there is one.
 pub(crate) fn decide(rule: Option<&DecisionSpec>, evidence: &Evidence<'_>) -> Decision {
     if !evidence.failed.is_empty() {
-        return Decision { action: "investigate".to_owned(), reasons: evidence.failed.clone(), variants: Vec::new() };
+        return Decision {
+            action: "investigate".to_owned(),
+            reasons: evidence.failed.clone(),
+            variants: Vec::new(),
+        };
     }
     let Some(rule) = rule else {
         let reasons = vec!["no decision rule is declared".to_owned()];
@@ -67,10 +71,12 @@ pub(crate) fn decide(rule: Option<&DecisionSpec>, evidence: &Evidence<'_>) -> De
     if let Stage::Closed(why) = &evidence.stage {
         return Decision { action: "continue".to_owned(), reasons: vec![why.clone()], variants: Vec::new() };
     }
-    let variants: Vec<VariantDecision> = evidence.treatments.iter().map(|variant| of_variant(rule, variant, evidence)).collect();
+    let variants: Vec<VariantDecision> =
+        evidence.treatments.iter().map(|variant| of_variant(rule, variant, evidence)).collect();
     let has = |action: &str| variants.iter().any(|one| one.action == action);
     let action = ["ship", "continue", "undecided"].into_iter().find(|action| has(action)).unwrap_or("stop");
-    let reasons = variants.iter().filter(|one| one.action == action).flat_map(|one| one.reasons.clone()).collect();
+    let reasons =
+        variants.iter().filter(|one| one.action == action).flat_map(|one| one.reasons.clone()).collect();
     Decision { action: action.to_owned(), reasons, variants }
 }
 
@@ -89,7 +95,8 @@ fn of_variant(rule: &DecisionSpec, variant: &str, evidence: &Evidence<'_>) -> Va
         HarmSpec::Guardrail => guardrails.clone(),
         HarmSpec::Never => Vec::new(),
     };
-    let harms: Vec<String> = watched.into_iter().filter(|row| is_worse(row)).map(|row| told(row, evidence.alpha)).collect();
+    let harms: Vec<String> =
+        watched.into_iter().filter(|row| is_worse(row)).map(|row| told(row, evidence.alpha)).collect();
     if !harms.is_empty() {
         return decided("stop", harms);
     }
@@ -133,7 +140,13 @@ fn told(row: &EstimateRow, alpha: f64) -> String {
         Some(Conclusion::Better) => "is better",
         Some(Conclusion::Worse) => "is worse",
         Some(Conclusion::Unclear) => "shows no clear effect",
-        None => return format!("{} cannot be judged: {}", row.metric, row.undefined.as_deref().unwrap_or("there is no effect")),
+        None => {
+            return format!(
+                "{} cannot be judged: {}",
+                row.metric,
+                row.undefined.as_deref().unwrap_or("there is no effect")
+            );
+        }
     };
     let p = match (number("p_adjusted"), number("p")) {
         (Some(p), _) => format!("adjusted {}", p_value(p)),
@@ -148,7 +161,11 @@ fn told_margin(row: &EstimateRow) -> String {
     let Some(test) = &row.non_inferiority else { return format!("{} has no margin", row.metric) };
     match (test.p, test.holds) {
         (None, _) => {
-            format!("{} cannot be judged: {}", row.metric, test.undefined.as_deref().unwrap_or("there is no effect"))
+            format!(
+                "{} cannot be judged: {}",
+                row.metric,
+                test.undefined.as_deref().unwrap_or("there is no effect")
+            )
         }
         (Some(p), true) => format!("{} is not worse by its margin ({})", row.metric, p_value(p)),
         (Some(p), false) => format!("{} may be worse by its margin ({})", row.metric, p_value(p)),

@@ -64,7 +64,14 @@ fn a_rule_is_applied_in_its_order() {
         (DecisionSpec::default(), Some(Unclear), Unclear, true, open(), "continue"),
         (stopping, Some(Unclear), Unclear, true, Stage::Ended, "stop"),
         (DecisionSpec::default(), None, Unclear, true, open(), "continue"),
-        (DecisionSpec::default(), Some(Better), Unclear, true, Stage::Closed("one look".to_owned()), "continue"),
+        (
+            DecisionSpec::default(),
+            Some(Better),
+            Unclear,
+            true,
+            Stage::Closed("one look".to_owned()),
+            "continue",
+        ),
     ] {
         let rows = [
             row("orders", MetricRole::Goal, goal, None),
@@ -83,7 +90,10 @@ fn reasons_name_metric_and_p_value() {
         row("unsubscribes", MetricRole::Guardrail, Some(Conclusion::Unclear), Some(true)),
     ];
     let found = decided(&DecisionSpec::default(), &rows, open());
-    let expected = ["b: orders is better (p = 0.0100, alpha 0.05)", "b: unsubscribes is not worse by its margin (p = 0.0010)"];
+    let expected = [
+        "b: orders is better (p = 0.0100, alpha 0.05)",
+        "b: unsubscribes is not worse by its margin (p = 0.0010)",
+    ];
     assert_eq!(found.reasons, expected);
     assert_eq!(found.variants[0].action, "ship");
 }
@@ -118,5 +128,8 @@ fn a_failed_check_is_looked_into_first_and_without_a_rule_nobody_decides() {
         assert_eq!((found.action.as_str(), found.reasons.len()), ("investigate", 1));
     }
     let found = decide(None, &evidence(&[]));
-    assert_eq!((found.action.as_str(), found.reasons), ("undecided", vec!["no decision rule is declared".to_owned()]));
+    assert_eq!(
+        (found.action.as_str(), found.reasons),
+        ("undecided", vec!["no decision rule is declared".to_owned()])
+    );
 }

@@ -6,7 +6,9 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tranche_metric::Metrics;
-use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, instant, yaml};
+use tranche_project::{
+    DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, instant, yaml,
+};
 use tranche_schema::Contract;
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::Session;
@@ -98,14 +100,20 @@ impl Experiment {
 }
 
 /// Reads the experiments of a pipeline; problems are reported and what is unsound is left out.
-pub fn read(project: &Project, pipeline: &str, zone: &TimeZone, problems: &mut Problems) -> IndexMap<String, Experiment> {
+pub fn read(
+    project: &Project,
+    pipeline: &str,
+    zone: &TimeZone,
+    problems: &mut Problems,
+) -> IndexMap<String, Experiment> {
     let mut experiments: IndexMap<String, Experiment> = IndexMap::new();
     for file in project.definitions(pipeline, DefinitionKind::Experiment) {
         let Some(spec) = yaml::read::<ExperimentSpec>(file, problems) else { continue };
         let at = spec.experiment.referenced;
         let Some(experiment) = validate(spec, file, zone, problems) else { continue };
         if let Some(other) = experiments.get(&experiment.name) {
-            let message = format!("experiment `{}` is already defined in {}", experiment.name, other.file.path());
+            let message =
+                format!("experiment `{}` is already defined in {}", experiment.name, other.file.path());
             problems.report(file, at, message);
             continue;
         }
@@ -114,7 +122,12 @@ pub fn read(project: &Project, pipeline: &str, zone: &TimeZone, problems: &mut P
     experiments
 }
 
-fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: &mut Problems) -> Option<Experiment> {
+fn validate(
+    spec: ExperimentSpec,
+    file: &SourceFile,
+    zone: &TimeZone,
+    problems: &mut Problems,
+) -> Option<Experiment> {
     if spec.version.value != 1 {
         problems.report(
             file,
@@ -124,7 +137,9 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
     }
     let variants = validate_variants(&spec, file, problems);
     let at = |text: &Spanned<String>, problems: &mut Problems| {
-        instant::parse(&text.value, zone).map_err(|message| problems.report(file, text.referenced, message)).ok()
+        instant::parse(&text.value, zone)
+            .map_err(|message| problems.report(file, text.referenced, message))
+            .ok()
     };
     let (from, to) = (at(&spec.period.from, problems), at(&spec.period.to, problems));
     if let (Some(from), Some(to)) = (from, to)
@@ -180,18 +195,30 @@ fn validate(spec: ExperimentSpec, file: &SourceFile, zone: &TimeZone, problems: 
     })
 }
 
-fn metric_choice(role: MetricRole, spec: Spanned<MetricChoiceSpec>, file: &SourceFile, problems: &mut Problems) -> MetricChoice {
-    let Spanned { value: MetricChoiceSpec { metric, margin, alternative, variance }, referenced, defined } = spec;
+fn metric_choice(
+    role: MetricRole,
+    spec: Spanned<MetricChoiceSpec>,
+    file: &SourceFile,
+    problems: &mut Problems,
+) -> MetricChoice {
+    let Spanned { value: MetricChoiceSpec { metric, margin, alternative, variance }, referenced, defined } =
+        spec;
     if role != MetricRole::Guardrail && margin.is_some() {
         problems.report(file, referenced, "a margin has a meaning only for a guardrail");
     }
     if margin.is_some() && alternative.is_some() {
-        problems.report(file, referenced, "a margin is tested in the metric's own direction; leave `alternative` out");
+        problems.report(
+            file,
+            referenced,
+            "a margin is tested in the metric's own direction; leave `alternative` out",
+        );
     }
-    let margin =
-        margin.and_then(|margin| statistics::margin(&margin).map_err(|message| problems.report(file, referenced, message)).ok());
-    let variance = variance
-        .and_then(|written| statistics::variance(written).map_err(|message| problems.report(file, referenced, message)).ok());
+    let margin = margin.and_then(|margin| {
+        statistics::margin(&margin).map_err(|message| problems.report(file, referenced, message)).ok()
+    });
+    let variance = variance.and_then(|written| {
+        statistics::variance(written).map_err(|message| problems.report(file, referenced, message)).ok()
+    });
     MetricChoice {
         metric: Spanned { value: metric, referenced, defined },
         role,
@@ -202,25 +229,43 @@ fn metric_choice(role: MetricRole, spec: Spanned<MetricChoiceSpec>, file: &Sourc
 }
 
 /// What of `statistics:` depends on the metrics and on the period.
-fn check_statistics(statistics: &Statistics, spec: &ExperimentSpec, from: Timestamp, file: &SourceFile, problems: &mut Problems) {
+fn check_statistics(
+    statistics: &Statistics,
+    spec: &ExperimentSpec,
+    from: Timestamp,
+    file: &SourceFile,
+    problems: &mut Problems,
+) {
     let metrics = spec.metrics.goal.iter().chain(&spec.metrics.secondary).chain(&spec.metrics.guardrail);
     match &statistics.method {
         Method::Mixture { scale: Scale::Each(scales) } => {
-            let at = spec.statistics.scale.as_ref().map_or(spec.experiment.referenced, |scale| scale.referenced);
+            let at =
+                spec.statistics.scale.as_ref().map_or(spec.experiment.referenced, |scale| scale.referenced);
             for choice in metrics.filter(|choice| !scales.contains_key(&choice.value.metric)) {
-                let message = format!("`scale` has no number for metric `{}`; give every metric one", choice.value.metric);
+                let message = format!(
+                    "`scale` has no number for metric `{}`; give every metric one",
+                    choice.value.metric
+                );
                 problems.report(file, at, message);
             }
         }
         Method::GroupSequential(Design { looks: PlannedLooks::Instants { instants, .. }, .. }) => {
-            let at = spec.statistics.looks.as_ref().map_or(spec.experiment.referenced, |looks| looks.referenced);
+            let at =
+                spec.statistics.looks.as_ref().map_or(spec.experiment.referenced, |looks| looks.referenced);
             if instants.first().is_some_and(|first| *first <= from) {
-                problems.report(file, at, "the first look is not after the beginning of the period, when nobody was exposed");
+                problems.report(
+                    file,
+                    at,
+                    "the first look is not after the beginning of the period, when nobody was exposed",
+                );
             }
         }
         Method::Bayes { .. } => {
             let one_sided = |choice: &&Spanned<MetricChoiceSpec>| {
-                choice.value.alternative.is_some_and(|alternative| TestDirection::from(alternative) != TestDirection::TwoSided)
+                choice
+                    .value
+                    .alternative
+                    .is_some_and(|alternative| TestDirection::from(alternative) != TestDirection::TwoSided)
             };
             for choice in metrics.filter(one_sided) {
                 let message = "a posterior speaks of both directions; leave `alternative` out, or choose another inference";
@@ -231,9 +276,18 @@ fn check_statistics(statistics: &Statistics, spec: &ExperimentSpec, from: Timest
     }
 }
 
-fn check_decision(decision: &Spanned<DecisionSpec>, spec: &ExperimentSpec, file: &SourceFile, problems: &mut Problems) {
+fn check_decision(
+    decision: &Spanned<DecisionSpec>,
+    spec: &ExperimentSpec,
+    file: &SourceFile,
+    problems: &mut Problems,
+) {
     if spec.metrics.goal.is_empty() {
-        problems.report(file, decision.referenced, "a decision needs a goal; name a metric under `metrics: {goal: [...]}`");
+        problems.report(
+            file,
+            decision.referenced,
+            "a decision needs a goal; name a metric under `metrics: {goal: [...]}`",
+        );
     }
     if decision.value.ship.guardrails == GuardrailsSpec::NonInferior {
         for guardrail in spec.metrics.guardrail.iter().filter(|guardrail| guardrail.value.margin.is_none()) {
@@ -247,16 +301,25 @@ fn check_decision(decision: &Spanned<DecisionSpec>, spec: &ExperimentSpec, file:
     }
 }
 
-fn validate_variants(spec: &ExperimentSpec, file: &SourceFile, problems: &mut Problems) -> Option<IndexMap<String, f64>> {
+fn validate_variants(
+    spec: &ExperimentSpec,
+    file: &SourceFile,
+    problems: &mut Problems,
+) -> Option<IndexMap<String, f64>> {
     let shares = &spec.variants.value;
     let total: f64 = shares.values().sum();
     if shares.len() < 2 || shares.values().any(|share| !share.is_finite() || *share <= 0.0) {
-        problems.report(file, spec.variants.referenced, "an experiment has at least two variants, each with a positive share");
+        problems.report(
+            file,
+            spec.variants.referenced,
+            "an experiment has at least two variants, each with a positive share",
+        );
         return None;
     }
     if !shares.contains_key(&spec.control.value) {
         let known: Vec<&str> = shares.keys().map(String::as_str).collect();
-        let message = format!("control `{}` is not one of the variants {}", spec.control.value, known.join(", "));
+        let message =
+            format!("control `{}` is not one of the variants {}", spec.control.value, known.join(", "));
         problems.report(file, spec.control.referenced, message);
         return None;
     }
@@ -278,7 +341,11 @@ pub fn check(
             problems.report(file, Position::START, message);
         }
         match definitions.contracts.get(&experiment.table.value) {
-            None => problems.report(file, experiment.table.referenced, format!("there is no table `{}`", experiment.table.value)),
+            None => problems.report(
+                file,
+                experiment.table.referenced,
+                format!("there is no table `{}`", experiment.table.value),
+            ),
             Some(contract) => check_exposure(experiment, contract, session, problems),
         }
         for choice in &experiment.metrics {
@@ -298,16 +365,26 @@ pub fn check(
 fn check_exposure(experiment: &Experiment, contract: &Contract, session: &Session, problems: &mut Problems) {
     let file = &experiment.file;
     if contract.event_time().is_none() {
-        problems.report(file, experiment.table.referenced, format!("`{}` is not an event table", contract.table));
+        problems.report(
+            file,
+            experiment.table.referenced,
+            format!("`{}` is not an event table", contract.table),
+        );
     }
     if contract.entity_column(&experiment.entity).is_none() {
-        let message = format!("table `{}` does not say which column names a `{}`", contract.table, experiment.entity);
+        let message =
+            format!("table `{}` does not say which column names a `{}`", contract.table, experiment.entity);
         problems.report(file, experiment.table.referenced, message);
     }
     for column in std::iter::once(&experiment.variant).chain(&experiment.at) {
         if contract.column(&column.value).is_none() {
             let known: Vec<&str> = contract.columns.iter().map(|c| c.name.as_str()).collect();
-            let message = format!("table `{}` has no column `{}`; it has {}", contract.table, column.value, known.join(", "));
+            let message = format!(
+                "table `{}` has no column `{}`; it has {}",
+                contract.table,
+                column.value,
+                known.join(", ")
+            );
             problems.report(file, column.referenced, message);
         }
     }
@@ -319,7 +396,9 @@ fn check_exposure(experiment: &Experiment, contract: &Contract, session: &Sessio
         problems.push(diagnostic);
     }
     if let Some(at) = &experiment.at
-        && contract.column(&at.value).is_some_and(|c| !matches!(c.data_type, arrow::datatypes::DataType::Timestamp(..)))
+        && contract
+            .column(&at.value)
+            .is_some_and(|c| !matches!(c.data_type, arrow::datatypes::DataType::Timestamp(..)))
     {
         problems.report(file, at.referenced, format!("`{}` is not a timestamp", at.value));
     }

@@ -58,7 +58,12 @@ impl Exposed {
             return Ok(Arc::clone(self));
         }
         fn kept<T: Copy>(values: &[T], is_before: &[bool]) -> Vec<T> {
-            values.iter().zip(is_before).filter(|(_, is_before)| **is_before).map(|(value, _)| *value).collect()
+            values
+                .iter()
+                .zip(is_before)
+                .filter(|(_, is_before)| **is_before)
+                .map(|(value, _)| *value)
+                .collect()
         }
         Ok(Arc::new(Self {
             keys: filter(&self.keys, &BooleanArray::from(is_before.clone())).map_err(SqlError::from)?,
@@ -75,7 +80,11 @@ impl Exposed {
 }
 
 /// An SQL predicate over the rows of a contract's table.
-pub(crate) fn filter_expression(sql: &str, contract: &Contract, session: &Session) -> Result<Expr, SqlProblem> {
+pub(crate) fn filter_expression(
+    sql: &str,
+    contract: &Contract,
+    session: &Session,
+) -> Result<Expr, SqlProblem> {
     let failed = |e: datafusion::error::DataFusionError| SqlProblem {
         position: tranche_project::Position::START,
         message: e.strip_backtrace(),
@@ -103,7 +112,8 @@ pub(crate) async fn exposed(
     let mut found: Vec<Option<Arc<Exposed>>> = distinct.iter().map(|_| None).collect();
     let tables: BTreeSet<&str> = distinct.iter().map(|experiment| experiment.table.value.as_str()).collect();
     for table in tables {
-        let own: Vec<usize> = (0..distinct.len()).filter(|&place| distinct[place].table.value == table).collect();
+        let own: Vec<usize> =
+            (0..distinct.len()).filter(|&place| distinct[place].table.value == table).collect();
         let mut readers = Vec::new();
         for &place in &own {
             readers.push(reader(distinct[place], context, universes).await?);
@@ -119,7 +129,8 @@ pub(crate) async fn exposed(
 fn have_same_exposures(a: &Experiment, b: &Experiment) -> bool {
     let text = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.value.clone());
     let of = |e: &Experiment| {
-        let exposure = (e.entity.clone(), e.table.value.clone(), text(&e.filter), e.variant.value.clone(), text(&e.at));
+        let exposure =
+            (e.entity.clone(), e.table.value.clone(), text(&e.filter), e.variant.value.clone(), text(&e.at));
         (exposure, text(&e.cluster), e.from, e.to, e.variants.keys().cloned().collect::<Vec<_>>())
     };
     of(a) == of(b)
@@ -158,18 +169,33 @@ async fn reader(
 ) -> Result<Reader, ExperimentError> {
     let failed = |reason: String| ExperimentError::Exposure { experiment: experiment.name.clone(), reason };
     let table = &experiment.table.value;
-    let contract = context.definitions.contracts.get(table).ok_or_else(|| failed(format!("there is no table `{table}`")))?;
-    let key = contract.entity_column(&experiment.entity).ok_or_else(|| failed("no column names the entity".to_owned()))?;
-    let event_time = contract.event_time().ok_or_else(|| failed(format!("`{table}` is not an event table")))?;
-    let filter = experiment.filter.as_ref().map(|filter| filter_expression(&filter.value, contract, context.session));
-    let predicate = filter.transpose().map_err(|problem| failed(problem.message))?.map(split_conjunction_owned);
-    let universe = universes.get(&experiment.entity).ok_or_else(|| failed("its entity has no table".to_owned()))?;
+    let contract = context
+        .definitions
+        .contracts
+        .get(table)
+        .ok_or_else(|| failed(format!("there is no table `{table}`")))?;
+    let key = contract
+        .entity_column(&experiment.entity)
+        .ok_or_else(|| failed("no column names the entity".to_owned()))?;
+    let event_time =
+        contract.event_time().ok_or_else(|| failed(format!("`{table}` is not an event table")))?;
+    let filter =
+        experiment.filter.as_ref().map(|filter| filter_expression(&filter.value, contract, context.session));
+    let predicate =
+        filter.transpose().map_err(|problem| failed(problem.message))?.map(split_conjunction_owned);
+    let universe =
+        universes.get(&experiment.entity).ok_or_else(|| failed("its entity has no table".to_owned()))?;
     let (mut cluster, mut entity_clusters) = (None, None);
     if let Some(column) = &experiment.cluster {
-        match ClusterColumn::of(&column.value, contract, context.definitions.entity_contract(&experiment.entity)) {
+        match ClusterColumn::of(
+            &column.value,
+            contract,
+            context.definitions.entity_contract(&experiment.entity),
+        ) {
             Some(ClusterColumn::Exposure) => cluster = Some(column.value.clone()),
             Some(ClusterColumn::Entity) => {
-                entity_clusters = Some(clusters::of_entities(experiment, &column.value, context, universe).await?);
+                entity_clusters =
+                    Some(clusters::of_entities(experiment, &column.value, context, universe).await?);
             }
             None => return Err(failed(format!("there is no column `{}`", column.value))),
         }
@@ -194,15 +220,23 @@ async fn reader(
 }
 
 /// Reads a table of exposures once.
-async fn read(table: &str, readers: Vec<Reader>, context: &MeasureContext<'_>) -> Result<Vec<Exposed>, ExperimentError> {
+async fn read(
+    table: &str,
+    readers: Vec<Reader>,
+    context: &MeasureContext<'_>,
+) -> Result<Vec<Exposed>, ExperimentError> {
     let Some(contract) = context.definitions.contracts.get(table) else { return Ok(Vec::new()) };
     let event_time = contract.event_time().unwrap_or_default().to_owned();
     let as_of = context.session.as_of().as_microsecond();
-    let names = readers.iter().flat_map(|reader| [&reader.key, &reader.variant, &reader.at].into_iter().chain(&reader.cluster));
+    let names = readers
+        .iter()
+        .flat_map(|reader| [&reader.key, &reader.variant, &reader.at].into_iter().chain(&reader.cluster));
     let columns: BTreeSet<String> = names.chain([&event_time]).cloned().collect();
     // Where the instant is another column, an event of any time may be an exposure of the period.
-    let starts = readers.iter().map(|reader| if reader.at == event_time { reader.period.start } else { i64::MIN });
-    let ends = readers.iter().map(|reader| if reader.at == event_time { reader.period.end } else { i64::MAX });
+    let starts =
+        readers.iter().map(|reader| if reader.at == event_time { reader.period.start } else { i64::MIN });
+    let ends =
+        readers.iter().map(|reader| if reader.at == event_time { reader.period.end } else { i64::MAX });
     let times = starts.min().unwrap_or(i64::MIN)..ends.max().unwrap_or(i64::MAX).min(as_of);
     let readers = Arc::new(readers);
     let mut rows_read = 0;
@@ -220,7 +254,8 @@ async fn read(table: &str, readers: Vec<Reader>, context: &MeasureContext<'_>) -
         })
         .await?;
     }
-    let readers = Arc::try_unwrap(readers).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
+    let readers =
+        Arc::try_unwrap(readers).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
     readers.into_iter().map(|reader| reader.exposed(rows_read)).collect()
 }
 
@@ -236,7 +271,8 @@ fn before(as_of: i64, (instants, nulls): (ScalarBuffer<i64>, Option<NullBuffer>)
 impl Reader {
     fn take(&self, question: usize, visible: &BooleanBuffer, rows: &mut Rows<'_>) -> Result<(), SqlError> {
         let (instants, nulls) = rows.instants(&self.at)?;
-        let mut counted = rows.counted(question)?.map_or_else(|| visible.clone(), |counted| &counted & visible);
+        let mut counted =
+            rows.counted(question)?.map_or_else(|| visible.clone(), |counted| &counted & visible);
         if let Some(nulls) = nulls {
             counted = &counted & nulls.inner();
         }
@@ -244,7 +280,10 @@ impl Reader {
         let numbers = self.universe.numbers(keys)?;
         let variants = cast(rows.column(&self.variant)?, &DataType::Utf8)?;
         let variants = variants.as_string::<i32>();
-        let clusters = self.cluster.as_ref().map(|column| cast(rows.column(column)?, &DataType::Utf8).map_err(SqlError::from));
+        let clusters = self
+            .cluster
+            .as_ref()
+            .map(|column| cast(rows.column(column)?, &DataType::Utf8).map_err(SqlError::from));
         let clusters = clusters.transpose()?;
         let clusters = clusters.as_ref().map(|clusters| clusters.as_string::<i32>());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,9 +304,15 @@ impl Reader {
                 },
                 number => number,
             };
-            let cluster = clusters.filter(|clusters| clusters.is_valid(row)).map(|clusters| clusters.value(row));
+            let cluster =
+                clusters.filter(|clusters| clusters.is_valid(row)).map(|clusters| clusters.value(row));
             let cluster = cluster.map(|name| seen.clusters.number(name));
-            seen.exposures.push(Exposure { number, variant: u16::try_from(place).unwrap_or(u16::MAX), at, cluster });
+            seen.exposures.push(Exposure {
+                number,
+                variant: u16::try_from(place).unwrap_or(u16::MAX),
+                at,
+                cluster,
+            });
         }
         Ok(())
     }
@@ -285,15 +330,23 @@ impl Reader {
             first.cluster = cluster;
         }
         let several_variants = firsts.iter().filter(|first| first.is_several()).count() as u64;
-        let (is_lost, cluster_losses) =
-            if has_clusters { lost_clusters(&firsts, size) } else { (vec![false; firsts.len()], ClusterLosses::default()) };
+        let (is_lost, cluster_losses) = if has_clusters {
+            lost_clusters(&firsts, size)
+        } else {
+            (vec![false; firsts.len()], ClusterLosses::default())
+        };
         let (known, strangers) = firsts.split_at(size);
-        let units = || (0u32..).zip(known).zip(&is_lost).filter(|((_, first), is_lost)| first.is_unit() && !**is_lost);
+        let units = || {
+            (0u32..).zip(known).zip(&is_lost).filter(|((_, first), is_lost)| first.is_unit() && !**is_lost)
+        };
         Ok(Exposed {
             keys: self.universe.column(units().map(|((number, _), _)| number))?,
             variants: units().map(|((_, first), _)| usize::from(first.variant)).collect(),
-            at: units().map(|((_, first), _)| Timestamp::from_microsecond(first.at).unwrap_or(Timestamp::UNIX_EPOCH)).collect(),
-            clusters: has_clusters.then(|| Clusters::new(units().filter_map(|((_, first), _)| first.cluster).collect())),
+            at: units()
+                .map(|((_, first), _)| Timestamp::from_microsecond(first.at).unwrap_or(Timestamp::UNIX_EPOCH))
+                .collect(),
+            clusters: has_clusters
+                .then(|| Clusters::new(units().filter_map(|((_, first), _)| first.cluster).collect())),
             several_variants,
             cluster_losses,
             unmatched: strangers.iter().filter(|first| first.is_unit()).count() as u64,

@@ -50,7 +50,8 @@ pub(crate) fn judge(measured: &mut [Measured], statistics: &Statistics) -> Vec<F
     }
     let mut notes = Vec::new();
     for (name, method) in methods {
-        let of_family = |one: &&mut Measured| one.row.family.as_ref() == Some(&name) && p_value(&one.row).is_some();
+        let of_family =
+            |one: &&mut Measured| one.row.family.as_ref() == Some(&name) && p_value(&one.row).is_some();
         let mut members: Vec<&mut Measured> = measured.iter_mut().filter(of_family).collect();
         adjust(&mut members, statistics.alpha, method);
         notes.push(FamilyNote {
@@ -73,7 +74,8 @@ pub(crate) fn judge(measured: &mut [Measured], statistics: &Statistics) -> Vec<F
 
 /// The family that a row belongs to, if it is in any.
 fn family_of<'a>(row: &EstimateRow, statistics: &'a Statistics) -> Option<(&'a str, Adjustment)> {
-    let declared = statistics.families.iter().find(|family| family.holds(&row.metric, &row.segment, &row.variant));
+    let declared =
+        statistics.families.iter().find(|family| family.holds(&row.metric, &row.segment, &row.variant));
     match declared {
         Some(family) => Some((&family.name, family.adjust)),
         None => (statistics.adjust != Adjustment::None).then_some((row.role.name(), statistics.adjust)),

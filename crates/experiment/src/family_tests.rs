@@ -75,7 +75,13 @@ fn statistics(adjust: Adjustment, families: Vec<DeclaredFamily>) -> Statistics {
 
 fn declared(name: &str, metrics: &[&str], segments: &[&str], adjust: Adjustment) -> DeclaredFamily {
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    DeclaredFamily { name: name.to_owned(), metrics: list(metrics), segments: list(segments), variants: Vec::new(), adjust }
+    DeclaredFamily {
+        name: name.to_owned(),
+        metrics: list(metrics),
+        segments: list(segments),
+        variants: Vec::new(),
+        adjust,
+    }
 }
 
 /// The family of a comparison, with its p-value as it is and adjusted.

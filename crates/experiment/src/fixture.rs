@@ -11,7 +11,8 @@ use crate::result::{EstimateRow, MetricRole};
 
 /// Units of control in cell 0, of the treatment in cell 1, and all others in cell 2.
 pub(crate) fn cells(units: usize, control: &[usize], treatment: &[usize]) -> Cells {
-    let cell = |unit: usize| if control.contains(&unit) { 0 } else { 1 + u32::from(!treatment.contains(&unit)) };
+    let cell =
+        |unit: usize| if control.contains(&unit) { 0 } else { 1 + u32::from(!treatment.contains(&unit)) };
     Cells::given((0..units).map(cell).collect(), 3)
 }
 
@@ -28,7 +29,8 @@ pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Outcomes<'a> 
 /// The estimate of `b` against control.
 pub(crate) fn measured(outcomes: &Outcomes<'_>) -> Measured {
     let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
-    let question = Question { better: Direction::Increase, alternative: Alternative::TwoSided, alpha: 0.05, lens };
+    let question =
+        Question { better: Direction::Increase, alternative: Alternative::TwoSided, alpha: 0.05, lens };
     let (control, treatment) = groups();
     let arms = outcomes.arms(&control, &treatment);
     let answer = question.answer(&arms, question.alpha);

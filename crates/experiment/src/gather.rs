@@ -6,7 +6,8 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use jiff::SignedDuration;
 use tranche_metric::{
-    FactsRead, Measurement, Metric, MetricError, MetricKind, Past, Population, Span, UnitValues, Values, Wanted,
+    FactsRead, Measurement, Metric, MetricError, MetricKind, Past, Population, Span, UnitValues, Values,
+    Wanted,
 };
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_segment::{EVERYONE, Scope};
@@ -60,7 +61,9 @@ impl Gathered {
         context: &MeasureContext<'a>,
     ) -> TakenIntoAccount<'a> {
         let before = self.before.as_ref();
-        let columns = |before: &'a UnitValues| covariate_columns(experiment, metric, context, |covariate| before.of(covariate));
+        let columns = |before: &'a UnitValues| {
+            covariate_columns(experiment, metric, context, |covariate| before.of(covariate))
+        };
         let is_quantile = matches!(metric.kind, MetricKind::Quantile { .. });
         let variance = choice.variance.unwrap_or(experiment.statistics.variance);
         TakenIntoAccount {
@@ -74,7 +77,11 @@ impl Gathered {
     }
 
     /// The values of a metric per unit.
-    pub(crate) fn outcomes<'a>(&'a self, metric: &Metric, taken: &TakenIntoAccount<'a>) -> Option<Outcomes<'a>> {
+    pub(crate) fn outcomes<'a>(
+        &'a self,
+        metric: &Metric,
+        taken: &TakenIntoAccount<'a>,
+    ) -> Option<Outcomes<'a>> {
         Some(Outcomes::new(self.after.of(metric)?, taken.clone(), &self.cells))
     }
 
@@ -96,9 +103,11 @@ impl Gathered {
             Outcomes::new(after, TakenIntoAccount { covariates, ..taken.clone() }, &self.cells)
         });
         let reached = match &metric.kind {
-            MetricKind::Funnel { steps, .. } => {
-                self.after.details(metric).and_then(|details| details.reached.as_deref()).zip(Some(steps.len()))
-            }
+            MetricKind::Funnel { steps, .. } => self
+                .after
+                .details(metric)
+                .and_then(|details| details.reached.as_deref())
+                .zip(Some(steps.len())),
             _ => None,
         };
         Beside { uncapped, reached }
@@ -112,7 +121,8 @@ impl Gathered {
     ) -> Vec<(&'a str, Outcomes<'a>)> {
         let of = |metric: &'a Metric| {
             let values = self.before.as_ref()?.of(metric)?;
-            let taken = TakenIntoAccount { clusters: self.units.clusters.as_ref(), ..TakenIntoAccount::default() };
+            let taken =
+                TakenIntoAccount { clusters: self.units.clusters.as_ref(), ..TakenIntoAccount::default() };
             Some((metric.name.as_str(), Outcomes::new(values, taken, &self.cells)))
         };
         on_all_cores(&covariates(experiment, context), |metric| of(metric)).into_iter().flatten().collect()
@@ -149,24 +159,35 @@ pub(crate) fn covariates<'a>(experiment: &Experiment, context: &MeasureContext<'
     let Some(cuped) = &experiment.statistics.cuped else { return Vec::new() };
     let own = experiment.metrics.iter().map(|choice| &choice.metric.value);
     let declared = cuped.covariates.iter().map(|covariate| &covariate.value);
-    let names: IndexSet<&String> = if cuped.covariates.is_empty() { own.collect() } else { declared.collect() };
+    let names: IndexSet<&String> =
+        if cuped.covariates.is_empty() { own.collect() } else { declared.collect() };
     names.into_iter().filter_map(|name| context.metrics.get(name)).collect()
 }
 
 /// The strata that are declared, and the segments without those that are nothing but strata: they are no dimension of the result.
-fn strata(experiment: &Experiment, segments: Arc<Membership>, units: usize) -> (Option<Strata>, Arc<Membership>) {
-    let patterns: Vec<&str> = experiment.statistics.strata.iter().map(|pattern| pattern.value.as_str()).collect();
+fn strata(
+    experiment: &Experiment,
+    segments: Arc<Membership>,
+    units: usize,
+) -> (Option<Strata>, Arc<Membership>) {
+    let patterns: Vec<&str> =
+        experiment.statistics.strata.iter().map(|pattern| pattern.value.as_str()).collect();
     if patterns.is_empty() {
         return (None, segments);
     }
     let strata = Strata::of(&patterns, &segments, units);
     let mut segments = Arc::unwrap_or_clone(segments);
-    segments.retain(|name, _| name == EVERYONE || experiment.segments.iter().any(|own| matches(&own.value, name)));
+    segments.retain(|name, _| {
+        name == EVERYONE || experiment.segments.iter().any(|own| matches(&own.value, name))
+    });
     (Some(strata), Arc::new(segments))
 }
 
 /// The metrics that an experiment chose and that there are.
-pub(crate) fn choices<'a>(experiment: &'a Experiment, context: &'a MeasureContext<'_>) -> Vec<(&'a MetricChoice, &'a Metric)> {
+pub(crate) fn choices<'a>(
+    experiment: &'a Experiment,
+    context: &'a MeasureContext<'_>,
+) -> Vec<(&'a MetricChoice, &'a Metric)> {
     let of = |choice: &'a MetricChoice| Some((choice, context.metrics.get(&choice.metric.value)?));
     experiment.metrics.iter().filter_map(of).collect()
 }
@@ -185,7 +206,10 @@ pub(crate) struct All {
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
-pub(crate) async fn gather(experiments: &[&Experiment], context: &MeasureContext<'_>) -> Result<All, ExperimentError> {
+pub(crate) async fn gather(
+    experiments: &[&Experiment],
+    context: &MeasureContext<'_>,
+) -> Result<All, ExperimentError> {
     let as_of = context.session.as_of();
     let universes = universes(experiments, context).await?;
     let exposures = exposed(experiments, context, &universes).await?;
@@ -206,10 +230,13 @@ pub(crate) async fn gather(experiments: &[&Experiment], context: &MeasureContext
     let mut places = Vec::new();
     for (experiment, (_, _, taken, units)) in experiments.iter().zip(&courses) {
         let until = taken.as_ref().map_or(as_of, |look| look.at);
-        let is_same = |(known, population): &(&Arc<Exposed>, Population)| Arc::ptr_eq(known, units) && population.until == until;
+        let is_same = |(known, population): &(&Arc<Exposed>, Population)| {
+            Arc::ptr_eq(known, units) && population.until == until
+        };
         places.push(populations.iter().position(is_same).unwrap_or(populations.len()));
         if places.last() == Some(&populations.len()) {
-            let (name, entity, keys) = (experiment.name.clone(), experiment.entity.clone(), Arc::clone(&units.keys));
+            let (name, entity, keys) =
+                (experiment.name.clone(), experiment.entity.clone(), Arc::clone(&units.keys));
             populations.push((units, Population { name, entity, keys, at: units.at.clone(), until }));
         }
     }
@@ -245,15 +272,18 @@ pub(crate) async fn gather(experiments: &[&Experiment], context: &MeasureContext
         .collect();
     tables.sort_unstable();
     tables.dedup();
-    let rows_read =
-        tables.iter().map(|(_, rows)| rows).sum::<u64>() + segment_rows + facts.iter().map(|read| read.rows_read).sum::<u64>();
+    let rows_read = tables.iter().map(|(_, rows)| rows).sum::<u64>()
+        + segment_rows
+        + facts.iter().map(|read| read.rows_read).sum::<u64>();
     let mut values = values.into_iter();
     let mut gathered: Vec<Gathered> = Vec::new();
-    for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments) {
+    for ((experiment, (all, course, taken, units)), segments) in experiments.iter().zip(courses).zip(segments)
+    {
         let after = values.next().unwrap_or_default();
         let before = before(experiment).and_then(|_| values.next());
         let (strata, segments) = strata(experiment, segments, units.at.len());
-        let is_same = |known: &&Gathered| Arc::ptr_eq(&known.units, &units) && Arc::ptr_eq(&known.segments, &segments);
+        let is_same =
+            |known: &&Gathered| Arc::ptr_eq(&known.units, &units) && Arc::ptr_eq(&known.segments, &segments);
         let cells = match gathered.iter().find(is_same) {
             Some(known) => Arc::clone(&known.cells),
             None => Arc::new(Cells::new(&units.variants, &segments)),
@@ -265,7 +295,11 @@ pub(crate) async fn gather(experiments: &[&Experiment], context: &MeasureContext
 
 /// The window after exposure.
 fn after(experiment: &Experiment) -> Span {
-    Span::After(experiment.conversion_window.map(|window| SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX)))
+    Span::After(
+        experiment
+            .conversion_window
+            .map(|window| SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX)),
+    )
 }
 
 /// The stretch before exposure that covariates are measured over.
@@ -285,9 +319,12 @@ async fn universes(
             continue;
         }
         let scope = Scope::universe(&experiment.entity);
-        let everyone = evaluate(context.definitions, &scope, context.tables, context.session, Sharing::Shared).await;
-        let everyone = everyone
-            .map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })?;
+        let everyone =
+            evaluate(context.definitions, &scope, context.tables, context.session, Sharing::Shared).await;
+        let everyone = everyone.map_err(|source| ExperimentError::Segment {
+            experiment: experiment.name.clone(),
+            source: Box::new(source),
+        })?;
         universes.insert(experiment.entity.clone(), everyone.index);
     }
     Ok(universes)

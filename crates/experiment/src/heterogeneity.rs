@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use tranche_segment::EVERYONE;
-use tranche_stats::{BetweenVariance, Options, SegmentEffect, adjusted, against_the_rest, compare, heterogeneity};
+use tranche_stats::{
+    BetweenVariance, Options, SegmentEffect, adjusted, against_the_rest, compare, heterogeneity,
+};
 
 use crate::arms::Outcomes;
 use crate::cells::{Cells, Side};
@@ -73,7 +75,13 @@ impl Between<'_> {
     /// The tests of one metric: one for each entry of `segments:` and each treatment.
     pub(crate) fn rows(&self, choice: &MetricChoice, outcomes: &Outcomes<'_>) -> Vec<HeterogeneityRow> {
         let mut rows = Vec::new();
-        for pattern in self.experiment.segments.iter().map(|written| written.value.as_str()).filter(|name| *name != EVERYONE) {
+        for pattern in self
+            .experiment
+            .segments
+            .iter()
+            .map(|written| written.value.as_str())
+            .filter(|name| *name != EVERYONE)
+        {
             let sides = self.sides(pattern);
             for variant in self.experiment.treatments() {
                 rows.extend(self.row(pattern, &sides, choice, variant, outcomes));
@@ -85,7 +93,8 @@ impl Between<'_> {
     /// Sides without a common unit.
     fn sides(&self, pattern: &str) -> Vec<(String, Side)> {
         let own = self.segments.keys().enumerate().filter(|(_, name)| matches(pattern, name));
-        let mut sides: Vec<(String, Side)> = own.map(|(place, name)| (name.clone(), Side::In(place))).collect();
+        let mut sides: Vec<(String, Side)> =
+            own.map(|(place, name)| (name.clone(), Side::In(place))).collect();
         if let (false, Some((_, Side::In(place)))) = (pattern.ends_with("/*"), sides.first()) {
             sides.push((REST.to_owned(), Side::Out(*place)));
         }

@@ -60,8 +60,8 @@ pub use outliers::{Concentration, OutlierRow, Refit};
 pub use plan::{Amendment, Registration};
 pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
 pub use result::{
-    Conclusion, Effect, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck, StepShares, Uncapped,
-    VariantCount,
+    Conclusion, Effect, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck,
+    StepShares, Uncapped, VariantCount,
 };
 pub use series::{Series, SeriesPoint, Span};
 pub use spec::ExperimentSpec;

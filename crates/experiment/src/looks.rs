@@ -96,7 +96,9 @@ impl Design {
     pub(crate) fn taken(&self, course: Course<'_>, as_of: Timestamp) -> Option<TakenLook> {
         let mut looks: Vec<(Timestamp, f64)> = Vec::new();
         for (at, fraction) in self.instants(course) {
-            let is_new = looks.last().is_none_or(|(before, last)| at > *before && fraction > last + 1e-9 && *last < 1.0);
+            let is_new = looks
+                .last()
+                .is_none_or(|(before, last)| at > *before && fraction > last + 1e-9 && *last < 1.0);
             if at <= as_of && fraction > 1e-9 && is_new {
                 looks.push((at, fraction));
             }
@@ -104,7 +106,11 @@ impl Design {
         let (at, last) = looks.last().copied()?;
         let is_final = last >= 1.0 || at >= course.end || looks.len() == self.planned();
         let fractions = looks.iter().map(|(_, fraction)| *fraction).collect::<Vec<_>>();
-        Some(TakenLook { number: fractions.len(), at, design: GroupSequential { spending: self.spending, fractions, is_final } })
+        Some(TakenLook {
+            number: fractions.len(),
+            at,
+            design: GroupSequential { spending: self.spending, fractions, is_final },
+        })
     }
 
     /// Each look that the course allows, with its information fraction.
@@ -147,7 +153,12 @@ fn ratio(seconds: i64, whole: i64) -> f64 {
     seconds as f64 / whole as f64
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of units")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of units"
+)]
 fn units_at(share: f64, units: u64) -> u64 {
     (share * units as f64 - 1e-9).ceil().max(1.0) as u64
 }

@@ -54,7 +54,12 @@ pub struct Measurements {
 impl<'a> MeasureContext<'a> {
     /// What metrics are measured from.
     pub(crate) fn facts(&self) -> Facts<'a> {
-        Facts { metrics: self.metrics, contracts: &self.definitions.contracts, tables: self.tables, session: self.session }
+        Facts {
+            metrics: self.metrics,
+            contracts: &self.definitions.contracts,
+            tables: self.tables,
+            session: self.session,
+        }
     }
 }
 
@@ -70,7 +75,9 @@ pub async fn measure(
     let measured: Vec<&Experiment> = experiments.iter().map(|(experiment, _)| *experiment).collect();
     let All { gathered, rows_read, facts } = gather(&measured, context).await?;
     let known: Vec<_> = experiments.iter().zip(&gathered).collect();
-    let results = on_all_cores(&known, |((experiment, earlier), gathered)| compare(experiment, *earlier, gathered, context));
+    let results = on_all_cores(&known, |((experiment, earlier), gathered)| {
+        compare(experiment, *earlier, gathered, context)
+    });
     Ok(Measurements { results, rows_read, facts })
 }
 
@@ -117,7 +124,12 @@ pub(crate) fn compare(
         (Vec::new(), Series::empty(&experiment.statistics.method))
     };
     checks.extend(outliers.iter().map(outliers::check));
-    let plan = plan::register(earlier, plan::plan_of(experiment, context.metrics), all.at.iter().min().copied(), as_of);
+    let plan = plan::register(
+        earlier,
+        plan::plan_of(experiment, context.metrics),
+        all.at.iter().min().copied(),
+        as_of,
+    );
     let left_out = choices.iter().filter_map(|(_, metric)| LeftOut::of(metric, &gathered.after)).collect();
     let found = Found {
         as_of,
@@ -145,7 +157,8 @@ fn closer(
     measured: &[Measured],
     outcomes: &[(&MetricChoice, Outcomes<'_>)],
 ) -> (Vec<OutlierRow>, Series) {
-    let cohorts = Cohorts::of(experiment, &gathered.units, gathered.taken.as_ref().map_or(as_of, |look| look.at));
+    let cohorts =
+        Cohorts::of(experiment, &gathered.units, gathered.taken.as_ref().map_or(as_of, |look| look.at));
     let everyone: Vec<&Measured> = measured.iter().filter(|one| one.row.segment == EVERYONE).collect();
     let found = on_all_cores(&everyone, |one| {
         let place = |variant: &str| experiment.variants.get_index_of(variant);
@@ -153,7 +166,8 @@ fn closer(
         let (_, outcomes) = outcomes.iter().find(|(choice, _)| choice.metric.value == one.row.metric)?;
         let segment = gathered.segments.get_index_of(EVERYONE)?;
         let group = |variant: usize| gathered.cells.group(Side::In(segment), variant);
-        let audited = outliers::audit(one, outcomes, &experiment.control, (&group(places.0), &group(places.1)));
+        let audited =
+            outliers::audit(one, outcomes, &experiment.control, (&group(places.0), &group(places.1)));
         Some((audited, cohorts.points(one, outcomes, places)))
     });
     let mut series = Series::empty(&experiment.statistics.method);

@@ -58,7 +58,11 @@ pub struct LookNote {
 }
 
 /// Names the inference of an experiment, what its estimates take into account, and the look that was taken.
-pub(crate) fn note(experiment: &Experiment, taken: Option<&TakenLook>, families: Vec<FamilyNote>) -> MethodNote {
+pub(crate) fn note(
+    experiment: &Experiment,
+    taken: Option<&TakenLook>,
+    families: Vec<FamilyNote>,
+) -> MethodNote {
     let statistics = &experiment.statistics;
     let (formula, source) = formula(&statistics.method);
     MethodNote {
@@ -76,7 +80,11 @@ pub(crate) fn note(experiment: &Experiment, taken: Option<&TakenLook>, families:
 fn look(statistics: &Statistics, taken: &TakenLook) -> Option<LookNote> {
     let Method::GroupSequential(design) = &statistics.method else { return None };
     // The two one-sided alternatives have the same boundary.
-    let alternative = if statistics.direction == TestDirection::TwoSided { Alternative::TwoSided } else { Alternative::Greater };
+    let alternative = if statistics.direction == TestDirection::TwoSided {
+        Alternative::TwoSided
+    } else {
+        Alternative::Greater
+    };
     let last = taken.design.looks(statistics.alpha, alternative).value()?.last().copied()?;
     Some(LookNote {
         number: taken.number,
@@ -91,7 +99,9 @@ fn look(statistics: &Statistics, taken: &TakenLook) -> Option<LookNote> {
 
 fn formula(method: &Method) -> (&'static str, &'static str) {
     match method {
-        Method::Fixed => ("effect ± t se with the degrees of freedom of Welch and Satterthwaite", "Welch (1947)"),
+        Method::Fixed => {
+            ("effect ± t se with the degrees of freedom of Welch and Satterthwaite", "Welch (1947)")
+        }
         Method::Sequential { .. } => (
             "effect ± se √(2 (Nρ² + 1) ln(√(Nρ² + 1) / α) / (Nρ²)), an asymptotic confidence sequence over N units",
             "Waudby-Smith et al., arXiv 2103.06476, eq. 9",

@@ -72,20 +72,28 @@ pub struct Refit {
 }
 
 /// The audit of one comparison of two groups. `None` where there is no effect to look at.
-pub(crate) fn audit(measured: &Measured, outcomes: &Outcomes<'_>, control: &str, groups: (&Group, &Group)) -> Option<OutlierRow> {
+pub(crate) fn audit(
+    measured: &Measured,
+    outcomes: &Outcomes<'_>,
+    control: &str,
+    groups: (&Group, &Group),
+) -> Option<OutlierRow> {
     let row = &measured.row;
     // A quantile below the largest values does not feel them.
     let (Values::Single(values) | Values::Ratio(values, _)) = outcomes.values() else { return None };
-    let [mut in_control, mut in_treatment] = [groups.0, groups.1].map(|group| outcomes.select(group, |unit| values[unit]));
+    let [mut in_control, mut in_treatment] =
+        [groups.0, groups.1].map(|group| outcomes.select(group, |unit| values[unit]));
     if in_control.iter().chain(&in_treatment).all(|value| *value == 0.0 || *value == 1.0) {
         return None;
     }
     let refit = |outcomes: &Outcomes<'_>| refit(&measured.question, &outcomes.arms(groups.0, groups.1));
     let as_is = refit(outcomes);
     as_is.absolute.as_ref()?;
-    let arms = vec![concentration(control, &mut in_control)?, concentration(&row.variant, &mut in_treatment)?];
+    let arms =
+        vec![concentration(control, &mut in_control)?, concentration(&row.variant, &mut in_treatment)?];
     let is_of_control = arms[0].largest.abs() > arms[1].largest.abs();
-    let (group, largest) = if is_of_control { (groups.0, arms[0].largest) } else { (groups.1, arms[1].largest) };
+    let (group, largest) =
+        if is_of_control { (groups.0, arms[0].largest) } else { (groups.1, arms[1].largest) };
     let unit = outcomes.units(group).into_iter().rfind(|unit| values[*unit] == largest)?;
     let is_single = matches!(outcomes.values(), Values::Single(_));
     in_control.append(&mut in_treatment);
@@ -115,13 +123,19 @@ pub(crate) fn check(row: &OutlierRow) -> TrustCheck {
         format!("{:.5}, {:.1} % of all in `{}`", arm.largest, 100.0 * arm.largest_share, arm.variant)
     });
     let without = format!("without the largest unit ({share}) it is {}", told(&row.without_largest));
-    let capped =
-        row.cap.zip(row.capped.as_ref()).map(|(cap, refit)| format!("with values capped at {cap:.5} it is {}", told(refit)));
+    let capped = row
+        .cap
+        .zip(row.capped.as_ref())
+        .map(|(cap, refit)| format!("with values capped at {cap:.5} it is {}", told(refit)));
     let by_one = hinges(&row.as_is, &row.without_largest);
     let by_cap = row.capped.as_ref().is_some_and(|capped| row.as_is.conclusion != capped.conclusion);
     let what = if by_one || by_cap { "hinges on a few units" } else { "does not hinge on a few units" };
     let refits: Vec<String> = std::iter::once(without).chain(capped).collect();
-    let finding = format!("the effect of `{variant}` on {metric} {what}: it is {}, {}", told(&row.as_is), refits.join(", "));
+    let finding = format!(
+        "the effect of `{variant}` on {metric} {what}: it is {}, {}",
+        told(&row.as_is),
+        refits.join(", ")
+    );
     TrustCheck {
         severity: Severity::Warning,
         metric: Some(metric.clone()),

@@ -23,7 +23,12 @@ fn assert_refit(refit: &Refit, effect: f64, p: f64, conclusion: Conclusion) {
 fn one_unit_turns_an_effect_round() {
     let row = audited(|values| values[19] = 60.0);
     assert_refit(&row.as_is, -1.3, 0.601_089_360_647_432_7, Conclusion::Unclear);
-    assert_refit(&row.without_largest, 1.105_263_157_894_736_7, 0.020_925_083_820_754_004, Conclusion::Better);
+    assert_refit(
+        &row.without_largest,
+        1.105_263_157_894_736_7,
+        0.020_925_083_820_754_004,
+        Conclusion::Better,
+    );
     assert!(row.cap.is_some_and(|cap| close(cap, 58.245)), "numpy.quantile(values, 0.999)");
     assert_refit(row.capped.as_ref().unwrap(), -1.212_25, 0.613_212_878_663_974_4, Conclusion::Unclear);
     assert_eq!(row.largest_in, "a");
@@ -51,13 +56,23 @@ fn one_unit_turns_an_effect_round() {
 fn one_unit_hides_an_effect_or_makes_it() {
     let row = audited(|values| values[39] = 511.0);
     assert_refit(&row.as_is, 25.8, 0.313_313_729_103_346_5, Conclusion::Unclear);
-    assert_refit(&row.without_largest, 0.894_736_842_105_263_2, 0.058_432_329_984_204_72, Conclusion::Unclear);
+    assert_refit(
+        &row.without_largest,
+        0.894_736_842_105_263_2,
+        0.058_432_329_984_204_72,
+        Conclusion::Unclear,
+    );
     assert!(check(&row).ok, "it is unclear with and without: {row:?}");
     // 511 of 245 + 511; the effect moves by 24.9 of its 24.9, but its sign stays.
     assert!(close(row.arms[1].largest_share, 511.0 / 756.0));
     let row = audited(|_| {});
     assert_refit(&row.as_is, 1.0, 0.035_565_155_461_595_95, Conclusion::Better);
-    assert_refit(&row.without_largest, 0.894_736_842_105_263_2, 0.058_432_329_984_204_72, Conclusion::Unclear);
+    assert_refit(
+        &row.without_largest,
+        0.894_736_842_105_263_2,
+        0.058_432_329_984_204_72,
+        Conclusion::Unclear,
+    );
     assert!(!check(&row).ok);
 }
 
@@ -70,7 +85,10 @@ fn a_sign_counts_when_one_unit_moves_the_effect_by_more_than_half_its_error() {
     assert!(hinges(&refit(0.3, 0.5), &refit(-0.1, 0.2)));
     assert!(!hinges(&refit(0.3, 0.9), &refit(-0.1, 0.2)), "noise around zero");
     assert!(!hinges(&refit(0.3, 0.5), &refit(0.0, 0.2)));
-    assert!(hinges(&refit(0.3, 0.5), &Refit { absolute: None, conclusion: None }), "without it there is no effect at all");
+    assert!(
+        hinges(&refit(0.3, 0.5), &Refit { absolute: None, conclusion: None }),
+        "without it there is no effect at all"
+    );
 }
 
 #[test]

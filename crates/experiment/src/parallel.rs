@@ -36,7 +36,10 @@ mod tests {
     #[test]
     fn results_are_in_the_order_of_items() {
         let items: Vec<u64> = (0..1000).collect();
-        assert_eq!(on_all_cores(&items, |item| item * 3), items.iter().map(|item| item * 3).collect::<Vec<_>>());
+        assert_eq!(
+            on_all_cores(&items, |item| item * 3),
+            items.iter().map(|item| item * 3).collect::<Vec<_>>()
+        );
         assert_eq!(on_all_cores(&[], |item: &u64| *item), Vec::<u64>::new());
     }
 }

@@ -48,7 +48,13 @@ pub(crate) fn register(
 ) -> Option<Registration> {
     let hash = hash(&plan);
     let Some(earlier) = earlier else {
-        return Some(Registration { hash, first_exposure: first_exposure?, registered_at: as_of, plan, amendments: Vec::new() });
+        return Some(Registration {
+            hash,
+            first_exposure: first_exposure?,
+            registered_at: as_of,
+            plan,
+            amendments: Vec::new(),
+        });
     };
     let mut kept = earlier.clone();
     let changes = changes(&kept.plan, &plan);
@@ -72,7 +78,10 @@ pub(crate) fn plan_of(experiment: &Experiment, metrics: &Metrics) -> BTreeMap<St
         fields.insert("alternative".to_owned(), json!(direction_name(statistics.direction)));
         fields.insert("relative".to_owned(), json!(format!("{:?}", statistics.relative).to_lowercase()));
         fields.insert("adjust".to_owned(), json!(statistics.adjust.name()));
-        fields.insert("cuped_seconds".to_owned(), json!(statistics.cuped.as_ref().map(|cuped| cuped.lookback.as_secs())));
+        fields.insert(
+            "cuped_seconds".to_owned(),
+            json!(statistics.cuped.as_ref().map(|cuped| cuped.lookback.as_secs())),
+        );
         let mut declared = method::estimation(experiment);
         if statistics.cuped.as_ref().is_some_and(|cuped| cuped.covariates.is_empty()) {
             // The seconds say all of it.
@@ -107,7 +116,10 @@ pub(crate) fn plan_of(experiment: &Experiment, metrics: &Metrics) -> BTreeMap<St
             }),
         ),
         ("period".to_owned(), json!({"from": experiment.from, "to": experiment.to})),
-        ("conversion_window_seconds".to_owned(), json!(experiment.conversion_window.map(|window| window.as_secs()))),
+        (
+            "conversion_window_seconds".to_owned(),
+            json!(experiment.conversion_window.map(|window| window.as_secs())),
+        ),
         ("metrics.goal".to_owned(), json!(chosen(MetricRole::Goal))),
         ("metrics.secondary".to_owned(), json!(chosen(MetricRole::Secondary))),
         ("metrics.guardrail".to_owned(), json!(chosen(MetricRole::Guardrail))),
@@ -153,7 +165,9 @@ fn metric_value(metric: &Metric) -> Value {
         MetricKind::Mean(of) => json!({"mean": fact(of)}),
         MetricKind::Proportion(of) => json!({"proportion": fact(of)}),
         MetricKind::Count(of) => json!({"count": fact(of)}),
-        MetricKind::Ratio { numerator, denominator } => json!({"ratio": [numerator.value, denominator.value]}),
+        MetricKind::Ratio { numerator, denominator } => {
+            json!({"ratio": [numerator.value, denominator.value]})
+        }
         MetricKind::Quantile { fact: of, level, over } => {
             json!({"quantile": fact(of), "level": level, "over": format!("{over:?}")})
         }
@@ -161,8 +175,7 @@ fn metric_value(metric: &Metric) -> Value {
             json!({"retention": fact(of), "from_seconds": from.as_secs_f64(), "to_seconds": to.as_secs_f64()})
         }
         MetricKind::Funnel { steps, within } => {
-            let step =
-                |step: &Step| json!({"table": step.table.value, "where": step.filter.as_ref().map(|filter| &filter.value)});
+            let step = |step: &Step| json!({"table": step.table.value, "where": step.filter.as_ref().map(|filter| &filter.value)});
             json!({"funnel": steps.iter().map(step).collect::<Vec<_>>(), "within_seconds": within.as_secs_f64()})
         }
     };
@@ -206,7 +219,10 @@ mod tests {
     use super::*;
 
     fn plan(alpha: f64) -> BTreeMap<String, Value> {
-        BTreeMap::from([("control".to_owned(), json!("a")), ("statistics".to_owned(), json!({"alpha": alpha}))])
+        BTreeMap::from([
+            ("control".to_owned(), json!("a")),
+            ("statistics".to_owned(), json!({"alpha": alpha})),
+        ])
     }
 
     fn day(day: i64) -> Timestamp {

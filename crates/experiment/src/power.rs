@@ -192,7 +192,12 @@ impl Planner<'_> {
         for (days, per_day) in DAYS.iter().zip(std::iter::repeat(self.units_per_day)) {
             let Some(total) = per_day.map(|per_day| per_day * f64::from(*days)) else { continue };
             if let Ok(effect) = needed.detectable(total * self.control_share(), self.request.power) {
-                planned.detectable.push(DetectableRow { days: *days, total: whole(total), effect, lift: lift(effect) });
+                planned.detectable.push(DetectableRow {
+                    days: *days,
+                    total: whole(total),
+                    effect,
+                    lift: lift(effect),
+                });
             }
         }
         planned
@@ -241,7 +246,10 @@ impl Planner<'_> {
 
     fn row(&self, effect: f64, lift: Option<f64>, size: SampleSize) -> SampleSizeRow {
         let total = as_number(size.control) / self.control_share();
-        let days = self.units_per_day.filter(|per_day| *per_day > 0.0).map(|per_day| total / per_day + self.observed_days);
+        let days = self
+            .units_per_day
+            .filter(|per_day| *per_day > 0.0)
+            .map(|per_day| total / per_day + self.observed_days);
         SampleSizeRow {
             effect,
             lift,

@@ -5,8 +5,8 @@ mod shares;
 use serde_json::{Value, json};
 use tranche_metric::Direction;
 use tranche_stats::{
-    Alternative, BayesOptions, Estimate, Inference, Margin, Options, Outcome, Posterior, RelativeMethod, ShareOptions, believe,
-    compare,
+    Alternative, BayesOptions, Estimate, Inference, Margin, Options, Outcome, Posterior, RelativeMethod,
+    ShareOptions, believe, compare,
 };
 
 use crate::arms::Arms;
@@ -53,7 +53,9 @@ impl Question {
         let Arms { control, treatment, .. } = arms;
         match &self.lens {
             Lens::Test(..) => {
-                let found = self.options(alpha, self.alternative, None).map(|options| compare(control, treatment, &options));
+                let found = self
+                    .options(alpha, self.alternative, None)
+                    .map(|options| compare(control, treatment, &options));
                 let Some(found) = found else { return self.nothing("no test is asked for") };
                 Answer {
                     undefined: found.absolute.reason().map(|reason| reason.to_string()),
@@ -70,9 +72,11 @@ impl Question {
                 }
             }
             Lens::Shares(options) => match shares::believed(arms, &ShareOptions { alpha, ..*options }) {
-                Ok(beliefs) => {
-                    Answer { absolute: shares::absolute(&beliefs), relative: shares::relative(&beliefs), undefined: None }
-                }
+                Ok(beliefs) => Answer {
+                    absolute: shares::absolute(&beliefs),
+                    relative: shares::relative(&beliefs),
+                    undefined: None,
+                },
                 Err(reason) => self.nothing(&reason),
             },
             Lens::NotYet(reason) => self.nothing(reason),
@@ -97,7 +101,9 @@ impl Question {
             Margin::Relative(size) => (size, "relative"),
         };
         let judged = |found: Result<(f64, f64), String>| {
-            let (bound, p) = found.as_ref().map_or((None, None), |(bound, p)| (Some(*bound).filter(|b| b.is_finite()), Some(*p)));
+            let (bound, p) = found
+                .as_ref()
+                .map_or((None, None), |(bound, p)| (Some(*bound).filter(|b| b.is_finite()), Some(*p)));
             NonInferiority {
                 margin: size,
                 scale: scale.to_owned(),
@@ -142,7 +148,11 @@ impl Question {
         let number = |name: &str| answer.get(name).and_then(Value::as_f64);
         let (effect, p) = (number("effect")?, number("p_adjusted").or_else(|| number("p"))?);
         let of = |positive: bool| {
-            if positive == (self.better == Direction::Increase) { Conclusion::Better } else { Conclusion::Worse }
+            if positive == (self.better == Direction::Increase) {
+                Conclusion::Better
+            } else {
+                Conclusion::Worse
+            }
         };
         if p <= self.alpha {
             return Some(of(effect > 0.0));
@@ -152,16 +162,23 @@ impl Question {
             Alternative::Greater => Alternative::Less,
             Alternative::Less => Alternative::Greater,
         };
-        let found = self.options(self.alpha, opposite, None).map(|options| compare(&arms.control, &arms.treatment, &options));
-        let shown = found.and_then(|found| found.absolute.value()).is_some_and(|estimate| estimate.p <= self.alpha);
+        let found = self
+            .options(self.alpha, opposite, None)
+            .map(|options| compare(&arms.control, &arms.treatment, &options));
+        let shown =
+            found.and_then(|found| found.absolute.value()).is_some_and(|estimate| estimate.p <= self.alpha);
         Some(if shown { of(effect > 0.0) } else { Conclusion::Unclear })
     }
 
     fn options(&self, alpha: f64, alternative: Alternative, margin: Option<Margin>) -> Option<Options> {
         match &self.lens {
-            Lens::Test(inference, relative) => {
-                Some(Options { alpha, inference: inference.clone(), relative: *relative, alternative, margin })
-            }
+            Lens::Test(inference, relative) => Some(Options {
+                alpha,
+                inference: inference.clone(),
+                relative: *relative,
+                alternative,
+                margin,
+            }),
             _ => None,
         }
     }

@@ -7,7 +7,13 @@ use crate::arms::Basis;
 
 fn arms(control: f64, treatment: f64) -> Arms {
     let arm = |mean: f64| Arm::new(1000, mean, 25.0);
-    Arms { control: arm(control), treatment: arm(treatment), units: [1000, 1000], shares: None, basis: Basis::default() }
+    Arms {
+        control: arm(control),
+        treatment: arm(treatment),
+        units: [1000, 1000],
+        shares: None,
+        basis: Basis::default(),
+    }
 }
 
 fn test(better: Direction, alternative: Alternative) -> Question {
@@ -40,8 +46,12 @@ fn a_margin_is_tested_in_the_metrics_direction() {
             let found = question.non_inferiority(&arms(10.0, treatment), margin);
             assert_eq!(found.holds, holds, "{better:?} {treatment} {margin:?}: {found:?}");
             let within = match (better, margin) {
-                (Direction::Increase, Margin::Absolute(size) | Margin::Relative(size)) => found.bound.map(|bound| bound > -size),
-                (Direction::Decrease, Margin::Absolute(size) | Margin::Relative(size)) => found.bound.map(|bound| bound < size),
+                (Direction::Increase, Margin::Absolute(size) | Margin::Relative(size)) => {
+                    found.bound.map(|bound| bound > -size)
+                }
+                (Direction::Decrease, Margin::Absolute(size) | Margin::Relative(size)) => {
+                    found.bound.map(|bound| bound < size)
+                }
             };
             assert_eq!(within, Some(holds), "the bound agrees with the test: {found:?}");
         }
@@ -68,7 +78,11 @@ fn a_conclusion_follows_the_metrics_direction() {
     ] {
         let (question, arms) = (test(better, alternative), arms(10.0, treatment));
         let answer = question.answer(&arms, 0.05);
-        assert_eq!(question.conclusion(&arms, &answer.absolute), Some(expected), "{better:?} {alternative:?} {treatment}");
+        assert_eq!(
+            question.conclusion(&arms, &answer.absolute),
+            Some(expected),
+            "{better:?} {alternative:?} {treatment}"
+        );
     }
 }
 
@@ -87,7 +101,10 @@ fn a_posterior_has_the_fields_of_an_estimate_and_its_own() {
 
 #[test]
 fn before_the_first_look_nothing_is_said() {
-    let question = Question { lens: Lens::NotYet("wait".to_owned()), ..test(Direction::Increase, Alternative::TwoSided) };
+    let question = Question {
+        lens: Lens::NotYet("wait".to_owned()),
+        ..test(Direction::Increase, Alternative::TwoSided)
+    };
     let arms = arms(10.0, 20.0);
     let answer = question.answer(&arms, 0.05);
     assert_eq!(answer.absolute, json!({"undefined": "wait"}));
@@ -98,7 +115,10 @@ fn before_the_first_look_nothing_is_said() {
 /// scipy 1.17.1: `quad` over the control's beta density, for 100 and 120 successes of 1000 and uniform priors.
 #[test]
 fn shares_have_an_exact_posterior() {
-    let arms = Arms { shares: Some([Proportion::from_counts(1000, 100), Proportion::from_counts(1000, 120)]), ..arms(0.1, 0.12) };
+    let arms = Arms {
+        shares: Some([Proportion::from_counts(1000, 100), Proportion::from_counts(1000, 120)]),
+        ..arms(0.1, 0.12)
+    };
     let question = |better| {
         let direction = match better {
             Direction::Increase => tranche_stats::Direction::HigherIsBetter,

@@ -205,7 +205,12 @@ impl Effect {
     #[must_use]
     pub fn of(value: &Value) -> Option<Self> {
         let number = |name: &str| EstimateRow::number(value, name);
-        Some(Self { effect: number("effect")?, se: number("se"), ci: [number("lower"), number("upper")], p: number("p") })
+        Some(Self {
+            effect: number("effect")?,
+            se: number("se"),
+            ci: [number("lower"), number("upper")],
+            p: number("p"),
+        })
     }
 
     /// One of its numbers: `effect`, `se`, `lower`, `upper` or `p`.

@@ -27,7 +27,8 @@ pub(crate) async fn segments_at_exposure(
     let mut distinct: Vec<Breakdown<'_>> = Vec::new();
     let mut places = Vec::new();
     for (experiment, units) in experiments {
-        let named = experiment.segments.iter().chain(&experiment.statistics.strata).map(|written| &written.value);
+        let named =
+            experiment.segments.iter().chain(&experiment.statistics.strata).map(|written| &written.value);
         let wanted: IndexSet<String> = named.filter(|name| *name != EVERYONE).cloned().collect();
         let wanted = Vec::from_iter(wanted);
         let is_same = |known: &Breakdown<'_>| Arc::ptr_eq(known.units, units) && known.wanted == wanted;
@@ -43,8 +44,10 @@ pub(crate) async fn segments_at_exposure(
     entities.sort_unstable();
     entities.dedup();
     for entity in entities {
-        let own: Vec<&mut Breakdown<'_>> =
-            distinct.iter_mut().filter(|one| one.experiment.entity == entity && !one.wanted.is_empty()).collect();
+        let own: Vec<&mut Breakdown<'_>> = distinct
+            .iter_mut()
+            .filter(|one| one.experiment.entity == entity && !one.wanted.is_empty())
+            .collect();
         rows_read += of_entity(entity, own, context).await?;
     }
     let found: Vec<Arc<Membership>> = distinct.into_iter().map(|one| Arc::new(one.sorted())).collect();
@@ -86,7 +89,9 @@ impl Breakdown<'_> {
 
     /// Everyone first, then in the order that the author gave; units in their order.
     fn sorted(mut self) -> Membership {
-        let place = |name: &str| self.wanted.iter().position(|pattern| matches(pattern, name)).map_or(0, |place| place + 1);
+        let place = |name: &str| {
+            self.wanted.iter().position(|pattern| matches(pattern, name)).map_or(0, |place| place + 1)
+        };
         self.found.sort_by(|a, _, b, _| (place(a), a).cmp(&(place(b), b)));
         self.found.values_mut().for_each(|units| units.sort_unstable());
         self.found
@@ -110,7 +115,8 @@ async fn of_entity(
     };
     let mut timeless = Vec::new();
     for name in wanted_of(&breakdowns, &|_| true) {
-        let scope = Scope::of(context.definitions, entity, std::slice::from_ref(&name), context.session).await?;
+        let scope =
+            Scope::of(context.definitions, entity, std::slice::from_ref(&name), context.session).await?;
         if scope.is_timeless(context.definitions) {
             timeless.push(name);
         }
@@ -118,7 +124,8 @@ async fn of_entity(
     let mut rows_read = 0;
     if let Some(first) = breakdowns.first().filter(|_| !timeless.is_empty()) {
         let scope = Scope::of(context.definitions, entity, &timeless, context.session).await?;
-        let evaluation = replay(first.experiment, &scope, context.session.as_of(), context.tables, context).await?;
+        let evaluation =
+            replay(first.experiment, &scope, context.session.as_of(), context.tables, context).await?;
         rows_read += evaluation.rows_read;
         for one in &mut breakdowns {
             let everyone: Vec<usize> = (0..one.units.at.len()).collect();
@@ -130,18 +137,22 @@ async fn of_entity(
     if all.is_empty() {
         return Ok(rows_read);
     }
-    let read = Scope::of(context.definitions, entity, &all, context.session).await?.tables(context.definitions);
+    let read =
+        Scope::of(context.definitions, entity, &all, context.session).await?.tables(context.definitions);
     let tables = context.tables.cached(context.engine, |table| read.contains(table)).await?;
     rows_read += tables.cached_rows();
     let mut days: BTreeMap<i64, Vec<(usize, Vec<usize>)>> = BTreeMap::new();
-    for (place, one) in breakdowns.iter().enumerate().filter(|(_, one)| one.wanted.iter().any(|name| is_timed(name))) {
+    for (place, one) in
+        breakdowns.iter().enumerate().filter(|(_, one)| one.wanted.iter().any(|name| is_timed(name)))
+    {
         for (day, units) in one.by_day() {
             days.entry(day).or_default().push((place, units));
         }
     }
     let mut scopes: Vec<(Vec<String>, Scope)> = Vec::new();
     for (day, exposed) in days {
-        let mut wanted: Vec<String> = exposed.iter().flat_map(|(place, _)| breakdowns[*place].wanted.clone()).collect();
+        let mut wanted: Vec<String> =
+            exposed.iter().flat_map(|(place, _)| breakdowns[*place].wanted.clone()).collect();
         wanted.retain(|name| is_timed(name));
         wanted.sort_unstable();
         wanted.dedup();
@@ -173,7 +184,10 @@ async fn replay(
 ) -> Result<Evaluation, ExperimentError> {
     let session = context.engine.session_over(tables, at).await?;
     let replayed = evaluate(context.definitions, scope, tables, &session, Sharing::Shared).await;
-    replayed.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })
+    replayed.map_err(|source| ExperimentError::Segment {
+        experiment: experiment.name.clone(),
+        source: Box::new(source),
+    })
 }
 
 /// Whether an entry of `segments:` names a segment.

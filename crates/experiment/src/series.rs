@@ -91,9 +91,10 @@ impl Series {
                 "fixed-horizon intervals: each holds for one look that was planned beforehand, and not for stopping on the first \
                  day that is clear",
             ),
-            Method::Sequential { .. } | Method::Mixture { .. } => {
-                (true, "the intervals of a line hold on all days at once: it may be watched and stopped on any day")
-            }
+            Method::Sequential { .. } | Method::Mixture { .. } => (
+                true,
+                "the intervals of a line hold on all days at once: it may be watched and stopped on any day",
+            ),
             Method::GroupSequential(_) => (
                 false,
                 "intervals have the critical value of the look that was taken: they hold at the planned looks, and not for \
@@ -105,7 +106,12 @@ impl Series {
                  on the first day that is clear is not bounded",
             ),
         };
-        Self { inference: method.name().to_owned(), valid_at_every_day, note: note.to_owned(), points: Vec::new() }
+        Self {
+            inference: method.name().to_owned(),
+            valid_at_every_day,
+            note: note.to_owned(),
+            points: Vec::new(),
+        }
     }
 }
 
@@ -124,7 +130,12 @@ impl Cohorts {
     /// The units that were first exposed before `until`, by day.
     pub(crate) fn of(experiment: &Experiment, units: &Exposed, until: Timestamp) -> Self {
         let first = units.at.iter().copied().zip(units.variants.iter().copied());
-        Self::new(experiment.variants.len(), (experiment.from, experiment.to.min(until)), &experiment.zone, first)
+        Self::new(
+            experiment.variants.len(),
+            (experiment.from, experiment.to.min(until)),
+            &experiment.zone,
+            first,
+        )
     }
 
     /// Units with the instant of their exposure and the place of their variant, within [from, until).
@@ -149,7 +160,12 @@ impl Cohorts {
 
     /// The points of one comparison; `places` are those of control and of the treatment among the variants. A day on which nobody was
     /// exposed has no point of its own, and there is none before the first unit.
-    pub(crate) fn points(&self, measured: &Measured, outcomes: &Outcomes<'_>, places: (usize, usize)) -> Vec<SeriesPoint> {
+    pub(crate) fn points(
+        &self,
+        measured: &Measured,
+        outcomes: &Outcomes<'_>,
+        places: (usize, usize),
+    ) -> Vec<SeriesPoint> {
         let outcomes = outcomes.over(&self.cells);
         let (mut control, mut treatment): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut points = Vec::new();
@@ -164,7 +180,9 @@ impl Cohorts {
             treatment.push(number(new_treatment));
             let own = (vec![number(new_control)], vec![number(new_treatment)]);
             let all = (control.clone(), treatment.clone());
-            for (is_shown, (control, treatment), span) in [(is_new, own, Span::Daily), (has_units, all, Span::Cumulative)] {
+            for (is_shown, (control, treatment), span) in
+                [(is_new, own, Span::Daily), (has_units, all, Span::Cumulative)]
+            {
                 if is_shown {
                     let arms = outcomes.arms(&Group::of(control), &Group::of(treatment));
                     points.push(point(measured, &arms, *day, span));
@@ -177,7 +195,8 @@ impl Cohorts {
 
 fn point(measured: &Measured, arms: &Arms, day: Day, span: Span) -> SeriesPoint {
     let answer = measured.question.answer(arms, measured.question.alpha);
-    let mean = |arm: &tranche_stats::Arm| (arm.n > 0 && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean);
+    let mean =
+        |arm: &tranche_stats::Arm| (arm.n > 0 && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean);
     SeriesPoint {
         metric: measured.row.metric.clone(),
         role: measured.row.role,

@@ -30,7 +30,8 @@ fn points(until: i64) -> Vec<SeriesPoint> {
     let outcomes = outcomes(&values, &cells);
     let one = measured(&outcomes);
     let period = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * until));
-    let cohorts = Cohorts::new(2, period, &TimeZone::UTC, UNITS.iter().map(|(variant, day, _)| (at(*day), *variant)));
+    let cohorts =
+        Cohorts::new(2, period, &TimeZone::UTC, UNITS.iter().map(|(variant, day, _)| (at(*day), *variant)));
     cohorts.points(&one, &outcomes, (0, 1))
 }
 
@@ -47,8 +48,20 @@ fn each_day_has_its_own_effect_and_that_of_all_units_so_far() {
         ("1970-01-03", Span::Cumulative, 5, 5),
     ];
     assert_eq!(shown, expected.map(|(day, span, control_n, n)| (day.to_owned(), span, control_n, n)));
-    let first = [2.0, 1.290_994_448_735_805_6, -2.155_399_503_182_505, 6.155_399_503_182_505, 0.220_880_840_494_095_93];
-    let third = [5.5, 1.118_033_988_749_895, -1.418_522_830_071_063_7, 12.418_522_830_071_064, 0.069_286_173_343_953_18];
+    let first = [
+        2.0,
+        1.290_994_448_735_805_6,
+        -2.155_399_503_182_505,
+        6.155_399_503_182_505,
+        0.220_880_840_494_095_93,
+    ];
+    let third = [
+        5.5,
+        1.118_033_988_749_895,
+        -1.418_522_830_071_063_7,
+        12.418_522_830_071_064,
+        0.069_286_173_343_953_18,
+    ];
     let all = [3.4, 1.0, 0.998_157_109_261_355, 5.801_842_890_738_644, 0.012_807_967_380_157_286];
     for (point, expected) in found.iter().zip([first, first, first, third, all]) {
         let effect = point.absolute.as_ref().unwrap();
@@ -65,7 +78,8 @@ fn each_day_has_its_own_effect_and_that_of_all_units_so_far() {
 fn a_day_with_one_arm_has_units_and_no_effect() {
     let found = points(4);
     let last: Vec<_> = found.iter().filter(|point| point.day.to_string() == "1970-01-04").collect();
-    let shown: Vec<_> = last.iter().map(|point| (point.span, point.control_n, point.n, point.absolute.is_some())).collect();
+    let shown: Vec<_> =
+        last.iter().map(|point| (point.span, point.control_n, point.n, point.absolute.is_some())).collect();
     assert_eq!(shown, [(Span::Daily, 0, 1, false), (Span::Cumulative, 5, 6, true)]);
     assert!(points(0).is_empty());
 }
@@ -78,6 +92,11 @@ fn only_intervals_that_hold_at_every_look_may_be_watched() {
         (Method::Bayes { prior: tranche_stats::Prior::Flat, shares: None }, false),
     ] {
         let series = Series::empty(&method);
-        assert_eq!((series.valid_at_every_day, series.inference.as_str()), (valid, method.name()), "{}", series.note);
+        assert_eq!(
+            (series.valid_at_every_day, series.inference.as_str()),
+            (valid, method.name()),
+            "{}",
+            series.note
+        );
     }
 }

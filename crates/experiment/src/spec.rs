@@ -22,7 +22,9 @@ pub(crate) use families::FamilySpec;
 pub(crate) use metrics::{MetricChoiceSpec, MetricsSpec};
 pub(crate) use number_or_text::NumberOrText;
 pub(crate) use prior::{EffectPriorSpec, PriorSpec};
-pub(crate) use statistics::{AdjustSpec, AlternativeSpec, InferenceSpec, RelativeSpec, ScaleSpec, SpendingSpec, StatisticsSpec};
+pub(crate) use statistics::{
+    AdjustSpec, AlternativeSpec, InferenceSpec, RelativeSpec, ScaleSpec, SpendingSpec, StatisticsSpec,
+};
 pub(crate) use variance::VarianceSpec;
 
 /// An experiment: who was exposed to what, and what it did.

@@ -65,7 +65,9 @@ impl Memory<'_> {
         };
         let read = read.map_err(failed)?;
         tracing::debug!(table, read = ?read.facts, "facts");
-        if let (Some((files, extract)), Some(keepable), true) = (read.sources, measurement.keepable(table), is_older) {
+        if let (Some((files, extract)), Some(keepable), true) =
+            (read.sources, measurement.keepable(table), is_older)
+        {
             codec::write(self.lake, &folder, as_of, (files, extract), &keepable).await?;
             tracing::debug!(table, "kept");
         }
@@ -97,7 +99,12 @@ impl Memory<'_> {
 /// [`ExperimentError::Store`] when it cannot be listed.
 pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, ExperimentError> {
     let root = Path::from(ROOT);
-    let listed = lake.objects().list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+    let listed = lake
+        .objects()
+        .list(Some(&root))
+        .try_collect::<Vec<_>>()
+        .await
+        .map_err(|e| StoreError::object(&root, e))?;
     let mut findings = Vec::new();
     for manifest in listed.iter().filter(|object| object.location.filename() == Some("manifest.json")) {
         let folder = manifest.location.as_ref().trim_end_matches("/manifest.json");
@@ -107,7 +114,10 @@ pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, ExperimentError>
             Err(error) => error.to_string(),
         };
         let problem = format!("what is kept under `{folder}/` cannot be read: {reason}");
-        findings.push(Finding::new(problem, format!("delete `{folder}/`; the next measurement reads everything")));
+        findings.push(Finding::new(
+            problem,
+            format!("delete `{folder}/`; the next measurement reads everything"),
+        ));
     }
     Ok(findings)
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tranche_metric::Direction;
 use tranche_project::Spanned;
-use tranche_stats::{Adjustment, Alternative, BetaPrior, GroupSequential, Inference, Prior, RelativeMethod, VarianceMethod};
+use tranche_stats::{
+    Adjustment, Alternative, BetaPrior, GroupSequential, Inference, Prior, RelativeMethod, VarianceMethod,
+};
 
 use crate::looks::Design;
 use crate::spec::AlternativeSpec;

@@ -4,7 +4,9 @@ mod days;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
 use tranche_schema::platform::{self, estimates as columns};
@@ -63,7 +65,12 @@ fn same(results: &[ExperimentResult]) -> Expr {
 }
 
 /// Whether a table has rows of an earlier measurement at the same instant.
-async fn has_rows(table: &str, results: &[ExperimentResult], lake: &Lake, session: &Session) -> Result<bool, ExperimentError> {
+async fn has_rows(
+    table: &str,
+    results: &[ExperimentResult],
+    lake: &Lake,
+    session: &Session,
+) -> Result<bool, ExperimentError> {
     let Some(snapshot) = lake.snapshot(table).await? else { return Ok(false) };
     let frame = session
         .read(&snapshot)
@@ -79,7 +86,11 @@ async fn has_rows(table: &str, results: &[ExperimentResult], lake: &Lake, sessio
 ///
 /// # Errors
 /// [`ExperimentError`] when it cannot be read.
-pub async fn read(lake: &Lake, session: &Session, experiment: &str) -> Result<Option<ExperimentResult>, ExperimentError> {
+pub async fn read(
+    lake: &Lake,
+    session: &Session,
+    experiment: &str,
+) -> Result<Option<ExperimentResult>, ExperimentError> {
     let Some(mut result) = read_without_series(lake, session, experiment).await? else { return Ok(None) };
     result.series.points = days::read(&result, lake, session).await?;
     Ok(Some(result))
@@ -143,7 +154,8 @@ fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, ExperimentError> {
         non_inferiority: None,
         conclusion: None,
     };
-    let rows: Vec<&EstimateRow> = if result.estimates.is_empty() { vec![&nothing] } else { result.estimates.iter().collect() };
+    let rows: Vec<&EstimateRow> =
+        if result.estimates.is_empty() { vec![&nothing] } else { result.estimates.iter().collect() };
     let text = |value: &dyn Fn(&EstimateRow) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| value(row))))
     };
@@ -151,7 +163,10 @@ fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, ExperimentError> {
         Arc::new(rows.iter().map(|row| i64::try_from(value(row)).ok()).collect::<Int64Array>())
     };
     let mut arrays: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_value(result.as_of.as_microsecond(), rows.len()).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_value(result.as_of.as_microsecond(), rows.len())
+                .with_timezone("UTC"),
+        ),
         text(&|_| result.experiment.clone()),
         text(&|row| row.metric.clone()),
         text(&|row| row.role.name().to_owned()),
@@ -168,7 +183,9 @@ fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, ExperimentError> {
         };
         arrays.push(Arc::new(rows.iter().map(number).collect::<Float64Array>()));
     }
-    arrays.push(Arc::new((0..rows.len()).map(|row| (row == 0).then_some(whole.as_str())).collect::<StringArray>()));
+    arrays.push(Arc::new(
+        (0..rows.len()).map(|row| (row == 0).then_some(whole.as_str())).collect::<StringArray>(),
+    ));
     arrays.push(Arc::new(BooleanArray::from(vec![result.trustworthy; rows.len()])));
     Ok(RecordBatch::try_new(columns::schema(), arrays).map_err(SqlError::from)?)
 }

@@ -61,7 +61,8 @@ impl LeftOut {
                  variant, and then those that are left are not comparable"
             )
         });
-        let open = (*open > 0).then(|| format!("`{metric}` leaves out {open} units whose window is not over yet"));
+        let open =
+            (*open > 0).then(|| format!("`{metric}` leaves out {open} units whose window is not over yet"));
         missing.into_iter().chain(open)
     }
 }
@@ -97,7 +98,10 @@ pub(crate) fn result(
         method: method::note(experiment, found.taken.as_ref(), found.families),
         adjust: experiment.statistics.adjust.name().to_owned(),
         srm: found.srm,
-        metrics: choices.iter().map(|(choice, metric)| metric_notes(choice, metric, &found.left_out)).collect(),
+        metrics: choices
+            .iter()
+            .map(|(choice, metric)| metric_notes(choice, metric, &found.left_out))
+            .collect(),
         estimates: found.estimates,
         heterogeneity: found.heterogeneity,
         checks: found.checks,
@@ -114,8 +118,12 @@ pub(crate) fn result(
 /// What makes the result untrustworthy comes first, then warnings.
 fn notes(experiment: &Experiment, units: &Exposed, found: &Found, failed: &[&TrustCheck]) -> Vec<String> {
     let warnings = found.checks.iter().filter(|check| !check.ok && !check.bars());
-    let mut notes: Vec<String> =
-        failed.iter().copied().chain(warnings).map(|check| format!("{}: {}", check.finding, check.advice)).collect();
+    let mut notes: Vec<String> = failed
+        .iter()
+        .copied()
+        .chain(warnings)
+        .map(|check| format!("{}: {}", check.finding, check.advice))
+        .collect();
     if let Method::GroupSequential(design) = &experiment.statistics.method {
         notes.push(match &found.taken {
             Some(taken) => format!(

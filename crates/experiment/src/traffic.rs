@@ -66,7 +66,9 @@ impl<'a> Traffic<'a> {
         let of_day = |(day, counts, _): &(Day, Vec<u64>, bool)| -> Vec<TrafficRow> {
             let day = day.date;
             let variants = self.variants.keys().zip(counts);
-            variants.map(|(variant, units)| TrafficRow { day, variant: variant.clone(), units: *units }).collect()
+            variants
+                .map(|(variant, units)| TrafficRow { day, variant: variant.clone(), units: *units })
+                .collect()
         };
         self.days.iter().flat_map(of_day).collect()
     }
@@ -79,9 +81,13 @@ impl<'a> Traffic<'a> {
     fn daily_split(&self) -> Option<TrustCheck> {
         let shares: Vec<f64> = self.variants.values().copied().collect();
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
-        let large = self.days.iter().filter(|(_, counts, _)| as_number(counts.iter().sum()) * least >= LEAST_EXPECTED);
-        let tested: Vec<(Day, &Vec<u64>, f64)> =
-            large.filter_map(|(day, counts, _)| Some((*day, counts, exact_sample_ratio(counts, &shares).value()?))).collect();
+        let large = self
+            .days
+            .iter()
+            .filter(|(_, counts, _)| as_number(counts.iter().sum()) * least >= LEAST_EXPECTED);
+        let tested: Vec<(Day, &Vec<u64>, f64)> = large
+            .filter_map(|(day, counts, _)| Some((*day, counts, exact_sample_ratio(counts, &shares).value()?)))
+            .collect();
         let lowest = tested.iter().map(|(_, _, p)| *p).reduce(f64::min)?;
         let threshold = THRESHOLD / as_number(tested.len() as u64);
         let departing: Vec<String> = tested
@@ -92,7 +98,12 @@ impl<'a> Traffic<'a> {
         let finding = if departing.is_empty() {
             format!("units were split as planned on each of {} days (least p = {lowest:.2e})", tested.len())
         } else {
-            format!("units were not split as planned on {} of {} days: {}", departing.len(), tested.len(), named(&departing))
+            format!(
+                "units were not split as planned on {} of {} days: {}",
+                departing.len(),
+                tested.len(),
+                named(&departing)
+            )
         };
         Some(TrustCheck {
             p: Some(lowest),
@@ -103,18 +114,27 @@ impl<'a> Traffic<'a> {
 
     /// "40 in `a` and 80 in `b`".
     fn told(&self, counts: &[u64]) -> String {
-        let counts: Vec<String> =
-            self.variants.keys().zip(counts).map(|(variant, count)| format!("{count} in `{variant}`")).collect();
+        let counts: Vec<String> = self
+            .variants
+            .keys()
+            .zip(counts)
+            .map(|(variant, count)| format!("{count} in `{variant}`"))
+            .collect();
         counts.join(" and ")
     }
 
     /// Days without a unit, of an experiment that has units on most days and so many that chance does not leave one out.
     fn gaps(&self) -> Option<TrustCheck> {
-        let whole: Vec<(Day, u64)> =
-            self.days.iter().filter(|(_, _, whole)| *whole).map(|(day, counts, _)| (*day, counts.iter().sum())).collect();
+        let whole: Vec<(Day, u64)> = self
+            .days
+            .iter()
+            .filter(|(_, _, whole)| *whole)
+            .map(|(day, counts, _)| (*day, counts.iter().sum()))
+            .collect();
         let days = as_number(whole.len() as u64);
         let units: u64 = whole.iter().map(|(_, units)| units).sum();
-        let empty: Vec<String> = whole.iter().filter(|(_, units)| *units == 0).map(|(day, _)| day.date.to_string()).collect();
+        let empty: Vec<String> =
+            whole.iter().filter(|(_, units)| *units == 0).map(|(day, _)| day.date.to_string()).collect();
         if units == 0 {
             return None;
         }
@@ -125,7 +145,10 @@ impl<'a> Traffic<'a> {
             0 => format!("units were exposed on each of {days} days"),
             some => format!("no unit was exposed on {some} of {days} days: {}", named(&empty)),
         };
-        Some(TrustCheck { severity: Severity::Warning, ..TrustCheck::new("traffic", ok, finding, GAPS_ADVICE) })
+        Some(TrustCheck {
+            severity: Severity::Warning,
+            ..TrustCheck::new("traffic", ok, finding, GAPS_ADVICE)
+        })
     }
 }
 

@@ -17,7 +17,11 @@ fn checks(days: &[[u64; 2]], hour: i64) -> Vec<TrustCheck> {
     let variants = variants();
     let of_day = |(day, counts): (usize, &[u64; 2])| {
         let noon = at(i64::try_from(day).unwrap(), 12);
-        (0..2).flat_map(|variant| std::iter::repeat_n((noon, variant), usize::try_from(counts[variant]).unwrap())).collect()
+        (0..2)
+            .flat_map(|variant| {
+                std::iter::repeat_n((noon, variant), usize::try_from(counts[variant]).unwrap())
+            })
+            .collect()
     };
     let exposures: Vec<(Timestamp, usize)> = days.iter().enumerate().flat_map::<Vec<_>, _>(of_day).collect();
     let until = at(i64::try_from(days.len()).unwrap(), hour);
@@ -31,8 +35,12 @@ fn every_day_of_the_period_so_far_has_a_row_for_each_variant() {
     let traffic = Traffic::new(&variants, (at(0, 6), at(2, 12)), &TimeZone::UTC, exposures.into_iter());
     let rows: Vec<(String, String, u64)> =
         traffic.rows().into_iter().map(|row| (row.day.to_string(), row.variant, row.units)).collect();
-    let expected = [("01", "a", 1), ("01", "b", 0), ("02", "a", 0), ("02", "b", 0), ("03", "a", 0), ("03", "b", 2)];
-    assert_eq!(rows, expected.map(|(day, variant, units)| (format!("1970-01-{day}"), variant.to_owned(), units)));
+    let expected =
+        [("01", "a", 1), ("01", "b", 0), ("02", "a", 0), ("02", "b", 0), ("03", "a", 0), ("03", "b", 2)];
+    assert_eq!(
+        rows,
+        expected.map(|(day, variant, units)| (format!("1970-01-{day}"), variant.to_owned(), units))
+    );
     let whole: Vec<bool> = traffic.days.iter().map(|(_, _, whole)| *whole).collect();
     assert_eq!(whole, [false, true, false], "the period begins within a day, and as_of lies within another");
 }
@@ -41,7 +49,10 @@ fn every_day_of_the_period_so_far_has_a_row_for_each_variant() {
 #[test]
 fn a_day_whose_split_departs_fails_below_its_share_of_the_threshold() {
     let one = checks(&[[40, 80]], 0);
-    assert_eq!((one[0].check.as_str(), one[0].severity, one[0].ok), ("daily_sample_ratio", Severity::Gate, false));
+    assert_eq!(
+        (one[0].check.as_str(), one[0].severity, one[0].ok),
+        ("daily_sample_ratio", Severity::Gate, false)
+    );
     assert_eq!(one[0].threshold, Some(0.001));
     assert_eq!(
         one[0].finding,
@@ -65,11 +76,20 @@ fn a_day_without_units_is_told_where_chance_does_not_explain_it() {
     };
     let steady = [[20, 20], [20, 20], [0, 0], [20, 20]];
     let said = |text: &str| text.to_owned();
-    assert_eq!(gaps(&steady, 0), Some((false, Severity::Warning, said("no unit was exposed on 1 of 4 days: 1970-01-03"))));
-    assert_eq!(gaps(&steady[..2], 0), Some((true, Severity::Warning, said("units were exposed on each of 2 days"))));
+    assert_eq!(
+        gaps(&steady, 0),
+        Some((false, Severity::Warning, said("no unit was exposed on 1 of 4 days: 1970-01-03")))
+    );
+    assert_eq!(
+        gaps(&steady[..2], 0),
+        Some((true, Severity::Warning, said("units were exposed on each of 2 days")))
+    );
     assert_eq!(gaps(&steady[..2], 12), gaps(&steady[..2], 0), "a day that is not over may be empty");
     let rare = [[1, 1], [1, 0], [0, 0], [0, 1]];
-    assert!(gaps(&rare, 0).is_some_and(|(ok, ..)| ok), "of four units in four days, exp(-1) of days are empty");
+    assert!(
+        gaps(&rare, 0).is_some_and(|(ok, ..)| ok),
+        "of four units in four days, exp(-1) of days are empty"
+    );
     let waves = [[500, 500], [0, 0], [0, 0], [500, 500]];
     assert!(gaps(&waves, 0).is_some_and(|(ok, ..)| ok), "units that come in waves leave days out");
     assert_eq!(gaps(&[[0, 0], [0, 0]], 0), None, "without units there is nothing to say");

@@ -99,7 +99,11 @@ pub(crate) fn sample_ratio_check(experiment: &Experiment, units: &Exposed) -> Sa
             .variants
             .iter()
             .zip(observed)
-            .map(|((variant, share), count)| VariantCount { variant: variant.clone(), count, expected: share * total })
+            .map(|((variant, share), count)| VariantCount {
+                variant: variant.clone(),
+                count,
+                expected: share * total,
+            })
             .collect(),
     }
 }
@@ -125,8 +129,11 @@ const SPLIT_ADVICE: &str = "look for exposures that are lost or logged twice in 
                             shares while the experiment ran; measure anew once the exposures are right";
 
 fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
-    let counts: Vec<String> =
-        srm.observed.iter().map(|v| format!("{} of {:.0} expected in `{}`", v.count, v.expected, v.variant)).collect();
+    let counts: Vec<String> = srm
+        .observed
+        .iter()
+        .map(|v| format!("{} of {:.0} expected in `{}`", v.count, v.expected, v.variant))
+        .collect();
     let check = |name: &str, p: Option<f64>| {
         let ok = p.is_none_or(|p| p >= THRESHOLD);
         let state = if ok { "were split as planned" } else { "were not split as planned" };
@@ -165,12 +172,18 @@ fn contaminated(check: &str, (several, seen): (u64, u64), what: &str, advice: &s
     Some(TrustCheck::new(check, ok, format!("{several} of {seen} {what}"), advice))
 }
 
-fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<String, Vec<usize>>) -> Vec<TrustCheck> {
+fn segment_splits(
+    experiment: &Experiment,
+    units: &Exposed,
+    segments: &IndexMap<String, Vec<usize>>,
+) -> Vec<TrustCheck> {
     let shares: Vec<f64> = experiment.variants.values().copied().collect();
     let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
     let large = |members: &&Vec<usize>| as_number(members.len() as u64) * least >= LEAST_EXPECTED;
-    let tested: Vec<(&String, &Vec<usize>)> =
-        segments.iter().filter(|(segment, members)| *segment != tranche_segment::EVERYONE && large(members)).collect();
+    let tested: Vec<(&String, &Vec<usize>)> = segments
+        .iter()
+        .filter(|(segment, members)| *segment != tranche_segment::EVERYONE && large(members))
+        .collect();
     let threshold = THRESHOLD / as_number(tested.len() as u64).max(1.0);
     let check = |(segment, members): (&String, &Vec<usize>)| {
         let observed = counts(experiment, units, members.iter().copied());
@@ -178,7 +191,9 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &IndexMap<
         let ok = p >= threshold;
         let state = if ok { "were split as planned" } else { "were not split as planned" };
         let finding = format!("{} of `{segment}` {state}: {observed:?} (p = {p:.2e})", counted(units));
-        let advice = format!("look at how `{segment}` is exposed: a variant may reach or lose its units differently there");
+        let advice = format!(
+            "look at how `{segment}` is exposed: a variant may reach or lose its units differently there"
+        );
         let segment = segment.clone();
         Some(TrustCheck {
             segment,
@@ -197,13 +212,17 @@ const PRE_PERIOD_ADVICE: &str = "variants differed before anything was done to t
 /// The covariate of control against each treatment: before exposure there can be no effect.
 fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
     // The first segment is everyone.
-    let group = |variant: &str| cells.group(Side::In(0), experiment.variants.get_index_of(variant).unwrap_or(usize::MAX));
+    let group = |variant: &str| {
+        cells.group(Side::In(0), experiment.variants.get_index_of(variant).unwrap_or(usize::MAX))
+    };
     let control = group(&experiment.control);
     let mut found = Vec::new();
     for (metric, outcomes) in before {
         for variant in experiment.treatments() {
             let arms = outcomes.arms(&control, &group(variant));
-            if let Some(estimate) = compare(&arms.control, &arms.treatment, &Options::default()).absolute.value() {
+            if let Some(estimate) =
+                compare(&arms.control, &arms.treatment, &Options::default()).absolute.value()
+            {
                 found.push((*metric, variant, estimate));
             }
         }

@@ -119,7 +119,9 @@ pub async fn validate(
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Validation, ExperimentError> {
     let gathered = gather(&[experiment], context).await?.gathered;
-    let Some(gathered) = gathered.first() else { return Err(ExperimentError::Unknown(experiment.name.clone())) };
+    let Some(gathered) = gathered.first() else {
+        return Err(ExperimentError::Unknown(experiment.name.clone()));
+    };
     let units = gathered.units.at.len();
     if units == 0 {
         let reason = "nobody was exposed yet; give an `as_of` at which somebody was".to_owned();
@@ -128,7 +130,8 @@ pub async fn validate(
     let mut order: Vec<usize> = (0..units).collect();
     order.sort_by_key(|unit| gathered.units.at[*unit]);
     let rows = Rows::of(order, gathered.units.clusters.as_ref());
-    let wanted = |choice: &MetricChoice| request.metrics.is_empty() || request.metrics.contains(&choice.metric.value);
+    let wanted =
+        |choice: &MetricChoice| request.metrics.is_empty() || request.metrics.contains(&choice.metric.value);
     let chosen: Vec<(&MetricChoice, &Metric)> =
         choices(experiment, context).into_iter().filter(|(choice, _)| wanted(choice)).collect();
     let subjects: Vec<Subject<'_>> = chosen
@@ -140,7 +143,8 @@ pub async fn validate(
         })
         .collect();
     let trials = Trials::new(experiment, subjects, rows.count());
-    let draws = Draws::new(experiment.variants.values().copied(), request.seed, request.iterations, rows.count());
+    let draws =
+        Draws::new(experiment.variants.values().copied(), request.seed, request.iterations, rows.count());
     let tally = run(&trials, &draws, done);
     let rows = verdict::rows(experiment, &trials, &tally, FALSE_ALARM);
     Ok(Validation {
@@ -161,7 +165,8 @@ pub async fn validate(
 fn run(trials: &Trials<'_>, draws: &Draws, done: &(dyn Fn(usize) + Sync)) -> Tally {
     let summing = Summing::new(trials);
     let all = draws.iterations();
-    let batches: Vec<Range<usize>> = (0..all).step_by(BATCH).map(|first| first..all.min(first + BATCH)).collect();
+    let batches: Vec<Range<usize>> =
+        (0..all).step_by(BATCH).map(|first| first..all.min(first + BATCH)).collect();
     let finished = AtomicUsize::new(0);
     let tallies = on_all_cores(&batches, |batch| {
         let drawn: Vec<Vec<u16>> = batch.clone().map(|iteration| draws.draw(iteration)).collect();

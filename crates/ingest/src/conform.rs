@@ -36,7 +36,8 @@ impl Conformer {
         let mut checks = Vec::new();
         for column in &contract.columns {
             if let Some(sql) = &column.check {
-                let expr = plan(sql, &contract.arrow_schema(), session).map_err(|problem| (column.name.clone(), problem))?;
+                let expr = plan(sql, &contract.arrow_schema(), session)
+                    .map_err(|problem| (column.name.clone(), problem))?;
                 checks.push((column.name.clone(), sql.clone(), expr));
             }
         }
@@ -49,7 +50,12 @@ impl Conformer {
     }
 
     /// Sorts rows into those that keep the contract and those that do not.
-    pub(crate) fn conform(&self, rows: &RawRows, mapped: Vec<MappedValues>, file: &str) -> Result<Conformed, DataFusionError> {
+    pub(crate) fn conform(
+        &self,
+        rows: &RawRows,
+        mapped: Vec<MappedValues>,
+        file: &str,
+    ) -> Result<Conformed, DataFusionError> {
         let length = rows.rows.len();
         let mut failures = Failures::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
@@ -60,7 +66,9 @@ impl Conformer {
             let array = convert(&column.name, &values.array, &column.data_type, &mut failures)?;
             if !column.nullable && array.null_count() > 0 {
                 for row in (0..length).filter(|&row| array.is_null(row)) {
-                    failures.entry(row).or_insert_with(|| (column.name.clone(), "the value is missing".to_owned()));
+                    failures
+                        .entry(row)
+                        .or_insert_with(|| (column.name.clone(), "the value is missing".to_owned()));
                 }
             }
             arrays.push(array);
@@ -103,14 +111,20 @@ type Failures = BTreeMap<usize, (String, String)>;
 
 fn stored_schema(contract: &Contract) -> SchemaRef {
     // The log of a table knows no more than that a column may be null; the contract is what says that it may not.
-    let mut fields: Vec<Field> = contract.columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect();
+    let mut fields: Vec<Field> =
+        contract.columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect();
     if contract.event_time().is_some() {
         fields.push(Field::new(platform::EVENT_DAY, DataType::Date32, true));
     }
     Arc::new(Schema::new(fields))
 }
 
-fn convert(name: &str, array: &ArrayRef, to: &DataType, failures: &mut Failures) -> Result<ArrayRef, ArrowError> {
+fn convert(
+    name: &str,
+    array: &ArrayRef,
+    to: &DataType,
+    failures: &mut Failures,
+) -> Result<ArrayRef, ArrowError> {
     if array.data_type() == to {
         return Ok(Arc::clone(array));
     }
@@ -172,7 +186,11 @@ fn raw_row(batch: &RecordBatch, row: usize) -> Option<String> {
     let mut object = serde_json::Map::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let formatter = ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default()).ok()?;
-        let value = if column.is_null(row) { serde_json::Value::Null } else { formatter.value(row).to_string().into() };
+        let value = if column.is_null(row) {
+            serde_json::Value::Null
+        } else {
+            formatter.value(row).to_string().into()
+        };
         object.insert(field.name().clone(), value);
     }
     Some(shorten(&serde_json::Value::Object(object).to_string()))

@@ -147,7 +147,9 @@ impl KeyedRow {
     }
 
     fn from_bytes(bytes: &[u8]) -> Self {
-        let mut numbers = bytes.chunks_exact(8).map(|number| number.iter().rev().fold(0, |n, &byte| (n << 8) | u64::from(byte)));
+        let mut numbers = bytes
+            .chunks_exact(8)
+            .map(|number| number.iter().rev().fold(0, |n, &byte| (n << 8) | u64::from(byte)));
         let mut next = || numbers.next().unwrap_or_default();
         Self { key: [next(), next()], row: next() }
     }
@@ -160,7 +162,8 @@ fn short(encoded: &[u8]) -> [u64; 2] {
         Some(own) => own.copy_from_slice(encoded),
         None => bytes.copy_from_slice(&blake3::hash(encoded).as_bytes()[..16]),
     }
-    let [high, low] = [0, 8].map(|from| bytes[from..from + 8].iter().fold(0, |number, &byte| (number << 8) | u64::from(byte)));
+    let [high, low] = [0, 8]
+        .map(|from| bytes[from..from + 8].iter().fold(0, |number, &byte| (number << 8) | u64::from(byte)));
     [high, low]
 }
 
@@ -183,7 +186,8 @@ mod tests {
     fn batch(rows: &[(i64, String)]) -> RecordBatch {
         let numbers: ArrayRef = Arc::new(rows.iter().map(|(number, _)| *number).collect::<Int64Array>());
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, text)| text)));
-        let fields = vec![Field::new("number", DataType::Int64, false), Field::new("text", DataType::Utf8, false)];
+        let fields =
+            vec![Field::new("number", DataType::Int64, false), Field::new("text", DataType::Utf8, false)];
         RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![numbers, texts]).unwrap()
     }
 
@@ -194,7 +198,9 @@ mod tests {
             .map(|row| if row % 3 == 0 { (row * row) % 700 } else { row })
             .map(|key| (key, "long enough to be hashed ".repeat(usize::try_from(key % 3).unwrap())))
             .collect();
-        for (key, memory_rows) in [(vec!["number"], MEMORY_ROWS), (vec!["number"], 100), (vec!["text", "number"], 100)] {
+        for (key, memory_rows) in
+            [(vec!["number"], MEMORY_ROWS), (vec!["number"], 100), (vec!["text", "number"], 100)]
+        {
             let key: Vec<String> = key.into_iter().map(str::to_owned).collect();
             let mut seen = SeenKeys { memory_rows, ..SeenKeys::new(&batch(&[]).schema(), &key).unwrap() };
             let mut last: HashMap<i64, u64> = HashMap::new();

@@ -15,7 +15,9 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tranche_schema::{Contract, Evolution, platform};
 use tranche_sql::{Session, SqlError, SqlProblem, table_folder};
-use tranche_store::{Commit, CommitMode, Lake, Location, RawObject, Snapshot, Storage, StoreError, list_matching};
+use tranche_store::{
+    Commit, CommitMode, Lake, Location, RawObject, Snapshot, Storage, StoreError, list_matching,
+};
 
 use crate::conform::Conformer;
 use crate::keys::SeenKeys;
@@ -70,7 +72,11 @@ pub struct LoadReport {
 ///
 /// # Errors
 /// [`IngestError`]; the table is as it was before, and what was rejected is in quarantine.
-pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_>) -> Result<LoadReport, IngestError> {
+pub async fn load(
+    source: &Source,
+    contract: &Contract,
+    context: &LoadContext<'_>,
+) -> Result<LoadReport, IngestError> {
     for _ in 1..ATTEMPTS {
         match attempt(source, contract, context).await {
             Err(IngestError::Store(StoreError::Conflict { .. })) => {}
@@ -83,7 +89,11 @@ pub async fn load(source: &Source, contract: &Contract, context: &LoadContext<'_
 /// How often a load is planned anew when another run committed to the table in the meantime.
 const ATTEMPTS: usize = 5;
 
-async fn attempt(source: &Source, contract: &Contract, context: &LoadContext<'_>) -> Result<LoadReport, IngestError> {
+async fn attempt(
+    source: &Source,
+    contract: &Contract,
+    context: &LoadContext<'_>,
+) -> Result<LoadReport, IngestError> {
     let table = table_folder(&contract.table);
     let mut report = LoadReport {
         source: source.name.clone(),
@@ -158,13 +168,20 @@ pub fn check_evolution(contract: &Contract, table: &Snapshot) -> Result<(), Inge
     for column in &contract.columns {
         match stored.field_with_name(&column.name) {
             Ok(field) if !same_type(field.data_type(), &column.data_type) => {
-                return changed(format!("column `{}` is stored as {}, not {}", column.name, field.data_type(), column.data_type));
+                return changed(format!(
+                    "column `{}` is stored as {}, not {}",
+                    column.name,
+                    field.data_type(),
+                    column.data_type
+                ));
             }
             Ok(_) => {}
             Err(_) if contract.evolution == Evolution::Frozen => {
                 return changed(format!("column `{}` is new, and the contract is frozen", column.name));
             }
-            Err(_) if !column.nullable => return changed(format!("column `{}` is new and must be nullable", column.name)),
+            Err(_) if !column.nullable => {
+                return changed(format!("column `{}` is new and must be nullable", column.name));
+            }
             Err(_) => {}
         }
     }
@@ -198,7 +215,11 @@ struct RawFile {
     path: String,
 }
 
-async fn new_files(source: &Source, table: Option<&Snapshot>, files: Vec<RawFile>) -> Result<Vec<RawFile>, IngestError> {
+async fn new_files(
+    source: &Source,
+    table: Option<&Snapshot>,
+    files: Vec<RawFile>,
+) -> Result<Vec<RawFile>, IngestError> {
     let Some(table) = table else { return Ok(files) };
     let mut new = Vec::new();
     for file in files {
@@ -233,8 +254,8 @@ async fn read_files(
     raw_files: &[RawFile],
 ) -> Result<ReadFiles, IngestError> {
     let numeric = infer_numbers(source, location, raw_files).await?;
-    let conformer =
-        Conformer::new(contract, context.session).map_err(|(column, problem)| mapping_error(source, column, problem))?;
+    let conformer = Conformer::new(contract, context.session)
+        .map_err(|(column, problem)| mapping_error(source, column, problem))?;
     let mut stage = Stage::new(conformer.schema());
     let mut seen = SeenKeys::new(&conformer.schema(), &contract.key)?;
     let mut rejects = Vec::new();
@@ -339,7 +360,11 @@ async fn infer_numbers(
             }
         }
     }
-    Ok(wanted.into_iter().zip(counts).filter_map(|(name, counts)| Some((name, counts.data_type()?))).collect())
+    Ok(wanted
+        .into_iter()
+        .zip(counts)
+        .filter_map(|(name, counts)| Some((name, counts.data_type()?)))
+        .collect())
 }
 
 #[derive(Clone, Default)]
@@ -370,7 +395,10 @@ impl NumberCounts {
     #[expect(clippy::cast_precision_loss, reason = "a share of values")]
     fn data_type(&self) -> Option<DataType> {
         let numbers = self.integers + self.floats;
-        if numbers == 0 || self.identifiers > 0 || self.others as f64 > WRONG_RATIO * (numbers + self.others) as f64 {
+        if numbers == 0
+            || self.identifiers > 0
+            || self.others as f64 > WRONG_RATIO * (numbers + self.others) as f64
+        {
             return None;
         }
         Some(if self.floats == 0 { DataType::Int64 } else { DataType::Float64 })
@@ -408,7 +436,8 @@ async fn write_loads(
     counts: &[FileCounts],
 ) -> Result<(), IngestError> {
     let n = files.len();
-    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, n))) };
+    let text =
+        |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, n))) };
     let number = |value: &dyn Fn(&FileCounts) -> u64| -> ArrayRef {
         Arc::new(counts.iter().map(|c| i64::try_from(value(c)).ok()).collect::<Int64Array>())
     };
@@ -428,8 +457,16 @@ async fn write_loads(
     append(context, LOADS_TABLE, identity, batch).await
 }
 
-async fn append(context: &LoadContext<'_>, table: &str, identity: &str, batch: RecordBatch) -> Result<(), IngestError> {
+async fn append(
+    context: &LoadContext<'_>,
+    table: &str,
+    identity: &str,
+    batch: RecordBatch,
+) -> Result<(), IngestError> {
     let rows = context.session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
-    context.lake.commit(context.session.shared_state(), Commit::new(table, identity, CommitMode::Append, rows)).await?;
+    context
+        .lake
+        .commit(context.session.shared_state(), Commit::new(table, identity, CommitMode::Append, rows))
+        .await?;
     Ok(())
 }

@@ -44,11 +44,18 @@ pub(crate) struct MappedValues {
 }
 
 /// Whether the SQL of a source can be used, as far as that can be told without data.
-pub fn check_mapping(source: &Source, contract: &Contract, session: &Session, file: &SourceFile, problems: &mut Problems) {
+pub fn check_mapping(
+    source: &Source,
+    contract: &Contract,
+    session: &Session,
+    file: &SourceFile,
+    problems: &mut Problems,
+) {
     for (column, sql) in &source.columns {
         if contract.column(column).is_none() {
             let known: Vec<&str> = contract.columns.iter().map(|c| c.name.as_str()).collect();
-            let message = format!("table `{}` has no column `{column}`; it has {}", contract.table, known.join(", "));
+            let message =
+                format!("table `{}` has no column `{column}`; it has {}", contract.table, known.join(", "));
             problems.report(file, sql.referenced, message);
         }
         // Nothing is known about the raw row but its names: any type that lets the expression plan will do.
@@ -57,17 +64,24 @@ pub fn check_mapping(source: &Source, contract: &Contract, session: &Session, fi
             let fields: Vec<Field> = names.iter().map(|n| Field::new(n, data_type.clone(), true)).collect();
             plan(&sql.value, &Schema::new(fields), session).map(|_| ())
         };
-        if let Err(problem) = attempt(&DataType::Utf8).or_else(|first| attempt(&DataType::Float64).map_err(|_| first)) {
-            problems.push(file.problem(file.inside(sql, problem.position), problem.message).with_help(
-                problem.help.unwrap_or_else(|| "columns here are those of the raw file, not of the table".to_owned()),
-            ));
+        if let Err(problem) =
+            attempt(&DataType::Utf8).or_else(|first| attempt(&DataType::Float64).map_err(|_| first))
+        {
+            problems.push(
+                file.problem(file.inside(sql, problem.position), problem.message).with_help(
+                    problem.help.unwrap_or_else(|| {
+                        "columns here are those of the raw file, not of the table".to_owned()
+                    }),
+                ),
+            );
         }
     }
 }
 
 /// The raw columns that the expressions of a source compute with; what they hold decides how they are read.
 pub(crate) fn computed_columns(source: &Source) -> Vec<String> {
-    let mut names: Vec<String> = source.columns.values().flat_map(|sql| Session::columns_of(&sql.value)).collect();
+    let mut names: Vec<String> =
+        source.columns.values().flat_map(|sql| Session::columns_of(&sql.value)).collect();
     names.sort();
     names.dedup();
     names.retain(|name| name != FILE && name != ROW);
@@ -141,7 +155,11 @@ impl Mapping {
     }
 
     /// The raw rows as expressions see them: numbers where they are meant, and where a row is from.
-    fn input_batch(&self, rows: &RawRows, file: &str) -> Result<(RecordBatch, Vec<NotANumber>), DataFusionError> {
+    fn input_batch(
+        &self,
+        rows: &RawRows,
+        file: &str,
+    ) -> Result<(RecordBatch, Vec<NotANumber>), DataFusionError> {
         let length = rows.rows.len();
         let mut failures = Vec::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
@@ -151,7 +169,9 @@ impl Mapping {
                 ROW => Arc::new(rows.rows.iter().map(|&row| i64::try_from(row).ok()).collect::<Int64Array>()),
                 name => match rows.batch.column_by_name(name) {
                     None => arrow::array::new_null_array(field.data_type(), length),
-                    Some(raw) if self.numeric.contains_key(name) => as_numbers(name, raw, field.data_type(), &mut failures)?,
+                    Some(raw) if self.numeric.contains_key(name) => {
+                        as_numbers(name, raw, field.data_type(), &mut failures)?
+                    }
                     Some(raw) => Arc::clone(raw),
                 },
             });
@@ -175,9 +195,17 @@ fn list(raw: &Schema) -> String {
     raw.fields().iter().take(LISTED_COLUMNS).map(|f| legible(f.name())).collect::<Vec<_>>().join(", ")
 }
 
-fn input_schema(raw: &Schema, numeric: &BTreeMap<String, DataType>, computed: &[String], sparse: bool) -> Schema {
-    let mut fields: Vec<Field> =
-        raw.fields().iter().map(|f| Field::new(f.name(), numeric.get(f.name()).unwrap_or(f.data_type()).clone(), true)).collect();
+fn input_schema(
+    raw: &Schema,
+    numeric: &BTreeMap<String, DataType>,
+    computed: &[String],
+    sparse: bool,
+) -> Schema {
+    let mut fields: Vec<Field> = raw
+        .fields()
+        .iter()
+        .map(|f| Field::new(f.name(), numeric.get(f.name()).unwrap_or(f.data_type()).clone(), true))
+        .collect();
     // A key that no line of a sparse file has is null in all of them.
     for name in computed.iter().filter(|name| sparse && raw.field_with_name(name).is_err()) {
         fields.push(Field::new(name, numeric.get(name).cloned().unwrap_or(DataType::Utf8), true));
@@ -206,7 +234,10 @@ fn as_numbers(
 }
 
 /// Evaluates an expression; where it fails for a batch, the rows that make it fail are found by halving.
-pub(crate) fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<MappedValues, DataFusionError> {
+pub(crate) fn evaluate(
+    expr: &Arc<dyn PhysicalExpr>,
+    batch: &RecordBatch,
+) -> Result<MappedValues, DataFusionError> {
     let whole = expr.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
     match whole {
         Ok(array) => Ok(MappedValues { array, failures: HashMap::new() }),
@@ -229,8 +260,16 @@ pub(crate) fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Res
 }
 
 /// Plans an expression over rows of a schema.
-pub(crate) fn plan(sql: &str, schema: &Schema, session: &Session) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
-    let failed = |e: DataFusionError| SqlProblem { position: Position::START, message: e.strip_backtrace(), help: None };
+pub(crate) fn plan(
+    sql: &str,
+    schema: &Schema,
+    session: &Session,
+) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
+    let failed = |e: DataFusionError| SqlProblem {
+        position: Position::START,
+        message: e.strip_backtrace(),
+        help: None,
+    };
     let schema = DFSchema::try_from(schema.clone()).map_err(failed)?;
     let logical = session.expression(sql, &schema)?;
     session.state().create_physical_expr(logical, &schema).map_err(failed)

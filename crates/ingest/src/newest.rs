@@ -18,7 +18,8 @@ use crate::{IngestError, LOADS_TABLE};
 pub async fn last_loads(lake: &Lake, session: &Session) -> Result<BTreeMap<String, Timestamp>, IngestError> {
     let Some(snapshot) = lake.snapshot(LOADS_TABLE).await? else { return Ok(BTreeMap::new()) };
     let frame = session.read(&snapshot).await?;
-    let frame = frame.aggregate(vec![ident(loads::TABLE)], vec![max(ident(AS_OF))]).map_err(SqlError::engine)?;
+    let frame =
+        frame.aggregate(vec![ident(loads::TABLE)], vec![max(ident(AS_OF))]).map_err(SqlError::engine)?;
     let batches = session.collect_frame(frame).await?.batches;
     let instants = column_i64(&batches, 1)?.into_iter().map(|at| Timestamp::from_microsecond(at?).ok());
     let loads = column_text(&batches, 0)?.into_iter().zip(instants);

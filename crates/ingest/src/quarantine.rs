@@ -42,11 +42,18 @@ pub fn table(source: &str) -> String {
 }
 
 /// The rejects as rows of the quarantine table.
-pub(crate) fn to_batch(source: &str, run_id: &str, at: Timestamp, rejects: &[Reject]) -> Result<RecordBatch, SqlError> {
-    let text =
-        |value: &dyn Fn(&Reject) -> Option<String>| -> ArrayRef { Arc::new(rejects.iter().map(value).collect::<StringArray>()) };
+pub(crate) fn to_batch(
+    source: &str,
+    run_id: &str,
+    at: Timestamp,
+    rejects: &[Reject],
+) -> Result<RecordBatch, SqlError> {
+    let text = |value: &dyn Fn(&Reject) -> Option<String>| -> ArrayRef {
+        Arc::new(rejects.iter().map(value).collect::<StringArray>())
+    };
     let row = rejects.iter().map(|r| r.row.and_then(|row| i64::try_from(row).ok())).collect::<Int64Array>();
-    let rejected_at = TimestampMicrosecondArray::from_value(at.as_microsecond(), rejects.len()).with_timezone("UTC");
+    let rejected_at =
+        TimestampMicrosecondArray::from_value(at.as_microsecond(), rejects.len()).with_timezone("UTC");
     let arrays: Vec<ArrayRef> = vec![
         text(&|_| Some(source.to_owned())),
         text(&|r| Some(r.file.clone())),

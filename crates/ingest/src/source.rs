@@ -231,7 +231,11 @@ fn one_byte(given: Option<&Spanned<String>>, default: u8, file: &SourceFile, pro
         [byte] => *byte,
         _ if given.value == "\\t" => b'\t',
         _ => {
-            problems.report(file, given.referenced, format!("`{}` must be a single ASCII character", given.value));
+            problems.report(
+                file,
+                given.referenced,
+                format!("`{}` must be a single ASCII character", given.value),
+            );
             default
         }
     }

@@ -81,12 +81,15 @@ enum Rows {
 }
 
 impl Staged {
-    fn batches(&self) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>> + Send>, DataFusionError> {
+    fn batches(
+        &self,
+    ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>> + Send>, DataFusionError> {
         Ok(match self.rows.as_ref() {
             Rows::Memory(batches) => Box::new(batches.clone().into_iter().map(Ok)),
             Rows::File(file) => {
-                let reader =
-                    ParquetRecordBatchReaderBuilder::try_new(File::open(file.path())?)?.with_batch_size(16_384).build()?;
+                let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file.path())?)?
+                    .with_batch_size(16_384)
+                    .build()?;
                 Box::new(reader.map(|batch| batch.map_err(DataFusionError::from)))
             }
         })
@@ -114,8 +117,12 @@ impl PartitionStream for Staged {
         };
         let schema = Arc::clone(&self.schema);
         match self.batches() {
-            Ok(batches) => Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches.map(keep)))),
-            Err(error) => Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Err(error)]))),
+            Ok(batches) => {
+                Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches.map(keep))))
+            }
+            Err(error) => {
+                Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Err(error)])))
+            }
         }
     }
 }

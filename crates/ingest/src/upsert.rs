@@ -46,10 +46,16 @@ pub(crate) async fn plan(
 }
 
 /// Events: days that hold a replaced row are rewritten; a load that replaces nothing is appended.
-async fn events(session: &Session, contract: &Contract, stored: DataFrame, incoming: DataFrame) -> Result<Upsert, SqlError> {
+async fn events(
+    session: &Session,
+    contract: &Contract,
+    stored: DataFrame,
+    incoming: DataFrame,
+) -> Result<Upsert, SqlError> {
     let replaced = join(&stored, &incoming, contract, JoinType::LeftSemi)?;
-    let replaced =
-        replaced.aggregate(vec![ident(platform::EVENT_DAY)], vec![count(lit(1)).alias("replaced")]).map_err(SqlError::engine)?;
+    let replaced = replaced
+        .aggregate(vec![ident(platform::EVENT_DAY)], vec![count(lit(1)).alias("replaced")])
+        .map_err(SqlError::engine)?;
     let found = session.collect_frame(replaced).await?;
     let counts = tranche_sql::column_i64(&found.batches, 1)?;
     let replaced: i64 = counts.into_iter().flatten().sum();
@@ -57,15 +63,22 @@ async fn events(session: &Session, contract: &Contract, stored: DataFrame, incom
         return Ok(Upsert { rows: incoming.logical_plan().clone(), mode: CommitMode::Append, replaced: 0 });
     }
     let mut days = days_of(&found.batches)?;
-    let own =
-        incoming.clone().select(vec![ident(platform::EVENT_DAY)]).and_then(DataFrame::distinct).map_err(SqlError::engine)?;
+    let own = incoming
+        .clone()
+        .select(vec![ident(platform::EVENT_DAY)])
+        .and_then(DataFrame::distinct)
+        .map_err(SqlError::engine)?;
     days.extend(days_of(&session.collect_frame(own).await?.batches)?);
     let literals = days.iter().map(|&day| lit(ScalarValue::Date32(Some(day)))).collect();
     let affected = ident(platform::EVENT_DAY).in_list(literals, false);
     let stored = stored.filter(affected.clone()).map_err(SqlError::engine)?;
     let kept = align(join(&stored, &incoming, contract, JoinType::LeftAnti)?, &incoming)?;
     let rows = kept.union(incoming).map_err(SqlError::engine)?.logical_plan().clone();
-    Ok(Upsert { rows, mode: CommitMode::OverwriteWhere(affected), replaced: u64::try_from(replaced).unwrap_or(0) })
+    Ok(Upsert {
+        rows,
+        mode: CommitMode::OverwriteWhere(affected),
+        replaced: u64::try_from(replaced).unwrap_or(0),
+    })
 }
 
 fn days_of(batches: &[arrow::array::RecordBatch]) -> Result<BTreeSet<i32>, SqlError> {
@@ -111,20 +124,30 @@ async fn full_history(
     // Unchanged rows are no news.
     let unchanged = renamed.clone().join_on(current, JoinType::LeftSemi, same).map_err(SqlError::engine)?;
     let key = &contract.key[0];
-    let unchanged_keys = unchanged.select(vec![ident(format!("new_{key}")).alias("same_key")]).map_err(SqlError::engine)?;
-    let changed = incoming.join(unchanged_keys, JoinType::LeftAnti, &[key], &["same_key"], None).map_err(SqlError::engine)?;
-    let changed_keys = changed.clone().select(vec![ident(key).alias("changed_key")]).map_err(SqlError::engine)?;
-    let closed = stored.join(changed_keys, JoinType::Left, &[key], &["changed_key"], None).map_err(SqlError::engine)?;
+    let unchanged_keys =
+        unchanged.select(vec![ident(format!("new_{key}")).alias("same_key")]).map_err(SqlError::engine)?;
+    let changed = incoming
+        .join(unchanged_keys, JoinType::LeftAnti, &[key], &["same_key"], None)
+        .map_err(SqlError::engine)?;
+    let changed_keys =
+        changed.clone().select(vec![ident(key).alias("changed_key")]).map_err(SqlError::engine)?;
+    let closed = stored
+        .join(changed_keys, JoinType::Left, &[key], &["changed_key"], None)
+        .map_err(SqlError::engine)?;
     let ends = ident("changed_key").is_not_null().and(open());
-    let valid_to = when(ends.clone(), instant_literal(as_of)).otherwise(ident(platform::VALID_TO)).map_err(SqlError::engine)?;
+    let valid_to = when(ends.clone(), instant_literal(as_of))
+        .otherwise(ident(platform::VALID_TO))
+        .map_err(SqlError::engine)?;
     let mut kept: Vec<Expr> = columns.iter().map(|name| ident(*name)).collect();
     kept.push(ident(platform::VALID_FROM));
     kept.push(valid_to.alias(platform::VALID_TO));
-    let replaced = count_rows(session, closed.clone().filter(ends.clone()).map_err(SqlError::engine)?).await?;
+    let replaced =
+        count_rows(session, closed.clone().filter(ends.clone()).map_err(SqlError::engine)?).await?;
     // A version that would end before it begins never was valid.
     let never = ends.and(ident(platform::VALID_FROM).gt_eq(instant_literal(as_of)));
     let closed = closed.filter(never.is_not_true()).and_then(|f| f.select(kept)).map_err(SqlError::engine)?;
-    let rows = closed.union(version(changed, contract, as_of)?).map_err(SqlError::engine)?.logical_plan().clone();
+    let rows =
+        closed.union(version(changed, contract, as_of)?).map_err(SqlError::engine)?.logical_plan().clone();
     Ok(Upsert { rows, mode: CommitMode::Overwrite, replaced })
 }
 
@@ -136,9 +159,15 @@ fn version(rows: DataFrame, contract: &Contract, from: Timestamp) -> Result<Data
     rows.select(columns).map_err(SqlError::engine)
 }
 
-fn join(stored: &DataFrame, incoming: &DataFrame, contract: &Contract, kind: JoinType) -> Result<DataFrame, SqlError> {
+fn join(
+    stored: &DataFrame,
+    incoming: &DataFrame,
+    contract: &Contract,
+    kind: JoinType,
+) -> Result<DataFrame, SqlError> {
     let theirs: Vec<String> = contract.key.iter().map(|name| format!("incoming_{name}")).collect();
-    let renamed: Vec<Expr> = contract.key.iter().zip(&theirs).map(|(name, alias)| ident(name).alias(alias)).collect();
+    let renamed: Vec<Expr> =
+        contract.key.iter().zip(&theirs).map(|(name, alias)| ident(name).alias(alias)).collect();
     let incoming = incoming.clone().select(renamed).map_err(SqlError::engine)?;
     let left: Vec<&str> = contract.key.iter().map(String::as_str).collect();
     let right: Vec<&str> = theirs.iter().map(String::as_str).collect();
@@ -153,7 +182,9 @@ fn align(stored: DataFrame, incoming: &DataFrame) -> Result<DataFrame, SqlError>
         .iter()
         .map(|field| match stored.schema().has_column_with_unqualified_name(field.name()) {
             true => ident(field.name()),
-            false => lit(ScalarValue::try_from(field.data_type()).unwrap_or(ScalarValue::Null)).alias(field.name()),
+            false => {
+                lit(ScalarValue::try_from(field.data_type()).unwrap_or(ScalarValue::Null)).alias(field.name())
+            }
         })
         .collect();
     stored.select(columns).map_err(SqlError::engine)
@@ -162,5 +193,10 @@ fn align(stored: DataFrame, incoming: &DataFrame) -> Result<DataFrame, SqlError>
 async fn count_rows(session: &Session, frame: DataFrame) -> Result<u64, SqlError> {
     let counted = frame.aggregate(vec![], vec![count(lit(1))]).map_err(SqlError::engine)?;
     let batches = session.collect_frame(counted).await?.batches;
-    Ok(tranche_sql::column_i64(&batches, 0)?.into_iter().flatten().next().and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    Ok(tranche_sql::column_i64(&batches, 0)?
+        .into_iter()
+        .flatten()
+        .next()
+        .and_then(|n| u64::try_from(n).ok())
+        .unwrap_or(0))
 }

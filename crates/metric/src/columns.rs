@@ -95,7 +95,9 @@ impl Column {
             }
             (numbers, Self::Values(list)) => {
                 let (floats, nulls) = floats(numbers, values.data_type());
-                list.extend(with_value(counted.rows, nulls).set_indices().map(|row| (units[row], floats[row])));
+                list.extend(
+                    with_value(counted.rows, nulls).set_indices().map(|row| (units[row], floats[row])),
+                );
             }
             _ => return Err(SqlError::Engine("the values of a fact changed their type".to_owned())),
         }
@@ -128,7 +130,9 @@ impl Column {
     /// Adds what is in another column of the same units.
     pub(crate) fn join(&mut self, other: &Self) -> Result<(), SqlError> {
         match (self, other) {
-            (Self::Counts(own), Self::Counts(other)) => own.iter_mut().zip(other).for_each(|(own, other)| *own += other),
+            (Self::Counts(own), Self::Counts(other)) => {
+                own.iter_mut().zip(other).for_each(|(own, other)| *own += other)
+            }
             (Self::Digits(own, _), Self::Digits(other, _)) => {
                 for (own, other) in own.iter_mut().zip(other) {
                     *own = own.checked_add(*other).ok_or_else(too_large)?;
@@ -155,7 +159,9 @@ impl Column {
         let was_there = match (self, other) {
             (Self::Counts(own), Self::Counts(other)) => from_each(own, &other, u32::checked_sub),
             (Self::Digits(own, _), Self::Digits(other, _)) => from_each(own, &other, i64::checked_sub),
-            (Self::Values(own), Self::Values(other)) => without(own, other, |(a, x), (b, y)| a.cmp(b).then(x.total_cmp(y))),
+            (Self::Values(own), Self::Values(other)) => {
+                without(own, other, |(a, x), (b, y)| a.cmp(b).then(x.total_cmp(y)))
+            }
             (Self::Steps(own), Self::Steps(other)) => without(own, other, Ord::cmp),
             _ => false,
         };
@@ -192,8 +198,10 @@ impl Column {
                 Self::Values(picked)
             }
             Self::Steps(passings) => {
-                let mut picked: Vec<Passing> =
-                    passings.iter().filter_map(|passing| Some(Passing { unit: place(passing.unit)?, ..*passing })).collect();
+                let mut picked: Vec<Passing> = passings
+                    .iter()
+                    .filter_map(|passing| Some(Passing { unit: place(passing.unit)?, ..*passing }))
+                    .collect();
                 picked.sort_unstable();
                 Self::Steps(picked)
             }
@@ -205,7 +213,9 @@ impl Column {
         match (self, other) {
             (Self::Counts(a), Self::Counts(b)) => first_difference(a, b, PartialEq::eq),
             (Self::Digits(a, _), Self::Digits(b, _)) => first_difference(a, b, PartialEq::eq),
-            (Self::Floats(a), Self::Floats(b)) => first_difference(a, b, |a, b| is_close(added_up(*a), added_up(*b))),
+            (Self::Floats(a), Self::Floats(b)) => {
+                first_difference(a, b, |a, b| is_close(added_up(*a), added_up(*b)))
+            }
             (Self::Values(a), Self::Values(b)) => {
                 let is_same = |a: &(u32, f64), b: &(u32, f64)| a.0 == b.0 && a.1.total_cmp(&b.1).is_eq();
                 list_difference(a, b, is_same, |(unit, _)| *unit)
@@ -224,18 +234,23 @@ impl Column {
             Self::Digits(sums, scale) => format!("{}e-{scale}", sums[unit]),
             Self::Floats(sums) => added_up(sums[unit]).to_string(),
             Self::Values(values) => {
-                let own: Vec<f64> = values.iter().filter(|(other, _)| is_own(*other)).map(|(_, value)| *value).collect();
+                let own: Vec<f64> =
+                    values.iter().filter(|(other, _)| is_own(*other)).map(|(_, value)| *value).collect();
                 format!("{own:?}")
             }
             Self::Steps(passings) => {
-                let own: Vec<(i64, u32)> = passings.iter().filter(|p| is_own(p.unit)).map(|p| (p.after, p.steps)).collect();
+                let own: Vec<(i64, u32)> =
+                    passings.iter().filter(|p| is_own(p.unit)).map(|p| (p.after, p.steps)).collect();
                 format!("{own:?}")
             }
         }
     }
 
     /// One number a unit.
-    #[expect(clippy::cast_precision_loss, reason = "sums of up to 18 digits, which are numbers for an estimate from here on")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "sums of up to 18 digits, which are numbers for an estimate from here on"
+    )]
     pub(crate) fn into_numbers(self) -> Vec<f64> {
         match self {
             Self::Counts(counts) => counts.into_iter().map(f64::from).collect(),
@@ -260,15 +275,26 @@ fn added_up((sum, lost): (f64, f64)) -> f64 {
 
 /// Whether two sums of the same floats in another order may be these.
 fn is_close(a: f64, b: f64) -> bool {
-    a.total_cmp(&b).is_eq() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-12 * a.abs().max(b.abs()).max(1e-12)
+    a.total_cmp(&b).is_eq()
+        || (a.is_nan() && b.is_nan())
+        || (a - b).abs() <= 1e-12 * a.abs().max(b.abs()).max(1e-12)
 }
 
 fn first_difference<T>(a: &[T], b: &[T], is_same: impl Fn(&T, &T) -> bool) -> Option<usize> {
     a.iter().zip(b).position(|(a, b)| !is_same(a, b))
 }
 
-fn list_difference<T>(a: &[T], b: &[T], is_same: impl Fn(&T, &T) -> bool, unit: impl Fn(&T) -> u32) -> Option<usize> {
-    let place = a.iter().zip(b).position(|(a, b)| !is_same(a, b)).or((a.len() != b.len()).then_some(a.len().min(b.len())))?;
+fn list_difference<T>(
+    a: &[T],
+    b: &[T],
+    is_same: impl Fn(&T, &T) -> bool,
+    unit: impl Fn(&T) -> u32,
+) -> Option<usize> {
+    let place = a
+        .iter()
+        .zip(b)
+        .position(|(a, b)| !is_same(a, b))
+        .or((a.len() != b.len()).then_some(a.len().min(b.len())))?;
     [a.get(place), b.get(place)].into_iter().flatten().map(|item| unit(item) as usize).min()
 }
 
@@ -366,7 +392,9 @@ mod tests {
 
     #[test]
     fn decimals_are_added_exactly() {
-        let values = Decimal128Array::from(vec![Some(10), None, Some(20), Some(-5)]).with_precision_and_scale(12, 2).unwrap();
+        let values = Decimal128Array::from(vec![Some(10), None, Some(20), Some(-5)])
+            .with_precision_and_scale(12, 2)
+            .unwrap();
         assert_eq!(sum(&(Arc::new(values) as ArrayRef), &[0, 0, 0, 1], 3), [0.3, -0.05, 0.0]);
     }
 }

@@ -36,7 +36,11 @@ impl Extracting {
     }
 
     /// Copies what is of the share. `keys` are the columns that name units, with the units that there are.
-    pub(crate) fn take<'a>(&self, rows: &Rows<'_>, keys: impl Iterator<Item = (&'a str, &'a Numbered)>) -> Result<(), SqlError> {
+    pub(crate) fn take<'a>(
+        &self,
+        rows: &Rows<'_>,
+        keys: impl Iterator<Item = (&'a str, &'a Numbered)>,
+    ) -> Result<(), SqlError> {
         if self.files[rows.source].is_none() {
             return Ok(());
         }
@@ -45,7 +49,8 @@ impl Extracting {
             let keys = rows.column(column)?;
             let of_share = self.share.holds(keys, numbered.index().data_type())?;
             let numbers = numbered.numbers(&filter(keys, &BooleanArray::new(of_share.clone(), None))?)?;
-            let is_unit = numbers.into_iter().map(|number| number != KeyIndex::UNKNOWN && number != KeyIndex::NULL);
+            let is_unit =
+                numbers.into_iter().map(|number| number != KeyIndex::UNKNOWN && number != KeyIndex::NULL);
             of_share.set_indices().zip(is_unit).for_each(|(row, is_unit)| held[row] |= is_unit);
         }
         let picked = rows.picked(&BooleanBuffer::from(held))?;
@@ -67,6 +72,12 @@ impl Extracting {
         }
         let mut batches: Vec<Vec<RecordBatch>> = self.files.iter().map(|_| Vec::new()).collect();
         found.batches.into_iter().for_each(|(source, batch)| batches[source].push(batch));
-        Some(self.files.into_iter().zip(batches).filter_map(|(file, batches)| Some((file?, batches))).collect())
+        Some(
+            self.files
+                .into_iter()
+                .zip(batches)
+                .filter_map(|(file, batches)| Some((file?, batches)))
+                .collect(),
+        )
     }
 }

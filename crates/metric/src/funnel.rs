@@ -6,7 +6,9 @@ use crate::columns::Passing;
 /// passes one step.
 pub(crate) fn reached(mut passings: Vec<Passing>, units: usize) -> Vec<u8> {
     // Events of one instant pass in the order of the steps.
-    passings.sort_unstable_by_key(|passing| (passing.unit, passing.after, passing.steps.trailing_zeros(), passing.steps));
+    passings.sort_unstable_by_key(|passing| {
+        (passing.unit, passing.after, passing.steps.trailing_zeros(), passing.steps)
+    });
     let mut reached = vec![0u8; units];
     for Passing { unit, steps, .. } in passings {
         let next = &mut reached[unit as usize];

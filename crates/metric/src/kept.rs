@@ -83,7 +83,9 @@ const LIST_EVENTS: usize = 4_000_000;
 
 impl<'a> Keepable<'a> {
     /// Populations with the columns of each, which have an identity, and the instant up to which facts are counted.
-    pub(crate) fn new(populations: impl IntoIterator<Item = (&'a Population, i64, Vec<(String, &'a Column)>)>) -> Self {
+    pub(crate) fn new(
+        populations: impl IntoIterator<Item = (&'a Population, i64, Vec<(String, &'a Column)>)>,
+    ) -> Self {
         let (mut about, mut parts) = (KeptAbout::default(), Vec::new());
         for (population, until, columns) in populations {
             let (name, entity) = (population.name.clone(), population.entity.clone());
@@ -122,14 +124,16 @@ impl<'a> Keepable<'a> {
     pub fn part(&self, number: usize) -> Result<RecordBatch, SqlError> {
         let arrays = match &self.parts[number] {
             Part::Units(population) => {
-                let at: Int64Array = population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into();
+                let at: Int64Array =
+                    population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into();
                 vec![Arc::clone(&population.keys), Arc::new(at) as ArrayRef]
             }
             Part::Columns(columns) => columns.iter().flat_map(|column| arrays(column)).collect(),
         };
         let fields = arrays.iter().enumerate();
-        let fields: Vec<Field> =
-            fields.map(|(number, array)| Field::new(format!("f{number}"), array.data_type().clone(), true)).collect();
+        let fields: Vec<Field> = fields
+            .map(|(number, array)| Field::new(format!("f{number}"), array.data_type().clone(), true))
+            .collect();
         Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
     }
 }
@@ -187,7 +191,10 @@ fn arrays(column: &Column) -> Vec<ArrayRef> {
 impl Kept {
     /// What was kept of a population.
     pub(crate) fn population(&self, population: &Population) -> Option<&KeptPopulation> {
-        self.about.populations.iter().find(|kept| kept.name == population.name && kept.entity == population.entity)
+        self.about
+            .populations
+            .iter()
+            .find(|kept| kept.name == population.name && kept.entity == population.entity)
     }
 
     /// The keys and instants of a kept population's units.
@@ -197,9 +204,16 @@ impl Kept {
     }
 
     /// What was kept of a column, for as many units as there are now; `places` has the unit of each that was kept, or [`NOBODY`].
-    pub(crate) fn column(&self, kept: &KeptPopulation, identity: &str, places: &[u32], units: usize) -> Option<Column> {
+    pub(crate) fn column(
+        &self,
+        kept: &KeptPopulation,
+        identity: &str,
+        places: &[u32],
+        units: usize,
+    ) -> Option<Column> {
         let column = kept.columns.iter().find(|column| column.identity == identity)?;
-        let fields = self.parts.get(column.part)?.columns().get(column.field..column.field + column.kind.fields())?;
+        let fields =
+            self.parts.get(column.part)?.columns().get(column.field..column.field + column.kind.fields())?;
         let is_whole = column.kind.is_list() || fields[0].len() == places.len();
         is_whole.then(|| placed(column.kind, fields, places, units))?
     }
@@ -213,18 +227,23 @@ fn placed(kind: Kind, fields: &[ArrayRef], places: &[u32], units: usize) -> Opti
         }
         all
     }
-    let counts = |field: usize| Some(fields[field].as_primitive_opt::<UInt32Type>()?.values().iter().copied());
+    let counts =
+        |field: usize| Some(fields[field].as_primitive_opt::<UInt32Type>()?.values().iter().copied());
     let digits = |field: usize| Some(fields[field].as_primitive_opt::<Int64Type>()?.values().iter().copied());
-    let floats = |field: usize| Some(fields[field].as_primitive_opt::<Float64Type>()?.values().iter().copied());
+    let floats =
+        |field: usize| Some(fields[field].as_primitive_opt::<Float64Type>()?.values().iter().copied());
     let unit = |unit: u32| places.get(unit as usize).copied().filter(|place| *place != NOBODY);
     Some(match kind {
         Kind::Counts => Column::Counts(each(counts(0)?, places, units)),
         Kind::Digits(scale) => Column::Digits(each(digits(0)?, places, units), scale),
         Kind::Floats => Column::Floats(each(floats(0)?.zip(floats(1)?), places, units)),
-        Kind::Values => Column::Values(counts(0)?.zip(floats(1)?).filter_map(|(own, value)| Some((unit(own)?, value))).collect()),
+        Kind::Values => Column::Values(
+            counts(0)?.zip(floats(1)?).filter_map(|(own, value)| Some((unit(own)?, value))).collect(),
+        ),
         Kind::Steps => {
             let rows = counts(0)?.zip(digits(1)?).zip(counts(2)?);
-            let passings = rows.filter_map(|((own, after), steps)| Some(Passing { unit: unit(own)?, after, steps }));
+            let passings =
+                rows.filter_map(|((own, after), steps)| Some(Passing { unit: unit(own)?, after, steps }));
             Column::Steps(passings.collect())
         }
     })

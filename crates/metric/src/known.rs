@@ -58,7 +58,9 @@ const MICROSECONDS_OF_DAY: i64 = 86_400_000_000;
 impl Times {
     /// Those around the instants of units, up to `until`.
     pub(crate) fn new(at: &[i64], window: Window, until: i64, known: Option<&Known>) -> Self {
-        let around = |first: i64, last: i64| first.saturating_add(window.from)..last.saturating_add(window.to).min(until);
+        let around = |first: i64, last: i64| {
+            first.saturating_add(window.from)..last.saturating_add(window.to).min(until)
+        };
         let all = at.iter().min().zip(at.iter().max()).map_or(0..0, |(first, last)| around(*first, *last));
         let Some(known) = known else {
             return Self { kept: vec![all.clone()], added: all, removed: 0..0 };
@@ -110,7 +112,9 @@ mod tests {
     #[test]
     fn what_was_counted_is_not_counted_again() {
         let known = Known { units: BooleanBuffer::from(vec![true, false]), before: 10 };
-        let leaves = |class| [(0, 9), (0, 10), (1, 9), (1, 10)].map(|(unit, instant)| known.leaves(class, unit, instant));
+        let leaves = |class| {
+            [(0, 9), (0, 10), (1, 9), (1, 10)].map(|(unit, instant)| known.leaves(class, unit, instant))
+        };
         assert_eq!(leaves(Class::Added), [true; 4]);
         assert_eq!(leaves(Class::Kept), [false, true, true, true]);
         assert_eq!(leaves(Class::Removed), [true, false, false, false]);
@@ -120,12 +124,20 @@ mod tests {
     fn files_matter_for_new_units_and_for_what_happened_since() {
         let at = [5 * DAY, 5 * DAY + 7, 40 * DAY, 41 * DAY];
         let window = Window { from: -DAY, to: 2 * DAY };
-        let known = Known { units: BooleanBuffer::from(vec![true, false, true, false]), before: 40 * DAY + 3 };
+        let known =
+            Known { units: BooleanBuffer::from(vec![true, false, true, false]), before: 40 * DAY + 3 };
         let times = Times::new(&at, window, 42 * DAY, Some(&known));
         assert_eq!(times.kept, [4 * DAY..8 * DAY - 1, 40 * DAY..42 * DAY]);
         assert_eq!((times.added.clone(), times.removed.clone()), (4 * DAY..42 * DAY, 4 * DAY..40 * DAY + 3));
-        assert!(times.overlap(Class::Kept, &(7 * DAY..8 * DAY)) && !times.overlap(Class::Kept, &(8 * DAY..40 * DAY)));
+        assert!(
+            times.overlap(Class::Kept, &(7 * DAY..8 * DAY))
+                && !times.overlap(Class::Kept, &(8 * DAY..40 * DAY))
+        );
         let nobody = Times::new(&[], window, 42 * DAY, None);
-        assert!([Class::Added, Class::Kept, Class::Removed].iter().all(|class| !nobody.overlap(*class, &(i64::MIN..i64::MAX))));
+        assert!(
+            [Class::Added, Class::Kept, Class::Removed]
+                .iter()
+                .all(|class| !nobody.overlap(*class, &(i64::MIN..i64::MAX)))
+        );
     }
 }

@@ -109,7 +109,10 @@ impl<'a> Measurement<'a> {
     /// # Errors
     /// [`MetricError::Proof`] when what follows from what was kept is not what all facts say.
     pub async fn read(&mut self, table: &str, past: Past, sample: Sample) -> Result<TableRead, MetricError> {
-        let asked = self.plan.table(table, &self.numbered).ok_or_else(|| SqlError::Engine(format!("`{table}` is not asked")))?;
+        let asked = self
+            .plan
+            .table(table, &self.numbered)
+            .ok_or_else(|| SqlError::Engine(format!("`{table}` is not asked")))?;
         let found = asked.read(self.plan.facts.tables, past, sample).await?;
         self.columns.extend(found.columns);
         Ok(TableRead { facts: found.read, sources: found.sources })
@@ -135,8 +138,9 @@ impl<'a> Measurement<'a> {
     #[must_use]
     pub fn into_values(self) -> Vec<UnitValues> {
         let Self { plan, recipes, requests, mut columns, .. } = self;
-        let last_use =
-            |slot: usize, from: usize| recipes[from + 1..].iter().all(|(_, recipe)| !recipe.slots().any(|s| s == slot));
+        let last_use = |slot: usize, from: usize| {
+            recipes[from + 1..].iter().all(|(_, recipe)| !recipe.slots().any(|s| s == slot))
+        };
         let mut made = Vec::with_capacity(recipes.len());
         for (place, ((population, ..), recipe)) in recipes.iter().enumerate() {
             let mut take = |slot: usize| match last_use(slot, place) {
@@ -145,9 +149,9 @@ impl<'a> Measurement<'a> {
             };
             made.push(Arc::new(recipe.make(&mut take, plan.populations[*population])));
         }
-        let values = requests
-            .into_iter()
-            .map(|request| UnitValues(request.into_iter().map(|(name, place)| (name, Arc::clone(&made[place]))).collect()));
+        let values = requests.into_iter().map(|request| {
+            UnitValues(request.into_iter().map(|(name, place)| (name, Arc::clone(&made[place]))).collect())
+        });
         values.collect()
     }
 }
@@ -157,7 +161,10 @@ impl<'a> Measurement<'a> {
 ///
 /// # Errors
 /// [`MetricError`] when a fact cannot be read for an entity.
-pub async fn unit_values(wanted: &[Wanted<'_>], facts: &Facts<'_>) -> Result<(Vec<UnitValues>, u64), MetricError> {
+pub async fn unit_values(
+    wanted: &[Wanted<'_>],
+    facts: &Facts<'_>,
+) -> Result<(Vec<UnitValues>, u64), MetricError> {
     let mut measurement = Measurement::new(wanted, *facts)?;
     let mut rows_read = 0;
     for table in measurement.tables() {

@@ -27,7 +27,8 @@ impl Numbered {
         for population in populations {
             let entity = &population.entity;
             if !numbered.contains_key(entity) {
-                let own = populations.iter().copied().enumerate().filter(|(_, other)| other.entity == *entity);
+                let own =
+                    populations.iter().copied().enumerate().filter(|(_, other)| other.entity == *entity);
                 numbered.insert(entity.clone(), Arc::new(Self::new(own)?));
             }
         }

@@ -53,11 +53,21 @@ impl<'a> Plan<'a> {
     }
 
     /// How a metric is measured; the columns that it needs are noted.
-    pub(crate) fn recipe(&mut self, metric: &Metric, population: usize, span: Span) -> Result<Recipe, MetricError> {
+    pub(crate) fn recipe(
+        &mut self,
+        metric: &Metric,
+        population: usize,
+        span: Span,
+    ) -> Result<Recipe, MetricError> {
         let window = span.window(metric);
-        let mut recipe = Recipe { made: Made::Funnel(Vec::new(), 0), present: None, cap: metric.cap, closes_after: None };
+        let mut recipe =
+            Recipe { made: Made::Funnel(Vec::new(), 0), present: None, cap: metric.cap, closes_after: None };
         let entity = self.populations[population].entity.as_str();
-        let failed = |reason: String| MetricError::Fact { metric: metric.name.clone(), entity: entity.to_owned(), reason };
+        let failed = |reason: String| MetricError::Fact {
+            metric: metric.name.clone(),
+            entity: entity.to_owned(),
+            reason,
+        };
         if let MetricKind::Funnel { steps, .. } = &metric.kind {
             let mut by_table: IndexMap<&str, Vec<(u8, usize)>> = IndexMap::new();
             let mut questions = Vec::new();
@@ -72,7 +82,13 @@ impl<'a> Plan<'a> {
             }
             let count = u8::try_from(steps.len()).unwrap_or(u8::MAX);
             let slots = by_table.into_iter().map(|(table, questions)| {
-                self.slot(Slot { population, table: table.to_owned(), window, making: Making::Steps, questions })
+                self.slot(Slot {
+                    population,
+                    table: table.to_owned(),
+                    window,
+                    making: Making::Steps,
+                    questions,
+                })
             });
             recipe.made = Made::Funnel(slots.collect(), count);
             return Ok(recipe);
@@ -88,7 +104,13 @@ impl<'a> Plan<'a> {
         let table = fact.table.value.clone();
         let mut slot = |question: Question, making: Making| {
             let question = self.ask(&table, question);
-            self.slot(Slot { population, table: table.clone(), window, making, questions: vec![(0, question)] })
+            self.slot(Slot {
+                population,
+                table: table.clone(),
+                window,
+                making,
+                questions: vec![(0, question)],
+            })
         };
         let column = slot(questioned, making);
         recipe.made = match (making, fact.aggregate) {
@@ -107,19 +129,34 @@ impl<'a> Plan<'a> {
 
     fn fact_question(&self, entity: &str, fact: &Fact, making: Making) -> Result<Question, String> {
         let value = fact.value.as_ref().filter(|_| making != Making::Count).map(|value| value.value.as_str());
-        self.question(entity, &fact.table.value, fact.filter.as_ref().map(|filter| filter.value.as_str()), value)
+        self.question(
+            entity,
+            &fact.table.value,
+            fact.filter.as_ref().map(|filter| filter.value.as_str()),
+            value,
+        )
     }
 
     /// What is asked of a table that can be asked of this entity.
-    fn question(&self, entity: &str, table: &str, filter: Option<&str>, value: Option<&str>) -> Result<Question, String> {
+    fn question(
+        &self,
+        entity: &str,
+        table: &str,
+        filter: Option<&str>,
+        value: Option<&str>,
+    ) -> Result<Question, String> {
         let contract = self.facts.contracts.get(table).ok_or("its table has no contract")?;
         if contract.event_time().is_none() {
             return Err(format!("`{table}` is not an event table"));
         }
         if contract.entity_column(entity).is_none() {
-            return Err(format!("table `{table}` does not say which column names it; add it to `entity:` in its contract"));
+            return Err(format!(
+                "table `{table}` does not say which column names it; add it to `entity:` in its contract"
+            ));
         }
-        let parse = |sql: &str| expression(sql, contract, self.facts.session).map(|(expr, _)| expr).map_err(|p| p.message);
+        let parse = |sql: &str| {
+            expression(sql, contract, self.facts.session).map(|(expr, _)| expr).map_err(|p| p.message)
+        };
         let predicate = filter.map(parse).transpose()?.map(split_conjunction_owned).unwrap_or_default();
         Ok(Question { predicate, value: value.map(parse).transpose()? })
     }
@@ -146,7 +183,11 @@ impl<'a> Plan<'a> {
     }
 
     /// What is asked of a table. `numbered` has the keys of the populations of each entity.
-    pub(crate) fn table<'p>(&'p self, table: &str, numbered: &'p HashMap<String, Arc<Numbered>>) -> Option<Table<'p>> {
+    pub(crate) fn table<'p>(
+        &'p self,
+        table: &str,
+        numbered: &'p HashMap<String, Arc<Numbered>>,
+    ) -> Option<Table<'p>> {
         let contract = self.facts.contracts.get(table)?;
         let questions = self.tables.get(table)?;
         let (slots, populations) = (self.slots.as_slice(), self.populations.as_slice());
@@ -162,7 +203,8 @@ impl Slot {
             let data_type = schema.field_with_name(name).ok().map(|field| field.data_type().to_string());
             format!("{name} {}", data_type.unwrap_or_default())
         };
-        let own: Vec<String> = contract.entity_column(entity).into_iter().chain(contract.event_time()).map(typed).collect();
+        let own: Vec<String> =
+            contract.entity_column(entity).into_iter().chain(contract.event_time()).map(typed).collect();
         let mut parts = vec![format!("{:?} {:?} {own:?}", self.making, self.window)];
         for (step, question) in self.questions.iter().map(|(step, question)| (step, &questions[*question])) {
             let named = question.value.iter().chain(&question.predicate).flat_map(|expr| expr.column_refs());
@@ -182,6 +224,12 @@ impl Slot {
         });
         let asked: Vec<String> = asked.collect();
         let length = SignedDuration::from_micros;
-        format!("{:?} of {} from {:#} to {:#}", self.making, asked.join(", "), length(self.window.from), length(self.window.to))
+        format!(
+            "{:?} of {} from {:#} to {:#}",
+            self.making,
+            asked.join(", "),
+            length(self.window.from),
+            length(self.window.to)
+        )
     }
 }

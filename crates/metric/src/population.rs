@@ -44,9 +44,13 @@ impl Span {
         match (self, &metric.kind) {
             (Self::Before(length), _) => Window { from: -microseconds(length), to: 0 },
             (Self::Period(length), _) => Window { from: 0, to: microseconds(length) },
-            (Self::After(_), MetricKind::Retention { from, to, .. }) => Window { from: positive(*from), to: positive(*to) },
+            (Self::After(_), MetricKind::Retention { from, to, .. }) => {
+                Window { from: positive(*from), to: positive(*to) }
+            }
             (Self::After(_), MetricKind::Funnel { within, .. }) => delayed(metric, Some(positive(*within))),
-            (Self::After(length), _) => delayed(metric, metric.window.map(positive).or(length.map(microseconds))),
+            (Self::After(length), _) => {
+                delayed(metric, metric.window.map(positive).or(length.map(microseconds)))
+            }
         }
     }
 }

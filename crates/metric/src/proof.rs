@@ -28,8 +28,10 @@ pub(crate) struct SampleFacts {
 impl SampleFacts {
     /// Those that were copied before, where they are of as many units and have the columns that are looked at now.
     pub(crate) fn new(share: KeyShare, schema: SchemaRef, known: Option<Extract>) -> Self {
-        let known = known.filter(|known| known.rows.schema() == schema && share.greatest() <= known.share.greatest());
-        let by_file = known.iter().flat_map(Extract::by_file).map(|(path, rows)| (path.to_owned(), rows)).collect();
+        let known =
+            known.filter(|known| known.rows.schema() == schema && share.greatest() <= known.share.greatest());
+        let by_file =
+            known.iter().flat_map(Extract::by_file).map(|(path, rows)| (path.to_owned(), rows)).collect();
         Self { share, schema, by_file, are_too_many: false }
     }
 
@@ -51,7 +53,8 @@ impl SampleFacts {
         if self.are_too_many {
             return Ok(None);
         }
-        let files = sources.iter().filter_map(path_of).filter_map(|path| self.by_file.remove_entry(path)).collect();
+        let files =
+            sources.iter().filter_map(path_of).filter_map(|path| self.by_file.remove_entry(path)).collect();
         Extract::of(self.share, &self.schema, files).map(Some)
     }
 
@@ -77,7 +80,11 @@ pub(crate) async fn prove(
     sources: &TableSources,
     sample: &mut SampleFacts,
 ) -> Result<u64, MetricError> {
-    let drawn = table.populations.iter().map(|population| drawn(population, sample.share)).collect::<Result<Vec<_>, _>>()?;
+    let drawn = table
+        .populations
+        .iter()
+        .map(|population| drawn(population, sample.share))
+        .collect::<Result<Vec<_>, _>>()?;
     let populations: Vec<&Population> = drawn.iter().map(|(population, _)| population).collect();
     let numbered = Numbered::by_entity(&populations)?;
     let again = Table { populations: &populations, numbered: &numbered, ..*table };

@@ -97,11 +97,20 @@ fn pieces(slots: &[Slot], starts: Vec<Start>) -> (Vec<Piece>, Vec<Sum>) {
         let windows: Vec<Window> = alike.iter().map(|start| slots[start.slot].window).collect();
         let rings = rings(&windows);
         for (start, window) in alike.iter().zip(windows) {
-            let own = (pieces.len()..).zip(&rings).filter(|(_, ring)| is_inside(**ring, window)).map(|(number, _)| number);
+            let own = (pieces.len()..)
+                .zip(&rings)
+                .filter(|(_, ring)| is_inside(**ring, window))
+                .map(|(number, _)| number);
             sums.push(Sum { slot: start.slot, rings: own.collect() });
         }
         let Start { slot, column, .. } = &alike[0];
-        pieces.extend(rings.into_iter().map(|window| Piece { slot: *slot, window, making, column: column.like(), known: None }));
+        pieces.extend(rings.into_iter().map(|window| Piece {
+            slot: *slot,
+            window,
+            making,
+            column: column.like(),
+            known: None,
+        }));
     }
     (pieces, sums)
 }
@@ -157,9 +166,9 @@ impl Reading {
                 numbered: Arc::clone(numbered),
                 populations: Vec::new(),
             });
-            let at = instants
-                .entry(number)
-                .or_insert_with(|| population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into());
+            let at = instants.entry(number).or_insert_with(|| {
+                population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into()
+            });
             let until = population.until.min(as_of).as_microsecond();
             key.populations.push(Measured::new((number, Arc::clone(at)), until, known, windows));
         }
@@ -169,7 +178,10 @@ impl Reading {
 
     /// Whether a file of a class with such event times matters.
     pub(crate) fn matters(&self, class: Class, times: &Range<i64>) -> bool {
-        self.keys.iter().flat_map(|key| &key.populations).any(|population| population.times.overlap(class, times))
+        self.keys
+            .iter()
+            .flat_map(|key| &key.populations)
+            .any(|population| population.times.overlap(class, times))
     }
 
     /// The same over sources of these classes, whose rows are extracted where that is asked for.
@@ -179,7 +191,8 @@ impl Reading {
 
     /// The columns of the slots, by their numbers, and what was extracted.
     pub(crate) fn into_parts(self) -> Result<(HashMap<usize, Column>, Option<Extracting>), SqlError> {
-        let windows = self.keys.into_iter().flat_map(|key| key.populations).flat_map(|population| population.windows);
+        let windows =
+            self.keys.into_iter().flat_map(|key| key.populations).flat_map(|population| population.windows);
         let columns: HashMap<usize, Column> = windows
             .flat_map(|targets| targets.targets)
             .map(|target| (target.number, target.column.into_inner().unwrap_or_else(PoisonError::into_inner)))
@@ -191,11 +204,13 @@ impl Reading {
     pub(crate) fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
         let class = self.classes[rows.source];
         if let Some(extracting) = &self.extracting {
-            extracting.take(rows, self.keys.iter().map(|key| (key.column.as_str(), key.numbered.as_ref())))?;
+            extracting
+                .take(rows, self.keys.iter().map(|key| (key.column.as_str(), key.numbered.as_ref())))?;
         }
         let mut times = None;
         for key in &self.keys {
-            let concerned: Vec<&Measured> = key.populations.iter().filter(|own| own.times.overlap(class, &rows.times)).collect();
+            let concerned: Vec<&Measured> =
+                key.populations.iter().filter(|own| own.times.overlap(class, &rows.times)).collect();
             if concerned.is_empty() {
                 continue;
             }
@@ -209,7 +224,8 @@ impl Reading {
             let first = rows.worker * concerned.len() / rows.workers.max(1);
             for population in concerned[first..].iter().chain(&concerned[..first]) {
                 let unit_of = key.numbered.units(population.number);
-                let mut batch = Batch { units: vec![NOBODY; numbers.len()], after: vec![NEVER; numbers.len()] };
+                let mut batch =
+                    Batch { units: vec![NOBODY; numbers.len()], after: vec![NEVER; numbers.len()] };
                 for (row, &number) in numbers.iter().enumerate() {
                     let (unit, instant) = (unit_of(number), instants[row]);
                     let Some(&at) = population.at.get(unit as usize) else { continue };
@@ -267,7 +283,8 @@ struct Batch {
 impl Measured {
     /// The rows that are in each ring.
     fn in_rings(&self, after: &[i64]) -> Vec<BooleanBuffer> {
-        let mut bits: Vec<MutableBuffer> = self.rings.iter().map(|_| MutableBuffer::new_null(after.len())).collect();
+        let mut bits: Vec<MutableBuffer> =
+            self.rings.iter().map(|_| MutableBuffer::new_null(after.len())).collect();
         for (row, &after) in after.iter().enumerate().filter(|(_, after)| **after != NEVER) {
             let place = self.rings.partition_point(|ring| ring.to <= after);
             if self.rings.get(place).is_some_and(|ring| ring.from <= after) {
@@ -299,10 +316,15 @@ impl Target {
         if self.making == Making::Steps {
             let mut steps = vec![0u32; batch.units.len()];
             for &(step, question) in &self.questions {
-                let counted = rows.counted(question)?.map_or_else(|| within.clone(), |counted| &counted & within);
+                let counted =
+                    rows.counted(question)?.map_or_else(|| within.clone(), |counted| &counted & within);
                 counted.set_indices().for_each(|row| steps[row] |= 1 << step);
             }
-            let passing = |(row, &steps): (usize, &u32)| Passing { unit: batch.units[row], after: batch.after[row], steps };
+            let passing = |(row, &steps): (usize, &u32)| Passing {
+                unit: batch.units[row],
+                after: batch.after[row],
+                steps,
+            };
             let passings = steps.iter().enumerate().filter(|(_, steps)| **steps != 0).map(passing).collect();
             lock().pass(passings);
             return Ok(());

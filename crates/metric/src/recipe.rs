@@ -40,7 +40,11 @@ impl Recipe {
     }
 
     /// The values of a metric from the columns of its slots; a table that was never written has none.
-    pub(crate) fn make(&self, take: &mut dyn FnMut(usize) -> Option<Column>, population: &Population) -> MetricValues {
+    pub(crate) fn make(
+        &self,
+        take: &mut dyn FnMut(usize) -> Option<Column>,
+        population: &Population,
+    ) -> MetricValues {
         let units = population.at.len();
         let mut numbers = |slot: usize| take(slot).map_or_else(|| vec![0.0; units], Column::into_numbers);
         let mut made = MetricValues::default();
@@ -58,7 +62,10 @@ impl Recipe {
         }
         match &self.made {
             Made::Number(slot) => made.values = numbers(*slot),
-            Made::Any(slot) => made.values = numbers(*slot).into_iter().map(|events| f64::from(u8::from(events > 0.0))).collect(),
+            Made::Any(slot) => {
+                made.values =
+                    numbers(*slot).into_iter().map(|events| f64::from(u8::from(events > 0.0))).collect()
+            }
             Made::Events(slot) => {
                 let values = match take(*slot) {
                     Some(Column::Values(values)) => values,

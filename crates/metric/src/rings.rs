@@ -33,17 +33,22 @@ pub(crate) fn is_inside(ring: Window, window: Window) -> bool {
 }
 
 /// Adds up the rings of each window; they are given by their numbers.
-pub(crate) fn added_up(mut rings: HashMap<usize, Column>, mut sums: Vec<Sum>) -> Result<HashMap<usize, Column>, SqlError> {
+pub(crate) fn added_up(
+    mut rings: HashMap<usize, Column>,
+    mut sums: Vec<Sum>,
+) -> Result<HashMap<usize, Column>, SqlError> {
     let mut uses: HashMap<usize, usize> = HashMap::new();
     sums.iter().flat_map(|sum| &sum.rings).for_each(|&ring| *uses.entry(ring).or_default() += 1);
     // The widest windows last: most of each is a window that is made already.
     sums.sort_by_key(|sum| sum.rings.len());
     let mut made: HashMap<usize, Column> = HashMap::new();
     for (place, sum) in sums.iter().enumerate() {
-        let inside = |other: &&Sum| other.rings.len() > 1 && other.rings.iter().all(|ring| sum.rings.contains(ring));
+        let inside =
+            |other: &&Sum| other.rings.len() > 1 && other.rings.iter().all(|ring| sum.rings.contains(ring));
         let within = sums[..place].iter().rev().find(inside);
         let mut column = within.and_then(|within| made.get(&within.slot).cloned());
-        for &ring in sum.rings.iter().filter(|ring| !within.is_some_and(|within| within.rings.contains(ring))) {
+        for &ring in sum.rings.iter().filter(|ring| !within.is_some_and(|within| within.rings.contains(ring)))
+        {
             match (&mut column, rings.get(&ring)) {
                 (Some(column), Some(ring)) => column.join(ring)?,
                 (None, Some(_)) if uses.get(&ring) == Some(&1) => column = rings.remove(&ring),
@@ -73,9 +78,13 @@ mod tests {
 
     #[test]
     fn windows_are_cut_at_the_edges_of_others() {
-        let check = |windows: &[Window], expected: &[Window]| assert_eq!(rings(windows), expected, "{windows:?}");
+        let check =
+            |windows: &[Window], expected: &[Window]| assert_eq!(rings(windows), expected, "{windows:?}");
         check(&[window(0, 10)], &[window(0, 10)]);
-        check(&[window(-28, 0), window(-7, 0), window(0, 14)], &[window(-28, -7), window(-7, 0), window(0, 14)]);
+        check(
+            &[window(-28, 0), window(-7, 0), window(0, 14)],
+            &[window(-28, -7), window(-7, 0), window(0, 14)],
+        );
         check(&[window(0, 2), window(5, 9)], &[window(0, 2), window(5, 9)]);
         check(&[window(0, 5), window(3, i64::MAX)], &[window(0, 3), window(3, 5), window(5, i64::MAX)]);
     }

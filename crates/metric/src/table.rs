@@ -102,7 +102,12 @@ impl<'a> Table<'a> {
     ///
     /// # Errors
     /// [`MetricError::Proof`] with the first unit that differs.
-    pub(crate) async fn read(&self, tables: &Tables, past: Past, sample: Sample) -> Result<Found, MetricError> {
+    pub(crate) async fn read(
+        &self,
+        tables: &Tables,
+        past: Past,
+        sample: Sample,
+    ) -> Result<Found, MetricError> {
         let mut read = FactsRead { table: self.contract.table.clone(), ..FactsRead::default() };
         let Some(sources) = tables.sources(&self.contract.table)? else {
             return Ok(Found { columns: HashMap::new(), read, sources: None });
@@ -153,7 +158,9 @@ impl<'a> Table<'a> {
         let matters = |(class, source): &Classed| reading.matters(*class, &times_of(source));
         let (classes, chosen): (Vec<Class>, Vec<Source>) = classed.into_iter().filter(matters).unzip();
         let files = chosen.iter().map(|source| path_of(source).map(str::to_owned)).collect();
-        let rows_in_memory = chosen.iter().map(|source| if let Source::Rows { rows, .. } = source { rows.num_rows() } else { 0 });
+        let rows_in_memory = chosen
+            .iter()
+            .map(|source| if let Source::Rows { rows, .. } = source { rows.num_rows() } else { 0 });
         let rows_in_memory = rows_in_memory.sum::<usize>() as u64;
         let reading = Arc::new(reading.over(classes, share.map(|share| Extracting::new(share, files))));
         let columns = self.columns();
@@ -165,13 +172,19 @@ impl<'a> Table<'a> {
         };
         let shared = Arc::clone(&reading);
         let rows_read = pass::run(pass, self.session, move |rows| shared.take(rows)).await?;
-        let ended = Arc::try_unwrap(reading).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
+        let ended =
+            Arc::try_unwrap(reading).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
         let (columns, extracting) = ended.into_parts()?;
         Ok(Pieces { columns, extracting, rows_read, rows_in_memory })
     }
 
     /// Begins with what was kept, without what was in files that are no more.
-    async fn begin(&self, past: Past, sources: &TableSources, read: &mut FactsRead) -> Result<Begun, MetricError> {
+    async fn begin(
+        &self,
+        past: Past,
+        sources: &TableSources,
+        read: &mut FactsRead,
+    ) -> Result<Begun, MetricError> {
         let reason = match past {
             Past::Ignored => None,
             Past::Unknown(reason) => Some(reason),
@@ -211,7 +224,10 @@ impl<'a> Table<'a> {
             let identity = slot.identity(self.questions, self.contract, &population.entity);
             match kept.column(past.kept, &identity, &past.places, population.at.len()) {
                 Some(column) => (start.column, start.known) = (column, Some(Arc::clone(&past.known))),
-                None => _ = reasons.insert(format!("what is asked for `{}` is new, or cannot be kept", population.name)),
+                None => {
+                    _ = reasons
+                        .insert(format!("what is asked for `{}` is new, or cannot be kept", population.name))
+                }
             }
         }
         Ok(starts)
@@ -221,9 +237,12 @@ impl<'a> Table<'a> {
     fn past_units<'k>(&self, number: usize, kept: &'k Kept) -> Result<Option<PastUnits<'k>>, SqlError> {
         let population = self.populations[number];
         let until = population.until.min(self.session.as_of()).as_microsecond();
-        let Some(found) = kept.population(population).filter(|found| found.until <= until) else { return Ok(None) };
-        let Some((keys, at)) =
-            kept.units(found).filter(|(keys, _)| keys.data_type().is_integer() == population.keys.data_type().is_integer())
+        let Some(found) = kept.population(population).filter(|found| found.until <= until) else {
+            return Ok(None);
+        };
+        let Some((keys, at)) = kept
+            .units(found)
+            .filter(|(keys, _)| keys.data_type().is_integer() == population.keys.data_type().is_integer())
         else {
             return Ok(None);
         };
@@ -251,7 +270,9 @@ impl<'a> Table<'a> {
             files.map(|source| if let Source::File(file) = source { file.size_bytes } else { 0 }).sum()
         };
         let since = bytes(&|(class, source)| reading.matters(*class, &times_of(source)));
-        let all = bytes(&|(class, source)| *class != Class::Removed && reading.matters(Class::Added, &times_of(source)));
+        let all = bytes(&|(class, source)| {
+            *class != Class::Removed && reading.matters(Class::Added, &times_of(source))
+        });
         Ok(since <= all)
     }
 
@@ -261,7 +282,10 @@ impl<'a> Table<'a> {
             let slot = &self.slots[start.slot];
             let (making, column) = match start.column.is_exact() {
                 true => (slot.making, self.empty(slot)?),
-                false => (Making::Count, Column::new(Making::Count, None, self.populations[slot.population].at.len())),
+                false => (
+                    Making::Count,
+                    Column::new(Making::Count, None, self.populations[slot.population].at.len()),
+                ),
             };
             Ok(Start { slot: start.slot, making, column, known: start.known.clone() })
         };
@@ -269,8 +293,14 @@ impl<'a> Table<'a> {
     }
 
     /// Takes the facts of removed files out of what was kept; returns the rows that were read.
-    async fn take_back(&self, starts: &mut [Start], classed: &[Classed], sources: &TableSources) -> Result<u64, SqlError> {
-        let removed: Vec<Classed> = classed.iter().filter(|(class, _)| *class == Class::Removed).cloned().collect();
+    async fn take_back(
+        &self,
+        starts: &mut [Start],
+        classed: &[Classed],
+        sources: &TableSources,
+    ) -> Result<u64, SqlError> {
+        let removed: Vec<Classed> =
+            classed.iter().filter(|(class, _)| *class == Class::Removed).cloned().collect();
         if removed.is_empty() {
             return Ok(0);
         }
@@ -288,7 +318,8 @@ impl<'a> Table<'a> {
         for start in starts.iter_mut().filter(|start| !start.column.is_exact()) {
             let population = self.slots[start.slot].population;
             let (Some(units), Some(known)) = (losers.get(&population), &start.known) else { continue };
-            start.known = Some(Arc::clone(rest.entry(population).or_insert_with(|| Arc::new(known.without(units)))));
+            start.known =
+                Some(Arc::clone(rest.entry(population).or_insert_with(|| Arc::new(known.without(units)))));
             start.column.clear(units);
         }
         Ok(pieces.rows_read)
@@ -306,7 +337,8 @@ impl<'a> Table<'a> {
 
     /// The columns that are looked at in each row.
     fn columns(&self) -> Vec<String> {
-        let entities: BTreeSet<&str> = self.own().map(|(_, slot)| self.populations[slot.population].entity.as_str()).collect();
+        let entities: BTreeSet<&str> =
+            self.own().map(|(_, slot)| self.populations[slot.population].entity.as_str()).collect();
         let keys = entities.into_iter().filter_map(|entity| self.contract.entity_column(entity));
         self.contract.event_time().into_iter().chain(keys).map(str::to_owned).collect()
     }
@@ -320,7 +352,11 @@ impl<'a> Table<'a> {
     /// How many units there are of the entity that has the fewest.
     fn units(&self) -> u32 {
         let entities = self.own().map(|(_, slot)| &self.populations[slot.population].entity);
-        entities.filter_map(|entity| self.numbered.get(entity)).map(|numbered| numbered.index().len()).min().unwrap_or_default()
+        entities
+            .filter_map(|entity| self.numbered.get(entity))
+            .map(|numbered| numbered.index().len())
+            .min()
+            .unwrap_or_default()
     }
 }
 
@@ -338,11 +374,15 @@ fn are_files(sources: &TableSources) -> bool {
 
 /// What each source is to a table that had these files.
 fn classed(before: &[Source], now: &[Source]) -> Vec<Classed> {
-    let paths = |sources: &'_ [Source]| sources.iter().filter_map(path_of).map(str::to_owned).collect::<HashSet<String>>();
+    let paths = |sources: &'_ [Source]| {
+        sources.iter().filter_map(path_of).map(str::to_owned).collect::<HashSet<String>>()
+    };
     let (were, are) = (paths(before), paths(now));
-    let is_in = |paths: &HashSet<String>, source: &Source| path_of(source).is_some_and(|path| paths.contains(path));
+    let is_in =
+        |paths: &HashSet<String>, source: &Source| path_of(source).is_some_and(|path| paths.contains(path));
     let class = |source: &Source| if is_in(&were, source) { Class::Kept } else { Class::Added };
-    let removed = before.iter().filter(|source| !is_in(&are, source)).map(|source| (Class::Removed, source.clone()));
+    let removed =
+        before.iter().filter(|source| !is_in(&are, source)).map(|source| (Class::Removed, source.clone()));
     now.iter().map(|source| (class(source), source.clone())).chain(removed).collect()
 }
 

@@ -82,11 +82,19 @@ impl UnitValues {
         self.0.get(&metric.name).map(Arc::as_ref)
     }
 
-    fn read<'a>(&'a self, metric: &Metric, column: impl Fn(&'a MetricValues) -> &'a [f64]) -> Option<Values<'a>> {
+    fn read<'a>(
+        &'a self,
+        metric: &Metric,
+        column: impl Fn(&'a MetricValues) -> &'a [f64],
+    ) -> Option<Values<'a>> {
         let of = |name: &str| self.0.get(name).map(|values| column(values));
         match &metric.kind {
-            MetricKind::Ratio { numerator, denominator } => Some(Values::Ratio(of(&numerator.value)?, of(&denominator.value)?)),
-            MetricKind::Quantile { level, over: Over::Units, .. } => Some(Values::Quantile(of(&metric.name)?, *level)),
+            MetricKind::Ratio { numerator, denominator } => {
+                Some(Values::Ratio(of(&numerator.value)?, of(&denominator.value)?))
+            }
+            MetricKind::Quantile { level, over: Over::Units, .. } => {
+                Some(Values::Quantile(of(&metric.name)?, *level))
+            }
             MetricKind::Quantile { level, over: Over::Events, .. } => {
                 Some(Values::EventQuantile(self.0.get(&metric.name)?.events.as_ref()?, *level))
             }
@@ -128,12 +136,18 @@ pub(crate) fn capped(values: &[f64], counted: Option<&BooleanBuffer>, cap: Cap) 
 }
 
 /// The type-7 quantile: linear between the closest ranks.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ranks of values")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "ranks of values"
+)]
 fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
     let rank = q * (values.len().checked_sub(1)? as f64);
     let (_, low, above) = values.select_nth_unstable_by(rank.floor() as usize, f64::total_cmp);
     let low = *low;
-    let high = if rank > rank.floor() { above.iter().copied().min_by(f64::total_cmp).unwrap_or(low) } else { low };
+    let high =
+        if rank > rank.floor() { above.iter().copied().min_by(f64::total_cmp).unwrap_or(low) } else { low };
     Some(low + (high - low) * (rank - rank.floor()))
 }
 
@@ -148,7 +162,11 @@ mod tests {
             (Cap::Value(2.5), None, [2.5, 2.0, 1.0, 2.5]),
             (Cap::Quantile(1.0), None, [100.0, 2.0, 1.0, 3.0]),
             (Cap::Quantile(0.5), None, [2.5, 2.0, 1.0, 2.5]),
-            (Cap::Quantile(0.5), Some(BooleanBuffer::from(vec![false, true, true, true])), [2.0, 2.0, 1.0, 2.0]),
+            (
+                Cap::Quantile(0.5),
+                Some(BooleanBuffer::from(vec![false, true, true, true])),
+                [2.0, 2.0, 1.0, 2.0],
+            ),
         ] {
             assert_eq!(capped(&values, counted.as_ref(), limit), expected, "{limit:?}");
         }

@@ -26,7 +26,10 @@ impl Poster {
         // The text may be a secret, so it is not in the message.
         let url = Url::parse(url).map_err(|error| ObserveError::place("a URL of tranche.yaml", error))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(ObserveError::place(format!("{}://", url.scheme()), "only http and https can be posted to"));
+            return Err(ObserveError::place(
+                format!("{}://", url.scheme()),
+                "only http and https can be posted to",
+            ));
         }
         let client = Client::builder().timeout(TIMEOUT).build();
         let client = client.map_err(|error| ObserveError::place(shown(&url), error.without_url()))?;
@@ -39,8 +42,14 @@ impl Poster {
     }
 
     /// Posts, and wants an answer of success.
-    pub(crate) async fn post(&self, content_type: &str, headers: &[(String, String)], body: Vec<u8>) -> Result<(), ObserveError> {
-        let refused = |error: reqwest::Error| ObserveError::refused(self.place(), causes(&error.without_url()));
+    pub(crate) async fn post(
+        &self,
+        content_type: &str,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+    ) -> Result<(), ObserveError> {
+        let refused =
+            |error: reqwest::Error| ObserveError::refused(self.place(), causes(&error.without_url()));
         let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, content_type).body(body);
         for (name, value) in headers {
             let name = HeaderName::try_from(name).map_err(|e| ObserveError::place(self.place(), e))?;
@@ -65,5 +74,8 @@ fn shown(url: &Url) -> String {
 
 /// An error with all of its causes.
 fn causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -65,7 +65,11 @@ impl LineageEvent {
             event_type,
             event_time: at,
             run: Run { run_id: hyphenated(run_id), facets: Facets::default() },
-            job: Job { namespace: namespace.to_owned(), name: job.to_owned(), facets: Facets::job_type(job.contains('.')) },
+            job: Job {
+                namespace: namespace.to_owned(),
+                name: job.to_owned(),
+                facets: Facets::job_type(job.contains('.')),
+            },
             inputs: Vec::new(),
             outputs: Vec::new(),
             producer: PRODUCER,
@@ -143,7 +147,8 @@ impl Lineage {
         };
         let mut headers = Vec::new();
         if let Some(name) = &spec.api_key_variable {
-            let key = value_of(name).ok_or_else(|| wrong(format!("the environment variable `{name}` is not set")))?;
+            let key = value_of(name)
+                .ok_or_else(|| wrong(format!("the environment variable `{name}` is not set")))?;
             headers.push(("authorization".to_owned(), format!("Bearer {key}")));
         }
         let namespace = spec.namespace.clone().unwrap_or_else(|| "tranche".to_owned());
@@ -194,19 +199,27 @@ mod tests {
         let run = "0199d2c4a1b27c3d8e4f5a6b7c8d9e0f";
         let output = Dataset::new("file:///lake", "traits/customer")
             .with_schema([Field::new("orders_365d", "Int64")])
-            .with_columns([("orders_365d".to_owned(), vec![InputField::new("file:///lake", "tables/orders", "order_id")])]);
-        let event = LineageEvent::new(EventType::Fail, at, &step_run_id(run, "segments"), "tranche", "shop.segments")
-            .nominal(at)
-            .within(run, "shop")
-            .failed("no such file")
-            .datasets(vec![Dataset::new("file:///lake", "tables/orders")], vec![output]);
+            .with_columns([(
+                "orders_365d".to_owned(),
+                vec![InputField::new("file:///lake", "tables/orders", "order_id")],
+            )]);
+        let event =
+            LineageEvent::new(EventType::Fail, at, &step_run_id(run, "segments"), "tranche", "shop.segments")
+                .nominal(at)
+                .within(run, "shop")
+                .failed("no such file")
+                .datasets(vec![Dataset::new("file:///lake", "tables/orders")], vec![output]);
         let event = serde_json::to_value(&event).unwrap();
         assert_eq!(event["eventType"], "FAIL");
         assert_eq!(event["run"]["facets"]["parent"]["run"]["runId"], "0199d2c4-a1b2-7c3d-8e4f-5a6b7c8d9e0f");
         assert_eq!(event["run"]["facets"]["errorMessage"]["message"], "no such file");
         assert_eq!(event["outputs"][0]["facets"]["schema"]["fields"][0]["name"], "orders_365d");
-        let column = &event["outputs"][0]["facets"]["columnLineage"]["fields"]["orders_365d"]["inputFields"][0];
-        assert_eq!((column["name"].as_str(), column["field"].as_str()), (Some("tables/orders"), Some("order_id")));
+        let column =
+            &event["outputs"][0]["facets"]["columnLineage"]["fields"]["orders_365d"]["inputFields"][0];
+        assert_eq!(
+            (column["name"].as_str(), column["field"].as_str()),
+            (Some("tables/orders"), Some("order_id"))
+        );
         assert_eq!(step_run_id(run, "segments"), step_run_id(run, "segments"));
         assert_ne!(step_run_id(run, "segments"), step_run_id(run, "load"));
     }

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tranche_pipeline::{FailureClass, Observer, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome};
+use tranche_pipeline::{
+    FailureClass, Observer, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome,
+};
 
 pub use server::serve;
 
 /// Upper bounds of the histogram of steps' durations, in seconds: from what is felt as at once to a long night.
-const BUCKETS_SECONDS: [f64; 13] = [0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0];
+const BUCKETS_SECONDS: [f64; 13] =
+    [0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0];
 
 /// What became of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

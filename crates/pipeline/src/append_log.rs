@@ -75,9 +75,9 @@ impl<'a, T: Serialize + DeserializeOwned> AppendLog<'a, T> {
         let body = serde_json::to_string(entry).map_err(|error| RunError::damaged(&path, error))?;
         match create_once(self.objects, &path, &body).await? {
             Creation::Won => Ok(Append::Won),
-            Creation::Lost(body) => {
-                serde_json::from_slice(&body).map(Append::Lost).map_err(|error| RunError::damaged(&path, error))
-            }
+            Creation::Lost(body) => serde_json::from_slice(&body)
+                .map(Append::Lost)
+                .map_err(|error| RunError::damaged(&path, error)),
         }
     }
 
@@ -116,6 +116,9 @@ mod tests {
         }
         objects.delete(&Path::from("log/00000004.json")).await.unwrap();
         let read = log.read(0).await;
-        assert!(matches!(&read, Err(RunError::Damaged { path, .. }) if path == "log/00000004.json"), "{read:?}");
+        assert!(
+            matches!(&read, Err(RunError::Damaged { path, .. }) if path == "log/00000004.json"),
+            "{read:?}"
+        );
     }
 }

@@ -52,7 +52,9 @@ impl History {
         // Files may be older than others that came before them.
         let latest = self.arrivals().iter().filter_map(|arrival| arrival.slot).max();
         let begin = self.events().last().map(crate::ScheduleEvent::at);
-        let after = latest.max(begin).and_then(|after| after.round(seconds).ok()?.checked_add(SignedDuration::from_secs(1)).ok());
+        let after = latest
+            .max(begin)
+            .and_then(|after| after.round(seconds).ok()?.checked_add(SignedDuration::from_secs(1)).ok());
         let slot = after.map_or(newest, |after| after.max(newest));
         (slot <= now && now.duration_since(files.newest) >= QUIET).then(|| arrival(Some(slot)))?
     }
@@ -130,7 +132,10 @@ mod tests {
         assert_eq!(see(&mut other, files("02:00:00.5", "b"), "02:10:00").await, ["02:00:01"]);
         // An old file that came late.
         assert_eq!(see(&mut other, files("02:00:00.5", "c"), "03:00:00").await, ["02:00:01", "02:00:02"]);
-        assert_eq!(see(&mut one, files("04:00:00", "d"), "05:00:00").await, ["02:00:01", "02:00:02", "04:00:00"]);
+        assert_eq!(
+            see(&mut one, files("04:00:00", "d"), "05:00:00").await,
+            ["02:00:01", "02:00:02", "04:00:00"]
+        );
         assert_eq!(ledger.history("shop").await.unwrap(), one);
     }
 
@@ -141,7 +146,9 @@ mod tests {
         let schedules = vec![Schedule::new(Trigger::NewFiles("orders".into()))];
         let scheduled = ScheduleEvent::Scheduled { since: at("01:00:00"), schedules };
         ledger
-            .amend_history("shop", &mut history, |history| history.events().is_empty().then(|| scheduled.clone()))
+            .amend_history("shop", &mut history, |history| {
+                history.events().is_empty().then(|| scheduled.clone())
+            })
             .await
             .unwrap();
         let came = files("02:00:00", "a");

@@ -17,8 +17,8 @@ use crate::append_log::{Append, AppendLog};
 use crate::ledger::failed;
 use crate::perform::{SlotRun, perform};
 use crate::{
-    Catalog, Clock, ExplainedSlot, Fate, LeaseWatch, Ledger, Liveness, Pipeline, RunError, RunRecord, RunStatus, SlotEntry,
-    SlotFate, Stop, explain, new_run_id,
+    Catalog, Clock, ExplainedSlot, Fate, LeaseWatch, Ledger, Liveness, Pipeline, RunError, RunRecord,
+    RunStatus, SlotEntry, SlotFate, Stop, explain, new_run_id,
 };
 
 /// Past slots of a pipeline that are to be run.
@@ -124,7 +124,9 @@ impl Backfill {
 
     pub(crate) fn entry_of<'e>(&self, entries: &'e [SlotEntry]) -> Option<(u64, &'e str)> {
         let own = |(number, entry): (usize, &'e SlotEntry)| match &entry.fate {
-            Fate::Run { run_id, .. } if entry.backfill.as_ref() == Some(&self.id) => Some((number as u64, run_id.as_str())),
+            Fate::Run { run_id, .. } if entry.backfill.as_ref() == Some(&self.id) => {
+                Some((number as u64, run_id.as_str()))
+            }
             _ => None,
         };
         entries.iter().enumerate().find_map(own)
@@ -169,8 +171,10 @@ impl Ledger {
     /// [`RunError::Store`] when the storage fails.
     pub async fn backfills(&self) -> Result<Vec<Backfill>, RunError> {
         let root = Path::from(BACKFILLS);
-        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|error| failed(&root, error))?;
-        let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
+        let listed =
+            self.objects.list_with_delimiter(Some(&root)).await.map_err(|error| failed(&root, error))?;
+        let mut ids: Vec<String> =
+            listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
         stream::iter(&ids).map(|id| self.backfill(id)).buffered(CONCURRENCY).try_collect().await
     }
@@ -180,7 +184,11 @@ impl Ledger {
     /// # Errors
     /// [`RunError::Store`] when the storage fails, [`RunError::Damaged`] when a log cannot be read.
     pub async fn backfill_runs(&self, backfill: &Backfill) -> Result<Vec<Option<RunRecord>>, RunError> {
-        stream::iter(&backfill.slots).map(|slot| backfill.run_of(self, *slot)).buffered(CONCURRENCY).try_collect().await
+        stream::iter(&backfill.slots)
+            .map(|slot| backfill.run_of(self, *slot))
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await
     }
 
     /// How a backfill stands.
@@ -189,7 +197,9 @@ impl Ledger {
     /// As [`Ledger::backfill_runs`].
     pub async fn backfill_progress(&self, backfill: &Backfill) -> Result<BackfillProgress, RunError> {
         let runs = self.backfill_runs(backfill).await?;
-        let count = |status: Option<RunStatus>| runs.iter().filter(|run| run.as_ref().map(|run| run.status) == status).count();
+        let count = |status: Option<RunStatus>| {
+            runs.iter().filter(|run| run.as_ref().map(|run| run.status) == status).count()
+        };
         Ok(BackfillProgress {
             slots: runs.len(),
             done: count(Some(RunStatus::Done)),

@@ -32,10 +32,12 @@ impl Backlog {
         ledger.refresh_history(pipeline, &mut self.history).await?;
         self.upstream.refresh(ledger, &self.history).await?;
         let after = self.decided.map_or(since, |decided| decided.max(since));
-        let came: Vec<Timestamp> = self.upstream.slots(&self.history, after, now).iter().map(|found| found.slot).collect();
+        let came: Vec<Timestamp> =
+            self.upstream.slots(&self.history, after, now).iter().map(|found| found.slot).collect();
         let Some(first) = came.first() else { return Ok(None) };
         let end = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
-        let decided: BTreeSet<Timestamp> = ledger.decided_slots(pipeline, *first, end).await?.into_iter().collect();
+        let decided: BTreeSet<Timestamp> =
+            ledger.decided_slots(pipeline, *first, end).await?.into_iter().collect();
         let count = came.iter().take_while(|slot| decided.contains(slot)).count();
         self.decided = came[..count].last().copied().or(self.decided);
         Ok(came.get(count).copied())
@@ -59,7 +61,8 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_slot_without_a_fate_is_found_however_often_it_is_asked_for() {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
-        let hourly = Schedule::new(Trigger::Calendar(Box::new(Calendar::new("0 * * * *", TimeZone::UTC).unwrap())));
+        let hourly =
+            Schedule::new(Trigger::Calendar(Box::new(Calendar::new("0 * * * *", TimeZone::UTC).unwrap())));
         let scheduled = ScheduleEvent::Scheduled { since: at("00:30"), schedules: vec![hourly] };
         let begin = |history: &History| history.events().is_empty().then(|| scheduled.clone());
         ledger.amend_history("shop", &mut History::default(), begin).await.unwrap();

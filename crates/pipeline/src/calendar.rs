@@ -42,14 +42,16 @@ impl Calendar {
     /// # Errors
     /// A message that says what is wrong with the expression.
     pub fn new(cron: &str, zone: TimeZone) -> Result<Self, String> {
-        const FORM: &str = "write minute, hour, day of month, month and day of week, or those five with seconds first";
+        const FORM: &str =
+            "write minute, hour, day of month, month and day of week, or those five with seconds first";
         let text = cron.trim().to_owned();
         if !(5..=6).contains(&text.split_whitespace().count()) {
             return Err(format!("`{text}` is not a cron expression; {FORM}"));
         }
         let parser = CronParser::builder().year(Year::Disallowed).build();
-        let cron =
-            parser.parse(&text).map_err(|error| format!("`{text}` is not a cron expression ({}); {FORM}", reason(&error)))?;
+        let cron = parser
+            .parse(&text)
+            .map_err(|error| format!("`{text}` is not a cron expression ({}); {FORM}", reason(&error)))?;
         // From any date on, the calendar repeats every 400 years: an expression that finds nothing from here never will.
         if cron.find_next_occurrence(&Local(date(2000, 1, 1).at(0, 0, 0, 0)), true).is_err() {
             return Err(format!("`{text}` never comes: no date fits it"));
@@ -85,7 +87,8 @@ impl Calendar {
 
     /// The slots in `[from, to)`, oldest first.
     pub fn slots(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
-        let first = self.latest_at_or_before(from).filter(|slot| *slot == from).or_else(|| self.next_after(from));
+        let first =
+            self.latest_at_or_before(from).filter(|slot| *slot == from).or_else(|| self.next_after(from));
         std::iter::successors(first, |slot| self.next_after(*slot)).take_while(move |slot| *slot < to)
     }
 
@@ -99,23 +102,32 @@ impl Calendar {
         let second = SignedDuration::from_secs(1);
         let Ok(just_before) = slot.checked_sub(second) else { return DstClass::Normal };
         // What the clock would show now, had it not jumped.
-        let Ok(expected) = self.zone.to_datetime(just_before).checked_add(second) else { return DstClass::Normal };
+        let Ok(expected) = self.zone.to_datetime(just_before).checked_add(second) else {
+            return DstClass::Normal;
+        };
         let named = self.cron.find_next_occurrence(&Local(expected), true).ok().map(|found| found.0);
-        if expected < shown && named.is_some_and(|named| named < shown) { DstClass::Gap } else { DstClass::Normal }
+        if expected < shown && named.is_some_and(|named| named < shown) {
+            DstClass::Gap
+        } else {
+            DstClass::Normal
+        }
     }
 
     /// The furthest local time that the clock has come to by `instant`. This is what it shows, except in the second pass of an
     /// overlap: there it is the end of the first.
     fn clock_reached(&self, instant: Timestamp) -> DateTime {
         let shown = self.zone.to_datetime(instant);
-        let AmbiguousOffset::Fold { before, after } = self.zone.to_ambiguous_timestamp(shown).offset() else { return shown };
+        let AmbiguousOffset::Fold { before, after } = self.zone.to_ambiguous_timestamp(shown).offset() else {
+            return shown;
+        };
         if self.zone.to_offset(instant) == before {
             return shown;
         }
         let second = SignedDuration::from_secs(1);
         let just_after = instant.checked_add(second).unwrap_or(instant);
         let set_back = self.zone.preceding(just_after).find(|transition| transition.offset() == after);
-        let first_pass_end = set_back.and_then(|transition| before.to_datetime(transition.timestamp()).checked_sub(second).ok());
+        let first_pass_end = set_back
+            .and_then(|transition| before.to_datetime(transition.timestamp()).checked_sub(second).ok());
         first_pass_end.unwrap_or(shown)
     }
 
@@ -186,8 +198,10 @@ mod tests {
     }
 
     fn check(cron: &str, zone: &str, from: &str, to: &str, expected: &[&str]) {
-        let slots: Vec<String> =
-            calendar(cron, zone).slots(from.parse().unwrap(), to.parse().unwrap()).map(|slot| slot.to_string()).collect();
+        let slots: Vec<String> = calendar(cron, zone)
+            .slots(from.parse().unwrap(), to.parse().unwrap())
+            .map(|slot| slot.to_string())
+            .collect();
         assert_eq!(slots, expected, "{cron} in {zone}");
     }
 
@@ -197,7 +211,8 @@ mod tests {
         check("30 2 * * *", "Europe/Berlin", from, to, &["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
         // 02:00, 02:30 and 03:00 are one instant, so one slot.
         let night = ("2026-03-29T00:00:00Z", "2026-03-29T02:00:00Z");
-        let half_hours = ["2026-03-29T00:00:00Z", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"];
+        let half_hours =
+            ["2026-03-29T00:00:00Z", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"];
         check("*/30 * * * *", "Europe/Berlin", night.0, night.1, &half_hours);
         let (from, to) = ("2026-03-07T12:00:00Z", "2026-03-09T12:00:00Z");
         check("15 2 * * *", "America/New_York", from, to, &["2026-03-08T07:00:00Z", "2026-03-09T06:15:00Z"]);
@@ -266,8 +281,15 @@ mod tests {
             ("Pacific/Apia", "2011-12-30T00:00:00Z"),
             ("Asia/Kolkata", "2026-10-25T00:00:00Z"),
         ] {
-            for cron in ["*/15 * * * *", "7,37 * * * *", "0 * * * *", "30 1,2 * * *", "15 */6 * * *", "0 3 * * SUN", "0 0 * * *"]
-            {
+            for cron in [
+                "*/15 * * * *",
+                "7,37 * * * *",
+                "0 * * * *",
+                "30 1,2 * * *",
+                "15 */6 * * *",
+                "0 3 * * SUN",
+                "0 0 * * *",
+            ] {
                 let calendar = calendar(cron, zone);
                 let day: Timestamp = day.parse().unwrap();
                 let (from, to) = (day - SignedDuration::from_hours(24), day + SignedDuration::from_hours(48));
@@ -283,15 +305,30 @@ mod tests {
                     }
                     if fires {
                         if let Some(before) = latest {
-                            assert_eq!(calendar.next_after(before), Some(instant), "{cron} in {zone} after {before}");
+                            assert_eq!(
+                                calendar.next_after(before),
+                                Some(instant),
+                                "{cron} in {zone} after {before}"
+                            );
                         }
                         latest = Some(instant);
                     }
                     if latest.is_some() {
-                        assert_eq!(calendar.latest_at_or_before(instant), latest, "{cron} in {zone} at {instant}");
+                        assert_eq!(
+                            calendar.latest_at_or_before(instant),
+                            latest,
+                            "{cron} in {zone} at {instant}"
+                        );
                         let within = instant + SignedDuration::from_millis(59_500);
-                        assert_eq!(calendar.latest_at_or_before(within), latest, "{cron} in {zone} at {within}");
-                        assert!(calendar.next_after(within).is_some_and(|next| next > within), "{cron} in {zone} at {within}");
+                        assert_eq!(
+                            calendar.latest_at_or_before(within),
+                            latest,
+                            "{cron} in {zone} at {within}"
+                        );
+                        assert!(
+                            calendar.next_after(within).is_some_and(|next| next > within),
+                            "{cron} in {zone} at {within}"
+                        );
                     }
                     instant += minute;
                 }

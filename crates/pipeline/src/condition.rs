@@ -65,12 +65,18 @@ mod tests {
         assert_eq!(refusal(&none, "2026-11-03T12:00:00Z", 0), None);
         // In Berlin it is Monday already.
         assert_eq!(refusal(&mondays, "2026-11-01T23:30:00Z", 0), None);
-        assert_eq!(refusal(&mondays, "2026-11-03T12:00:00Z", 0).as_deref(), Some("when: 2026-11-03 is a Tuesday"));
+        assert_eq!(
+            refusal(&mondays, "2026-11-03T12:00:00Z", 0).as_deref(),
+            Some("when: 2026-11-03 is a Tuesday")
+        );
         assert_eq!(refusal(&firsts_and_lasts, "2026-11-30T12:00:00Z", 0), None);
         assert_eq!(refusal(&firsts_and_lasts, "2026-10-31T23:30:00Z", 0), None);
         let refused = refusal(&firsts_and_lasts, "2026-11-29T12:00:00Z", 0);
         assert_eq!(refused.as_deref(), Some("when: 2026-11-29 is day 29 of its month"));
         assert_eq!(refusal(&loaded, "2026-11-02T12:00:00Z", 5), None);
-        assert_eq!(refusal(&loaded, "2026-11-02T12:00:00Z", 0).as_deref(), Some("when: no rows were written by load"));
+        assert_eq!(
+            refusal(&loaded, "2026-11-02T12:00:00Z", 0).as_deref(),
+            Some("when: no rows were written by load")
+        );
     }
 }

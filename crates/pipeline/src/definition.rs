@@ -80,7 +80,12 @@ impl Pipeline {
     /// Reads a `pipeline.yaml`. Problems are reported, each where it is; `None` when there was one.
     ///
     /// `actions` are the names of what a step can do; `settings` say what a step does that says nothing.
-    pub fn read(file: &SourceFile, actions: &[&str], settings: &Settings, problems: &mut Problems) -> Option<Self> {
+    pub fn read(
+        file: &SourceFile,
+        actions: &[&str],
+        settings: &Settings,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         yaml::read::<PipelineSpec>(file, problems)?.validate(file, actions, settings, problems)
     }
 
@@ -115,7 +120,8 @@ impl Retries {
     /// The pauses before each retry, doubling up to a cap, and each longer by a share that follows from `who`.
     pub fn pauses(self, who: &str) -> impl Iterator<Item = Duration> + Send + use<> {
         let cap = self.backoff.max(Self::LONGEST_BACKOFF);
-        let pauses = std::iter::successors(Some(self.backoff), move |last| Some(last.saturating_mul(2).min(cap)));
+        let pauses =
+            std::iter::successors(Some(self.backoff), move |last| Some(last.saturating_mul(2).min(cap)));
         let mut shares = blake3::Hasher::new().update(who.as_bytes()).finalize_xof();
         let longer = move |pause: Duration| {
             let mut byte = [0];

@@ -18,7 +18,9 @@ use crate::history::SCHEDULES;
 use crate::lease::LEASES;
 use crate::ledger::{CONCURRENCY, failed, log_path};
 use crate::scheduler::read_settled;
-use crate::{Arrival, Backfill, Event, Fate, Ledger, RunError, RunRecord, RunStatus, ScheduleEvent, SlotEntry};
+use crate::{
+    Arrival, Backfill, Event, Fate, Ledger, RunError, RunRecord, RunStatus, ScheduleEvent, SlotEntry,
+};
 
 /// A run that is not over and of which nothing was heard for so long has nobody who works on it.
 const OWNERLESS_AFTER: Duration = Duration::from_secs(6 * 3_600);
@@ -34,15 +36,18 @@ impl Ledger {
         let mut ids = self.run_ids().await?;
         ids.sort_unstable();
         let examined: Vec<_> = ids.iter().map(|id| self.examine_run(id, now).boxed()).collect();
-        let examined: Vec<(Vec<Finding>, Option<RunRecord>)> = stream::iter(examined).buffered(CONCURRENCY).try_collect().await?;
+        let examined: Vec<(Vec<Finding>, Option<RunRecord>)> =
+            stream::iter(examined).buffered(CONCURRENCY).try_collect().await?;
         let mut findings = Vec::new();
         let mut pinned = BTreeSet::new();
         for (found, record) in examined {
             findings.extend(found);
             pinned.extend(record.map(|record| record.definitions));
         }
-        let definitions: Vec<_> = pinned.into_iter().map(|hash| self.examine_definitions(hash).boxed()).collect();
-        let damaged: Vec<Option<Finding>> = stream::iter(definitions).buffered(CONCURRENCY).try_collect().await?;
+        let definitions: Vec<_> =
+            pinned.into_iter().map(|hash| self.examine_definitions(hash).boxed()).collect();
+        let damaged: Vec<Option<Finding>> =
+            stream::iter(definitions).buffered(CONCURRENCY).try_collect().await?;
         findings.extend(damaged.into_iter().flatten());
         Ok(findings)
     }
@@ -64,11 +69,18 @@ impl Ledger {
                 }
                 Err(error) => return Err(error),
             };
-            let Some(SlotEntry { fate: Fate::Run { run_id, .. }, at, backfill, .. }) = entries.last() else { continue };
-            if is_silent(at.as_millisecond(), now) && matches!(self.read(run_id).await, Err(RunError::Unknown { .. })) {
-                let problem = format!("slot {slot} of `{pipeline}` is to be run by `{run_id}`, which nobody has begun");
+            let Some(SlotEntry { fate: Fate::Run { run_id, .. }, at, backfill, .. }) = entries.last() else {
+                continue;
+            };
+            if is_silent(at.as_millisecond(), now)
+                && matches!(self.read(run_id).await, Err(RunError::Unknown { .. }))
+            {
+                let problem =
+                    format!("slot {slot} of `{pipeline}` is to be run by `{run_id}`, which nobody has begun");
                 let advice = match backfill {
-                    Some(id) => format!("go on with its backfill, which begins it: `tranche backfill --resume {id}`"),
+                    Some(id) => {
+                        format!("go on with its backfill, which begins it: `tranche backfill --resume {id}`")
+                    }
                     None => "start a scheduler, which begins it: `tranche schedule`".to_owned(),
                 };
                 findings.push(Finding::new(problem, advice));
@@ -82,7 +94,9 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::examine`].
     pub async fn examine_schedules(&self) -> Result<Vec<Finding>, RunError> {
-        let advice = |_: &Path| "restore it from the bucket's versions: without it nobody knows the pipeline's slots".to_owned();
+        let advice = |_: &Path| {
+            "restore it from the bucket's versions: without it nobody knows the pipeline's slots".to_owned()
+        };
         let mut findings = self.examine_logs::<ScheduleEvent>(SCHEDULES, advice).await?;
         findings.extend(self.examine_logs::<Arrival>(ARRIVALS, advice).await?);
         Ok(findings)
@@ -93,7 +107,9 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::examine`].
     pub async fn examine_backfills(&self) -> Result<Vec<Finding>, RunError> {
-        let advice = |log: &Path| format!("restore it from the bucket's versions, or remove `{log}/` to forget the backfill");
+        let advice = |log: &Path| {
+            format!("restore it from the bucket's versions, or remove `{log}/` to forget the backfill")
+        };
         self.examine_logs::<Backfill>(BACKFILLS, advice).await
     }
 
@@ -104,7 +120,8 @@ impl Ledger {
         advice: impl Fn(&Path) -> String,
     ) -> Result<Vec<Finding>, RunError> {
         let root = Path::from(root);
-        let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
+        let listed =
+            self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
         let mut logs: BTreeMap<Path, BTreeSet<u64>> = BTreeMap::new();
         for object in listed.iter().filter(|object| is_event(&object.location)) {
             let log = object.location.prefix_match(&root).and_then(|mut parts| parts.next());
@@ -127,25 +144,34 @@ impl Ledger {
         Ok(findings)
     }
 
-    async fn examine_run(&self, id: &str, now: Timestamp) -> Result<(Vec<Finding>, Option<RunRecord>), RunError> {
+    async fn examine_run(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(Vec<Finding>, Option<RunRecord>), RunError> {
         let path = log_path(id);
-        let listed = self.objects.list(Some(&path)).try_collect::<Vec<_>>().await.map_err(|e| failed(&path, e))?;
+        let listed =
+            self.objects.list(Some(&path)).try_collect::<Vec<_>>().await.map_err(|e| failed(&path, e))?;
         let events: Vec<&ObjectMeta> = listed.iter().filter(|object| is_event(&object.location)).collect();
         if events.is_empty() {
             // A local disk keeps the folder of a run that was forgotten.
             return Ok((Vec::new(), None));
         }
         let damaged = |problem: String| {
-            let advice = format!("restore it from the bucket's versions, or remove `{path}/` to forget the run");
+            let advice =
+                format!("restore it from the bucket's versions, or remove `{path}/` to forget the run");
             Ok((vec![Finding::new(problem, advice)], None))
         };
-        let sequences: BTreeSet<u64> = events.iter().filter_map(|object| sequence(&object.location)).collect();
+        let sequences: BTreeSet<u64> =
+            events.iter().filter_map(|object| sequence(&object.location)).collect();
         if let Some(number) = missing(&sequences) {
             return damaged(format!("the log `{path}` lacks event {number}"));
         }
         let events_read = match self.events(id).await {
             Ok(events) => events,
-            Err(RunError::Damaged { path, reason }) => return damaged(format!("`{path}` is damaged: {reason}")),
+            Err(RunError::Damaged { path, reason }) => {
+                return damaged(format!("`{path}` is damaged: {reason}"));
+            }
             Err(error) => return Err(error),
         };
         let Some(record) = RunRecord::from_events(&events_read) else {
@@ -156,13 +182,20 @@ impl Ledger {
         }
         let heard = events.iter().map(|object| object.last_modified.timestamp_millis()).max();
         let findings = match heard {
-            Some(heard) if record.status == RunStatus::Running => self.examine_owner(&record, heard, now).await?,
+            Some(heard) if record.status == RunStatus::Running => {
+                self.examine_owner(&record, heard, now).await?
+            }
             _ => None,
         };
         Ok((findings.into_iter().collect(), Some(record)))
     }
 
-    async fn examine_owner(&self, run: &RunRecord, heard_millis: i64, now: Timestamp) -> Result<Option<Finding>, RunError> {
+    async fn examine_owner(
+        &self,
+        run: &RunRecord,
+        heard_millis: i64,
+        now: Timestamp,
+    ) -> Result<Option<Finding>, RunError> {
         let lease = Path::from(LEASES).join(format!("{}.json", run.run_id));
         let leased = match self.objects.head(&lease).await {
             Ok(found) => found.last_modified.timestamp_millis(),
@@ -174,8 +207,10 @@ impl Ledger {
             return Ok(None);
         }
         let hours = now.as_millisecond().saturating_sub(heard_millis) / 3_600_000;
-        let problem =
-            format!("run `{}` of `{}` is not over, and nothing was heard of it for {hours} hours", run.run_id, run.pipeline);
+        let problem = format!(
+            "run `{}` of `{}` is not over, and nothing was heard of it for {hours} hours",
+            run.run_id, run.pipeline
+        );
         Ok(Some(Finding::new(problem, format!("go on with it: `tranche resume {}`", run.run_id))))
     }
 
@@ -184,10 +219,14 @@ impl Ledger {
         match self.definitions(&hash).await {
             Ok(_) => Ok(None),
             Err(RunError::Unpinned { hash }) => {
-                let problem = format!("the definitions `_sys/definitions/{hash}.json` that runs were started with are gone");
+                let problem = format!(
+                    "the definitions `_sys/definitions/{hash}.json` that runs were started with are gone"
+                );
                 Ok(Some(Finding::new(problem, advice)))
             }
-            Err(RunError::Damaged { path, reason }) => Ok(Some(Finding::new(format!("`{path}` is damaged: {reason}"), advice))),
+            Err(RunError::Damaged { path, reason }) => {
+                Ok(Some(Finding::new(format!("`{path}` is damaged: {reason}"), advice)))
+            }
             Err(error) => Err(error),
         }
     }
@@ -269,7 +308,8 @@ mod tests {
         check(&ledger, now, &["lacks event 1", "_sys/runs/r2/00000002.json"]).await;
 
         let ledger = self::ledger().await;
-        let pinned = ledger.objects.list(Some(&Path::from("_sys/definitions"))).try_collect::<Vec<_>>().await.unwrap();
+        let pinned =
+            ledger.objects.list(Some(&Path::from("_sys/definitions"))).try_collect::<Vec<_>>().await.unwrap();
         ledger.objects.put(&pinned[0].location, PutPayload::from("{}")).await.unwrap();
         check(&ledger, now, &["does not have the hash of its name"]).await;
         ledger.objects.delete(&pinned[0].location).await.unwrap();
@@ -279,10 +319,15 @@ mod tests {
     #[tokio::test]
     async fn a_slot_whose_run_nobody_began_is_named() {
         let (ledger, now) = (ledger().await, Timestamp::now());
-        let slots = [("r1", 1), ("r9", 2)].map(|(run, second)| (run, Timestamp::from_second(second).unwrap()));
+        let slots =
+            [("r1", 1), ("r9", 2)].map(|(run, second)| (run, Timestamp::from_second(second).unwrap()));
         for (run_id, slot) in slots {
-            let entry =
-                SlotEntry { fate: Fate::Run { run_id: run_id.into(), late: false }, at: now, schedule: 1, backfill: None };
+            let entry = SlotEntry {
+                fate: Fate::Run { run_id: run_id.into(), late: false },
+                at: now,
+                schedule: 1,
+                backfill: None,
+            };
             ledger.decide("shop", slot, entry).await.unwrap();
         }
         assert_eq!(ledger.examine_slots("shop", now).await.unwrap(), []);
@@ -305,7 +350,8 @@ mod tests {
         for at in [1, 2] {
             let at = Timestamp::from_second(at).unwrap();
             let paused = |history: &crate::History| {
-                (history.events().last().is_none_or(|last| last.at() < at)).then_some(ScheduleEvent::Paused { at })
+                (history.events().last().is_none_or(|last| last.at() < at))
+                    .then_some(ScheduleEvent::Paused { at })
             };
             assert!(ledger.amend_history("shop", &mut history, paused).await.unwrap());
         }

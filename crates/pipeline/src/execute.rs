@@ -14,8 +14,9 @@ use tracing::Instrument;
 
 use crate::lease::Heartbeat;
 use crate::{
-    Clock, Event, FailureClass, Ledger, Observer, OnFailure, Pipeline, RunError, RunLog, RunRecord, RunReport, RunStatus,
-    Started, Step, StepContext, StepFailure, StepOutcome, StepRunner, StepStatus, graph,
+    Clock, Event, FailureClass, Ledger, Observer, OnFailure, Pipeline, RunError, RunLog, RunRecord,
+    RunReport, RunStatus, Started, Step, StepContext, StepFailure, StepOutcome, StepRunner, StepStatus,
+    graph,
 };
 
 /// A run that is to be executed.
@@ -242,7 +243,9 @@ impl Execution<'_> {
             let Some(ended) = running.next().await else { return Ok(end) };
             match ended? {
                 (step, StepEnd::Done | StepEnd::LeftOut) => drop(done.insert(step.id.as_str())),
-                (step, StepEnd::Failed) if step.on_failure == OnFailure::Continue => drop(done.insert(step.id.as_str())),
+                (step, StepEnd::Failed) if step.on_failure == OnFailure::Continue => {
+                    drop(done.insert(step.id.as_str()))
+                }
                 (_, StepEnd::Failed) => {}
                 (_, StepEnd::Interrupted) => end.interrupted = true,
                 (_, StepEnd::LeftOver) => end.left_over = true,
@@ -252,7 +255,9 @@ impl Execution<'_> {
 
     async fn already_done(&self) -> HashSet<&str> {
         let log = self.log.lock().await;
-        let is_done = |step: &&Step| log.record().step(&step.id).is_some_and(|record| record.status == StepStatus::Done);
+        let is_done = |step: &&Step| {
+            log.record().step(&step.id).is_some_and(|record| record.status == StepStatus::Done)
+        };
         self.run.pipeline.steps.iter().filter(is_done).map(|step| step.id.as_str()).collect()
     }
 
@@ -264,8 +269,13 @@ impl Execution<'_> {
             self.append(Event::StepSkipped { step: step.id.clone(), reason, at: self.clock.now() }).await?;
             return Ok((step, StepEnd::LeftOut));
         }
-        let (mut attempt, unended) =
-            self.log.lock().await.record().step(&step.id).map_or((0, 0), |record| (record.attempts, record.unended));
+        let (mut attempt, unended) = self
+            .log
+            .lock()
+            .await
+            .record()
+            .step(&step.id)
+            .map_or((0, 0), |record| (record.attempts, record.unended));
         if unended >= UNENDED {
             let message = format!(
                 "its process was killed in {unended} attempts in a row: it may need more memory than there is; \
@@ -323,13 +333,21 @@ impl Execution<'_> {
         let ended = match step.timeout {
             None => work.await,
             Some(limit) => timeout(limit, work).await.map_err(|_| {
-                let message = format!("took longer than its timeout of {limit:?}; set a longer `timeout` if it needs one");
+                let message = format!(
+                    "took longer than its timeout of {limit:?}; set a longer `timeout` if it needs one"
+                );
                 StepFailure::new(FailureClass::Timeout, message)
             })?,
         };
         ended.unwrap_or_else(|panic| {
-            let told = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Err(StepFailure::new(FailureClass::Internal, format!("the step panicked: {}", told.unwrap_or("no message"))))
+            let told = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Err(StepFailure::new(
+                FailureClass::Internal,
+                format!("the step panicked: {}", told.unwrap_or("no message")),
+            ))
         })
     }
 
@@ -343,8 +361,15 @@ impl Execution<'_> {
             at: self.clock.now(),
         };
         self.append(event).await?;
-        tracing::Span::current().record("rows_read", outcome.rows_read).record("rows_written", outcome.rows_written);
-        tracing::info!(seconds, rows_read = outcome.rows_read, rows_written = outcome.rows_written, "step done");
+        tracing::Span::current()
+            .record("rows_read", outcome.rows_read)
+            .record("rows_written", outcome.rows_written);
+        tracing::info!(
+            seconds,
+            rows_read = outcome.rows_read,
+            rows_written = outcome.rows_written,
+            "step done"
+        );
         self.observer.step_done(step, outcome, seconds);
         Ok(())
     }
@@ -359,16 +384,20 @@ impl Execution<'_> {
     ) -> Result<(), RunError> {
         let (class, message) = (failure.class, failure.message.clone());
         if !will_retry {
-            tracing::Span::current().record("otel.status_code", "ERROR").record("otel.status_message", message.as_str());
+            tracing::Span::current()
+                .record("otel.status_code", "ERROR")
+                .record("otel.status_message", message.as_str());
         }
         tracing::warn!(?class, attempt, will_retry, "step failed: {message}");
         let detail = failure.detail.clone().unwrap_or(Value::Null);
         let (step, at) = (step.id.clone(), self.clock.now());
-        self.append(Event::StepFailed { step, attempt, seconds, class, message, detail, will_retry, at }).await
+        self.append(Event::StepFailed { step, attempt, seconds, class, message, detail, will_retry, at })
+            .await
     }
 
     async fn end(&self, interrupted: bool) -> Result<RunReport, RunError> {
-        let message = interrupted.then(|| format!("interrupted; go on with `tranche resume {}`", self.run.run_id));
+        let message =
+            interrupted.then(|| format!("interrupted; go on with `tranche resume {}`", self.run.run_id));
         let is_well = !interrupted && self.is_well().await;
         let status = if is_well { RunStatus::Done } else { RunStatus::Failed };
         self.append(Event::Ended { status, message, at: self.clock.now() }).await?;
@@ -384,7 +413,8 @@ impl Execution<'_> {
     /// Whether every step is done, left out, or failed without harm.
     async fn is_well(&self) -> bool {
         let log = self.log.lock().await;
-        let is_harmless = |id: &str| self.run.pipeline.step(id).is_some_and(|step| step.on_failure == OnFailure::Continue);
+        let is_harmless =
+            |id: &str| self.run.pipeline.step(id).is_some_and(|step| step.on_failure == OnFailure::Continue);
         log.record().steps.iter().all(|step| match step.status {
             StepStatus::Done | StepStatus::Skipped => true,
             StepStatus::Failed => is_harmless(&step.id),

@@ -40,7 +40,12 @@ impl Ledger {
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails; what is left is forgotten the next time.
-    pub async fn expire(&self, runs: &[RunRecord], before: Timestamp, now: Timestamp) -> Result<Expired, RunError> {
+    pub async fn expire(
+        &self,
+        runs: &[RunRecord],
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<Expired, RunError> {
         let records: HashMap<&str, &RunRecord> = runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
         let ids = self.run_ids().await?;
         // Before the runs, by which they are known to be over.
@@ -62,9 +67,11 @@ impl Ledger {
             let is_old = match records.get(id.as_str()) {
                 Some(record) => {
                     let is_last = last.get(record.pipeline.as_str()).is_some_and(|(_, newest)| newest == id);
-                    let is_over = record.status != RunStatus::Running && record.ended_at.is_some_and(|ended| ended < before);
+                    let is_over = record.status != RunStatus::Running
+                        && record.ended_at.is_some_and(|ended| ended < before);
                     let settled = settled.get(record.pipeline.as_str()).copied().flatten();
-                    let is_settled = record.slot.is_none_or(|slot| settled.is_some_and(|settled| slot < settled));
+                    let is_settled =
+                        record.slot.is_none_or(|slot| settled.is_some_and(|settled| slot < settled));
                     let is_kept = is_last || !is_over || !is_settled || of_backfills.contains(id);
                     needed.extend(is_kept.then_some(record.definitions.as_str()));
                     !is_kept
@@ -109,7 +116,8 @@ impl Ledger {
 
     async fn expire_definitions(&self, needed: &BTreeSet<&str>, now: Timestamp) -> Result<u64, RunError> {
         let root = Path::from(DEFINITIONS);
-        let pinned = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
+        let pinned =
+            self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
         let mut expired = 0;
         for object in pinned {
             let hash = object.location.filename().and_then(|name| name.strip_suffix(".json"));
@@ -125,7 +133,8 @@ impl Ledger {
     /// Removes leases of runs that ended, or are unknown.
     async fn expire_leases(&self, runs: &HashMap<&str, &RunRecord>, now: Timestamp) -> Result<u64, RunError> {
         let root = Path::from(LEASES);
-        let leases = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
+        let leases =
+            self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
         let mut expired = 0;
         for lease in leases {
             let run = lease.location.filename().and_then(|name| runs.get(name.strip_suffix(".json")?));
@@ -142,10 +151,13 @@ impl Ledger {
     /// are, and the runs of those that are not over: whoever goes on with one asks them what is done.
     async fn expire_backfills(&self, before: Timestamp) -> Result<(u64, BTreeSet<String>), RunError> {
         let root = Path::from(BACKFILLS);
-        let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
+        let listed =
+            self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| failed(&root, e))?;
         let (mut expired, mut needed) = (0, BTreeSet::new());
         for object in listed {
-            let Some(id) = object.location.prefix_match(&root).and_then(|mut parts| parts.next()) else { continue };
+            let Some(id) = object.location.prefix_match(&root).and_then(|mut parts| parts.next()) else {
+                continue;
+            };
             let backfill = match self.backfill(id.as_ref()).await {
                 Ok(backfill) => backfill,
                 // Damaged: for `doctor`.
@@ -169,12 +181,20 @@ impl Ledger {
     /// Whether each slot of a backfill was claimed by it and no run of it is to be gone on with, and its runs.
     async fn standing(&self, backfill: &Backfill) -> Result<(bool, Vec<String>), RunError> {
         let slots = backfill.slots.iter().map(|slot| self.standing_of(backfill, *slot)).collect::<Vec<_>>();
-        let slots: Vec<(bool, Option<String>)> = stream::iter(slots).buffered(CONCURRENCY).try_collect().await?;
-        Ok((slots.iter().all(|(is_over, _)| *is_over), slots.into_iter().filter_map(|(_, run_id)| run_id).collect()))
+        let slots: Vec<(bool, Option<String>)> =
+            stream::iter(slots).buffered(CONCURRENCY).try_collect().await?;
+        Ok((
+            slots.iter().all(|(is_over, _)| *is_over),
+            slots.into_iter().filter_map(|(_, run_id)| run_id).collect(),
+        ))
     }
 
     /// The same of one of its slots.
-    async fn standing_of(&self, backfill: &Backfill, slot: Timestamp) -> Result<(bool, Option<String>), RunError> {
+    async fn standing_of(
+        &self,
+        backfill: &Backfill,
+        slot: Timestamp,
+    ) -> Result<(bool, Option<String>), RunError> {
         let entries = self.slot(&backfill.pipeline, slot).await?;
         let Some((_, run_id)) = backfill.entry_of(&entries) else { return Ok((false, None)) };
         let is_over = match self.read(run_id).await {
@@ -218,7 +238,14 @@ mod tests {
         run_of(ledger, id, pipeline, day, None, ends).await
     }
 
-    async fn run_of(ledger: &Ledger, id: &str, pipeline: &str, day: i64, slot: Option<Timestamp>, ends: bool) -> String {
+    async fn run_of(
+        ledger: &Ledger,
+        id: &str,
+        pipeline: &str,
+        day: i64,
+        slot: Option<Timestamp>,
+        ends: bool,
+    ) -> String {
         let text = format!("version: 1\n# {id}\n");
         let definitions = ledger.pin(&Project::from_files([("tranche.yaml", text)])).await.unwrap();
         let started = Started {
@@ -295,7 +322,8 @@ mod tests {
         let slots = vec![at(1), at(2)];
         let (mode, order) = (BackfillMode::All, BackfillOrder::Oldest);
         let (id, pipeline) = ("b1".to_owned(), "shop".to_owned());
-        let backfill = Backfill { id, pipeline, from: at(1), to: at(3), mode, order, concurrency: 1, slots, at: at(4) };
+        let backfill =
+            Backfill { id, pipeline, from: at(1), to: at(3), mode, order, concurrency: 1, slots, at: at(4) };
         ledger.begin_backfill(&backfill).await.unwrap();
         let claim = async |slot: i64, run_id: &str| {
             let fate = Fate::Run { run_id: run_id.into(), late: true };
@@ -309,7 +337,11 @@ mod tests {
         ledger.objects.put(&Path::from("_sys/settled/shop.json"), settled.into()).await.unwrap();
         run(&ledger, "r3", "shop", 5, true).await;
         // Whoever goes on with it learns from the run of the first slot that it is done.
-        assert_eq!(expire(&ledger, at(9), now).await, Expired::default(), "nobody began with the second slot");
+        assert_eq!(
+            expire(&ledger, at(9), now).await,
+            Expired::default(),
+            "nobody began with the second slot"
+        );
         run_of(&ledger, "r2", "shop", 4, Some(at(2)), false).await;
         claim(2, "r2").await;
         assert_eq!(expire(&ledger, at(9), now).await.backfills, 0, "a run is not over");

@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::scheduler::{Upstream, read_settled};
-use crate::{DstClass, Fate, History, HistorySlot, Ledger, Pipeline, RunError, RunStatus, Schedule, ScheduleEvent};
+use crate::{
+    DstClass, Fate, History, HistorySlot, Ledger, Pipeline, RunError, RunStatus, Schedule, ScheduleEvent,
+};
 
 /// A slot, for its reader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,7 +95,9 @@ pub async fn explain(
         undeclared.iter_mut().for_each(|found| found.paused = history.is_paused());
     }
     let all = [(before, Origin::Before), (known, Origin::History), (undeclared, Origin::Undeclared)];
-    let all = all.into_iter().flat_map(|(slots, origin)| slots.into_iter().map(move |found| (found.slot, (found, origin))));
+    let all = all
+        .into_iter()
+        .flat_map(|(slots, origin)| slots.into_iter().map(move |found| (found.slot, (found, origin))));
     let mut slots: BTreeMap<Timestamp, (HistorySlot, Origin)> = all.collect();
     let fallback = Arc::new(Schedule::new(crate::Trigger::After(Vec::new())));
     for slot in ledger.decided_slots(&pipeline.name, from, to).await? {
@@ -148,7 +152,8 @@ impl Explainer<'_> {
             Fate::Skipped { reason } => (SlotFate::Skipped, Some(reason), None),
             Fate::Missed { reason } => (SlotFate::Missed, Some(reason), None),
             Fate::Run { run_id, .. } => {
-                let is_settled = entry.backfill.is_none() && self.settled.is_some_and(|settled| found.slot <= settled);
+                let is_settled =
+                    entry.backfill.is_none() && self.settled.is_some_and(|settled| found.slot <= settled);
                 let stands = match self.ledger.read(&run_id).await {
                     Ok(record) => record.status.to_string(),
                     // Its log was so old that it expired.
@@ -220,7 +225,12 @@ mod tests {
         check(
             &ledger,
             "30 * * * *",
-            &["00:30 before", "01:30 before", "02:30 future not declared yet: start `tranche schedule`", undeclared],
+            &[
+                "00:30 before",
+                "01:30 before",
+                "02:30 future not declared yet: start `tranche schedule`",
+                undeclared,
+            ],
         )
         .await;
         scheduled(&ledger, "0 * * * *").await;
@@ -234,10 +244,18 @@ mod tests {
         scheduled(&ledger, "0 * * * *").await;
         for slot in ["01:00", "02:00"] {
             let fate = Fate::Run { run_id: format!("r{slot}"), late: false };
-            ledger.decide("shop", at(slot), SlotEntry { fate, at: at(slot), schedule: 1, backfill: None }).await.unwrap();
+            ledger
+                .decide("shop", at(slot), SlotEntry { fate, at: at(slot), schedule: 1, backfill: None })
+                .await
+                .unwrap();
         }
         let settled = format!("{{\"slot\":\"{}\"}}", at("01:00"));
         ledger.objects.put(&Path::from("_sys/settled/shop.json"), settled.into()).await.unwrap();
-        check(&ledger, "0 * * * *", &["00:00 before", "01:00 run forgotten", "02:00 run waiting", "03:00 future"]).await;
+        check(
+            &ledger,
+            "0 * * * *",
+            &["00:00 before", "01:00 run forgotten", "02:00 run waiting", "03:00 future"],
+        )
+        .await;
     }
 }

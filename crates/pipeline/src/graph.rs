@@ -17,15 +17,22 @@ pub(crate) fn order(steps: &[Step]) -> Vec<&Step> {
 }
 
 /// The steps that are not begun and whose needs are all done, as written.
-pub(crate) fn ready<'s>(steps: &'s [Step], done: &HashSet<&'s str>, begun: &HashSet<&'s str>) -> impl Iterator<Item = &'s Step> {
-    let can_go = |step: &&Step| !begun.contains(step.id.as_str()) && step.needs.iter().all(|need| done.contains(need.as_str()));
+pub(crate) fn ready<'s>(
+    steps: &'s [Step],
+    done: &HashSet<&'s str>,
+    begun: &HashSet<&'s str>,
+) -> impl Iterator<Item = &'s Step> {
+    let can_go = |step: &&Step| {
+        !begun.contains(step.id.as_str()) && step.needs.iter().all(|need| done.contains(need.as_str()))
+    };
     steps.iter().filter(can_go)
 }
 
 /// The cycles of a graph in which `edges[a]` holds `b` when `a` needs `b`: each as a path that ends where it begins, one for each
 /// edge that closes a circle when the nodes are visited in their order.
 pub(crate) fn cycles(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
-    let mut search = CycleSearch { edges, visited: vec![false; edges.len()], path: Vec::new(), found: Vec::new() };
+    let mut search =
+        CycleSearch { edges, visited: vec![false; edges.len()], path: Vec::new(), found: Vec::new() };
     for node in 0..edges.len() {
         search.visit(node);
     }
@@ -79,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_step_comes_after_what_it_needs() {
-        let steps = steps(&[("report", &["tests", "load"]), ("load", &[]), ("tests", &["load"]), ("other", &[])]);
+        let steps =
+            steps(&[("report", &["tests", "load"]), ("load", &[]), ("tests", &["load"]), ("other", &[])]);
         let ids: Vec<&str> = order(&steps).into_iter().map(|step| step.id.as_str()).collect();
         assert_eq!(ids, ["load", "tests", "report", "other"]);
     }

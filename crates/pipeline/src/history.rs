@@ -47,7 +47,10 @@ impl ScheduleEvent {
     #[must_use]
     pub fn at(&self) -> Timestamp {
         match self {
-            Self::Scheduled { since: at, .. } | Self::Paused { at } | Self::Resumed { at } | Self::Unscheduled { at } => *at,
+            Self::Scheduled { since: at, .. }
+            | Self::Paused { at }
+            | Self::Resumed { at }
+            | Self::Unscheduled { at } => *at,
         }
     }
 
@@ -129,11 +132,14 @@ impl History {
 
     /// How many arrivals need not be read again when every slot up to `settled` is: the last of each source still tells what is new.
     pub(crate) fn settled_arrivals(&self, settled: Timestamp) -> u64 {
-        let is_last =
-            |index: usize, arrival: &Arrival| !self.arrivals[index + 1..].iter().any(|later| later.source == arrival.source);
-        let needed =
-            |(index, arrival): &(usize, &Arrival)| is_last(*index, arrival) || arrival.slot.is_some_and(|slot| slot > settled);
-        let first = self.arrivals.iter().enumerate().find(needed).map_or(self.arrivals.len(), |(index, _)| index);
+        let is_last = |index: usize, arrival: &Arrival| {
+            !self.arrivals[index + 1..].iter().any(|later| later.source == arrival.source)
+        };
+        let needed = |(index, arrival): &(usize, &Arrival)| {
+            is_last(*index, arrival) || arrival.slot.is_some_and(|slot| slot > settled)
+        };
+        let first =
+            self.arrivals.iter().enumerate().find(needed).map_or(self.arrivals.len(), |(index, _)| index);
         self.arrivals_before + first as u64
     }
 
@@ -174,7 +180,9 @@ impl History {
         let (mut schedules, mut paused): (Vec<Arc<Schedule>>, bool) = (Vec::new(), false);
         for (index, event) in self.events.iter().enumerate() {
             match event {
-                ScheduleEvent::Scheduled { schedules: new, .. } => schedules = new.iter().cloned().map(Arc::new).collect(),
+                ScheduleEvent::Scheduled { schedules: new, .. } => {
+                    schedules = new.iter().cloned().map(Arc::new).collect()
+                }
                 ScheduleEvent::Unscheduled { .. } => schedules.clear(),
                 ScheduleEvent::Paused { .. } => paused = true,
                 ScheduleEvent::Resumed { .. } => paused = false,
@@ -211,7 +219,10 @@ impl History {
     pub fn next_clock_slot(&self, instant: Timestamp) -> Option<(Timestamp, &Schedule)> {
         let begin = self.events.last().map_or(instant, |last| last.at().max(instant));
         let next = |schedule: &'_ Schedule| schedule.next_after(begin);
-        self.current().iter().filter_map(|schedule| Some((next(schedule)?, schedule))).min_by_key(|(slot, _)| *slot)
+        self.current()
+            .iter()
+            .filter_map(|schedule| Some((next(schedule)?, schedule)))
+            .min_by_key(|(slot, _)| *slot)
     }
 
     /// The pipelines that this one comes after.
@@ -231,9 +242,12 @@ impl Era {
     fn file_slots(&self, arrivals: &[Arrival]) -> Vec<HistorySlot> {
         let mut slots = Vec::new();
         for arrival in arrivals {
-            let Some(slot) = arrival.slot.filter(|slot| self.after < *slot && *slot <= self.until) else { continue };
+            let Some(slot) = arrival.slot.filter(|slot| self.after < *slot && *slot <= self.until) else {
+                continue;
+            };
             let of_source = |schedule: &&Arc<Schedule>| {
-                matches!(&schedule.trigger, Trigger::NewFiles(source) if *source == arrival.source) && schedule.admits(slot)
+                matches!(&schedule.trigger, Trigger::NewFiles(source) if *source == arrival.source)
+                    && schedule.admits(slot)
             };
             if let Some(schedule) = self.schedules.iter().find(of_source) {
                 slots.push(HistorySlot { slot, schedule: Arc::clone(schedule), paused: self.paused });
@@ -247,7 +261,11 @@ impl Era {
         for schedule in &self.schedules {
             let next = |slot: &Timestamp| schedule.next_after(*slot).filter(|next| *next <= self.until);
             let found = std::iter::successors(next(&self.after), next);
-            slots.extend(found.map(|slot| HistorySlot { slot, schedule: Arc::clone(schedule), paused: self.paused }));
+            slots.extend(found.map(|slot| HistorySlot {
+                slot,
+                schedule: Arc::clone(schedule),
+                paused: self.paused,
+            }));
         }
         // A stable sort: of several schedules with one slot, the first written stays.
         slots.sort_by_key(|slot| slot.slot);
@@ -265,7 +283,8 @@ impl Ledger {
     /// [`RunError::Store`] when the storage fails.
     pub async fn scheduled_pipelines(&self) -> Result<Vec<String>, RunError> {
         let root = Path::from(SCHEDULES);
-        let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|error| failed(&root, error))?;
+        let listed =
+            self.objects.list_with_delimiter(Some(&root)).await.map_err(|error| failed(&root, error))?;
         Ok(listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect())
     }
 
@@ -290,7 +309,9 @@ impl Ledger {
             ScheduleEvent::Scheduled { schedules, .. } => {
                 schedules.iter().any(|schedule| matches!(schedule.trigger, Trigger::NewFiles(_)))
             }
-            ScheduleEvent::Paused { .. } | ScheduleEvent::Resumed { .. } | ScheduleEvent::Unscheduled { .. } => false,
+            ScheduleEvent::Paused { .. }
+            | ScheduleEvent::Resumed { .. }
+            | ScheduleEvent::Unscheduled { .. } => false,
         };
         if history.events.iter().any(watches) {
             let arrivals = self.arrivals_log(pipeline).read(history.next_arrival()).await?;
@@ -312,7 +333,11 @@ impl Ledger {
         self.refresh_history(pipeline, history).await?;
         loop {
             let Some(event) = wanted(history) else { return Ok(false) };
-            let event = history.events.last().map(ScheduleEvent::at).map_or(event.clone(), |last| event.at_least(last));
+            let event = history
+                .events
+                .last()
+                .map(ScheduleEvent::at)
+                .map_or(event.clone(), |last| event.at_least(last));
             match self.history_log(pipeline).append(history.events.len() as u64, &event).await? {
                 Append::Won => {
                     history.events.push(event);
@@ -347,7 +372,10 @@ mod tests {
     }
 
     fn scheduled(since: &str, schedules: &[&str]) -> ScheduleEvent {
-        ScheduleEvent::Scheduled { since: at(since), schedules: schedules.iter().map(|text| cron(text)).collect() }
+        ScheduleEvent::Scheduled {
+            since: at(since),
+            schedules: schedules.iter().map(|text| cron(text)).collect(),
+        }
     }
 
     fn check(events: Vec<ScheduleEvent>, after: &str, until: &str, expected: &[&str]) {
@@ -355,7 +383,9 @@ mod tests {
         let slots: Vec<String> = history
             .clock_slots(at(after), at(until))
             .iter()
-            .map(|found| format!("{}{}", found.slot.strftime("%H:%M"), if found.paused { " paused" } else { "" }))
+            .map(|found| {
+                format!("{}{}", found.slot.strftime("%H:%M"), if found.paused { " paused" } else { "" })
+            })
             .collect();
         assert_eq!(slots, expected);
     }
@@ -382,7 +412,12 @@ mod tests {
 
     #[test]
     fn slots_of_several_schedules_come_once_each() {
-        check(vec![scheduled("00:00", &["0 * * * *", "0,30 2 * * *"])], "00:00", "03:00", &["01:00", "02:00", "02:30", "03:00"]);
+        check(
+            vec![scheduled("00:00", &["0 * * * *", "0,30 2 * * *"])],
+            "00:00",
+            "03:00",
+            &["01:00", "02:00", "02:30", "03:00"],
+        );
     }
 
     #[test]
@@ -401,12 +436,21 @@ mod tests {
     async fn entries_of_many_writers_follow_one_another_in_time() {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
         let (mut one, mut other) = (History::default(), History::default());
-        assert!(ledger.amend_history("shop", &mut one, |_| Some(scheduled("05:00", &["0 * * * *"]))).await.unwrap());
-        let pause = |history: &History| (!history.is_paused()).then_some(ScheduleEvent::Paused { at: at("03:00") });
+        assert!(
+            ledger
+                .amend_history("shop", &mut one, |_| Some(scheduled("05:00", &["0 * * * *"])))
+                .await
+                .unwrap()
+        );
+        let pause =
+            |history: &History| (!history.is_paused()).then_some(ScheduleEvent::Paused { at: at("03:00") });
         assert!(ledger.amend_history("shop", &mut other, pause).await.unwrap());
         assert!(!ledger.amend_history("shop", &mut one, pause).await.unwrap());
         assert_eq!(one, other);
-        assert_eq!(one.events(), [scheduled("05:00", &["0 * * * *"]), ScheduleEvent::Paused { at: at("05:00") }]);
+        assert_eq!(
+            one.events(),
+            [scheduled("05:00", &["0 * * * *"]), ScheduleEvent::Paused { at: at("05:00") }]
+        );
         assert_eq!(ledger.history("shop").await.unwrap(), one);
     }
 }

@@ -67,7 +67,8 @@ impl LeaseWatch {
             self.since = Instant::now();
             return Ok(if is_first { Liveness::Unknown } else { Liveness::Alive });
         }
-        let length = self.seen.as_ref().map_or(ledger.lease, |lease| Duration::from_millis(lease.milliseconds));
+        let length =
+            self.seen.as_ref().map_or(ledger.lease, |lease| Duration::from_millis(lease.milliseconds));
         Ok(if self.since.elapsed() >= length { Liveness::Dead } else { Liveness::Unknown })
     }
 }

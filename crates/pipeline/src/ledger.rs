@@ -90,7 +90,9 @@ impl Ledger {
             return Err(RunError::Unknown { run_id: run_id.to_owned() });
         }
         let record = RunRecord::from_events(&events);
-        record.ok_or_else(|| RunError::damaged(log_path(run_id), "the log does not begin with the start of a run"))
+        record.ok_or_else(|| {
+            RunError::damaged(log_path(run_id), "the log does not begin with the start of a run")
+        })
     }
 
     /// The events of a run, oldest first.
@@ -138,7 +140,8 @@ impl Ledger {
     pub async fn run_ids(&self) -> Result<Vec<String>, RunError> {
         let root = Path::from(RUNS);
         let listed = self.objects.list_with_delimiter(Some(&root)).await.map_err(|e| failed(&root, e))?;
-        let mut ids: Vec<String> = listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
+        let mut ids: Vec<String> =
+            listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
     }
@@ -154,7 +157,10 @@ impl Ledger {
         let mut listed = self.objects.list_with_offset(Some(&root), &offset);
         let mut ids = BTreeSet::new();
         while let Some(event) = listed.try_next().await.map_err(|e| failed(&root, e))? {
-            let id = event.location.prefix_match(&root).and_then(|mut parts| parts.next().map(|id| id.as_ref().to_owned()));
+            let id = event
+                .location
+                .prefix_match(&root)
+                .and_then(|mut parts| parts.next().map(|id| id.as_ref().to_owned()));
             ids.extend(id);
         }
         Ok(ids.into_iter().rev().collect())
@@ -172,7 +178,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
-    pub async fn newest(&self, limit: usize, wanted: impl Fn(&RunRecord) -> bool + Send) -> Result<Vec<RunRecord>, RunError> {
+    pub async fn newest(
+        &self,
+        limit: usize,
+        wanted: impl Fn(&RunRecord) -> bool + Send,
+    ) -> Result<Vec<RunRecord>, RunError> {
         let ids = self.run_ids().await?;
         let mut records = Vec::new();
         let reads: Vec<_> = ids.iter().map(|id| self.read(id).boxed()).collect();
@@ -183,7 +193,9 @@ impl Ledger {
             match read {
                 Ok(record) if wanted(&record) => records.push(record),
                 Ok(_) => {}
-                Err(RunError::Damaged { path, reason }) => tracing::warn!(path, reason, "a run is left out of the list"),
+                Err(RunError::Damaged { path, reason }) => {
+                    tracing::warn!(path, reason, "a run is left out of the list")
+                }
                 // A local disk keeps the folder of a run that was forgotten.
                 Err(RunError::Unknown { .. }) => {}
                 Err(error) => return Err(error),
@@ -301,7 +313,10 @@ mod tests {
         assert!(matches!(old.append(ended(RunStatus::Done)).await, Err(RunError::Taken { sequence: 1, .. })));
         new.append(ended(RunStatus::Done)).await.unwrap();
         let finished = ledger.read("r1").await.unwrap();
-        assert!(matches!(ledger.resume(finished, at(3)).await, Err(RunError::Finished { status: RunStatus::Done, .. })));
+        assert!(matches!(
+            ledger.resume(finished, at(3)).await,
+            Err(RunError::Finished { status: RunStatus::Done, .. })
+        ));
     }
 
     #[tokio::test]

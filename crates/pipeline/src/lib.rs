@@ -84,7 +84,8 @@ pub use schedule::{Catchup, Overlap, Schedule, Trigger};
 pub use scheduler::{Catalog, Equipment, Loaded, Scheduler, SchedulerOptions, Totals};
 pub use slot::{Fate, SlotEntry};
 pub use spec::{
-    CatchupLimitsSpec, CatchupSpec, PipelineSpec, RetriesSpec, ScheduleSpec, SchedulesSpec, StepSpec, TargetsSpec, WhenSpec,
+    CatchupLimitsSpec, CatchupSpec, PipelineSpec, RetriesSpec, ScheduleSpec, SchedulesSpec, StepSpec,
+    TargetsSpec, WhenSpec,
 };
 pub use storage_clock::StorageClock;
 pub use timeline::{FailedAttempt, StepTimeline, Timeline};

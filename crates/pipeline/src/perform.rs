@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::{Catalog, Clock, Event, Ledger, RunError, RunPlan, RunRecord, RunReport, RunStatus, Started, Stop, execute};
+use crate::{
+    Catalog, Clock, Event, Ledger, RunError, RunPlan, RunRecord, RunReport, RunStatus, Started, Stop, execute,
+};
 
 /// A run of a slot that is to be begun, or gone on with.
 pub(crate) struct SlotRun {
@@ -42,7 +44,8 @@ pub(crate) async fn perform(
                     at,
                 };
                 let mut log = ledger.start(started).await?;
-                log.append(Event::Ended { status: RunStatus::Failed, message: Some(error.to_string()), at }).await?;
+                log.append(Event::Ended { status: RunStatus::Failed, message: Some(error.to_string()), at })
+                    .await?;
                 return Ok(RunReport::from(log.record()));
             }
             Err(error) => return Err(error),
@@ -57,7 +60,8 @@ pub(crate) async fn perform(
             definitions,
             resumes: None,
         };
-        return execute(&plan, equipment.runner.as_ref(), ledger, equipment.observer.as_ref(), clock, stop).await;
+        return execute(&plan, equipment.runner.as_ref(), ledger, equipment.observer.as_ref(), clock, stop)
+            .await;
     };
     match catalog.equip(ledger, &record.definitions, pipeline).await {
         Ok(equipment) => {
@@ -65,7 +69,9 @@ pub(crate) async fn perform(
             execute(&plan, equipment.runner.as_ref(), ledger, equipment.observer.as_ref(), clock, stop).await
         }
         // Nobody can go on with it.
-        Err(error @ (RunError::Unpinned { .. } | RunError::Definitions { .. } | RunError::Damaged { .. })) => {
+        Err(
+            error @ (RunError::Unpinned { .. } | RunError::Definitions { .. } | RunError::Damaged { .. }),
+        ) => {
             ledger.end(record, &error.to_string(), clock.now()).await?;
             Err(error)
         }

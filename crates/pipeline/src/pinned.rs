@@ -19,7 +19,8 @@ impl Ledger {
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
     pub async fn pin(&self, project: &Project) -> Result<String, RunError> {
-        let files: BTreeMap<&str, &str> = project.files().map(|file: &SourceFile| (file.path(), file.text())).collect();
+        let files: BTreeMap<&str, &str> =
+            project.files().map(|file: &SourceFile| (file.path(), file.text())).collect();
         let bytes = serde_json::to_vec(&files).map_err(|error| RunError::damaged(DEFINITIONS, error))?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
         let path = path_of(&hash);
@@ -35,13 +36,16 @@ impl Ledger {
         let path = path_of(hash);
         let bytes = match self.objects.get(&path).await {
             Ok(found) => found.bytes().await.map_err(|error| failed(&path, error))?,
-            Err(object_store::Error::NotFound { .. }) => return Err(RunError::Unpinned { hash: hash.to_owned() }),
+            Err(object_store::Error::NotFound { .. }) => {
+                return Err(RunError::Unpinned { hash: hash.to_owned() });
+            }
             Err(error) => return Err(failed(&path, error)),
         };
         if blake3::hash(&bytes).to_hex().as_str() != hash {
             return Err(RunError::damaged(&path, "its content does not have the hash of its name"));
         }
-        let files: BTreeMap<String, String> = serde_json::from_slice(&bytes).map_err(|error| RunError::damaged(&path, error))?;
+        let files: BTreeMap<String, String> =
+            serde_json::from_slice(&bytes).map_err(|error| RunError::damaged(&path, error))?;
         Ok(Project::from_files(files))
     }
 }
@@ -61,7 +65,8 @@ mod tests {
     #[tokio::test]
     async fn the_same_definitions_have_one_hash_and_come_back_as_they_were() {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
-        let project = Project::from_files([("tranche.yaml", "version: 1\n"), ("schemas/a.yaml", "tä: \"1\"\n")]);
+        let project =
+            Project::from_files([("tranche.yaml", "version: 1\n"), ("schemas/a.yaml", "tä: \"1\"\n")]);
         let hash = ledger.pin(&project).await.unwrap();
         assert_eq!(ledger.pin(&project.clone()).await.unwrap(), hash);
         assert_eq!(ledger.definitions(&hash).await.unwrap(), project);

@@ -125,24 +125,28 @@ impl RunRecord {
                 record.attempts = *attempt;
                 record.unended += 1;
             }),
-            Event::StepDone { step, seconds, rows_read, rows_written, detail, .. } => self.change(step, |record| {
-                record.status = StepStatus::Done;
-                record.seconds = Some(*seconds);
-                record.rows_read = *rows_read;
-                record.rows_written = *rows_written;
-                record.detail = detail.clone();
-                record.message = None;
-                record.class = None;
-                record.unended = 0;
-            }),
-            Event::StepFailed { step, seconds, class, message, detail, will_retry, .. } => self.change(step, |record| {
-                record.status = if *will_retry { StepStatus::Running } else { StepStatus::Failed };
-                record.seconds = Some(*seconds);
-                record.detail = detail.clone();
-                record.message = Some(message.clone());
-                record.class = Some(*class);
-                record.unended = 0;
-            }),
+            Event::StepDone { step, seconds, rows_read, rows_written, detail, .. } => {
+                self.change(step, |record| {
+                    record.status = StepStatus::Done;
+                    record.seconds = Some(*seconds);
+                    record.rows_read = *rows_read;
+                    record.rows_written = *rows_written;
+                    record.detail = detail.clone();
+                    record.message = None;
+                    record.class = None;
+                    record.unended = 0;
+                })
+            }
+            Event::StepFailed { step, seconds, class, message, detail, will_retry, .. } => {
+                self.change(step, |record| {
+                    record.status = if *will_retry { StepStatus::Running } else { StepStatus::Failed };
+                    record.seconds = Some(*seconds);
+                    record.detail = detail.clone();
+                    record.message = Some(message.clone());
+                    record.class = Some(*class);
+                    record.unended = 0;
+                })
+            }
             Event::StepSkipped { step, reason, .. } => self.change(step, |record| {
                 record.status = StepStatus::Skipped;
                 record.message = Some(reason.clone());
@@ -254,7 +258,14 @@ mod tests {
     }
 
     fn done(step: &str) -> Event {
-        Event::StepDone { step: step.into(), seconds: 1.5, rows_read: 10, rows_written: 7, detail: json!({"a": 1}), at: at(3) }
+        Event::StepDone {
+            step: step.into(),
+            seconds: 1.5,
+            rows_read: 10,
+            rows_written: 7,
+            detail: json!({"a": 1}),
+            at: at(3),
+        }
     }
 
     fn failed(step: &str, will_retry: bool) -> Event {
@@ -299,13 +310,19 @@ mod tests {
         assert_eq!(record.steps[0].message.as_deref(), Some("no network"));
         log.extend([begun("load", 2), done("load"), begun("segments", 1)]);
         let record = check(&log, Run::Running, [Done, Running, Pending]);
-        assert_eq!((record.steps[0].attempts, record.steps[0].rows_written, record.steps[0].message.as_ref()), (2, 7, None));
+        assert_eq!(
+            (record.steps[0].attempts, record.steps[0].rows_written, record.steps[0].message.as_ref()),
+            (2, 7, None)
+        );
         log.extend([failed("segments", false), ended(Run::Failed, None)]);
         let record = check(&log, Run::Failed, [Done, Failed, Skipped]);
         assert_eq!((record.ended_at, record.steps[1].class), (Some(at(9)), Some(FailureClass::Storage)));
         log.push(Event::Resumed { at: at(10) });
         let record = check(&log, Run::Running, [Done, Pending, Pending]);
-        assert_eq!((record.ended_at, record.steps[1].message.as_ref(), record.steps[1].attempts), (None, None, 1));
+        assert_eq!(
+            (record.ended_at, record.steps[1].message.as_ref(), record.steps[1].attempts),
+            (None, None, 1)
+        );
         log.extend([begun("segments", 2), ended(Run::Failed, Some("interrupted"))]);
         let record = check(&log, Run::Failed, [Done, Failed, Skipped]);
         assert_eq!(record.steps[1].message.as_deref(), Some("interrupted"));
@@ -314,7 +331,11 @@ mod tests {
     #[test]
     fn a_slot_that_was_not_run_is_a_run_without_steps_done() {
         use StepStatus::Skipped;
-        let record = check(&[started(), ended(RunStatus::Missed, None)], RunStatus::Missed, [Skipped, Skipped, Skipped]);
+        let record = check(
+            &[started(), ended(RunStatus::Missed, None)],
+            RunStatus::Missed,
+            [Skipped, Skipped, Skipped],
+        );
         assert!(!record.is_resumable());
     }
 

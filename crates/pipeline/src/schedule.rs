@@ -82,7 +82,14 @@ impl Schedule {
     /// A schedule with default policies.
     #[must_use]
     pub fn new(trigger: Trigger) -> Self {
-        Self { trigger, catchup: Catchup::default(), overlap: Overlap::default(), jitter: Duration::ZERO, start: None, end: None }
+        Self {
+            trigger,
+            catchup: Catchup::default(),
+            overlap: Overlap::default(),
+            jitter: Duration::ZERO,
+            start: None,
+            end: None,
+        }
     }
 
     /// The calendar, where the clock brings slots about.
@@ -104,7 +111,8 @@ impl Schedule {
     #[must_use]
     pub fn latest_at_or_before(&self, instant: Timestamp) -> Option<Timestamp> {
         let nanosecond = SignedDuration::from_nanos(1);
-        let last = self.end.and_then(|end| end.checked_sub(nanosecond).ok()).map_or(instant, |end| end.min(instant));
+        let last =
+            self.end.and_then(|end| end.checked_sub(nanosecond).ok()).map_or(instant, |end| end.min(instant));
         self.calendar()?.latest_at_or_before(last).filter(|slot| self.admits(*slot))
     }
 
@@ -112,7 +120,10 @@ impl Schedule {
     #[must_use]
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         let nanosecond = SignedDuration::from_nanos(1);
-        let before = self.start.and_then(|start| start.checked_sub(nanosecond).ok()).map_or(instant, |start| start.max(instant));
+        let before = self
+            .start
+            .and_then(|start| start.checked_sub(nanosecond).ok())
+            .map_or(instant, |start| start.max(instant));
         self.calendar()?.next_after(before).filter(|slot| self.admits(*slot))
     }
 
@@ -232,7 +243,10 @@ mod tests {
             let text = serde_json::to_string(&schedule).unwrap();
             assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule, "{text}");
         }
-        assert!(serde_json::from_str::<Schedule>(r#"{"cron":"61 * * * *","catchup":"last","overlap":"skip"}"#).is_err());
+        assert!(
+            serde_json::from_str::<Schedule>(r#"{"cron":"61 * * * *","catchup":"last","overlap":"skip"}"#)
+                .is_err()
+        );
     }
 
     #[test]
@@ -243,7 +257,10 @@ mod tests {
         assert_eq!(schedule.next_after(at("2026-01-01T00:00:00Z")), schedule.start);
         assert_eq!(schedule.next_after(at("2026-11-03T01:00:00Z")), Some(at("2026-11-04T01:00:00Z")));
         assert_eq!(schedule.next_after(at("2026-11-04T01:00:00Z")), None);
-        assert_eq!(schedule.latest_at_or_before(at("2026-12-01T00:00:00Z")), Some(at("2026-11-04T01:00:00Z")));
+        assert_eq!(
+            schedule.latest_at_or_before(at("2026-12-01T00:00:00Z")),
+            Some(at("2026-11-04T01:00:00Z"))
+        );
         assert_eq!(schedule.latest_at_or_before(at("2026-11-02T12:00:00Z")), None);
     }
 
@@ -252,7 +269,9 @@ mod tests {
         let mut schedule = daily();
         assert_eq!(schedule.delay("shop", at("2026-11-03T01:00:00Z")), Duration::ZERO);
         schedule.jitter = Duration::from_secs(600);
-        let delay = |day: i64| schedule.delay("shop", at("2026-11-03T01:00:00Z") + SignedDuration::from_hours(24 * day));
+        let delay = |day: i64| {
+            schedule.delay("shop", at("2026-11-03T01:00:00Z") + SignedDuration::from_hours(24 * day))
+        };
         let delays: Vec<Duration> = (0..100).map(delay).collect();
         assert!(delays.iter().all(|delay| *delay <= schedule.jitter));
         let early = delays.iter().filter(|delay| **delay < schedule.jitter / 2).count();

@@ -97,11 +97,26 @@ struct Found {
 impl<'a> Scheduler<'a> {
     /// A scheduler of a project's pipelines. Any number of them may share a ledger.
     #[must_use]
-    pub fn new(ledger: &'a Ledger, catalog: &'a dyn Catalog, clock: &'a dyn Clock, options: SchedulerOptions) -> Self {
+    pub fn new(
+        ledger: &'a Ledger,
+        catalog: &'a dyn Catalog,
+        clock: &'a dyn Clock,
+        options: SchedulerOptions,
+    ) -> Self {
         let storage_clock = StorageClock::new(ledger, clock);
         let (pipelines, totals) = (BTreeMap::new(), Totals::default());
         let (failures, has_adopted) = (0, false);
-        Self { ledger, catalog, local_clock: clock, clock: storage_clock, options, pipelines, totals, failures, has_adopted }
+        Self {
+            ledger,
+            catalog,
+            local_clock: clock,
+            clock: storage_clock,
+            options,
+            pipelines,
+            totals,
+            failures,
+            has_adopted,
+        }
     }
 
     /// Works until it is stopped, or, with [`SchedulerOptions::once`], until nothing is left to do for now.
@@ -185,7 +200,11 @@ impl<'a> Scheduler<'a> {
             .for_each_concurrent(PIPELINES, |state| async {
                 if let Err(error) = state.reconcile(&pass, of(&state.name)).await {
                     let error = crate::error::chain(&error);
-                    tracing::warn!(pipeline = state.name, error, "the slots of the pipeline cannot be brought up to date");
+                    tracing::warn!(
+                        pipeline = state.name,
+                        error,
+                        "the slots of the pipeline cannot be brought up to date"
+                    );
                     failed.store(true, Ordering::Relaxed);
                 }
             })
@@ -227,7 +246,10 @@ impl<'a> Scheduler<'a> {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = crate::error::chain(&error), "pipelines that are gone from the project cannot be listed");
+                tracing::warn!(
+                    error = crate::error::chain(&error),
+                    "pipelines that are gone from the project cannot be listed"
+                );
             }
         }
     }
@@ -265,7 +287,14 @@ const FAILURES: u64 = 5;
 /// Pipelines that are looked at at the same time.
 const PIPELINES: usize = 16;
 
-async fn work(ledger: &Ledger, catalog: &dyn Catalog, clock: &dyn Clock, pipeline: String, start: Start, stop: Stop) -> Worked {
+async fn work(
+    ledger: &Ledger,
+    catalog: &dyn Catalog,
+    clock: &dyn Clock,
+    pipeline: String,
+    start: Start,
+    stop: Stop,
+) -> Worked {
     if start.is_cancelled {
         stop.cancel.cancel();
     }

@@ -100,7 +100,13 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::decide`].
-    pub async fn restate(&self, pipeline: &str, slot: Timestamp, sequence: u64, entry: &SlotEntry) -> Result<bool, RunError> {
+    pub async fn restate(
+        &self,
+        pipeline: &str,
+        slot: Timestamp,
+        sequence: u64,
+        entry: &SlotEntry,
+    ) -> Result<bool, RunError> {
         Ok(self.slot_log(pipeline, slot).append(sequence, entry).await? == Append::Won)
     }
 
@@ -108,13 +114,19 @@ impl Ledger {
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
-    pub async fn decided_slots(&self, pipeline: &str, from: Timestamp, to: Timestamp) -> Result<Vec<Timestamp>, RunError> {
+    pub async fn decided_slots(
+        &self,
+        pipeline: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Timestamp>, RunError> {
         let folder = folder(pipeline);
         // Not every storage lists in order, so the listing goes on to its end.
         let mut listed = self.objects.list_with_offset(Some(&folder), &folder.clone().join(name(from)));
         let mut slots = BTreeSet::new();
         while let Some(entry) = listed.try_next().await.map_err(|error| failed(&folder, error))? {
-            let instant = entry.location.prefix_match(&folder).and_then(|mut parts| slot_of(parts.next()?.as_ref()));
+            let instant =
+                entry.location.prefix_match(&folder).and_then(|mut parts| slot_of(parts.next()?.as_ref()));
             slots.extend(instant);
         }
         Ok(slots.range(from..to).copied().collect())
@@ -175,6 +187,8 @@ mod tests {
         assert_eq!(ledger.decided_slots("shop", Timestamp::MIN, Timestamp::MAX).await.unwrap(), [slot]);
         assert_eq!(ledger.decided_slots("shop", day.0, slot).await.unwrap(), []);
         assert_eq!(ledger.decided_slots("shop", day.1, Timestamp::MAX).await.unwrap(), []);
-        assert!(ledger.objects.head(&Path::from("_sys/slots/shop/20261101T010000Z/00000000.json")).await.is_ok());
+        assert!(
+            ledger.objects.head(&Path::from("_sys/slots/shop/20261101T010000Z/00000000.json")).await.is_ok()
+        );
     }
 }

@@ -229,8 +229,19 @@ mod tests {
     fn the_json_schema_offers_each_action_and_denies_the_rest() {
         let schema = serde_json::to_value(schemars::schema_for!(PipelineSpec)).unwrap();
         let step = &schema["$defs"]["StepSpec"];
-        let keys =
-            ["id", "ingest", "refresh", "measure", "report", "maintain", "needs", "retries", "timeout", "on_failure", "when"];
+        let keys = [
+            "id",
+            "ingest",
+            "refresh",
+            "measure",
+            "report",
+            "maintain",
+            "needs",
+            "retries",
+            "timeout",
+            "on_failure",
+            "when",
+        ];
         for key in keys {
             assert!(step["properties"].get(key).is_some(), "{key}: {step}");
         }
@@ -242,7 +253,8 @@ mod tests {
 
     #[test]
     fn an_actions_key_and_targets_keep_their_positions() {
-        let step: StepSpec = serde_yaml::from_str("id: load\ningest: [customers, orders]\ntimeout: 20m\n").unwrap();
+        let step: StepSpec =
+            serde_yaml::from_str("id: load\ningest: [customers, orders]\ntimeout: 20m\n").unwrap();
         let (key, targets) = &step.actions[0];
         assert_eq!((key.value.as_str(), key.referenced.line(), key.referenced.column()), ("ingest", 2, 1));
         let TargetsSpec::Names(names) = &targets.value else { panic!("{targets:?}") };

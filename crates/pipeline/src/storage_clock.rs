@@ -83,7 +83,10 @@ impl<'a> StorageClock<'a> {
             if took <= SLOWEST {
                 if compared.offset != self.offset() && !compared.offset.is_zero() {
                     let seconds = -compared.offset.as_secs();
-                    tracing::warn!(seconds, "this machine's clock is ahead of the storage's; slots are told by the storage's");
+                    tracing::warn!(
+                        seconds,
+                        "this machine's clock is ahead of the storage's; slots are told by the storage's"
+                    );
                 }
                 self.compared = Some(compared);
                 return Ok(compared);
@@ -101,8 +104,10 @@ impl<'a> StorageClock<'a> {
         let storage = Timestamp::from_millisecond(met.last_modified.timestamp_millis());
         let storage = storage.map_err(|error| RunError::damaged(&path, error))?;
         // The object was written at some instant between the two: what is left is the least that the clocks can differ by.
-        let (took, ahead) =
-            (SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX), storage.duration_since(local));
+        let (took, ahead) = (
+            SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX),
+            storage.duration_since(local),
+        );
         let least = if ahead > took { ahead.saturating_sub(took) } else { ahead.min(SignedDuration::ZERO) };
         let offset = if least.abs() <= TOLERANCE { SignedDuration::ZERO } else { least };
         Ok(Comparison { offset, local, at })
@@ -131,12 +136,17 @@ mod tests {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
         let local = Ahead(Mutex::new(SignedDuration::ZERO));
         let mut clock = StorageClock::new(&ledger, &local);
-        for (ahead_seconds, corrected) in [(0, false), (1, false), (3_600, true), (-3_600, true), (2, false), (-10, true)] {
+        for (ahead_seconds, corrected) in
+            [(0, false), (1, false), (3_600, true), (-3_600, true), (2, false), (-10, true)]
+        {
             let ahead = SignedDuration::from_secs(ahead_seconds);
             *local.0.lock().unwrap() = ahead;
             let off = clock.now().await.unwrap().duration_since(Timestamp::now());
             let expected = if corrected { SignedDuration::ZERO } else { ahead };
-            assert!((off - expected).abs() < SignedDuration::from_millis(900), "{ahead_seconds} s ahead: {off}");
+            assert!(
+                (off - expected).abs() < SignedDuration::from_millis(900),
+                "{ahead_seconds} s ahead: {off}"
+            );
         }
     }
 }

@@ -118,7 +118,9 @@ impl Timeline {
             self.steps.iter_mut().filter(|step| step.id == id).for_each(change);
         };
         match event {
-            Event::StepStarted { step, at, .. } => of(step, &|step| step.started_at = step.started_at.or(Some(*at))),
+            Event::StepStarted { step, at, .. } => {
+                of(step, &|step| step.started_at = step.started_at.or(Some(*at)))
+            }
             Event::StepDone { step, at, .. } => of(step, &|step| step.ended_at = Some(*at)),
             Event::StepFailed { step, attempt, seconds, class, message, at, .. } => of(step, &|step| {
                 let (attempt, seconds, class, message) = (*attempt, *seconds, *class, message.clone());
@@ -174,11 +176,25 @@ mod tests {
             at: at(24),
         };
         let ended = Event::Ended { status: RunStatus::Done, message: None, at: at(25) };
-        let log = [Event::Started(started), begun(1, 2), failed, Event::Resumed { at: at(15) }, begun(2, 20), done, ended];
+        let log = [
+            Event::Started(started),
+            begun(1, 2),
+            failed,
+            Event::Resumed { at: at(15) },
+            begun(2, 20),
+            done,
+            ended,
+        ];
         let timeline = Timeline::from_events(&log).unwrap();
-        assert_eq!((timeline.status, timeline.ended_at, timeline.resumed_at), (RunStatus::Done, Some(at(25)), vec![at(15)]));
+        assert_eq!(
+            (timeline.status, timeline.ended_at, timeline.resumed_at),
+            (RunStatus::Done, Some(at(25)), vec![at(15)])
+        );
         let step = &timeline.steps[0];
-        assert_eq!((step.started_at, step.ended_at, step.seconds, step.attempts), (Some(at(2)), Some(at(24)), Some(4.0), 2));
+        assert_eq!(
+            (step.started_at, step.ended_at, step.seconds, step.attempts),
+            (Some(at(2)), Some(at(24)), Some(4.0), 2)
+        );
         assert_eq!(step.failures.len(), 1);
         assert_eq!((step.failures[0].at, step.failures[0].message.as_str()), (at(5), "no network"));
         assert_eq!(Timeline::from_events(&log[1..]), None);

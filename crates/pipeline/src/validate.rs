@@ -12,11 +12,20 @@ impl PipelineSpec {
     /// The pipeline that the author means, or `None` when a problem was reported.
     ///
     /// `actions` are the names of what a step can do; `settings` say what a step does that says nothing.
-    pub fn validate(self, file: &SourceFile, actions: &[&str], settings: &Settings, problems: &mut Problems) -> Option<Pipeline> {
+    pub fn validate(
+        self,
+        file: &SourceFile,
+        actions: &[&str],
+        settings: &Settings,
+        problems: &mut Problems,
+    ) -> Option<Pipeline> {
         let problems_before = problems.len();
         let mut check = Check { file, actions, settings, problems };
         if self.version.value != 1 {
-            check.report(&self.version, format!("version {} is not known; write `version: 1`", self.version.value));
+            check.report(
+                &self.version,
+                format!("version {} is not known; write `version: 1`", self.version.value),
+            );
         }
         check.name("pipeline", &self.pipeline);
         check.folder(&self.pipeline);
@@ -24,7 +33,8 @@ impl PipelineSpec {
             check.report(&self.steps, "a pipeline needs at least one step");
         }
         check.needs(&self.steps.value);
-        let schedules = self.schedule.map(|spec| check.schedules(&self.pipeline.value, &spec)).unwrap_or_default();
+        let schedules =
+            self.schedule.map(|spec| check.schedules(&self.pipeline.value, &spec)).unwrap_or_default();
         let concurrency = self.concurrency.map_or(1, |limit| check.concurrency(&limit));
         let steps = self.steps.value.into_iter().filter_map(|step| check.step(step)).collect();
         let (name, description) = (self.pipeline.value, self.description);
@@ -60,7 +70,10 @@ impl Check<'_> {
         if let Some(folder) = self.file.path().rsplit('/').nth(1)
             && folder != name.value
         {
-            self.report(name, format!("pipeline `{}` lies in folder `{folder}`; make them the same", name.value));
+            self.report(
+                name,
+                format!("pipeline `{}` lies in folder `{folder}`; make them the same", name.value),
+            );
         }
     }
 
@@ -80,7 +93,10 @@ impl Check<'_> {
             }
         }
         let is_first = |(position, id): &(usize, &str)| index.get(id) == Some(position);
-        let ids = steps.iter().enumerate().filter_map(|(i, step)| Some((i, step.value.id.as_ref()?.value.as_str())));
+        let ids = steps
+            .iter()
+            .enumerate()
+            .filter_map(|(i, step)| Some((i, step.value.id.as_ref()?.value.as_str())));
         let known: Vec<&str> = ids.filter(is_first).map(|(_, id)| id).collect();
         let mut edges: Vec<Vec<usize>> = Vec::with_capacity(steps.len());
         for step in steps {
@@ -128,7 +144,16 @@ impl Check<'_> {
         let (action, targets) = action?;
         let when = spec.when.map(|when| self.condition(&when, &spec.needs));
         let needs = spec.needs.into_iter().map(|need| need.value).collect();
-        Some(Step { id: spec.id?.value, action, targets, needs, retries, timeout, on_failure: spec.on_failure, when })
+        Some(Step {
+            id: spec.id?.value,
+            action,
+            targets,
+            needs,
+            retries,
+            timeout,
+            on_failure: spec.on_failure,
+            when,
+        })
     }
 
     fn concurrency(&mut self, limit: &Spanned<u32>) -> usize {
@@ -156,7 +181,8 @@ impl Check<'_> {
         let known = self.actions.join(", ");
         let (actions, others): (Vec<_>, Vec<_>) =
             step.value.actions.iter().partition(|(key, _)| self.actions.contains(&key.value.as_str()));
-        let name = step.value.id.as_ref().map_or_else(|| "the step".to_owned(), |id| format!("step `{}`", id.value));
+        let name =
+            step.value.id.as_ref().map_or_else(|| "the step".to_owned(), |id| format!("step `{}`", id.value));
         for (key, _) in &others {
             let message = if actions.is_empty() && others.len() == 1 {
                 format!("unknown action `{}`; a step does one of {known}", key.value)
@@ -170,14 +196,19 @@ impl Check<'_> {
         }
         if let [(first, _), rest @ ..] = actions.as_slice() {
             for (key, _) in rest {
-                let message = format!("{name} has two actions, `{}` and `{}`; give each its own step", first.value, key.value);
+                let message = format!(
+                    "{name} has two actions, `{}` and `{}`; give each its own step",
+                    first.value, key.value
+                );
                 self.report(key, message);
             }
         } else if others.is_empty() {
             self.report(step, format!("{name} does nothing; give it one of {known}"));
         }
         // Each action's targets are looked at, also those of one too many.
-        let mut found = actions.into_iter().map(|(key, targets)| Some((key.value.clone(), self.targets(&key.value, targets)?)));
+        let mut found = actions
+            .into_iter()
+            .map(|(key, targets)| Some((key.value.clone(), self.targets(&key.value, targets)?)));
         let first = found.next().flatten();
         found.for_each(drop);
         first
@@ -187,7 +218,9 @@ impl Check<'_> {
         let message = match &targets.value {
             TargetsSpec::Word(word) if word == "all" => return Some(Targets::All),
             TargetsSpec::Names(names) if !names.is_empty() => return Some(Targets::Named(names.clone())),
-            TargetsSpec::Word(word) if !word.is_empty() => format!("write `{action}: all`, or a list: `{action}: [{word}]`"),
+            TargetsSpec::Word(word) if !word.is_empty() => {
+                format!("write `{action}: all`, or a list: `{action}: [{word}]`")
+            }
             _ => format!("write `{action}: all`, or a list of names: `{action}: [...]`"),
         };
         self.report(targets, message);
@@ -241,7 +274,10 @@ steps:
         assert_eq!(weekly.retries, Retries { max: 3, backoff: Duration::from_secs(10), jitter_percent: 10 });
         assert_eq!(weekly.timeout, Some(Duration::from_secs(1_200)));
         let Targets::Named(names) = &weekly.targets else { panic!("{weekly:?}") };
-        assert_eq!((names[0].value.as_str(), names[0].referenced.line(), names[0].referenced.column()), ("weekly", 8, 27));
+        assert_eq!(
+            (names[0].value.as_str(), names[0].referenced.line(), names[0].referenced.column()),
+            ("weekly", 8, 27)
+        );
         assert_eq!(pipeline.steps[1].targets, Targets::All);
     }
 
@@ -254,7 +290,10 @@ steps:
         let text = "version: 1\npipeline: shop\nschedule: {cron: '0 2 * * *'}\nsteps:\n  - id: load\n    ingest: all\n";
         let file = SourceFile::new("pipelines/shop/pipeline.yaml", text);
         let pipeline = Pipeline::read(&file, &ACTIONS, &settings, &mut Problems::default()).unwrap();
-        assert_eq!(pipeline.steps[0].retries, Retries { max: 2, backoff: Retries::DEFAULT_BACKOFF, jitter_percent: 10 });
+        assert_eq!(
+            pipeline.steps[0].retries,
+            Retries { max: 2, backoff: Retries::DEFAULT_BACKOFF, jitter_percent: 10 }
+        );
         assert_eq!(pipeline.steps[0].timeout, Some(Duration::from_secs(60)));
         let schedule = &pipeline.schedules[0];
         assert_eq!((schedule.catchup, schedule.overlap), (Catchup::Last, Overlap::Skip));
@@ -264,7 +303,9 @@ steps:
     #[test]
     fn a_pipeline_may_have_several_schedules() {
         let text = |schedules: &str| {
-            format!("version: 1\npipeline: shop\nconcurrency: 2\nschedule:\n{schedules}steps:\n  - {{id: a, ingest: all}}\n")
+            format!(
+                "version: 1\npipeline: shop\nconcurrency: 2\nschedule:\n{schedules}steps:\n  - {{id: a, ingest: all}}\n"
+            )
         };
         let pipeline = check(
             &text(
@@ -279,7 +320,10 @@ steps:
         assert_eq!(pipeline.concurrency, 2);
         let [clock, after, files] = pipeline.schedules.as_slice() else { panic!("{pipeline:?}") };
         assert_eq!(clock.catchup, Catchup::All { max: Some(3), window_seconds: Some(604_800) });
-        assert_eq!((clock.jitter, clock.start), (Duration::from_secs(600), "2026-11-01T00:00:00Z".parse().ok()));
+        assert_eq!(
+            (clock.jitter, clock.start),
+            (Duration::from_secs(600), "2026-11-01T00:00:00Z".parse().ok())
+        );
         assert!(matches!(&after.trigger, Trigger::After(pipelines) if pipelines == &["crm"]));
         assert!(matches!(&files.trigger, Trigger::NewFiles(source) if source == "orders"));
         assert_eq!((after.overlap, files.catchup), (Overlap::Cancel, Catchup::None));
@@ -356,7 +400,10 @@ steps:
             &[],
         )
         .unwrap();
-        assert_eq!((pipeline.steps[0].on_failure, pipeline.steps[0].retries.jitter_percent), (OnFailure::Continue, 25));
+        assert_eq!(
+            (pipeline.steps[0].on_failure, pipeline.steps[0].retries.jitter_percent),
+            (OnFailure::Continue, 25)
+        );
         let when = pipeline.steps[1].when.as_ref().unwrap();
         assert_eq!(
             (when.weekdays.as_slice(), when.rows_of.as_slice()),

@@ -39,7 +39,8 @@ impl fmt::Display for Diagnostic {
         writeln!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
         let gutter = self.line.to_string();
         let column = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0);
-        let pad: String = self.line_text.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let pad: String =
+            self.line_text.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         writeln!(f, "{gutter} | {}", self.line_text)?;
         write!(f, "{} | {pad}^", " ".repeat(gutter.len()))?;
         match &self.help {
@@ -96,7 +97,9 @@ impl Problems {
     /// In the order of file, line and column, each once.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
-        self.0.sort_by(|a, b| (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message)));
+        self.0.sort_by(|a, b| {
+            (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
+        });
         self.0.dedup();
         self.0
     }
@@ -109,7 +112,13 @@ mod tests {
     #[test]
     fn a_diagnostic_shows_the_line_with_a_caret() {
         let file = SourceFile::new("schemas/a.yaml", "version: 1\ntabel: orders\n");
-        let shown = file.problem(Position { line: 2, column: 1 }, "unknown key `tabel`").with_help("write `table`").to_string();
-        assert_eq!(shown, "schemas/a.yaml:2:1: unknown key `tabel`\n2 | tabel: orders\n  | ^\n  = help: write `table`");
+        let shown = file
+            .problem(Position { line: 2, column: 1 }, "unknown key `tabel`")
+            .with_help("write `table`")
+            .to_string();
+        assert_eq!(
+            shown,
+            "schemas/a.yaml:2:1: unknown key `tabel`\n2 | tabel: orders\n  | ^\n  = help: write `table`"
+        );
     }
 }

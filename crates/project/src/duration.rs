@@ -23,9 +23,12 @@ pub fn parse_from_zero(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration; write one like `14 days`, `26h`, `20m` or `30s`");
     let span: Span = text.trim().parse().map_err(|_| wrong())?;
     if span.get_months() != 0 || span.get_years() != 0 {
-        return Err(format!("`{text}` has no fixed length; write it in weeks, days, hours, minutes or seconds"));
+        return Err(format!(
+            "`{text}` has no fixed length; write it in weeks, days, hours, minutes or seconds"
+        ));
     }
-    let signed: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    let signed: SignedDuration =
+        span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     Duration::try_from(signed).map_err(|_| format!("`{text}` is not a positive duration"))
 }
 

@@ -42,11 +42,15 @@ mod tests {
     #[test]
     fn positions_are_those_of_the_file() {
         let mut problems = Problems::default();
-        let spec = read::<Spec>(&SourceFile::new("a.sql", "/*---\nsegment: vip\n---*/\nSELECT 1\n"), &mut problems);
+        let spec =
+            read::<Spec>(&SourceFile::new("a.sql", "/*---\nsegment: vip\n---*/\nSELECT 1\n"), &mut problems);
         assert_eq!(spec.map(|s| s.segment).as_deref(), Some("vip"));
         assert!(problems.is_empty(), "{problems:?}");
 
-        read::<Spec>(&SourceFile::new("b.sql", "\n/*---\nsegment: vip\nowner: crm\n---*/\nSELECT 1\n"), &mut problems);
+        read::<Spec>(
+            &SourceFile::new("b.sql", "\n/*---\nsegment: vip\nowner: crm\n---*/\nSELECT 1\n"),
+            &mut problems,
+        );
         let found = problems.into_sorted();
         assert_eq!((found[0].line, found[0].column), (4, 1), "{found:?}");
     }

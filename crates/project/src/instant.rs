@@ -10,7 +10,8 @@ use jiff::{Timestamp, Zoned};
 /// A message that says how instants are written.
 pub fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
-    let wrong = || format!("`{text}` is not an instant; write one like `2024-03-01` or `2024-03-01T06:00:00Z`");
+    let wrong =
+        || format!("`{text}` is not an instant; write one like `2024-03-01` or `2024-03-01T06:00:00Z`");
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(timestamp);
     }

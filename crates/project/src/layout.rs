@@ -18,7 +18,9 @@ pub struct Project {
 #[derive(Debug, Error)]
 pub enum ProjectError {
     /// The folder has no `tranche.yaml`.
-    #[error("no tranche.yaml in {folder}; run `tranche init DIR` for a new project, or name one with --project")]
+    #[error(
+        "no tranche.yaml in {folder}; run `tranche init DIR` for a new project, or name one with --project"
+    )]
     Missing {
         /// The folder that was looked in.
         folder: PathBuf,
@@ -52,7 +54,8 @@ pub enum DefinitionKind {
 
 impl DefinitionKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [Self::Source, Self::Traits, Self::Segment, Self::Metric, Self::Experiment, Self::Report];
+    pub const ALL: [Self; 6] =
+        [Self::Source, Self::Traits, Self::Segment, Self::Metric, Self::Experiment, Self::Report];
 
     /// The folder below `pipelines/<pipeline>/` and the extension of its files.
     #[must_use]
@@ -98,7 +101,8 @@ impl Project {
 
     /// A project made of these (path, text) pairs.
     pub fn from_files<P: AsRef<str>, T: AsRef<str>>(files: impl IntoIterator<Item = (P, T)>) -> Self {
-        let file = |(path, text): (P, T)| (path.as_ref().to_owned(), SourceFile::new(path.as_ref(), text.as_ref()));
+        let file =
+            |(path, text): (P, T)| (path.as_ref().to_owned(), SourceFile::new(path.as_ref(), text.as_ref()));
         Self { files: files.into_iter().map(file).collect() }
     }
 
@@ -110,7 +114,8 @@ impl Project {
     /// The settings, with their problems reported.
     pub fn settings(&self, problems: &mut Problems) -> Settings {
         let Some(file) = self.files.get(SETTINGS) else { return Settings::default() };
-        yaml::read::<SettingsSpec>(file, problems).map_or_else(Settings::default, |spec| spec.validate(file, problems))
+        yaml::read::<SettingsSpec>(file, problems)
+            .map_or_else(Settings::default, |spec| spec.validate(file, problems))
     }
 
     /// The table contracts, `schemas/*.yaml`.
@@ -148,11 +153,18 @@ impl Project {
     }
 
     fn folder(&self, prefix: String) -> impl Iterator<Item = &SourceFile> {
-        self.files.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix)).map(|(_, file)| file)
+        self.files
+            .range(prefix.clone()..)
+            .take_while(move |(path, _)| path.starts_with(&prefix))
+            .map(|(_, file)| file)
     }
 }
 
-fn read_file(root: &Path, relative: &str, files: &mut BTreeMap<String, SourceFile>) -> Result<(), ProjectError> {
+fn read_file(
+    root: &Path,
+    relative: &str,
+    files: &mut BTreeMap<String, SourceFile>,
+) -> Result<(), ProjectError> {
     let path = root.join(relative);
     let text = std::fs::read_to_string(&path).map_err(|source| ProjectError::Read { path, source })?;
     files.insert(relative.to_owned(), SourceFile::new(relative, &text));
@@ -170,7 +182,9 @@ fn read_folder(
         return Ok(());
     }
     for name in entries(&path)? {
-        let wanted = Path::new(&name).extension().is_some_and(|e| extensions.iter().any(|x| e.eq_ignore_ascii_case(x)));
+        let wanted = Path::new(&name)
+            .extension()
+            .is_some_and(|e| extensions.iter().any(|x| e.eq_ignore_ascii_case(x)));
         if wanted && path.join(&name).is_file() {
             read_file(root, &format!("{folder}/{name}"), files)?;
         }

@@ -26,7 +26,9 @@ pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Problems};
 pub use layout::{DefinitionKind, Project, ProjectError};
-pub use notification::{Channel, ChannelSpec, LineageSpec, Notification, NotificationSpec, Occasion, variables};
+pub use notification::{
+    Channel, ChannelSpec, LineageSpec, Notification, NotificationSpec, Occasion, variables,
+};
 pub use serde_yaml::{Location, Spanned};
 pub use settings::{MemoryLimit, Retention, Settings, SettingsSpec, StepDefaults, unknown_zone};
 pub use source_file::{Position, SourceFile};

@@ -118,7 +118,9 @@ impl NotificationSpec {
             ChannelSpec::Email => &["smtp://", "smtps://"],
         };
         // All of it may be a secret.
-        if !self.url.value.starts_with("${") && !schemes.iter().any(|scheme| self.url.value.starts_with(scheme)) {
+        if !self.url.value.starts_with("${")
+            && !schemes.iter().any(|scheme| self.url.value.starts_with(scheme))
+        {
             let message = format!("`{}` must begin with {}", self.url.value, schemes.join(" or "));
             problems.report(file, self.url.referenced, message);
         }
@@ -128,22 +130,44 @@ impl NotificationSpec {
         let channel = match self.to.value {
             ChannelSpec::Webhook => {
                 if let Some(at) = self.from.as_ref().or(self.recipients.first()) {
-                    problems.report(file, at.referenced, "`from` and `recipients` are for `to: email`; remove them");
+                    problems.report(
+                        file,
+                        at.referenced,
+                        "`from` and `recipients` are for `to: email`; remove them",
+                    );
                 }
                 Channel::Webhook { url: self.url.value }
             }
             ChannelSpec::Email => {
                 if self.from.is_none() {
-                    problems.report(file, self.to.referenced, "a mail needs a sender: `from: tranche@example.org`");
+                    problems.report(
+                        file,
+                        self.to.referenced,
+                        "a mail needs a sender: `from: tranche@example.org`",
+                    );
                 }
                 if self.recipients.is_empty() {
-                    problems.report(file, self.to.referenced, "a mail needs `recipients: [someone@example.org]`");
+                    problems.report(
+                        file,
+                        self.to.referenced,
+                        "a mail needs `recipients: [someone@example.org]`",
+                    );
                 }
-                for address in self.from.iter().chain(&self.recipients).filter(|address| !address.value.contains('@')) {
-                    problems.report(file, address.referenced, format!("`{}` is not a mail address", address.value));
+                for address in
+                    self.from.iter().chain(&self.recipients).filter(|address| !address.value.contains('@'))
+                {
+                    problems.report(
+                        file,
+                        address.referenced,
+                        format!("`{}` is not a mail address", address.value),
+                    );
                 }
                 let recipients = self.recipients.into_iter().map(|address| address.value).collect();
-                Channel::Email { url: self.url.value, from: self.from.map(|from| from.value).unwrap_or_default(), recipients }
+                Channel::Email {
+                    url: self.url.value,
+                    from: self.from.map(|from| from.value).unwrap_or_default(),
+                    recipients,
+                }
             }
         };
         let on = self.on.unwrap_or_else(|| Occasion::ALL.into());
@@ -226,7 +250,8 @@ mod tests {
              - {to: webhook, url: 'http://x/${Y', from: a@b}\n",
         );
         assert_eq!(settings.notifications, []);
-        let expected = ["3:24 `ftp://x`", "4:10 a mail needs a sender", "4:47 `nobody`", "5:24 `${`", "5:46 `from`"];
+        let expected =
+            ["3:24 `ftp://x`", "4:10 a mail needs a sender", "4:47 `nobody`", "5:24 `${`", "5:46 `from`"];
         assert_eq!(problems.len(), expected.len(), "{problems:?}");
         for (problem, expected) in problems.iter().zip(expected) {
             assert!(problem.starts_with(expected), "{problem}");

@@ -96,9 +96,15 @@ impl RetentionSpec {
         let mut read = |text: &Option<Spanned<String>>, into: &mut Duration, longest: Option<Duration>| {
             let Some(text) = text else { return };
             match duration::parse(&text.value) {
-                Ok(found) if found < DAY => problems.report(file, text.referenced, "a run may take a day: keep at least `1 day`"),
+                Ok(found) if found < DAY => {
+                    problems.report(file, text.referenced, "a run may take a day: keep at least `1 day`")
+                }
                 Ok(found) if longest.is_some_and(|longest| found > longest) => {
-                    problems.report(file, text.referenced, "the logs of tables go back 30 days: keep at most `30 days`");
+                    problems.report(
+                        file,
+                        text.referenced,
+                        "the logs of tables go back 30 days: keep at most `30 days`",
+                    );
                 }
                 Ok(found) => *into = found,
                 Err(message) => problems.report(file, text.referenced, message),
@@ -152,7 +158,12 @@ pub enum MemoryLimit {
 impl MemoryLimit {
     /// The limit on a machine with that much memory, in bytes.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of memory")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of memory"
+    )]
     pub fn bytes(self, machine_bytes: u64) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -206,7 +217,8 @@ impl SettingsSpec {
             );
         }
         let mut settings = Settings { storage: self.storage, lineage: self.lineage, ..Settings::default() };
-        settings.notifications = self.notifications.into_iter().filter_map(|spec| spec.validate(file, problems)).collect();
+        settings.notifications =
+            self.notifications.into_iter().filter_map(|spec| spec.validate(file, problems)).collect();
         if let Some(lake) = self.lake {
             settings.lake = lake;
         }
@@ -219,7 +231,8 @@ impl SettingsSpec {
         if let Some(memory) = self.memory {
             settings.memory = MemoryLimit::parse(&memory.value);
             if settings.memory.is_none() {
-                let message = format!("`{}` is not an amount of memory; write one like `4 GiB` or `50%`", memory.value);
+                let message =
+                    format!("`{}` is not an amount of memory; write one like `4 GiB` or `50%`", memory.value);
                 problems.report(file, memory.referenced, message);
             }
         }

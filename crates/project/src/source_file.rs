@@ -96,7 +96,9 @@ impl SourceFile {
         let line = self.line(start.line);
         let skip = usize::try_from(start.column - 1).unwrap_or(0);
         match line.chars().nth(skip) {
-            Some('"' | '\'') if inner.line == 1 => Position { line: start.line, column: start.column + inner.column },
+            Some('"' | '\'') if inner.line == 1 => {
+                Position { line: start.line, column: start.column + inner.column }
+            }
             _ if inner.line == 1 || self.is_block(start.line) => {
                 Position { line: start.line + inner.line - 1, column: start.column + inner.column - 1 }
             }
@@ -121,7 +123,8 @@ mod tests {
             ("check: |\n  amount\n  >= 0\n", (2, 1), (3, 3)),
         ] {
             let row: Row = serde_yaml::from_str(text).unwrap();
-            let at = SourceFile::new("a.yaml", text).inside(&row.check, Position { line: inner.0, column: inner.1 });
+            let at = SourceFile::new("a.yaml", text)
+                .inside(&row.check, Position { line: inner.0, column: inner.1 });
             assert_eq!((at.line, at.column), expected, "{text}");
         }
     }

@@ -11,7 +11,11 @@ pub fn read<T: DeserializeOwned>(file: &SourceFile, problems: &mut Problems) -> 
 }
 
 /// Reads `text`, whose lines and columns are those of `file`.
-pub(crate) fn read_text<T: DeserializeOwned>(file: &SourceFile, mut text: String, problems: &mut Problems) -> Option<T> {
+pub(crate) fn read_text<T: DeserializeOwned>(
+    file: &SourceFile,
+    mut text: String,
+    problems: &mut Problems,
+) -> Option<T> {
     loop {
         let error = match serde_yaml::from_str::<T>(&text) {
             Ok(spec) => return Some(spec),
@@ -36,7 +40,10 @@ fn is_missing_key(error: &Error) -> bool {
 }
 
 fn first_line(text: &str) -> Position {
-    let line = text.lines().position(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).unwrap_or(0);
+    let line = text
+        .lines()
+        .position(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+        .unwrap_or(0);
     Position { line: line as u64 + 1, column: 1 }
 }
 
@@ -48,8 +55,10 @@ fn message(error: &Error) -> String {
     match error.without_snippet() {
         Error::SerdeUnknownField { field, expected, .. } => {
             let near = expected.iter().find(|known| is_near(known, field));
-            let hint =
-                near.map_or_else(|| format!("known keys are {}", expected.join(", ")), |near| format!("did you mean `{near}`?"));
+            let hint = near.map_or_else(
+                || format!("known keys are {}", expected.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
             format!("unknown key `{field}`; {hint}")
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
@@ -63,8 +72,13 @@ fn message(error: &Error) -> String {
             let shown = other.to_string();
             let first = shown.lines().next().unwrap_or_default();
             let end = first.rfind(" at line ").unwrap_or(first.len());
-            let text = first.get(..end).unwrap_or(first).trim_start_matches("error: ").trim_end_matches(['.', ',', ' ']);
-            text.replace("mapping start", "a mapping such as {key: value}").replace("sequence start", "a list such as [a, b]")
+            let text = first
+                .get(..end)
+                .unwrap_or(first)
+                .trim_start_matches("error: ")
+                .trim_end_matches(['.', ',', ' ']);
+            text.replace("mapping start", "a mapping such as {key: value}")
+                .replace("sequence start", "a list such as [a, b]")
         }
     }
 }
@@ -77,7 +91,10 @@ pub fn is_near(a: &str, b: &str) -> bool {
     let (rest_a, rest_b) = (&a[prefix..], &b[prefix..]);
     let suffix = rest_a.iter().rev().zip(rest_b.iter().rev()).take_while(|(x, y)| x == y).count();
     let (middle_a, middle_b) = (&rest_a[..rest_a.len() - suffix], &rest_b[..rest_b.len() - suffix]);
-    let swapped = middle_a.len() == 2 && middle_b.len() == 2 && middle_a[0] == middle_b[1] && middle_a[1] == middle_b[0];
+    let swapped = middle_a.len() == 2
+        && middle_b.len() == 2
+        && middle_a[0] == middle_b[1]
+        && middle_a[1] == middle_b[0];
     (middle_a.len() <= 1 && middle_b.len() <= 1) || swapped
 }
 

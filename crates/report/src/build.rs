@@ -13,7 +13,8 @@ use tranche_store::Lake;
 
 use crate::definition::{KpiChoice, Report, Section};
 use crate::document::{
-    Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary, SizeAt, TableVersion, TrendPoint,
+    Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary, SizeAt,
+    TableVersion, TrendPoint,
 };
 use crate::error::ReportError;
 use crate::kpi::{CONFIDENCE, arm_of, differs, kind, measurement};
@@ -53,16 +54,22 @@ pub struct BuildContext<'a> {
 ///
 /// # Errors
 /// [`ReportError`] with who is at fault.
-pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<(ReportDocument, u64), ReportError> {
+pub async fn build(
+    report: &Report,
+    context: &BuildContext<'_>,
+) -> Result<(ReportDocument, u64), ReportError> {
     let as_of = context.session.as_of();
     let period = Days::last_complete(report.unit, as_of, context.zone);
     let compared = if report.last_year { period.last_year() } else { period.previous() };
     let entity = entity_of(report, context)?;
-    let wanted: Vec<String> = report.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
+    let wanted: Vec<String> =
+        report.segments.iter().map(|s| s.value.clone()).filter(|s| s != EVERYONE).collect();
     let scope = Scope::of(context.definitions, &entity, &wanted, context.session).await?;
-    let facts = context.metrics.tables(report.kpis.iter().filter_map(|kpi| context.metrics.get(&kpi.metric.value)));
+    let facts =
+        context.metrics.tables(report.kpis.iter().filter_map(|kpi| context.metrics.get(&kpi.metric.value)));
     let read = scope.tables(context.definitions);
-    let tables = context.tables.cached(context.engine, |table| read.contains(table) || facts.contains(table)).await?;
+    let tables =
+        context.tables.cached(context.engine, |table| read.contains(table) || facts.contains(table)).await?;
     let session = context.engine.session_over(&tables, as_of).await?;
     let context = &BuildContext {
         tables: &tables,
@@ -82,7 +89,11 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<(Repor
     } else {
         Vec::new()
     };
-    let experiments = if shows(Section::Experiments) { experiments(&context.experiments, context.zone)? } else { Vec::new() };
+    let experiments = if shows(Section::Experiments) {
+        experiments(&context.experiments, context.zone)?
+    } else {
+        Vec::new()
+    };
     let document = ReportDocument {
         report: report.name.clone(),
         title: report.title.clone(),
@@ -100,7 +111,11 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<(Repor
             .into_iter()
             .map(|t| TableVersion { table: t.table, version: t.version, rows: Some(t.rows) })
             .collect(),
-        segments: if shows(Section::Segments) { segments(report, context, &current).await? } else { Vec::new() },
+        segments: if shows(Section::Segments) {
+            segments(report, context, &current).await?
+        } else {
+            Vec::new()
+        },
         kpis,
         experiments,
         data_quality: if shows(Section::DataQuality) { data_quality(context).await? } else { None },
@@ -110,7 +125,11 @@ pub async fn build(report: &Report, context: &BuildContext<'_>) -> Result<(Repor
 
 /// The entity whose members are counted: that of the report's segments, or the only one there is.
 fn entity_of(report: &Report, context: &BuildContext<'_>) -> Result<String, ReportError> {
-    let named = report.segments.iter().filter_map(|s| context.definitions.definition_of(&s.value)).map(|d| d.entity.as_str());
+    let named = report
+        .segments
+        .iter()
+        .filter_map(|s| context.definitions.definition_of(&s.value))
+        .map(|d| d.entity.as_str());
     let mut entities: Vec<&str> = named.collect();
     if entities.is_empty() {
         entities = context.definitions.contracts.values().filter_map(|c| c.entity()).collect();
@@ -118,15 +137,25 @@ fn entity_of(report: &Report, context: &BuildContext<'_>) -> Result<String, Repo
     entities.dedup();
     match entities.as_slice() {
         [entity] => Ok((*entity).to_owned()),
-        [] => Err(ReportError::Entity { report: report.name.clone(), reason: "no contract defines an entity".to_owned() }),
+        [] => Err(ReportError::Entity {
+            report: report.name.clone(),
+            reason: "no contract defines an entity".to_owned(),
+        }),
         several => Err(ReportError::Entity {
             report: report.name.clone(),
-            reason: format!("its segments are of different entities ({}); make a report for each", several.join(", ")),
+            reason: format!(
+                "its segments are of different entities ({}); make a report for each",
+                several.join(", ")
+            ),
         }),
     }
 }
 
-async fn evaluation(scope: &Scope, as_of: Timestamp, context: &BuildContext<'_>) -> Result<Evaluation, ReportError> {
+async fn evaluation(
+    scope: &Scope,
+    as_of: Timestamp,
+    context: &BuildContext<'_>,
+) -> Result<Evaluation, ReportError> {
     let session = context.engine.session_over(context.tables, as_of).await?;
     Ok(evaluate(context.definitions, scope, context.tables, &session, Sharing::Shared).await?)
 }
@@ -148,7 +177,11 @@ fn shown<'a>(report: &Report, evaluation: &'a Evaluation) -> IndexMap<&'a str, R
     found
 }
 
-async fn segments(report: &Report, context: &BuildContext<'_>, current: &Evaluation) -> Result<Vec<SegmentSummary>, ReportError> {
+async fn segments(
+    report: &Report,
+    context: &BuildContext<'_>,
+    current: &Evaluation,
+) -> Result<Vec<SegmentSummary>, ReportError> {
     let mut by_segment: IndexMap<String, Vec<HistoryRow>> = IndexMap::new();
     for row in history(context.lake, context.session).await? {
         by_segment.entry(row.segment.clone()).or_default().push(row);
@@ -159,7 +192,8 @@ async fn segments(report: &Report, context: &BuildContext<'_>, current: &Evaluat
             let definition = context.definitions.definition_of(name);
             let rows = by_segment.get(name).map(Vec::as_slice).unwrap_or_default();
             let last = rows.last().filter(|row| row.as_of == context.session.as_of());
-            let share = f64::from(u32::try_from(members.len()).unwrap_or(u32::MAX)) / f64::from(current.universe.max(1));
+            let share = f64::from(u32::try_from(members.len()).unwrap_or(u32::MAX))
+                / f64::from(current.universe.max(1));
             SegmentSummary {
                 segment: name.to_owned(),
                 description: definition.and_then(|d| d.description.clone()),
@@ -169,7 +203,10 @@ async fn segments(report: &Report, context: &BuildContext<'_>, current: &Evaluat
                 entered: last.map(|row| row.entered),
                 exited: last.map(|row| row.exited),
                 unmatched: current.segments.get(name).map_or(0, |m| m.unmatched),
-                history: rows.iter().map(|row| SizeAt { as_of: row.as_of.to_string(), size: row.size }).collect(),
+                history: rows
+                    .iter()
+                    .map(|row| SizeAt { as_of: row.as_of.to_string(), size: row.size })
+                    .collect(),
             }
         })
         .collect())
@@ -196,11 +233,15 @@ async fn kpis(
         let mut rows = Vec::new();
         for (segment, members) in &now_shown {
             let Some(own) = arm_of(&now, metric, members.iter().map(|n| n as usize)) else { continue };
-            let previous =
-                before_shown.get(segment).and_then(|members| arm_of(&before, metric, members.iter().map(|n| n as usize)));
+            let previous = before_shown
+                .get(segment)
+                .and_then(|members| arm_of(&before, metric, members.iter().map(|n| n as usize)));
             let value = measurement(&own, kind);
             let earlier_value = previous.as_ref().map(|arm| measurement(arm, kind));
-            let change = value.value.zip(earlier_value.as_ref().and_then(|m| m.value)).filter(|(_, before)| *before != 0.0);
+            let change = value
+                .value
+                .zip(earlier_value.as_ref().and_then(|m| m.value))
+                .filter(|(_, before)| *before != 0.0);
             rows.push(KpiRow {
                 segment: (*segment).to_owned(),
                 change_ratio: change.map(|(now, before)| (now - before) / before.abs()),
@@ -250,7 +291,8 @@ async fn measured(
         session: context.session,
     };
     let span = Span::Period(to.duration_since(from));
-    let (values, _) = unit_values(&[Wanted { population: &population, span, metrics: metrics.to_vec() }], &facts).await?;
+    let (values, _) =
+        unit_values(&[Wanted { population: &population, span, metrics: metrics.to_vec() }], &facts).await?;
     Ok(values.into_iter().next().unwrap_or_default())
 }
 
@@ -270,13 +312,15 @@ async fn trends(
     if !report.sections.contains(&Section::Trends) {
         return Ok(Vec::new());
     }
-    let mut periods: Vec<Days> = std::iter::successors(Some(period), |days| Some(days.previous())).take(TREND_PERIODS).collect();
+    let mut periods: Vec<Days> =
+        std::iter::successors(Some(period), |days| Some(days.previous())).take(TREND_PERIODS).collect();
     periods.reverse();
     let mut points = Vec::new();
     for days in periods {
         let values = measured(metrics, everyone, days, context).await?;
         let of = |metric: &&Metric| {
-            let measured = measurement(&arm_of(&values, metric, 0..everyone.universe as usize)?, kind(metric));
+            let measured =
+                measurement(&arm_of(&values, metric, 0..everyone.universe as usize)?, kind(metric));
             measured.value.is_some().then(|| TrendPoint { span: days.span(), measured, incomplete: false })
         };
         points.push(metrics.iter().map(of).collect());
@@ -284,12 +328,16 @@ async fn trends(
     Ok(points)
 }
 
-fn experiments(results: &[serde_json::Value], zone: &TimeZone) -> Result<Vec<ExperimentSummary>, ReportError> {
+fn experiments(
+    results: &[serde_json::Value],
+    zone: &TimeZone,
+) -> Result<Vec<ExperimentSummary>, ReportError> {
     let mut summaries = Vec::new();
     for result in results {
         let mut summary: ExperimentSummary = serde_json::from_value(result.clone())?;
         if let Some(span) = &mut summary.period {
-            let day = |text: &str| text.parse::<Timestamp>().map(|t| t.to_zoned(zone.clone()).date().to_string());
+            let day =
+                |text: &str| text.parse::<Timestamp>().map(|t| t.to_zoned(zone.clone()).date().to_string());
             if let (Ok(from), Ok(to)) = (day(&span.from), day(&span.to)) {
                 (span.from, span.to) = (from, to);
             }

@@ -60,7 +60,8 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 5] = [Self::Scorecard, Self::Trends, Self::Segments, Self::Experiments, Self::DataQuality];
+    const ALL: [Self; 5] =
+        [Self::Scorecard, Self::Trends, Self::Segments, Self::Experiments, Self::DataQuality];
 }
 
 /// Reads the reports of a pipeline; problems are reported and what is unsound is left out.
@@ -76,7 +77,8 @@ pub fn read(project: &Project, pipeline: &str, problems: &mut Problems) -> Index
             );
         }
         if let Some(other) = reports.get(&spec.report.value) {
-            let message = format!("report `{}` is already defined in {}", spec.report.value, other.file.path());
+            let message =
+                format!("report `{}` is already defined in {}", spec.report.value, other.file.path());
             problems.report(file, spec.report.referenced, message);
             continue;
         }
@@ -131,7 +133,12 @@ fn section(spec: SectionSpec) -> Option<Section> {
 }
 
 /// Checks reports against metrics and segments; reports every problem.
-pub fn check(reports: &IndexMap<String, Report>, definitions: &Definitions, metrics: &Metrics, problems: &mut Problems) {
+pub fn check(
+    reports: &IndexMap<String, Report>,
+    definitions: &Definitions,
+    metrics: &Metrics,
+    problems: &mut Problems,
+) {
     for report in reports.values() {
         for kpi in &report.kpis {
             if metrics.get(&kpi.metric.value).is_none() {
@@ -140,7 +147,11 @@ pub fn check(reports: &IndexMap<String, Report>, definitions: &Definitions, metr
         }
         for segment in &report.segments {
             if segment.value != EVERYONE && definitions.definition_of(&segment.value).is_none() {
-                problems.report(&report.file, segment.referenced, format!("there is no segment `{}`", segment.value));
+                problems.report(
+                    &report.file,
+                    segment.referenced,
+                    format!("there is no segment `{}`", segment.value),
+                );
             }
         }
     }

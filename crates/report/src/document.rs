@@ -4,16 +4,20 @@
 //! dates, instants RFC 3339. What could not be computed is `None`, never a made-up number; a section without content is left
 //! out.
 
-#![expect(missing_docs, reason = "every type is documented; a field whose name and type say it all goes without")]
+#![expect(
+    missing_docs,
+    reason = "every type is documented; a field whose name and type say it all goes without"
+)]
 
 mod experiment;
 
 use serde::{Deserialize, Serialize};
 
 pub use experiment::{
-    AmendmentSummary, CheckSummary, DailyUnits, DecisionSummary, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary,
-    HeterogeneitySummary, LookSummary, MethodSummary, MetricRole, NonInferioritySummary, PlanSummary, PooledEffect, SeriesPoint,
-    SeriesSpan, SeriesSummary, Severity, Srm, VariantCount, VariantDecision,
+    AmendmentSummary, CheckSummary, DailyUnits, DecisionSummary, Effect, EstimateSummary, ExperimentMetric,
+    ExperimentSummary, HeterogeneitySummary, LookSummary, MethodSummary, MetricRole, NonInferioritySummary,
+    PlanSummary, PooledEffect, SeriesPoint, SeriesSpan, SeriesSummary, Severity, Srm, VariantCount,
+    VariantDecision,
 };
 
 /// One report of one pipeline at one `as_of`.

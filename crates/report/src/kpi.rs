@@ -18,14 +18,20 @@ pub(crate) fn kind(metric: &Metric) -> ValueKind {
         MetricKind::Ratio { .. } if metric.unit.as_deref() == Some(SHARE) => ValueKind::Proportion,
         MetricKind::Mean(_) => ValueKind::Mean,
         MetricKind::Quantile { .. } => ValueKind::Quantile,
-        MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. } => ValueKind::Proportion,
+        MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. } => {
+            ValueKind::Proportion
+        }
         MetricKind::Ratio { .. } => ValueKind::Ratio,
         MetricKind::Count(_) => ValueKind::Count,
     }
 }
 
 /// The entities with these places among the values, as an arm; those that do not count for the metric are left out.
-pub(crate) fn arm_of(values: &UnitValues, metric: &Metric, units: impl Iterator<Item = usize>) -> Option<Arm> {
+pub(crate) fn arm_of(
+    values: &UnitValues,
+    metric: &Metric,
+    units: impl Iterator<Item = usize>,
+) -> Option<Arm> {
     let counted = values.counted(metric);
     Some(arm(values.of(metric)?, units.filter(|&unit| counted.is_none_or(|counted| counted.value(unit)))))
 }
@@ -33,7 +39,9 @@ pub(crate) fn arm_of(values: &UnitValues, metric: &Metric, units: impl Iterator<
 fn arm(values: Values<'_>, units: impl Iterator<Item = usize>) -> Arm {
     match values {
         Values::Single(values) => Arm::mean(&Moments::from_values(units.map(|unit| values[unit]))),
-        Values::Ratio(above, below) => Arm::ratio(&CoMoments::from_pairs(units.map(|unit| (above[unit], below[unit])))),
+        Values::Ratio(above, below) => {
+            Arm::ratio(&CoMoments::from_pairs(units.map(|unit| (above[unit], below[unit]))))
+        }
         Values::Quantile(values, level) => {
             Arm::quantile(&QuantileSummary::of_values(units.map(|unit| values[unit]).collect(), level))
         }
@@ -64,7 +72,10 @@ pub(crate) fn measurement(arm: &Arm, kind: ValueKind) -> Measurement {
 /// Whether two arms differ by more than chance.
 pub(crate) fn differs(previous: &Arm, current: &Arm) -> bool {
     let options = Options { alpha: 1.0 - CONFIDENCE, ..Options::default() };
-    compare(previous, current, &options).absolute.value().is_some_and(|estimate| estimate.p < 1.0 - CONFIDENCE)
+    compare(previous, current, &options)
+        .absolute
+        .value()
+        .is_some_and(|estimate| estimate.p < 1.0 - CONFIDENCE)
 }
 
 #[cfg(test)]

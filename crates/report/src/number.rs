@@ -69,7 +69,9 @@ impl ValueFormat {
     fn bounds(&self, interval: Option<Interval>, sign: Sign, suffix: String) -> String {
         let Some(interval) = interval else { return MISSING.to_owned() };
         match (interval.low(), interval.high()) {
-            (Some(low), Some(high)) => format!("{} to {}{suffix}", self.signed(low, sign), self.signed(high, sign)),
+            (Some(low), Some(high)) => {
+                format!("{} to {}{suffix}", self.signed(low, sign), self.signed(high, sign))
+            }
             (Some(low), None) => format!("at least {}{suffix}", self.signed(low, sign)),
             (None, Some(high)) => format!("at most {}{suffix}", self.signed(high, sign)),
             (None, None) => MISSING.to_owned(),
@@ -78,7 +80,8 @@ impl ValueFormat {
 
     fn signed(&self, value: f64, sign: Sign) -> String {
         let magnitude = self.scaled(value).abs();
-        let digits = if magnitude >= 1e6 { compact_magnitude(magnitude) } else { grouped(magnitude, self.decimals) };
+        let digits =
+            if magnitude >= 1e6 { compact_magnitude(magnitude) } else { grouped(magnitude, self.decimals) };
         sign.before(value, &format!("{}{digits}", self.prefix()))
     }
 
@@ -119,7 +122,8 @@ pub(crate) fn integer(value: u64) -> String {
 
 /// 940, 12.3k, 4.6M, 1.2e18
 pub(crate) fn compact(value: f64) -> String {
-    finite(Some(value)).map_or(MISSING.to_owned(), |value| Sign::Negative.before(value, &compact_magnitude(value.abs())))
+    finite(Some(value))
+        .map_or(MISSING.to_owned(), |value| Sign::Negative.before(value, &compact_magnitude(value.abs())))
 }
 
 /// A ratio in percent: 0.123 is "12.3 %".
@@ -250,7 +254,9 @@ mod tests {
 
     #[test]
     fn integers_have_separators() {
-        for (value, expected) in [(0, "0"), (12, "12"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        for (value, expected) in
+            [(0, "0"), (12, "12"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")]
+        {
             check(integer(value), expected);
         }
     }
@@ -292,7 +298,9 @@ mod tests {
 
     #[test]
     fn p_values_never_are_zero() {
-        for (p, expected) in [(0.0, "p < 0.0001"), (0.01234, "p = 0.0123"), (0.45678, "p = 0.46"), (f64::NAN, "–")] {
+        for (p, expected) in
+            [(0.0, "p < 0.0001"), (0.01234, "p = 0.0123"), (0.45678, "p = 0.46"), (f64::NAN, "–")]
+        {
             check(p_value(Some(p)), expected);
         }
     }
@@ -323,7 +331,14 @@ mod tests {
         let cases = [
             (Mean, Some("EUR"), 36.0, (34.1, 38.0), "€34.10 to €38.00", "+€34.10 to +€38.00"),
             (Proportion, None, 0.2, (-0.0312, 0.05), "−3.1 to 5.0 %", "−3.1 to +5.0 pp"),
-            (Mean, Some("orders"), 1.0, (f64::NEG_INFINITY, 2.0), "at most 2.00 orders", "at most +2.00 orders"),
+            (
+                Mean,
+                Some("orders"),
+                1.0,
+                (f64::NEG_INFINITY, 2.0),
+                "at most 2.00 orders",
+                "at most +2.00 orders",
+            ),
         ];
         for (kind, unit, reference, (low, high), plain, signed) in cases {
             let format = ValueFormat::new(kind, unit, Some(reference));

@@ -20,7 +20,9 @@ impl Days {
         let today = as_of.to_zoned(zone.clone()).date();
         let to = match unit {
             PeriodUnit::Day => today,
-            PeriodUnit::Week => today.saturating_sub(i32::from(today.weekday().to_monday_zero_offset()).days()),
+            PeriodUnit::Week => {
+                today.saturating_sub(i32::from(today.weekday().to_monday_zero_offset()).days())
+            }
             PeriodUnit::Month => today.first_of_month(),
             PeriodUnit::Quarter => first_of_quarter(today),
             PeriodUnit::Year => today.first_of_year(),
@@ -35,13 +37,15 @@ impl Days {
 
     /// The same period of the year before: weeks by 52 weeks, so that weekdays agree.
     pub(crate) fn last_year(self) -> Self {
-        let year = if matches!(self.unit, PeriodUnit::Day | PeriodUnit::Week) { 52.weeks() } else { 1.year() };
+        let year =
+            if matches!(self.unit, PeriodUnit::Day | PeriodUnit::Week) { 52.weeks() } else { 1.year() };
         Self { from: self.from.saturating_sub(year), to: self.to.saturating_sub(year), unit: self.unit }
     }
 
     /// Its first instant, and the first after it.
     pub(crate) fn instants(self, zone: &TimeZone) -> (Timestamp, Timestamp) {
-        let start = |date: Date| date.to_zoned(zone.clone()).map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp());
+        let start =
+            |date: Date| date.to_zoned(zone.clone()).map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp());
         (start(self.from), start(self.to))
     }
 
@@ -89,13 +93,18 @@ mod tests {
             (PeriodUnit::Day, "2026-11-04T12:00:00Z", "2026-11-03", "2026-11-04", "3 Nov"),
         ] {
             let days = Days::last_complete(unit, as_of.parse().unwrap(), &berlin).span();
-            assert_eq!((days.from.as_str(), days.to.as_str(), days.label.as_str()), (from, to, label), "{as_of}");
+            assert_eq!(
+                (days.from.as_str(), days.to.as_str(), days.label.as_str()),
+                (from, to, label),
+                "{as_of}"
+            );
         }
     }
 
     #[test]
     fn periods_step_back_by_the_calendar() {
-        let days = Days::last_complete(PeriodUnit::Month, "2026-04-10T00:00:00Z".parse().unwrap(), &TimeZone::UTC);
+        let days =
+            Days::last_complete(PeriodUnit::Month, "2026-04-10T00:00:00Z".parse().unwrap(), &TimeZone::UTC);
         assert_eq!(days.previous().span().from, "2026-02-01");
         assert_eq!(days.last_year().span().from, "2025-03-01");
     }

@@ -102,9 +102,14 @@ async fn write_kpis(
         number(&|row| row.measured.interval.and_then(|i| i.high())),
     ];
     let batch = RecordBatch::try_new(columns::schema(), arrays).map_err(SqlError::from)?;
-    let same =
-        ident(columns::REPORT).eq(lit(document.report.as_str())).and(ident(platform::AS_OF).eq(instant_literal(session.as_of())));
-    let mode = if lake.snapshot(KPIS_TABLE).await?.is_some() { CommitMode::OverwriteWhere(same) } else { CommitMode::Append };
+    let same = ident(columns::REPORT)
+        .eq(lit(document.report.as_str()))
+        .and(ident(platform::AS_OF).eq(instant_literal(session.as_of())));
+    let mode = if lake.snapshot(KPIS_TABLE).await?.is_some() {
+        CommitMode::OverwriteWhere(same)
+    } else {
+        CommitMode::Append
+    };
     let plan = session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
     let identity = format!("{transaction}/{}", document.report);
     lake.commit(session.shared_state(), Commit::new(KPIS_TABLE, &identity, mode, plan)).await?;

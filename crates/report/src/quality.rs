@@ -23,22 +23,35 @@ pub(crate) async fn data_quality(context: &BuildContext<'_>) -> Result<Option<Da
     let frame = session
         .read(&snapshot)
         .await?
-        .filter(ident(platform::AS_OF).lt_eq(instant_literal(session.as_of())).and(ident(loads::SOURCE).in_list(own, false)))
+        .filter(
+            ident(platform::AS_OF)
+                .lt_eq(instant_literal(session.as_of()))
+                .and(ident(loads::SOURCE).in_list(own, false)),
+        )
         .and_then(|f| {
-            let totals = vec![count(lit(1)).alias("files"), sum(ident(loads::ROWS)), sum(ident(loads::REJECTED))];
+            let totals =
+                vec![count(lit(1)).alias("files"), sum(ident(loads::ROWS)), sum(ident(loads::REJECTED))];
             f.aggregate(vec![ident(loads::SOURCE)], totals)
         })
         .and_then(|f| f.sort(vec![ident(loads::SOURCE).sort(true, false)]))
         .map_err(SqlError::engine)?;
     let batches = session.collect_frame(frame).await?.batches;
     let numbers = (1..4).map(|column| column_i64(&batches, column)).collect::<Result<Vec<_>, _>>()?;
-    let number = |column: usize, row: usize| numbers[column][row].and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+    let number = |column: usize, row: usize| {
+        numbers[column][row].and_then(|n| u64::try_from(n).ok()).unwrap_or_default()
+    };
     let mut sources = Vec::new();
     for (row, source) in column_text(&batches, 0)?.into_iter().enumerate() {
         let Some(source) = source else { continue };
         let rejected = number(2, row);
         let reasons = if rejected > 0 { reasons(&source, lake, session).await? } else { Vec::new() };
-        sources.push(SourceQuality { source, files: number(0, row), rows: number(1, row), rejected, reasons });
+        sources.push(SourceQuality {
+            source,
+            files: number(0, row),
+            rows: number(1, row),
+            rejected,
+            reasons,
+        });
     }
     Ok(Some(DataQuality { sources, unmatched: Vec::new() }))
 }
@@ -48,12 +61,17 @@ async fn reasons(source: &str, lake: &Lake, session: &Session) -> Result<Vec<Rej
     let frame = session
         .read(&snapshot)
         .await?
-        .aggregate(vec![ident(quarantine::COLUMN), ident(quarantine::REASON)], vec![count(lit(1)).alias("count")])
+        .aggregate(
+            vec![ident(quarantine::COLUMN), ident(quarantine::REASON)],
+            vec![count(lit(1)).alias("count")],
+        )
         .map_err(SqlError::engine)?;
     let batches = session.collect_frame(frame).await?.batches;
     let counts = column_i64(&batches, 2)?;
     let mut grouped: IndexMap<String, u64> = IndexMap::new();
-    for ((column, reason), rows) in column_text(&batches, 0)?.into_iter().zip(column_text(&batches, 1)?).zip(counts) {
+    for ((column, reason), rows) in
+        column_text(&batches, 0)?.into_iter().zip(column_text(&batches, 1)?).zip(counts)
+    {
         let reason = without_value(&reason.unwrap_or_default());
         let shown = column.map_or_else(|| reason.clone(), |column| format!("{column}: {reason}"));
         *grouped.entry(shown).or_default() += rows.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();

@@ -17,7 +17,8 @@ pub struct ColumnTypeError(String);
 /// # Errors
 /// [`ColumnTypeError`] when the text names no type, or a decimal's precision lies outside 1 to 38 or its scale above the precision.
 pub fn parse_column_type(text: &str) -> Result<DataType, ColumnTypeError> {
-    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    let compact: String =
+        text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
     let unknown = || ColumnTypeError(text.to_owned());
     Ok(match compact.as_str() {
         "int32" => DataType::Int32,
@@ -29,7 +30,8 @@ pub fn parse_column_type(text: &str) -> Result<DataType, ColumnTypeError> {
         "timestamp(us,utc)" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         "list(utf8)" => DataType::List(Arc::new(Field::new("element", DataType::Utf8, true))),
         other => {
-            let inner = other.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(unknown)?;
+            let inner =
+                other.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(unknown)?;
             let (precision, scale) = inner.split_once(',').ok_or_else(unknown)?;
             let precision: u8 = precision.parse().map_err(|_| unknown())?;
             let scale: i8 = scale.parse().map_err(|_| unknown())?;

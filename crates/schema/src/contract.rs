@@ -125,8 +125,12 @@ impl Contract {
     #[must_use]
     pub fn entity_column(&self, entity: &str) -> Option<&str> {
         match &self.kind {
-            TableKind::Event { entities, .. } => entities.iter().find(|(e, _)| e == entity).map(|(_, column)| column.as_str()),
-            TableKind::Entity { entity: own, .. } => (own == entity).then(|| self.key.first().map(String::as_str)).flatten(),
+            TableKind::Event { entities, .. } => {
+                entities.iter().find(|(e, _)| e == entity).map(|(_, column)| column.as_str())
+            }
+            TableKind::Entity { entity: own, .. } => {
+                (own == entity).then(|| self.key.first().map(String::as_str)).flatten()
+            }
         }
     }
 

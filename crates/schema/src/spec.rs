@@ -128,7 +128,9 @@ impl<'de> Deserialize<'de> for EntitySpec {
             type Value = EntitySpec;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an entity's name, or a map from entity to column such as {customer: customer_id}")
+                f.write_str(
+                    "an entity's name, or a map from entity to column such as {customer: customer_id}",
+                )
             }
 
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
@@ -178,7 +180,10 @@ impl ContractSpec {
     pub fn validate(self, report: &mut Report<'_>) -> Option<Contract> {
         let mut problem = |location: Location, message: String| report(location, message);
         if self.version.value != 1 {
-            problem(self.version.referenced, format!("version {} is not known; write `version: 1`", self.version.value));
+            problem(
+                self.version.referenced,
+                format!("version {} is not known; write `version: 1`", self.version.value),
+            );
         }
         check_name("table", &self.table, &mut problem);
         let mut columns = validate_columns(&self.columns, &mut problem);
@@ -191,7 +196,14 @@ impl ContractSpec {
             EvolutionSpec::Frozen => Evolution::Frozen,
             EvolutionSpec::Additive => Evolution::Additive,
         };
-        Some(Contract { table: self.table.value, description: self.description, kind: kind?, key, evolution, columns })
+        Some(Contract {
+            table: self.table.value,
+            description: self.description,
+            kind: kind?,
+            key,
+            evolution,
+            columns,
+        })
     }
 
     fn validate_key(&self, columns: &mut [Column], problem: &mut Report<'_>) -> Vec<String> {
@@ -213,13 +225,18 @@ impl ContractSpec {
             (self.universe.is_some(), "universe", self.universe.as_ref().map(|u| u.referenced)),
         ] {
             if given {
-                problem(location.unwrap_or(self.table.referenced), format!("`{name}` is for entity tables; remove it"));
+                problem(
+                    location.unwrap_or(self.table.referenced),
+                    format!("`{name}` is for entity tables; remove it"),
+                );
             }
         }
         let entities = match &self.entity.value {
             EntitySpec::Columns(pairs) => pairs,
             EntitySpec::Name(name) => {
-                let message = format!("an event table says which column names the entity: `entity: {{{name}: <column>}}`");
+                let message = format!(
+                    "an event table says which column names the entity: `entity: {{{name}: <column>}}`"
+                );
                 problem(self.entity.referenced, message);
                 return None;
             }
@@ -237,9 +254,13 @@ impl ContractSpec {
         if let Some(column) = columns.iter().find(|c| c.name == event_time.value)
             && !matches!(column.data_type, DataType::Timestamp(..))
         {
-            problem(event_time.referenced, format!("event_time `{}` must be of type timestamp(us, UTC)", column.name));
+            problem(
+                event_time.referenced,
+                format!("event_time `{}` must be of type timestamp(us, UTC)", column.name),
+            );
         }
-        let entities = entities.iter().map(|(entity, column)| (entity.clone(), column.value.clone())).collect();
+        let entities =
+            entities.iter().map(|(entity, column)| (entity.clone(), column.value.clone())).collect();
         Some(TableKind::Event { entities, event_time: event_time.value.clone() })
     }
 
@@ -320,7 +341,10 @@ fn check_name(what: &str, name: &Spanned<String>, problem: &mut Report<'_>) {
     if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
         problem(
             name.referenced,
-            format!("{what} name `{}` must be letters, digits and `_`, not starting with a digit", name.value),
+            format!(
+                "{what} name `{}` must be letters, digits and `_`, not starting with a digit",
+                name.value
+            ),
         );
     }
 }

@@ -90,9 +90,12 @@ impl Backfill<'_> {
         let mut planned = Vec::new();
         for entity in self.entities(&session).await? {
             let base = self.lake.snapshot(&memberships_table(&entity)).await?;
-            let history = OwnHistory::read(self.lake, &session, self.pipeline, &entity, base.as_ref()).await?;
+            let history =
+                OwnHistory::read(self.lake, &session, self.pipeline, &entity, base.as_ref()).await?;
             let mut segments: IndexMap<&str, (Option<Timestamp>, BTreeSet<Timestamp>)> = IndexMap::new();
-            for definition in self.definitions.segments.values().filter(|d| d.entity == entity && self.wants(&d.name)) {
+            for definition in
+                self.definitions.segments.values().filter(|d| d.entity == entity && self.wants(&d.name))
+            {
                 segments.insert(&definition.name, (None, BTreeSet::new()));
             }
             for row in history.rows.iter().filter(|row| self.wants(&row.segment)) {
@@ -165,7 +168,9 @@ impl Backfill<'_> {
 
     fn ends(&self) -> Result<(Timestamp, Timestamp), SegmentError> {
         match (self.instants.first(), self.instants.last()) {
-            (Some(&first), Some(&last)) if self.instants.is_sorted_by(|before, after| before < after) => Ok((first, last)),
+            (Some(&first), Some(&last)) if self.instants.is_sorted_by(|before, after| before < after) => {
+                Ok((first, last))
+            }
             _ => Err(SegmentError::Instants),
         }
     }
@@ -182,7 +187,8 @@ impl Backfill<'_> {
         if let Some(unknown) = wanted.iter().find(|name| definitions.definition_of(name).is_none()) {
             return Err(SegmentError::Unknown(unknown.clone()));
         }
-        let is_segmented = |entity: &str| definitions.segments.values().any(|d| d.entity == entity && self.wants(&d.name));
+        let is_segmented =
+            |entity: &str| definitions.segments.values().any(|d| d.entity == entity && self.wants(&d.name));
         Ok(defined.filter(|entity| is_segmented(entity)).map(str::to_owned).collect())
     }
 
@@ -245,7 +251,8 @@ impl Backfill<'_> {
     ) -> Result<Evaluation, SegmentError> {
         let session = engine.session_over(tables, as_of).await?;
         let scope = self.scope(entity, &session).await?;
-        let program = Program::compile_from(plans, self.definitions, &scope, &session, Sharing::Shared).await?;
+        let program =
+            Program::compile_from(plans, self.definitions, &scope, &session, Sharing::Shared).await?;
         let universe = universe(self.definitions, entity, &session).await?;
         Ok(evaluate_program(self.definitions, &scope, &program, universe, tables, &session, None).await?.0)
     }
@@ -283,7 +290,8 @@ impl Found {
             _ => Numbers::of(&keys, &mut self.index)?,
         };
         let segments = evaluation.segments.into_iter();
-        let segments = segments.map(|(name, found)| (name, Members { entities: numbers.of_all(found.entities), ..found }));
+        let segments = segments
+            .map(|(name, found)| (name, Members { entities: numbers.of_all(found.entities), ..found }));
         self.findings.push(Findings { as_of, universe: evaluation.universe, segments: segments.collect() });
         self.traits = Some(evaluation.traits);
         self.universe = Some((keys, numbers));
@@ -293,7 +301,8 @@ impl Found {
 
 impl Numbers {
     fn of(keys: &ArrayRef, index: &mut KeyIndex) -> Result<Self, SqlError> {
-        let numbers: Vec<u32> = index.insert(keys)?.into_iter().map(|number| number.unwrap_or(KeyIndex::NULL)).collect();
+        let numbers: Vec<u32> =
+            index.insert(keys)?.into_iter().map(|number| number.unwrap_or(KeyIndex::NULL)).collect();
         let is_same = numbers.iter().zip(0_u32..).all(|(number, place)| *number == place);
         Ok(if is_same { Self::Same } else { Self::Other(numbers) })
     }
@@ -302,7 +311,8 @@ impl Numbers {
         match self {
             Self::Same => entities,
             Self::Other(numbers) => {
-                let mut found: Vec<u32> = entities.iter().filter_map(|entity| numbers.get(entity as usize).copied()).collect();
+                let mut found: Vec<u32> =
+                    entities.iter().filter_map(|entity| numbers.get(entity as usize).copied()).collect();
                 found.sort_unstable();
                 found.into_iter().collect()
             }

@@ -20,7 +20,8 @@ const ORDERS: &str = "version: 1\ntable: orders\nkind: event\nentity: {customer:
                       - {name: at, type: 'timestamp(us, UTC)', nullable: false}\n";
 
 /// Who ordered within two days, and how often everyone ordered within three.
-const RECENT: (&str, &str) = ("segment: recent", "SELECT id FROM orders WHERE at >= as_of() - INTERVAL '2 days'");
+const RECENT: (&str, &str) =
+    ("segment: recent", "SELECT id FROM orders WHERE at >= as_of() - INTERVAL '2 days'");
 const OFTEN: (&str, &str) = (
     "segment_set: often",
     "SELECT c.id, CASE WHEN count(o.at) > 1 THEN 'yes' WHEN count(o.at) = 1 THEN 'once' END AS label \
@@ -52,7 +53,8 @@ impl World {
         let store = FailingStore::new(Failure::Before);
         let mut problems = Problems::default();
         let contracts = [CUSTOMERS, ORDERS].map(|text| {
-            let spec: ContractSpec = yaml::read(&SourceFile::new("schemas/a.yaml", text), &mut problems).unwrap();
+            let spec: ContractSpec =
+                yaml::read(&SourceFile::new("schemas/a.yaml", text), &mut problems).unwrap();
             let contract = spec.validate(&mut |_, message| panic!("{message}")).unwrap();
             (contract.table.clone(), contract)
         });
@@ -81,10 +83,14 @@ impl World {
 
     fn definitions(&self, segments: &[(&str, &str)]) -> Definitions {
         let files = segments.iter().enumerate().map(|(n, (head, sql))| {
-            (format!("pipelines/shop/segments/s{n}.sql"), format!("/*---\n{head}\nentity: customer\n---*/\n{sql}\n"))
+            (
+                format!("pipelines/shop/segments/s{n}.sql"),
+                format!("/*---\n{head}\nentity: customer\n---*/\n{sql}\n"),
+            )
         });
         let mut problems = Problems::default();
-        let definitions = Definitions::read(&Project::from_files(files), "shop", &self.contracts, &mut problems);
+        let definitions =
+            Definitions::read(&Project::from_files(files), "shop", &self.contracts, &mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         definitions
     }
@@ -113,7 +119,8 @@ impl World {
         rebuild: bool,
     ) -> Result<Vec<Backfilled>, SegmentError> {
         let tables = Tables::open(&self.lake, self.contracts.values()).await.unwrap();
-        let wanted: Option<Vec<String>> = wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+        let wanted: Option<Vec<String>> =
+            wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
         let (lake, engine) = (&self.lake, &self.engine);
         let backfill = Backfill {
             definitions,
@@ -164,7 +171,12 @@ async fn five_instants_at_once_are_five_refreshes_in_one_publication() {
     assert!(expected.0.len() >= 15 && expected.1.len() >= 8, "{expected:#?}");
     assert_eq!(found, expected);
     let told = |segment: &str, field: fn(&HistoryRow) -> u64| {
-        found.0.iter().filter(|row| row.segment == segment && row.as_of > day(4)).map(field).collect::<Vec<_>>()
+        found
+            .0
+            .iter()
+            .filter(|row| row.segment == segment && row.as_of > day(4))
+            .map(field)
+            .collect::<Vec<_>>()
     };
     for report in &done[0].segments {
         assert_eq!(Some(&report.size), told(&report.segment, |row| row.size).last());
@@ -204,8 +216,10 @@ async fn a_new_segment_gets_its_past_and_others_keep_theirs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn history_is_replaced_only_when_asked_and_never_shortened() {
     let world = World::new().await;
-    let (old, new) =
-        (world.definitions(&[OFTEN, ("segment: recent", "SELECT id FROM orders")]), world.definitions(&[OFTEN, RECENT]));
+    let (old, new) = (
+        world.definitions(&[OFTEN, ("segment: recent", "SELECT id FROM orders")]),
+        world.definitions(&[OFTEN, RECENT]),
+    );
     world.refresh(&old, &days(1..=6)).await;
     let seen = world.seen().await;
     let refused = world.backfill(&new, None, &days(6..=8), false).await;
@@ -252,7 +266,8 @@ async fn history_is_replaced_only_when_asked_and_never_shortened() {
 async fn what_must_hold_must_hold_at_the_last_instant() {
     let head = "segment: recent\nexpect: {min_size: 2}";
     let world = World::new().await;
-    let definitions = world.definitions(&[(head, "SELECT id FROM orders WHERE at >= as_of() - INTERVAL '1 day'")]);
+    let definitions =
+        world.definitions(&[(head, "SELECT id FROM orders WHERE at >= as_of() - INTERVAL '1 day'")]);
     // Of the customers, nobody orders on the 2nd, two on the 4th and one on the 6th.
     let refused = world.backfill(&definitions, None, &days(3..=7), false).await;
     assert!(matches!(refused, Err(SegmentError::Expectation(_))), "{refused:?}");

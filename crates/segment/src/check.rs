@@ -15,12 +15,22 @@ use crate::{TRAITS, traits};
 ///
 /// # Errors
 /// [`SqlError`] when the engine itself fails.
-pub async fn check(definitions: &Definitions, session: &Session, problems: &mut Problems) -> Result<(), SqlError> {
-    for entity in definitions.entities().into_iter().filter(|entity| definitions.entity_contract(entity).is_some()) {
+pub async fn check(
+    definitions: &Definitions,
+    session: &Session,
+    problems: &mut Problems,
+) -> Result<(), SqlError> {
+    for entity in
+        definitions.entities().into_iter().filter(|entity| definitions.entity_contract(entity).is_some())
+    {
         let mut of_traits = Problems::default();
         let (schema, _) = wide_schema(definitions, entity, session, &mut of_traits).await?;
-        let broken: Vec<&SourceFile> =
-            definitions.traits.values().map(|t| &t.file).filter(|file| of_traits.iter().any(|p| p.file == file.path())).collect();
+        let broken: Vec<&SourceFile> = definitions
+            .traits
+            .values()
+            .map(|t| &t.file)
+            .filter(|file| of_traits.iter().any(|p| p.file == file.path()))
+            .collect();
         session.register_empty(TRAITS, Arc::clone(&schema))?;
         for segment in definitions.segments.values().filter(|s| s.entity == entity) {
             let mut own = Problems::default();
@@ -29,10 +39,14 @@ pub async fn check(definitions: &Definitions, session: &Session, problems: &mut 
             }
             // A trait that cannot be planned is the mistake, not a segment that misses it.
             let missing = |message: &str| {
-                message.strip_prefix("there is no column `").and_then(|rest| rest.split('`').next()).map(str::to_owned)
+                message
+                    .strip_prefix("there is no column `")
+                    .and_then(|rest| rest.split('`').next())
+                    .map(str::to_owned)
             };
-            let misses_broken =
-                |message: &str| missing(message).is_some_and(|name| broken.iter().any(|file| file.text().contains(&name)));
+            let misses_broken = |message: &str| {
+                missing(message).is_some_and(|name| broken.iter().any(|file| file.text().contains(&name)))
+            };
             problems.extend(own.without(|problem| misses_broken(&problem.message)));
         }
         problems.extend(of_traits);
@@ -49,11 +63,16 @@ pub(crate) async fn wide_schema(
     session: &Session,
     problems: &mut Problems,
 ) -> Result<(SchemaRef, Vec<(String, String)>), SqlError> {
-    let own = definitions.entity_contract(entity).map(Contract::arrow_schema).unwrap_or_else(|| Arc::new(Schema::empty()));
+    let own = definitions
+        .entity_contract(entity)
+        .map(Contract::arrow_schema)
+        .unwrap_or_else(|| Arc::new(Schema::empty()));
     let mut fields: Vec<Field> = own.fields().iter().map(|f| f.as_ref().clone()).collect();
     let mut owners = Vec::new();
     for definition in definitions.traits.values().filter(|t| t.entity == entity) {
-        let Some(plan) = planned(session, &definition.file, definitions.key(entity), problems).await else { continue };
+        let Some(plan) = planned(session, &definition.file, definitions.key(entity), problems).await else {
+            continue;
+        };
         let found = traits::check(definition, definitions, &plan, &fields, problems);
         owners.extend(found.iter().map(|field| (field.name().clone(), definition.name.clone())));
         fields.extend(found);
@@ -78,7 +97,12 @@ pub(crate) async fn plan_segment(
     Ok(planned(session, &segment.file, Some(key), problems).await)
 }
 
-async fn planned(session: &Session, file: &SourceFile, key: Option<&str>, problems: &mut Problems) -> Option<LogicalPlan> {
+async fn planned(
+    session: &Session,
+    file: &SourceFile,
+    key: Option<&str>,
+    problems: &mut Problems,
+) -> Option<LogicalPlan> {
     match session.plan(file.text(), key).await {
         Ok(plan) => Some(plan),
         Err(problem) => {
@@ -90,7 +114,12 @@ async fn planned(session: &Session, file: &SourceFile, key: Option<&str>, proble
     }
 }
 
-fn check_result(segment: &SegmentDefinition, definitions: &Definitions, plan: &LogicalPlan, problems: &mut Problems) {
+fn check_result(
+    segment: &SegmentDefinition,
+    definitions: &Definitions,
+    plan: &LogicalPlan,
+    problems: &mut Problems,
+) {
     let columns = plan.schema().fields();
     let positions = Session::projection_positions(segment.file.text());
     let at = |index: usize| positions.get(index).or(positions.last()).copied().unwrap_or(Position::START);
@@ -106,9 +135,15 @@ fn check_result(segment: &SegmentDefinition, definitions: &Definitions, plan: &L
     if let Some(first) = columns.first()
         && !is_key_name(first.name(), &segment.entity, definitions)
     {
-        let message =
-            format!("`{}` must return the key `{key}` of `{}`; it returns `{}`", segment.name, segment.entity, first.name());
-        problems.push(segment.file.problem(at(0), message).with_help(format!("if that is the key, write `AS {key}`")));
+        let message = format!(
+            "`{}` must return the key `{key}` of `{}`; it returns `{}`",
+            segment.name,
+            segment.entity,
+            first.name()
+        );
+        problems.push(
+            segment.file.problem(at(0), message).with_help(format!("if that is the key, write `AS {key}`")),
+        );
     }
 }
 

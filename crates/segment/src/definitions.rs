@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tranche_project::{DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, front_matter, instant};
+use tranche_project::{
+    DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, front_matter, instant,
+};
 use tranche_schema::{Contract, Universe};
 use tranche_sql::Session;
 
@@ -94,7 +96,12 @@ pub struct Expectation {
 
 impl Definitions {
     /// Reads the traits and segments of a pipeline; problems are reported and what is unsound is left out.
-    pub fn read(project: &Project, pipeline: &str, contracts: &IndexMap<String, Contract>, problems: &mut Problems) -> Self {
+    pub fn read(
+        project: &Project,
+        pipeline: &str,
+        contracts: &IndexMap<String, Contract>,
+        problems: &mut Problems,
+    ) -> Self {
         let mut definitions = Self { contracts: contracts.clone(), ..Self::default() };
         for file in project.definitions(pipeline, DefinitionKind::Traits) {
             if let Some(spec) = front_matter::read::<TraitsSpec>(file, problems) {
@@ -138,7 +145,11 @@ impl Definitions {
     #[must_use]
     pub fn entities(&self) -> Vec<&str> {
         let mut entities: Vec<&str> = Vec::new();
-        let named = self.segments.values().map(|s| s.entity.as_str()).chain(self.traits.values().map(|t| t.entity.as_str()));
+        let named = self
+            .segments
+            .values()
+            .map(|s| s.entity.as_str())
+            .chain(self.traits.values().map(|t| t.entity.as_str()));
         for entity in named {
             if !entities.contains(&entity) {
                 entities.push(entity);
@@ -173,7 +184,12 @@ impl Definitions {
         self.traits.insert(name, definition);
     }
 
-    fn segment(&self, spec: SegmentSpec, file: &SourceFile, problems: &mut Problems) -> Option<SegmentDefinition> {
+    fn segment(
+        &self,
+        spec: SegmentSpec,
+        file: &SourceFile,
+        problems: &mut Problems,
+    ) -> Option<SegmentDefinition> {
         self.check_entity(&spec.entity, file, problems);
         let (name, kind) = match (spec.segment, spec.segment_set) {
             (Some(name), None) => (name, SegmentKind::Single),
@@ -188,15 +204,24 @@ impl Definitions {
             problems.report(file, at, format!("`{}` cannot be the name of a segment", name.value));
         }
         validate_tests(&spec.tests, kind, file, problems);
-        let expect = spec.expect.map_or_else(Expectation::default, |expect| validate_expect(&expect, file, problems));
+        let expect =
+            spec.expect.map_or_else(Expectation::default, |expect| validate_expect(&expect, file, problems));
         let group = match (spec.group, spec.priority) {
             (Some(group), Some(priority)) => Some((group.value, priority)),
             (Some(group), None) => {
-                problems.report(file, group.referenced, "a group needs a `priority:` for each of its segments");
+                problems.report(
+                    file,
+                    group.referenced,
+                    "a group needs a `priority:` for each of its segments",
+                );
                 None
             }
             (None, Some(priority)) => {
-                problems.report(file, priority.referenced, "`priority:` has a meaning only within a `group:`");
+                problems.report(
+                    file,
+                    priority.referenced,
+                    "`priority:` has a meaning only within a `group:`",
+                );
                 None
             }
             (None, None) => None,
@@ -235,13 +260,20 @@ impl Definitions {
         }
         let known: Vec<&str> = self.contracts.values().filter_map(Contract::entity).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let message = format!("no contract defines the entity `{}`; the entity tables in schemas/ define {known}", entity.value);
+        let message = format!(
+            "no contract defines the entity `{}`; the entity tables in schemas/ define {known}",
+            entity.value
+        );
         problems.report(file, entity.referenced, message);
     }
 }
 
 /// Adds a segment unless its name is taken.
-fn add_segment(segments: &mut IndexMap<String, SegmentDefinition>, definition: SegmentDefinition, problems: &mut Problems) {
+fn add_segment(
+    segments: &mut IndexMap<String, SegmentDefinition>,
+    definition: SegmentDefinition,
+    problems: &mut Problems,
+) {
     if let Some(other) = segments.get(&definition.name) {
         let message = format!("segment `{}` is already defined in {}", definition.name, other.file.path());
         return problems.report(&definition.file, definition.named_at, message);
@@ -258,7 +290,11 @@ fn validate_tests(tests: &[TestSpec], kind: SegmentKind, file: &SourceFile, prob
             problems.report(file, label.referenced, "`label:` has a meaning only in a segment set");
         }
         if test.members.is_empty() && test.not_members.is_empty() {
-            problems.report(file, test.as_of.referenced, "this test expects nothing; list keys under `members` or `not_members`");
+            problems.report(
+                file,
+                test.as_of.referenced,
+                "this test expects nothing; list keys under `members` or `not_members`",
+            );
         }
     }
 }
@@ -289,7 +325,11 @@ fn link_groups(segments: &mut IndexMap<String, SegmentDefinition>, problems: &mu
     let mut groups: HashMap<String, Vec<(u32, String, Position)>> = HashMap::new();
     for segment in segments.values() {
         if let Some((group, priority)) = &segment.group {
-            groups.entry(group.clone()).or_default().push((priority.value, segment.name.clone(), priority.referenced.into()));
+            groups.entry(group.clone()).or_default().push((
+                priority.value,
+                segment.name.clone(),
+                priority.referenced.into(),
+            ));
         }
     }
     for (group, mut members) in groups {
@@ -298,7 +338,8 @@ fn link_groups(segments: &mut IndexMap<String, SegmentDefinition>, problems: &mu
             let [(first, earlier, _), (second, later, at)] = pair else { continue };
             let Some(segment) = segments.get_mut(later) else { continue };
             if first == second {
-                let message = format!("`{earlier}` has priority {first} in group `{group}` too; give each its own");
+                let message =
+                    format!("`{earlier}` has priority {first} in group `{group}` too; give each its own");
                 problems.report(&segment.file, *at, message);
             }
             if !segment.needs.contains(earlier) {

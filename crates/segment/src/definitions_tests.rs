@@ -24,16 +24,23 @@ fn check(front_matters: &[&str], expected: Result<InOrder<'_>, Mistakes<'_>>) {
     let contract = spec.validate(&mut |_, message| panic!("{message}")).unwrap();
     let contracts = IndexMap::from([(contract.table.clone(), contract)]);
     let files = front_matters.iter().enumerate().map(|(number, front_matter)| {
-        let text = format!("/*---\nentity: customer\n{front_matter}\n---*/\nSELECT customer_id FROM traits\n");
+        let text =
+            format!("/*---\nentity: customer\n{front_matter}\n---*/\nSELECT customer_id FROM traits\n");
         (format!("pipelines/shop/segments/{number}.sql"), text)
     });
     let definitions = Definitions::read(&Project::from_files(files), "shop", &contracts, &mut problems);
     match expected {
         Ok(expected) => {
             assert!(problems.is_empty(), "{problems:?}");
-            let found = definitions.segments.values().map(|s| (s.name.as_str(), s.needs.iter().map(String::as_str).collect()));
+            let found = definitions
+                .segments
+                .values()
+                .map(|s| (s.name.as_str(), s.needs.iter().map(String::as_str).collect()));
             let found: Vec<(&str, Vec<&str>)> = found.collect();
-            assert_eq!(found, expected.iter().map(|(name, needs)| (*name, needs.to_vec())).collect::<Vec<_>>());
+            assert_eq!(
+                found,
+                expected.iter().map(|(name, needs)| (*name, needs.to_vec())).collect::<Vec<_>>()
+            );
         }
         Err(expected) => {
             let found = problems.into_sorted();
@@ -80,8 +87,14 @@ fn a_group_needs_priorities_and_each_of_them_once() {
 
 #[test]
 fn known_answers_have_an_instant_and_expect_something() {
-    check(&["segment: vip\ntests: [{as_of: 2026-01-01, members: [c1, 2], not_members: [true]}]"], Ok(&[("vip", &[])]));
-    check(&["segment_set: tier\ntests: [{as_of: 2026-01-01, label: gold, members: [c1]}]"], Ok(&[("tier", &[])]));
+    check(
+        &["segment: vip\ntests: [{as_of: 2026-01-01, members: [c1, 2], not_members: [true]}]"],
+        Ok(&[("vip", &[])]),
+    );
+    check(
+        &["segment_set: tier\ntests: [{as_of: 2026-01-01, label: gold, members: [c1]}]"],
+        Ok(&[("tier", &[])]),
+    );
     check(&["segment: vip\ntests:\n  - {as_of: 2026-02-30, members: [c1]}"], Err(&[(5, 13, "2026-02-30")]));
     check(&["segment: vip\ntests:\n  - {as_of: 2026-02-20}"], Err(&[(5, 13, "expects nothing")]));
     check(

@@ -84,7 +84,9 @@ pub enum SegmentError {
 
 /// A value that differs from what all events give.
 #[derive(Debug, Error)]
-#[error("{measure} of `{table}` for {entity} is {incremental} by what changed and {full} by all events (used by {users})")]
+#[error(
+    "{measure} of `{table}` for {entity} is {incremental} by what changed and {full} by all events (used by {users})"
+)]
 pub struct Mismatch {
     /// The key of the entity.
     pub entity: String,

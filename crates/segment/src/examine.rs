@@ -30,8 +30,11 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
     entities.sort_unstable();
     entities.dedup();
     for entity in entities {
-        let expected: BTreeMap<&str, u64> =
-            latest.iter().filter(|row| row.entity == entity).map(|row| (row.segment.as_str(), row.size)).collect();
+        let expected: BTreeMap<&str, u64> = latest
+            .iter()
+            .filter(|row| row.entity == entity)
+            .map(|row| (row.segment.as_str(), row.size))
+            .collect();
         findings.extend(examine_memberships(lake, session, &entity, &expected).await?);
         findings.extend(examine_traits(lake, session, &entity).await?);
     }
@@ -45,15 +48,20 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
 pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, SegmentError> {
     let root = Path::from("_state");
     let objects = lake.objects();
-    let listed = objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+    let listed =
+        objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
     let mut findings = Vec::new();
     let is_ours = |parts: &[&str]| matches!(parts, ["_state", _, _, _, "manifest.json"]);
-    for manifest in listed.iter().filter(|object| is_ours(&object.location.as_ref().split('/').collect::<Vec<_>>())) {
+    for manifest in
+        listed.iter().filter(|object| is_ours(&object.location.as_ref().split('/').collect::<Vec<_>>()))
+    {
         let folder = manifest.location.as_ref().trim_end_matches("/manifest.json");
         if let Err(reason) = readable(lake, folder).await {
             let problem = format!("what is kept under `{folder}/` cannot be read: {reason}");
-            findings
-                .push(Finding::new(problem, format!("delete `{folder}/`; the next refresh reads everything and writes it anew")));
+            findings.push(Finding::new(
+                problem,
+                format!("delete `{folder}/`; the next refresh reads everything and writes it anew"),
+            ));
         }
     }
     Ok(findings)
@@ -103,21 +111,32 @@ async fn examine_memberships(
     for (segment, size) in expected {
         let open = told.get(*segment).map_or(0, |told| told.open);
         if open != *size {
-            let problem = format!("`{table}` has {open} members of `{segment}`, its last refresh in segment_history {size}");
+            let problem = format!(
+                "`{table}` has {open} members of `{segment}`, its last refresh in segment_history {size}"
+            );
             findings.push(Finding::new(problem, rebuild(segment)));
         }
     }
     for (segment, told) in &told {
         if !expected.contains_key(segment.as_str()) && told.open > 0 {
-            let problem = format!("`{table}` has {} members of `{segment}`, of which segment_history has no refresh", told.open);
+            let problem = format!(
+                "`{table}` has {} members of `{segment}`, of which segment_history has no refresh",
+                told.open
+            );
             findings.push(Finding::new(problem, rebuild(segment)));
         }
         if told.twice > 0 {
-            let problem = format!("`{table}` has {} entities more than once among the members of `{segment}`", told.twice);
+            let problem = format!(
+                "`{table}` has {} entities more than once among the members of `{segment}`",
+                told.twice
+            );
             findings.push(Finding::new(problem, rebuild(segment)));
         }
         if told.inverted > 0 {
-            let problem = format!("`{table}` has {} memberships of `{segment}` that end before they begin", told.inverted);
+            let problem = format!(
+                "`{table}` has {} memberships of `{segment}` that end before they begin",
+                told.inverted
+            );
             findings.push(Finding::new(problem, rebuild(segment)));
         }
     }
@@ -156,7 +175,8 @@ async fn told(snapshot: &Snapshot, session: &Session) -> Result<BTreeMap<String,
 /// The wide table has one row for each entity.
 async fn examine_traits(lake: &Lake, session: &Session, entity: &str) -> Result<Vec<Finding>, SegmentError> {
     let table = traits_table(entity);
-    let (Some(traits), Some(memberships)) = (lake.snapshot(&table).await?, lake.snapshot(&memberships_table(entity)).await?)
+    let (Some(traits), Some(memberships)) =
+        (lake.snapshot(&table).await?, lake.snapshot(&memberships_table(entity)).await?)
     else {
         return Ok(Vec::new());
     };
@@ -167,10 +187,15 @@ async fn examine_traits(lake: &Lake, session: &Session, entity: &str) -> Result<
     }
     let frame = session.read(&traits).await?;
     let frame = frame
-        .aggregate(Vec::new(), vec![count(lit(1_i64)).alias("rows"), count_distinct(ident(key.name)).alias("distinct")])
+        .aggregate(
+            Vec::new(),
+            vec![count(lit(1_i64)).alias("rows"), count_distinct(ident(key.name)).alias("distinct")],
+        )
         .map_err(SqlError::engine)?;
     let batches = session.collect_frame(frame).await?.batches;
-    let first = |column| column_i64(&batches, column).map(|values| values.first().copied().flatten().unwrap_or_default());
+    let first = |column| {
+        column_i64(&batches, column).map(|values| values.first().copied().flatten().unwrap_or_default())
+    };
     let (rows, distinct) = (first(0)?, first(1)?);
     if rows == distinct {
         return Ok(Vec::new());

@@ -119,12 +119,17 @@ pub async fn explain(
     let mut scans = own_scan(definitions, entity, tables, &program)?.into_iter().collect::<Vec<_>>();
     let mut modes: BTreeMap<(&str, usize), Result<(), String>> = BTreeMap::new();
     for (table, scan) in &program.scans {
-        let contract = definitions.contracts.get(table).ok_or_else(|| SegmentError::Unknown(table.clone()))?;
+        let contract =
+            definitions.contracts.get(table).ok_or_else(|| SegmentError::Unknown(table.clone()))?;
         let kept = StatePlace { pipeline, entity, table }.about(lake).await;
         let sources = tables.sources(table)?.map(|found| found.sources).unwrap_or_default();
         let changes = Changes::since(kept.as_ref(), scan, contract, sources);
         let (groups, _) = groups_of(&changes.wanted(scan));
-        let read: Vec<_> = changes.sources.iter().filter(|source| groups.iter().any(|group| has_part(group, source))).collect();
+        let read: Vec<_> = changes
+            .sources
+            .iter()
+            .filter(|source| groups.iter().any(|group| has_part(group, source)))
+            .collect();
         for (number, change) in changes.measures.iter().enumerate() {
             modes.insert((table, number), change.base.as_ref().map(|_| ()).map_err(Clone::clone));
         }
@@ -160,18 +165,28 @@ pub async fn explain(
         rows: scans.iter().map(|scan| scan.rows).sum(),
         bytes: scans.iter().map(|scan| scan.bytes).sum(),
     };
-    Ok(Explanation { entity: entity.to_owned(), as_of: session.as_of(), definitions: explained, scans, summary })
+    Ok(Explanation {
+        entity: entity.to_owned(),
+        as_of: session.as_of(),
+        definitions: explained,
+        scans,
+        summary,
+    })
 }
 
-fn names<'a>(definitions: &'a Definitions, scope: &'a Scope) -> impl Iterator<Item = (String, &'static str)> + 'a {
+fn names<'a>(
+    definitions: &'a Definitions,
+    scope: &'a Scope,
+) -> impl Iterator<Item = (String, &'static str)> + 'a {
     let traits = scope.traits.iter().map(|name| (name.clone(), "traits"));
-    let segments = scope.segments.iter().filter_map(|name| definitions.segments.get(name)).map(|definition| {
-        let kind = match definition.kind {
-            crate::SegmentKind::Single => "segment",
-            crate::SegmentKind::Set => "segment_set",
-        };
-        (definition.name.clone(), kind)
-    });
+    let segments =
+        scope.segments.iter().filter_map(|name| definitions.segments.get(name)).map(|definition| {
+            let kind = match definition.kind {
+                crate::SegmentKind::Single => "segment",
+                crate::SegmentKind::Set => "segment_set",
+            };
+            (definition.name.clone(), kind)
+        });
     traits.chain(segments)
 }
 
@@ -211,12 +226,20 @@ fn tables_of(program: &Program, name: &str) -> Vec<String> {
     tables
 }
 
-fn aggregates(program: &Program, name: &str, modes: &BTreeMap<(&str, usize), Result<(), String>>) -> Vec<ExplainedAggregate> {
+fn aggregates(
+    program: &Program,
+    name: &str,
+    modes: &BTreeMap<(&str, usize), Result<(), String>>,
+) -> Vec<ExplainedAggregate> {
     let mut found = Vec::new();
     for &slot in program.uses.get(name).into_iter().flatten() {
         let slot = &program.slots[slot];
         for number in slot.formula.measures() {
-            let Some(measure) = program.scans.get(&slot.table).and_then(|scan| scan.measures.get_index(number)) else { continue };
+            let Some(measure) =
+                program.scans.get(&slot.table).and_then(|scan| scan.measures.get_index(number))
+            else {
+                continue;
+            };
             let Window { from, to } = measure.window;
             let mode = modes.get(&(slot.table.as_str(), number)).cloned().unwrap_or(Ok(()));
             let aggregate = ExplainedAggregate {

@@ -8,8 +8,8 @@ use futures::stream::BoxStream;
 use tranche_store::object_store::memory::InMemory;
 use tranche_store::object_store::path::Path;
 use tranche_store::object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tranche_store::{Lake, Storage};
 
@@ -38,7 +38,8 @@ impl FailingStore {
     /// A lake in this store.
     pub(crate) fn lake(self: &Arc<Self>) -> Lake {
         let storage = Storage::new(std::collections::BTreeMap::new());
-        storage.register(&url::Url::parse("memory://lake/").unwrap(), Arc::clone(self) as Arc<dyn ObjectStore>);
+        storage
+            .register(&url::Url::parse("memory://lake/").unwrap(), Arc::clone(self) as Arc<dyn ObjectStore>);
         Lake::open(&storage, "memory://lake/", std::path::Path::new("/")).unwrap()
     }
 
@@ -75,7 +76,11 @@ impl ObjectStore for FailingStore {
         Err(Self::broken())
     }
 
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         self.inner.put_multipart_opts(location, opts).await
     }
 

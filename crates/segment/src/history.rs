@@ -46,7 +46,11 @@ pub(crate) struct OwnHistory {
 }
 
 /// Every row in the table for which `filter` holds, whether it counts or not.
-pub(crate) async fn entries(history: &Snapshot, session: &Session, filter: Option<Expr>) -> Result<Vec<Entry>, SegmentError> {
+pub(crate) async fn entries(
+    history: &Snapshot,
+    session: &Session,
+    filter: Option<Expr>,
+) -> Result<Vec<Entry>, SegmentError> {
     let stored = history.schema()?;
     let schema = columns::schema();
     // A column that the table gained later is null in what is stored.
@@ -66,8 +70,10 @@ pub(crate) async fn entries(history: &Snapshot, session: &Session, filter: Optio
     let number = |name: &str| column_i64(&batches, at(name)?);
     let count = |value: Option<i64>| value.and_then(|n| u64::try_from(n).ok());
     let (as_of, publication) = (number(platform::AS_OF)?, number(columns::PUBLICATION)?);
-    let (pipeline, entity, segment) = (text(columns::PIPELINE)?, text(columns::ENTITY)?, text(platform::SEGMENT)?);
-    let (size, entered, exited) = (number(columns::SIZE)?, number(columns::ENTERED)?, number(columns::EXITED)?);
+    let (pipeline, entity, segment) =
+        (text(columns::PIPELINE)?, text(columns::ENTITY)?, text(platform::SEGMENT)?);
+    let (size, entered, exited) =
+        (number(columns::SIZE)?, number(columns::ENTERED)?, number(columns::EXITED)?);
     let (unmatched, null_keys) = (number(columns::UNMATCHED)?, number(columns::NULL_KEYS)?);
     let null_predicates = number(columns::NULL_PREDICATES)?;
     let rows = (0..as_of.len()).filter_map(|at| {
@@ -121,7 +127,8 @@ pub(crate) async fn latest_publications(lake: &Lake, entries: &[Entry]) -> Resul
         if !tables.contains_key(entity) {
             tables.insert(entity, lake.snapshot(&memberships_table(entity)).await?);
         }
-        let publication = publication_of(tables.get(entity).and_then(Option::as_ref), &entry.pipeline).await?;
+        let publication =
+            publication_of(tables.get(entity).and_then(Option::as_ref), &entry.pipeline).await?;
         found.insert(owner, publication);
     }
     Ok(found)
@@ -179,8 +186,11 @@ impl OwnHistory {
     /// Whether history already is as `rows` have it, from their first instant on.
     pub(crate) fn says(&self, rows: &[HistoryRow]) -> bool {
         let Some(from) = rows.iter().map(|row| row.as_of).min() else { return true };
-        let mut told: Vec<&HistoryRow> =
-            self.rows.iter().filter(|row| row.as_of >= from && rows.iter().any(|new| new.segment == row.segment)).collect();
+        let mut told: Vec<&HistoryRow> = self
+            .rows
+            .iter()
+            .filter(|row| row.as_of >= from && rows.iter().any(|new| new.segment == row.segment))
+            .collect();
         let mut new: Vec<&HistoryRow> = rows.iter().collect();
         let order = |row: &&HistoryRow| (row.as_of, row.segment.clone());
         told.sort_by_key(order);
@@ -201,7 +211,11 @@ impl OwnHistory {
         let entries: Vec<Entry> = rows.iter().map(|row| self.entry(publication, row.clone())).collect();
         let unpublished = self.own().and(ident(columns::PUBLICATION).gt(lit(self.publication)));
         for attempt in 1.. {
-            let mode = if self.leftovers { CommitMode::OverwriteWhere(unpublished.clone()) } else { CommitMode::Append };
+            let mode = if self.leftovers {
+                CommitMode::OverwriteWhere(unpublished.clone())
+            } else {
+                CommitMode::Append
+            };
             match self.commit(lake, session, transaction, mode, &entries).await {
                 // Other pipelines and entities have their rows in the same table.
                 Err(SegmentError::Store(StoreError::Conflict { .. })) if attempt < ATTEMPTS => {
@@ -216,7 +230,8 @@ impl OwnHistory {
                 }
             }
         }
-        let replaces = |old: &HistoryRow| rows.iter().any(|new| new.segment == old.segment && new.as_of <= old.as_of);
+        let replaces =
+            |old: &HistoryRow| rows.iter().any(|new| new.segment == old.segment && new.as_of <= old.as_of);
         self.outdated |= self.rows.iter().any(replaces);
         self.publication = publication;
         // What is told of an earlier instant leaves later refreshes of other segments as they are.
@@ -230,7 +245,12 @@ impl OwnHistory {
 
     /// Removes rows that no longer count, for who reads the table itself; after what was written is published. Without it they are
     /// merely not seen by us.
-    pub(crate) async fn tidy(&mut self, lake: &Lake, session: &Session, transaction: &str) -> Result<(), SegmentError> {
+    pub(crate) async fn tidy(
+        &mut self,
+        lake: &Lake,
+        session: &Session,
+        transaction: &str,
+    ) -> Result<(), SegmentError> {
         if self.outdated {
             let counting = published(self.entries(session).await?, &self.published());
             let mode = CommitMode::OverwriteWhere(self.own());
@@ -283,10 +303,13 @@ fn batch(entries: &[Entry]) -> Result<RecordBatch, SqlError> {
     let text = |value: fn(&Entry) -> &str| -> ArrayRef {
         Arc::new(entries.iter().map(|entry| Some(value(entry))).collect::<StringArray>())
     };
-    let number =
-        |value: &dyn Fn(&Entry) -> Option<i64>| -> ArrayRef { Arc::new(entries.iter().map(value).collect::<Int64Array>()) };
+    let number = |value: &dyn Fn(&Entry) -> Option<i64>| -> ArrayRef {
+        Arc::new(entries.iter().map(value).collect::<Int64Array>())
+    };
     let count = |value: fn(&HistoryRow) -> u64| number(&|entry| i64::try_from(value(&entry.row)).ok());
-    let as_of = TimestampMicrosecondArray::from_iter_values(entries.iter().map(|entry| entry.row.as_of.as_microsecond()));
+    let as_of = TimestampMicrosecondArray::from_iter_values(
+        entries.iter().map(|entry| entry.row.as_of.as_microsecond()),
+    );
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(as_of.with_timezone("UTC")),
         text(|entry| &entry.pipeline),

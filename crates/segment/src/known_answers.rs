@@ -60,7 +60,8 @@ pub async fn run_tests(
     let planned = plan(definitions, wanted, zone);
     let mut reports = Vec::new();
     for (entity, by_instant) in in_batches(&planned) {
-        let names: Vec<String> = planned.iter().filter(|t| t.definition.entity == entity).map(PlannedTest::name).collect();
+        let names: Vec<String> =
+            planned.iter().filter(|t| t.definition.entity == entity).map(PlannedTest::name).collect();
         let tables = open(definitions, entity, &names, by_instant.len(), tables, engine).await?;
         for (as_of, tests) in by_instant {
             let names: Vec<String> = tests.iter().map(|number| planned[*number].name()).collect();
@@ -82,7 +83,11 @@ struct PlannedTest<'a> {
     as_of: Timestamp,
 }
 
-fn plan<'a>(definitions: &'a Definitions, wanted: Option<&[String]>, zone: &TimeZone) -> Vec<PlannedTest<'a>> {
+fn plan<'a>(
+    definitions: &'a Definitions,
+    wanted: Option<&[String]>,
+    zone: &TimeZone,
+) -> Vec<PlannedTest<'a>> {
     let mut planned = Vec::new();
     for definition in definitions.segments.values() {
         for test in &definition.tests {
@@ -133,7 +138,8 @@ impl PlannedTest<'_> {
     }
 
     fn report(&self, replayed: &mut Replayed) -> Result<TestReport, SegmentError> {
-        let members = replayed.members(self.definition, self.test.label.as_ref().map(|label| label.value.as_str()));
+        let members =
+            replayed.members(self.definition, self.test.label.as_ref().map(|label| label.value.as_str()));
         let mut failures = Vec::new();
         for (keys, expected_member) in [(&self.test.members, true), (&self.test.not_members, false)] {
             for key in keys {
@@ -161,7 +167,9 @@ impl PlannedTest<'_> {
         let message = match (expected_member, is_entity) {
             (true, true) => format!("`{shown}` is not in `{name}` as of {as_of}, expected to be"),
             (true, false) => {
-                format!("`{shown}` is not in `{name}` as of {as_of}, expected to be: there is no such {entity} then")
+                format!(
+                    "`{shown}` is not in `{name}` as of {as_of}, expected to be: there is no such {entity} then"
+                )
             }
             (false, _) => format!("`{shown}` is in `{name}` as of {as_of}, expected not to be"),
         };

@@ -12,24 +12,30 @@ pub(crate) fn in_order(
     problems: &mut Problems,
 ) -> IndexMap<String, SegmentDefinition> {
     let names: Vec<String> = segments.keys().cloned().collect();
-    let shapes: IndexMap<String, (SegmentKind, String)> =
-        segments.iter().map(|(name, definition)| (name.clone(), (definition.kind, definition.entity.clone()))).collect();
+    let shapes: IndexMap<String, (SegmentKind, String)> = segments
+        .iter()
+        .map(|(name, definition)| (name.clone(), (definition.kind, definition.entity.clone())))
+        .collect();
     for definition in segments.values_mut() {
         let mut found = Vec::new();
         for need in std::mem::take(&mut definition.needs) {
             match refused(&need, &definition.entity, &shapes) {
-                Some(message) => problems.report(&definition.file, reference_position(definition, &need), message),
+                Some(message) => {
+                    problems.report(&definition.file, reference_position(definition, &need), message)
+                }
                 None => found.push(need.split('/').next().unwrap_or_default().to_owned()),
             }
         }
         definition.needs = found;
     }
-    let mut walk = Walk { segments: &segments, states: IndexMap::new(), path: Vec::new(), done: Vec::new(), problems };
+    let mut walk =
+        Walk { segments: &segments, states: IndexMap::new(), path: Vec::new(), done: Vec::new(), problems };
     for name in &names {
         walk.visit(name);
     }
     let order = walk.done;
-    let mut ordered: IndexMap<_, _> = order.into_iter().filter_map(|name| segments.shift_remove_entry(&name)).collect();
+    let mut ordered: IndexMap<_, _> =
+        order.into_iter().filter_map(|name| segments.shift_remove_entry(&name)).collect();
     ordered.extend(segments);
     ordered
 }
@@ -42,8 +48,12 @@ fn refused(need: &str, entity: &str, shapes: &IndexMap<String, (SegmentKind, Str
         return Some(format!("`{need}` is a segment of `{of}`, not of `{entity}`"));
     }
     match (kind, label) {
-        (SegmentKind::Set, None) => Some(format!("`{name}` is a set; name one of its segments, such as `{name}/<label>`")),
-        (SegmentKind::Single, Some(_)) => Some(format!("there is no segment `{need}`; `{name}` is not a set")),
+        (SegmentKind::Set, None) => {
+            Some(format!("`{name}` is a set; name one of its segments, such as `{name}/<label>`"))
+        }
+        (SegmentKind::Single, Some(_)) => {
+            Some(format!("there is no segment `{need}`; `{name}` is not a set"))
+        }
         _ => None,
     }
 }
@@ -102,6 +112,7 @@ impl Walk<'_> {
 /// Where a definition mentions another segment.
 fn reference_position(definition: &SegmentDefinition, segment: &str) -> Position {
     let references = Session::segments_of(definition.file.text(), Some("key")).unwrap_or_default();
-    let found = references.into_iter().find(|(name, _)| name == segment || name.split('/').next() == Some(segment));
+    let found =
+        references.into_iter().find(|(name, _)| name == segment || name.split('/').next() == Some(segment));
     found.map_or(Position::START, |(_, position)| position)
 }

@@ -78,9 +78,20 @@ mod tests {
     #[test]
     fn each_pair_is_counted_once() {
         let members = |numbers: &[u32]| -> RoaringBitmap { numbers.iter().copied().collect() };
-        let found = pairs(&[("a", members(&[1, 2, 3])), ("b", members(&[2, 3, 4, 5])), ("none", members(&[]))]);
-        let shown: Vec<_> = found.iter().map(|o| (o.a.as_str(), o.b.as_str(), o.size_a, o.size_b, o.both, o.jaccard)).collect();
-        assert_eq!(shown, [("a", "b", 3, 4, 2, Some(0.4)), ("a", "none", 3, 0, 0, Some(0.0)), ("b", "none", 4, 0, 0, Some(0.0))]);
+        let found =
+            pairs(&[("a", members(&[1, 2, 3])), ("b", members(&[2, 3, 4, 5])), ("none", members(&[]))]);
+        let shown: Vec<_> = found
+            .iter()
+            .map(|o| (o.a.as_str(), o.b.as_str(), o.size_a, o.size_b, o.both, o.jaccard))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("a", "b", 3, 4, 2, Some(0.4)),
+                ("a", "none", 3, 0, 0, Some(0.0)),
+                ("b", "none", 4, 0, 0, Some(0.0))
+            ]
+        );
         assert_eq!(pairs(&[("x", members(&[])), ("y", members(&[]))])[0].jaccard, None);
     }
 }

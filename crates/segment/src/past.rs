@@ -29,7 +29,8 @@ impl Past {
         instants: &[Timestamp],
     ) -> Result<(), SegmentError> {
         let (Some(&from), Some(&to)) = (instants.first(), instants.last()) else { return Ok(()) };
-        let last = |wanted| history.iter().filter(|row| is_wanted(wanted, &row.segment)).max_by_key(|row| row.as_of);
+        let last =
+            |wanted| history.iter().filter(|row| is_wanted(wanted, &row.segment)).max_by_key(|row| row.as_of);
         match self {
             Self::Rebuilt => Ok(()),
             Self::Grows => match last(None).map(|row| row.as_of) {
@@ -40,7 +41,9 @@ impl Past {
                 Some(row) if row.as_of >= from && !rebuild => {
                     Err(SegmentError::Published { segment: row.segment.clone(), last: row.as_of, from })
                 }
-                Some(row) if row.as_of > to => Err(SegmentError::Shortened { segment: row.segment.clone(), last: row.as_of, to }),
+                Some(row) if row.as_of > to => {
+                    Err(SegmentError::Shortened { segment: row.segment.clone(), last: row.as_of, to })
+                }
                 _ => Ok(()),
             },
         }

@@ -68,10 +68,17 @@ pub async fn preview(
     let mut replayed = replay.evaluate(&definition.entity, std::slice::from_ref(&definition.name)).await?;
     let reads = replayed.columns_read(definition).await?;
     let session = replay.engine.session(replay.as_of);
-    let published: HashSet<String> = store::history(lake, &session).await?.into_iter().map(|row| row.segment).collect();
+    let published: HashSet<String> =
+        store::history(lake, &session).await?.into_iter().map(|row| row.segment).collect();
     let mut names: Vec<String> = match definition.kind {
         SegmentKind::Single => vec![definition.name.clone()],
-        SegmentKind::Set => replayed.evaluation.segments.keys().filter(|name| is_label_of(name, definition)).cloned().collect(),
+        SegmentKind::Set => replayed
+            .evaluation
+            .segments
+            .keys()
+            .filter(|name| is_label_of(name, definition))
+            .cloned()
+            .collect(),
     };
     let gone: BTreeSet<&String> =
         published.iter().filter(|name| is_label_of(name, definition) && !names.contains(name)).collect();
@@ -97,7 +104,12 @@ pub async fn preview(
     Ok(Preview { universe: replayed.evaluation.universe, segments, reads, sample, sample_segments })
 }
 
-fn beside(segment: String, members: &Members, before: Option<&RoaringBitmap>, universe: u32) -> PreviewedSegment {
+fn beside(
+    segment: String,
+    members: &Members,
+    before: Option<&RoaringBitmap>,
+    universe: u32,
+) -> PreviewedSegment {
     PreviewedSegment {
         segment,
         size: members.entities.len(),
@@ -121,7 +133,8 @@ async fn published_members(
     let mut numbers = RoaringBitmap::new();
     if let Some(found) = store::members(lake, session, &evaluation.entity, &evaluation.key, segment).await? {
         for batch in &found.batches {
-            numbers.extend(Arc::make_mut(&mut evaluation.index).insert(batch.column(0))?.into_iter().flatten());
+            numbers
+                .extend(Arc::make_mut(&mut evaluation.index).insert(batch.column(0))?.into_iter().flatten());
         }
     }
     Ok(numbers)
@@ -148,10 +161,12 @@ fn without_personal_data(
 ) -> Result<RecordBatch, SegmentError> {
     let contract = replay.definitions.entity_contract(&definition.entity);
     let key = replay.definitions.key(&definition.entity);
-    let personal =
-        |name: &str| Some(name) != key && contract.and_then(|c| c.column(name)).is_some_and(|column| column.pii.is_some());
+    let personal = |name: &str| {
+        Some(name) != key && contract.and_then(|c| c.column(name)).is_some_and(|column| column.pii.is_some())
+    };
     let schema = sample.schema();
-    let shown: Vec<usize> = (0..schema.fields().len()).filter(|&column| !personal(schema.field(column).name())).collect();
+    let shown: Vec<usize> =
+        (0..schema.fields().len()).filter(|&column| !personal(schema.field(column).name())).collect();
     let shown = sample.project(&shown).map_err(SqlError::from)?;
     // Metadata of the engine's own would only be in the way.
     let plain = Schema::new(shown.schema().fields().clone());

@@ -93,7 +93,8 @@ fn quantiles(column: &ArrayRef) -> Result<ArrayRef, SqlError> {
         let rank = (quantile * present as f64).ceil() as usize;
         order.value(rank.clamp(1, present) - 1)
     };
-    let rows: UInt32Array = QUANTILES.iter().filter(|_| present > 0).map(|quantile| Some(at(*quantile))).collect();
+    let rows: UInt32Array =
+        QUANTILES.iter().filter(|_| present > 0).map(|quantile| Some(at(*quantile))).collect();
     Ok(take(column, &rows, None)?)
 }
 

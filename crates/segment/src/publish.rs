@@ -82,7 +82,11 @@ impl Publication {
     }
 
     /// That nobody is in any segment of an entity which nothing is defined for any more.
-    pub(crate) async fn of_nobody(lake: &Lake, entity: &str, instants: &[Timestamp]) -> Result<Option<Self>, SegmentError> {
+    pub(crate) async fn of_nobody(
+        lake: &Lake,
+        entity: &str,
+        instants: &[Timestamp],
+    ) -> Result<Option<Self>, SegmentError> {
         let Some(stored) = lake.snapshot(&memberships_table(entity)).await? else { return Ok(None) };
         let Some(key) = stored_key(&stored)? else { return Ok(None) };
         let index = Arc::new(KeyIndex::new(&key.data_type));
@@ -152,15 +156,19 @@ async fn attempt(
     {
         traits = None;
     }
-    let (memberships, traits) =
-        try_join(Memberships::read(table, base, key, &mut publication.index, &all_names, first), encoded(traits)).await?;
+    let (memberships, traits) = try_join(
+        Memberships::read(table, base, key, &mut publication.index, &all_names, first),
+        encoded(traits),
+    )
+    .await?;
     let mut memberships = memberships;
     tracing::debug!(entity, "memberships are read");
     let mut reports: IndexMap<String, SegmentReport> = IndexMap::new();
     let mut rows: Vec<HistoryRow> = Vec::new();
     let mut violations = Vec::new();
     for (findings, names) in publication.findings.iter().zip(names) {
-        let found: Vec<Members> = names.iter().map(|name| findings.segments.get(name).cloned().unwrap_or_default()).collect();
+        let found: Vec<Members> =
+            names.iter().map(|name| findings.segments.get(name).cloned().unwrap_or_default()).collect();
         let members: Vec<(String, RoaringBitmap)> =
             names.iter().cloned().zip(found.iter().map(|members| members.entities.clone())).collect();
         let changes = memberships.apply(members, findings.as_of).await?;
@@ -211,11 +219,15 @@ fn names(
     history: &OwnHistory,
 ) -> Vec<Vec<String>> {
     // The size and the instant of each segment's last refresh, as of the instant that is looked at.
-    let mut latest: BTreeMap<String, (u64, Timestamp)> =
-        history.latest().into_iter().map(|(segment, row)| (segment.to_owned(), (row.size, row.as_of))).collect();
+    let mut latest: BTreeMap<String, (u64, Timestamp)> = history
+        .latest()
+        .into_iter()
+        .map(|(segment, row)| (segment.to_owned(), (row.size, row.as_of)))
+        .collect();
     let mut all = Vec::new();
     for Findings { as_of, segments, .. } in &publication.findings {
-        let mut names: Vec<String> = segments.keys().filter(|name| is_wanted(wanted, name)).cloned().collect();
+        let mut names: Vec<String> =
+            segments.keys().filter(|name| is_wanted(wanted, name)).cloned().collect();
         for (segment, (size, last)) in &latest {
             let is_gone = !segments.contains_key(segment) && is_wanted(wanted, segment);
             let is_label = is_defined(definitions, &publication.entity, segment);
@@ -236,16 +248,26 @@ fn names(
 
 /// Whether a segment, or its set, is among those that are wanted.
 pub(crate) fn is_wanted(wanted: Option<&[String]>, segment: &str) -> bool {
-    wanted.is_none_or(|names| names.iter().any(|name| name == segment || segment.split('/').next() == Some(name.as_str())))
+    wanted.is_none_or(|names| {
+        names.iter().any(|name| name == segment || segment.split('/').next() == Some(name.as_str()))
+    })
 }
 
 /// Whether a segment that was published before is still defined as what it was.
 fn is_defined(definitions: &Definitions, entity: &str, segment: &str) -> bool {
     let kind = if segment.contains('/') { SegmentKind::Set } else { SegmentKind::Single };
-    definitions.definition_of(segment).is_some_and(|definition| definition.kind == kind && definition.entity == entity)
+    definitions
+        .definition_of(segment)
+        .is_some_and(|definition| definition.kind == kind && definition.entity == entity)
 }
 
-fn history_row(segment: String, entity: &str, members: &Members, change: Change, as_of: Timestamp) -> HistoryRow {
+fn history_row(
+    segment: String,
+    entity: &str,
+    members: &Members,
+    change: Change,
+    as_of: Timestamp,
+) -> HistoryRow {
     HistoryRow {
         segment,
         entity: entity.to_owned(),
@@ -302,7 +324,9 @@ impl Expectation {
         }
         let turnover = if before == 0 { 0.0 } else { entered.max(exited) as f64 / before as f64 };
         if let Some(max) = self.max_turnover.filter(|max| turnover > *max) {
-            found.push(format!("segment `{segment}` changed by {turnover:.4} of its members, expected at most {max}"));
+            found.push(format!(
+                "segment `{segment}` changed by {turnover:.4} of its members, expected at most {max}"
+            ));
         }
         found
     }
@@ -314,7 +338,9 @@ type TraitsFiles = (SchemaRef, Vec<ParquetFile>);
 async fn encoded(traits: Option<&RecordBatch>) -> Result<Option<TraitsFiles>, SegmentError> {
     let Some(traits) = traits else { return Ok(None) };
     let rows = traits.num_rows();
-    let parts = (0..rows.max(1)).step_by(TRAITS_FILE_ROWS).map(|start| traits.slice(start, TRAITS_FILE_ROWS.min(rows - start)));
+    let parts = (0..rows.max(1))
+        .step_by(TRAITS_FILE_ROWS)
+        .map(|start| traits.slice(start, TRAITS_FILE_ROWS.min(rows - start)));
     let parts: Vec<RecordBatch> = parts.collect();
     let files = parallel::on_all_cores(parts, |part| {
         Ok::<_, SegmentError>(ParquetFile::encode(&part.schema(), [&part], parquet_options(&part.schema()))?)
@@ -330,10 +356,16 @@ const COPY_MARK: &str = "copy";
 const NO_COPY: i64 = -1;
 
 /// Whether the wide table that is there is a copy of that version of the entity's own table already.
-async fn is_copied(lake: &Lake, entity: &str, rows: &RecordBatch, version: u64) -> Result<bool, SegmentError> {
+async fn is_copied(
+    lake: &Lake,
+    entity: &str,
+    rows: &RecordBatch,
+    version: u64,
+) -> Result<bool, SegmentError> {
     let Some(stored) = lake.snapshot(&traits_table(entity)).await? else { return Ok(false) };
     let schema = stored.schema()?;
-    let same_columns = schema.fields().iter().map(|field| field.name()).eq(rows.schema().fields().iter().map(|f| f.name()));
+    let same_columns =
+        schema.fields().iter().map(|field| field.name()).eq(rows.schema().fields().iter().map(|f| f.name()));
     Ok(same_columns && stored.transaction_version(COPY_MARK).await? == i64::try_from(version).ok())
 }
 
@@ -355,7 +387,17 @@ async fn commit_traits(
     }
     let version = copy_of.and_then(|version| i64::try_from(version).ok()).unwrap_or(NO_COPY);
     let transactions = vec![Transaction::new(to.transaction, 1), Transaction::new(COPY_MARK, version)];
-    to.lake.replace_files(FileCommit { table, schema, partition_by: Vec::new(), base, remove, add, transactions }).await?;
+    to.lake
+        .replace_files(FileCommit {
+            table,
+            schema,
+            partition_by: Vec::new(),
+            base,
+            remove,
+            add,
+            transactions,
+        })
+        .await?;
     Ok(())
 }
 

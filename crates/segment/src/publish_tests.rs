@@ -33,7 +33,8 @@ fn definitions(segments: &[(&str, &str)]) -> Definitions {
     });
     let contract = "version: 1\ntable: customers\nkind: entity\nentity: customer\nkey: [id]\ncolumns:\n\
                     - {name: id, type: int64, nullable: false}\n";
-    let project = Project::from_files(files.chain([("schemas/customers.yaml".to_owned(), contract.to_owned())]));
+    let project =
+        Project::from_files(files.chain([("schemas/customers.yaml".to_owned(), contract.to_owned())]));
     let mut problems = Problems::default();
     let spec = yaml::read::<ContractSpec>(project.schemas().next().unwrap(), &mut problems).unwrap();
     let contract = spec.validate(&mut |_, message| panic!("{message}")).unwrap();
@@ -62,7 +63,12 @@ struct Step<'a> {
 const NOTHING: &str = "{}";
 
 impl<'a> Step<'a> {
-    fn new(definitions: &'a [(&'a str, &'a str)], as_of: i64, members: &'a [(&'a str, &'a [i64])], transaction: &'a str) -> Self {
+    fn new(
+        definitions: &'a [(&'a str, &'a str)],
+        as_of: i64,
+        members: &'a [(&'a str, &'a [i64])],
+        transaction: &'a str,
+    ) -> Self {
         Self { pipeline: "shop", definitions, as_of, members, wanted: None, full: false, transaction }
     }
 }
@@ -101,9 +107,16 @@ impl World {
         let key = Key { name: "id".to_owned(), data_type: DataType::Int64 };
         let universe = index.len();
         let findings = vec![Findings { as_of: day(step.as_of), universe, segments }];
-        let mut publication =
-            Publication { entity: ENTITY.to_owned(), key, index: index.into(), findings, traits: None, copy_of: None };
-        let wanted: Option<Vec<String>> = step.wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+        let mut publication = Publication {
+            entity: ENTITY.to_owned(),
+            key,
+            index: index.into(),
+            findings,
+            traits: None,
+            copy_of: None,
+        };
+        let wanted: Option<Vec<String>> =
+            step.wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
         publish(&definitions(step.definitions), wanted.as_deref(), &mut publication, &to).await
     }
 
@@ -121,15 +134,18 @@ impl World {
     async fn seen(&self) -> Seen {
         let days = |micros: i64| micros / 86_400_000_000;
         let told = history(&self.lake, &self.session()).await.unwrap();
-        let history: Vec<_> =
-            told.iter().map(|r| (days(r.as_of.as_microsecond()), r.segment.clone(), r.size, r.entered, r.exited)).collect();
+        let history: Vec<_> = told
+            .iter()
+            .map(|r| (days(r.as_of.as_microsecond()), r.segment.clone(), r.size, r.entered, r.exited))
+            .collect();
         let mut memberships = Vec::new();
         if let Some((_, batches)) = self.rows(&memberships_table(ENTITY)).await {
             let number = |column| column_i64(&batches, column).unwrap();
-            let rows = column_text(&batches, 0).unwrap().into_iter().zip(number(1)).zip(number(2)).zip(number(3));
-            memberships.extend(
-                rows.map(|(((segment, key), from), to)| (segment.unwrap(), key.unwrap(), days(from.unwrap()), to.map(days))),
-            );
+            let rows =
+                column_text(&batches, 0).unwrap().into_iter().zip(number(1)).zip(number(2)).zip(number(3));
+            memberships.extend(rows.map(|(((segment, key), from), to)| {
+                (segment.unwrap(), key.unwrap(), days(from.unwrap()), to.map(days))
+            }));
             memberships.sort();
         }
         // Whatever is seen belongs together.
@@ -142,7 +158,9 @@ impl World {
 
     /// Rows of the history's table, those that do not count included.
     async fn stored_history(&self) -> usize {
-        self.rows(HISTORY_TABLE).await.map_or(0, |(_, batches)| batches.iter().map(|batch| batch.num_rows()).sum())
+        self.rows(HISTORY_TABLE)
+            .await
+            .map_or(0, |(_, batches)| batches.iter().map(|batch| batch.num_rows()).sum())
     }
 
     async fn version(&self) -> Option<u64> {
@@ -211,9 +229,11 @@ async fn history_is_rebuilt_from_an_earlier_instant_only_when_asked() {
 async fn only_what_is_wanted_is_published_and_pipelines_share_a_table() {
     let world = World::new();
     world.publish(&Step::new(VIP, 1, &[("vip", &[1]), ("life/new", &[1])], "run1")).await.unwrap();
-    let other = Step { pipeline: "other", ..Step::new(&[("theirs", NOTHING)], 5, &[("theirs", &[7])], "run2") };
+    let other =
+        Step { pipeline: "other", ..Step::new(&[("theirs", NOTHING)], 5, &[("theirs", &[7])], "run2") };
     world.publish(&other).await.unwrap();
-    let vip = Step { wanted: Some(&["vip"]), ..Step::new(VIP, 2, &[("vip", &[2]), ("life/new", &[2])], "run3") };
+    let vip =
+        Step { wanted: Some(&["vip"]), ..Step::new(VIP, 2, &[("vip", &[2]), ("life/new", &[2])], "run3") };
     assert_eq!(world.publish(&vip).await.unwrap().len(), 1);
     let life = Step { wanted: Some(&["life"]), ..Step::new(VIP, 2, &[("life/old", &[2])], "run4") };
     assert_eq!(world.publish(&life).await.unwrap().len(), 2);
@@ -232,7 +252,8 @@ async fn only_what_is_wanted_is_published_and_pipelines_share_a_table() {
 async fn memberships_of_a_segment_that_is_no_longer_defined_end() {
     let world = World::new();
     world.publish(&Step::new(VIP, 1, &[("vip", &[1, 2]), ("life/new", &[1])], "run1")).await.unwrap();
-    let other = Step { pipeline: "other", ..Step::new(&[("theirs", NOTHING)], 1, &[("theirs", &[7])], "run2") };
+    let other =
+        Step { pipeline: "other", ..Step::new(&[("theirs", NOTHING)], 1, &[("theirs", &[7])], "run2") };
     world.publish(&other).await.unwrap();
     let without: &[(&str, &str)] = &[("life/", NOTHING)];
     let partly = Step { wanted: Some(&["life"]), ..Step::new(without, 2, &[("life/new", &[1])], "run3") };
@@ -244,7 +265,12 @@ async fn memberships_of_a_segment_that_is_no_longer_defined_end() {
     }
     let seen = world.seen().await;
     let row = |segment: &str, key, from, to| (segment.to_owned(), key, from, to);
-    let expected = [row("life/new", 1, 1, None), row("theirs", 7, 1, None), row("vip", 1, 1, Some(3)), row("vip", 2, 1, Some(3))];
+    let expected = [
+        row("life/new", 1, 1, None),
+        row("theirs", 7, 1, None),
+        row("vip", 1, 1, Some(3)),
+        row("vip", 2, 1, Some(3)),
+    ];
     assert_eq!(seen.memberships, expected);
     assert!(seen.history.contains(&(3, "vip".to_owned(), 0, 0, 2)));
 }
@@ -286,7 +312,9 @@ async fn a_broken_expectation_publishes_nothing() {
         let members = [("vip", members)];
         let outcome = world.publish(&Step::new(&definitions, 2, &members, "run2")).await;
         match (broken, outcome) {
-            (Some(reason), Err(SegmentError::Expectation(found))) => assert!(found[0].contains(reason), "{found:?}"),
+            (Some(reason), Err(SegmentError::Expectation(found))) => {
+                assert!(found[0].contains(reason), "{found:?}")
+            }
             (None, Ok(_)) => assert_ne!(world.seen().await, seen),
             (_, outcome) => panic!("{expect}: {outcome:?}"),
         }
@@ -302,8 +330,10 @@ async fn a_broken_expectation_publishes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_is_cut_short_is_seen_whole_or_not_at_all() {
-    let before: [Step<'_>; 2] =
-        [Step::new(VIP, 1, &[("vip", &[1, 2]), ("life/new", &[1])], "run1"), Step::new(VIP, 3, &[("vip", &[2, 3])], "run2")];
+    let before: [Step<'_>; 2] = [
+        Step::new(VIP, 1, &[("vip", &[1, 2]), ("life/new", &[1])], "run1"),
+        Step::new(VIP, 3, &[("vip", &[2, 3])], "run2"),
+    ];
     let next = Step::new(VIP, 4, &[("vip", &[3, 4]), ("life/old", &[1])], "run3");
     let repeated = Step::new(VIP, 3, &[("vip", &[1, 9]), ("life/new", &[9])], "run3");
     let rebuilt = Step { full: true, ..Step::new(VIP, 2, &[("vip", &[7])], "run3") };
@@ -329,7 +359,10 @@ async fn a_refresh_that_is_cut_short_is_seen_whole_or_not_at_all() {
                 let expected = expected.entry(what).or_insert_with(|| new.clone());
                 assert_eq!(new, *expected, "{what}, {failure:?} {puts}: tried again it ends otherwise");
                 assert!(seen == old || seen == new, "{what}, {failure:?} {puts}: {seen:#?}");
-                assert!(outcome.is_err() || seen == new, "{what}, {failure:?} {puts}: published, and not seen");
+                assert!(
+                    outcome.is_err() || seen == new,
+                    "{what}, {failure:?} {puts}: published, and not seen"
+                );
                 assert_eq!(world.stored_history().await, new.history.len(), "{what}, {failure:?} {puts}");
                 if !failed {
                     assert!(puts >= 3, "{what}: files, history and memberships are put");

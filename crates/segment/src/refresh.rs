@@ -93,10 +93,19 @@ pub async fn refresh(
         let memory = Memory::read(context.lake, context.pipeline, entity, definitions, context.full);
         // Who there is, is read while the definitions are planned.
         let universe = universe(definitions, entity, context.session);
-        let (universe, program) = tokio::join!(universe, Program::compile(definitions, &scope, context.session, Sharing::Shared));
+        let (universe, program) =
+            tokio::join!(universe, Program::compile(definitions, &scope, context.session, Sharing::Shared));
         let program = program?;
-        let (evaluation, kept) =
-            evaluate_program(definitions, &scope, &program, universe?, context.tables, context.session, Some(memory)).await?;
+        let (evaluation, kept) = evaluate_program(
+            definitions,
+            &scope,
+            &program,
+            universe?,
+            context.tables,
+            context.session,
+            Some(memory),
+        )
+        .await?;
         tracing::debug!(entity, "evaluated");
         report.rows_read += evaluation.rows_read;
         let index = Arc::clone(&evaluation.index);
@@ -118,7 +127,9 @@ pub async fn refresh(
     }
     if wanted.is_none() {
         for entity in forgotten_entities(definitions, &to).await? {
-            let Some(mut nobody) = Publication::of_nobody(context.lake, &entity, &[as_of]).await? else { continue };
+            let Some(mut nobody) = Publication::of_nobody(context.lake, &entity, &[as_of]).await? else {
+                continue;
+            };
             report.add(publish(definitions, wanted, &mut nobody, &to).await?);
         }
     }
@@ -131,14 +142,21 @@ fn copied(definitions: &Definitions, entity: &str, tables: &Tables) -> Option<u6
     let is_latest = matches!(contract.kind, TableKind::Entity { history: History::Latest, .. });
     let has_traits = definitions.traits.values().any(|traits| traits.entity == entity);
     let is_copy = is_latest && !has_traits && definitions.universe(entity) == Universe::Declared;
-    let version = tables.versions().into_iter().find(|version| version.table == table_folder(&contract.table));
+    let version =
+        tables.versions().into_iter().find(|version| version.table == table_folder(&contract.table));
     version.filter(|_| is_copy).map(|version| version.version)
 }
 
 impl<'a> RefreshContext<'a> {
     pub(crate) fn destination(&self) -> Destination<'a> {
         let past = if self.full { Past::Rebuilt } else { Past::Grows };
-        Destination { lake: self.lake, session: self.session, pipeline: self.pipeline, past, transaction: self.transaction }
+        Destination {
+            lake: self.lake,
+            session: self.session,
+            pipeline: self.pipeline,
+            past,
+            transaction: self.transaction,
+        }
     }
 }
 

@@ -73,7 +73,9 @@ impl Replayed {
         let wanted = |name: &str| match (definition.kind, label) {
             (SegmentKind::Single, _) => name == definition.name,
             (SegmentKind::Set, None) => is_label_of(name, definition),
-            (SegmentKind::Set, Some(label)) => name.strip_prefix(&definition.name) == Some(&format!("/{label}")),
+            (SegmentKind::Set, Some(label)) => {
+                name.strip_prefix(&definition.name) == Some(&format!("/{label}"))
+            }
         };
         let mut members = RoaringBitmap::new();
         for (_, found) in self.evaluation.segments.iter().filter(|(name, _)| wanted(name)) {
@@ -88,9 +90,15 @@ impl Replayed {
         self.session.register_rows(TRAITS, wide.schema(), vec![wide.clone()])?;
         let key = wide.schema().field_with_name(&self.evaluation.key)?.data_type().clone();
         let schema = Arc::new(Schema::new(vec![Field::new(&self.evaluation.key, key, false)]));
-        let references = Session::segments_of(definition.file.text(), Some(&self.evaluation.key)).unwrap_or_default();
+        let references =
+            Session::segments_of(definition.file.text(), Some(&self.evaluation.key)).unwrap_or_default();
         for (segment, _) in references {
-            let members = self.evaluation.segments.get(&segment).map(|found| found.entities.clone()).unwrap_or_default();
+            let members = self
+                .evaluation
+                .segments
+                .get(&segment)
+                .map(|found| found.entities.clone())
+                .unwrap_or_default();
             let keys = self.evaluation.index.column(members.iter())?;
             let rows = RecordBatch::try_new(Arc::clone(&schema), vec![keys])?;
             self.session.register_rows(&segment_relation(&segment), Arc::clone(&schema), vec![rows])?;
@@ -99,7 +107,10 @@ impl Replayed {
     }
 
     /// The columns of the wide table that a definition reads, the key among them.
-    pub(crate) async fn columns_read(&self, definition: &SegmentDefinition) -> Result<BTreeSet<String>, SegmentError> {
+    pub(crate) async fn columns_read(
+        &self,
+        definition: &SegmentDefinition,
+    ) -> Result<BTreeSet<String>, SegmentError> {
         self.register_for(definition)?;
         let key = &self.evaluation.key;
         let plan = self.session.plan(definition.file.text(), Some(key)).await.map_err(|problem| {
@@ -115,5 +126,6 @@ impl Replayed {
 
 /// Whether a segment is one of a set's.
 pub(crate) fn is_label_of(segment: &str, definition: &SegmentDefinition) -> bool {
-    definition.kind == SegmentKind::Set && segment.split_once('/').is_some_and(|(set, _)| set == definition.name)
+    definition.kind == SegmentKind::Set
+        && segment.split_once('/').is_some_and(|(set, _)| set == definition.name)
 }

@@ -27,8 +27,10 @@ impl Scope {
     /// Everything that is defined for an entity.
     #[must_use]
     pub fn everything(definitions: &Definitions, entity: &str) -> Self {
-        let segments = definitions.segments.values().filter(|s| s.entity == entity).map(|s| s.name.clone()).collect();
-        let traits = definitions.traits.values().filter(|t| t.entity == entity).map(|t| t.name.clone()).collect();
+        let segments =
+            definitions.segments.values().filter(|s| s.entity == entity).map(|s| s.name.clone()).collect();
+        let traits =
+            definitions.traits.values().filter(|t| t.entity == entity).map(|t| t.name.clone()).collect();
         Self { entity: entity.to_owned(), segments, traits }
     }
 
@@ -42,7 +44,12 @@ impl Scope {
     ///
     /// # Errors
     /// [`SqlError`] when the engine itself fails.
-    pub async fn of(definitions: &Definitions, entity: &str, wanted: &[String], session: &Session) -> Result<Self, SqlError> {
+    pub async fn of(
+        definitions: &Definitions,
+        entity: &str,
+        wanted: &[String],
+        session: &Session,
+    ) -> Result<Self, SqlError> {
         let mut scope = Self::everything(definitions, entity);
         let needed = closure(definitions, wanted);
         scope.segments.retain(|name| needed.contains(name));
@@ -59,17 +66,21 @@ impl Scope {
                 _ => return Ok(scope),
             }
         }
-        scope.traits.retain(|name| owners.iter().any(|(column, owner)| owner == name && columns.contains(column)));
+        scope
+            .traits
+            .retain(|name| owners.iter().any(|(column, owner)| owner == name && columns.contains(column)));
         Ok(scope)
     }
 }
 
 /// The wanted definitions and all that they need.
 fn closure(definitions: &Definitions, wanted: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = wanted.iter().map(|name| name.split('/').next().unwrap_or(name).to_owned()).collect();
+    let mut names: Vec<String> =
+        wanted.iter().map(|name| name.split('/').next().unwrap_or(name).to_owned()).collect();
     let mut next = 0;
     while let Some(name) = names.get(next).cloned() {
-        let needs = definitions.segments.get(&name).map(|definition| definition.needs.clone()).unwrap_or_default();
+        let needs =
+            definitions.segments.get(&name).map(|definition| definition.needs.clone()).unwrap_or_default();
         names.extend(needs.into_iter().filter(|need| !names.contains(need)).collect::<Vec<_>>());
         next += 1;
     }
@@ -81,10 +92,9 @@ impl Scope {
     #[must_use]
     pub fn is_timeless(&self, definitions: &Definitions) -> bool {
         let is_undated = |table: &String| {
-            definitions
-                .contracts
-                .get(table)
-                .is_some_and(|contract| matches!(&contract.kind, TableKind::Entity { history: History::Latest, .. }))
+            definitions.contracts.get(table).is_some_and(|contract| {
+                matches!(&contract.kind, TableKind::Entity { history: History::Latest, .. })
+            })
         };
         self.tables(definitions).iter().all(is_undated)
             && definitions.universe(&self.entity) == Universe::Declared

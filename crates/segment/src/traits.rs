@@ -30,10 +30,14 @@ pub(crate) fn check(
     let positions = Session::projection_positions(definition.file.text());
     let at = |index: usize| positions.get(index).copied().unwrap_or(Position::START);
     let key = definitions.key(&definition.entity).unwrap_or_default();
-    let keys: Vec<usize> =
-        (0..columns.len()).filter(|&i| is_key_name(columns[i].name(), &definition.entity, definitions)).collect();
+    let keys: Vec<usize> = (0..columns.len())
+        .filter(|&i| is_key_name(columns[i].name(), &definition.entity, definitions))
+        .collect();
     if keys.first() != Some(&0) {
-        let message = format!("traits `{}` must return the key `{key}` of `{}` first", definition.name, definition.entity);
+        let message = format!(
+            "traits `{}` must return the key `{key}` of `{}` first",
+            definition.name, definition.entity
+        );
         problems.report(&definition.file, at(0), message);
     }
     let mut fields = Vec::new();
@@ -42,7 +46,8 @@ pub(crate) fn check(
             continue;
         }
         if taken.iter().chain(&fields).any(|other| other.name() == column.name()) {
-            let message = format!("`{}` is already a column or trait of `{}`", column.name(), definition.entity);
+            let message =
+                format!("`{}` is already a column or trait of `{}`", column.name(), definition.entity);
             problems.report(&definition.file, at(index), message);
             continue;
         }
@@ -55,9 +60,17 @@ pub(crate) fn check(
     }
     for (name, value) in &definition.defaults {
         match fields.iter().find(|field| field.name() == name) {
-            None => problems.report(&definition.file, value.referenced, format!("the query returns no trait `{name}`")),
+            None => problems.report(
+                &definition.file,
+                value.referenced,
+                format!("the query returns no trait `{name}`"),
+            ),
             Some(field) if scalar(&value.value).cast_to(field.data_type()).is_err() => {
-                let message = format!("`{}` cannot be the default of `{name}`, which is {}", value.value, field.data_type());
+                let message = format!(
+                    "`{}` cannot be the default of `{name}`, which is {}",
+                    value.value,
+                    field.data_type()
+                );
                 problems.report(&definition.file, value.referenced, message);
             }
             Some(_) => {}
@@ -79,7 +92,11 @@ pub(crate) struct Universe {
 }
 
 /// Who counts as an entity.
-pub(crate) async fn universe(definitions: &Definitions, entity: &str, session: &Session) -> Result<Universe, SegmentError> {
+pub(crate) async fn universe(
+    definitions: &Definitions,
+    entity: &str,
+    session: &Session,
+) -> Result<Universe, SegmentError> {
     let Some((contract, key)) = definitions.entity_contract(entity).zip(definitions.key(entity)) else {
         return Err(SegmentError::Unknown(entity.to_owned()));
     };
@@ -94,11 +111,13 @@ pub(crate) async fn universe(definitions: &Definitions, entity: &str, session: &
             rows_read += observed.rows_read;
             batches.extend(observed.batches);
             // Who is in no table but those of events has none of the entity's own columns, whatever its contract says of them.
-            let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(field.name() != key));
+            let fields =
+                schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(field.name() != key));
             schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         }
     }
-    let batches = batches.into_iter().map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()));
+    let batches =
+        batches.into_iter().map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()));
     let batches = batches.collect::<Result<Vec<_>, _>>().map_err(SqlError::from)?;
     let rows = concat_batches(&schema, &batches).map_err(SqlError::from)?;
     let key = rows.schema().index_of(key).map_err(SqlError::from)?;
@@ -125,8 +144,12 @@ async fn observed(
         });
     }
     let Some(observed) = observed else { return Ok(None) };
-    let ids = observed.filter(ident(OBSERVED).is_not_null()).and_then(DataFrame::distinct).map_err(SqlError::engine)?;
-    let new = ids.join(table.clone(), JoinType::LeftAnti, &[OBSERVED], &[key], None).map_err(SqlError::engine)?;
+    let ids = observed
+        .filter(ident(OBSERVED).is_not_null())
+        .and_then(DataFrame::distinct)
+        .map_err(SqlError::engine)?;
+    let new =
+        ids.join(table.clone(), JoinType::LeftAnti, &[OBSERVED], &[key], None).map_err(SqlError::engine)?;
     let columns = table.schema().fields().iter().map(|field| {
         let null = || ScalarValue::try_from(field.data_type()).unwrap_or(ScalarValue::Null);
         if field.name() == key {

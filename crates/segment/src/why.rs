@@ -73,7 +73,9 @@ pub async fn why(
     let mut replayed = replay.evaluate(&definition.entity, std::slice::from_ref(&definition.name)).await?;
     let number = replayed.number_of(key)?;
     let has = |segment: &str| {
-        number.is_some_and(|number| replayed.evaluation.segments.get(segment).is_some_and(|m| m.entities.contains(number)))
+        number.is_some_and(|number| {
+            replayed.evaluation.segments.get(segment).is_some_and(|m| m.entities.contains(number))
+        })
     };
     let is_member = number.is_some_and(|number| replayed.members(definition, label).contains(number));
     let labels = replayed.evaluation.segments.keys().filter(|name| is_label_of(name, definition));
@@ -84,7 +86,9 @@ pub async fn why(
             .segments
             .values()
             .find(|other| {
-                other.name != definition.name && other.group.as_ref().is_some_and(|(g, _)| g == group) && has(&other.name)
+                other.name != definition.name
+                    && other.group.as_ref().is_some_and(|(g, _)| g == group)
+                    && has(&other.name)
             })
             .map(|other| other.name.clone()),
         _ => None,
@@ -107,12 +111,17 @@ pub async fn why(
     })
 }
 
-async fn values(replayed: &Replayed, definition: &SegmentDefinition, number: Option<u32>) -> Result<RecordBatch, SegmentError> {
+async fn values(
+    replayed: &Replayed,
+    definition: &SegmentDefinition,
+    number: Option<u32>,
+) -> Result<RecordBatch, SegmentError> {
     let reads = replayed.columns_read(definition).await?;
     let wide = &replayed.evaluation.traits;
     let schema = wide.schema();
     let key = schema.index_of(&replayed.evaluation.key).map_err(SqlError::from)?;
-    let read = (0..schema.fields().len()).filter(|&column| column != key && reads.contains(schema.field(column).name()));
+    let read = (0..schema.fields().len())
+        .filter(|&column| column != key && reads.contains(schema.field(column).name()));
     let columns: Vec<usize> = std::iter::once(key).chain(read).collect();
     let rows: UInt32Array = number.into_iter().map(Some).collect();
     let row = take_record_batch(wide, &rows).and_then(|row| row.project(&columns)).map_err(SqlError::from)?;
@@ -140,7 +149,11 @@ async fn conditions(
     let mut found = Vec::new();
     for (number, condition) in conjuncts.conditions().into_iter().enumerate() {
         let rows_true = count(Outcome::True(number)).await?;
-        let value = if rows_true > 0 { Some(true) } else { (count(Outcome::False(number)).await? > 0).then_some(false) };
+        let value = if rows_true > 0 {
+            Some(true)
+        } else {
+            (count(Outcome::False(number)).await? > 0).then_some(false)
+        };
         found.push(Condition { condition, value, rows_true, rows });
     }
     Ok(Some(found))
@@ -154,15 +167,24 @@ async fn published(
     key: &str,
     lake: &Lake,
 ) -> Result<Vec<Membership>, SegmentError> {
-    let Some(snapshot) = lake.snapshot(&memberships_table(&definition.entity)).await? else { return Ok(Vec::new()) };
+    let Some(snapshot) = lake.snapshot(&memberships_table(&definition.entity)).await? else {
+        return Ok(Vec::new());
+    };
     let key_column = replay.definitions.key(&definition.entity).unwrap_or_default();
     let session = replay.engine.session(replay.as_of);
     let frame = session
         .read(&snapshot)
         .await?
         .filter(cast(ident(key_column), DataType::Utf8).eq(lit(key)))
-        .and_then(|f| f.select([platform::SEGMENT, memberships::ENTERED_AT, memberships::EXITED_AT].map(ident).to_vec()))
-        .and_then(|f| f.sort(vec![ident(memberships::ENTERED_AT).sort(true, false), ident(platform::SEGMENT).sort(true, false)]))
+        .and_then(|f| {
+            f.select([platform::SEGMENT, memberships::ENTERED_AT, memberships::EXITED_AT].map(ident).to_vec())
+        })
+        .and_then(|f| {
+            f.sort(vec![
+                ident(memberships::ENTERED_AT).sort(true, false),
+                ident(platform::SEGMENT).sort(true, false),
+            ])
+        })
         .map_err(SqlError::engine)?;
     let batches = session.collect_frame(frame).await?.batches;
     let (entered, exited) = (instants(&batches, 1)?, instants(&batches, 2)?);
@@ -180,5 +202,8 @@ async fn published(
 /// Microseconds of a column as instants.
 fn instants(batches: &[RecordBatch], column: usize) -> Result<Vec<Option<Timestamp>>, SqlError> {
     let microseconds = column_i64(batches, column)?;
-    Ok(microseconds.into_iter().map(|value| value.and_then(|micros| Timestamp::from_microsecond(micros).ok())).collect())
+    Ok(microseconds
+        .into_iter()
+        .map(|value| value.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+        .collect())
 }

@@ -2,7 +2,8 @@
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, GroupByExpr, Query, SelectItem, SetExpr, TableFactor, UnaryOperator, Value,
+    BinaryOperator, CastKind, DataType, Expr, GroupByExpr, Query, SelectItem, SetExpr, TableFactor,
+    UnaryOperator, Value,
 };
 
 use crate::{Session, SqlProblem, dialect};
@@ -65,11 +66,15 @@ impl Conjuncts {
             format: None,
         };
         let own = both(own, BinaryOperator::Eq, text);
-        let condition = |number: usize| self.conditions.get(number).map(|condition| Expr::Nested(Box::new(condition.clone())));
+        let condition = |number: usize| {
+            self.conditions.get(number).map(|condition| Expr::Nested(Box::new(condition.clone())))
+        };
         let wanted = match outcome {
             Outcome::Any => None,
             Outcome::True(number) => condition(number),
-            Outcome::False(number) => condition(number).map(|c| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(c) }),
+            Outcome::False(number) => {
+                condition(number).map(|c| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(c) })
+            }
         };
         let mut query = self.query.clone();
         if let SetExpr::Select(select) = query.body.as_mut() {
@@ -120,7 +125,9 @@ fn split(expr: Expr, conditions: &mut Vec<Expr>) {
             split(*left, conditions);
             split(*right, conditions);
         }
-        Expr::Nested(inner) if matches!(*inner, Expr::BinaryOp { op: BinaryOperator::And, .. } | Expr::Nested(_)) => {
+        Expr::Nested(inner)
+            if matches!(*inner, Expr::BinaryOp { op: BinaryOperator::And, .. } | Expr::Nested(_)) =>
+        {
             split(*inner, conditions);
         }
         other => conditions.push(other),
@@ -133,7 +140,11 @@ mod tests {
 
     fn check(sql: &str, expected: Option<&[&str]>) {
         let found = Conjuncts::of(sql).unwrap().map(|conjuncts| conjuncts.conditions());
-        assert_eq!(found.as_deref(), expected.map(|e| e.iter().map(|&c| c.to_owned()).collect::<Vec<_>>()).as_deref(), "{sql}");
+        assert_eq!(
+            found.as_deref(),
+            expected.map(|e| e.iter().map(|&c| c.to_owned()).collect::<Vec<_>>()).as_deref(),
+            "{sql}"
+        );
     }
 
     #[test]
@@ -147,7 +158,10 @@ mod tests {
         check("SELECT id FROM traits WHERE ((a AND b) AND (c)) AND d", Some(&["a", "b", "(c)", "d"]));
         check("SELECT id FROM traits WHERE a BETWEEN 1 AND 2 AND b", Some(&["a BETWEEN 1 AND 2", "b"]));
         check("SELECT DISTINCT id FROM t WHERE a OR b AND c", Some(&["a OR b AND c"]));
-        check("SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE x AND y)", Some(&["EXISTS (SELECT 1 FROM u WHERE x AND y)"]));
+        check(
+            "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE x AND y)",
+            Some(&["EXISTS (SELECT 1 FROM u WHERE x AND y)"]),
+        );
         check("SELECT id, CASE WHEN a THEN 'x' END AS label FROM t WHERE b ORDER BY id", Some(&["b"]));
     }
 

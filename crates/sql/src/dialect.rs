@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Spanned, Statement, Value,
-    ValueWithSpan, Visit, visit_expressions, visit_expressions_mut, visit_relations,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Spanned,
+    Statement, Value, ValueWithSpan, Visit, visit_expressions, visit_expressions_mut, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -81,7 +81,9 @@ pub(crate) fn relations(sql: &str) -> Vec<String> {
 pub(crate) fn calls(sql: &str, function: &str) -> bool {
     let Ok(query) = parse_query(sql) else { return true };
     let found = visit_expressions(&query, |expr| match expr {
-        Expr::Function(called) if called.name.to_string().trim_matches('"').eq_ignore_ascii_case(function) => {
+        Expr::Function(called)
+            if called.name.to_string().trim_matches('"').eq_ignore_ascii_case(function) =>
+        {
             ControlFlow::Break(())
         }
         _ => ControlFlow::Continue(()),
@@ -92,7 +94,8 @@ pub(crate) fn calls(sql: &str, function: &str) -> bool {
 pub(crate) fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
     let syntax = |e: datafusion::sql::sqlparser::parser::ParserError| crate::locate::problem(&e.into(), sql);
     let dialect = GenericDialect {};
-    let mut statements = Parser::new(&dialect).try_with_sql(sql).map_err(syntax)?.parse_statements().map_err(syntax)?;
+    let mut statements =
+        Parser::new(&dialect).try_with_sql(sql).map_err(syntax)?.parse_statements().map_err(syntax)?;
     let at = |statement: &Statement| position(statement.span());
     let refused = |position, message: &str| SqlProblem { position, message: message.to_owned(), help: None };
     match statements.len() {
@@ -101,7 +104,9 @@ pub(crate) fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
         _ => return Err(refused(at(&statements[1]), "write one SELECT; this file has several statements")),
     }
     match statements.pop() {
-        Some(Statement::Query(query)) if matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) => {
+        Some(Statement::Query(query))
+            if matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) =>
+        {
             Err(refused(position(query.span()), "only a SELECT is allowed here"))
         }
         Some(Statement::Query(query)) => Ok(query),
@@ -127,7 +132,8 @@ pub(crate) fn columns(sql: &str) -> Vec<String> {
     let mut names = Vec::new();
     let _: ControlFlow<()> = visit_expressions(&expr, |node| {
         if let Expr::Identifier(ident) = node {
-            let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+            let name =
+                if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -169,8 +175,10 @@ fn resolve_segments(query: &mut Query, key: Option<&str>) -> Result<SegmentRefer
         }
         let at = position(function.name.span());
         let break_with = |message: String| {
-            let help =
-                Some("write in_segment('name'), or in_segment('name', alias.key) when several tables have the key".to_owned());
+            let help = Some(
+                "write in_segment('name'), or in_segment('name', alias.key) when several tables have the key"
+                    .to_owned(),
+            );
             ControlFlow::Break(SqlProblem { position: at, message, help })
         };
         let Some((segment, subject)) = in_segment_arguments(&function.args) else {
@@ -180,14 +188,16 @@ fn resolve_segments(query: &mut Query, key: Option<&str>) -> Result<SegmentRefer
             return break_with("in_segment has a meaning only where an entity is given".to_owned());
         };
         let subject = subject.unwrap_or_else(|| Expr::Identifier(Ident::new(key)));
-        let subquery = format!("SELECT \"{key}\" FROM \"{}\"", segment_relation(&segment).replace('"', "\"\""));
+        let subquery =
+            format!("SELECT \"{key}\" FROM \"{}\"", segment_relation(&segment).replace('"', "\"\""));
         let Ok(subquery) = parse_query(&subquery) else {
             return break_with(format!("`{segment}` is not the name of a segment"));
         };
         if !segments.iter().any(|(known, _)| *known == segment) {
             segments.push((segment, at));
         }
-        *expr = Expr::Nested(Box::new(Expr::InSubquery { expr: Box::new(subject), subquery, negated: false }));
+        *expr =
+            Expr::Nested(Box::new(Expr::InSubquery { expr: Box::new(subject), subquery, negated: false }));
         ControlFlow::Continue(())
     });
     match outcome {
@@ -202,7 +212,10 @@ fn in_segment_arguments(arguments: &FunctionArguments) -> Option<(String, Option
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
     });
-    let Some(Some(Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(name), .. }))) = plain.next() else { return None };
+    let Some(Some(Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(name), .. }))) = plain.next()
+    else {
+        return None;
+    };
     let subject = match plain.next() {
         None => None,
         Some(subject) => Some(subject?),

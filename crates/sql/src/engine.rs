@@ -26,7 +26,11 @@ impl Default for EngineOptions {
     /// Half of the machine's memory and all of its cores.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { memory_bytes: usize::try_from(machine_memory_bytes() / 2).unwrap_or(usize::MAX), spill_folder: None, threads }
+        Self {
+            memory_bytes: usize::try_from(machine_memory_bytes() / 2).unwrap_or(usize::MAX),
+            spill_folder: None,
+            threads,
+        }
     }
 }
 
@@ -38,7 +42,8 @@ pub fn machine_memory_bytes() -> u64 {
         let kibibytes: u64 = rest.trim().trim_end_matches("kB").trim().parse().ok()?;
         Some(kibibytes * 1024)
     });
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let group =
+        std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
     total.into_iter().chain(group).min().unwrap_or(4 << 30)
 }
 

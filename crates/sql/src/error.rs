@@ -53,7 +53,9 @@ impl From<DataFusionError> for SqlError {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
             DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Data(text),
-            DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Self::Store(StoreError::Read { reason: text }),
+            DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
+                Self::Store(StoreError::Read { reason: text })
+            }
             DataFusionError::ParquetError(cause) if matches!(**cause, ParquetError::External(_)) => {
                 Self::Store(StoreError::Read { reason: text })
             }

@@ -47,7 +47,10 @@ impl OptimizerRule for Intervals {
 
 /// The same sum or difference of integers, where the expression is one of an instant and days of an interval.
 fn in_microseconds(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) = expr else { return None };
+    let Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) = expr
+    else {
+        return None;
+    };
     let (instant, interval) = match (left.as_ref(), right.as_ref()) {
         (instant, Expr::Literal(interval, _)) => (instant, interval),
         (Expr::Literal(interval, _), instant) if *op == Operator::Plus => (instant, interval),
@@ -64,8 +67,12 @@ fn in_microseconds(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
 /// The microseconds of an interval without months, whose length no calendar changes.
 fn length_of(interval: &ScalarValue) -> Option<i64> {
     let (days, nanoseconds) = match interval {
-        ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months: 0, days, nanoseconds })) => (*days, *nanoseconds),
-        ScalarValue::IntervalDayTime(Some(interval)) => (interval.days, i64::from(interval.milliseconds) * 1_000_000),
+        ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months: 0, days, nanoseconds })) => {
+            (*days, *nanoseconds)
+        }
+        ScalarValue::IntervalDayTime(Some(interval)) => {
+            (interval.days, i64::from(interval.milliseconds) * 1_000_000)
+        }
         _ => return None,
     };
     let day = i64::from(days).checked_mul(86_400_000_000)?;
@@ -87,7 +94,8 @@ mod tests {
     fn session() -> Session {
         let session = Engine::new(&EngineOptions::default()).unwrap().session(jiff::Timestamp::UNIX_EPOCH);
         let schema = Arc::new(Schema::new(vec![Field::new("at", platform::instant(), true)]));
-        let instants = TimestampMicrosecondArray::from(vec![Some(1_709_210_096_789_012), None, Some(-1)]).with_timezone("UTC");
+        let instants = TimestampMicrosecondArray::from(vec![Some(1_709_210_096_789_012), None, Some(-1)])
+            .with_timezone("UTC");
         let rows = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(instants) as ArrayRef]).unwrap();
         session.register_rows("t", schema, vec![rows]).unwrap();
         session
@@ -108,7 +116,10 @@ mod tests {
             ("at + INTERVAL '1 day'", ["2024-03-01T12:34:56.789012Z", "1970-01-01T23:59:59.999999Z"]),
             ("at - INTERVAL '366 days'", ["2023-02-28T12:34:56.789012Z", "1968-12-30T23:59:59.999999Z"]),
             ("INTERVAL '36 hours' + at", ["2024-03-02T00:34:56.789012Z", "1970-01-02T11:59:59.999999Z"]),
-            ("at + INTERVAL '2 minutes 1 microsecond'", ["2024-02-29T12:36:56.789013Z", "1970-01-01T00:02:00Z"]),
+            (
+                "at + INTERVAL '2 minutes 1 microsecond'",
+                ["2024-02-29T12:36:56.789013Z", "1970-01-01T00:02:00Z"],
+            ),
         ] {
             let (rows, plan) = answer(&format!("SELECT {sum} AS later FROM t")).await;
             assert!(plan.contains("Duration"), "{sum}: {plan}");
@@ -120,9 +131,14 @@ mod tests {
 
     #[tokio::test]
     async fn months_are_left_to_the_calendar() {
-        let (rows, plan) =
-            answer("SELECT at + INTERVAL '1 month' AS later FROM t WHERE at - INTERVAL '1 month' IS NOT NULL").await;
+        let (rows, plan) = answer(
+            "SELECT at + INTERVAL '1 month' AS later FROM t WHERE at - INTERVAL '1 month' IS NOT NULL",
+        )
+        .await;
         assert!(!plan.contains("Duration"), "{plan}");
-        assert!(rows.contains("2024-03-29T12:34:56.789012Z") && rows.contains("1970-01-31T23:59:59.999999Z"), "{rows}");
+        assert!(
+            rows.contains("2024-03-29T12:34:56.789012Z") && rows.contains("1970-01-31T23:59:59.999999Z"),
+            "{rows}"
+        );
     }
 }

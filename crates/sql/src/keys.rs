@@ -139,7 +139,9 @@ impl KeyIndex {
             Values::Texts { numbers, .. } => {
                 let column = cast(column, &DataType::Utf8)?;
                 let column = column.as_string::<i32>();
-                (0..column.len()).map(|row| numbers.get(column.value(row)).copied().unwrap_or(Self::UNKNOWN)).collect()
+                (0..column.len())
+                    .map(|row| numbers.get(column.value(row)).copied().unwrap_or(Self::UNKNOWN))
+                    .collect()
             }
         };
         if let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
@@ -163,7 +165,9 @@ impl KeyIndex {
                 let wide: Int64Array = numbers.map(|n| order.get(n).copied()).collect();
                 Arc::new(wide)
             }
-            Values::Texts { order, .. } => Arc::new(numbers.map(|n| order.get(n).map(|key| &**key)).collect::<StringArray>()),
+            Values::Texts { order, .. } => {
+                Arc::new(numbers.map(|n| order.get(n).map(|key| &**key)).collect::<StringArray>())
+            }
         };
         Ok(cast(&column, &self.data_type)?)
     }
@@ -186,7 +190,9 @@ impl IntegerNumbers {
     /// Makes room for the keys of a column, of which some may be new.
     fn expect(&mut self, column: &Int64Array, known: usize) {
         let Self::Dense { first, table } = self else { return };
-        let (Some(low), Some(high)) = (arrow::compute::min(column), arrow::compute::max(column)) else { return };
+        let (Some(low), Some(high)) = (arrow::compute::min(column), arrow::compute::max(column)) else {
+            return;
+        };
         let (low, high) = match table.len() {
             0 => (low, high),
             length => (low.min(*first), high.max(first.saturating_add_unsigned(length as u64 - 1))),
@@ -280,7 +286,11 @@ mod tests {
         assert_eq!(index.insert(&column).unwrap(), [Some(0), Some(1), Some(0)]);
         assert_eq!(index.insert(&column).unwrap(), [Some(0), Some(1), Some(0)]);
         let integers = |keys: &[i32]| -> ArrayRef { Arc::new(Int32Array::from(keys.to_vec())) };
-        assert!(index.begins_with(&integers(&[7])) && index.begins_with(&integers(&[7, 5])) && index.begins_with(&integers(&[])));
+        assert!(
+            index.begins_with(&integers(&[7]))
+                && index.begins_with(&integers(&[7, 5]))
+                && index.begins_with(&integers(&[]))
+        );
         assert!(!index.begins_with(&integers(&[5])) && !index.begins_with(&integers(&[7, 5, 6])));
         assert_eq!(index.column([1].into_iter()).unwrap().data_type(), &DataType::Int32);
     }
@@ -288,7 +298,8 @@ mod tests {
     #[test]
     fn keys_far_apart_are_found_too() {
         let mut index = KeyIndex::new(&DataType::Int64);
-        let columns: [Vec<i64>; 4] = [vec![5, 3], vec![-2, 5], vec![i64::MAX, i64::MIN, 3], vec![-2, i64::MIN, 4]];
+        let columns: [Vec<i64>; 4] =
+            [vec![5, 3], vec![-2, 5], vec![i64::MAX, i64::MIN, 3], vec![-2, i64::MIN, 4]];
         let mut expected: Vec<i64> = Vec::new();
         for column in columns {
             let array: ArrayRef = Arc::new(Int64Array::from(column.clone()));
@@ -298,7 +309,8 @@ mod tests {
                     expected.push(*key);
                 }
             }
-            let wanted: Vec<_> = column.iter().map(|key| expected.iter().position(|k| k == key).map(|n| n as u32)).collect();
+            let wanted: Vec<_> =
+                column.iter().map(|key| expected.iter().position(|k| k == key).map(|n| n as u32)).collect();
             assert_eq!(numbers, wanted);
             let found = index.numbers(&array).unwrap();
             assert_eq!(found.into_iter().map(Some).collect::<Vec<_>>(), wanted);

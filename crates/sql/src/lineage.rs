@@ -28,7 +28,9 @@ fn origins(plan: &LogicalPlan) -> Vec<Origins> {
             scan.projected_schema.fields().iter().map(|field| origin(field.name())).collect()
         }
         LogicalPlan::Projection(node) => of_all(node.expr.iter(), &node.input),
-        LogicalPlan::Aggregate(node) if node.group_expr.len() + node.aggr_expr.len() == node.schema.fields().len() => {
+        LogicalPlan::Aggregate(node)
+            if node.group_expr.len() + node.aggr_expr.len() == node.schema.fields().len() =>
+        {
             of_all(node.group_expr.iter().chain(&node.aggr_expr), &node.input)
         }
         LogicalPlan::Window(node) => {
@@ -40,7 +42,8 @@ fn origins(plan: &LogicalPlan) -> Vec<Origins> {
         LogicalPlan::Join(join) => of_join(join),
         LogicalPlan::Union(union) => {
             let inputs: Vec<Vec<Origins>> = union.inputs.iter().map(|input| origins(input)).collect();
-            let column = |at: usize| inputs.iter().filter_map(|input| input.get(at)).flatten().cloned().collect();
+            let column =
+                |at: usize| inputs.iter().filter_map(|input| input.get(at)).flatten().cloned().collect();
             (0..union.schema.fields().len()).map(column).collect()
         }
         other => passed_on(other),
@@ -117,7 +120,9 @@ mod tests {
         let plan = session.plan(sql, None).await.unwrap();
         let found: Vec<(String, Vec<String>)> = column_lineage(&plan)
             .into_iter()
-            .map(|(column, from)| (column, from.into_iter().map(|(table, column)| format!("{table}.{column}")).collect()))
+            .map(|(column, from)| {
+                (column, from.into_iter().map(|(table, column)| format!("{table}.{column}")).collect())
+            })
             .collect();
         let expected: Vec<(String, Vec<String>)> = expected
             .iter()
@@ -134,7 +139,11 @@ mod tests {
             &[("k", &["a.k"]), ("n", &[]), ("s", &["a.x"])],
         )
         .await;
-        check("SELECT a.k, b.x AS bx FROM a JOIN b ON a.k = b.k AND a.y = b.y", &[("bx", &["b.x"]), ("k", &["a.k"])]).await;
+        check(
+            "SELECT a.k, b.x AS bx FROM a JOIN b ON a.k = b.k AND a.y = b.y",
+            &[("bx", &["b.x"]), ("k", &["a.k"])],
+        )
+        .await;
         check("SELECT x FROM a UNION ALL SELECT y FROM b", &[("x", &["a.x", "b.y"])]).await;
         check("SELECT k FROM a WHERE k IN (SELECT k FROM b)", &[("k", &["a.k"])]).await;
         check(
@@ -142,8 +151,11 @@ mod tests {
             &[("k", &["a.k"]), ("v", &["a.y"])],
         )
         .await;
-        check("SELECT k, row_number() OVER (PARTITION BY x ORDER BY y) AS n FROM a", &[("k", &["a.k"]), ("n", &["a.x", "a.y"])])
-            .await;
+        check(
+            "SELECT k, row_number() OVER (PARTITION BY x ORDER BY y) AS n FROM a",
+            &[("k", &["a.k"]), ("n", &["a.x", "a.y"])],
+        )
+        .await;
         check("SELECT k, (SELECT max(x) FROM b) AS m FROM a", &[("k", &["a.k"]), ("m", &["b.x"])]).await;
     }
 }

@@ -17,7 +17,9 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::{conjunction, disjunction, split_binary_owned, split_conjunction_owned};
+use datafusion::logical_expr::utils::{
+    conjunction, disjunction, split_binary_owned, split_conjunction_owned,
+};
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, in_list, lit, not};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
@@ -58,7 +60,11 @@ impl OptimizerRule for Lists {
             }
             let name = names.save(&expr);
             let rewritten = guarded(plain(expr.clone())?, used)?;
-            Ok(if rewritten == expr { Transformed::no(expr) } else { Transformed::yes(name.restore(rewritten)) })
+            Ok(if rewritten == expr {
+                Transformed::no(expr)
+            } else {
+                Transformed::yes(name.restore(rewritten))
+            })
         })
     }
 }
@@ -144,7 +150,9 @@ fn with_comparisons(terms: Vec<Expr>) -> Vec<Expr> {
     let mut found = Vec::new();
     for term in terms {
         match term {
-            Expr::InList(InList { expr, mut list, negated: true }) if !list.is_empty() && !compared.contains(&expr) => {
+            Expr::InList(InList { expr, mut list, negated: true })
+                if !list.is_empty() && !compared.contains(&expr) =>
+            {
                 found.push((*expr).clone().not_eq(list.remove(0)));
                 compared.push((*expr).clone());
                 if !list.is_empty() {
@@ -173,7 +181,8 @@ fn with_nulls(mut terms: Vec<Expr>) -> Vec<Expr> {
             found.push(term);
             continue;
         };
-        let (others, rest): (Vec<_>, Vec<_>) = terms.into_iter().partition(|other| listed(other) == Some(&expr));
+        let (others, rest): (Vec<_>, Vec<_>) =
+            terms.into_iter().partition(|other| listed(other) == Some(&expr));
         terms = rest;
         if others.is_empty() {
             found.push(term);
@@ -203,7 +212,9 @@ fn listed_or_equal(expr: &Expr) -> Option<&Expr> {
 fn equal(expr: &Expr) -> Option<&Expr> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return None };
     match (left.as_ref(), right.as_ref()) {
-        (column @ Expr::Column(_), value) | (value, column @ Expr::Column(_)) if is_value(value) => Some(column),
+        (column @ Expr::Column(_), value) | (value, column @ Expr::Column(_)) if is_value(value) => {
+            Some(column)
+        }
         _ => None,
     }
 }
@@ -279,7 +290,8 @@ mod tests {
         list.split(", ").map(equal).fold(Some(false), either)
     }
 
-    const LISTS: [&str; 7] = ["1, 2", "2, 3", "3, 4, 5, 6", "5, 6, 7, 8, 9", "1, NULL", "1, 3, 4, 5, NULL", "1, 2, y"];
+    const LISTS: [&str; 7] =
+        ["1, 2", "2, 3", "3, 4, 5, 6", "5, 6, 7, 8, 9", "1, NULL", "1, 3, 4, 5, NULL", "1, 2, y"];
 
     /// Two lists, each IN or NOT IN, joined by AND or OR, with or without NOT over it: as a condition and as a value.
     #[tokio::test]
@@ -287,7 +299,8 @@ mod tests {
         let session = session();
         for (first, second) in LISTS.into_iter().flat_map(|first| LISTS.map(|second| (first, second))) {
             for form in 0..16 {
-                let (not_first, not_second, and, not_both) = (form & 1 > 0, form & 2 > 0, form & 4 > 0, form & 8 > 0);
+                let (not_first, not_second, and, not_both) =
+                    (form & 1 > 0, form & 2 > 0, form & 4 > 0, form & 8 > 0);
                 let not = |negated: bool| if negated { "NOT " } else { "" };
                 let expression = format!(
                     "{}(x {}IN ({first}) {} x {}IN ({second}))",
@@ -308,8 +321,12 @@ mod tests {
                 for (row, found) in values {
                     assert_eq!(found, expected(row), "{expression} for {row:?}");
                 }
-                let selected = truths(&session, &format!("SELECT x, y, true AS z FROM t WHERE {expression}")).await;
-                assert!(selected.keys().all(|row| expected(*row) == Some(true)), "{expression}: {selected:?}");
+                let selected =
+                    truths(&session, &format!("SELECT x, y, true AS z FROM t WHERE {expression}")).await;
+                assert!(
+                    selected.keys().all(|row| expected(*row) == Some(true)),
+                    "{expression}: {selected:?}"
+                );
                 assert_eq!(selected.len(), wanted, "{expression}: {selected:?}");
             }
         }
@@ -317,7 +334,8 @@ mod tests {
 
     /// A condition on rows of `from` that holds for some, and for no `x` that is null.
     async fn check_without_null(from: &str, condition: &str) {
-        let found = truths(&session(), &format!("SELECT x, y, true AS z FROM {from} WHERE {condition}")).await;
+        let found =
+            truths(&session(), &format!("SELECT x, y, true AS z FROM {from} WHERE {condition}")).await;
         assert!(!found.is_empty(), "{condition}");
         assert!(found.keys().all(|(x, _)| x.is_some()), "{condition}");
     }
@@ -325,7 +343,8 @@ mod tests {
     #[tokio::test]
     async fn lists_that_the_engine_brings_side_by_side_are_three_valued_logic() {
         check_without_null("t", "(y = 1 AND x NOT IN (1, 2)) OR (y = 1 AND x NOT IN (3, 4))").await;
-        check_without_null("t", "(y = 1 AND x NOT IN (1, 2, 3, 4)) OR (y = 1 AND x NOT IN (5, 6, 7, 8))").await;
+        check_without_null("t", "(y = 1 AND x NOT IN (1, 2, 3, 4)) OR (y = 1 AND x NOT IN (5, 6, 7, 8))")
+            .await;
         check_without_null("t", "NOT ((x = 1 OR x = 2) AND (x = 3 OR x = 4))").await;
         check_without_null("t", "NOT (x IN (1, 2) AND y = 1) OR x NOT IN (3, 4) AND y = 1").await;
         check_without_null("t", "coalesce(NOT (x IN (1, 2) AND x IN (3, 4)), false)").await;
@@ -345,8 +364,14 @@ mod tests {
     #[tokio::test]
     async fn a_list_that_selects_files_stays_a_list() {
         assert_eq!(filter("x IN (1, 2, 3, 4)").await, "x IN ([(1), (2), (3), (4)])");
-        assert_eq!(filter("x NOT IN (1, 2, 3, 4) AND y = 1").await, "x NOT IN ([(1), (2), (3), (4)]) AND y = (1)");
-        assert_eq!(filter("x IN (1, 2, 3, 4) AND x IN (2, 3, 4, 5, 6)").await, "x = (2) OR x = (3) OR x = (4)");
+        assert_eq!(
+            filter("x NOT IN (1, 2, 3, 4) AND y = 1").await,
+            "x NOT IN ([(1), (2), (3), (4)]) AND y = (1)"
+        );
+        assert_eq!(
+            filter("x IN (1, 2, 3, 4) AND x IN (2, 3, 4, 5, 6)").await,
+            "x = (2) OR x = (3) OR x = (4)"
+        );
         assert_eq!(filter("x IN (1, 2, 3, 4, NULL)").await, "x IN ([(1), (2), (3), (4)]) OR Boolean(NULL)");
     }
 }

@@ -15,7 +15,8 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
     }
     let diagnostic = error.diagnostic();
     let text = cause(&diagnostic.map_or_else(|| error.strip_backtrace(), |d| d.message.clone()));
-    let (text, parsed) = parser_position(&text).map_or((text, None), |(text, position)| (text, Some(position)));
+    let (text, parsed) =
+        parser_position(&text).map_or((text, None), |(text, position)| (text, Some(position)));
     let (message, help) = in_plain_words(&text);
     // The relation of a segment stands in a subquery of ours, whose positions are not the author's.
     let ours = text.contains("segment:");
@@ -49,21 +50,31 @@ fn told(text: &str, sql: &str) -> Position {
 }
 
 fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> SqlProblem {
-    let shown =
-        field.relation.as_ref().map_or_else(|| field.name.clone(), |relation| format!("{}.{}", relation.table(), field.name));
-    let position = find_word(sql, &shown).or_else(|| find_word(sql, &field.name)).unwrap_or_else(|| start_of(sql));
-    let mut known: Vec<&str> = valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('_')).collect();
+    let shown = field
+        .relation
+        .as_ref()
+        .map_or_else(|| field.name.clone(), |relation| format!("{}.{}", relation.table(), field.name));
+    let position =
+        find_word(sql, &shown).or_else(|| find_word(sql, &field.name)).unwrap_or_else(|| start_of(sql));
+    let mut known: Vec<&str> =
+        valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('_')).collect();
     known.sort_unstable();
     known.dedup();
     let near = known.iter().find(|name| tranche_project::is_near(name, &field.name));
     let in_quotes = sql.contains(&format!("\"{}\"", field.name));
     let help = match near {
-        _ if in_quotes => Some(format!("double quotes name a column; a text stands in single quotes: '{}'", field.name)),
+        _ if in_quotes => {
+            Some(format!("double quotes name a column; a text stands in single quotes: '{}'", field.name))
+        }
         Some(near) => Some(format!("did you mean `{near}`?")),
         None if known.is_empty() => None,
         None => Some(format!("there are {}", known.into_iter().take(40).collect::<Vec<_>>().join(", "))),
     };
-    SqlProblem { position: position_at(sql, position), message: format!("there is no column `{shown}`"), help }
+    SqlProblem {
+        position: position_at(sql, position),
+        message: format!("there is no column `{shown}`"),
+        help,
+    }
 }
 
 /// The innermost cause in an error's text, without the engine's own prefixes.
@@ -80,7 +91,11 @@ fn cause(text: &str) -> String {
         }
     }
     let rest = rest.strip_suffix("\")").unwrap_or(rest);
-    rest.split(". This issue was likely caused").next().unwrap_or(rest).trim_end_matches(['.', ' ']).to_owned()
+    rest.split(". This issue was likely caused")
+        .next()
+        .unwrap_or(rest)
+        .trim_end_matches(['.', ' '])
+        .to_owned()
 }
 
 const PREFIXES: [&str; 12] = [
@@ -100,16 +115,19 @@ const PREFIXES: [&str; 12] = [
 
 /// What the engine says, as an analyst would be told.
 fn in_plain_words(text: &str) -> (String, Option<String>) {
-    let quoted = |after: &str| text.split(after).nth(1).and_then(|rest| rest.split('\'').next()).map(str::to_owned);
+    let quoted =
+        |after: &str| text.split(after).nth(1).and_then(|rest| rest.split('\'').next()).map(str::to_owned);
     if let Some(table) = text.strip_prefix("table '").and_then(|rest| rest.split('\'').next()) {
         let table = table.rsplit("public.").next().unwrap_or(table);
         return match table {
             _ if table.starts_with("segment:") => {
                 ("in_segment has no meaning here: segments are made from traits".to_owned(), None)
             }
-            "traits" => {
-                ("there is no table `traits` here: it is made of all traits, and only segments can query it".to_owned(), None)
-            }
+            "traits" => (
+                "there is no table `traits` here: it is made of all traits, and only segments can query it"
+                    .to_owned(),
+                None,
+            ),
             table => (format!("there is no table `{table}`"), None),
         };
     }
@@ -166,7 +184,9 @@ fn end_of(sql: &str) -> Position {
 /// Where the first name that the message quotes stands in the text, or the start of the statement.
 fn mentioned(message: &str, sql: &str) -> Position {
     let quoted = message.split(['\'', '`', '"']).skip(1).step_by(2);
-    let found = quoted.filter(|name| !name.is_empty()).find_map(|name| find_word(sql, name.rsplit('.').next().unwrap_or(name)));
+    let found = quoted
+        .filter(|name| !name.is_empty())
+        .find_map(|name| find_word(sql, name.rsplit('.').next().unwrap_or(name)));
     position_at(sql, found.unwrap_or_else(|| start_of(sql)))
 }
 
@@ -225,7 +245,10 @@ mod tests {
     fn a_quoted_name_is_looked_for_as_a_word_of_the_statement() {
         let sql = "SELECT agent,\n  age FROM x";
         assert_eq!(mentioned("cannot compare 'age' with 'b'", sql), Position { line: 2, column: 3 });
-        assert_eq!(mentioned("cannot read 'soon'", "SELECT 1 WHERE a > 'soon'"), Position { line: 1, column: 20 });
+        assert_eq!(
+            mentioned("cannot read 'soon'", "SELECT 1 WHERE a > 'soon'"),
+            Position { line: 1, column: 20 }
+        );
         assert_eq!(mentioned("no idea", "/*---\na: 1\n---*/\nSELECT 1"), Position { line: 4, column: 1 });
     }
 
@@ -236,8 +259,14 @@ mod tests {
                 "Optimizer rule 'simplify_expressions' failed\ncaused by\nArrow error: Parser error: Error parsing timestamp from 'soon': error",
                 "error parsing timestamp from 'soon': error",
             ),
-            ("Error during planning: table 'datafusion.public.ordres' not found", "there is no table `ordres`"),
-            ("Error during planning: Invalid function 'days'.\nDid you mean 'day'?", "there is no function `days`"),
+            (
+                "Error during planning: table 'datafusion.public.ordres' not found",
+                "there is no table `ordres`",
+            ),
+            (
+                "Error during planning: Invalid function 'days'.\nDid you mean 'day'?",
+                "there is no function `days`",
+            ),
             (
                 "Internal error: Function 'date_part' failed to match any signature, errors: x",
                 "`date_part` does not take arguments of these types",

@@ -88,7 +88,9 @@ impl Rows<'_> {
     pub fn picked(&self, rows: &BooleanBuffer) -> Result<RecordBatch, SqlError> {
         let picked = filter_record_batch(self.batch, &BooleanArray::new(rows.clone(), None))?;
         let plain = |field: &Arc<Field>| match field.data_type() {
-            DataType::Dictionary(_, values) => Arc::new(field.as_ref().clone().with_data_type(values.as_ref().clone())),
+            DataType::Dictionary(_, values) => {
+                Arc::new(field.as_ref().clone().with_data_type(values.as_ref().clone()))
+            }
             _ => Arc::clone(field),
         };
         let schema = Schema::new(picked.schema().fields().iter().map(plain).collect::<Vec<_>>());
@@ -252,12 +254,25 @@ impl<F: Fn(&mut Rows<'_>) -> Result<(), SqlError> + Send + Sync> Shared<F> {
         Ok(())
     }
 
-    fn hand_over(&self, batch: &RecordBatch, (place, source): (usize, &Source), worker: usize) -> Result<(), SqlError> {
+    fn hand_over(
+        &self,
+        batch: &RecordBatch,
+        (place, source): (usize, &Source),
+        worker: usize,
+    ) -> Result<(), SqlError> {
         self.rows_read.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         let batch = files::conform(batch, &self.schema)?;
         let evaluated = self.expressions.evaluate(&batch);
         let uses = &self.expressions.uses;
         let (from, to) = files::time_range(source);
-        (self.take)(&mut Rows { batch: &batch, evaluated, uses, source: place, times: from..to, worker, workers: self.workers })
+        (self.take)(&mut Rows {
+            batch: &batch,
+            evaluated,
+            uses,
+            source: place,
+            times: from..to,
+            worker,
+            workers: self.workers,
+        })
     }
 }

@@ -13,13 +13,19 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 pub struct NumericText;
 
 impl ExprPlanner for NumericText {
-    fn plan_binary_op(&self, mut expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    fn plan_binary_op(
+        &self,
+        mut expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
         use BinaryOperator as Op;
         let arithmetic = matches!(expr.op, Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo);
         let comparison = matches!(expr.op, Op::Gt | Op::Lt | Op::GtEq | Op::LtEq | Op::Eq | Op::NotEq);
         let (left, right) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
         let reads_as_number = |own: &DataType, other: &DataType| {
-            is_text(own) && ((arithmetic && (is_text(other) || other.is_numeric())) || (comparison && other.is_numeric()))
+            is_text(own)
+                && ((arithmetic && (is_text(other) || other.is_numeric()))
+                    || (comparison && other.is_numeric()))
         };
         let to_number = |e: Expr| cast(e, DataType::Float64);
         let (left_is, right_is) = (reads_as_number(&left, &right), reads_as_number(&right, &left));
@@ -50,7 +56,11 @@ impl ExprPlanner for RefuseIntervalComparison {
         if matches!(expr.op, Op::Gt | Op::Lt | Op::GtEq | Op::LtEq | Op::Eq | Op::NotEq) {
             let (left, right) = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
             let pair = (&left, &right);
-            if matches!(pair, (DataType::Duration(_), DataType::Interval(_)) | (DataType::Interval(_), DataType::Duration(_))) {
+            if matches!(
+                pair,
+                (DataType::Duration(_), DataType::Interval(_))
+                    | (DataType::Interval(_), DataType::Duration(_))
+            ) {
                 return plan_err!(
                     "the difference of two instants cannot be compared with an interval; write `a <= b - INTERVAL '30 days'`, or date_part('day', b - a) >= 30"
                 );

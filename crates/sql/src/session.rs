@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
-    TableProvider,
+    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, TableProvider,
 };
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError};
@@ -29,7 +29,9 @@ use tranche_store::{DeltaPlanner, Lake, Snapshot};
 use crate::intervals::Intervals;
 use crate::lists::Lists;
 use crate::raw::RefuseIntervalComparison;
-use crate::{Engine, SegmentReferences, SqlError, SqlProblem, Tables, dialect, functions, instant_literal, locate};
+use crate::{
+    Engine, SegmentReferences, SqlError, SqlProblem, Tables, dialect, functions, instant_literal, locate,
+};
 
 /// The engine at one `as_of`, with the tables that were registered.
 #[derive(Clone)]
@@ -148,7 +150,12 @@ impl Session {
     ///
     /// # Errors
     /// [`SqlError::Engine`] when the rows do not have the schema.
-    pub fn register_rows(&self, name: &str, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<(), SqlError> {
+    pub fn register_rows(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+    ) -> Result<(), SqlError> {
         let table = MemTable::try_new(schema, vec![batches]).map_err(SqlError::engine)?;
         self.register(name, Arc::new(table))
     }
@@ -185,7 +192,13 @@ impl Session {
     ///
     /// # Errors
     /// [`SqlError::Store`] when the table cannot be read.
-    pub async fn register_platform(&self, lake: &Lake, folder: &str, name: &str, schema: SchemaRef) -> Result<(), SqlError> {
+    pub async fn register_platform(
+        &self,
+        lake: &Lake,
+        folder: &str,
+        name: &str,
+        schema: SchemaRef,
+    ) -> Result<(), SqlError> {
         match lake.snapshot(folder).await? {
             Some(snapshot) => self.register(name, snapshot.provider(&self.context.state()).await?),
             None => self.register_empty(name, schema),
@@ -229,10 +242,14 @@ impl Session {
     /// [`SqlError::Engine`] when the engine fails.
     pub fn without_tables(&self) -> Result<Self, SqlError> {
         let catalog = MemoryCatalogProvider::new();
-        let _ = catalog.register_schema("public", Arc::new(MemorySchemaProvider::new())).map_err(SqlError::engine)?;
+        let _ = catalog
+            .register_schema("public", Arc::new(MemorySchemaProvider::new()))
+            .map_err(SqlError::engine)?;
         let catalogs = MemoryCatalogProviderList::new();
         let _ = catalogs.register_catalog("datafusion".to_owned(), Arc::new(catalog));
-        let state = SessionStateBuilder::new_from_existing(self.context.state()).with_catalog_list(Arc::new(catalogs)).build();
+        let state = SessionStateBuilder::new_from_existing(self.context.state())
+            .with_catalog_list(Arc::new(catalogs))
+            .build();
         Ok(Self { context: SessionContext::new_with_state(state), as_of: self.as_of })
     }
 
@@ -261,12 +278,14 @@ impl Session {
         let now = functions::as_of(self.as_of);
         let state = self.context.state();
         let clocked = |expr: Expr| match expr {
-            Expr::ScalarFunction(call) if call.func.name() == now.name() => {
-                Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&now), call.args))))
-            }
+            Expr::ScalarFunction(call) if call.func.name() == now.name() => Ok(Transformed::yes(
+                Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&now), call.args)),
+            )),
             other => Ok(Transformed::no(other)),
         };
-        let plan = plan.transform_up_with_subqueries(|plan| plan.map_expressions(|expr| expr.transform_up(clocked)))?.data;
+        let plan = plan
+            .transform_up_with_subqueries(|plan| plan.map_expressions(|expr| expr.transform_up(clocked)))?
+            .data;
         let constants = Optimizer::with_rules(vec![Arc::new(Lists), Arc::new(SimplifyExpressions::new())]);
         constants.optimize(plan, &state, |_, _| {})
     }
@@ -337,7 +356,8 @@ impl Session {
     /// # Errors
     /// [`SqlError`] with who is at fault.
     pub async fn collect(&self, plan: &LogicalPlan) -> Result<Collected, SqlError> {
-        let span = tracing::info_span!("query", rows_read = tracing::field::Empty, rows = tracing::field::Empty);
+        let span =
+            tracing::info_span!("query", rows_read = tracing::field::Empty, rows = tracing::field::Empty);
         let collected = self.collected(plan).instrument(span.clone()).await?;
         span.record("rows_read", collected.rows_read).record("rows", collected.rows());
         Ok(collected)
@@ -355,7 +375,9 @@ impl Session {
         let physical = self.context.state().create_physical_plan(plan).await.map_err(SqlError::engine)?;
         let schema = physical.schema();
         // In the order of the partitions, so that the same rows come in the same order.
-        let partitions = collect_partitioned(Arc::clone(&physical), self.context.task_ctx()).await.map_err(SqlError::from)?;
+        let partitions = collect_partitioned(Arc::clone(&physical), self.context.task_ctx())
+            .await
+            .map_err(SqlError::from)?;
         let batches = partitions.into_iter().flatten().collect();
         Ok(Collected { schema, batches, rows_read: rows_read(physical.as_ref()) })
     }
@@ -401,7 +423,8 @@ impl Session {
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let simplifies = SimplifyExpressions::new();
     let guard = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
-        let ours: Option<Arc<dyn OptimizerRule + Send + Sync>> = (rule.name() == simplifies.name()).then(|| Arc::new(Lists) as _);
+        let ours: Option<Arc<dyn OptimizerRule + Send + Sync>> =
+            (rule.name() == simplifies.name()).then(|| Arc::new(Lists) as _);
         ours.into_iter().chain(std::iter::once(rule))
     };
     let rules = Optimizer::new().rules.into_iter().flat_map(guard);

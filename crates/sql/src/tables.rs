@@ -128,7 +128,9 @@ impl Tables {
         let mut tables = self.clone();
         for table in tables.0.iter_mut().filter(|t| t.cache.is_none() && wanted(&t.contract.table)) {
             let Some(snapshot) = &table.snapshot else { continue };
-            let estimate = usize::try_from(snapshot.rows()).unwrap_or(usize::MAX).saturating_mul(row_bytes(&table.contract));
+            let estimate = usize::try_from(snapshot.rows())
+                .unwrap_or(usize::MAX)
+                .saturating_mul(row_bytes(&table.contract));
             if estimate > left {
                 continue;
             }
@@ -175,7 +177,9 @@ impl Tables {
     #[must_use]
     pub fn versions(&self) -> Vec<TableVersion> {
         let found = self.0.iter().filter_map(|table| table.snapshot.as_ref());
-        found.map(|s| TableVersion { table: s.table().to_owned(), version: s.version(), rows: s.rows() }).collect()
+        found
+            .map(|s| TableVersion { table: s.table().to_owned(), version: s.version(), rows: s.rows() })
+            .collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &OpenTable> {
@@ -187,7 +191,10 @@ impl Tables {
 const CACHE_PART: usize = 8;
 
 impl OpenTable {
-    pub(crate) async fn provider(&self, session: &Session) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
+    pub(crate) async fn provider(
+        &self,
+        session: &Session,
+    ) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
         match (&self.cache, &self.snapshot) {
             (Some(cache), _) => Ok(Some(Arc::clone(&cache.table) as Arc<dyn TableProvider>)),
             (None, Some(snapshot)) => Ok(Some(snapshot.provider(&session.state()).await?)),
@@ -213,7 +220,9 @@ fn in_stretches(batches: Vec<RecordBatch>, event_time: Option<&str>) -> Result<V
             rows <= BATCH_ROWS
         });
         let (together, others) = rest.split_at(1 + more.count());
-        let range = together.iter().fold(first.range, |(from, to), next| (from.min(next.range.0), to.max(next.range.1)));
+        let range = together
+            .iter()
+            .fold(first.range, |(from, to), next| (from.min(next.range.0), to.max(next.range.1)));
         let rows = concat_batches(&first.rows.schema(), together.iter().map(|stretch| &stretch.rows))?;
         found.push(Stretch { range, rows });
         rest = others;
@@ -226,7 +235,9 @@ const BATCH_ROWS: usize = 8_192;
 
 /// The stretch of time that a batch's events are in, in microseconds.
 fn range_of(batch: &RecordBatch, event_time: Option<&str>) -> Result<(i64, i64), SqlError> {
-    let Some(instants) = event_time.and_then(|name| batch.column_by_name(name)) else { return Ok((i64::MIN, i64::MAX)) };
+    let Some(instants) = event_time.and_then(|name| batch.column_by_name(name)) else {
+        return Ok((i64::MIN, i64::MAX));
+    };
     let instants = cast(instants, &platform::instant())?;
     let instants = instants.as_primitive::<TimestampMicrosecondType>();
     // An event without an instant is in no stretch of time, which has to be seen row by row.

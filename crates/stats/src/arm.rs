@@ -69,7 +69,11 @@ impl Arm {
     pub fn ratio(pairs: &CoMoments) -> Self {
         if pairs.n < 2 || pairs.mean_y == 0.0 {
             let lack = if pairs.n < 2 { too_few(pairs.n) } else { Lack::ZeroDenominator };
-            return Self::with(pairs.n, if pairs.mean_y == 0.0 { 0.0 } else { pairs.mean_x / pairs.mean_y }, Err(lack));
+            return Self::with(
+                pairs.n,
+                if pairs.mean_y == 0.0 { 0.0 } else { pairs.mean_x / pairs.mean_y },
+                Err(lack),
+            );
         }
         let ratio = pairs.mean_x / pairs.mean_y;
         let terms = [pairs.m2_x, -2.0 * ratio * pairs.c_xy, ratio * ratio * pairs.m2_y];
@@ -106,7 +110,8 @@ impl Arm {
         }
         let mean = pairs.mean_x - theta * (pairs.mean_y - covariate_mean);
         let degrees = (pairs.n - 1) as f64;
-        let variance = difference_of(&[pairs.m2_x, -2.0 * theta * pairs.c_xy, theta * theta * pairs.m2_y]) / degrees;
+        let variance =
+            difference_of(&[pairs.m2_x, -2.0 * theta * pairs.c_xy, theta * theta * pairs.m2_y]) / degrees;
         let covariance = (pairs.m2_x - theta * pairs.c_xy) / degrees;
         let arm = Self::with(pairs.n, mean, positive(pairs.n, variance));
         Self { baseline: Baseline { mean: pairs.mean_x, variance: pairs.m2_x / degrees, covariance }, ..arm }

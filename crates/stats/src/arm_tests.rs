@@ -26,8 +26,10 @@ fn each_arm_says_what_it_lacks() {
 
 #[test]
 fn an_outcome_that_the_covariate_explains_keeps_its_mean_and_loses_its_variance() {
-    let control = CoMoments::from_pairs((0..50).map(|i| (2.0 * f64::from(i) + f64::from(i % 2), f64::from(i))));
-    let treatment = CoMoments::from_pairs((10..60).map(|i| (2.0 * f64::from(i) + f64::from(i % 2) + 1.0, f64::from(i))));
+    let control =
+        CoMoments::from_pairs((0..50).map(|i| (2.0 * f64::from(i) + f64::from(i % 2), f64::from(i))));
+    let treatment =
+        CoMoments::from_pairs((10..60).map(|i| (2.0 * f64::from(i) + f64::from(i % 2) + 1.0, f64::from(i))));
     let adjusted = adjust(&control, &treatment);
     assert!((adjusted.theta - 2.0).abs() < 0.05, "{}", adjusted.theta);
     assert!((adjusted.treatment.mean - adjusted.control.mean - 1.0).abs() < 0.5);
@@ -45,7 +47,14 @@ fn a_covariate_that_does_not_vary_adjusts_nothing() {
 
 #[test]
 fn a_ratio_by_ones_is_a_mean() {
-    let sums = PairSums { n: 4, sum_x: 14.0, sum_y: 4.0, sum_squares_x: 62.0, sum_squares_y: 4.0, sum_products: 14.0 };
+    let sums = PairSums {
+        n: 4,
+        sum_x: 14.0,
+        sum_y: 4.0,
+        sum_squares_x: 62.0,
+        sum_squares_y: 4.0,
+        sum_products: 14.0,
+    };
     assert_eq!(Arm::ratio(&CoMoments::from_sums(&sums)), Arm::mean(&Moments::from_sums(4, 14.0, 62.0)));
 }
 

@@ -60,7 +60,9 @@ pub fn hash_v2(seed: &str, unit: &str) -> f64 {
 /// Weights that are of another number, negative, or do not sum to about 1 are taken as equal.
 pub fn bucket_ranges(variations: usize, coverage: f64, weights: &[f64]) -> Vec<Bucket> {
     let sum: f64 = weights.iter().sum();
-    let fit = weights.len() == variations && weights.iter().all(|weight| *weight >= 0.0) && (sum - 1.0).abs() <= WEIGHT_TOLERANCE;
+    let fit = weights.len() == variations
+        && weights.iter().all(|weight| *weight >= 0.0)
+        && (sum - 1.0).abs() <= WEIGHT_TOLERANCE;
     let weight = |index: usize| if fit { weights[index] } else { 1.0 / variations as f64 };
     let coverage = coverage.clamp(0.0, 1.0);
     let mut cumulative = 0.0;
@@ -140,6 +142,9 @@ mod tests {
     #[test]
     fn a_unit_beyond_the_coverage_has_no_variation() {
         let ranges = bucket_ranges(2, 0.5, &[]);
-        assert_eq!([0.1, 0.25, 0.5, 0.75].map(|hash| variation(hash, &ranges)), [Some(0), None, Some(1), None]);
+        assert_eq!(
+            [0.1, 0.25, 0.5, 0.75].map(|hash| variation(hash, &ranges)),
+            [Some(0), None, Some(1), None]
+        );
     }
 }

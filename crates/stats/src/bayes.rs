@@ -114,7 +114,9 @@ fn check(options: &BayesOptions) -> Result<(), Reason> {
         return Err(Reason::AlphaOutOfRange);
     }
     match options.prior {
-        Prior::Normal { mean, sd } | Prior::NormalAbsolute { mean, sd } if !(sd > 0.0 && sd.is_finite() && mean.is_finite()) => {
+        Prior::Normal { mean, sd } | Prior::NormalAbsolute { mean, sd }
+            if !(sd > 0.0 && sd.is_finite() && mean.is_finite()) =>
+        {
             Err(Reason::ParameterNotPositive)
         }
         _ => Ok(()),
@@ -127,11 +129,14 @@ impl Prior {
         match (self, scale) {
             (Self::Flat, _) => Ok(None),
             (Self::Normal { .. }, Scale::Absolute(0.0)) => Err(Reason::ControlMeanZero),
-            (Self::Normal { mean, sd }, Scale::Absolute(baseline)) => Ok(Some((mean * baseline, sd * baseline))),
-            (Self::Normal { mean, sd }, Scale::Relative(_)) | (Self::NormalAbsolute { mean, sd }, Scale::Absolute(_)) => {
-                Ok(Some((mean, sd)))
+            (Self::Normal { mean, sd }, Scale::Absolute(baseline)) => {
+                Ok(Some((mean * baseline, sd * baseline)))
             }
-            (Self::NormalAbsolute { mean, sd }, Scale::Relative(baseline)) => Ok(Some((mean / baseline, sd / baseline))),
+            (Self::Normal { mean, sd }, Scale::Relative(_))
+            | (Self::NormalAbsolute { mean, sd }, Scale::Absolute(_)) => Ok(Some((mean, sd))),
+            (Self::NormalAbsolute { mean, sd }, Scale::Relative(baseline)) => {
+                Ok(Some((mean / baseline, sd / baseline)))
+            }
         }
     }
 }
@@ -219,8 +224,14 @@ mod tests {
 
     #[test]
     fn a_prior_draws_towards_its_mean_and_a_wide_one_does_not() {
-        let narrow = believed(&BayesOptions { prior: Prior::Normal { mean: 0.0, sd: 0.01 }, ..BayesOptions::default() });
-        let wide = believed(&BayesOptions { prior: Prior::Normal { mean: 0.0, sd: 1e6 }, ..BayesOptions::default() });
+        let narrow = believed(&BayesOptions {
+            prior: Prior::Normal { mean: 0.0, sd: 0.01 },
+            ..BayesOptions::default()
+        });
+        let wide = believed(&BayesOptions {
+            prior: Prior::Normal { mean: 0.0, sd: 1e6 },
+            ..BayesOptions::default()
+        });
         assert!(narrow.effect < 0.1 && narrow.se < wide.se);
         assert!((wide.effect - 0.2).abs() < 1e-12);
     }
@@ -232,17 +243,25 @@ mod tests {
         let posterior = believed(&BayesOptions { prior, ..BayesOptions::default() });
         assert!((posterior.effect - 0.15).abs() < 1e-12 && (posterior.se - f64::sqrt(0.025)).abs() < 1e-12);
         let lift = Prior::Normal { mean: 0.01, sd: f64::sqrt(0.05) / 10.0 };
-        assert!((believed(&BayesOptions { prior: lift, ..BayesOptions::default() }).effect - 0.15).abs() < 1e-12);
+        assert!(
+            (believed(&BayesOptions { prior: lift, ..BayesOptions::default() }).effect - 0.15).abs() < 1e-12
+        );
         let (control, treatment) = arms();
-        let relative = |prior| believe(&control, &treatment, &BayesOptions { prior, ..BayesOptions::default() }).relative.value();
+        let relative = |prior| {
+            believe(&control, &treatment, &BayesOptions { prior, ..BayesOptions::default() }).relative.value()
+        };
         let (one, other) = (relative(prior), relative(lift));
-        assert!(one.zip(other).is_some_and(|(one, other)| (one.effect - other.effect).abs() < 1e-15), "{one:?} {other:?}");
+        assert!(
+            one.zip(other).is_some_and(|(one, other)| (one.effect - other.effect).abs() < 1e-15),
+            "{one:?} {other:?}"
+        );
     }
 
     #[test]
     fn the_other_direction_mirrors() {
         let higher = believed(&BayesOptions::default());
-        let lower = believed(&BayesOptions { direction: Direction::LowerIsBetter, ..BayesOptions::default() });
+        let lower =
+            believed(&BayesOptions { direction: Direction::LowerIsBetter, ..BayesOptions::default() });
         assert!((higher.chance_to_win + lower.chance_to_win - 1.0).abs() < 1e-15);
         assert_eq!([higher.risk_control, higher.risk_treatment], [lower.risk_treatment, lower.risk_control]);
     }
@@ -253,7 +272,10 @@ mod tests {
         let at = |alpha| believed(&BayesOptions { alpha, ..BayesOptions::default() }).interval[0];
         assert!(at(posterior.two_tailed()).abs() < 1e-9, "the interval at this alpha ends at zero");
         let [low, high] = posterior.one_sided_bounds(0.05);
-        assert!((posterior.chance_above(low) - 0.95).abs() < 1e-9 && (posterior.chance_above(high) - 0.05).abs() < 1e-9);
+        assert!(
+            (posterior.chance_above(low) - 0.95).abs() < 1e-9
+                && (posterior.chance_above(high) - 0.05).abs() < 1e-9
+        );
     }
 
     #[test]

@@ -105,11 +105,19 @@ impl Default for ShareOptions {
 /// An arm's posterior is Beta(prior successes + successes, prior failures + failures). Chances, losses and the intervals of difference
 /// and lift are integrals over it, to about 1e-9. Source: Gelman et al., Bayesian Data Analysis, 3rd edition, section 2.4; Stucchio,
 /// Bayesian A/B testing at VWO (2015) for the losses.
-pub fn believe_shares(control: &Proportion, treatment: &Proportion, options: &ShareOptions) -> Outcome<ShareBeliefs> {
+pub fn believe_shares(
+    control: &Proportion,
+    treatment: &Proportion,
+    options: &ShareOptions,
+) -> Outcome<ShareBeliefs> {
     posterior(control, treatment, options).into()
 }
 
-fn posterior(control: &Proportion, treatment: &Proportion, options: &ShareOptions) -> Result<ShareBeliefs, Reason> {
+fn posterior(
+    control: &Proportion,
+    treatment: &Proportion,
+    options: &ShareOptions,
+) -> Result<ShareBeliefs, Reason> {
     let ShareOptions { alpha, prior, direction } = *options;
     if !(alpha > 0.0 && alpha < 1.0) {
         return Err(Reason::AlphaOutOfRange);
@@ -136,7 +144,8 @@ fn posterior(control: &Proportion, treatment: &Proportion, options: &ShareOption
     };
     let difference_se = (c.variance() + t.variance()).sqrt();
     // Over x = ratio / (1 + ratio), which lies in (0, 1).
-    let ratio_interval = quantiles(0.0, 1.0, &|x| chance_below(c, t, Shift { scale: x / (1.0 - x), offset: 0.0 }))?;
+    let ratio_interval =
+        quantiles(0.0, 1.0, &|x| chance_below(c, t, Shift { scale: x / (1.0 - x), offset: 0.0 }))?;
     Ok(ShareBeliefs {
         control_mean: c.mean(),
         control_interval: quantiles(0.0, 1.0, &|x| c.cdf(x))?,
@@ -166,13 +175,20 @@ fn lift(control: Beta, treatment: Beta, direction: Direction) -> Option<LiftBeli
     let mean = treatment.mean() * inverse - 1.0;
     let square = (treatment.variance() + treatment.mean().powi(2)) * inverse_square;
     let one_more = Beta { a: treatment.a + 1.0, b: treatment.b };
-    let loss = control.expected(|share| treatment.cdf(share) - treatment.mean() * one_more.cdf(share) / share).max(0.0);
+    let loss = control
+        .expected(|share| treatment.cdf(share) - treatment.mean() * one_more.cdf(share) / share)
+        .max(0.0);
     let gain = (loss + mean).max(0.0);
     let (risk_control, risk_treatment) = match direction {
         Direction::HigherIsBetter => (gain, loss),
         Direction::LowerIsBetter => (loss, gain),
     };
-    Some(LiftBeliefs { mean, se: (square - (mean + 1.0).powi(2)).max(0.0).sqrt(), risk_control, risk_treatment })
+    Some(LiftBeliefs {
+        mean,
+        se: (square - (mean + 1.0).powi(2)).max(0.0).sqrt(),
+        risk_control,
+        risk_treatment,
+    })
 }
 
 /// A rising line, from a share of the control to one of the treatment.
@@ -190,7 +206,8 @@ fn chance_below(control: Beta, treatment: Beta, Shift { scale, offset }: Shift) 
     let inverse = |share: f64| (share - offset) / scale;
     if control.variance() < treatment.variance() || scale > 1e6 {
         let (from, to) = (inverse(0.0).clamp(0.0, 1.0), inverse(1.0).clamp(0.0, 1.0));
-        control.expected_within(from, to, |share| treatment.cdf(scale * share + offset)) + control.survival(to)
+        control.expected_within(from, to, |share| treatment.cdf(scale * share + offset))
+            + control.survival(to)
     } else {
         let (from, to) = (offset.clamp(0.0, 1.0), (scale + offset).clamp(0.0, 1.0));
         treatment.cdf(from) + treatment.expected_within(from, to, |share| control.survival(inverse(share)))
@@ -222,11 +239,19 @@ impl Beta {
     }
 
     fn cdf(self, share: f64) -> f64 {
-        if share <= 0.0 || share >= 1.0 { f64::from(u8::from(share >= 1.0)) } else { beta_reg(self.a, self.b, share) }
+        if share <= 0.0 || share >= 1.0 {
+            f64::from(u8::from(share >= 1.0))
+        } else {
+            beta_reg(self.a, self.b, share)
+        }
     }
 
     fn survival(self, share: f64) -> f64 {
-        if share <= 0.0 || share >= 1.0 { f64::from(u8::from(share <= 0.0)) } else { beta_reg(self.b, self.a, 1.0 - share) }
+        if share <= 0.0 || share >= 1.0 {
+            f64::from(u8::from(share <= 0.0))
+        } else {
+            beta_reg(self.b, self.a, 1.0 - share)
+        }
     }
 
     fn expected(self, f: impl Fn(f64) -> f64) -> f64 {

@@ -13,11 +13,17 @@ fn believed(control: (u64, u64), treatment: (u64, u64), prior: BetaPrior) -> Sha
 fn it_agrees_with_adaptive_quadrature() {
     let check = |control, treatment, [win, gain, loss]: [f64; 3], intervals: [[f64; 2]; 4]| {
         let found = believed(control, treatment, BetaPrior::default());
-        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 2e-8, "{found}, not {expected}");
+        let near =
+            |found: f64, expected: f64| assert!((found - expected).abs() < 2e-8, "{found}, not {expected}");
         near(found.chance_to_win, win);
         near(found.risk_control, gain);
         near(found.risk_treatment, loss);
-        let ends = [found.difference_interval, found.lift_interval, found.control_interval, found.treatment_interval];
+        let ends = [
+            found.difference_interval,
+            found.lift_interval,
+            found.control_interval,
+            found.treatment_interval,
+        ];
         for (found, expected) in ends.iter().zip(intervals) {
             assert!(
                 (found[0] - expected[0]).abs() < 1e-6 && (found[1] - expected[1]).abs() < 1e-6,
@@ -84,10 +90,19 @@ fn arms_may_differ_in_size_by_far() {
 fn what_has_no_posterior_says_why() {
     let (control, broken) = (Proportion::from_counts(10, 3), Proportion::from_counts(3, 10));
     let reason = |treatment, options| believe_shares(&control, &treatment, &options).reason();
-    assert_eq!(reason(broken, ShareOptions::default()), Some(Reason::Treatment(Lack::MoreSuccessesThanUnits)));
+    assert_eq!(
+        reason(broken, ShareOptions::default()),
+        Some(Reason::Treatment(Lack::MoreSuccessesThanUnits))
+    );
     let prior = BetaPrior { successes: 0.0, failures: 1.0 };
-    assert_eq!(reason(control, ShareOptions { prior, ..ShareOptions::default() }), Some(Reason::ParameterNotPositive));
-    assert_eq!(reason(control, ShareOptions { alpha: 0.0, ..ShareOptions::default() }), Some(Reason::AlphaOutOfRange));
+    assert_eq!(
+        reason(control, ShareOptions { prior, ..ShareOptions::default() }),
+        Some(Reason::ParameterNotPositive)
+    );
+    assert_eq!(
+        reason(control, ShareOptions { alpha: 0.0, ..ShareOptions::default() }),
+        Some(Reason::AlphaOutOfRange)
+    );
     let lower = ShareOptions { direction: Direction::LowerIsBetter, ..ShareOptions::default() };
     let found = believe_shares(&control, &control, &lower).value();
     assert!(found.is_some_and(|found| (found.chance_to_win - 0.5).abs() < 1e-9));
@@ -134,8 +149,14 @@ fn a_lift_has_the_moments_of_quadrature() {
 fn tails_agree_with_intervals() {
     let found = believed((1000, 100), (1000, 120), BetaPrior::default());
     let [lo, hi] = found.difference_interval;
-    assert!((found.chance_difference_above(lo) - 0.975).abs() < 1e-9 && (found.chance_difference_above(hi) - 0.025).abs() < 1e-9);
+    assert!(
+        (found.chance_difference_above(lo) - 0.975).abs() < 1e-9
+            && (found.chance_difference_above(hi) - 0.025).abs() < 1e-9
+    );
     let [lo, hi] = found.lift_interval;
-    assert!((found.chance_lift_above(lo) - 0.975).abs() < 1e-9 && (found.chance_lift_above(hi) - 0.025).abs() < 1e-9);
+    assert!(
+        (found.chance_lift_above(lo) - 0.975).abs() < 1e-9
+            && (found.chance_lift_above(hi) - 0.025).abs() < 1e-9
+    );
     assert!((found.two_tailed() - 2.0 * (1.0 - found.chance_to_win)).abs() < 1e-12);
 }

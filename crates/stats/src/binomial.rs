@@ -38,7 +38,9 @@ fn ends(successes: u64, trials: u64, alpha: f64) -> Result<[f64; 2], Reason> {
     let high = match trials - successes {
         0 => 1.0,
         // 1 - I(p; a, b) is I(1 - p; b, a): the tail itself, not what is left of 1.
-        _ => falling_root((0.0, 1.0), 1e-13, |p| Ok(beta_reg(n - k, k + 1.0, 1.0 - p).ln() - (0.5 * alpha).ln()))?,
+        _ => falling_root((0.0, 1.0), 1e-13, |p| {
+            Ok(beta_reg(n - k, k + 1.0, 1.0 - p).ln() - (0.5 * alpha).ln())
+        })?,
     };
     Ok([low, high])
 }

@@ -58,7 +58,11 @@ impl Bootstrap {
         self.resample([control, treatment], statistic).into()
     }
 
-    fn resample(&self, sizes: [usize; 2], statistic: impl Fn(&[usize], &[usize]) -> f64) -> Result<BootstrapEstimate, Reason> {
+    fn resample(
+        &self,
+        sizes: [usize; 2],
+        statistic: impl Fn(&[usize], &[usize]) -> f64,
+    ) -> Result<BootstrapEstimate, Reason> {
         if !(self.alpha > 0.0 && self.alpha < 1.0) {
             return Err(Reason::AlphaOutOfRange);
         }
@@ -108,7 +112,10 @@ fn bias(replicates: &[f64], effect: f64) -> f64 {
 
 /// Σ u³ / 6 (Σ u²)^(3/2) over all units, u = (n - 1) / n times what leaving the unit out takes from the mean of its arm's
 /// jackknife.
-fn acceleration(all: &[Vec<usize>; 2], evaluate: impl Fn(&[Vec<usize>; 2]) -> Result<f64, Reason>) -> Result<f64, Reason> {
+fn acceleration(
+    all: &[Vec<usize>; 2],
+    evaluate: impl Fn(&[Vec<usize>; 2]) -> Result<f64, Reason>,
+) -> Result<f64, Reason> {
     let (mut squares, mut cubes) = (0.0, 0.0);
     for arm in 0..2 {
         let n = all[arm].len();

@@ -2,11 +2,15 @@
 
 use super::*;
 
-const CONTROL: [f64; 20] = [0.2, 1.7, 0.4, 3.1, 0.9, 0.1, 5.6, 0.3, 1.1, 0.8, 2.4, 0.6, 0.05, 7.9, 1.3, 0.7, 0.2, 2.2, 1.9, 0.5];
-const TREATMENT: [f64; 18] = [1.2, 0.9, 2.8, 0.4, 6.1, 1.5, 3.3, 0.7, 9.8, 1.1, 2.6, 0.3, 4.4, 1.8, 0.6, 2.1, 1.4, 0.2];
+const CONTROL: [f64; 20] =
+    [0.2, 1.7, 0.4, 3.1, 0.9, 0.1, 5.6, 0.3, 1.1, 0.8, 2.4, 0.6, 0.05, 7.9, 1.3, 0.7, 0.2, 2.2, 1.9, 0.5];
+const TREATMENT: [f64; 18] =
+    [1.2, 0.9, 2.8, 0.4, 6.1, 1.5, 3.3, 0.7, 9.8, 1.1, 2.6, 0.3, 4.4, 1.8, 0.6, 2.1, 1.4, 0.2];
 
 fn difference(control: &[usize], treatment: &[usize]) -> f64 {
-    let mean = |values: &[f64], units: &[usize]| units.iter().map(|unit| values[*unit]).sum::<f64>() / units.len() as f64;
+    let mean = |values: &[f64], units: &[usize]| {
+        units.iter().map(|unit| values[*unit]).sum::<f64>() / units.len() as f64
+    };
     mean(&TREATMENT, treatment) - mean(&CONTROL, control)
 }
 
@@ -17,11 +21,15 @@ fn estimate(bootstrap: Bootstrap) -> BootstrapEstimate {
 /// scipy 1.17.1, `bootstrap` with 400,000 resamples; ends of 20,000 have a standard error of about .015.
 #[test]
 fn intervals_are_those_of_scipy() {
-    for (method, lo, hi) in
-        [(BootstrapMethod::Percentile, -0.654_44, 2.120_56), (BootstrapMethod::BiasCorrected, -0.578_89, 2.215_83)]
-    {
+    for (method, lo, hi) in [
+        (BootstrapMethod::Percentile, -0.654_44, 2.120_56),
+        (BootstrapMethod::BiasCorrected, -0.578_89, 2.215_83),
+    ] {
         let found = estimate(Bootstrap { replicates: 20_000, seed: 11, method, ..Bootstrap::default() });
-        assert!((found.interval[0] - lo).abs() < 0.05 && (found.interval[1] - hi).abs() < 0.05, "{method:?}: {found:?}");
+        assert!(
+            (found.interval[0] - lo).abs() < 0.05 && (found.interval[1] - hi).abs() < 0.05,
+            "{method:?}: {found:?}"
+        );
         assert!((found.se - 0.705_6).abs() < 0.012, "{found:?}");
     }
 }

@@ -23,7 +23,9 @@ pub use evaluate::evaluate;
 pub use parse::{CaseInference, NotUnderstood};
 pub use read::CasesError;
 
-use crate::{Alternative, Estimate, GroupSequential, Look, Margin, Outcome, Posterior, Prior, RelativeMethod, Spending};
+use crate::{
+    Alternative, Estimate, GroupSequential, Look, Margin, Outcome, Posterior, Prior, RelativeMethod, Spending,
+};
 
 /// Cases by name, as given.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -46,7 +46,10 @@ impl Arm {
 /// function of a quantile (Huber, Robust statistics, 1981, section 3.3.1).
 ///
 /// None where the arm, or the share, has no variance.
-pub fn quantile_rows<'a>(arm: &Arm, clusters: impl Iterator<Item = &'a [f64]> + Clone) -> Option<Vec<[f64; 2]>> {
+pub fn quantile_rows<'a>(
+    arm: &Arm,
+    clusters: impl Iterator<Item = &'a [f64]> + Clone,
+) -> Option<Vec<[f64; 2]>> {
     let below = |cluster: &[f64]| cluster.iter().filter(|value| **value <= arm.mean).count() as f64;
     let pairs = CoMoments::from_pairs(clusters.clone().map(|cluster| (below(cluster), cluster.len() as f64)));
     let share = Arm::ratio(&pairs);
@@ -119,7 +122,8 @@ mod tests {
             let value = |row: usize| ((cluster * 7 + row * 3) % 11) as f64 + 0.5 * cluster as f64;
             ((0..size).map(value).sum::<f64>(), size as f64)
         };
-        let clusters = [3, 5, 1, 4, 2, 6, 2, 3].into_iter().enumerate().map(|(cluster, size)| rows(cluster, size));
+        let clusters =
+            [3, 5, 1, 4, 2, 6, 2, 3].into_iter().enumerate().map(|(cluster, size)| rows(cluster, size));
         let arm = Arm::clustered_mean(&CoMoments::from_pairs(clusters));
         assert_eq!(arm.n, 8);
         assert!((arm.mean - 6.769_230_77).abs() < 5e-9);
@@ -129,32 +133,45 @@ mod tests {
     #[test]
     fn rows_of_a_quantile_are_its_arm() {
         let mut generator = Generator::seeded(13);
-        let rows: Vec<Vec<f64>> = (0..300).map(|_| (0..generator.below(4)).map(|_| generator.normal()).collect()).collect();
+        let rows: Vec<Vec<f64>> =
+            (0..300).map(|_| (0..generator.below(4)).map(|_| generator.normal()).collect()).collect();
         let clusters = || rows.iter().map(Vec::as_slice);
         let arm = Arm::clustered_quantile(clusters(), 0.8);
         let Some(found) = quantile_rows(&arm, clusters()) else { panic!("no rows") };
-        let ratio = Arm::ratio(&CoMoments::from_pairs(found.into_iter().map(|[above, below]| (above, below))));
+        let ratio =
+            Arm::ratio(&CoMoments::from_pairs(found.into_iter().map(|[above, below]| (above, below))));
         assert_eq!(ratio.n, arm.n);
         assert!((ratio.mean - arm.mean).abs() < 1e-12, "{ratio:?} {arm:?}");
         let variances = (ratio.variance.unwrap_or_default(), arm.variance.unwrap_or_default());
         assert!((variances.0 / variances.1 - 1.0).abs() < 1e-12, "{variances:?}");
-        assert_eq!(quantile_rows(&Arm::clustered_quantile(clusters().take(1), 0.8), clusters().take(1)), None);
+        assert_eq!(
+            quantile_rows(&Arm::clustered_quantile(clusters().take(1), 0.8), clusters().take(1)),
+            None
+        );
     }
 
     #[test]
     fn clusters_of_one_row_are_rows() {
         let mut generator = Generator::seeded(3);
         let values: Vec<f64> = (0..2000).map(|_| generator.normal()).collect();
-        let below = CoMoments::from_pairs(values.iter().map(|value| (f64::from(u8::from(*value <= 0.0)), 1.0)));
+        let below =
+            CoMoments::from_pairs(values.iter().map(|value| (f64::from(u8::from(*value <= 0.0)), 1.0)));
         let median = ClusteredQuantile { level: 0.5, estimate: 0.0, below };
         let se = median.share_se().unwrap_or_default();
         assert!((se - (0.25_f64 / 2000.0).sqrt()).abs() < 1e-5, "{se}");
         // The median of a normal distribution has the standard error √(π / 2n).
         let arm = median.arm_from_density(Normal.density(0.0));
-        assert!(arm.standard_error().is_ok_and(|se| (se / (std::f64::consts::PI / 4000.0).sqrt() - 1.0).abs() < 1e-3));
+        assert!(
+            arm.standard_error()
+                .is_ok_and(|se| (se / (std::f64::consts::PI / 4000.0).sqrt() - 1.0).abs() < 1e-3)
+        );
         let [lo, hi] = median.levels(0.05).unwrap_or_default();
         let outer = median.arm(Normal.quantile(lo), Normal.quantile(hi), 0.05);
-        assert!((outer.standard_error().unwrap_or_default() / arm.standard_error().unwrap_or_default() - 1.0).abs() < 2e-3);
+        assert!(
+            (outer.standard_error().unwrap_or_default() / arm.standard_error().unwrap_or_default() - 1.0)
+                .abs()
+                < 2e-3
+        );
     }
 
     /// Rows of a unit share its level, so that a unit with many rows says little more than one with few: over 2000 samples the
@@ -171,9 +188,14 @@ mod tests {
                     (0..1 + unit % 9).map(|_| level + generator.normal()).collect()
                 })
                 .collect();
-            let covers = |arm: Arm| arm.standard_error().is_ok_and(|se| (arm.mean - truth).abs() <= Normal.critical(0.025) * se);
+            let covers = |arm: Arm| {
+                arm.standard_error().is_ok_and(|se| (arm.mean - truth).abs() <= Normal.critical(0.025) * se)
+            };
             covered += u32::from(covers(Arm::clustered_quantile(clusters.iter().map(Vec::as_slice), 0.75)));
-            naively += u32::from(covers(Arm::clustered_quantile(clusters.iter().flatten().map(std::slice::from_ref), 0.75)));
+            naively += u32::from(covers(Arm::clustered_quantile(
+                clusters.iter().flatten().map(std::slice::from_ref),
+                0.75,
+            )));
         }
         let shares = [covered, naively].map(|count| f64::from(count) / f64::from(samples));
         assert!((shares[0] - 0.95).abs() < 0.015, "{shares:?}");
@@ -187,7 +209,8 @@ mod tests {
         let rows: Vec<f64> = (0..50_000).map(|_| generator.normal()).collect();
         for level in [0.1, 0.5, 0.9] {
             let arm = Arm::clustered_quantile(rows.iter().map(std::slice::from_ref), level);
-            let expected = (level * (1.0 - level) / 50_000.0_f64).sqrt() / Normal.density(Normal.quantile(level));
+            let expected =
+                (level * (1.0 - level) / 50_000.0_f64).sqrt() / Normal.density(Normal.quantile(level));
             let se = arm.standard_error().unwrap_or_default();
             assert!((se / expected - 1.0).abs() < 0.06, "{level}: {se} {expected}");
             assert!((arm.mean - Normal.quantile(level)).abs() < 4.0 * se);
@@ -196,12 +219,16 @@ mod tests {
 
     #[test]
     fn clusters_without_rows_count_and_say_nothing() {
-        let rows: Vec<Vec<f64>> = (0..200).map(|i| (0..i % 3).map(|row| f64::from(i * 7 % 31 + row)).collect()).collect();
+        let rows: Vec<Vec<f64>> =
+            (0..200).map(|i| (0..i % 3).map(|row| f64::from(i * 7 % 31 + row)).collect()).collect();
         let arm = Arm::clustered_quantile(rows.iter().map(Vec::as_slice), 0.5);
         assert_eq!(arm.n, 200);
         assert!(arm.standard_error().is_ok());
         let empty: [Vec<f64>; 3] = Default::default();
-        assert_eq!(Arm::clustered_quantile(empty.iter().map(Vec::as_slice), 0.5).variance, Err(Lack::TooFewForQuantile));
+        assert_eq!(
+            Arm::clustered_quantile(empty.iter().map(Vec::as_slice), 0.5).variance,
+            Err(Lack::TooFewForQuantile)
+        );
         assert_eq!(Arm::clustered_quantile(std::iter::empty(), 0.5).variance, Err(Lack::NoUnits));
     }
 

@@ -35,7 +35,11 @@ impl CoMomentMatrix {
     /// The means first, as distances from each group's first row so that values that are all alike have no spread at all; then what
     /// rows deviate from them, corrected by what rounding left in the means. Source: Chan, Golub and LeVeque, Algorithms for computing
     /// the sample variance (1983), the corrected two-pass algorithm.
-    pub fn of_groups(groups: usize, rows: impl Iterator<Item = (usize, usize)> + Clone, columns: &[&[f64]]) -> Vec<Self> {
+    pub fn of_groups(
+        groups: usize,
+        rows: impl Iterator<Item = (usize, usize)> + Clone,
+        columns: &[&[f64]],
+    ) -> Vec<Self> {
         // With as many columns as the compiler knows of, its loops over them are none.
         match *columns {
             [a] => in_groups(groups, rows, [a]),
@@ -94,7 +98,9 @@ impl CoMomentMatrix {
         let means = self.means.iter().zip(&delta).map(|(mean, delta)| mean + delta * share).collect();
         let mut products = Vec::with_capacity(self.products.len());
         for i in 0..self.columns() {
-            products.extend((0..=i).map(|j| self.product(i, j) + other.product(i, j) + delta[i] * delta[j] * weight));
+            products.extend(
+                (0..=i).map(|j| self.product(i, j) + other.product(i, j) + delta[i] * delta[j] * weight),
+            );
         }
         Ok(Self { n, means, products })
     }
@@ -199,7 +205,9 @@ mod tests {
     }
 
     fn moments(rows: &[[f64; 3]]) -> CoMomentMatrix {
-        CoMomentMatrix::from_rows(rows.iter().map(|row| &row[..])).value().unwrap_or_else(|| panic!("undefined"))
+        CoMomentMatrix::from_rows(rows.iter().map(|row| &row[..]))
+            .value()
+            .unwrap_or_else(|| panic!("undefined"))
     }
 
     #[test]
@@ -208,7 +216,10 @@ mod tests {
         for (i, j) in [(0, 1), (1, 2), (2, 0)] {
             let pairs = CoMoments::from_pairs(rows.iter().map(|row| (row[i], row[j])));
             let whole = moments(&rows);
-            assert!((whole.product(i, j) - pairs.c_xy).abs() < 1e-9 && (whole.product(i, i) - pairs.m2_x).abs() < 1e-9);
+            assert!(
+                (whole.product(i, j) - pairs.c_xy).abs() < 1e-9
+                    && (whole.product(i, i) - pairs.m2_x).abs() < 1e-9
+            );
             assert!((whole.means[i] - pairs.mean_x).abs() < 1e-12);
         }
     }
@@ -220,27 +231,42 @@ mod tests {
         for cut in [0, 1, 77, 199, 200] {
             let merged = moments(&rows[..cut]).merge(&moments(&rows[cut..])).value().unwrap_or_default();
             assert_eq!(merged.n, 200);
-            let pairs = merged.products.iter().chain(&merged.means).zip(whole.products.iter().chain(&whole.means));
-            assert!(pairs.clone().all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(100.0)), "{merged:?} {whole:?}");
+            let pairs =
+                merged.products.iter().chain(&merged.means).zip(whole.products.iter().chain(&whole.means));
+            assert!(
+                pairs.clone().all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(100.0)),
+                "{merged:?} {whole:?}"
+            );
         }
     }
 
     #[test]
     fn the_moments_of_groups_are_those_of_each_alone() {
         let far: Vec<[f64; 3]> = rows(200).into_iter().map(|[a, b, c]| [a + 1e7, b, c - 3e6]).collect();
-        let columns: Vec<Vec<f64>> =
-            (0..6).map(|column| far.iter().map(|row| row[column % 3] * f64::from(1 + column as u8)).collect()).collect();
+        let columns: Vec<Vec<f64>> = (0..6)
+            .map(|column| far.iter().map(|row| row[column % 3] * f64::from(1 + column as u8)).collect())
+            .collect();
         for width in [0, 1, 2, 3, 4, 6] {
             let columns: Vec<&[f64]> = columns[..width].iter().map(Vec::as_slice).collect();
             // The last row is in no group.
             let found = CoMomentMatrix::of_groups(4, (0..199).map(|place| (place % 3, place)), &columns);
             for (group, moments) in found.iter().enumerate().take(3) {
-                let own: Vec<Vec<f64>> =
-                    (group..199).step_by(3).map(|place| columns.iter().map(|column| column[place]).collect()).collect();
-                let alone = CoMomentMatrix::from_rows(own.iter().map(Vec::as_slice)).value().unwrap_or_default();
+                let own: Vec<Vec<f64>> = (group..199)
+                    .step_by(3)
+                    .map(|place| columns.iter().map(|column| column[place]).collect())
+                    .collect();
+                let alone =
+                    CoMomentMatrix::from_rows(own.iter().map(Vec::as_slice)).value().unwrap_or_default();
                 assert_eq!((moments.n, moments.columns()), (alone.n, width));
-                let pairs = moments.products.iter().chain(&moments.means).zip(alone.products.iter().chain(&alone.means));
-                assert!(pairs.clone().all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0)), "{moments:?} {alone:?}");
+                let pairs = moments
+                    .products
+                    .iter()
+                    .chain(&moments.means)
+                    .zip(alone.products.iter().chain(&alone.means));
+                assert!(
+                    pairs.clone().all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0)),
+                    "{moments:?} {alone:?}"
+                );
             }
             assert_eq!(found[3], CoMomentMatrix::new(width));
         }
@@ -249,7 +275,8 @@ mod tests {
     #[test]
     fn values_that_are_all_alike_have_no_spread() {
         let (values, others) = (vec![0.1; 9973], vec![7.3; 9973]);
-        let found = CoMomentMatrix::of_groups(3, (0..9973).map(|place| (place % 3, place)), &[&values, &others]);
+        let found =
+            CoMomentMatrix::of_groups(3, (0..9973).map(|place| (place % 3, place)), &[&values, &others]);
         for moments in found {
             assert_eq!((moments.means, moments.products), (vec![0.1, 7.3], vec![0.0; 3]));
         }

@@ -130,7 +130,14 @@ impl CoMoments {
         }
         let between = (other.mean_x - self.mean_x) * (other.mean_y - self.mean_y);
         let weight = self.n as f64 * (other.n as f64 / x.n as f64);
-        Self { n: x.n, mean_x: x.mean, mean_y: y.mean, m2_x: x.m2, m2_y: y.m2, c_xy: self.c_xy + other.c_xy + between * weight }
+        Self {
+            n: x.n,
+            mean_x: x.mean,
+            mean_y: y.mean,
+            m2_x: x.m2,
+            m2_y: y.m2,
+            c_xy: self.c_xy + other.c_xy + between * weight,
+        }
     }
 
     /// The moments of x alone.
@@ -154,7 +161,9 @@ mod tests {
     use super::*;
 
     fn pairs() -> Vec<(f64, f64)> {
-        (0..500).map(|i| (f64::from(i * 37 % 101) + 40.0, f64::from(i * 53 % 97) * 0.5 + f64::from(i % 7))).collect()
+        (0..500)
+            .map(|i| (f64::from(i * 37 % 101) + 40.0, f64::from(i * 53 % 97) * 0.5 + f64::from(i % 7)))
+            .collect()
     }
 
     fn assert_same(left: &CoMoments, right: &CoMoments) {
@@ -176,7 +185,8 @@ mod tests {
     #[test]
     fn the_moments_of_groups_are_those_of_each_alone() {
         let far = |(x, y): (f64, f64)| (x + 1e7, y - 3e6);
-        let grouped: Vec<(usize, f64, f64)> = pairs().into_iter().map(far).enumerate().map(|(i, (x, y))| (i % 3, x, y)).collect();
+        let grouped: Vec<(usize, f64, f64)> =
+            pairs().into_iter().map(far).enumerate().map(|(i, (x, y))| (i % 3, x, y)).collect();
         let found = CoMoments::of_groups(4, grouped.iter().copied());
         for (group, moments) in found.iter().enumerate() {
             let own = grouped.iter().filter(|(of, ..)| *of == group).map(|(_, x, y)| (*x, *y));

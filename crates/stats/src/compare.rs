@@ -110,8 +110,13 @@ pub struct Estimate {
 /// none, which asks it of the lift.
 pub fn compare(control: &Arm, treatment: &Arm, options: &Options) -> Comparison {
     match Question::new(control, treatment, options) {
-        Ok(question) => Comparison { absolute: question.absolute().into(), relative: question.relative(options.relative).into() },
-        Err(reason) => Comparison { absolute: Outcome::Undefined(reason), relative: Outcome::Undefined(reason) },
+        Ok(question) => Comparison {
+            absolute: question.absolute().into(),
+            relative: question.relative(options.relative).into(),
+        },
+        Err(reason) => {
+            Comparison { absolute: Outcome::Undefined(reason), relative: Outcome::Undefined(reason) }
+        }
     }
 }
 
@@ -147,7 +152,12 @@ impl<'a> Question<'a> {
                     Null::Difference(_) => self.z(),
                     Null::Lift(null) => (lift - null) / se,
                 };
-                finite(Estimate { effect: lift, se, interval: self.around(lift, se), p: self.test.p_value(z)? })
+                finite(Estimate {
+                    effect: lift,
+                    se,
+                    interval: self.around(lift, se),
+                    p: self.test.p_value(z)?,
+                })
             }
             RelativeMethod::Fieller => {
                 let absolute = self.absolute()?;

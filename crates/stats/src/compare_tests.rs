@@ -43,8 +43,8 @@ fn hillstrom_visits_and_conversions() {
         (2_262, 3_894, 0.076_589_563_7, 0.640_927_110_5, 0.807_116_354_8),
         (122, 267, 0.006_805_006_5, 0.779_533_034_2, 1.738_772_248_6),
     ] {
-        let proportions =
-            [(21_306, control), (21_307, mens)].map(|(n, count)| Arm::proportion(&Proportion::from_counts(n, count)));
+        let proportions = [(21_306, control), (21_307, mens)]
+            .map(|(n, count)| Arm::proportion(&Proportion::from_counts(n, count)));
         let means = [(21_306, control), (21_307, mens)].map(|(n, count)| {
             let sum = count as f64;
             Arm::mean(&Moments::from_sums(n, sum, sum))
@@ -53,7 +53,10 @@ fn hillstrom_visits_and_conversions() {
         let (absolute, relative) = estimates(means[0], means[1], &Options::default());
         assert_near(absolute.effect, effect, 5e-11);
         assert_near(narrower.interval.lo(), relative.interval.lo(), 3e-5);
-        assert!(narrower.interval.lo() > relative.interval.lo() && narrower.interval.hi() < relative.interval.hi());
+        assert!(
+            narrower.interval.lo() > relative.interval.lo()
+                && narrower.interval.hi() < relative.interval.hi()
+        );
         assert_near(relative.interval.lo(), lo, 6e-11);
         assert_near(relative.interval.hi(), hi, 6e-11);
     }
@@ -112,9 +115,15 @@ fn a_known_boundary_gives_the_interval_of_its_plan() {
     let (control, treatment) = (Arm::new(400, 2.0, 1.5), Arm::new(500, 2.2, 1.0));
     for alternative in [Alternative::TwoSided, Alternative::Greater, Alternative::Less] {
         let boundary = looks.looks(0.05, alternative).value().unwrap_or_default();
-        let planned = Options { inference: Inference::GroupSequential(looks.clone()), alternative, ..Options::default() };
-        let known = Options { inference: Inference::Boundary { critical: boundary[2].critical }, ..planned.clone() };
-        let (planned, known) = (estimates(control, treatment, &planned), estimates(control, treatment, &known));
+        let planned = Options {
+            inference: Inference::GroupSequential(looks.clone()),
+            alternative,
+            ..Options::default()
+        };
+        let known =
+            Options { inference: Inference::Boundary { critical: boundary[2].critical }, ..planned.clone() };
+        let (planned, known) =
+            (estimates(control, treatment, &planned), estimates(control, treatment, &known));
         assert_eq!((known.0.interval, known.1.interval), (planned.0.interval, planned.1.interval));
         assert!(known.0.p < planned.0.p);
     }
@@ -129,9 +138,16 @@ fn absolute_and_relative_never_contradict_each_other() {
                 for step in -60..=60 {
                     let shift = f64::from(step) * 0.071 * (2.0 / n as f64).sqrt();
                     let (control, treatment) = (Arm::new(n, mean, 1.0), Arm::new(n, mean + shift, 1.0));
-                    let (absolute, relative) =
-                        estimates(control, treatment, &Options { inference: inference.clone(), ..Options::default() });
-                    assert_eq!(absolute.interval.contains(0.0), relative.interval.contains(0.0), "{n} {mean} {shift}");
+                    let (absolute, relative) = estimates(
+                        control,
+                        treatment,
+                        &Options { inference: inference.clone(), ..Options::default() },
+                    );
+                    assert_eq!(
+                        absolute.interval.contains(0.0),
+                        relative.interval.contains(0.0),
+                        "{n} {mean} {shift}"
+                    );
                     assert!(relative.interval.contains(relative.effect), "{n} {mean} {shift} {relative:?}");
                     checked += 1;
                 }
@@ -155,14 +171,16 @@ fn the_sliver_between_normal_and_student_reaches_zero() {
 
 #[test]
 fn a_lift_over_a_negative_mean_keeps_the_sign_of_the_difference() {
-    let (absolute, relative) = estimates(Arm::new(100, -5.0, 1.0), Arm::new(100, -4.0, 1.0), &Options::default());
+    let (absolute, relative) =
+        estimates(Arm::new(100, -5.0, 1.0), Arm::new(100, -4.0, 1.0), &Options::default());
     assert!(absolute.effect == 1.0 && (relative.effect - 0.2).abs() < 1e-15);
     assert!(relative.interval.lo() > 0.0 && relative.interval.contains(0.2));
 }
 
 #[test]
 fn a_control_mean_that_may_be_zero_leaves_the_lift_unbounded() -> Result<(), serde_json::Error> {
-    let (absolute, relative) = estimates(Arm::new(100, 0.05, 1.0), Arm::new(100, 3.0, 1.0), &Options::default());
+    let (absolute, relative) =
+        estimates(Arm::new(100, 0.05, 1.0), Arm::new(100, 3.0, 1.0), &Options::default());
     assert!(!absolute.interval.contains(0.0) && !relative.interval.contains(0.0));
     assert!(matches!(relative.interval, Interval::Outside { .. }));
     let json = serde_json::to_value(relative)?;
@@ -200,11 +218,23 @@ fn no_finite_input_gives_nan() {
     let extremes = [0.0, 1e-300, -1e-300, 1e-160, 1.0, -1.0, 1e150, -1e150, 1e300];
     for (mean_a, mean_b) in extremes.iter().flat_map(|a| extremes.map(|b| (*a, b))) {
         for (variance_a, variance_b) in extremes.iter().flat_map(|a| extremes.map(|b| (*a, b))) {
-            for inference in [Inference::Fixed, Inference::Sequential { tuning: 1.0 }, Inference::Mixture { scale: 1.0 }] {
-                let (control, treatment) = (Arm::new(2, mean_a, variance_a), Arm::new(1_000_000, mean_b, variance_b));
-                let comparison = compare(&control, &treatment, &Options { inference: inference.clone(), ..Options::default() });
-                for estimate in [comparison.absolute, comparison.relative].into_iter().filter_map(Outcome::value) {
-                    assert!(estimate.p.is_finite() && !estimate.interval.is_nan() && estimate.se.is_finite(), "{estimate:?}");
+            for inference in
+                [Inference::Fixed, Inference::Sequential { tuning: 1.0 }, Inference::Mixture { scale: 1.0 }]
+            {
+                let (control, treatment) =
+                    (Arm::new(2, mean_a, variance_a), Arm::new(1_000_000, mean_b, variance_b));
+                let comparison = compare(
+                    &control,
+                    &treatment,
+                    &Options { inference: inference.clone(), ..Options::default() },
+                );
+                for estimate in
+                    [comparison.absolute, comparison.relative].into_iter().filter_map(Outcome::value)
+                {
+                    assert!(
+                        estimate.p.is_finite() && !estimate.interval.is_nan() && estimate.se.is_finite(),
+                        "{estimate:?}"
+                    );
                 }
             }
         }

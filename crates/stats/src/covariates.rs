@@ -101,7 +101,9 @@ impl OutcomeColumns {
     /// The covariates; of clusters without units nothing can be said.
     fn covariates(self, means: &[f64]) -> Result<Vec<Linear>, Lack> {
         let size = (self == Self::Clusters).then_some(2);
-        (self.columns()..means.len()).map(|column| Linear::of(means, column, size).ok_or(Lack::ZeroDenominator)).collect()
+        (self.columns()..means.len())
+            .map(|column| Linear::of(means, column, size).ok_or(Lack::ZeroDenominator))
+            .collect()
     }
 }
 
@@ -145,7 +147,8 @@ impl Slopes {
         let observed = self.outcomes.outcome(means)?.value;
         let covariates = self.outcomes.covariates(means)?;
         let explained = self.thetas.iter().zip(&self.centres).zip(&covariates);
-        let adjusted = explained.fold(observed, |left, ((theta, centre), covariate)| left - theta * (covariate.value - centre));
+        let adjusted = explained
+            .fold(observed, |left, ((theta, centre), covariate)| left - theta * (covariate.value - centre));
         if adjusted.is_finite() { Ok([adjusted, observed]) } else { Err(Lack::NotFinite) }
     }
 
@@ -153,13 +156,17 @@ impl Slopes {
     pub(crate) fn arm(&self, parts: &[Part<'_>]) -> Arm {
         let n: u64 = parts.iter().map(|part| part.moments.n).sum();
         let columns = self.outcomes.columns() + self.thetas.len();
-        let mean = |column: usize| parts.iter().filter(|p| p.moments.n > 0).map(|p| p.weight * p.moments.means[column]).sum();
+        let mean = |column: usize| {
+            parts.iter().filter(|p| p.moments.n > 0).map(|p| p.weight * p.moments.means[column]).sum()
+        };
         let means: Vec<f64> = (0..columns).map(mean).collect();
         if n == 0 {
             return Arm { variance: Err(Lack::NoUnits), ..Arm::new(n, 0.0, 1.0) };
         }
         let (plain, covariates) = match (self.outcomes.outcome(&means), self.outcomes.covariates(&means)) {
-            (Ok(plain), Ok(_)) if n == 1 => return Arm { variance: Err(Lack::OneUnit), ..Arm::new(n, plain.value, 1.0) },
+            (Ok(plain), Ok(_)) if n == 1 => {
+                return Arm { variance: Err(Lack::OneUnit), ..Arm::new(n, plain.value, 1.0) };
+            }
             (Ok(plain), Ok(covariates)) => (plain, covariates),
             (Err(lack), _) | (_, Err(lack)) => return Arm { variance: Err(lack), ..Arm::new(n, 0.0, 1.0) },
         };
@@ -185,7 +192,11 @@ impl Slopes {
             variance: covariance(&plain.weights, &plain.weights),
             covariance: covariance(&plain.weights, &adjusted),
         };
-        let variance = if mean.is_finite() { positive(n, covariance(&adjusted, &adjusted)) } else { Err(Lack::NotFinite) };
+        let variance = if mean.is_finite() {
+            positive(n, covariance(&adjusted, &adjusted))
+        } else {
+            Err(Lack::NotFinite)
+        };
         Arm { n, mean, variance, baseline }
     }
 }

@@ -14,7 +14,8 @@ fn rows(arm: usize) -> Vec<[f64; 4]> {
 }
 
 fn moments(arm: usize, columns: &[usize]) -> CoMomentMatrix {
-    let rows: Vec<Vec<f64>> = rows(arm).iter().map(|row| columns.iter().map(|column| row[*column]).collect()).collect();
+    let rows: Vec<Vec<f64>> =
+        rows(arm).iter().map(|row| columns.iter().map(|column| row[*column]).collect()).collect();
     CoMomentMatrix::from_rows(rows.iter().map(Vec::as_slice)).value().unwrap_or_else(|| panic!("undefined"))
 }
 
@@ -31,7 +32,10 @@ fn assert_near(found: &[f64], expected: &[f64]) {
 fn a_mean() {
     let found = adjusted(&[0, 2, 3], OutcomeColumns::Mean);
     assert_near(&found.thetas, &[0.702_517_1, -0.289_772_76]);
-    assert_near(&[found.control.mean, found.treatment.mean], &[10.508_770_462_161_703, 11.991_229_537_838_295]);
+    assert_near(
+        &[found.control.mean, found.treatment.mean],
+        &[10.508_770_462_161_703, 11.991_229_537_838_295],
+    );
     let variances = [found.control, found.treatment].map(|arm| arm.variance.unwrap_or_default());
     assert_near(&variances, &[14.192_690_870_584_958, 15.058_906_047_398_104]);
 }
@@ -40,11 +44,17 @@ fn a_mean() {
 fn a_ratio() {
     let found = adjusted(&[0, 1, 2, 3], OutcomeColumns::Ratio);
     assert_near(&found.thetas, &[0.247_973_36, -0.213_500_09]);
-    assert_near(&[found.control.mean, found.treatment.mean], &[3.585_718_916_620_323_6, 4.071_502_581_279_14]);
+    assert_near(
+        &[found.control.mean, found.treatment.mean],
+        &[3.585_718_916_620_323_6, 4.071_502_581_279_14],
+    );
     let variances = [found.control, found.treatment].map(|arm| arm.variance.unwrap_or_default());
     assert_near(&variances, &[3.531_325_500_695_051, 4.700_165_173_207_676]);
     let Baseline { mean, variance, covariance } = found.control.baseline;
-    assert_near(&[mean, variance, covariance], &[3.552_136_752_136_752, 6.512_210_122_527_012, 2.981_185_487_697_324]);
+    assert_near(
+        &[mean, variance, covariance],
+        &[3.552_136_752_136_752, 6.512_210_122_527_012, 2.981_185_487_697_324],
+    );
 }
 
 #[test]
@@ -54,7 +64,9 @@ fn one_covariate_is_cuped() {
     assert!((one.theta - several.thetas[0]).abs() < 1e-14);
     for (one, several) in [(one.control, several.control), (one.treatment, several.treatment)] {
         assert!((one.mean - several.mean).abs() < 1e-12, "{one:?} {several:?}");
-        assert!((one.variance.unwrap_or_default() / several.variance.unwrap_or_default() - 1.0).abs() < 1e-12);
+        assert!(
+            (one.variance.unwrap_or_default() / several.variance.unwrap_or_default() - 1.0).abs() < 1e-12
+        );
         assert!((one.baseline.covariance / several.baseline.covariance - 1.0).abs() < 1e-12);
     }
 }
@@ -77,18 +89,26 @@ fn errors_of_clusters_are_the_cluster_robust_ones() {
         (
             false,
             [0.502_198_400_392_912_7, -0.414_494_721_396_393_2],
-            [[10.459_352_575_973_85, 0.543_284_378_660_861_9], [12.040_647_424_026_144, 0.427_303_033_754_254_2]],
+            [
+                [10.459_352_575_973_85, 0.543_284_378_660_861_9],
+                [12.040_647_424_026_144, 0.427_303_033_754_254_2],
+            ],
         ),
         (
             true,
             [0.268_194_085_493_572_93, -0.494_023_130_244_105_8],
-            [[3.568_723_834_467_158_4, 0.235_402_100_635_655_34], [4.088_497_663_432_305, 0.388_998_585_711_143_2]],
+            [
+                [3.568_723_834_467_158_4, 0.235_402_100_635_655_34],
+                [4.088_497_663_432_305, 0.388_998_585_711_143_2],
+            ],
         ),
     ] {
         let of = |arm| clusters(arm, is_ratio, |i| (i * i + arm) % 17);
         let found = adjust_for_covariates(&of(0), &of(1), OutcomeColumns::Clusters);
         let found = found.value().unwrap_or_else(|| panic!("undefined"));
-        let close = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-11, "{found}, not {expected}");
+        let close = |found: f64, expected: f64| {
+            assert!((found / expected - 1.0).abs() < 1e-11, "{found}, not {expected}")
+        };
         found.thetas.iter().zip(thetas).for_each(|(found, expected)| close(*found, expected));
         for (arm, [mean, se]) in [found.control, found.treatment].iter().zip(arms) {
             assert_eq!(arm.n, 9);
@@ -105,10 +125,13 @@ fn clusters_of_one_unit_are_units() {
     {
         let of = |arm| clusters(arm, is_ratio, |i| i);
         let found = adjust_for_covariates(&of(0), &of(1), OutcomeColumns::Clusters);
-        let (found, plain) = (found.value().unwrap_or_else(|| panic!("undefined")), adjusted(&columns, outcomes));
+        let (found, plain) =
+            (found.value().unwrap_or_else(|| panic!("undefined")), adjusted(&columns, outcomes));
         for (found, plain) in [(found.control, plain.control), (found.treatment, plain.treatment)] {
             assert!((found.mean / plain.mean - 1.0).abs() < 1e-12);
-            assert!((found.variance.unwrap_or_default() / plain.variance.unwrap_or_default() - 1.0).abs() < 1e-12);
+            assert!(
+                (found.variance.unwrap_or_default() / plain.variance.unwrap_or_default() - 1.0).abs() < 1e-12
+            );
             assert!((found.baseline.covariance / plain.baseline.covariance - 1.0).abs() < 1e-12);
         }
     }
@@ -134,12 +157,15 @@ fn without_covariates_a_ratio_is_a_ratio() {
     let found = adjusted(&[0, 1], OutcomeColumns::Ratio);
     let plain = Arm::ratio(&CoMoments::from_pairs(rows(0).into_iter().map(|row| (row[0], row[1]))));
     assert!((found.control.mean - plain.mean).abs() < 1e-14);
-    assert!((found.control.variance.unwrap_or_default() / plain.variance.unwrap_or_default() - 1.0).abs() < 1e-12);
+    assert!(
+        (found.control.variance.unwrap_or_default() / plain.variance.unwrap_or_default() - 1.0).abs() < 1e-12
+    );
 }
 
 #[test]
 fn a_covariate_given_twice_counts_once() {
-    let (once, twice) = (adjusted(&[0, 2, 3], OutcomeColumns::Mean), adjusted(&[0, 2, 2, 3], OutcomeColumns::Mean));
+    let (once, twice) =
+        (adjusted(&[0, 2, 3], OutcomeColumns::Mean), adjusted(&[0, 2, 2, 3], OutcomeColumns::Mean));
     assert_eq!(twice.thetas[1], 0.0);
     assert!((once.treatment.mean - twice.treatment.mean).abs() < 1e-12);
 }
@@ -154,8 +180,17 @@ fn what_an_arm_lacks_it_says() {
     let of = |rows: &[&[f64]]| CoMomentMatrix::from_rows(rows.iter().copied()).value().unwrap_or_default();
     assert_eq!(with(&CoMomentMatrix::new(3), OutcomeColumns::Mean), Some(Lack::NoUnits));
     assert_eq!(with(&of(&[&[1.0, 2.0, 3.0]]), OutcomeColumns::Ratio), Some(Lack::OneUnit));
-    assert_eq!(with(&of(&[&[1.0, 0.0, 3.0], &[2.0, 0.0, 3.0]]), OutcomeColumns::Ratio), Some(Lack::ZeroDenominator));
-    assert_eq!(with(&of(&[&[1.0, 1.0, 3.0], &[1.0, 1.0, 3.0]]), OutcomeColumns::Mean), Some(Lack::NoVariance));
+    assert_eq!(
+        with(&of(&[&[1.0, 0.0, 3.0], &[2.0, 0.0, 3.0]]), OutcomeColumns::Ratio),
+        Some(Lack::ZeroDenominator)
+    );
+    assert_eq!(
+        with(&of(&[&[1.0, 1.0, 3.0], &[1.0, 1.0, 3.0]]), OutcomeColumns::Mean),
+        Some(Lack::NoVariance)
+    );
     let narrow = CoMomentMatrix::from_rows([&[1.0][..]]).value().unwrap_or_default();
-    assert_eq!(adjust_for_covariates(&narrow, &narrow, OutcomeColumns::Ratio).reason(), Some(Reason::ColumnsDiffer));
+    assert_eq!(
+        adjust_for_covariates(&narrow, &narrow, OutcomeColumns::Ratio).reason(),
+        Some(Reason::ColumnsDiffer)
+    );
 }

@@ -18,7 +18,13 @@ const MOST_STEPS: usize = 200;
 /// Solves `survival(x) = tail` for a falling `survival` whose derivative is `-density`.
 ///
 /// Newton's steps, kept inside a bracket that every step narrows; a step that leaves the bracket is replaced by its midpoint.
-pub(crate) fn solve_tail(tail: f64, start: f64, least: f64, survival: impl Fn(f64) -> f64, density: impl Fn(f64) -> f64) -> f64 {
+pub(crate) fn solve_tail(
+    tail: f64,
+    start: f64,
+    least: f64,
+    survival: impl Fn(f64) -> f64,
+    density: impl Fn(f64) -> f64,
+) -> f64 {
     let (mut low, mut high) = (least, f64::INFINITY);
     let mut x = start.max(least);
     for _ in 0..MOST_STEPS {

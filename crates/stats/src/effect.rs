@@ -30,7 +30,8 @@ impl Effect {
         let v_b = treatment.variance.map_err(Reason::Treatment)? / n_b;
         let variance = v_a + v_b;
         let share = v_a / variance;
-        let degrees_of_freedom = 1.0 / (share * share / (n_a - 1.0) + (1.0 - share) * (1.0 - share) / (n_b - 1.0));
+        let degrees_of_freedom =
+            1.0 / (share * share / (n_a - 1.0) + (1.0 - share) * (1.0 - share) / (n_b - 1.0));
         let ratio = b / a;
         let effect = Self {
             difference: treatment.mean - control.mean,
@@ -42,7 +43,10 @@ impl Effect {
             baseline_covariance: control.baseline.covariance / n_a,
             lift_variance: (v_b + v_a * ratio * ratio) / (a * a),
         };
-        let usable = effect.difference.is_finite() && variance.is_finite() && variance > 0.0 && degrees_of_freedom > 0.0;
+        let usable = effect.difference.is_finite()
+            && variance.is_finite()
+            && variance > 0.0
+            && degrees_of_freedom > 0.0;
         if usable { Ok(effect) } else { Err(Reason::NotFinite) }
     }
 

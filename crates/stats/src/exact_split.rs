@@ -19,8 +19,12 @@ use crate::{Outcome, Reason};
 pub fn exact_sample_ratio(observed: &[u64], shares: &[f64]) -> Outcome<f64> {
     let whole: f64 = shares.iter().sum();
     let fit = observed.len() == shares.len() && shares.iter().all(|share| *share >= 0.0) && whole.is_finite();
-    let expecting: Vec<(u64, f64)> =
-        observed.iter().copied().zip(shares.iter().map(|share| share / whole)).filter(|(_, share)| *share > 0.0).collect();
+    let expecting: Vec<(u64, f64)> = observed
+        .iter()
+        .copied()
+        .zip(shares.iter().map(|share| share / whole))
+        .filter(|(_, share)| *share > 0.0)
+        .collect();
     if !fit || expecting.len() < 2 {
         return Outcome::Undefined(Reason::SharesDoNotFit);
     }
@@ -64,9 +68,10 @@ mod tests {
             (5, 10, 0.5, 1.0),
             (3, 40, 0.25, 0.009_391_360_676_501_034),
         ] {
-            for (observed, shares) in
-                [([count, trials - count], [share, 1.0 - share]), ([trials - count, count], [1.0 - share, share])]
-            {
+            for (observed, shares) in [
+                ([count, trials - count], [share, 1.0 - share]),
+                ([trials - count, count], [1.0 - share, share]),
+            ] {
                 let p = exact_sample_ratio(&observed, &shares).value();
                 assert!(p.is_some_and(|p| (p / expected - 1.0).abs() < 1e-8), "{observed:?} {p:?}");
             }
@@ -94,7 +99,8 @@ mod tests {
             (0..=50).filter(|count| p(&[*count, 50 - count]).is_some_and(|p| p < alpha)).map(chance).sum()
         };
         let exact = rate(&|observed| exact_sample_ratio(observed, &[0.1, 0.9]).value());
-        let chi_squared = rate(&|observed| crate::sample_ratio(observed, &[0.1, 0.9]).value().map(|ratio| ratio.p));
+        let chi_squared =
+            rate(&|observed| crate::sample_ratio(observed, &[0.1, 0.9]).value().map(|ratio| ratio.p));
         assert!(exact > 0.0 && exact <= alpha, "{exact}");
         assert!(chi_squared > 5.0 * alpha, "{chi_squared}");
     }

@@ -80,7 +80,9 @@ impl Family {
 mod tests {
     use super::*;
 
-    const P: [f64; 15] = [0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212, 0.216, 0.222, 0.251, 0.269, 0.275, 0.34];
+    const P: [f64; 15] = [
+        0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212, 0.216, 0.222, 0.251, 0.269, 0.275, 0.34,
+    ];
 
     /// Fifteen p-values of a textbook example through statsmodels 0.15.0, `multipletests`.
     #[test]
@@ -131,16 +133,23 @@ mod tests {
 
     #[test]
     fn intervals_are_formed_where_they_keep_the_rate() {
-        let alphas = |method| Family { p: vec![0.001, 0.9, 0.02, 0.03], alpha: 0.1, method }.interval_alphas();
+        let alphas =
+            |method| Family { p: vec![0.001, 0.9, 0.02, 0.03], alpha: 0.1, method }.interval_alphas();
         assert_eq!(alphas(Adjustment::None), [Some(0.1); 4]);
         assert_eq!(alphas(Adjustment::Bonferroni), [Some(0.025); 4]);
         assert_eq!(alphas(Adjustment::Holm), [None; 4]);
         let selected = 0.1 * 3.0 / 4.0;
-        assert_eq!(alphas(Adjustment::BenjaminiHochberg), [Some(selected), None, Some(selected), Some(selected)]);
+        assert_eq!(
+            alphas(Adjustment::BenjaminiHochberg),
+            [Some(selected), None, Some(selected), Some(selected)]
+        );
         // .03 · 25/12 · 4/3 = .083: the same three are rejected.
         let dependent = alphas(Adjustment::BenjaminiYekutieli);
         assert_eq!(dependent[1], None);
-        assert!(dependent[0].is_some_and(|alpha| (alpha - selected * 12.0 / 25.0).abs() < 1e-15), "{dependent:?}");
+        assert!(
+            dependent[0].is_some_and(|alpha| (alpha - selected * 12.0 / 25.0).abs() < 1e-15),
+            "{dependent:?}"
+        );
         assert_eq!(Family { p: vec![], alpha: 0.1, method: Adjustment::Bonferroni }.interval_alphas(), []);
     }
 }

@@ -128,7 +128,11 @@ mod tests {
                     let lift = (f64::from(step) + 0.37) * 0.05;
                     let (distance, variance) = effect.beyond_lift(lift);
                     let possible = sign * distance <= q * variance.sqrt();
-                    assert_eq!(interval.contains(lift), possible, "{mean} {other} {alternative:?} {lift}: {interval:?}");
+                    assert_eq!(
+                        interval.contains(lift),
+                        possible,
+                        "{mean} {other} {alternative:?} {lift}: {interval:?}"
+                    );
                 }
             }
         }
@@ -137,6 +141,9 @@ mod tests {
 
     #[test]
     fn a_control_mean_on_the_edge_of_zero_bounds_one_side() {
-        assert_eq!(set((1.0, 0.25), (9.0, 0.25), 2.0), Some(Interval::Between { lo: 31.0 / 9.0, hi: f64::INFINITY }));
+        assert_eq!(
+            set((1.0, 0.25), (9.0, 0.25), 2.0),
+            Some(Interval::Between { lo: 31.0 / 9.0, hi: f64::INFINITY })
+        );
     }
 }

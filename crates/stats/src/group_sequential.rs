@@ -107,8 +107,12 @@ impl GroupSequential {
         if !(alpha > 0.0 && alpha < 1.0) {
             return Err(Reason::AlphaOutOfRange);
         }
-        let rising = std::iter::once(&0.0).chain(&self.fractions).zip(&self.fractions).all(|(before, now)| now - before > 1e-9);
-        if self.fractions.is_empty() || !rising || !self.fractions.iter().all(|fraction| fraction.is_finite()) {
+        let rising = std::iter::once(&0.0)
+            .chain(&self.fractions)
+            .zip(&self.fractions)
+            .all(|(before, now)| now - before > 1e-9);
+        if self.fractions.is_empty() || !rising || !self.fractions.iter().all(|fraction| fraction.is_finite())
+        {
             return Err(Reason::LooksDoNotRise);
         }
         let tail = alpha / alternative.sides();
@@ -120,17 +124,29 @@ impl GroupSequential {
             let is_last = index + 1 == self.fractions.len();
             let time = if is_last && self.is_final { 1.0 } else { fraction };
             let spent = schedule(time);
-            let critical = if spent > before { paths.critical(fraction, spent - before) } else { f64::INFINITY };
+            let critical =
+                if spent > before { paths.critical(fraction, spent - before) } else { f64::INFINITY };
             looks.push(Look { number: index + 1, fraction, critical, spent: spent * alternative.sides() });
             before = spent;
             if !is_last {
-                paths = paths.advance(fraction, lowest(critical, alternative), critical, self.fractions[index + 1] - fraction);
+                paths = paths.advance(
+                    fraction,
+                    lowest(critical, alternative),
+                    critical,
+                    self.fractions[index + 1] - fraction,
+                );
             }
         }
         Ok(looks)
     }
 
-    fn walk(&self, looks: &[Look], alternative: Alternative, drift: f64, mut at: impl FnMut(&Continuation, &Look)) {
+    fn walk(
+        &self,
+        looks: &[Look],
+        alternative: Alternative,
+        drift: f64,
+        mut at: impl FnMut(&Continuation, &Look),
+    ) {
         let mut paths = Continuation::start(drift);
         for (index, look) in looks.iter().enumerate() {
             at(&paths, look);

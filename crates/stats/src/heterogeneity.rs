@@ -65,7 +65,12 @@ pub fn heterogeneity(effects: &[SegmentEffect], between: BetweenVariance) -> Out
 /// Each segment against the rest: its effect less the others' common effect. Two or more segments.
 pub fn against_the_rest(effects: &[SegmentEffect]) -> Outcome<Vec<Contrast>> {
     let contrast = |place: usize| {
-        let rest: Vec<_> = effects.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, effect)| *effect).collect();
+        let rest: Vec<_> = effects
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != place)
+            .map(|(_, effect)| *effect)
+            .collect();
         let (own, rest) = (effects[place], pooled(&rest, 0.0));
         let (difference, se) = (own.effect - rest.effect, own.se.hypot(rest.se));
         Contrast { difference, se, p: (2.0 * Normal.survival(difference.abs() / se)).min(1.0) }
@@ -77,7 +82,8 @@ fn check(effects: &[SegmentEffect]) -> Result<(), Reason> {
     if effects.len() < 2 {
         return Err(Reason::TooFewSegments);
     }
-    let usable = effects.iter().all(|e| e.effect.is_finite() && e.se > 0.0 && (1.0 / (e.se * e.se)).is_normal());
+    let usable =
+        effects.iter().all(|e| e.effect.is_finite() && e.se > 0.0 && (1.0 / (e.se * e.se)).is_normal());
     if usable { Ok(()) } else { Err(Reason::NotFinite) }
 }
 
@@ -89,14 +95,18 @@ fn analyse(effects: &[SegmentEffect], between: BetweenVariance) -> Result<Hetero
     let tau_squared = match between {
         BetweenVariance::DerSimonianLaird => {
             let weights = || effects.iter().map(|effect| weight(effect, 0.0));
-            let (sum, squares) = (weights().sum::<f64>(), weights().map(|weight| weight * weight).sum::<f64>());
+            let (sum, squares) =
+                (weights().sum::<f64>(), weights().map(|weight| weight * weight).sum::<f64>());
             ((q - degrees) / (sum - squares / sum)).max(0.0)
         }
         BetweenVariance::PauleMandel => {
             // At τ² = Σ (effect - common)² the generalised Q is below 1.
             let most = effects.iter().map(|effect| (effect.effect - common.effect).powi(2)).sum::<f64>();
-            let least_variance = effects.iter().map(|effect| effect.se * effect.se).fold(f64::INFINITY, f64::min);
-            falling_root((0.0, most), 1e-13 * least_variance.min(1.0), |tau| Ok(generalised_q(effects, tau) - degrees))?
+            let least_variance =
+                effects.iter().map(|effect| effect.se * effect.se).fold(f64::INFINITY, f64::min);
+            falling_root((0.0, most), 1e-13 * least_variance.min(1.0), |tau| {
+                Ok(generalised_q(effects, tau) - degrees)
+            })?
         }
     };
     let mean = pooled(effects, tau_squared);
@@ -151,12 +161,25 @@ mod tests {
     #[test]
     fn it_is_that_of_statsmodels() {
         for (between, tau_squared, mean, se) in [
-            (BetweenVariance::DerSimonianLaird, 0.004_513_853_600_109_956, 0.082_635_492_645_793_91, 0.041_172_478_776_651_35),
-            (BetweenVariance::PauleMandel, 0.009_255_085_065_288_271, 0.085_007_933_989_473_48, 0.051_931_842_680_359_476),
+            (
+                BetweenVariance::DerSimonianLaird,
+                0.004_513_853_600_109_956,
+                0.082_635_492_645_793_91,
+                0.041_172_478_776_651_35,
+            ),
+            (
+                BetweenVariance::PauleMandel,
+                0.009_255_085_065_288_271,
+                0.085_007_933_989_473_48,
+                0.051_931_842_680_359_476,
+            ),
         ] {
             let found = analysed(between);
             assert!((found.tau_squared - tau_squared).abs() < 1e-11, "{found:?}");
-            assert!((found.mean.effect - mean).abs() < 1e-9 && (found.mean.se - se).abs() < 1e-9, "{found:?}");
+            assert!(
+                (found.mean.effect - mean).abs() < 1e-9 && (found.mean.se - se).abs() < 1e-9,
+                "{found:?}"
+            );
             assert!((found.q - 9.119_956_570_155_901).abs() < 1e-12 && found.degrees_of_freedom == 4);
             assert!((found.p - 0.058_170_083_687_776_85).abs() < 1e-13);
             assert!((found.i_squared - 0.561_401_420_146_058_6).abs() < 1e-13);
@@ -189,14 +212,21 @@ mod tests {
     #[test]
     fn of_two_segments_each_is_the_rest_of_the_other() {
         let contrasts = against_the_rest(&effects()[..2]).value().unwrap_or_default();
-        assert!((contrasts[0].difference - 0.17).abs() < 1e-15 && (contrasts[1].difference + 0.17).abs() < 1e-15);
+        assert!(
+            (contrasts[0].difference - 0.17).abs() < 1e-15 && (contrasts[1].difference + 0.17).abs() < 1e-15
+        );
         let q = heterogeneity(&effects()[..2], BetweenVariance::DerSimonianLaird).value();
-        assert!(q.is_some_and(|found| (found.p - contrasts[0].p).abs() < 1e-14 && contrasts[1].p == contrasts[0].p));
+        assert!(q.is_some_and(
+            |found| (found.p - contrasts[0].p).abs() < 1e-14 && contrasts[1].p == contrasts[0].p
+        ));
     }
 
     #[test]
     fn what_cannot_be_compared_has_a_reason() {
-        assert_eq!(heterogeneity(&effects()[..1], BetweenVariance::PauleMandel).reason(), Some(Reason::TooFewSegments));
+        assert_eq!(
+            heterogeneity(&effects()[..1], BetweenVariance::PauleMandel).reason(),
+            Some(Reason::TooFewSegments)
+        );
         let certain = [SegmentEffect { effect: 0.1, se: 0.0 }; 2];
         assert_eq!(against_the_rest(&certain).reason(), Some(Reason::NotFinite));
     }

@@ -112,10 +112,22 @@ mod tests {
 
     #[test]
     fn reaching_a_value_moves_the_nearer_end_only() {
-        assert_eq!(Interval::Between { lo: 0.1, hi: 2.0 }.reaching(0.0), Interval::Between { lo: 0.0, hi: 2.0 });
-        assert_eq!(Interval::Between { lo: -2.0, hi: -0.1 }.reaching(0.0), Interval::Between { lo: -2.0, hi: 0.0 });
-        assert_eq!(Interval::Outside { lo: -0.1, hi: 2.0 }.reaching(0.0), Interval::Outside { lo: 0.0, hi: 2.0 });
-        assert_eq!(Interval::Outside { lo: -3.0, hi: 2.0 }.reaching(0.0), Interval::Outside { lo: -3.0, hi: 0.0 });
+        assert_eq!(
+            Interval::Between { lo: 0.1, hi: 2.0 }.reaching(0.0),
+            Interval::Between { lo: 0.0, hi: 2.0 }
+        );
+        assert_eq!(
+            Interval::Between { lo: -2.0, hi: -0.1 }.reaching(0.0),
+            Interval::Between { lo: -2.0, hi: 0.0 }
+        );
+        assert_eq!(
+            Interval::Outside { lo: -0.1, hi: 2.0 }.reaching(0.0),
+            Interval::Outside { lo: 0.0, hi: 2.0 }
+        );
+        assert_eq!(
+            Interval::Outside { lo: -3.0, hi: 2.0 }.reaching(0.0),
+            Interval::Outside { lo: -3.0, hi: 0.0 }
+        );
         assert_eq!(Interval::Everything.reaching(0.0), Interval::Everything);
         assert_eq!(Interval::AtLeast(0.1).reaching(-0.2), Interval::AtLeast(-0.2));
         assert_eq!(Interval::AtMost(0.1).reaching(-0.2), Interval::AtMost(0.1));

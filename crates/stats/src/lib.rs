@@ -82,7 +82,9 @@ pub use covariates::{CovariateAdjusted, OutcomeColumns, adjust_for_covariates};
 pub use exact_split::exact_sample_ratio;
 pub use family::{ErrorRate, Family};
 pub use group_sequential::{GroupSequential, Look, Spending};
-pub use heterogeneity::{BetweenVariance, Contrast, Heterogeneity, SegmentEffect, against_the_rest, heterogeneity};
+pub use heterogeneity::{
+    BetweenVariance, Contrast, Heterogeneity, SegmentEffect, against_the_rest, heterogeneity,
+};
 pub use hypothesis::{Alternative, Margin};
 pub use interval::Interval;
 pub use mixture::MixtureTest;

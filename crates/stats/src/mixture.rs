@@ -69,7 +69,11 @@ impl MixtureTest {
     fn reciprocal_ratio(&self, z: f64, g: f64) -> f64 {
         let share = g / (1.0 + g);
         let two_sided = (0.5 * g.ln_1p() - 0.5 * z * z * share).exp();
-        if self.alternative == Alternative::TwoSided { two_sided } else { two_sided / (2.0 * Normal.cdf(z * share.sqrt())) }
+        if self.alternative == Alternative::TwoSided {
+            two_sided
+        } else {
+            two_sided / (2.0 * Normal.cdf(z * share.sqrt()))
+        }
     }
 }
 
@@ -104,7 +108,11 @@ mod tests {
                 (Alternative::Less, ratio(-1.0, 0.0, 2.0)),
             ] {
                 let p = test(alternative).p_value(z, variance);
-                assert!((p - (1.0 / expected).min(1.0)).abs() < 1e-7, "{alternative:?} {z}: {p}, not {}", 1.0 / expected);
+                assert!(
+                    (p - (1.0 / expected).min(1.0)).abs() < 1e-7,
+                    "{alternative:?} {z}: {p}, not {}",
+                    1.0 / expected
+                );
             }
         }
     }
@@ -125,6 +133,9 @@ mod tests {
     #[test]
     fn nonsense_has_a_reason() {
         assert_eq!(MixtureTest::new(0.0, 1.0, Alternative::Less).reason(), Some(Reason::AlphaOutOfRange));
-        assert_eq!(MixtureTest::new(0.05, -1.0, Alternative::Less).reason(), Some(Reason::ParameterNotPositive));
+        assert_eq!(
+            MixtureTest::new(0.05, -1.0, Alternative::Less).reason(),
+            Some(Reason::ParameterNotPositive)
+        );
     }
 }

@@ -59,7 +59,11 @@ impl Moments {
         let n = self.n + other.n;
         let share = other.n as f64 / n as f64;
         let delta = other.mean - self.mean;
-        Self { n, mean: self.mean + delta * share, m2: self.m2 + other.m2 + delta * delta * self.n as f64 * share }
+        Self {
+            n,
+            mean: self.mean + delta * share,
+            m2: self.m2 + other.m2 + delta * delta * self.n as f64 * share,
+        }
     }
 
     /// The sample variance M₂ / (n - 1), unless there are fewer than two values.
@@ -121,7 +125,10 @@ mod tests {
         let whole = Moments::from_values(values.iter().copied());
         for cut in [0, 1, 2, 17, 500, 998, 999, 1000] {
             let (left, right) = values.split_at(cut);
-            assert_same(&Moments::from_iter(left.iter().copied()).merge(&right.iter().copied().collect()), &whole);
+            assert_same(
+                &Moments::from_iter(left.iter().copied()).merge(&right.iter().copied().collect()),
+                &whole,
+            );
         }
         let pieces = values.chunks(7).map(|chunk| Moments::from_values(chunk.iter().copied()));
         assert_same(&pieces.fold(Moments::default(), |all, piece| piece.merge(&all)), &whole);

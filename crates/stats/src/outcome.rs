@@ -131,13 +131,19 @@ impl fmt::Display for Reason {
             Self::Treatment(lack) => return write!(f, "the treatment arm {lack}"),
             Self::ControlMeanZero => "the control mean is zero, so nothing can be relative to it",
             Self::AlphaOutOfRange => "alpha must lie between 0 and 1",
-            Self::ParameterNotPositive => "a tuning parameter, scale, variance, ratio or count must be a positive number",
+            Self::ParameterNotPositive => {
+                "a tuning parameter, scale, variance, ratio or count must be a positive number"
+            }
             Self::MarginOutOfRange => "a margin must be a number of at least zero",
             Self::MarginWithoutDirection => "a margin needs a one-sided alternative, greater or less",
             Self::LooksDoNotRise => "the information fractions of the looks must rise from above zero",
             Self::PowerOutOfRange => "the power must lie between the significance level and 1",
-            Self::EffectNotTowardsAlternative => "the effect does not lie in the direction of the alternative",
-            Self::ReductionOutOfRange => "the variance reduction must be a share from 0 up to, but not including, 1",
+            Self::EffectNotTowardsAlternative => {
+                "the effect does not lie in the direction of the alternative"
+            }
+            Self::ReductionOutOfRange => {
+                "the variance reduction must be a share from 0 up to, but not including, 1"
+            }
             Self::ColumnsDiffer => "rows and samples must have the same columns, and enough of them",
             Self::TooFewSegments => "two or more segments are needed",
             Self::WeightsDoNotFit => "strata need one weight each, none negative and not all zero",
@@ -145,7 +151,9 @@ impl fmt::Display for Reason {
             Self::ResamplesUndefined => "the statistic has no value on some of the resamples",
             Self::NotFinite => "the numbers are too large or too small to compute with",
             Self::NoUnits => "no unit was observed",
-            Self::SharesDoNotFit => "two or more variants need one expected share each, none negative and not all zero",
+            Self::SharesDoNotFit => {
+                "two or more variants need one expected share each, none negative and not all zero"
+            }
             Self::UnitsWithoutShare => "units were observed in a variant whose expected share is zero",
         })
     }

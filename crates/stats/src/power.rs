@@ -121,7 +121,10 @@ impl Plan {
                 return Err(Reason::PowerOutOfRange);
             }
             let (critical, beyond) = (self.positive(critical)?, Normal.critical(1.0 - power));
-            self.positive(((critical + beyond) / (Normal.critical(self.alpha / self.alternative.sides()) + beyond)).powi(2))
+            self.positive(
+                ((critical + beyond) / (Normal.critical(self.alpha / self.alternative.sides()) + beyond))
+                    .powi(2),
+            )
         };
         inflation().into()
     }
@@ -168,10 +171,13 @@ impl GroupSequential {
     pub fn inflation(&self, alpha: f64, alternative: Alternative, power: f64) -> Outcome<f64> {
         let towards = if alternative == Alternative::Less { -1.0 } else { 1.0 };
         let inflation = || {
-            let single = errors_needed(power, alpha, |errors| Ok(single_look_power(alpha, alternative, errors)))?;
-            let looks = errors_needed(power, alpha, |errors| match self.power(alpha, alternative, towards * errors) {
-                Outcome::Defined(power) => Ok(power),
-                Outcome::Undefined(reason) => Err(reason),
+            let single =
+                errors_needed(power, alpha, |errors| Ok(single_look_power(alpha, alternative, errors)))?;
+            let looks = errors_needed(power, alpha, |errors| {
+                match self.power(alpha, alternative, towards * errors) {
+                    Outcome::Defined(power) => Ok(power),
+                    Outcome::Undefined(reason) => Err(reason),
+                }
             })?;
             Ok((looks / single).powi(2))
         };
@@ -185,7 +191,11 @@ fn single_look_power(alpha: f64, alternative: Alternative, errors: f64) -> f64 {
     Normal.survival(critical - errors) + other
 }
 
-fn errors_needed(power: f64, alpha: f64, power_at: impl Fn(f64) -> Result<f64, Reason>) -> Result<f64, Reason> {
+fn errors_needed(
+    power: f64,
+    alpha: f64,
+    power_at: impl Fn(f64) -> Result<f64, Reason>,
+) -> Result<f64, Reason> {
     if !(alpha > 0.0 && alpha < 1.0) {
         return Err(Reason::AlphaOutOfRange);
     }
@@ -212,7 +222,12 @@ mod tests {
         for (effect, power, plan, control) in [
             (0.1, 0.8, PLAN, 1_569.772_101_902_328_8),
             (0.1, 0.9, Plan { ratio: 2.0, ..PLAN }, 1_576.112_911_986_701_9),
-            (0.05, 0.8, Plan { alpha: 0.01, alternative: Alternative::Greater, ..PLAN }, 8_028.822_613_422_132),
+            (
+                0.05,
+                0.8,
+                Plan { alpha: 0.01, alternative: Alternative::Greater, ..PLAN },
+                8_028.822_613_422_132,
+            ),
             (0.3, 0.5, Plan { ratio: 0.5, ..PLAN }, 128.034_115_666_069_1_f64),
         ] {
             let size = plan.sample_size(effect, power).value().unwrap_or_else(|| panic!("undefined"));
@@ -251,7 +266,10 @@ mod tests {
             (Spending::Pocock, 0.05, Alternative::TwoSided, 0.8, 1.212_417_317_375_592_3),
             (Spending::OBrienFleming, 0.025, Alternative::Less, 0.9, 1.023_078_326_141),
         ] {
-            let found = GroupSequential::evenly(spending, 5).inflation(alpha, alternative, power).value().unwrap_or_default();
+            let found = GroupSequential::evenly(spending, 5)
+                .inflation(alpha, alternative, power)
+                .value()
+                .unwrap_or_default();
             assert!((found - expected).abs() < 1e-7, "{found}, not {expected}");
         }
     }
@@ -260,7 +278,12 @@ mod tests {
     fn what_cannot_be_planned_has_a_reason() {
         for (plan, effect, power, reason) in [
             (PLAN, 0.0, 0.8, Reason::EffectNotTowardsAlternative),
-            (Plan { alternative: Alternative::Greater, ..PLAN }, -0.1, 0.8, Reason::EffectNotTowardsAlternative),
+            (
+                Plan { alternative: Alternative::Greater, ..PLAN },
+                -0.1,
+                0.8,
+                Reason::EffectNotTowardsAlternative,
+            ),
             (PLAN, 0.1, 0.04, Reason::PowerOutOfRange),
             (PLAN, 0.1, 1.0, Reason::PowerOutOfRange),
             (Plan { alpha: 0.0, ..PLAN }, 0.1, 0.8, Reason::AlphaOutOfRange),
@@ -271,6 +294,9 @@ mod tests {
         ] {
             assert_eq!(plan.sample_size(effect, power).reason(), Some(reason), "{plan:?}");
         }
-        assert_eq!(Plan { alpha: 2.0, ..PLAN }.power(f64::NAN, 0.1).reason(), Some(Reason::ParameterNotPositive));
+        assert_eq!(
+            Plan { alpha: 2.0, ..PLAN }.power(f64::NAN, 0.1).reason(),
+            Some(Reason::ParameterNotPositive)
+        );
     }
 }

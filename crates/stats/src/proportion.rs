@@ -52,7 +52,8 @@ mod tests {
     /// Cookie Cats, retention after 7 days: the pooled z-test as published.
     #[test]
     fn the_pooled_z_of_cookie_cats() {
-        let (control, treatment) = (Proportion::from_counts(44_700, 8_502), Proportion::from_counts(45_489, 8_279));
+        let (control, treatment) =
+            (Proportion::from_counts(44_700, 8_502), Proportion::from_counts(45_489, 8_279));
         let pooled = control.merge(&treatment).variance();
         let z = (treatment.share() - control.share()) / (pooled / 44_700.0 + pooled / 45_489.0).sqrt();
         assert!((z + 3.16436).abs() < 5e-6, "{z}");

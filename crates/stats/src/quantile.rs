@@ -35,7 +35,14 @@ impl QuantileSummary {
         let n = values.len() as u64;
         let reach = Normal.critical(0.025) * (level * (1.0 - level) / n.max(1) as f64).sqrt();
         let at = |level: f64| sample_quantile(&values, level.clamp(0.0, 1.0)).unwrap_or(0.0);
-        Self { n, n_interval: n, level, estimate: at(level), lower: at(level - reach), upper: at(level + reach) }
+        Self {
+            n,
+            n_interval: n,
+            level,
+            estimate: at(level),
+            lower: at(level - reach),
+            upper: at(level + reach),
+        }
     }
 
     /// The variance per unit: (n_interval / n) (n - 1) ((upper - lower) / 2z)², such that variance / n is that of the estimate.
@@ -50,7 +57,8 @@ impl QuantileSummary {
         if !placed || self.n < 2 {
             return None;
         }
-        let variance = (self.n_interval as f64 / n) * (n - 1.0) * ((self.upper - self.lower) / (2.0 * z)).powi(2);
+        let variance =
+            (self.n_interval as f64 / n) * (n - 1.0) * ((self.upper - self.lower) / (2.0 * z)).powi(2);
         if variance <= 0.0 && self.n < LARGE {
             return None;
         }
@@ -87,13 +95,17 @@ mod tests {
     #[test]
     fn the_error_of_a_median_is_that_of_its_formula() {
         let mut generator = Generator::seeded(11);
-        let arm = Arm::quantile(&QuantileSummary::of_values((0..40_000).map(|_| generator.normal()).collect(), 0.5));
+        let arm = Arm::quantile(&QuantileSummary::of_values(
+            (0..40_000).map(|_| generator.normal()).collect(),
+            0.5,
+        ));
         let expected = 1.0 / (2.0 * Normal.density(0.0) * 200.0);
         let se = arm.standard_error().unwrap_or_default();
         assert!((se / expected - 1.0).abs() < 0.05, "{se} {expected}");
     }
 
-    const MEDIAN: QuantileSummary = QuantileSummary { n: 50, n_interval: 50, level: 0.5, estimate: 3.0, lower: 2.0, upper: 4.0 };
+    const MEDIAN: QuantileSummary =
+        QuantileSummary { n: 50, n_interval: 50, level: 0.5, estimate: 3.0, lower: 2.0, upper: 4.0 };
 
     #[test]
     fn the_variance_is_that_of_the_interval() {

@@ -70,7 +70,10 @@ mod tests {
         let normal = Moments::from_values((0..100_000).map(|_| generator.normal()));
         let uniform = Moments::from_values((0..100_000).map(|_| generator.uniform()));
         let below = Moments::from_values((0..100_000).map(|_| generator.below(7) as f64));
-        assert!(normal.mean.abs() < 0.013 && normal.variance().is_some_and(|variance| (variance - 1.0).abs() < 0.02));
+        assert!(
+            normal.mean.abs() < 0.013
+                && normal.variance().is_some_and(|variance| (variance - 1.0).abs() < 0.02)
+        );
         assert!((uniform.mean - 0.5).abs() < 0.004 && (below.mean - 3.0).abs() < 0.03);
         assert_eq!(generator.below(0), 0);
     }

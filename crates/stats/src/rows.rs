@@ -6,8 +6,8 @@ use crate::arm::positive;
 use crate::covariates::Slopes;
 use crate::strata::slopes_within;
 use crate::{
-    Arm, Baseline, CoMomentMatrix, CoMoments, Generator, Lack, Outcome, OutcomeColumns, Reason, Stratum, StratumWeights,
-    adjust_for_covariates, post_stratify,
+    Arm, Baseline, CoMomentMatrix, CoMoments, Generator, Lack, Outcome, OutcomeColumns, Reason, Stratum,
+    StratumWeights, adjust_for_covariates, post_stratify,
 };
 
 /// Where the variance of an arm's estimate comes from.
@@ -92,14 +92,19 @@ fn estimated(
             let arms = post_stratify(several, StratumWeights::Observed, outcomes).into_result()?;
             let slopes = slopes_within(several, &arms.weights, outcomes)?;
             let (control, treatment) = (arms.control, arms.treatment);
-            (ArmsOfRows { thetas: arms.thetas, strata: several.len(), pooled, control, treatment }, arms.weights, slopes)
+            (
+                ArmsOfRows { thetas: arms.thetas, strata: several.len(), pooled, control, treatment },
+                arms.weights,
+                slopes,
+            )
         }
     };
     if let VarianceMethod::Bootstrap { replicates, seed } = variance {
         if replicates < 2 {
             return Err(Reason::ParameterNotPositive);
         }
-        let mut resampling = Resampling { replicates, weights: &weights, slopes: &slopes, generator: Generator::seeded(seed) };
+        let mut resampling =
+            Resampling { replicates, weights: &weights, slopes: &slopes, generator: Generator::seeded(seed) };
         let ordered = |of: fn(&StratumRows) -> &[f64]| -> Vec<Rows> {
             strata.iter().map(|rows| Rows::ordered(of(rows), columns)).collect()
         };
@@ -112,7 +117,8 @@ fn estimated(
 /// Strata of at least `least` numbers in both arms, unless there is but one; and how many of those given were smaller.
 fn pool(strata: &[StratumRows], least: usize) -> (Vec<StratumRows>, usize) {
     let is_large = |rows: &StratumRows| rows.control.len() >= least && rows.treatment.len() >= least;
-    let (mut large, small): (Vec<StratumRows>, Vec<StratumRows>) = strata.iter().cloned().partition(|rows| is_large(rows));
+    let (mut large, small): (Vec<StratumRows>, Vec<StratumRows>) =
+        strata.iter().cloned().partition(|rows| is_large(rows));
     let pooled = small.len();
     if let Some(rows) = small.into_iter().reduce(StratumRows::with) {
         let smallest = (0..large.len()).min_by_key(|&place| large[place].len());
@@ -178,7 +184,11 @@ impl Resampling<'_> {
             }
         }
         let per_row = |sum: f64| sum / (spread.n - 1) as f64 * arm.n as f64;
-        let baseline = Baseline { mean: arm.baseline.mean, variance: per_row(spread.m2_y), covariance: per_row(spread.c_xy) };
+        let baseline = Baseline {
+            mean: arm.baseline.mean,
+            variance: per_row(spread.m2_y),
+            covariance: per_row(spread.c_xy),
+        };
         Arm { variance: positive(arm.n, per_row(spread.m2_x)), baseline, ..*arm }
     }
 }
@@ -193,7 +203,9 @@ struct Rows {
 impl Rows {
     fn ordered(values: &[f64], columns: usize) -> Self {
         let mut rows: Vec<&[f64]> = values.chunks_exact(columns).collect();
-        let order = |a: &&[f64], b: &&[f64]| a.iter().zip(*b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
+        let order = |a: &&[f64], b: &&[f64]| {
+            a.iter().zip(*b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne())
+        };
         rows.sort_by(|a, b| order(a, b).unwrap_or(Ordering::Equal));
         Self { columns, len: rows.len(), values: rows.concat() }
     }
@@ -203,7 +215,9 @@ impl Rows {
         sums.fill(0.0);
         for _ in 1..self.len {
             let first = generator.below(self.len) * self.columns;
-            sums.iter_mut().zip(&self.values[first..first + self.columns]).for_each(|(sum, value)| *sum += value);
+            sums.iter_mut()
+                .zip(&self.values[first..first + self.columns])
+                .for_each(|(sum, value)| *sum += value);
         }
     }
 }

@@ -2,13 +2,19 @@
 
 use super::*;
 
-const VALUES: [f64; 20] = [0.2, 1.7, 0.4, 3.1, 0.9, 0.1, 5.6, 0.3, 1.1, 0.8, 2.4, 0.6, 0.05, 7.9, 1.3, 0.7, 0.2, 2.2, 1.9, 0.5];
+const VALUES: [f64; 20] =
+    [0.2, 1.7, 0.4, 3.1, 0.9, 0.1, 5.6, 0.3, 1.1, 0.8, 2.4, 0.6, 0.05, 7.9, 1.3, 0.7, 0.2, 2.2, 1.9, 0.5];
 
 fn ratio_rows() -> Vec<f64> {
     VALUES.iter().enumerate().flat_map(|(i, value)| [*value, (1 + i * 7 % 4) as f64]).collect()
 }
 
-fn arms(strata: &[StratumRows], columns: usize, outcomes: OutcomeColumns, variance: VarianceMethod) -> ArmsOfRows {
+fn arms(
+    strata: &[StratumRows],
+    columns: usize,
+    outcomes: OutcomeColumns,
+    variance: VarianceMethod,
+) -> ArmsOfRows {
     arms_of_rows(strata, columns, outcomes, variance).value().unwrap_or_else(|| panic!("undefined"))
 }
 
@@ -43,7 +49,8 @@ fn a_mean_has_the_variance_of_the_formula() {
         StratumRows { control: pairs(0.0, 20), treatment: pairs(1.0, 12) },
         StratumRows { control: pairs(5.0, 7), treatment: pairs(5.5, 14) },
     ];
-    let [formula, found] = [VarianceMethod::Formula, MANY].map(|variance| arms(&strata, 2, OutcomeColumns::Mean, variance));
+    let [formula, found] =
+        [VarianceMethod::Formula, MANY].map(|variance| arms(&strata, 2, OutcomeColumns::Mean, variance));
     assert_eq!((found.thetas, found.strata, found.pooled), (formula.thetas, 2, 0));
     for (found, formula) in [(found.control, formula.control), (found.treatment, formula.treatment)] {
         assert_eq!(found.mean, formula.mean);
@@ -55,8 +62,10 @@ fn a_mean_has_the_variance_of_the_formula() {
 
 #[test]
 fn small_strata_are_put_together() {
-    let stratum =
-        |control: usize, treatment: usize| StratumRows { control: pairs(0.0, control), treatment: pairs(1.0, treatment) };
+    let stratum = |control: usize, treatment: usize| StratumRows {
+        control: pairs(0.0, control),
+        treatment: pairs(1.0, treatment),
+    };
     let of = |strata: &[StratumRows]| {
         let found = arms(strata, 2, OutcomeColumns::Mean, VarianceMethod::Formula);
         (found.strata, found.pooled, found.control.n, found.treatment.n)
@@ -66,8 +75,18 @@ fn small_strata_are_put_together() {
     assert_eq!(of(&[stratum(9, 8), stratum(1, 5), stratum(5, 0)]), (2, 2, 15, 13));
     assert_eq!(of(&[stratum(9, 8), stratum(5, 5), stratum(3, 0)]), (2, 1, 17, 13));
     assert_eq!(of(&[stratum(1, 8), stratum(1, 0)]), (1, 2, 2, 8));
-    let joined = arms(&[stratum(9, 8), stratum(5, 5), stratum(3, 0)], 2, OutcomeColumns::Mean, VarianceMethod::Formula);
-    let same = arms(&[stratum(9, 8), stratum(5, 5).with(stratum(3, 0))], 2, OutcomeColumns::Mean, VarianceMethod::Formula);
+    let joined = arms(
+        &[stratum(9, 8), stratum(5, 5), stratum(3, 0)],
+        2,
+        OutcomeColumns::Mean,
+        VarianceMethod::Formula,
+    );
+    let same = arms(
+        &[stratum(9, 8), stratum(5, 5).with(stratum(3, 0))],
+        2,
+        OutcomeColumns::Mean,
+        VarianceMethod::Formula,
+    );
     assert_eq!((joined.control, joined.treatment), (same.control, same.treatment));
 }
 
@@ -76,7 +95,9 @@ fn the_order_of_rows_does_not_matter_and_the_seed_does() {
     let backwards: Vec<f64> = ratio_rows().chunks(2).rev().flatten().copied().collect();
     let of = |treatment: Vec<f64>, seed| {
         let rows = StratumRows { control: ratio_rows(), treatment };
-        arms(&[rows], 2, OutcomeColumns::Ratio, VarianceMethod::Bootstrap { replicates: 100, seed }).treatment.variance
+        arms(&[rows], 2, OutcomeColumns::Ratio, VarianceMethod::Bootstrap { replicates: 100, seed })
+            .treatment
+            .variance
     };
     assert_eq!(of(ratio_rows(), 1), of(backwards, 1));
     assert_ne!(of(ratio_rows(), 1), of(ratio_rows(), 2));
@@ -93,7 +114,10 @@ fn what_cannot_be_estimated_says_why() {
         let variance = VarianceMethod::Bootstrap { replicates, seed: 1 };
         arms_of_rows(std::slice::from_ref(&rows), columns, OutcomeColumns::Mean, variance).reason()
     };
-    assert_eq!((reason(1, 1), reason(0, 2)), (Some(Reason::ParameterNotPositive), Some(Reason::ColumnsDiffer)));
+    assert_eq!(
+        (reason(1, 1), reason(0, 2)),
+        (Some(Reason::ParameterNotPositive), Some(Reason::ColumnsDiffer))
+    );
     // With one denominator of two that is not zero, half of the resamples have none.
     let zeros = StratumRows { control: vec![1.0, 0.0, 2.0, 1.0], treatment: ratio_rows() };
     let found = arms(&[zeros], 2, OutcomeColumns::Ratio, few);

@@ -78,7 +78,9 @@ mod tests {
 
     #[test]
     fn the_p_value_meets_alpha_at_the_critical_value() {
-        let Ok(sequence) = ConfidenceSequence::towards(0.05, 5000.0, Alternative::TwoSided) else { panic!("undefined") };
+        let Ok(sequence) = ConfidenceSequence::towards(0.05, 5000.0, Alternative::TwoSided) else {
+            panic!("undefined")
+        };
         for units in [2.0, 100.0, 5000.0, 1e7] {
             assert!((sequence.p_value(sequence.critical(units), units) - 0.05).abs() < 1e-14);
             assert_eq!(sequence.p_value(0.0, units), 1.0);
@@ -87,8 +89,11 @@ mod tests {
 
     #[test]
     fn it_is_about_narrowest_where_it_is_tuned() {
-        let width =
-            |tuning| ConfidenceSequence::tuned(0.05, tuning).value().map_or(f64::NAN, |sequence| sequence.critical(5000.0));
+        let width = |tuning| {
+            ConfidenceSequence::tuned(0.05, tuning)
+                .value()
+                .map_or(f64::NAN, |sequence| sequence.critical(5000.0))
+        };
         for tuning in [500.0, 2500.0, 10_000.0, 50_000.0] {
             assert!(width(5000.0) < width(tuning), "{tuning}");
         }
@@ -98,14 +103,19 @@ mod tests {
     fn nonsense_has_a_reason() {
         assert_eq!(ConfidenceSequence::tuned(1.0, 5000.0).reason(), Some(Reason::AlphaOutOfRange));
         assert_eq!(ConfidenceSequence::tuned(0.05, 0.0).reason(), Some(Reason::ParameterNotPositive));
-        assert_eq!(ConfidenceSequence::one_sided(0.5, 9.0, Alternative::Less).reason(), Some(Reason::AlphaOutOfRange));
+        assert_eq!(
+            ConfidenceSequence::one_sided(0.5, 9.0, Alternative::Less).reason(),
+            Some(Reason::AlphaOutOfRange)
+        );
     }
 
     #[test]
     fn one_side_is_nearer_and_leaves_the_other() {
         let Some(two) = ConfidenceSequence::tuned(0.05, 5000.0).value() else { panic!("undefined") };
         for (alternative, sign) in [(Alternative::Greater, 1.0), (Alternative::Less, -1.0)] {
-            let Some(one) = ConfidenceSequence::one_sided(0.05, 5000.0, alternative).value() else { panic!("undefined") };
+            let Some(one) = ConfidenceSequence::one_sided(0.05, 5000.0, alternative).value() else {
+                panic!("undefined")
+            };
             for units in [500.0, 5000.0, 1e6] {
                 let critical = one.critical(units);
                 assert!(critical < two.critical(units));

@@ -25,13 +25,18 @@ pub struct SequentialSampleRatio {
 /// let ratio = tranche_stats::sequential_sample_ratio(&[30, 60], &[0.5, 0.5], 100.0).value();
 /// assert!(ratio.is_some_and(|ratio| (ratio.p - 0.1263222956711657).abs() < 1e-9));
 /// ```
-pub fn sequential_sample_ratio(observed: &[u64], shares: &[f64], concentration: f64) -> Outcome<SequentialSampleRatio> {
+pub fn sequential_sample_ratio(
+    observed: &[u64],
+    shares: &[f64],
+    concentration: f64,
+) -> Outcome<SequentialSampleRatio> {
     evidence(observed, shares, concentration).into()
 }
 
 fn evidence(observed: &[u64], shares: &[f64], concentration: f64) -> Result<SequentialSampleRatio, Reason> {
     let total_share: f64 = shares.iter().sum();
-    let fit = observed.len() == shares.len() && shares.iter().all(|share| *share >= 0.0) && total_share.is_finite();
+    let fit =
+        observed.len() == shares.len() && shares.iter().all(|share| *share >= 0.0) && total_share.is_finite();
     if !fit || shares.iter().filter(|share| **share > 0.0).count() < 2 {
         return Err(Reason::SharesDoNotFit);
     }
@@ -68,7 +73,10 @@ mod tests {
             (&[50_020_000, 49_980_000], &[0.5, 0.5], 10_000.0, 3.393_955_192_256_904, 5e-6),
         ] {
             let found = sequential_sample_ratio(observed, shares, concentration).value();
-            assert!(found.is_some_and(|found| (found.log_bayes_factor - expected).abs() < tolerance), "{found:?}");
+            assert!(
+                found.is_some_and(|found| (found.log_bayes_factor - expected).abs() < tolerance),
+                "{found:?}"
+            );
         }
     }
 
@@ -99,7 +107,10 @@ mod tests {
 
     #[test]
     fn nobody_is_no_evidence_and_nonsense_has_a_reason() {
-        assert_eq!(sequential_sample_ratio(&[0, 0], &[1.0, 2.0], 10.0).value().map(|found| found.p), Some(1.0));
+        assert_eq!(
+            sequential_sample_ratio(&[0, 0], &[1.0, 2.0], 10.0).value().map(|found| found.p),
+            Some(1.0)
+        );
         for (observed, shares, concentration, reason) in [
             (&[3][..], &[1.0][..], 1.0, Reason::SharesDoNotFit),
             (&[3, 4], &[1.0, -1.0], 1.0, Reason::SharesDoNotFit),

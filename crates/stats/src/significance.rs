@@ -37,7 +37,8 @@ impl<'a> Significance<'a> {
                 let student = StudentT { df: effect.degrees_of_freedom };
                 let tail = alpha / alternative.sides();
                 let critical = student.critical(tail);
-                let fieller_critical = if student.df < NORMAL_FROM_DEGREES { critical } else { Normal.critical(tail) };
+                let fieller_critical =
+                    if student.df < NORMAL_FROM_DEGREES { critical } else { Normal.critical(tail) };
                 return Ok(Self { law: Law::Student(student), alternative, critical, fieller_critical });
             }
             Inference::Sequential { tuning } => {

@@ -28,7 +28,8 @@ pub struct SampleRatio {
 /// ```
 pub fn sample_ratio(observed: &[u64], shares: &[f64]) -> Outcome<SampleRatio> {
     let total_share: f64 = shares.iter().sum();
-    let fit = observed.len() == shares.len() && shares.iter().all(|share| *share >= 0.0) && total_share.is_finite();
+    let fit =
+        observed.len() == shares.len() && shares.iter().all(|share| *share >= 0.0) && total_share.is_finite();
     let expecting = shares.iter().filter(|share| **share > 0.0).count();
     if !fit || expecting < 2 {
         return Outcome::Undefined(Reason::SharesDoNotFit);

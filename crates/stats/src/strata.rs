@@ -54,13 +54,19 @@ pub struct PostStratified {
 /// let arms = post_stratify(&strata, StratumWeights::Known(&[3.0, 1.0]), OutcomeColumns::Mean).value();
 /// assert!(arms.is_some_and(|arms| arms.treatment.mean - arms.control.mean == 0.75 * 1.0 + 0.25 * 2.0));
 /// ```
-pub fn post_stratify(strata: &[Stratum], weights: StratumWeights<'_>, outcomes: OutcomeColumns) -> Outcome<PostStratified> {
+pub fn post_stratify(
+    strata: &[Stratum],
+    weights: StratumWeights<'_>,
+    outcomes: OutcomeColumns,
+) -> Outcome<PostStratified> {
     normalised(strata, weights).and_then(|weights| combine(strata, weights, outcomes)).into()
 }
 
 fn normalised(strata: &[Stratum], weights: StratumWeights<'_>) -> Result<Vec<f64>, Reason> {
     let weights: Vec<f64> = match weights {
-        StratumWeights::Observed => strata.iter().map(|stratum| (stratum.control.n + stratum.treatment.n) as f64).collect(),
+        StratumWeights::Observed => {
+            strata.iter().map(|stratum| (stratum.control.n + stratum.treatment.n) as f64).collect()
+        }
         StratumWeights::Known(weights) => weights.to_vec(),
     };
     let total: f64 = weights.iter().sum();
@@ -71,7 +77,11 @@ fn normalised(strata: &[Stratum], weights: StratumWeights<'_>) -> Result<Vec<f64
     Ok(weights.into_iter().map(|weight| weight / total).collect())
 }
 
-fn combine(strata: &[Stratum], weights: Vec<f64>, outcomes: OutcomeColumns) -> Result<PostStratified, Reason> {
+fn combine(
+    strata: &[Stratum],
+    weights: Vec<f64>,
+    outcomes: OutcomeColumns,
+) -> Result<PostStratified, Reason> {
     let slopes = slopes_within(strata, &weights, outcomes)?;
     let arm = |of: fn(&Stratum) -> &CoMomentMatrix| {
         let parts = counted(strata, &weights).map(|(stratum, weight)| Part { weight, moments: of(stratum) });
@@ -82,7 +92,11 @@ fn combine(strata: &[Stratum], weights: Vec<f64>, outcomes: OutcomeColumns) -> R
 }
 
 /// The slopes from what outcome and covariates have in common within strata; `weights` sum to 1.
-pub(crate) fn slopes_within(strata: &[Stratum], weights: &[f64], outcomes: OutcomeColumns) -> Result<Slopes, Reason> {
+pub(crate) fn slopes_within(
+    strata: &[Stratum],
+    weights: &[f64],
+    outcomes: OutcomeColumns,
+) -> Result<Slopes, Reason> {
     let columns = strata.first().map_or(0, |stratum| stratum.control.columns());
     let mut within = CoMomentMatrix::new(columns);
     for (stratum, weight) in counted(strata, weights) {

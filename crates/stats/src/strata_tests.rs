@@ -31,7 +31,8 @@ fn near(found: f64, expected: f64) {
 /// OLS on the treatment, centred strata and their products, `cov_type="HC2"`: its variance of a saturated regression is Σ w² s² / n.
 #[test]
 fn means_are_those_of_a_saturated_regression() {
-    let Some(found) = post_stratify(&strata([0]), StratumWeights::Observed, OutcomeColumns::Mean).value() else {
+    let Some(found) = post_stratify(&strata([0]), StratumWeights::Observed, OutcomeColumns::Mean).value()
+    else {
         panic!("undefined")
     };
     let estimate = compare(&found.control, &found.treatment, &Options::default()).absolute.value();
@@ -90,7 +91,10 @@ fn a_chance_difference_in_the_mix_is_taken_out() {
     let Some(found) = found else { panic!("undefined") };
     assert!((found.weights[0] - 0.55).abs() < 1e-15);
     let estimate = compare(&found.control, &found.treatment, &Options::default()).absolute.value();
-    assert!(estimate.is_some_and(|estimate| (estimate.effect - 1.0).abs() < 0.15 && estimate.se < 0.06), "{estimate:?}");
+    assert!(
+        estimate.is_some_and(|estimate| (estimate.effect - 1.0).abs() < 0.15 && estimate.se < 0.06),
+        "{estimate:?}"
+    );
 }
 
 #[test]
@@ -98,13 +102,23 @@ fn what_cannot_be_weighed_has_a_reason() {
     let pair = || moments([[1.0], [2.0]]);
     let full = Stratum { control: pair(), treatment: pair() };
     let lonely = Stratum { control: pair(), treatment: moments([[1.0]]) };
-    let wide = Stratum { control: moments([[1.0, 2.0], [2.0, 1.0]]), treatment: moments([[1.0, 2.0], [3.0, 1.0]]) };
+    let wide =
+        Stratum { control: moments([[1.0, 2.0], [2.0, 1.0]]), treatment: moments([[1.0, 2.0], [3.0, 1.0]]) };
     let reason = |strata: &[Stratum], weights| post_stratify(strata, weights, OutcomeColumns::Mean).reason();
-    assert_eq!(reason(&[full.clone(), lonely.clone()], StratumWeights::Observed), Some(Reason::StratumTooSmall));
+    assert_eq!(
+        reason(&[full.clone(), lonely.clone()], StratumWeights::Observed),
+        Some(Reason::StratumTooSmall)
+    );
     assert_eq!(reason(&[full.clone(), lonely], StratumWeights::Known(&[1.0, 0.0])), None);
     assert_eq!(reason(&[full.clone(), wide], StratumWeights::Observed), Some(Reason::ColumnsDiffer));
-    assert_eq!(reason(std::slice::from_ref(&full), StratumWeights::Known(&[1.0, 1.0])), Some(Reason::WeightsDoNotFit));
-    assert_eq!(reason(std::slice::from_ref(&full), StratumWeights::Known(&[-1.0])), Some(Reason::WeightsDoNotFit));
+    assert_eq!(
+        reason(std::slice::from_ref(&full), StratumWeights::Known(&[1.0, 1.0])),
+        Some(Reason::WeightsDoNotFit)
+    );
+    assert_eq!(
+        reason(std::slice::from_ref(&full), StratumWeights::Known(&[-1.0])),
+        Some(Reason::WeightsDoNotFit)
+    );
     assert_eq!(reason(&[], StratumWeights::Observed), Some(Reason::WeightsDoNotFit));
     let ratio = post_stratify(&[full], StratumWeights::Observed, OutcomeColumns::Ratio);
     assert_eq!(ratio.reason(), Some(Reason::ColumnsDiffer));

@@ -28,14 +28,20 @@ fn every_golden_result() -> Result<(), Box<dyn std::error::Error>> {
         for (key, expected) in case["results"].as_object().ok_or("no results")? {
             for (field, expected) in expected.as_object().ok_or("not a result")? {
                 let result = &ours["cases"][name]["results"][key][field];
-                let tolerance = if ["p", "chance_to_win"].contains(&field.as_str()) { Err(ABSOLUTE) } else { Ok(RELATIVE) };
+                let tolerance = if ["p", "chance_to_win"].contains(&field.as_str()) {
+                    Err(ABSOLUTE)
+                } else {
+                    Ok(RELATIVE)
+                };
                 compared += 1;
                 if !near(result, expected, tolerance) {
                     problems.push(format!("{name} {key} {field}: {result}, not {expected}"));
                 }
             }
         }
-        if let Some(theta) = case.get("theta").filter(|theta| !near(&ours["cases"][name]["theta"], theta, Ok(RELATIVE))) {
+        if let Some(theta) =
+            case.get("theta").filter(|theta| !near(&ours["cases"][name]["theta"], theta, Ok(RELATIVE)))
+        {
             problems.push(format!("{name} theta: {}, not {theta}", ours["cases"][name]["theta"]));
         }
     }
@@ -48,7 +54,8 @@ fn every_golden_result() -> Result<(), Box<dyn std::error::Error>> {
 fn near(ours: &Value, expected: &Value, tolerance: Result<f64, f64>) -> bool {
     match (ours, expected) {
         (Value::Array(ours), Value::Array(expected)) => {
-            ours.len() == expected.len() && ours.iter().zip(expected).all(|(ours, expected)| near(ours, expected, tolerance))
+            ours.len() == expected.len()
+                && ours.iter().zip(expected).all(|(ours, expected)| near(ours, expected, tolerance))
         }
         _ => match (ours.as_f64(), expected.as_f64()) {
             (Some(ours), Some(expected)) => {

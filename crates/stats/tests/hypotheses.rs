@@ -1,8 +1,9 @@
 //! Directions and margins against scipy, over all kinds of inference; and what has no answer.
 
 use tranche_stats::{
-    Alternative, Arm, CoMoments, ConfidenceSequence, Estimate, GroupSequential, Inference, Interval, Lack, Margin, MixtureTest,
-    Moments, Options, Outcome, Proportion, Reason, RelativeMethod, Spending, adjust, compare,
+    Alternative, Arm, CoMoments, ConfidenceSequence, Estimate, GroupSequential, Inference, Interval, Lack,
+    Margin, MixtureTest, Moments, Options, Outcome, Proportion, Reason, RelativeMethod, Spending, adjust,
+    compare,
 };
 
 use Alternative::{Greater, Less, TwoSided};
@@ -67,7 +68,9 @@ fn the_delta_method_asks_a_relative_margin_of_the_lift() {
 fn many_looks() {
     let design = GroupSequential { spending: Spending::Pocock, fractions: vec![0.25, 0.75], is_final: false };
     for alternative in [TwoSided, Greater, Less] {
-        let sequence = ConfidenceSequence::one_sided(0.05, 2000.0, alternative).value().unwrap_or_else(|| panic!("undefined"));
+        let sequence = ConfidenceSequence::one_sided(0.05, 2000.0, alternative)
+            .value()
+            .unwrap_or_else(|| panic!("undefined"));
         let mixture = MixtureTest::new(0.05, 0.4, alternative).value().unwrap_or_else(|| panic!("undefined"));
         let looks = design.looks(0.05, alternative).value().unwrap_or_default();
         for (inference, critical) in [
@@ -89,8 +92,10 @@ fn many_looks() {
 fn a_margin_moves_the_p_value_and_not_the_interval() {
     for inference in [Inference::Sequential { tuning: 2000.0 }, Inference::Mixture { scale: 0.4 }] {
         let options = Options { inference, alternative: Greater, ..Options::default() };
-        let ((plain, _), (with, _)) =
-            (estimates(&options), estimates(&Options { margin: Some(Margin::Absolute(1.5)), ..options.clone() }));
+        let ((plain, _), (with, _)) = (
+            estimates(&options),
+            estimates(&Options { margin: Some(Margin::Absolute(1.5)), ..options.clone() }),
+        );
         assert_eq!(plain.interval, with.interval);
         assert!(plain.p > 0.5 && with.p < 0.05 && !with.interval.contains(-1.5), "{plain:?} {with:?}");
     }
@@ -136,7 +141,8 @@ fn every_lack_is_named() {
         let zero = compare(&Arm::new(50, 0.0, 1.0), &arm, &options);
         assert!(zero.absolute.value().is_some());
         assert_eq!(zero.relative.reason(), Some(Reason::ControlMeanZero));
-        let negative = compare(&Arm::new(50, -4.0, 0.01), &Arm::new(50, -2.0, 0.01), &options).relative.value();
+        let negative =
+            compare(&Arm::new(50, -4.0, 0.01), &Arm::new(50, -2.0, 0.01), &options).relative.value();
         assert!(negative.is_some_and(|lift| lift.effect == 0.5 && lift.interval.lo() > 0.0), "{negative:?}");
     }
 }
@@ -148,11 +154,20 @@ fn a_question_that_makes_no_sense_is_named() {
     let default = Options::default;
     for (options, expected) in [
         (Options { margin: Some(Margin::Absolute(0.1)), ..default() }, Reason::MarginWithoutDirection),
-        (Options { margin: Some(Margin::Relative(-0.1)), alternative: Less, ..default() }, Reason::MarginOutOfRange),
-        (Options { inference: Inference::Mixture { scale: 0.0 }, ..default() }, Reason::ParameterNotPositive),
-        (Options { inference: Inference::Sequential { tuning: f64::NAN }, ..default() }, Reason::ParameterNotPositive),
         (
-            Options { inference: Inference::GroupSequential(GroupSequential::evenly(Spending::Pocock, 0)), ..default() },
+            Options { margin: Some(Margin::Relative(-0.1)), alternative: Less, ..default() },
+            Reason::MarginOutOfRange,
+        ),
+        (Options { inference: Inference::Mixture { scale: 0.0 }, ..default() }, Reason::ParameterNotPositive),
+        (
+            Options { inference: Inference::Sequential { tuning: f64::NAN }, ..default() },
+            Reason::ParameterNotPositive,
+        ),
+        (
+            Options {
+                inference: Inference::GroupSequential(GroupSequential::evenly(Spending::Pocock, 0)),
+                ..default()
+            },
             Reason::LooksDoNotRise,
         ),
         (Options { alpha: f64::NAN, ..default() }, Reason::AlphaOutOfRange),

@@ -1,8 +1,8 @@
 //! What holds for all arms, on some thousands of them drawn at random.
 
 use tranche_stats::{
-    Alternative, Arm, CoMomentMatrix, CoMoments, Comparison, Estimate, Generator, GroupSequential, Inference, Margin, Moments,
-    Options, Outcome, Spending, compare,
+    Alternative, Arm, CoMomentMatrix, CoMoments, Comparison, Estimate, Generator, GroupSequential, Inference,
+    Margin, Moments, Options, Outcome, Spending, compare,
 };
 
 const DRAWS: usize = 600;
@@ -15,11 +15,15 @@ fn arms(generator: &mut Generator) -> (Arm, Arm) {
     let (control, treatment) = (size(generator), size(generator));
     let se = spread * (1.0 / control as f64 + 1.0 / treatment as f64).sqrt();
     let variance = spread * spread;
-    (Arm::new(control, mean, variance), Arm::new(treatment, mean + 3.0 * se * generator.normal(), 1.3 * variance))
+    (
+        Arm::new(control, mean, variance),
+        Arm::new(treatment, mean + 3.0 * se * generator.normal(), 1.3 * variance),
+    )
 }
 
 fn inferences() -> [Inference; 4] {
-    let looks = GroupSequential { spending: Spending::OBrienFleming, fractions: vec![0.3, 0.7], is_final: false };
+    let looks =
+        GroupSequential { spending: Spending::OBrienFleming, fractions: vec![0.3, 0.7], is_final: false };
     [
         Inference::Fixed,
         Inference::Sequential { tuning: 500.0 },
@@ -55,10 +59,18 @@ fn assert_close(found: f64, expected: f64, context: &dyn std::fmt::Debug) {
 #[test]
 fn intervals_p_values_and_scales_agree_on_significance() {
     for_all(1, DRAWS, |_, _, options, absolute, relative| {
-        assert_eq!(absolute.interval.contains(0.0), relative.interval.contains(0.0), "{options:?} {absolute:?} {relative:?}");
+        assert_eq!(
+            absolute.interval.contains(0.0),
+            relative.interval.contains(0.0),
+            "{options:?} {absolute:?} {relative:?}"
+        );
         assert_eq!(absolute.p, relative.p);
         if (absolute.p - options.alpha).abs() > 1e-6 {
-            assert_eq!(absolute.interval.contains(0.0), absolute.p > options.alpha, "{options:?} {absolute:?}");
+            assert_eq!(
+                absolute.interval.contains(0.0),
+                absolute.p > options.alpha,
+                "{options:?} {absolute:?}"
+            );
         }
         assert!(absolute.interval.contains(absolute.effect) && relative.interval.contains(relative.effect));
     });
@@ -78,7 +90,11 @@ fn a_margin_is_excluded_exactly_when_it_is_significant() {
         let relative = with(Margin::Relative(0.05)).relative.value().unwrap_or_else(|| panic!("undefined"));
         for (estimate, null) in [(absolute, sign * size), (relative, sign * 0.05)] {
             if (estimate.p - options.alpha).abs() > 2e-4 {
-                assert_eq!(estimate.interval.contains(null), estimate.p > options.alpha, "{options:?} {null} {estimate:?}");
+                assert_eq!(
+                    estimate.interval.contains(null),
+                    estimate.p > options.alpha,
+                    "{options:?} {null} {estimate:?}"
+                );
             }
         }
     });
@@ -92,7 +108,8 @@ fn swapping_arms_negates_the_difference() {
             Alternative::Greater => Alternative::Less,
             Alternative::Less => Alternative::Greater,
         };
-        let swapped = compare(treatment, control, &Options { alternative, ..options.clone() }).absolute.value();
+        let swapped =
+            compare(treatment, control, &Options { alternative, ..options.clone() }).absolute.value();
         let swapped = swapped.unwrap_or_else(|| panic!("undefined"));
         assert_eq!(swapped.effect, -absolute.effect);
         assert_close(swapped.se, absolute.se, options);
@@ -132,7 +149,10 @@ fn scaling_a_metric_scales_the_difference_and_leaves_the_lift() {
 fn a_constant_added_to_both_arms_leaves_the_difference() {
     for_all(5, DRAWS, |control, treatment, options, absolute, _| {
         let moved = |arm: &Arm| Arm::new(arm.n, arm.mean + 1.5, arm.variance.unwrap_or_default());
-        let found = compare(&moved(control), &moved(treatment), options).absolute.value().unwrap_or_else(|| panic!("undefined"));
+        let found = compare(&moved(control), &moved(treatment), options)
+            .absolute
+            .value()
+            .unwrap_or_else(|| panic!("undefined"));
         assert!((found.effect - absolute.effect).abs() < 1e-12 && found.se == absolute.se);
         assert!((found.p - absolute.p).abs() < 1e-9, "{options:?} {found:?} {absolute:?}");
     });
@@ -153,7 +173,8 @@ fn merging_is_associative_and_commutative() {
         assert_same(&numbers(a.merge(&b).merge(&c)), &numbers(a.merge(&b.merge(&c))));
         assert_same(&numbers(a.merge(&b)), &numbers(b.merge(&a)));
 
-        let [a, b, c] = [0, 1, 2].map(|part| CoMoments::from_pairs(parts[part].iter().map(|row| (row[0], row[1]))));
+        let [a, b, c] =
+            [0, 1, 2].map(|part| CoMoments::from_pairs(parts[part].iter().map(|row| (row[0], row[1]))));
         let numbers = |m: CoMoments| vec![m.n as f64, m.mean_x, m.mean_y, m.m2_x, m.m2_y];
         assert_same(&numbers(a.merge(&b).merge(&c)), &numbers(a.merge(&b.merge(&c))));
         assert_same(&numbers(a.merge(&b)), &numbers(b.merge(&a)));
@@ -162,9 +183,13 @@ fn merging_is_associative_and_commutative() {
         assert!((left.c_xy - right.c_xy).abs() <= 1e-12 * scale(left), "{left:?} {right:?}");
 
         let [a, b, c] = [0, 1, 2].map(|part| {
-            CoMomentMatrix::from_rows(parts[part].iter().map(|row| &row[..])).value().unwrap_or_else(|| panic!("undefined"))
+            CoMomentMatrix::from_rows(parts[part].iter().map(|row| &row[..]))
+                .value()
+                .unwrap_or_else(|| panic!("undefined"))
         });
-        let merged = |a: &CoMomentMatrix, b: &CoMomentMatrix| a.merge(b).value().unwrap_or_else(|| panic!("undefined"));
+        let merged = |a: &CoMomentMatrix, b: &CoMomentMatrix| {
+            a.merge(b).value().unwrap_or_else(|| panic!("undefined"))
+        };
         let (left, right) = (merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
         assert_same(&left.means, &right.means);
         assert_same(&merged(&a, &b).means, &merged(&b, &a).means);

@@ -17,7 +17,10 @@ fn every_trial_keeps_its_claims() {
         for claim in (trial.run)((trial.draws / FEWER).max(12)) {
             checked += 1;
             if !claim.holds() {
-                broken.push(format!("{}: {}, not {}, in {} draws", claim.what, claim.found, claim.bound, claim.draws));
+                broken.push(format!(
+                    "{}: {}, not {}, in {} draws",
+                    claim.what, claim.found, claim.bound, claim.draws
+                ));
             }
         }
     }

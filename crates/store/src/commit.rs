@@ -49,7 +49,15 @@ impl Commit {
     #[must_use]
     pub fn new(table: &str, transaction: &str, mode: CommitMode, rows: LogicalPlan) -> Self {
         let transactions = vec![transaction.to_owned()];
-        Self { table: table.to_owned(), rows, mode, partition_by: Vec::new(), base: None, parquet: None, transactions }
+        Self {
+            table: table.to_owned(),
+            rows,
+            mode,
+            partition_by: Vec::new(),
+            base: None,
+            parquet: None,
+            transactions,
+        }
     }
 
     /// The same commit, planned from this version of the table.
@@ -100,7 +108,8 @@ impl Lake {
 
     async fn attempt(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
         let Commit { table, rows, mode, partition_by, base, parquet, transactions } = commit;
-        let transactions: Vec<Transaction> = transactions.into_iter().map(|id| Transaction::new(id, 1)).collect();
+        let transactions: Vec<Transaction> =
+            transactions.into_iter().map(|id| Transaction::new(id, 1)).collect();
         let planned_from = base.map(|base| base.as_ref().map(Snapshot::version));
         let next = NextVersion { table: &table, transactions: &transactions, planned_from };
         let properties = next.properties();
@@ -108,7 +117,9 @@ impl Lake {
         let created = self.delta_table(&table)?;
         let write = move |current: Option<Snapshot>| async move {
             let (log_store, state) = match &current {
-                Some(snapshot) => (snapshot.delta().log_store(), Some(snapshot.delta().snapshot()?.snapshot().clone())),
+                Some(snapshot) => {
+                    (snapshot.delta().log_store(), Some(snapshot.delta().snapshot()?.snapshot().clone()))
+                }
                 None => (created.log_store(), None),
             };
             let mut write = WriteBuilder::new(log_store, state)
@@ -124,7 +135,9 @@ impl Lake {
             match mode {
                 CommitMode::Append => write.with_save_mode(SaveMode::Append),
                 CommitMode::Overwrite => write.with_save_mode(SaveMode::Overwrite),
-                CommitMode::OverwriteWhere(predicate) => write.with_save_mode(SaveMode::Overwrite).with_replace_where(predicate),
+                CommitMode::OverwriteWhere(predicate) => {
+                    write.with_save_mode(SaveMode::Overwrite).with_replace_where(predicate)
+                }
             }
             .await
         };
@@ -173,7 +186,8 @@ mod tests {
                 fixture.commit(step(&fixture, "shop/load/before", &[1])).await;
                 store.fail_after(puts);
                 // The owner may be told that it failed, and is not asked again.
-                let _ = fixture.lake.commit(fixture.session(), step(&fixture, "shop/load/slot", &[2, 3])).await;
+                let _ =
+                    fixture.lake.commit(fixture.session(), step(&fixture, "shop/load/slot", &[2, 3])).await;
                 let failed = store.has_failed();
                 let snapshot = fixture.commit(step(&fixture, "shop/load/slot", &[2, 3])).await;
                 assert_eq!(fixture.numbers(&snapshot).await, [1, 2, 3], "{failure:?} after {puts}");

@@ -35,7 +35,10 @@ const ATTEMPTS: usize = 5;
 /// [`StoreError::Object`] when the storage gave no clear answer in several attempts, or `body` is not JSON.
 pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Result<Creation, StoreError> {
     let fail = |source: serde_json::Error| {
-        StoreError::object(path, object_store::Error::Generic { store: "create_once", source: Box::new(source) })
+        StoreError::object(
+            path,
+            object_store::Error::Generic { store: "create_once", source: Box::new(source) },
+        )
     };
     let nonce = uuid::Uuid::now_v7().to_string();
     let envelope = Envelope { nonce: nonce.clone(), body: serde_json::from_str(body).map_err(fail)? };
@@ -56,7 +59,10 @@ pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Re
     }
     Err(StoreError::object(
         path,
-        last.unwrap_or(object_store::Error::NotImplemented { operation: "create_once".into(), implementer: "unknown".into() }),
+        last.unwrap_or(object_store::Error::NotImplemented {
+            operation: "create_once".into(),
+            implementer: "unknown".into(),
+        }),
     ))
 }
 
@@ -65,8 +71,13 @@ pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Re
 /// # Errors
 /// [`StoreError::Object`] when the storage fails, [`StoreError::Damaged`] when the object is not one of ours.
 pub async fn read_once(store: &dyn ObjectStore, path: &Path) -> Result<Option<Bytes>, StoreError> {
-    let damaged = |reason: serde_json::Error| StoreError::Damaged { path: path.to_string(), reason: reason.to_string() };
-    let Some(bytes) = bytes(store, path).await.map_err(|source| StoreError::object(path, source))? else { return Ok(None) };
+    let damaged = |reason: serde_json::Error| StoreError::Damaged {
+        path: path.to_string(),
+        reason: reason.to_string(),
+    };
+    let Some(bytes) = bytes(store, path).await.map_err(|source| StoreError::object(path, source))? else {
+        return Ok(None);
+    };
     let envelope: Envelope = serde_json::from_slice(&bytes).map_err(damaged)?;
     Ok(Some(Bytes::from(envelope.body.to_string())))
 }
@@ -74,7 +85,9 @@ pub async fn read_once(store: &dyn ObjectStore, path: &Path) -> Result<Option<By
 async fn read(store: &dyn ObjectStore, path: &Path) -> object_store::Result<Option<Envelope>> {
     let Some(bytes) = bytes(store, path).await? else { return Ok(None) };
     let parsed = serde_json::from_slice(&bytes);
-    parsed.map(Some).map_err(|source| object_store::Error::Generic { store: "create_once", source: Box::new(source) })
+    parsed
+        .map(Some)
+        .map_err(|source| object_store::Error::Generic { store: "create_once", source: Box::new(source) })
 }
 
 async fn bytes(store: &dyn ObjectStore, path: &Path) -> object_store::Result<Option<Bytes>> {

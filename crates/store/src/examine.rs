@@ -48,18 +48,28 @@ impl Lake {
         match self.snapshot(table).await {
             Ok(Some(snapshot)) => examine_files(&snapshot).await,
             Ok(None) => Ok(vec![Finding::new(format!("`{table}` has no log"), RESTORE)]),
-            Err(error) => Ok(vec![Finding::new(format!("`{table}` cannot be opened: {}", causes(&error)), RESTORE)]),
+            Err(error) => {
+                Ok(vec![Finding::new(format!("`{table}` cannot be opened: {}", causes(&error)), RESTORE)])
+            }
         }
     }
 
     async fn examine_log(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
         let objects = self.objects();
         let log = table.split('/').fold(Path::default(), Path::join).join(LOG);
-        let listed = objects.list(Some(&log)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&log, e))?;
+        let listed = objects
+            .list(Some(&log))
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(|e| StoreError::object(&log, e))?;
         let names: Vec<&str> = listed.iter().filter_map(|object| object.location.filename()).collect();
-        let versions: BTreeSet<u64> = names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
-        let checkpoint =
-            names.iter().filter(|name| name.contains(".checkpoint.")).filter_map(|name| name.get(..20)?.parse().ok()).max();
+        let versions: BTreeSet<u64> =
+            names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
+        let checkpoint = names
+            .iter()
+            .filter(|name| name.contains(".checkpoint."))
+            .filter_map(|name| name.get(..20)?.parse().ok())
+            .max();
         let mut findings = Vec::new();
         let (Some(&first), Some(&last)) = (versions.first(), versions.last()) else {
             if checkpoint.is_none() {
@@ -75,15 +85,22 @@ impl Lake {
             findings.push(Finding::new(problem, RESTORE));
         }
         let entries = versions.iter().map(|version| log.clone().join(format!("{version:020}.json")));
-        let damaged: Vec<Option<Finding>> =
-            stream::iter(entries).map(|path| examine_entry(objects.as_ref(), path)).buffered(CONCURRENCY).try_collect().await?;
+        let damaged: Vec<Option<Finding>> = stream::iter(entries)
+            .map(|path| examine_entry(objects.as_ref(), path))
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
         findings.extend(damaged.into_iter().flatten());
         Ok(findings)
     }
 
     async fn subfolders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
         let prefix = (!folder.is_empty()).then(|| Path::from(folder));
-        let listed = self.objects().list_with_delimiter(prefix.as_ref()).await.map_err(|e| StoreError::object(folder, e))?;
+        let listed = self
+            .objects()
+            .list_with_delimiter(prefix.as_ref())
+            .await
+            .map_err(|e| StoreError::object(folder, e))?;
         Ok(listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect())
     }
 }
@@ -92,12 +109,15 @@ const RESTORE: &str = "restore it from the bucket's versions or a backup; a raw 
 
 /// Every line of a log entry is a JSON document.
 async fn examine_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<Finding>, StoreError> {
-    let bytes = async { objects.get(&path).await?.bytes().await }.await.map_err(|e| StoreError::object(&path, e))?;
+    let bytes =
+        async { objects.get(&path).await?.bytes().await }.await.map_err(|e| StoreError::object(&path, e))?;
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
     let problem = match lines.peek() {
         None => Some("it is empty".to_owned()),
-        Some(_) => lines.find_map(|line| serde_json::from_str::<serde_json::Value>(line).err()).map(|error| error.to_string()),
+        Some(_) => lines
+            .find_map(|line| serde_json::from_str::<serde_json::Value>(line).err())
+            .map(|error| error.to_string()),
     };
     Ok(problem.map(|problem| Finding::new(format!("`{path}` is damaged: {problem}"), RESTORE)))
 }
@@ -105,14 +125,19 @@ async fn examine_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<F
 async fn examine_files(snapshot: &Snapshot) -> Result<Vec<Finding>, StoreError> {
     let objects = snapshot.objects();
     let files = snapshot.files()?;
-    let problems: Vec<Option<String>> =
-        stream::iter(&files).map(|file| examine_file(objects.as_ref(), file)).buffered(CONCURRENCY).try_collect().await?;
+    let problems: Vec<Option<String>> = stream::iter(&files)
+        .map(|file| examine_file(objects.as_ref(), file))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
     let problems: Vec<String> = problems.into_iter().flatten().collect();
     let (table, more) = (snapshot.table(), problems.len().saturating_sub(NAMED_FILES));
     let mut findings: Vec<Finding> = problems
         .into_iter()
         .take(NAMED_FILES)
-        .map(|problem| Finding::new(format!("`{table}` at version {}: {problem}", snapshot.version()), RESTORE))
+        .map(|problem| {
+            Finding::new(format!("`{table}` at version {}: {problem}", snapshot.version()), RESTORE)
+        })
         .collect();
     if more > 0 {
         findings.push(Finding::new(format!("`{table}` has {more} more such files"), RESTORE));
@@ -126,8 +151,12 @@ async fn examine_file(objects: &dyn ObjectStore, file: &DataFile) -> Result<Opti
     let tail = GetOptions { range: Some(GetRange::Suffix(MAGIC.len() as u64)), ..GetOptions::default() };
     let found = match objects.get_opts(&path, tail).await {
         Ok(found) => found,
-        Err(object_store::Error::NotFound { .. }) => return Ok(Some(format!("file `{}` is missing", file.path))),
-        Err(_) if is_empty(objects, &path).await? => return Ok(Some(format!("file `{}` is empty", file.path))),
+        Err(object_store::Error::NotFound { .. }) => {
+            return Ok(Some(format!("file `{}` is missing", file.path)));
+        }
+        Err(_) if is_empty(objects, &path).await? => {
+            return Ok(Some(format!("file `{}` is empty", file.path)));
+        }
         Err(error) => return Err(StoreError::object(&path, error)),
     };
     let size = found.meta.size;
@@ -147,7 +176,10 @@ async fn is_empty(objects: &dyn ObjectStore, path: &Path) -> Result<bool, StoreE
 }
 
 fn causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 #[cfg(test)]
@@ -227,6 +259,7 @@ mod tests {
         objects.put(&path(2), PutPayload::from(Vec::new())).await.unwrap();
         let other = vec![0_u8; usize::try_from(files[3].size_bytes).unwrap()];
         objects.put(&path(3), PutPayload::from(other)).await.unwrap();
-        check(&fixture, &["is missing", "its log says", "is empty", "does not end as a Parquet file does"]).await;
+        check(&fixture, &["is missing", "its log says", "is empty", "does not end as a Parquet file does"])
+            .await;
     }
 }

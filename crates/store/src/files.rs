@@ -58,8 +58,11 @@ impl FileStatistics {
     /// What cannot be read is not known.
     fn parse(text: &str) -> Self {
         let Written { min_values, max_values, null_count } = serde_json::from_str(text).unwrap_or_default();
-        let nulls = null_count.into_iter().filter_map(|(column, count)| Some((column, count.as_u64()?))).collect();
-        let known = |bounds: BTreeMap<String, Value>| bounds.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        let nulls =
+            null_count.into_iter().filter_map(|(column, count)| Some((column, count.as_u64()?))).collect();
+        let known = |bounds: BTreeMap<String, Value>| {
+            bounds.into_iter().filter(|(_, value)| !value.is_null()).collect()
+        };
         Self { least: known(min_values), greatest: known(max_values), nulls }
     }
 }
@@ -119,13 +122,20 @@ mod tests {
     async fn the_files_of_a_version_are_where_the_log_says() {
         let fixture = Fixture::new();
         let rows = fixture::rows(&[("2026-10-01", 1), ("2026-10-01", 2), ("a b/c:d", 3)]);
-        let commit = Commit::new("tables/orders", "load/1", CommitMode::Append, fixture.plan(rows)).partitioned_by(&["_day"]);
+        let commit = Commit::new("tables/orders", "load/1", CommitMode::Append, fixture.plan(rows))
+            .partitioned_by(&["_day"]);
         let first = fixture.commit(commit).await;
-        let later = Commit::new("tables/orders", "load/2", CommitMode::Append, fixture.plan(fixture::rows(&[("2026-10-02", 4)])));
+        let later = Commit::new(
+            "tables/orders",
+            "load/2",
+            CommitMode::Append,
+            fixture.plan(fixture::rows(&[("2026-10-02", 4)])),
+        );
         let second = fixture.commit(later).await;
 
         let days = |files: &[DataFile]| -> Vec<(Option<String>, Option<u64>)> {
-            let mut days: Vec<_> = files.iter().map(|file| (file.partition["_day"].clone(), file.rows)).collect();
+            let mut days: Vec<_> =
+                files.iter().map(|file| (file.partition["_day"].clone(), file.rows)).collect();
             days.sort();
             days
         };
@@ -133,7 +143,10 @@ mod tests {
         let old = [(day("2026-10-01"), Some(2)), (day("a b/c:d"), Some(1))];
         let files = first.files().unwrap();
         assert_eq!(days(&files), old);
-        assert_eq!(days(&second.files().unwrap()), [old[0].clone(), (day("2026-10-02"), Some(1)), old[1].clone()]);
+        assert_eq!(
+            days(&second.files().unwrap()),
+            [old[0].clone(), (day("2026-10-02"), Some(1)), old[1].clone()]
+        );
         assert_eq!(fixture.numbers(&second).await, [1, 2, 3, 4]);
         for file in second.files().unwrap() {
             let meta = second.objects().head(&file.object_path()).await.unwrap();
@@ -150,8 +163,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_survives_as_text() {
-        let partition = BTreeMap::from([("_day".to_owned(), Some("2026-10-01".to_owned())), ("zone".to_owned(), None)]);
-        let file = DataFile { path: "_day=2026-10-01/part-1.parquet".to_owned(), size_bytes: 7, rows: None, partition };
+        let partition =
+            BTreeMap::from([("_day".to_owned(), Some("2026-10-01".to_owned())), ("zone".to_owned(), None)]);
+        let file = DataFile {
+            path: "_day=2026-10-01/part-1.parquet".to_owned(),
+            size_bytes: 7,
+            rows: None,
+            partition,
+        };
         let text = serde_json::to_string(&file).unwrap();
         assert_eq!(serde_json::from_str::<DataFile>(&text).unwrap(), file);
     }

@@ -27,7 +27,8 @@ impl Fixture {
     /// Over a storage in which `memory://lake` may be registered.
     pub(crate) fn over(storage: &Storage) -> Self {
         let lake = Lake::open(storage, "memory://lake/some/where", FilePath::new("/")).unwrap();
-        let state = SessionStateBuilder::new_with_default_features().with_query_planner(DeltaPlanner::new()).build();
+        let state =
+            SessionStateBuilder::new_with_default_features().with_query_planner(DeltaPlanner::new()).build();
         Self { lake, context: SessionContext::new_with_state(state) }
     }
 
@@ -46,10 +47,20 @@ impl Fixture {
     /// The numbers in a table, in order.
     pub(crate) async fn numbers(&self, snapshot: &Snapshot) -> Vec<i64> {
         let provider = snapshot.provider(&self.context.state()).await.unwrap();
-        let batches = self.context.read_table(provider).unwrap().select_columns(&["number"]).unwrap().collect().await.unwrap();
+        let batches = self
+            .context
+            .read_table(provider)
+            .unwrap()
+            .select_columns(&["number"])
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
         let mut numbers: Vec<i64> = batches
             .iter()
-            .flat_map(|batch| batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values().to_vec())
+            .flat_map(|batch| {
+                batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values().to_vec()
+            })
             .collect();
         numbers.sort_unstable();
         numbers
@@ -57,7 +68,10 @@ impl Fixture {
 }
 
 pub(crate) fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("_day", DataType::Utf8, true), Field::new("number", DataType::Int64, true)]))
+    Arc::new(Schema::new(vec![
+        Field::new("_day", DataType::Utf8, true),
+        Field::new("number", DataType::Int64, true),
+    ]))
 }
 
 pub(crate) fn rows(rows: &[(&str, i64)]) -> RecordBatch {

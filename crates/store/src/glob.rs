@@ -46,7 +46,9 @@ pub async fn list_matching(location: &Location) -> Result<Vec<RawObject>, StoreE
     let prefix = Path::from(prefix.join("/"));
     let listed = location.store.list(Some(&prefix)).try_collect::<Vec<_>>().await;
     let mut found: Vec<RawObject> = match listed {
-        Ok(objects) => objects.into_iter().filter(|m| glob.is_match(m.location.as_ref())).map(RawObject::new).collect(),
+        Ok(objects) => {
+            objects.into_iter().filter(|m| glob.is_match(m.location.as_ref())).map(RawObject::new).collect()
+        }
         Err(object_store::Error::NotFound { .. }) => Vec::new(),
         Err(source) => return Err(StoreError::object(prefix, source)),
     };

@@ -34,7 +34,10 @@ impl Lake {
     pub fn open(storage: &Storage, location: &str, base: &FilePath) -> Result<Self, StoreError> {
         let place = storage.resolve(location, base)?;
         if let Ok(folder) = place.url.to_file_path() {
-            let wrong = |e: std::io::Error| StoreError::Location { location: location.to_owned(), reason: e.to_string() };
+            let wrong = |e: std::io::Error| StoreError::Location {
+                location: location.to_owned(),
+                reason: e.to_string(),
+            };
             std::fs::create_dir_all(folder).map_err(wrong)?;
         }
         let mut url = place.url;
@@ -90,11 +93,17 @@ impl Lake {
     }
 
     pub(crate) fn delta_table(&self, table: &str) -> Result<DeltaTable, StoreError> {
-        let wrong = |e: url::ParseError| StoreError::Location { location: table.to_owned(), reason: e.to_string() };
+        let wrong =
+            |e: url::ParseError| StoreError::Location { location: table.to_owned(), reason: e.to_string() };
         let url = self.url.join(&format!("{table}/")).map_err(wrong)?;
         let path = table.split('/').fold(self.prefix.clone(), |path, part| path.join(part));
         let prefixed = Arc::new(PrefixStore::new(Arc::clone(&self.root), path));
-        Ok(DeltaTable::new(default_logstore(prefixed, Arc::clone(&self.root), &url, &StorageConfig::default())))
+        Ok(DeltaTable::new(default_logstore(
+            prefixed,
+            Arc::clone(&self.root),
+            &url,
+            &StorageConfig::default(),
+        )))
     }
 }
 
@@ -109,6 +118,9 @@ mod tests {
         let storage = Storage::new(BTreeMap::new());
         let lake = Lake::open(&storage, "memory://lake/some/where", FilePath::new("/")).unwrap();
         assert!(lake.snapshot("tables/orders").await.unwrap().is_none());
-        assert!(matches!(lake.snapshot_at("tables/orders", 3).await, Err(StoreError::Version { version: 3, .. })));
+        assert!(matches!(
+            lake.snapshot_at("tables/orders", 3).await,
+            Err(StoreError::Version { version: 3, .. })
+        ));
     }
 }

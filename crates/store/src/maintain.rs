@@ -17,7 +17,8 @@ pub(crate) const CHECKPOINT_EVERY: u64 = 20;
 
 /// What new tables say of themselves. Checkpoints forget the removal of files after a week otherwise, and then nobody would delete a file that
 /// is kept for longer.
-pub(crate) const TABLE_PROPERTIES: [(&str, Option<&str>); 1] = [("delta.deletedFileRetentionDuration", Some("interval 31 days"))];
+pub(crate) const TABLE_PROPERTIES: [(&str, Option<&str>); 1] =
+    [("delta.deletedFileRetentionDuration", Some("interval 31 days"))];
 
 /// How long files stay after no version needs them any more: queries of earlier versions may still read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +116,19 @@ impl Lake {
 }
 
 /// The values of the partition column, if there is one, for which there are many small files; `None` when there are many for none.
-fn crowded(snapshot: &Snapshot, target_bytes: NonZeroU64) -> Result<Option<BTreeMap<String, Vec<String>>>, StoreError> {
+fn crowded(
+    snapshot: &Snapshot,
+    target_bytes: NonZeroU64,
+) -> Result<Option<BTreeMap<String, Vec<String>>>, StoreError> {
     let mut small: BTreeMap<BTreeMap<String, Option<String>>, usize> = BTreeMap::new();
     for file in snapshot.files()?.into_iter().filter(|file| file.size_bytes < target_bytes.get()) {
         *small.entry(file.partition).or_default() += 1;
     }
-    let crowded: Vec<_> = small.into_iter().filter(|(_, files)| *files >= SMALL_FILES).map(|(partition, _)| partition).collect();
+    let crowded: Vec<_> = small
+        .into_iter()
+        .filter(|(_, files)| *files >= SMALL_FILES)
+        .map(|(partition, _)| partition)
+        .collect();
     if crowded.is_empty() {
         return Ok(None);
     }
@@ -208,7 +216,10 @@ mod tests {
         let compact = || fixture.lake.compact(fixture.session(), TABLE, target);
         assert_eq!(compact().await.unwrap(), Compaction::default(), "few files stay as they are");
         append(&fixture, many - 1).await;
-        assert_eq!(compact().await.unwrap(), Compaction { merged_files: SMALL_FILES as u64, written_files: 1 });
+        assert_eq!(
+            compact().await.unwrap(),
+            Compaction { merged_files: SMALL_FILES as u64, written_files: 1 }
+        );
         let snapshot = fixture.lake.snapshot(TABLE).await.unwrap().unwrap();
         assert_eq!(fixture.numbers(&snapshot).await, (0..=many).collect::<Vec<_>>());
         assert_eq!(snapshot.files().unwrap().len(), 2);

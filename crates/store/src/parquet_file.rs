@@ -27,7 +27,10 @@ pub struct NewFile {
 }
 
 /// What encodes a file in memory.
-pub(crate) fn writer(schema: &SchemaRef, properties: WriterProperties) -> Result<ArrowWriter<Vec<u8>>, StoreError> {
+pub(crate) fn writer(
+    schema: &SchemaRef,
+    properties: WriterProperties,
+) -> Result<ArrowWriter<Vec<u8>>, StoreError> {
     // The types of Parquet say all that a table's schema does; how the rows lay in our memory is nobody's business.
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(schema), options)?)

@@ -46,7 +46,8 @@ async fn attempt(objects: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Probe, S
     let (mut without_one_winner, mut misread, mut taken_over) = (0, 0, 0);
     for race in 0..RACES {
         let path = Path::from(SCRATCH).join(format!("{nonce}-{race}.json"));
-        let outcomes = join_all((0..WRITERS).map(|writer| race_once(Arc::clone(objects), path.clone(), writer))).await;
+        let outcomes =
+            join_all((0..WRITERS).map(|writer| race_once(Arc::clone(objects), path.clone(), writer))).await;
         let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
         let winners: Vec<usize> = (0..WRITERS).filter(|writer| outcomes[*writer] == Creation::Won).collect();
         let stored = read_once(objects.as_ref(), &path).await?;
@@ -70,14 +71,17 @@ async fn attempt(objects: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Probe, S
         (taken_over, "let a later writer replace what was created"),
     ] {
         if races > 0 {
-            let problem = format!("{races} of {RACES} races of {WRITERS} writers to create one object {what}");
+            let problem =
+                format!("{races} of {RACES} races of {WRITERS} writers to create one object {what}");
             found.findings.push(Finding::new(problem, advice));
         }
     }
     let listed = written(objects, nonce).await?;
     if listed.len() != RACES {
         let problem = format!("{} of {RACES} objects are listed right after they were written", listed.len());
-        found.findings.push(Finding::new(problem, "use the storage's own endpoint, with no cache in front of it"));
+        found
+            .findings
+            .push(Finding::new(problem, "use the storage's own endpoint, with no cache in front of it"));
     }
     let newest = listed.iter().map(|object| object.last_modified.timestamp_millis()).max();
     found.storage_millis = newest.unwrap_or_default();
@@ -109,7 +113,10 @@ async fn written(objects: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Vec<Obje
 
 async fn sweep(objects: &Arc<dyn ObjectStore>, nonce: &str) -> Result<(), StoreError> {
     for object in written(objects, nonce).await? {
-        objects.delete(&object.location).await.map_err(|error| StoreError::object(&object.location, error))?;
+        objects
+            .delete(&object.location)
+            .await
+            .map_err(|error| StoreError::object(&object.location, error))?;
     }
     Ok(())
 }
@@ -121,7 +128,10 @@ mod tests {
     use futures::StreamExt;
     use futures::stream::BoxStream;
     use object_store::memory::InMemory;
-    use object_store::{CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, PutMultipartOptions, PutResult, Result};
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, PutMultipartOptions, PutResult,
+        Result,
+    };
 
     use super::*;
 
@@ -141,7 +151,11 @@ mod tests {
             self.0.put_opts(location, payload, PutOptions::default()).await
         }
 
-        async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        async fn put_multipart_opts(
+            &self,
+            location: &Path,
+            opts: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
             self.0.put_multipart_opts(location, opts).await
         }
 
@@ -149,7 +163,10 @@ mod tests {
             self.0.get_opts(location, options).await
         }
 
-        fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        fn delete_stream(
+            &self,
+            locations: BoxStream<'static, Result<Path>>,
+        ) -> BoxStream<'static, Result<Path>> {
             self.0.delete_stream(locations)
         }
 
@@ -183,7 +200,11 @@ mod tests {
     async fn a_storage_that_ignores_conditions_is_found_out() {
         let objects: Arc<dyn ObjectStore> = Arc::new(Careless::default());
         let probe = probe(&objects).await.unwrap();
-        assert!(probe.findings.iter().any(|finding| finding.problem.contains("no single winner")), "{:?}", probe.findings);
+        assert!(
+            probe.findings.iter().any(|finding| finding.problem.contains("no single winner")),
+            "{:?}",
+            probe.findings
+        );
         assert_eq!(left(&objects).await, 0);
     }
 }

@@ -38,7 +38,9 @@ impl TableProvider for StoredTable {
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         let supported = self.0.supports_filters_pushdown(filters)?;
         let names_none = |filter: &&Expr| filter.column_refs().is_empty();
-        let kept = |(filter, support)| if names_none(filter) { TableProviderFilterPushDown::Unsupported } else { support };
+        let kept = |(filter, support)| {
+            if names_none(filter) { TableProviderFilterPushDown::Unsupported } else { support }
+        };
         Ok(filters.iter().zip(supported).map(kept).collect())
     }
 
@@ -50,7 +52,11 @@ impl TableProvider for StoredTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = self.0.scan(session, projection, filters, limit).await?;
-        Ok(plan.transform_up(|node| Ok(without_bounds(&node).map_or_else(|| Transformed::no(node), Transformed::yes)))?.data)
+        Ok(plan
+            .transform_up(|node| {
+                Ok(without_bounds(&node).map_or_else(|| Transformed::no(node), Transformed::yes))
+            })?
+            .data)
     }
 }
 
@@ -67,12 +73,15 @@ fn without_bounds(node: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan
         total_byte_size: known.total_byte_size,
         column_statistics: known.column_statistics.iter().map(column).collect(),
     };
-    let groups = files.file_groups.iter().cloned().map(|group| match group.file_statistics(None).map(rows_of) {
-        Some(rows) => group.with_statistics(Arc::new(rows)),
-        None => group,
-    });
+    let groups =
+        files.file_groups.iter().cloned().map(|group| match group.file_statistics(None).map(rows_of) {
+            Some(rows) => group.with_statistics(Arc::new(rows)),
+            None => group,
+        });
     let statistics = rows_of(&files.statistics());
-    let scan = FileScanConfigBuilder::from(files.clone()).with_file_groups(groups.collect()).with_statistics(statistics);
+    let scan = FileScanConfigBuilder::from(files.clone())
+        .with_file_groups(groups.collect())
+        .with_statistics(statistics);
     Some(DataSourceExec::from_data_source(scan.build()))
 }
 
@@ -97,7 +106,8 @@ mod tests {
             assert_eq!(frame.count().await.unwrap(), expected);
         };
         check(table.clone().filter(col("number").gt(lit(1_i64))).unwrap(), 2).await;
-        check(table.filter(col("number").gt(lit(1_i64)).and(lit(ScalarValue::Boolean(None)))).unwrap(), 0).await;
+        check(table.filter(col("number").gt(lit(1_i64)).and(lit(ScalarValue::Boolean(None)))).unwrap(), 0)
+            .await;
         check(gained.filter(col("gained").and(col("number").gt(lit(1_i64)))).unwrap(), 0).await;
     }
 }

@@ -88,7 +88,8 @@ impl Lake {
                 let state = delta.snapshot()?;
                 let mut actions = actions;
                 actions.extend(added_columns(state, &schema)?);
-                let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+                let operation =
+                    DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
                 let made = CommitBuilder::from(properties)
                     .with_actions(actions)
                     .build(Some(state), delta.log_store(), operation)
@@ -163,7 +164,8 @@ fn columns(schema: &SchemaRef) -> DeltaResult<Vec<StructField>> {
 /// The change of metadata that adds the columns which the table lacks.
 fn added_columns(state: &DeltaTableState, schema: &SchemaRef) -> DeltaResult<Option<Action>> {
     let known = state.schema();
-    let added: Vec<StructField> = columns(schema)?.into_iter().filter(|field| known.field(field.name()).is_none()).collect();
+    let added: Vec<StructField> =
+        columns(schema)?.into_iter().filter(|field| known.field(field.name()).is_none()).collect();
     if added.is_empty() {
         return Ok(None);
     }
@@ -194,7 +196,13 @@ mod tests {
         file.put(objects.as_ref(), "part-", BTreeMap::new()).await.unwrap()
     }
 
-    async fn planned(fixture: &Fixture, base: Option<&Snapshot>, remove: &[DataFile], add: &[i64], id: &str) -> FileCommit {
+    async fn planned(
+        fixture: &Fixture,
+        base: Option<&Snapshot>,
+        remove: &[DataFile],
+        add: &[i64],
+        id: &str,
+    ) -> FileCommit {
         let rows = numbers(add);
         FileCommit {
             table: TABLE.to_owned(),
@@ -219,7 +227,8 @@ mod tests {
         let lake = &fixture.lake;
         let first = lake.replace_files(planned(&fixture, None, &[], &[1, 2], "a").await).await.unwrap();
         let gone = first.files().unwrap();
-        let second = lake.replace_files(planned(&fixture, Some(&first), &gone, &[3], "b").await).await.unwrap();
+        let second =
+            lake.replace_files(planned(&fixture, Some(&first), &gone, &[3], "b").await).await.unwrap();
         let third = lake.replace_files(planned(&fixture, Some(&second), &[], &[], "c").await).await.unwrap();
         assert_eq!((first.version(), second.version(), third.version()), (0, 1, 2));
         assert_eq!((fixture.numbers(&first).await, fixture.numbers(&third).await), (vec![1, 2], vec![3]));
@@ -243,10 +252,13 @@ mod tests {
         let mut next = planned(&fixture, Some(&first), &[], &[], "b").await;
         let more = Field::new("more", DataType::Int64, false);
         next.schema = Arc::new(Schema::new(vec![Field::new("number", DataType::Int64, true), more]));
-        let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![2])), Arc::new(Int64Array::from(vec![20]))];
-        next.add = vec![new_file(&fixture, &RecordBatch::try_new(Arc::clone(&next.schema), columns).unwrap()).await];
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(Int64Array::from(vec![2])), Arc::new(Int64Array::from(vec![20]))];
+        next.add =
+            vec![new_file(&fixture, &RecordBatch::try_new(Arc::clone(&next.schema), columns).unwrap()).await];
         let second = fixture.lake.replace_files(next).await.unwrap();
-        let names: Vec<String> = second.schema().unwrap().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> =
+            second.schema().unwrap().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, ["number", "more"]);
         assert!(second.schema().unwrap().field(1).is_nullable());
         assert_eq!(fixture.numbers(&second).await, [1, 2]);
@@ -270,7 +282,8 @@ mod tests {
             for puts in 0.. {
                 let store = FailingStore::new(failure);
                 let fixture = Fixture::over(&store.storage());
-                let first = fixture.lake.replace_files(planned(&fixture, None, &[], &[1], "a").await).await.unwrap();
+                let first =
+                    fixture.lake.replace_files(planned(&fixture, None, &[], &[1], "a").await).await.unwrap();
                 let next = planned(&fixture, Some(&first), &first.files().unwrap(), &[2], "b").await;
                 store.fail_after(puts);
                 let outcome = fixture.lake.replace_files(next).await;

@@ -58,14 +58,18 @@ impl Runs {
         let mut page = Vec::new();
         if column.max_def_level() > 0 {
             let mut levels = Vec::new();
-            self.runs.iter().for_each(|(value, rows)| push_run(&mut levels, u32::from(value.is_some()), 1, *rows));
+            self.runs
+                .iter()
+                .for_each(|(value, rows)| push_run(&mut levels, u32::from(value.is_some()), 1, *rows));
             page.extend_from_slice(&u32::try_from(levels.len()).unwrap_or(u32::MAX).to_le_bytes());
             page.extend(levels);
         }
         if values > 0 {
             let bits = usize::BITS - (values - 1).leading_zeros();
             page.push(u8::try_from(bits).unwrap_or(u8::MAX));
-            for (value, rows) in self.runs.iter().filter_map(|(value, rows)| value.map(|value| (value, *rows))) {
+            for (value, rows) in
+                self.runs.iter().filter_map(|(value, rows)| value.map(|value| (value, *rows)))
+            {
                 push_run(&mut page, value, bits, rows);
             }
         }
@@ -147,11 +151,21 @@ impl RunValues {
         match self {
             Self::Texts(texts) => {
                 let bytes = |text: Option<&String>| text.map(|text| ByteArray::from(text.as_str()));
-                Statistics::byte_array(bytes(texts.iter().min()), bytes(texts.iter().max()), None, Some(nulls), false)
+                Statistics::byte_array(
+                    bytes(texts.iter().min()),
+                    bytes(texts.iter().max()),
+                    None,
+                    Some(nulls),
+                    false,
+                )
             }
-            Self::Integers(integers) => {
-                Statistics::int64(integers.iter().min().copied(), integers.iter().max().copied(), None, Some(nulls), false)
-            }
+            Self::Integers(integers) => Statistics::int64(
+                integers.iter().min().copied(),
+                integers.iter().max().copied(),
+                None,
+                Some(nulls),
+                false,
+            ),
         }
     }
 }

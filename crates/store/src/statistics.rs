@@ -55,7 +55,9 @@ fn first(values: &ArrayRef, descending: bool) -> Result<Option<Value>, ParquetEr
             let wide = cast(&value, &DataType::Float64)?;
             serde_json::Number::from_f64(wide.as_primitive::<Float64Type>().value(0)).map(Value::Number)
         }
-        data_type if data_type.is_integer() => Some(cast(&value, &DataType::Int64)?.as_primitive::<Int64Type>().value(0).into()),
+        data_type if data_type.is_integer() => {
+            Some(cast(&value, &DataType::Int64)?.as_primitive::<Int64Type>().value(0).into())
+        }
         DataType::Utf8 | DataType::Date32 | DataType::Timestamp(..) => {
             Some(cast(&value, &DataType::Utf8)?.as_string::<i32>().value(0).into())
         }
@@ -67,7 +69,9 @@ fn first(values: &ArrayRef, descending: bool) -> Result<Option<Value>, ParquetEr
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, Int32Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{
+        Float64Array, Int32Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    };
     use arrow::datatypes::Int64Type;
     use serde_json::json;
 
@@ -84,7 +88,10 @@ mod tests {
         writer.write(&batch.slice(1, batch.num_rows() - 1)).unwrap();
         let found: Value = serde_json::from_str(&of(&writer.finish().unwrap()).unwrap()).unwrap();
         let bounds = |name: &str| found[name].get("it").cloned().unwrap_or(Value::Null);
-        assert_eq!(json!([bounds("minValues"), bounds("maxValues"), bounds("nullCount"), found["numRecords"]]), *expected);
+        assert_eq!(
+            json!([bounds("minValues"), bounds("maxValues"), bounds("nullCount"), found["numRecords"]]),
+            *expected
+        );
     }
 
     #[test]
@@ -94,7 +101,10 @@ mod tests {
         check(Arc::new(StringArray::from(vec!["b", "a"])), &json!(["a", "b", 0, 2]));
         let instants = TimestampMicrosecondArray::from(vec![1_500_000, 1]).with_timezone("UTC");
         check(Arc::new(instants), &json!(["1970-01-01T00:00:00.000001Z", "1970-01-01T00:00:01.500Z", 0, 2]));
-        check(Arc::new(TimestampMicrosecondArray::from(vec![None, None]).with_timezone("UTC")), &json!([null, null, 2, 2]));
+        check(
+            Arc::new(TimestampMicrosecondArray::from(vec![None, None]).with_timezone("UTC")),
+            &json!([null, null, 2, 2]),
+        );
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1)]), None]);
         check(Arc::new(list), &json!([null, null, null, 2]));
     }

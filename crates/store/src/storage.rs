@@ -85,8 +85,9 @@ impl Storage {
                     return Ok(Location { url, store, path });
                 }
                 let options = self.options.iter().filter(|(key, _)| fits(key, url.scheme()));
-                let (store, _) = object_store::parse_url_opts(&url, options.map(|(k, v)| (k.as_str(), v.clone())))
-                    .map_err(|e| wrong(e.to_string()))?;
+                let (store, _) =
+                    object_store::parse_url_opts(&url, options.map(|(k, v)| (k.as_str(), v.clone())))
+                        .map_err(|e| wrong(e.to_string()))?;
                 let store: Arc<dyn ObjectStore> = Arc::from(store);
                 stores.insert(bucket(&url), Arc::clone(&store));
                 store
@@ -124,8 +125,15 @@ fn bucket(url: &Url) -> String {
 
 /// Options of one cloud are not shown to another, whose builder would refuse them.
 fn fits(key: &str, scheme: &str) -> bool {
-    let owners = [("aws_", &["s3", "s3a"][..]), ("google_", &["gs"]), ("azure_", &["az", "abfs", "abfss", "adl", "azure"])];
-    owners.iter().find(|(prefix, _)| key.starts_with(prefix)).is_none_or(|(_, schemes)| schemes.contains(&scheme))
+    let owners = [
+        ("aws_", &["s3", "s3a"][..]),
+        ("google_", &["gs"]),
+        ("azure_", &["az", "abfs", "abfss", "adl", "azure"]),
+    ];
+    owners
+        .iter()
+        .find(|(prefix, _)| key.starts_with(prefix))
+        .is_none_or(|(_, schemes)| schemes.contains(&scheme))
 }
 
 #[cfg(test)]

@@ -51,8 +51,12 @@ fn known_answers_are_held_against_a_replay() {
     let _ = shop.0.run(&["run", "shop", "--as-of", APRIL]).expect_code(0);
     let ran = shop.0.run(&["--format", "json", "segment", "test"]).expect_code(1);
     let reports = ran.json();
-    let shown: Vec<Vec<Value>> =
-        reports.as_array().unwrap().iter().map(|r| some(r, &["segment", "as_of", "line", "passed"])).collect();
+    let shown: Vec<Vec<Value>> = reports
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| some(r, &["segment", "as_of", "line", "passed"]))
+        .collect();
     assert_eq!(
         shown,
         [
@@ -62,9 +66,17 @@ fn known_answers_are_held_against_a_replay() {
         ]
     );
     let failures = reports[2]["failures"].as_array().unwrap();
-    let failed: Vec<_> = failures.iter().map(|f| some(f, &["key", "expected_member", "line", "column"])).collect();
-    assert_eq!(failed, [[json!("2"), json!(true), json!(8), json!(35)], [json!("77"), json!(true), json!(8), json!(38)]]);
-    assert!(ran.stderr.contains("pipelines/shop/segments/small.sql:8:35: `2` is not in `small`"), "{}", ran.stderr);
+    let failed: Vec<_> =
+        failures.iter().map(|f| some(f, &["key", "expected_member", "line", "column"])).collect();
+    assert_eq!(
+        failed,
+        [[json!("2"), json!(true), json!(8), json!(35)], [json!("77"), json!(true), json!(8), json!(38)]]
+    );
+    assert!(
+        ran.stderr.contains("pipelines/shop/segments/small.sql:8:35: `2` is not in `small`"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("there is no such customer"), "{}", ran.stderr);
     assert!(ran.stderr.contains("1 of 3 tests failed"), "{}", ran.stderr);
 
@@ -94,19 +106,32 @@ fn a_preview_publishes_nothing() {
     let preview = shop.json(&["segment", "preview", "drafts/smaller.sql"]);
     assert_eq!(some(&preview["segments"][0], &figures), [json!(1), json!(2), json!(0), json!(1), json!(0)]);
     let preview = shop.json(&["segment", "preview", "drafts/smaller.sql", "--as-of", "2026-02-01"]);
-    assert_eq!(some(&preview["segments"][0], &figures), [json!(0), json!(null), json!(null), json!(null), json!(0)]);
+    assert_eq!(
+        some(&preview["segments"][0], &figures),
+        [json!(0), json!(null), json!(null), json!(null), json!(0)]
+    );
 
     // One that is new.
-    shop.0.write("drafts/seen.sql", "/*---\nsegment: seen\nentity: customer\n---*/\nSELECT customer_id FROM orders\n");
+    shop.0.write(
+        "drafts/seen.sql",
+        "/*---\nsegment: seen\nentity: customer\n---*/\nSELECT customer_id FROM orders\n",
+    );
     let preview = shop.json(&["segment", "preview", "drafts/seen.sql", "--limit", "2"]);
-    assert_eq!(some(&preview["segments"][0], &figures), [json!(3), json!(null), json!(null), json!(null), json!(1)]);
+    assert_eq!(
+        some(&preview["segments"][0], &figures),
+        [json!(3), json!(null), json!(null), json!(null), json!(1)]
+    );
     assert_eq!(preview["sample"].as_array().unwrap().len(), 2);
 
     // And one of several labels, of which one was there before.
     shop.0.write("drafts/activity.sql", ACTIVITY.replace("'buyer'", "'customer'"));
     let preview = shop.json(&["segment", "preview", "drafts/activity.sql"]);
-    let labels: Vec<Vec<Value>> =
-        preview["segments"].as_array().unwrap().iter().map(|s| some(s, &["segment", "size", "published"])).collect();
+    let labels: Vec<Vec<Value>> = preview["segments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| some(s, &["segment", "size", "published"]))
+        .collect();
     assert_eq!(
         labels,
         [
@@ -117,8 +142,15 @@ fn a_preview_publishes_nothing() {
     );
     assert_eq!(shop.json(&["segment", "list"]), before);
 
-    shop.0.write("drafts/wrong.sql", "/*---\nsegment: wrong\nentity: customer\n---*/\nSELECT customer_id FROM trait\n");
-    let _ = shop.refused(&["segment", "preview", "drafts/wrong.sql"], 2, "drafts/wrong.sql:5:25: there is no table `trait`");
+    shop.0.write(
+        "drafts/wrong.sql",
+        "/*---\nsegment: wrong\nentity: customer\n---*/\nSELECT customer_id FROM trait\n",
+    );
+    let _ = shop.refused(
+        &["segment", "preview", "drafts/wrong.sql"],
+        2,
+        "drafts/wrong.sql:5:25: there is no table `trait`",
+    );
     let _ = shop.refused(&["segment", "preview", "drafts/nothing.sql"], 2, "cannot read drafts/nothing.sql");
     let _ = shop.refused(&["segment", "preview", "bigg"], 2, "did you mean `big`?");
 }
@@ -137,8 +169,11 @@ fn why_shows_each_condition_and_its_value() {
         [json!(APRIL), json!(true), json!(true), json!(null)]
     );
     assert_eq!(why["values"], json!({"customer_id": 2, "city": "Ulm", "revenue": 30.0}));
-    let expected =
-        [("revenue >= 10", true), ("(city = 'Ulm' OR city = 'Bonn')", true), ("NOT in_segment('activity/none')", true)];
+    let expected = [
+        ("revenue >= 10", true),
+        ("(city = 'Ulm' OR city = 'Bonn')", true),
+        ("NOT in_segment('activity/none')", true),
+    ];
     assert_eq!(conditions(&why), expected.map(|(condition, value)| (condition.to_owned(), json!(value))));
     assert_eq!(why["memberships"], json!([{"segment": "small", "entered_at": FEBRUARY, "exited_at": null}]));
 
@@ -163,8 +198,12 @@ fn why_shows_each_condition_and_its_value() {
     let why = shop.json(&["segment", "why", "big", "1"]);
     assert_eq!(some(&why, &["is_member", "conditions"]), [json!(true), json!(null)]);
     let why = shop.json(&["segment", "why", "activity", "3"]);
-    assert_eq!(some(&why, &["is_member", "label", "conditions"]), [json!(true), json!("activity/buyer"), json!([])]);
-    let entered: Vec<_> = why["memberships"].as_array().unwrap().iter().map(|m| some(m, &["segment", "exited_at"])).collect();
+    assert_eq!(
+        some(&why, &["is_member", "label", "conditions"]),
+        [json!(true), json!("activity/buyer"), json!([])]
+    );
+    let entered: Vec<_> =
+        why["memberships"].as_array().unwrap().iter().map(|m| some(m, &["segment", "exited_at"])).collect();
     assert_eq!(entered, [[json!("activity/none"), json!(APRIL)], [json!("activity/buyer"), json!(null)]]);
     let ran = shop.0.run(&["segment", "why", "activity/none", "3"]).expect_code(0);
     assert!(ran.stdout.contains("customer `3` is not in `activity/none`"), "{}", ran.stdout);
@@ -178,9 +217,12 @@ fn a_group_has_each_entity_once_by_priority() {
         let rows = shop.json(&["segment", "members", segment, "--as-of", as_of]);
         rows.as_array().unwrap().iter().map(|row| row["customer_id"].as_i64().unwrap()).collect()
     };
-    for (segment, as_of, expected) in
-        [("big", FEBRUARY, vec![1]), ("small", FEBRUARY, vec![2]), ("big", APRIL, vec![1]), ("small", APRIL, vec![2, 3])]
-    {
+    for (segment, as_of, expected) in [
+        ("big", FEBRUARY, vec![1]),
+        ("small", FEBRUARY, vec![2]),
+        ("big", APRIL, vec![1]),
+        ("small", APRIL, vec![2, 3]),
+    ] {
         assert_eq!(members(segment, as_of), expected, "{segment} as of {as_of}");
     }
     let pairs = shop.json(&["segment", "overlap", "big", "small"]);
@@ -192,7 +234,12 @@ fn overlap_and_history_tell_what_was_published() {
     let shop = Shop::refreshed();
     let overlap = |arguments: &[&str]| -> Vec<Vec<Value>> {
         let pairs = shop.json(&[&["segment", "overlap"], arguments].concat());
-        pairs.as_array().unwrap().iter().map(|p| some(p, &["a", "b", "size_a", "size_b", "both", "jaccard"])).collect()
+        pairs
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| some(p, &["a", "b", "size_a", "size_b", "both", "jaccard"]))
+            .collect()
     };
     let found = overlap(&["small", "activity"]);
     assert_eq!(
@@ -204,21 +251,38 @@ fn overlap_and_history_tell_what_was_published() {
         ]
     );
     assert_eq!(overlap(&[]).len(), 6, "all pairs of four segments");
-    assert_eq!(overlap(&["small", "activity/buyer", "--as-of", FEBRUARY])[0][2..5], [json!(1), json!(2), json!(1)]);
+    assert_eq!(
+        overlap(&["small", "activity/buyer", "--as-of", FEBRUARY])[0][2..5],
+        [json!(1), json!(2), json!(1)]
+    );
     let matrix = shop.0.run(&["segment", "overlap"]).expect_code(0).stdout;
     assert!(matrix.contains("2 (0.67)"), "{matrix}");
     let _ = shop.refused(&["segment", "overlap", "small"], 2, "name another");
-    let _ = shop.refused(&["segment", "overlap", "small", "activity/buyers"], 2, "did you mean `activity/buyer`?");
+    let _ = shop.refused(
+        &["segment", "overlap", "small", "activity/buyers"],
+        2,
+        "did you mean `activity/buyer`?",
+    );
 
     let history = shop.json(&["segment", "history", "small"]);
-    let rows: Vec<Vec<Value>> =
-        history.as_array().unwrap().iter().map(|r| some(r, &["as_of", "size", "entered", "exited", "unmatched"])).collect();
+    let rows: Vec<Vec<Value>> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| some(r, &["as_of", "size", "entered", "exited", "unmatched"]))
+        .collect();
     assert_eq!(
         rows,
-        [[json!(FEBRUARY), json!(1), json!(1), json!(0), json!(0)], [json!(APRIL), json!(2), json!(1), json!(0), json!(0)]]
+        [
+            [json!(FEBRUARY), json!(1), json!(1), json!(0), json!(0)],
+            [json!(APRIL), json!(2), json!(1), json!(0), json!(0)]
+        ]
     );
     let shown = shop.0.run(&["segment", "history", "activity"]).expect_code(0).stdout;
-    assert!(shown.contains("activity/buyer  ▁█  2 -> 3") && shown.contains("activity/none   █▁  2 -> 1"), "{shown}");
+    assert!(
+        shown.contains("activity/buyer  ▁█  2 -> 3") && shown.contains("activity/none   █▁  2 -> 1"),
+        "{shown}"
+    );
     let _ = shop.refused(&["segment", "history", "smll"], 2, "did you mean `small`?");
     let _ = Shop::new().refused(&["segment", "history", "small"], 1, "not refreshed yet");
 }
@@ -227,10 +291,17 @@ fn overlap_and_history_tell_what_was_published() {
 fn a_trait_shows_how_its_values_lie() {
     let shop = Shop::refreshed();
     let shown = shop.json(&["trait", "show", "revenue"]);
-    assert_eq!(some(&shown, &["entity", "traits", "as_of"]), [json!("customer"), json!("spending"), json!(null)]);
+    assert_eq!(
+        some(&shown, &["entity", "traits", "as_of"]),
+        [json!("customer"), json!("spending"), json!(null)]
+    );
     let values = &shown["values"];
-    assert_eq!(some(values, &["entities", "nulls", "null_share", "distinct"]), [json!(4), json!(1), json!(0.25), json!(3)]);
-    let quantiles: Vec<f64> = values["quantiles"].as_array().unwrap().iter().map(|q| q["value"].as_f64().unwrap()).collect();
+    assert_eq!(
+        some(values, &["entities", "nulls", "null_share", "distinct"]),
+        [json!(4), json!(1), json!(0.25), json!(3)]
+    );
+    let quantiles: Vec<f64> =
+        values["quantiles"].as_array().unwrap().iter().map(|q| q["value"].as_f64().unwrap()).collect();
     assert_eq!(quantiles, [20.0, 20.0, 20.0, 30.0, 150.0, 150.0, 150.0]);
     let shown = shop.json(&["trait", "show", "orders", "--as-of", "2026-01-01"]);
     assert_eq!(some(&shown["values"], &["nulls", "distinct"]), [json!(0), json!(1)]);
@@ -248,7 +319,8 @@ fn buckets_make_a_control_group() {
     // SHA-256 of `2026:<id>`, its first 53 bits as a fraction, by another program.
     let expected = json!([{"customer_id": 1}]);
     assert_eq!(shop.json(&["segment", "members", "holdout"]), expected);
-    let rows = shop.json(&["sql", "SELECT bucket('a', 7) = bucket('a', '7') AS same, bucket('a', NULL) AS nobody"]);
+    let rows =
+        shop.json(&["sql", "SELECT bucket('a', 7) = bucket('a', '7') AS same, bucket('a', NULL) AS nobody"]);
     assert_eq!(rows, json!([{"same": true, "nobody": null}]));
     for arguments in ["'a', 1.5", "1, 'a'", "'a'"] {
         let query = format!("SELECT bucket({arguments})");
@@ -311,7 +383,8 @@ columns:
   - {name: amount, type: 'decimal(12,2)', nullable: false}
 ";
 
-const CUSTOMERS_SOURCE: &str = "version: 1\nsource: customers\ninto: customers\nformat: csv\npath: data/customers.csv\n";
+const CUSTOMERS_SOURCE: &str =
+    "version: 1\nsource: customers\ninto: customers\nformat: csv\npath: data/customers.csv\n";
 const ORDERS_SOURCE: &str = "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders.csv\n";
 
 const SPENDING: &str = "/*---

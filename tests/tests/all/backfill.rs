@@ -32,7 +32,13 @@ impl Shop {
         let mut orders = "order_id,customer_id,ordered_at,amount\n".to_owned();
         for order in 0..240_usize {
             let (customer, month, day) = (1 + order * order % 22, 1 + order / 120, 1 + order / 4 % 28);
-            writeln!(orders, "o{order},{customer},2026-0{month}-{day:02}T{:02}:30:00Z,{}.50", order % 24, order % 37).unwrap();
+            writeln!(
+                orders,
+                "o{order},{customer},2026-0{month}-{day:02}T{:02}:30:00Z,{}.50",
+                order % 24,
+                order % 37
+            )
+            .unwrap();
         }
         sandbox.write("data/orders.csv", orders);
         let shop = Self(sandbox);
@@ -73,11 +79,15 @@ fn thirty_days_at_once_are_thirty_runs() {
     for day in ["2026-03-01T01:00", "2026-03-02T01:00"] {
         let _ = daily.0.run(&["run", "shop", "--as-of", day]).expect_code(0);
     }
-    let done = at_once.backfill(&["--pipeline", "shop", "--from", "2026-02-01T01:00", "--to", "2026-03-02T01:00"]);
+    let done =
+        at_once.backfill(&["--pipeline", "shop", "--from", "2026-02-01T01:00", "--to", "2026-03-02T01:00"]);
     assert_eq!(done["instants"], json!(30));
     assert_eq!(done["pipeline"], json!("shop"));
     assert_eq!(done["entity"], json!("customer"));
-    assert_eq!((&done["from"], &done["to"]), (&json!("2026-02-01T00:00:00Z"), &json!("2026-03-02T00:00:00Z")));
+    assert_eq!(
+        (&done["from"], &done["to"]),
+        (&json!("2026-02-01T00:00:00Z"), &json!("2026-03-02T00:00:00Z"))
+    );
     let expected = daily.published();
     assert!(expected.iter().all(|rows| rows.len() > 20), "{expected:#?}");
     for (found, expected) in at_once.published().iter().zip(&expected) {
@@ -120,9 +130,15 @@ fn a_segment_that_is_new_gets_its_past_and_history_is_rebuilt_when_asked() {
     let _ = late.backfill(&[&["--pipeline", "shop", "--rebuild"], &span[..]].concat());
     assert_eq!(late.published()[0], memberships);
     assert_eq!(late.published()[1], history);
-    late.refused(&["nobody", "--from", "2026-02-01", "--to", "2026-02-02"], &["there is no segment `nobody`"]);
+    late.refused(
+        &["nobody", "--from", "2026-02-01", "--to", "2026-02-02"],
+        &["there is no segment `nobody`"],
+    );
     late.refused(&["--from", "2026-02-01", "--to", "2026-02-02"], &["--pipeline"]);
-    late.refused(&["recent", "--pipeline", "load", "--from", "2026-02-01", "--to", "2026-02-02"], &["one pipeline at a time"]);
+    late.refused(
+        &["recent", "--pipeline", "load", "--from", "2026-02-01", "--to", "2026-02-02"],
+        &["one pipeline at a time"],
+    );
 }
 
 const FILES: [(&str, &str); 10] = [
@@ -132,7 +148,10 @@ const FILES: [(&str, &str); 10] = [
     ("pipelines/load/pipeline.yaml", "version: 1\npipeline: load\nsteps:\n  - {id: load, ingest: all}\n"),
     ("pipelines/load/sources/customers.yaml", CUSTOMERS_SOURCE),
     ("pipelines/load/sources/orders.yaml", ORDERS_SOURCE),
-    ("pipelines/shop/pipeline.yaml", "version: 1\npipeline: shop\nsteps:\n  - {id: segments, refresh: all}\n"),
+    (
+        "pipelines/shop/pipeline.yaml",
+        "version: 1\npipeline: shop\nsteps:\n  - {id: segments, refresh: all}\n",
+    ),
     ("pipelines/shop/traits/spending.sql", SPENDING),
     ("pipelines/shop/segments/big.sql", BIG),
     ("pipelines/shop/segments/activity.sql", ACTIVITY),
@@ -161,7 +180,8 @@ columns:
   - {name: amount, type: 'decimal(12,2)', nullable: false}
 ";
 
-const CUSTOMERS_SOURCE: &str = "version: 1\nsource: customers\ninto: customers\nformat: csv\npath: data/customers.csv\n";
+const CUSTOMERS_SOURCE: &str =
+    "version: 1\nsource: customers\ninto: customers\nformat: csv\npath: data/customers.csv\n";
 const ORDERS_SOURCE: &str = "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders.csv\n";
 
 const SPENDING: &str = "/*---

@@ -20,7 +20,8 @@ fn check(source: &str, files: &[(&str, &[u8])], loaded: &[String], rejects: &[&s
     for (found, expected) in found.iter().zip(rejects) {
         assert!(found.starts_with(expected), "{found}\nexpected {expected}");
     }
-    let counted = project.lines("SELECT sum(rows), sum(rejected), sum(duplicates) FROM loads WHERE source = 'orders'");
+    let counted =
+        project.lines("SELECT sum(rows), sum(rejected), sum(duplicates) FROM loads WHERE source = 'orders'");
     let duplicates = ran.json()["steps"][1]["detail"]["sources"][0]["duplicates"].as_u64().unwrap();
     let (good, bad) = (loaded.len() as u64 + duplicates, rejects.len() as u64);
     assert_eq!(counted, [format!("{},{bad},{duplicates}", good + bad)], "the counts of the load");
@@ -38,12 +39,30 @@ fn check_row(dirt: &str, outcome: Result<&str, &str>) {
 
 #[test]
 fn a_wrong_value_is_rejected_with_its_row_and_column() {
-    check_row("o007,c1,2026-05-08T10:00:00Z,cheap,7,0.25,01067,2026-05-08,x", Err("amount,`cheap` is not a number"));
-    check_row("o007,c1,2026-05-08T10:00:00Z,-7.5,7,0.25,01067,2026-05-08,x", Err("amount,check failed: amount >= 0"));
-    check_row("o007,c1,2026-05-08T10:00:00Z,7.50,7.5,0.25,01067,2026-05-08,x", Err("quantity,`7.5` is not a whole number"));
-    check_row("o007,c1,2026-05-08T10:00:00Z,7.50,7,quarter,01067,2026-05-08,x", Err("ratio,`quarter` is not a number"));
-    check_row("o007,,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,x", Err("customer_id,the value is missing"));
-    check_row(",c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,x", Err("order_id,the value is missing"));
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,cheap,7,0.25,01067,2026-05-08,x",
+        Err("amount,`cheap` is not a number"),
+    );
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,-7.5,7,0.25,01067,2026-05-08,x",
+        Err("amount,check failed: amount >= 0"),
+    );
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,7.50,7.5,0.25,01067,2026-05-08,x",
+        Err("quantity,`7.5` is not a whole number"),
+    );
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,7.50,7,quarter,01067,2026-05-08,x",
+        Err("ratio,`quarter` is not a number"),
+    );
+    check_row(
+        "o007,,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,x",
+        Err("customer_id,the value is missing"),
+    );
+    check_row(
+        ",c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,x",
+        Err("order_id,the value is missing"),
+    );
 }
 
 #[test]
@@ -52,14 +71,26 @@ fn a_number_that_does_not_fit_is_rejected() {
         "o007,c1,2026-05-08T10:00:00Z,99999999999.00,7,0.25,01067,2026-05-08,x",
         Err("amount,`99999999999.00` is not a number that fits"),
     );
-    check_row("o007,c1,2026-05-08T10:00:00Z,1e300,7,0.25,01067,2026-05-08,x", Err("amount,`1e300` is not a number that fits"));
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,1e300,7,0.25,01067,2026-05-08,x",
+        Err("amount,`1e300` is not a number that fits"),
+    );
     check_row(
         "o007,c1,2026-05-08T10:00:00Z,7.50,2147483648,0.25,01067,2026-05-08,x",
         Err("quantity,`2147483648` is not a whole number"),
     );
-    check_row("o007,c1,2026-05-08T10:00:00Z,NaN,7,0.25,01067,2026-05-08,x", Err("amount,`NaN` is not a number that fits"));
-    check_row("o007,c1,2026-05-08T10:00:00Z,1e5,7,0.25,01067,2026-05-08,x", Err("amount,`1e5` is not a number that fits"));
-    check_row("o007,c1,2026-05-08T10:00:00Z,7.50,NaN,0.25,01067,2026-05-08,x", Err("quantity,`NaN` is not a whole number"));
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,NaN,7,0.25,01067,2026-05-08,x",
+        Err("amount,`NaN` is not a number that fits"),
+    );
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,1e5,7,0.25,01067,2026-05-08,x",
+        Err("amount,`1e5` is not a number that fits"),
+    );
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,7.50,NaN,0.25,01067,2026-05-08,x",
+        Err("quantity,`NaN` is not a whole number"),
+    );
 }
 
 #[test]
@@ -83,18 +114,32 @@ fn a_moment_that_does_not_exist_is_rejected() {
         "o007,c1,2026-05-08T25:00:00Z,7.50,7,0.25,01067,2026-05-08,x",
         Err("ordered_at,`2026-05-08T25:00:00Z` is not an instant"),
     );
-    check_row("o007,c1,0000-00-00,7.50,7,0.25,01067,2026-05-08,x", Err("ordered_at,`0000-00-00` is not an instant"));
-    check_row("o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2025-02-29,x", Err("delivered,`2025-02-29` is not a date"));
-    check_row("o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,08.05.2026,x", Err("delivered,`08.05.2026` is not a date"));
+    check_row(
+        "o007,c1,0000-00-00,7.50,7,0.25,01067,2026-05-08,x",
+        Err("ordered_at,`0000-00-00` is not an instant"),
+    );
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2025-02-29,x",
+        Err("delivered,`2025-02-29` is not a date"),
+    );
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,08.05.2026,x",
+        Err("delivered,`08.05.2026` is not a date"),
+    );
 }
 
 #[test]
 fn texts_stay_what_they_are() {
-    let written = |postcode: &str, note: &str| format!("o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,{postcode},2026-05-08,{note}");
+    let written = |postcode: &str, note: &str| {
+        format!("o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,{postcode},2026-05-08,{note}")
+    };
     for text in ["00000", "1e5", "NaN", "-0", "007.50", "0x1F"] {
         check_row(&written(text, text), Ok(&written(text, text)));
     }
-    check_row(&written("01067", "\"a, \"\"quoted\"\" note\""), Ok(&written("01067", "\"a, \"\"quoted\"\" note\"")));
+    check_row(
+        &written("01067", "\"a, \"\"quoted\"\" note\""),
+        Ok(&written("01067", "\"a, \"\"quoted\"\" note\"")),
+    );
     check_row(&written("01067", "\u{0}nul\u{0}"), Ok(&written("01067", "\u{0}nul\u{0}")));
     check_row(&written("01067", "  spaces  "), Ok(&written("01067", "  spaces  ")));
     check_row(&written("", "\"\""), Ok(&written("", "")));
@@ -104,7 +149,8 @@ fn texts_stay_what_they_are() {
 fn a_line_end_within_quotes_belongs_to_the_value() {
     let dirty = "o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,\"two\nlines\"";
     let wrong = "o009,c1,2026-05-08T10:00:00Z,x,7,0.25,01067,2026-05-08,after it";
-    let mut loaded = orders_with(20, &[(7, "o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,\"two"), (9, "")]);
+    let mut loaded =
+        orders_with(20, &[(7, "o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,\"two"), (9, "")]);
     loaded.insert(7, "lines\"".to_owned());
     loaded.retain(|line| !line.is_empty());
     let project = SmallProject::new(CSV);
@@ -118,16 +164,26 @@ fn a_line_end_within_quotes_belongs_to_the_value() {
 #[test]
 fn a_row_with_too_many_or_too_few_fields_is_rejected() {
     check_row("o007,c1,2026-05-08T10:00:00Z,7.50", Err(",\"the row has 4 fields, the header 9\""));
-    check_row("o007,c1,2026-05-08T10:00:00Z,7,50,7,0.25,01067,2026-05-08,x", Err(",\"the row has 10 fields, the header 9\""));
+    check_row(
+        "o007,c1,2026-05-08T10:00:00Z,7,50,7,0.25,01067,2026-05-08,x",
+        Err(",\"the row has 10 fields, the header 9\""),
+    );
 }
 
 #[test]
 fn bytes_that_are_no_text_are_rejected_with_their_column() {
-    let mut input = csv(&orders_with(20, &[(7, "o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,caf#")])).into_bytes();
+    let mut input =
+        csv(&orders_with(20, &[(7, "o007,c1,2026-05-08T10:00:00Z,7.50,7,0.25,01067,2026-05-08,caf#")]))
+            .into_bytes();
     let at = input.iter().position(|byte| *byte == b'#').unwrap();
     input[at] = 0xE9;
     let loaded: Vec<String> = (1..=20).filter(|n| *n != 7).map(order).collect();
-    check(CSV, &[("latin1.csv", &input)], &loaded, &["data/orders/latin1.csv,7,note,the field is not valid UTF-8"]);
+    check(
+        CSV,
+        &[("latin1.csv", &input)],
+        &loaded,
+        &["data/orders/latin1.csv,7,note,the field is not valid UTF-8"],
+    );
 }
 
 #[test]
@@ -169,12 +225,18 @@ fn a_broken_line_of_json_is_rejected_alone() {
 fn json_numbers_keep_their_digits() {
     let number = |amount: &str| json_order(7).replace("\"7.50\"", amount);
     let loaded = |amount: &str| order(7).replace(",7.50,", &format!(",{amount},"));
-    for (written, expected) in [("7.5", "7.50"), ("1e2", "100.00"), ("-0", "0.00"), ("1234567890.12", "1234567890.12")] {
+    for (written, expected) in
+        [("7.5", "7.50"), ("1e2", "100.00"), ("-0", "0.00"), ("1234567890.12", "1234567890.12")]
+    {
         check(NDJSON, &[("a.ndjson", number(written).as_bytes())], &[loaded(expected)], &[]);
     }
-    let lines = [json_order(1), json_order(2), number("1e400"), number("{\"eur\": 7}"), number("true")].join("\n");
-    let rejects =
-        ["data/orders/a.ndjson,3,", "data/orders/a.ndjson,4,amount,", "data/orders/a.ndjson,5,amount,`true` is not a number"];
+    let lines =
+        [json_order(1), json_order(2), number("1e400"), number("{\"eur\": 7}"), number("true")].join("\n");
+    let rejects = [
+        "data/orders/a.ndjson,3,",
+        "data/orders/a.ndjson,4,amount,",
+        "data/orders/a.ndjson,5,amount,`true` is not a number",
+    ];
     check(&NDJSON.replace("0.5", "1"), &[("a.ndjson", lines.as_bytes())], &[order(1), order(2)], &rejects);
 }
 
@@ -182,8 +244,14 @@ fn json_numbers_keep_their_digits() {
 fn of_rows_with_the_same_key_the_last_counts() {
     let again = order(3).replace("2026-05-04", "2026-04-30").replace("fine", "again");
     let third = order(5).replace("fine", "in the second file");
-    let (first, second) = (csv(&[order(3), order(4), order(5), again.clone()]), csv(&[third.clone(), order(6)]));
-    check(CSV, &[("a.csv", first.as_bytes()), ("b.csv", second.as_bytes())], &[again, order(4), third, order(6)], &[]);
+    let (first, second) =
+        (csv(&[order(3), order(4), order(5), again.clone()]), csv(&[third.clone(), order(6)]));
+    check(
+        CSV,
+        &[("a.csv", first.as_bytes()), ("b.csv", second.as_bytes())],
+        &[again, order(4), third, order(6)],
+        &[],
+    );
 }
 
 #[test]
@@ -205,7 +273,8 @@ fn raw_text_that_expressions_compute_with_is_read_as_numbers() {
     let source = "format: csv\npath: data/orders/*.csv\ncolumns: {order_id: order_no, ratio: price * 2, note: \"concat(plz, '/', code)\"}\n\
                   on_reject: {quarantine: {max_ratio: 0.1}}";
     let header = HEADER.replace("order_id", "order_no").replace("note", "price,plz,code");
-    let row = |n: usize, price: &str| order(n).replace("0.25", "").replace("fine", &format!("{price},01067,1e5"));
+    let row =
+        |n: usize, price: &str| order(n).replace("0.25", "").replace("fine", &format!("{price},01067,1e5"));
     let loaded = |n: usize, ratio: &str| order(n).replace("0.25", ratio).replace("fine", "01067/100000.0");
     let mut lines: Vec<String> = (1..=40).map(|n| row(n, "1.5")).collect();
     (lines[1], lines[2], lines[6]) = (row(2, "1e5"), row(3, "-0.0"), row(7, "dear"));
@@ -218,7 +287,8 @@ fn raw_text_that_expressions_compute_with_is_read_as_numbers() {
 
 #[test]
 fn what_a_resumed_load_rejects_is_in_quarantine_too() {
-    let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: {quarantine: {max_ratio: 0.1}}");
+    let project =
+        SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: {quarantine: {max_ratio: 0.1}}");
     let wrong = |n: usize| order(n).replace(".50,", ".5x,");
     project.write("a.csv", csv(&orders_with(20, &[(1, &wrong(1)), (2, &wrong(2)), (3, &wrong(3))])));
     let run = project.load().expect_code(1).json()["run_id"].as_str().unwrap().to_owned();
@@ -233,16 +303,25 @@ fn what_a_resumed_load_rejects_is_in_quarantine_too() {
 /// `wrong` of `rows` rows are wrong: whether the source lets the others in.
 fn check_ratio(on_reject: &str, wrong: usize, rows: usize, allowed: bool) {
     let project = SmallProject::new(&format!("format: csv\npath: data/orders/*.csv\n{on_reject}"));
-    let lines: Vec<String> = (1..=rows).map(|n| if n <= wrong { order(n).replace(".50,", ".5x,") } else { order(n) }).collect();
+    let lines: Vec<String> =
+        (1..=rows).map(|n| if n <= wrong { order(n).replace(".50,", ".5x,") } else { order(n) }).collect();
     project.write("a.csv", csv(&lines));
     let ran = project.load().expect_code(i32::from(!allowed));
     let good: Vec<String> = (wrong + 1..=rows).map(order).collect();
     assert_eq!(project.orders(), if allowed { good } else { Vec::new() });
     assert_eq!(project.rejects().len(), wrong, "rejects are kept, also when the load fails");
-    assert_eq!(project.lines("SELECT count(*) FROM customers"), ["3"], "a step that needs nothing of it is done");
+    assert_eq!(
+        project.lines("SELECT count(*) FROM customers"),
+        ["3"],
+        "a step that needs nothing of it is done"
+    );
     if !allowed {
         let message = ran.json()["steps"][1]["message"].as_str().unwrap_or_default().to_owned();
-        for part in [&format!("{wrong} of {rows} rows"), "data/orders/a.csv, row 1, column `amount`", "nothing was loaded"] {
+        for part in [
+            &format!("{wrong} of {rows} rows"),
+            "data/orders/a.csv, row 1, column `amount`",
+            "nothing was loaded",
+        ] {
             assert!(message.contains(part), "{message}\nlacks {part}");
         }
     }

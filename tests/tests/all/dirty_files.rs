@@ -13,7 +13,12 @@ const PARQUET: &str = "format: parquet\npath: data/orders/*.parquet";
 
 /// A load of a good file and of `damaged`, which is refused with a message that has all of `says`; with `mended` in its place the
 /// same run goes on and loads all rows of both.
-fn check(source: &str, (good, first): (&str, &[u8]), (file, damaged, mended): (&str, &[u8], &[u8]), says: &[&str]) {
+fn check(
+    source: &str,
+    (good, first): (&str, &[u8]),
+    (file, damaged, mended): (&str, &[u8], &[u8]),
+    says: &[&str],
+) {
     let project = SmallProject::new(source);
     project.write(good, first);
     project.write(file, damaged);
@@ -27,7 +32,11 @@ fn check(source: &str, (good, first): (&str, &[u8]), (file, damaged, mended): (&
     }
     assert!(message.len() < 1000, "a message of {} bytes", message.len());
     assert_same(&project.orders(), &[]);
-    assert_eq!(project.lines("SELECT count(*) FROM customers"), ["3"], "a step that needs nothing of it is done");
+    assert_eq!(
+        project.lines("SELECT count(*) FROM customers"),
+        ["3"],
+        "a step that needs nothing of it is done"
+    );
 
     project.sandbox.write(file.trim_end_matches(": "), mended);
     let run = report["run_id"].as_str().unwrap();
@@ -58,9 +67,17 @@ fn a_file_is_named_as_in_the_project_also_where_expressions_read_it() {
 
 #[test]
 fn a_file_whose_header_does_not_fit_is_refused() {
-    check_csv(CSV, |good| good.replace("amount", "price").into_bytes(), &["no column `amount`", "price", "map it"]);
+    check_csv(
+        CSV,
+        |good| good.replace("amount", "price").into_bytes(),
+        &["no column `amount`", "price", "map it"],
+    );
     check_csv(CSV, |good| good.replace("ratio", "note").into_bytes(), &["names column `note` twice"]);
-    check_csv(CSV, |good| good.replace(',', ";").into_bytes(), &["no column `order_id`", "order_id;customer_id"]);
+    check_csv(
+        CSV,
+        |good| good.replace(',', ";").into_bytes(),
+        &["no column `order_id`", "order_id;customer_id"],
+    );
 }
 
 #[test]
@@ -77,7 +94,11 @@ fn a_file_that_is_no_utf8_is_refused() {
 fn a_quote_that_is_never_closed_does_not_swallow_the_rows_after_it() {
     check_csv(CSV, |good| good.replacen(",fine", ",\"fine", 1).into_bytes(), &["row 1", "quote"]);
     check_csv(CSV, |good| good.replace("o015,", "\"o015,").into_bytes(), &["row 5", "quote"]);
-    check_csv(CSV, |good| format!("{}\"", good.trim_end().trim_end_matches("fine")).into_bytes(), &["row 10", "quote"]);
+    check_csv(
+        CSV,
+        |good| format!("{}\"", good.trim_end().trim_end_matches("fine")).into_bytes(),
+        &["row 10", "quote"],
+    );
 }
 
 #[test]
@@ -117,7 +138,8 @@ fn a_line_without_an_end_is_refused_before_it_fills_the_memory() {
         let project = SmallProject::new(source);
         project.write(file, content);
         let (peak_kib, ran) = project.load_and_watch();
-        let message = ran.expect_code(1).json()["steps"][1]["message"].as_str().unwrap_or_default().to_owned();
+        let message =
+            ran.expect_code(1).json()["steps"][1]["message"].as_str().unwrap_or_default().to_owned();
         let says = format!("data/orders/{file}: ");
         assert!(message.starts_with(&says) && message.contains("is longer than 16 MiB"), "{message}");
         assert!(peak_kib < PEAK_KIB, "it took {peak_kib} KiB");
@@ -131,7 +153,8 @@ fn parquet_files() -> [Vec<u8>; 2] {
         let project = SmallProject::new(CSV);
         // One day is one file.
         let lines: Vec<String> = numbers.map(order).collect();
-        let source = format!("{CSV}\ncolumns: {{ordered_at: \"TIMESTAMP '2026-05-01T00:00:00Z'\", note: ordered_at}}");
+        let source =
+            format!("{CSV}\ncolumns: {{ordered_at: \"TIMESTAMP '2026-05-01T00:00:00Z'\", note: ordered_at}}");
         project.redefine(&source);
         project.write("a.csv", csv(&lines));
         let _ = project.load().expect_code(0);
@@ -144,7 +167,10 @@ fn parquet_files() -> [Vec<u8>; 2] {
 fn parquet_below(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let below = |path: PathBuf| if path.is_dir() { parquet_below(&path) } else { vec![path] };
-    entries.flat_map(below).filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).collect()
+    entries
+        .flat_map(below)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+        .collect()
 }
 
 #[test]

@@ -114,7 +114,9 @@ const DAMAGES: [Damage; 18] = [
     },
     Damage {
         what: "what a measurement keeps is corrupt",
-        done: |at| cut(&find(&at.join("lake/_state/experiments"), &|path| path.ends_with("manifest.json")).unwrap()),
+        done: |at| {
+            cut(&find(&at.join("lake/_state/experiments"), &|path| path.ends_with("manifest.json")).unwrap())
+        },
         check: "state",
         named: &["_state/experiments/shop/tests/", "delete `_state/"],
     },
@@ -174,7 +176,10 @@ fn a_healthy_lake_passes_and_each_damage_is_named() {
         ]
     );
     assert!(found.iter().all(|line| line["ok"] == true), "{found:#?}");
-    assert!(!healthy.path().join("lake/_sys/doctor").exists() || entries(&healthy.path().join("lake/_sys/doctor")).is_empty());
+    assert!(
+        !healthy.path().join("lake/_sys/doctor").exists()
+            || entries(&healthy.path().join("lake/_sys/doctor")).is_empty()
+    );
     for Damage { what, done, check, named } in DAMAGES {
         let damaged = healthy.twin();
         done(damaged.path());
@@ -184,7 +189,10 @@ fn a_healthy_lake_passes_and_each_damage_is_named() {
             line["check"] == check && line["ok"] == false && named.iter().all(|part| said.contains(part))
         };
         assert!(found.iter().find(says).is_some(), "{what}: {found:#?}");
-        assert!(found.iter().filter(|line| line["ok"] == false).all(|line| line["advice"] != ""), "{what}: {found:#?}");
+        assert!(
+            found.iter().filter(|line| line["ok"] == false).all(|line| line["advice"] != ""),
+            "{what}: {found:#?}"
+        );
     }
 }
 
@@ -200,7 +208,8 @@ fn doctor(sandbox: &Sandbox, code: i32) -> Vec<Value> {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     entries
 }
@@ -229,9 +238,15 @@ fn version(project: &Path, table: &str, version: usize) -> PathBuf {
 /// Takes the last version out of a table's log, and all that tells of it.
 fn take_back(log: &Path) {
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
-    let last = entries(log).into_iter().rfind(|path| name(path).len() == 25 && name(path).ends_with(".json")).unwrap();
+    let last = entries(log)
+        .into_iter()
+        .rfind(|path| name(path).len() == 25 && name(path).ends_with(".json"))
+        .unwrap();
     let version = name(&last)[..20].to_owned();
-    for path in entries(log).into_iter().filter(|path| name(path).starts_with(&version) || name(path) == "_last_checkpoint") {
+    for path in entries(log)
+        .into_iter()
+        .filter(|path| name(path).starts_with(&version) || name(path) == "_last_checkpoint")
+    {
         fs::remove_file(path).unwrap();
     }
 }
@@ -239,7 +254,9 @@ fn take_back(log: &Path) {
 /// A file that the latest version of a table needs.
 fn data_file(table: &Path) -> PathBuf {
     let mut needed: Vec<String> = Vec::new();
-    for entry in entries(&table.join("_delta_log")).iter().filter(|path| path.extension().is_some_and(|e| e == "json")) {
+    for entry in
+        entries(&table.join("_delta_log")).iter().filter(|path| path.extension().is_some_and(|e| e == "json"))
+    {
         for line in fs::read_to_string(entry).unwrap().lines() {
             let action: Value = serde_json::from_str(line).unwrap();
             let path = |kind: &str| action[kind]["path"].as_str().map(str::to_owned);

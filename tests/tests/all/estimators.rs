@@ -64,7 +64,10 @@ fn lab(raw: &Raw) -> Lab {
     lab.write("schemas/people.yaml", PEOPLE);
     lab.write("data/people.csv", &format!("person_id,country,household_id\n{}\n", raw.people.join("\n")));
     for (metric, definition) in METRICS {
-        lab.write(&format!("pipelines/shop/metrics/{metric}.yaml"), &format!("version: 1\nmetric: {metric}\n{definition}"));
+        lab.write(
+            &format!("pipelines/shop/metrics/{metric}.yaml"),
+            &format!("version: 1\nmetric: {metric}\n{definition}"),
+        );
     }
     lab
 }
@@ -103,14 +106,20 @@ fn clusters_are_what_was_randomised() {
         let mut residuals = std::collections::BTreeMap::<usize, f64>::new();
         own.iter().for_each(|n| *residuals.entry(n / 2).or_default() += spent(*n) - centre);
         let g = residuals.len() as f64;
-        (residuals.values().map(|sum| sum * sum).sum::<f64>() * g / (g - 1.0) / (own.len() as f64).powi(2), residuals.len())
+        (
+            residuals.values().map(|sum| sum * sum).sum::<f64>() * g / (g - 1.0) / (own.len() as f64).powi(2),
+            residuals.len(),
+        )
     };
     let ((control, control_clusters), (treatment, clusters)) = (variance(0), variance(1));
     near(number(row, "/absolute/se"), (control + treatment).sqrt());
     assert_eq!((&row["clusters"], &row["control_clusters"]), (&json!(clusters), &json!(control_clusters)));
     assert_eq!((row["n"].as_u64(), row["control_n"].as_u64()), (Some(398), Some(399)));
     let plain = lab.shown("plain");
-    assert!(number(row, "/absolute/se") > 1.3 * number(estimate(&plain, "revenue"), "/absolute/se"), "two of each are alike");
+    assert!(
+        number(row, "/absolute/se") > 1.3 * number(estimate(&plain, "revenue"), "/absolute/se"),
+        "two of each are alike"
+    );
     assert_eq!(estimate(&plain, "revenue")["clusters"], Value::Null);
 
     assert_eq!(shown["srm"]["counted"], "clusters");
@@ -120,12 +129,24 @@ fn clusters_are_what_was_randomised() {
     for part in ["1 clusters have several variants", "the cluster of 1 units is not known"] {
         assert!(notes.iter().any(|note| note.contains(part)), "{part}: {notes:?}");
     }
-    let check = shown["checks"].as_array().and_then(|all| all.iter().find(|check| check["check"] == "mixed_clusters"));
-    assert!(check.is_some_and(|check| check["finding"] == "1 of 400 clusters have several variants"), "{}", shown["checks"]);
+    let check = shown["checks"]
+        .as_array()
+        .and_then(|all| all.iter().find(|check| check["check"] == "mixed_clusters"));
+    assert!(
+        check.is_some_and(|check| check["finding"] == "1 of 400 clusters have several variants"),
+        "{}",
+        shown["checks"]
+    );
     let note = &shown["method"]["estimators"][0];
-    assert_eq!((&note["estimator"], &note["parameters"]), (&"cluster_robust".into(), &json!({"cluster": "household_id"})));
+    assert_eq!(
+        (&note["estimator"], &note["parameters"]),
+        (&"cluster_robust".into(), &json!({"cluster": "household_id"}))
+    );
     let table = lab.tranche(&["experiment", "show", "clustered"]).expect_code(0).stdout;
-    assert!(table.contains("cluster_robust {\"cluster\":\"household_id\"}") && table.contains("clusters"), "{table}");
+    assert!(
+        table.contains("cluster_robust {\"cluster\":\"household_id\"}") && table.contains("clusters"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -134,8 +155,14 @@ fn covariates_are_taken_out_of_means_ratios_and_segments() {
     let metrics = "conversion_window: 1 day\nmetrics: {goal: [revenue], secondary: [basket, large]}\nsegments: [country/*]\n";
     lab.define("plain", metrics);
     lab.define("own", &format!("{metrics}statistics: {{cuped: {{lookback: 28 days}}}}"));
-    lab.define("named", &format!("{metrics}statistics: {{cuped: {{lookback: 28 days, covariates: [revenue]}}}}"));
-    lab.define("both", &format!("{metrics}statistics: {{cuped: {{lookback: 28 days, covariates: [basket, revenue]}}}}"));
+    lab.define(
+        "named",
+        &format!("{metrics}statistics: {{cuped: {{lookback: 28 days, covariates: [revenue]}}}}"),
+    );
+    lab.define(
+        "both",
+        &format!("{metrics}statistics: {{cuped: {{lookback: 28 days, covariates: [basket, revenue]}}}}"),
+    );
     lab.measure("2026-09-20");
     let [plain, own, named, both] = ["plain", "own", "named", "both"].map(|name| lab.shown(name));
     let slopes = |shown: &Value, metric: &str| -> Vec<String> {
@@ -149,7 +176,10 @@ fn covariates_are_taken_out_of_means_ratios_and_segments() {
     assert_eq!(estimate(&own, "revenue"), estimate(&named, "revenue"), "the metric itself is its covariate");
     for (shown, metric) in [(&own, "revenue"), (&own, "basket"), (&named, "large"), (&both, "basket")] {
         let (adjusted, as_is) = (estimate(shown, metric), estimate(&plain, metric));
-        assert!(number(adjusted, "/absolute/se") < number(as_is, "/absolute/se"), "{metric}: {adjusted} {as_is}");
+        assert!(
+            number(adjusted, "/absolute/se") < number(as_is, "/absolute/se"),
+            "{metric}: {adjusted} {as_is}"
+        );
     }
     // θ = cov / var over both arms as one sample, the variance of the residuals within each.
     let everyone: Vec<usize> = (0..UNITS).collect();
@@ -165,7 +195,8 @@ fn covariates_are_taken_out_of_means_ratios_and_segments() {
         let (own, slope) = (units(of), theta(&everyone));
         let residual = |n: usize| spent(n) - slope * past(n);
         let centre = mean(&own, residual);
-        own.iter().map(|n| (residual(*n) - centre).powi(2)).sum::<f64>() / (own.len() * (own.len() - 1)) as f64
+        own.iter().map(|n| (residual(*n) - centre).powi(2)).sum::<f64>()
+            / (own.len() * (own.len() - 1)) as f64
     };
     near(number(found, "/absolute/se"), (variance(0) + variance(1)).sqrt());
     // In a segment the slope is that of its own units.
@@ -228,7 +259,11 @@ fn families_are_judged_as_declared() {
     let shown = lab.shown("families");
     let rows = shown["estimates"].as_array().cloned().unwrap_or_default();
     let family = |metric: &str, segment: &str| {
-        let row = rows.iter().find(|row| row["metric"] == metric && row["segment"] == segment).cloned().unwrap_or_default();
+        let row = rows
+            .iter()
+            .find(|row| row["metric"] == metric && row["segment"] == segment)
+            .cloned()
+            .unwrap_or_default();
         (row["family"].as_str().unwrap_or_default().to_owned(), row["absolute"].clone())
     };
     for (metric, segment, expected) in [
@@ -250,10 +285,18 @@ fn families_are_judged_as_declared() {
         .iter()
         .map(|note| format!("{} {} {}", note["family"], note["holds"], note["comparisons"]).replace('"', ""))
         .collect();
-    let all = ["primary family_wise 2", "breakdown false_discovery 2", "goal family_wise 2", "guardrail family_wise 3"];
+    let all = [
+        "primary family_wise 2",
+        "breakdown false_discovery 2",
+        "goal family_wise 2",
+        "guardrail family_wise 3",
+    ];
     assert_eq!(told, all);
     let table = lab.tranche(&["experiment", "show", "families"]).expect_code(0).stdout;
-    assert!(table.contains("family breakdown: 2 comparisons by benjamini_hochberg (false_discovery)"), "{table}");
+    assert!(
+        table.contains("family breakdown: 2 comparisons by benjamini_hochberg (false_discovery)"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -272,7 +315,10 @@ fn resampled_variances_are_near_the_formula_and_repeat_themselves() {
     assert_eq!(estimate(&mixed, "revenue"), estimate(&plain, "revenue"));
     for (resampled, formula, metric) in [(&mixed, &plain, "basket"), (&all, &clusters, "revenue")] {
         let (resampled, formula) = (estimate(resampled, metric), estimate(formula, metric));
-        assert_eq!((&resampled["variance_method"], &formula["variance_method"]), (&"bootstrap".into(), &Value::Null));
+        assert_eq!(
+            (&resampled["variance_method"], &formula["variance_method"]),
+            (&"bootstrap".into(), &Value::Null)
+        );
         near(number(resampled, "/absolute/effect"), number(formula, "/absolute/effect"));
         let ratio = number(resampled, "/absolute/se") / number(formula, "/absolute/se");
         assert!((ratio - 1.0).abs() < 0.06 && ratio != 1.0, "{metric}: {ratio}");
@@ -349,7 +395,12 @@ fn mistakes_are_told_at_their_place() {
             24,
             "from 100 to 100000 replicates",
         ),
-        ("metrics: {goal: [{metric: revenue, variance: {bootstrap: {replicates: 9}}}]}", 8, 18, "from 100 to 100000 replicates"),
+        (
+            "metrics: {goal: [{metric: revenue, variance: {bootstrap: {replicates: 9}}}]}",
+            8,
+            18,
+            "from 100 to 100000 replicates",
+        ),
         ("metrics: {goal: [revenue]}\nstatistics: {variance: jackknife}", 9, 14, "jackknife"),
         (
             "metrics: {goal: [revenue]}\nstatistics: {inference: bayes, prior: {beta: {alpha: 1, beta: 1}}}",
@@ -357,7 +408,12 @@ fn mistakes_are_told_at_their_place() {
             18,
             "no metric of this experiment is a proportion",
         ),
-        ("metrics: {goal: [buyers]}\nstatistics: {inference: bayes, prior: {beta: {alpha: 0, beta: 1}}}", 9, 39, "more than 0"),
+        (
+            "metrics: {goal: [buyers]}\nstatistics: {inference: bayes, prior: {beta: {alpha: 0, beta: 1}}}",
+            9,
+            39,
+            "more than 0",
+        ),
         (
             "metrics: {goal: [buyers]}\nstatistics: {inference: bayes, cuped: {lookback: 7 days}, prior: {beta: {alpha: 1, beta: 1}}}",
             9,
@@ -370,7 +426,12 @@ fn mistakes_are_told_at_their_place() {
             30,
             "does not say how it is adjusted",
         ),
-        ("metrics: {goal: [revenue]}\nstatistics: {families: {goal: {adjust: holm}}}", 9, 31, "give this one another name"),
+        (
+            "metrics: {goal: [revenue]}\nstatistics: {families: {goal: {adjust: holm}}}",
+            9,
+            31,
+            "give this one another name",
+        ),
         (
             "metrics: {goal: [revenue]}\nstatistics: {families: {one: {metrics: [buyers], adjust: holm}}}",
             9,
@@ -406,7 +467,10 @@ fn mistakes_are_told_at_their_place() {
         let found = lab.tranche(&["check", "--format", "json"]).expect_code(2).json();
         let problem = &found["problems"][0];
         let place = (problem["line"].as_u64(), problem["column"].as_u64());
-        assert!(problem["message"].as_str().is_some_and(|message| message.contains(part)), "{keys}: {problem}");
+        assert!(
+            problem["message"].as_str().is_some_and(|message| message.contains(part)),
+            "{keys}: {problem}"
+        );
         assert_eq!(place, (Some(line), Some(column)), "{keys}: {problem}");
     }
 }

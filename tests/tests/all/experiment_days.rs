@@ -23,7 +23,11 @@ fn raw(days: &[usize], is_lost: impl Fn(usize, usize) -> bool) -> Raw {
             let (unit, arm) = (format!("p{day}x{n}"), ["a", "b"][n % 2]);
             raw.people.push(format!("{unit},DE"));
             raw.exposures.push(format!("{unit},{arm},2026-09-{day:02}T{:02}:00:00Z", n % 24));
-            raw.purchases.push(format!("o{unit},{unit},2026-09-{day:02}T{:02}:30:00Z,{}", n % 24, spent(day, n)));
+            raw.purchases.push(format!(
+                "o{unit},{unit},2026-09-{day:02}T{:02}:30:00Z,{}",
+                n % 24,
+                spent(day, n)
+            ));
         }
     }
     raw
@@ -63,7 +67,8 @@ fn estimates_are_kept_by_day_and_the_last_one_is_that_of_the_result() {
         // A day of its own for each day with units; all units so far on each of the ten days of the period.
         assert_eq!(points.len(), DAYS + 10);
         for point in points {
-            let day: usize = point["day"].as_str().and_then(|day| day.rsplit('-').next()).unwrap().parse().unwrap();
+            let day: usize =
+                point["day"].as_str().and_then(|day| day.rsplit('-').next()).unwrap().parse().unwrap();
             let (units, expected) = match point["span"].as_str() {
                 Some("daily") => (UNITS / 2, effect([day])),
                 _ => (UNITS / 2 * day.min(DAYS), effect(1..=day.min(DAYS))),
@@ -72,7 +77,14 @@ fn estimates_are_kept_by_day_and_the_last_one_is_that_of_the_result() {
             assert!((number(point, "/absolute/effect") - expected).abs() < 1e-9, "{point}: {expected}");
         }
         let (last, whole) = (points.last().unwrap(), estimate(&shown, "revenue"));
-        for pointer in ["/absolute/effect", "/absolute/se", "/absolute/ci/0", "/absolute/ci/1", "/absolute/p", "/relative/ci/1"] {
+        for pointer in [
+            "/absolute/effect",
+            "/absolute/se",
+            "/absolute/ci/0",
+            "/absolute/ci/1",
+            "/absolute/p",
+            "/relative/ci/1",
+        ] {
             let (last, whole) = (number(last, pointer), number(whole, pointer));
             assert!((last - whole).abs() <= 1e-9 * whole.abs().max(1e-9), "{name} {pointer}: {last} {whole}");
         }
@@ -98,8 +110,13 @@ fn a_day_without_units_is_a_warning_and_a_day_that_lost_an_arm_is_a_gate() {
     assert_eq!((&shown["trustworthy"], &check(&shown, "traffic")["ok"]), (&json!(true), &json!(false)));
     assert_eq!(check(&shown, "traffic")["severity"], "warning");
     assert_eq!(check(&shown, "traffic")["finding"], "no unit was exposed on 1 of 10 days: 2026-09-04");
-    assert!(texts(&shown["notes"])[0].starts_with("no unit was exposed on 1 of 10 days"), "{}", shown["notes"]);
-    let traffic: Vec<_> = shown["traffic"].as_array().unwrap().iter().map(|row| row["units"].as_u64().unwrap()).collect();
+    assert!(
+        texts(&shown["notes"])[0].starts_with("no unit was exposed on 1 of 10 days"),
+        "{}",
+        shown["notes"]
+    );
+    let traffic: Vec<_> =
+        shown["traffic"].as_array().unwrap().iter().map(|row| row["units"].as_u64().unwrap()).collect();
     assert_eq!(traffic, [30, 30, 30, 30, 30, 30, 0, 0, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30]);
     let table = paused.tranche(&["experiment", "show", "paused"]).expect_code(0).stdout;
     assert!(table.contains("warnings: 1 of") && !table.contains("NOT TRUSTWORTHY"), "{table}");
@@ -111,7 +128,10 @@ fn a_day_without_units_is_a_warning_and_a_day_that_lost_an_arm_is_a_gate() {
     let shown = lost.shown("lost");
     assert_eq!(shown["srm"]["ok"], true);
     let split = check(&shown, "daily_sample_ratio");
-    assert_eq!((&split["ok"], &split["severity"], &shown["trustworthy"]), (&json!(false), &json!("gate"), &json!(false)));
+    assert_eq!(
+        (&split["ok"], &split["severity"], &shown["trustworthy"]),
+        (&json!(false), &json!("gate"), &json!(false))
+    );
     // 2 min(binom.cdf(2, 32, 0.5), ...) of SciPy.
     assert!((number(split, "/p") / 2.463_348_209_857_940_7e-7 - 1.0).abs() < 1e-8, "{split}");
     assert_eq!(shown["decision"]["action"], "investigate");
@@ -140,7 +160,10 @@ fn one_large_purchase_is_told_and_does_not_make_the_result_untrustworthy() {
     lab.measure("2026-09-20");
     let shown = lab.shown("skewed");
     let found = check(&shown, "outliers");
-    assert_eq!((&found["ok"], &found["severity"], &shown["trustworthy"]), (&json!(false), &json!("warning"), &json!(true)));
+    assert_eq!(
+        (&found["ok"], &found["severity"], &shown["trustworthy"]),
+        (&json!(false), &json!("warning"), &json!(true))
+    );
     assert!(found["advice"].as_str().is_some_and(|advice| advice.contains("`cap:`")), "{found}");
     let row = &shown["outliers"][0];
     assert_eq!((&row["largest_in"], &row["as_is"]["conclusion"]), (&json!("a"), &json!("unclear")));

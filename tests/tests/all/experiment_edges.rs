@@ -7,7 +7,11 @@ use crate::lab::{Lab, Raw, estimate, number, texts};
 const METRICS: &str = "conversion_window: 2 days\nmetrics: {goal: [revenue], secondary: [buyers, gifts]}";
 
 /// A lab with people `p1`, `p2`, ... as many as are named in exposures, measured at 20 September.
-fn measured(people: &[impl AsRef<str>], exposures: &[impl AsRef<str>], purchases: &[impl AsRef<str>]) -> Value {
+fn measured(
+    people: &[impl AsRef<str>],
+    exposures: &[impl AsRef<str>],
+    purchases: &[impl AsRef<str>],
+) -> Value {
     let raw = Raw {
         people: people.iter().map(|person| format!("{},DE", person.as_ref())).collect(),
         exposures: exposures.iter().map(|row| row.as_ref().to_owned()).collect(),
@@ -90,21 +94,29 @@ fn one_unit_has_no_variance_and_an_empty_arm_has_no_mean() {
     assert_eq!((number(revenue, "/mean"), &revenue["n"]), (7.0, &1.into()));
     assert_eq!(revenue["undefined"], "the treatment arm has one unit only");
 
-    let none =
-        measured(&["p1", "p2"], &["p1,a,2026-09-02T12:00:00Z", "p2,a,2026-09-02T12:00:00Z"], &["p1,2026-09-02T13:00:00Z,5"]);
+    let none = measured(
+        &["p1", "p2"],
+        &["p1,a,2026-09-02T12:00:00Z", "p2,a,2026-09-02T12:00:00Z"],
+        &["p1,2026-09-02T13:00:00Z,5"],
+    );
     let revenue = estimate(&none, "revenue");
-    assert_eq!((&revenue["mean"], &revenue["n"], &revenue["control_n"]), (&Value::Null, &0.into(), &2.into()));
+    assert_eq!(
+        (&revenue["mean"], &revenue["n"], &revenue["control_n"]),
+        (&Value::Null, &0.into(), &2.into())
+    );
     assert_eq!(revenue["undefined"], "the treatment arm has no units");
     assert!(texts(&none["notes"]).contains(&"variant `b` has no units"), "{}", none["notes"]);
 }
 
 #[test]
 fn negative_values_have_effects_and_lifts_over_the_size_of_the_mean() {
-    let exposures: Vec<String> =
-        (0..40).map(|n| format!("p{n},{},2026-09-02T12:00:00Z", if n % 2 == 0 { "a" } else { "b" })).collect();
+    let exposures: Vec<String> = (0..40)
+        .map(|n| format!("p{n},{},2026-09-02T12:00:00Z", if n % 2 == 0 { "a" } else { "b" }))
+        .collect();
     let people: Vec<String> = (0..40).map(|n| format!("p{n}")).collect();
-    let purchases: Vec<String> =
-        (0..40).map(|n| format!("p{n},2026-09-02T13:00:00Z,{}", if n % 2 == 0 { -10 - n % 3 } else { -5 - n % 3 })).collect();
+    let purchases: Vec<String> = (0..40)
+        .map(|n| format!("p{n},2026-09-02T13:00:00Z,{}", if n % 2 == 0 { -10 - n % 3 } else { -5 - n % 3 }))
+        .collect();
     let shown = measured(&people, &exposures, &purchases);
     let revenue = estimate(&shown, "revenue");
     let (mean, control) = (number(revenue, "/mean"), number(revenue, "/control_mean"));

@@ -22,7 +22,11 @@ fn shop() -> Sandbox {
     });
     sandbox.write("data/people.csv", people);
     experiment(&sandbox, "plain", "");
-    experiment(&sandbox, "adjusted", "statistics: {alpha: 0.05, cuped: {lookback: 2 days, covariates: [revenue]}}\n");
+    experiment(
+        &sandbox,
+        "adjusted",
+        "statistics: {alpha: 0.05, cuped: {lookback: 2 days, covariates: [revenue]}}\n",
+    );
     sandbox
 }
 
@@ -45,13 +49,13 @@ fn bring(sandbox: &Sandbox, day: usize) {
     let mut orders = "order_id,person_id,ordered_at,amount\n".to_owned();
     for unit in 1..=EXPOSED_NIGHTS * UNITS {
         let (hour, amount) = ((unit * 7 + day) % 24, (unit * 31 + day * 17) % 90);
-        writeln!(orders, "{day}-{unit},{unit},2026-09-{day:02}T{hour:02}:30:00Z,{amount}.25").expect("text grows");
+        writeln!(orders, "{day}-{unit},{unit},2026-09-{day:02}T{hour:02}:30:00Z,{amount}.25")
+            .expect("text grows");
     }
     match day {
         // Late orders and a corrected one.
         5 => {
-            orders +=
-                "late-1,3,2026-09-02T23:59:59Z,500\nlate-2,20,2026-09-04T00:00:00Z,70.10\n4-7,7,2026-09-04T11:30:00Z,999.99\n"
+            orders += "late-1,3,2026-09-02T23:59:59Z,500\nlate-2,20,2026-09-04T00:00:00Z,70.10\n4-7,7,2026-09-04T11:30:00Z,999.99\n"
         }
         // A late exposure of somebody new, and one that was before another.
         6 => exposures += "49,b,2026-09-02T08:00:00Z\n30,a,2026-09-01T08:00:00Z\n",
@@ -68,7 +72,10 @@ fn night(sandbox: &Sandbox, day: usize) -> Value {
     let as_of = format!("2026-09-{:02}", day + 1);
     let run = sandbox.run(&["--format", "json", "run", "shop", "--as-of", &as_of]).expect_code(0).json();
     let facts = run["steps"][1]["detail"]["facts"].as_array().cloned().unwrap_or_default();
-    facts.into_iter().find(|read| read["table"] == "orders").unwrap_or_else(|| panic!("orders were not read: {run}"))
+    facts
+        .into_iter()
+        .find(|read| read["table"] == "orders")
+        .unwrap_or_else(|| panic!("orders were not read: {run}"))
 }
 
 /// The rows that were stored, in some order of theirs.
@@ -94,10 +101,17 @@ fn what_is_kept_changes_nothing_but_what_is_read() {
         // It may be deleted at any time.
         let _ = std::fs::remove_dir_all(forgetful.path().join("lake/_state"));
         let all = night(&forgetful, day);
-        assert_eq!((&since["incremental"], &all["incremental"]), (&Value::Bool(day > 1), &Value::Bool(false)), "{since} {all}");
+        assert_eq!(
+            (&since["incremental"], &all["incremental"]),
+            (&Value::Bool(day > 1), &Value::Bool(false)),
+            "{since} {all}"
+        );
         assert_eq!(all["full_because"][0], "nothing is kept of an earlier measurement");
         assert_eq!(since["full_because"].as_array().map(Vec::len), Some(usize::from(day == 1)), "{since}");
-        read.push((since["rows_read"].as_u64().expect("a number"), all["rows_read"].as_u64().expect("a number")));
+        read.push((
+            since["rows_read"].as_u64().expect("a number"),
+            all["rows_read"].as_u64().expect("a number"),
+        ));
         assert_eq!(stored(&kept), stored(&forgetful), "night {day}");
     }
     let expected = [
@@ -118,9 +132,15 @@ fn what_is_kept_changes_nothing_but_what_is_read() {
     assert_eq!(night(&kept, NIGHTS)["rows_read"], 0);
     assert_eq!(stored(&kept), stored(&forgetful), "the same night again");
     // All facts are read where that is asked for.
-    let full = kept.run(&["--format", "json", "run", "shop", "--as-of", "2026-09-08", "--full"]).expect_code(0).json();
+    let full = kept
+        .run(&["--format", "json", "run", "shop", "--as-of", "2026-09-08", "--full"])
+        .expect_code(0)
+        .json();
     let facts = &full["steps"][1]["detail"]["facts"][0];
-    assert_eq!((&facts["incremental"], &facts["full_because"][0]), (&Value::Bool(false), &Value::from("that was asked for")));
+    assert_eq!(
+        (&facts["incremental"], &facts["full_because"][0]),
+        (&Value::Bool(false), &Value::from("that was asked for"))
+    );
     assert_eq!(stored(&kept), stored(&forgetful), "the same night in full");
 }
 
@@ -150,12 +170,18 @@ const FILES: [(&str, &str); 13] = [
     ("schemas/exposures.yaml", EXPOSURES),
     ("schemas/orders.yaml", ORDERS),
     ("pipelines/shop/pipeline.yaml", PIPELINE),
-    ("pipelines/shop/sources/people.yaml", "version: 1\nsource: people\ninto: people\nformat: csv\npath: data/people.csv\n"),
+    (
+        "pipelines/shop/sources/people.yaml",
+        "version: 1\nsource: people\ninto: people\nformat: csv\npath: data/people.csv\n",
+    ),
     (
         "pipelines/shop/sources/exposures.yaml",
         "version: 1\nsource: exposures\ninto: exposures\nformat: csv\npath: data/exposures/*.csv\n",
     ),
-    ("pipelines/shop/sources/orders.yaml", "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders/*.csv\n"),
+    (
+        "pipelines/shop/sources/orders.yaml",
+        "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders/*.csv\n",
+    ),
     (
         "pipelines/shop/segments/country.sql",
         "/*---\nsegment_set: country\nentity: person\n---*/\nSELECT person_id, country FROM people\n",
@@ -164,12 +190,18 @@ const FILES: [(&str, &str); 13] = [
         "pipelines/shop/metrics/revenue.yaml",
         "version: 1\nmetric: revenue\ntype: mean\nfact: {table: orders, value: amount, aggregate: sum}\ncap: {quantile: 0.99}\n",
     ),
-    ("pipelines/shop/metrics/orders.yaml", "version: 1\nmetric: orders\ntype: count\nfact: {table: orders}\n"),
+    (
+        "pipelines/shop/metrics/orders.yaml",
+        "version: 1\nmetric: orders\ntype: count\nfact: {table: orders}\n",
+    ),
     (
         "pipelines/shop/metrics/spent.yaml",
         "version: 1\nmetric: spent\ntype: mean\nfact: {table: orders, value: amount, aggregate: sum}\n",
     ),
-    ("pipelines/shop/metrics/basket.yaml", "version: 1\nmetric: basket\ntype: ratio\nnumerator: spent\ndenominator: orders\n"),
+    (
+        "pipelines/shop/metrics/basket.yaml",
+        "version: 1\nmetric: basket\ntype: ratio\nnumerator: spent\ndenominator: orders\n",
+    ),
 ];
 
 const PIPELINE: &str = "version: 1

@@ -51,7 +51,8 @@ fn case(units: usize, kind: &str) -> Value {
 fn stats(units: usize, kind: &str, arguments: &[&str]) -> Value {
     let sandbox = Sandbox::new();
     sandbox.write("cases.json", case(units, kind).to_string());
-    let all: Vec<&str> = ["--format", "json", "stats", "cases.json"].into_iter().chain(arguments.iter().copied()).collect();
+    let all: Vec<&str> =
+        ["--format", "json", "stats", "cases.json"].into_iter().chain(arguments.iter().copied()).collect();
     sandbox.run(&all).expect_code(0).json()["cases"]["all"]["results"].clone()
 }
 
@@ -59,7 +60,10 @@ fn assert_same(found: &Value, expected: &Value, names: &[&str]) {
     for name in names {
         let pointer = format!("/{name}");
         let (found, expected) = (number(found, &pointer), number(expected, &pointer));
-        assert!((found - expected).abs() <= 1e-9 * expected.abs().max(1e-3), "{name} is {found}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= 1e-9 * expected.abs().max(1e-3),
+            "{name} is {found}, expected {expected}"
+        );
     }
 }
 
@@ -73,7 +77,10 @@ fn every_inference_is_that_of_the_statistics_and_names_itself() {
     lab.define("sequential", &format!("{GOAL}statistics: {{inference: sequential, tuning: 1000}}"));
     lab.define("mixture", &format!("{GOAL}statistics: {{inference: mixture, scale: {{revenue: 0.5}}}}"));
     lab.define("flat", &format!("{GOAL}statistics: {{inference: bayes, prior: flat}}"));
-    lab.define("lift", &format!("{GOAL}statistics: {{inference: bayes, prior: {{relative: {{mean: 0, sd: 0.3}}}}}}"));
+    lab.define(
+        "lift",
+        &format!("{GOAL}statistics: {{inference: bayes, prior: {{relative: {{mean: 0, sd: 0.3}}}}}}"),
+    );
     lab.define(
         "looks",
         &format!(
@@ -98,7 +105,11 @@ fn every_inference_is_that_of_the_statistics_and_names_itself() {
         let fields = if name == "fixed" || name == "sequential" { &INTERVAL[..] } else { &INTERVAL[..4] };
         assert_same(found, &all[key], &[fields, extra].concat());
         assert_eq!(shown["method"]["inference"], shown["inference"]);
-        assert!(shown["method"]["formula"].as_str().is_some_and(|formula| formula.len() > 20), "{}", shown["method"]);
+        assert!(
+            shown["method"]["formula"].as_str().is_some_and(|formula| formula.len() > 20),
+            "{}",
+            shown["method"]
+        );
     }
     let shown = lab.shown("flat");
     let flat = &estimate(&shown, "revenue")["absolute"];
@@ -110,15 +121,25 @@ fn every_inference_is_that_of_the_statistics_and_names_itself() {
 
     let shown = lab.shown("looks");
     let look = &shown["method"]["look"];
-    assert_eq!((&look["number"], &look["planned"], &look["is_final"]), (&3.into(), &3.into(), &true.into()), "{shown}");
+    assert_eq!(
+        (&look["number"], &look["planned"], &look["is_final"]),
+        (&3.into(), &3.into(), &true.into()),
+        "{shown}"
+    );
     assert!((number(look, "/spent") - 0.05).abs() < 1e-12);
     // Units 500 and 1000 are exposed after 499 and 999 steps of five minutes; the look is a day later, with 288 units more.
-    let at = ["--inference", "group_sequential", "--spending", "pocock", "--looks", "0.3935,0.6435,1", "--last"];
-    assert_same(&estimate(&shown, "revenue")["absolute"], &stats(UNITS, "mean", &at)["group_sequential_absolute"], &INTERVAL);
+    let at =
+        ["--inference", "group_sequential", "--spending", "pocock", "--looks", "0.3935,0.6435,1", "--last"];
+    assert_same(
+        &estimate(&shown, "revenue")["absolute"],
+        &stats(UNITS, "mean", &at)["group_sequential_absolute"],
+        &INTERVAL,
+    );
 
     let shown = lab.shown("mixture");
     let absolute = &estimate(&shown, "revenue")["absolute"];
-    let (z, g) = (number(absolute, "/effect") / number(absolute, "/se"), (0.5 / number(absolute, "/se")).powi(2));
+    let (z, g) =
+        (number(absolute, "/effect") / number(absolute, "/se"), (0.5 / number(absolute, "/se")).powi(2));
     let p = (1.0 + g).sqrt() * (-z * z * g / (2.0 * (1.0 + g))).exp();
     assert!((number(absolute, "/p") / p - 1.0).abs() < 1e-9, "{absolute}: {p}");
     assert_eq!(lab.shown("dates")["method"]["look"]["number"], 2);
@@ -127,8 +148,7 @@ fn every_inference_is_that_of_the_statistics_and_names_itself() {
 #[test]
 fn between_looks_the_result_is_that_of_the_last_one() {
     let lab = Lab::new(&raw());
-    let statistics =
-        "statistics: {inference: group_sequential, looks: [2026-09-04, 2026-09-20], planned_units: 2000}\ndecision: {}";
+    let statistics = "statistics: {inference: group_sequential, looks: [2026-09-04, 2026-09-20], planned_units: 2000}\ndecision: {}";
     lab.write(
         "pipelines/shop/metrics/revenue.yaml",
         "version: 1\nmetric: revenue\ntype: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ncap: {quantile: 0.6}\n",
@@ -138,15 +158,26 @@ fn between_looks_the_result_is_that_of_the_last_one() {
     let shown = lab.shown("looks");
     let before = estimate(&shown, "revenue");
     assert_eq!(before["absolute"]["effect"], Value::Null);
-    assert!(before["undefined"].as_str().is_some_and(|reason| reason.contains("no planned look has been reached")), "{before}");
+    assert!(
+        before["undefined"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("no planned look has been reached")),
+        "{before}"
+    );
     assert_eq!(shown["decision"]["action"], "continue");
 
     lab.measure("2026-09-04");
     let at_look = lab.shown("looks");
     lab.measure("2026-09-06");
     let later = lab.shown("looks");
-    assert_eq!(at_look["estimates"], later["estimates"], "no look was planned on the 6th, and the cap is that of the 4th");
-    assert_eq!((&later["method"]["look"]["number"], &later["method"]["look"]["is_final"]), (&1.into(), &false.into()));
+    assert_eq!(
+        at_look["estimates"], later["estimates"],
+        "no look was planned on the 6th, and the cap is that of the 4th"
+    );
+    assert_eq!(
+        (&later["method"]["look"]["number"], &later["method"]["look"]["is_final"]),
+        (&1.into(), &false.into())
+    );
     // 3 days of 288 units.
     assert_eq!(estimate(&later, "revenue")["n"], 432);
     assert!(number(&later, "/method/look/spent") < 0.05);
@@ -164,7 +195,10 @@ fn margins_and_directions_are_tested_and_decided_upon() {
     };
     lab.define(
         "tolerant",
-        &format!("{}statistics: {{inference: sequential}}", metrics("40%").replace("decision: {}", "decision: {stop: never}")),
+        &format!(
+            "{}statistics: {{inference: sequential}}",
+            metrics("40%").replace("decision: {}", "decision: {stop: never}")
+        ),
     );
     lab.define("strict", &metrics("0.1"));
     lab.define("one_sided", &format!("{GOAL}statistics: {{alternative: better}}\ndecision: {{}}"));
@@ -179,7 +213,11 @@ fn margins_and_directions_are_tested_and_decided_upon() {
     ] {
         let shown = lab.shown(name);
         assert_eq!(shown["decision"]["action"], action, "{name}: {}", shown["decision"]);
-        assert!(texts(&shown["decision"]["reasons"]).iter().any(|reason| reason.contains(part)), "{}", shown["decision"]);
+        assert!(
+            texts(&shown["decision"]["reasons"]).iter().any(|reason| reason.contains(part)),
+            "{}",
+            shown["decision"]
+        );
     }
     lab.measure("2026-09-20");
     assert_eq!(lab.shown("strict")["decision"]["action"], "stop", "costs are worse");
@@ -215,7 +253,12 @@ fn segments_are_compared_and_families_adjusted() {
     lab.measure("2026-09-20");
     let shown = lab.shown("fcr");
     let tests = shown["heterogeneity"].as_array().map(Vec::as_slice).unwrap_or_default();
-    assert_eq!(tests.len(), 2, "one for the set, one for the segment; buyers have no variance: {}", shown["heterogeneity"]);
+    assert_eq!(
+        tests.len(),
+        2,
+        "one for the set, one for the segment; buyers have no variance: {}",
+        shown["heterogeneity"]
+    );
     let segments = |test: &Value| -> Vec<String> {
         test["segments"]
             .as_array()
@@ -229,7 +272,10 @@ fn segments_are_compared_and_families_adjusted() {
     // With two groups Q is the square of the one contrast, and both tests are the same.
     let (at, de) = (&tests[0]["segments"][0], &tests[0]["segments"][1]);
     let z = (number(at, "/effect") - number(de, "/effect")) / number(at, "/se").hypot(number(de, "/se"));
-    assert!((number(&tests[0], "/q") / (z * z) - 1.0).abs() < 1e-9 && (number(&tests[1], "/q") / (z * z) - 1.0).abs() < 1e-9);
+    assert!(
+        (number(&tests[0], "/q") / (z * z) - 1.0).abs() < 1e-9
+            && (number(&tests[1], "/q") / (z * z) - 1.0).abs() < 1e-9
+    );
     assert!(number(&tests[0], "/p") < 0.001, "b adds 1.5 in DE and 3 in AT: {}", tests[0]);
     let between = |value: f64| number(de, "/effect") < value && value < number(at, "/effect");
     assert!(between(number(at, "/pooled_effect")) && between(number(de, "/pooled_effect")), "{}", tests[0]);
@@ -246,17 +292,29 @@ fn segments_are_compared_and_families_adjusted() {
     }
     let shown = lab.shown("bonferroni");
     let third = &stats(UNITS, "mean", &["--alpha", "0.016666666666666666"])["freq_absolute"];
-    assert_same(&json!({"ci": estimate(&shown, "revenue")["absolute"]["ci_adjusted"]}), third, &["ci/0", "ci/1"]);
+    assert_same(
+        &json!({"ci": estimate(&shown, "revenue")["absolute"]["ci_adjusted"]}),
+        third,
+        &["ci/0", "ci/1"],
+    );
     let shown = lab.shown("holm");
-    assert!(estimate(&shown, "revenue")["absolute"]["ci_adjusted"].is_null(), "Holm's test has no such intervals");
+    assert!(
+        estimate(&shown, "revenue")["absolute"]["ci_adjusted"].is_null(),
+        "Holm's test has no such intervals"
+    );
 }
 
 #[test]
 fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
     let mut raw = raw();
     // Three of five exposures of b in AT are lost, b spent more before its exposure, and some of a see b later.
-    raw.exposures =
-        raw.exposures.into_iter().enumerate().filter(|(n, _)| ![3, 7, 11].contains(&(n % 20))).map(|(_, row)| row).collect();
+    raw.exposures = raw
+        .exposures
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| ![3, 7, 11].contains(&(n % 20)))
+        .map(|(_, row)| row)
+        .collect();
     for n in (1..UNITS).step_by(2) {
         raw.purchases.push(format!("y{n},p{n},2026-08-21T00:00:00Z,4"));
     }
@@ -264,7 +322,10 @@ fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
         raw.exposures.push(format!("p{},b,2026-09-09T00:00:00Z", 2 * n));
     }
     let lab = Lab::new(&raw);
-    lab.define("broken", &format!("{GOAL}segments: [country/*]\nstatistics: {{cuped: {{lookback: 28 days}}}}\ndecision: {{}}"));
+    lab.define(
+        "broken",
+        &format!("{GOAL}segments: [country/*]\nstatistics: {{cuped: {{lookback: 28 days}}}}\ndecision: {{}}"),
+    );
     lab.measure("2026-09-20");
     let shown = lab.shown("broken");
     assert_eq!((&shown["trustworthy"], &shown["decision"]["action"]), (&false.into(), &"investigate".into()));
@@ -276,8 +337,12 @@ fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
         .filter(|check| check["ok"] == false)
         .map(|check| (check["check"].as_str().unwrap_or(""), check["segment"].as_str().unwrap_or("")))
         .collect();
-    for expected in [("sample_ratio", "all"), ("several_variants", "all"), ("sample_ratio", "country/AT"), ("pre_period", "all")]
-    {
+    for expected in [
+        ("sample_ratio", "all"),
+        ("several_variants", "all"),
+        ("sample_ratio", "country/AT"),
+        ("pre_period", "all"),
+    ] {
         assert!(failed.contains(&expected), "{expected:?} in {failed:?}");
     }
     assert!(!failed.contains(&("sample_ratio", "country/DE")), "{failed:?}");
@@ -316,8 +381,15 @@ fn a_plan_changed_after_the_first_exposure_is_amended() {
     assert_eq!(amendments.len(), 1, "{}", shown["plan"]);
     assert_eq!(amendments[0]["as_of"], "2026-09-04T00:00:00Z");
     let change = texts(&amendments[0]["changes"])[0];
-    assert!(change.starts_with("statistics: ") && change.contains("0.01") && change.contains("0.1"), "{change}");
-    assert!(texts(&shown["notes"]).iter().any(|note| note.contains("the plan was changed after the first exposure")));
+    assert!(
+        change.starts_with("statistics: ") && change.contains("0.01") && change.contains("0.1"),
+        "{change}"
+    );
+    assert!(
+        texts(&shown["notes"])
+            .iter()
+            .any(|note| note.contains("the plan was changed after the first exposure"))
+    );
 }
 
 #[test]
@@ -327,9 +399,19 @@ fn mistakes_in_statistics_and_decisions_are_told_at_their_place() {
     for (keys, line, column, part) in [
         ("metrics: {goal: [revenue]}\nstatistics: {inference: bayes}", 9, 25, "needs `prior:`"),
         ("metrics: {goal: [revenue]}\nstatistics: {inference: mixture}", 9, 25, "needs `scale:`"),
-        ("metrics: {goal: [revenue]}\nstatistics: {inference: mixture, scale: {buyers: 1}}", 9, 41, "metric `revenue`"),
+        (
+            "metrics: {goal: [revenue]}\nstatistics: {inference: mixture, scale: {buyers: 1}}",
+            9,
+            41,
+            "metric `revenue`",
+        ),
         ("metrics: {goal: [revenue]}\nstatistics: {inference: group_sequential}", 9, 25, "planned looks"),
-        ("metrics: {goal: [revenue]}\nstatistics: {inference: group_sequential, looks: [0.5, 1]}", 9, 50, "`planned_units:`"),
+        (
+            "metrics: {goal: [revenue]}\nstatistics: {inference: group_sequential, looks: [0.5, 1]}",
+            9,
+            50,
+            "`planned_units:`",
+        ),
         (
             "metrics: {goal: [revenue]}\nstatistics: {inference: group_sequential, planned_units: 9, looks: [0.5, 0.4, 1]}",
             9,
@@ -337,7 +419,12 @@ fn mistakes_in_statistics_and_decisions_are_told_at_their_place() {
             "looks rise",
         ),
         ("metrics: {goal: [revenue]}\nstatistics: {scale: 3}", 9, 21, "only with `inference: mixture`"),
-        ("metrics: {goal: [revenue]}\nstatistics: {inference: bayes, prior: flat, adjust: holm}", 9, 53, "no p-value to adjust"),
+        (
+            "metrics: {goal: [revenue]}\nstatistics: {inference: bayes, prior: flat, adjust: holm}",
+            9,
+            53,
+            "no p-value to adjust",
+        ),
         (
             "metrics: {goal: [revenue]}\nstatistics: {inference: group_sequential, looks: [2026-09-01, 2026-09-10]}",
             9,
@@ -352,7 +439,12 @@ fn mistakes_in_statistics_and_decisions_are_told_at_their_place() {
         ),
         ("metrics: {goal: [{metric: revenue, margin: 1}]}", 8, 18, "only for a guardrail"),
         ("metrics: {goal: [revenue], guardrail: [{metric: buyers, margin: x%}]}", 8, 40, "margin"),
-        ("metrics: {goal: [revenue], guardrail: [buyers]}\ndecision: {}", 8, 40, "no margin to be non-inferior within"),
+        (
+            "metrics: {goal: [revenue], guardrail: [buyers]}\ndecision: {}",
+            8,
+            40,
+            "no margin to be non-inferior within",
+        ),
         ("metrics: {guardrail: [{metric: buyers, margin: 0.1}]}\ndecision: {}", 9, 11, "needs a goal"),
     ] {
         lab.define("wrong", keys);
@@ -360,7 +452,10 @@ fn mistakes_in_statistics_and_decisions_are_told_at_their_place() {
         let problem = &found["problems"][0];
         let place = (problem["line"].as_u64(), problem["column"].as_u64());
         assert_eq!(place, (Some(line), Some(column)), "{keys}: {problem}");
-        assert!(problem["message"].as_str().is_some_and(|message| message.contains(part)), "{keys}: {problem}");
+        assert!(
+            problem["message"].as_str().is_some_and(|message| message.contains(part)),
+            "{keys}: {problem}"
+        );
     }
     lab.write("pipelines/shop/experiments/wrong.yaml", "");
 }
@@ -379,7 +474,8 @@ fn power_is_planned_from_what_people_did_before() {
     lab.measure("2026-09-20");
     let planned = |name: &str| {
         let asked = ["--effect", "5%", "--units-per-day", "100", "--as-of", "2026-09-01"];
-        let all: Vec<&str> = ["--format", "json", "experiment", "power", name].into_iter().chain(asked).collect();
+        let all: Vec<&str> =
+            ["--format", "json", "experiment", "power", name].into_iter().chain(asked).collect();
         lab.tranche(&all).expect_code(0).json()
     };
 
@@ -389,12 +485,16 @@ fn power_is_planned_from_what_people_did_before() {
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
     let spread = centred(&values);
     let variance = product(&spread, &spread) / (UNITS - 1) as f64;
-    let units =
-        |variance: f64| 2.0 * variance * ((1.959_963_984_540_054 + 0.841_621_233_572_914) / (0.05 * mean(&values))).powi(2);
+    let units = |variance: f64| {
+        2.0 * variance * ((1.959_963_984_540_054 + 0.841_621_233_572_914) / (0.05 * mean(&values))).powi(2)
+    };
 
     let plain = planned("plain");
     let metric = &plain["metrics"][0];
-    assert!((number(metric, "/mean") - mean(&values)).abs() < 1e-9 && (number(metric, "/variance") - variance).abs() < 1e-9);
+    assert!(
+        (number(metric, "/mean") - mean(&values)).abs() < 1e-9
+            && (number(metric, "/variance") - variance).abs() < 1e-9
+    );
     let row = &metric["sample_sizes"][0];
     assert!((number(row, "/control") - units(variance)).abs() <= 1.01, "{row}: {}", units(variance));
     assert_eq!(number(row, "/total"), 2.0 * number(row, "/control"));
@@ -405,13 +505,22 @@ fn power_is_planned_from_what_people_did_before() {
     assert!((number(fortnight, "/effect") - least).abs() < 1e-6, "{fortnight}: {least}");
 
     let covariate = centred(&(0..UNITS).map(earlier).collect::<Vec<f64>>());
-    let squared = product(&spread, &covariate).powi(2) / (product(&spread, &spread) * product(&covariate, &covariate));
+    let squared =
+        product(&spread, &covariate).powi(2) / (product(&spread, &spread) * product(&covariate, &covariate));
     let cuped = planned("cuped");
     let reduction = number(&cuped, "/metrics/0/variance_reduction");
     assert!(squared > 0.5 && (reduction - squared).abs() < 1e-9, "{reduction} {squared}");
-    assert!((number(&cuped, "/metrics/0/sample_sizes/0/control") - units(variance * (1.0 - squared))).abs() <= 1.01);
+    assert!(
+        (number(&cuped, "/metrics/0/sample_sizes/0/control") - units(variance * (1.0 - squared))).abs()
+            <= 1.01
+    );
     assert!(number(&planned("sequential"), "/metrics/0/sample_sizes/0/control") > number(row, "/control"));
-    assert!(lab.tranche(&["experiment", "power", "plain", "--power", "0.01"]).expect_code(2).stderr.contains("--power"));
+    assert!(
+        lab.tranche(&["experiment", "power", "plain", "--power", "0.01"])
+            .expect_code(2)
+            .stderr
+            .contains("--power")
+    );
 }
 
 /// Hashes computed by the growthbook package for Python, 4.0.0.
@@ -421,9 +530,13 @@ fn units_are_assigned_as_growthbook_does() {
     let metrics = "metrics: {goal: [revenue]}\n";
     lab.define("my-experiment", metrics);
     lab.define("other", &format!("{metrics}assignment: {{seed: my-experiment, coverage: 0.5}}"));
-    lab.define("spaced", &format!("{metrics}assignment: {{namespace: {{name: namespace1, from: 0, to: 0.4}}}}"));
+    lab.define(
+        "spaced",
+        &format!("{metrics}assignment: {{namespace: {{name: namespace1, from: 0, to: 0.4}}}}"),
+    );
     let assigned = |name: &str, id: &str| {
-        lab.tranche(&["--format", "json", "experiment", "assign", name, "--id", id]).expect_code(0).json()[0].clone()
+        lab.tranche(&["--format", "json", "experiment", "assign", name, "--id", id]).expect_code(0).json()[0]
+            .clone()
     };
     let found = assigned("my-experiment", "user-1");
     assert_eq!((number(&found, "/hash"), &found["variant"]), (0.8713, &"b".into()));

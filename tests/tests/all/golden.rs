@@ -31,28 +31,42 @@ fn standard_input_agrees_with_the_reference() {
 
 #[test]
 fn an_unknown_kind_is_refused() {
-    refused(r#"{"cases": {"odd": {"kind": "meen", "a": {"n": 10, "sum": 1}, "b": {"n": 10, "sum": 1}}}}"#, "`meen`");
+    refused(
+        r#"{"cases": {"odd": {"kind": "meen", "a": {"n": 10, "sum": 1}, "b": {"n": 10, "sum": 1}}}}"#,
+        "`meen`",
+    );
 }
 
 #[test]
 fn a_missing_sum_is_refused() {
-    refused(r#"{"cases": {"odd": {"kind": "mean", "a": {"n": 10, "sum": 1}, "b": {"n": 10, "sum": 1}}}}"#, "`sum_squares`");
+    refused(
+        r#"{"cases": {"odd": {"kind": "mean", "a": {"n": 10, "sum": 1}, "b": {"n": 10, "sum": 1}}}}"#,
+        "`sum_squares`",
+    );
 }
 
 #[test]
 fn a_misspelt_input_is_refused() {
-    refused(r#"{"cases": {"odd": {"kind": "proportion", "a": {"n": 10, "sum": 1}, "b": {"n": 10, "sums": 1}}}}"#, "sum");
+    refused(
+        r#"{"cases": {"odd": {"kind": "proportion", "a": {"n": 10, "sum": 1}, "b": {"n": 10, "sums": 1}}}}"#,
+        "sum",
+    );
 }
 
 #[test]
 fn a_good_case_does_not_hide_a_wrong_one() {
     let good = r#""good": {"kind": "proportion", "a": {"n": 10, "sum": 1}, "b": {"n": 10, "sum": 1}}"#;
-    refused(&format!(r#"{{"cases": {{{good}, "odd": {{"kind": "none", "a": {{"n": 1}}, "b": {{"n": 1}}}}}}}}"#), "`none`");
+    refused(
+        &format!(r#"{{"cases": {{{good}, "odd": {{"kind": "none", "a": {{"n": 1}}, "b": {{"n": 1}}}}}}}}"#),
+        "`none`",
+    );
 }
 
 #[test]
 fn what_is_no_document_is_refused() {
-    for (document, part) in [("cases: []", "1:1"), (r#"{"cases": {"odd": {"a": {"n": 1}, "b": {"n": 1}}}}"#, "`kind`")] {
+    for (document, part) in
+        [("cases: []", "1:1"), (r#"{"cases": {"odd": {"a": {"n": 1}, "b": {"n": 1}}}}"#, "`kind`")]
+    {
         let ran = stats(document.as_bytes()).expect_code(2);
         assert!(ran.stderr.contains(part), "`{}` lacks {part}", ran.stderr);
     }
@@ -61,7 +75,11 @@ fn what_is_no_document_is_refused() {
 /// The program leaves with 2 and says what is wrong with the case `odd`.
 fn refused(document: &str, part: &str) {
     let ran = stats(document.as_bytes()).expect_code(2);
-    assert!(ran.stderr.contains("`odd`") && ran.stderr.contains(part), "`{}` lacks `odd` or {part}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`odd`") && ran.stderr.contains(part),
+        "`{}` lacks `odd` or {part}",
+        ran.stderr
+    );
 }
 
 /// Every number of every reference case is in ours too.
@@ -79,10 +97,15 @@ fn agree(ours: &Value, path: &PathBuf) {
 fn differences(place: &str, key: &str, expected: &Value, found: &Value, wrong: &mut Vec<String>) {
     match expected {
         Value::Object(members) => {
-            members.iter().for_each(|(key, value)| differences(&format!("{place}/{key}"), key, value, &found[key], wrong));
+            members.iter().for_each(|(key, value)| {
+                differences(&format!("{place}/{key}"), key, value, &found[key], wrong)
+            });
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, value)| differences(&format!("{place}/{i}"), key, value, &found[i], wrong));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, value)| differences(&format!("{place}/{i}"), key, value, &found[i], wrong));
         }
         _ => {
             let (Some(e), Some(f)) = (expected.as_f64(), found.as_f64()) else {
@@ -103,7 +126,8 @@ fn differences(place: &str, key: &str, expected: &Value, found: &Value, wrong: &
 fn stats(input: &[u8]) -> Ran {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["stats", "-", "--format", "json"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     ran(child.wait_with_output().unwrap())
 }

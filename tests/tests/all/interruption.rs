@@ -63,7 +63,8 @@ fn check_killed(moment: &str, until: impl FnOnce(&Sandbox, &mut Child)) -> Left 
         [] => Left::Everything,
         [run] if run["status"] == "done" => Left::Nothing,
         [run] if run["status"] == "running" => {
-            let ran = sandbox.run(&["--format", "json", "resume", "--force", run["run_id"].as_str().unwrap()]);
+            let ran =
+                sandbox.run(&["--format", "json", "resume", "--force", run["run_id"].as_str().unwrap()]);
             assert_eq!(ran.code, 0, "killed {moment}: {}", ran.stderr);
             Left::Something
         }
@@ -110,13 +111,26 @@ fn check_killed_after_commits(tables: &[&str]) {
 
 #[test]
 fn a_run_that_is_killed_between_the_commits_of_a_load_goes_on_to_the_same_end() {
-    let tables = ["tables/customers", "tables/orders", "tables/web_events", "tables/complaints", "quarantine/orders", "loads"];
+    let tables = [
+        "tables/customers",
+        "tables/orders",
+        "tables/web_events",
+        "tables/complaints",
+        "quarantine/orders",
+        "loads",
+    ];
     check_killed_after_commits(&tables);
 }
 
 #[test]
 fn a_run_that_is_killed_between_the_commits_of_results_goes_on_to_the_same_end() {
-    check_killed_after_commits(&["traits/customer", "memberships/customer", "segment_history", "estimates", "kpis"]);
+    check_killed_after_commits(&[
+        "traits/customer",
+        "memberships/customer",
+        "segment_history",
+        "estimates",
+        "kpis",
+    ]);
 }
 
 #[test]
@@ -130,7 +144,12 @@ fn of_two_runs_at_once_neither_loads_a_file_that_the_other_has_loaded() {
             let _ = sandbox.run(&["resume", ran.json()["run_id"].as_str().unwrap()]).expect_code(0);
         }
     }
-    for (table, key) in [("orders", "order_id"), ("web_events", "event_id"), ("sends", "send_id"), ("customers", "customer_id")] {
+    for (table, key) in [
+        ("orders", "order_id"),
+        ("web_events", "event_id"),
+        ("sends", "send_id"),
+        ("customers", "customer_id"),
+    ] {
         let query = format!("SELECT count(*) = count(DISTINCT {key}) FROM {table}");
         let ran = sandbox.run(&["--format", "csv", "sql", &query]).expect_code(0);
         assert_eq!(ran.stdout.lines().last(), Some("true"), "{table} has rows twice");
@@ -168,7 +187,10 @@ fn wait_for(child: &mut Child, beginning: &str) {
 
 /// Sends a signal to a running process.
 fn signal(child: &Child, name: &str) {
-    let sent = std::process::Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
 }
 
@@ -183,7 +205,8 @@ fn check_polite(name: &str) {
     let report = ran.json();
     let id = report["run_id"].as_str().unwrap();
     assert_eq!(report["status"], "failed");
-    let statuses: Vec<&Value> = report["steps"].as_array().unwrap().iter().map(|step| &step["status"]).collect();
+    let statuses: Vec<&Value> =
+        report["steps"].as_array().unwrap().iter().map(|step| &step["status"]).collect();
     assert_eq!(statuses[..2], ["done", "done"], "{report}");
     assert!(ran.stderr.contains(&format!("tranche resume {id}")), "{name}: {}", ran.stderr);
     assert_eq!(runs(&sandbox)[0]["status"], "failed");
@@ -208,7 +231,8 @@ fn a_run_that_is_unknown_or_done_is_not_resumed() {
     let sandbox = shop();
     let unknown = sandbox.run(&["resume", "01a2"]).expect_code(2);
     assert!(unknown.stderr.contains("no run `01a2`"), "{}", unknown.stderr);
-    let done = sandbox.run(&["--format", "json", "run", "shop", "--as-of", "2026-10-01"]).expect_code(0).json();
+    let done =
+        sandbox.run(&["--format", "json", "run", "shop", "--as-of", "2026-10-01"]).expect_code(0).json();
     let before = contents(&sandbox);
     let again = sandbox.run(&["resume", done["run_id"].as_str().unwrap()]).expect_code(2);
     assert!(again.stderr.contains("done"), "{}", again.stderr);

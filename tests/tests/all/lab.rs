@@ -33,18 +33,30 @@ impl Lab {
             ("purchases", PURCHASES, "purchase_id,person_id,bought_at,amount", &raw.purchases),
         ] {
             sandbox.write(&format!("schemas/{table}.yaml"), contract);
-            let source = format!("version: 1\nsource: {table}\ninto: {table}\nformat: csv\npath: data/{table}.csv\n");
+            let source =
+                format!("version: 1\nsource: {table}\ninto: {table}\nformat: csv\npath: data/{table}.csv\n");
             sandbox.write(&format!("pipelines/shop/sources/{table}.yaml"), source);
             sandbox.write(&format!("data/{table}.csv"), format!("{header}\n{}\n", rows.join("\n")));
         }
         for (metric, definition) in [
-            ("revenue", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndirection: increase"),
+            (
+                "revenue",
+                "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndirection: increase",
+            ),
             ("buyers", "type: proportion\nfact: {table: purchases, aggregate: any}\ndirection: increase"),
-            ("costs", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndirection: decrease"),
-            ("gifts", "type: mean\nfact: {table: purchases, aggregate: count, where: \"amount > 1000000\"}\ndirection: increase"),
+            (
+                "costs",
+                "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndirection: decrease",
+            ),
+            (
+                "gifts",
+                "type: mean\nfact: {table: purchases, aggregate: count, where: \"amount > 1000000\"}\ndirection: increase",
+            ),
         ] {
-            sandbox
-                .write(&format!("pipelines/shop/metrics/{metric}.yaml"), format!("version: 1\nmetric: {metric}\n{definition}\n"));
+            sandbox.write(
+                &format!("pipelines/shop/metrics/{metric}.yaml"),
+                format!("version: 1\nmetric: {metric}\n{definition}\n"),
+            );
         }
         Self { sandbox }
     }
@@ -89,7 +101,10 @@ pub(crate) fn estimate<'a>(shown: &'a Value, metric: &str) -> &'a Value {
 
 /// The number at a pointer.
 pub(crate) fn number(value: &Value, pointer: &str) -> f64 {
-    value.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number at {pointer}: {value}"))
+    value
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .unwrap_or_else(|| panic!("no number at {pointer}: {value}"))
 }
 
 /// The texts of a list.

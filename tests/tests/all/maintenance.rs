@@ -34,7 +34,11 @@ fn maintained(project: &SmallProject) -> Value {
 
 fn data_files(project: &SmallProject) -> usize {
     let day = project.sandbox.path().join("lake/tables/orders/_day=2026-05-02");
-    fs::read_dir(day).unwrap().flatten().filter(|entry| entry.path().extension().is_some_and(|e| e == "parquet")).count()
+    fs::read_dir(day)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "parquet"))
+        .count()
 }
 
 fn seconds_ago(seconds: u64) -> u64 {
@@ -44,7 +48,8 @@ fn seconds_ago(seconds: u64) -> u64 {
 /// Makes the removals of files in the log of orders ones of so many days ago.
 fn age_removals(project: &SmallProject, days: u64) {
     let millis = seconds_ago(days * DAY_SECONDS) * 1_000;
-    for entry in fs::read_dir(project.sandbox.path().join("lake/tables/orders/_delta_log")).unwrap().flatten() {
+    for entry in fs::read_dir(project.sandbox.path().join("lake/tables/orders/_delta_log")).unwrap().flatten()
+    {
         if entry.path().extension().is_none_or(|extension| extension != "json") {
             fs::remove_file(entry.path()).unwrap();
             continue;
@@ -63,7 +68,12 @@ fn age_removals(project: &SmallProject, days: u64) {
 
 /// Writes the log of a run of the pipeline `night` that began so many days ago, and ended if it is said how.
 fn old_run(project: &SmallProject, id: &str, days: u64, ended: Option<&str>) -> PathBuf {
-    let at = project.tranche(&["--format", "csv", "sql", &format!("SELECT to_timestamp({})", seconds_ago(days * DAY_SECONDS))]);
+    let at = project.tranche(&[
+        "--format",
+        "csv",
+        "sql",
+        &format!("SELECT to_timestamp({})", seconds_ago(days * DAY_SECONDS)),
+    ]);
     let at = format!("{}Z", at.expect_code(0).stdout.lines().nth(1).unwrap().trim_end_matches('Z'));
     let folder = project.sandbox.path().join("lake/_sys/runs").join(id);
     fs::create_dir_all(&folder).unwrap();
@@ -86,7 +96,11 @@ fn many_small_files_become_one_and_the_old_ones_go_when_nothing_needs_them() {
     let first = maintained(&project);
     // Those of orders, and those of the table of loads, which has one more.
     assert_eq!((&first["merged_files"], &first["written_files"]), (&19.into(), &2.into()), "{first:#}");
-    assert_eq!((&first["deleted_files"], data_files(&project)), (&0.into(), 10), "earlier versions can still be read");
+    assert_eq!(
+        (&first["deleted_files"], data_files(&project)),
+        (&0.into(), 10),
+        "earlier versions can still be read"
+    );
     assert_same(&project.orders(), &orders);
 
     age_removals(&project, 8);
@@ -123,7 +137,10 @@ fn runs_that_are_long_over_are_forgotten() {
     let detail = maintained(&project);
     assert_eq!((&detail["expired_runs"], &detail["expired_leases"]), (&1.into(), &2.into()), "{detail:#}");
     assert!(leases.join("0002.json").exists(), "its run is not over");
-    assert_eq!([gone, open, young, last].map(|folder| folder.join("00000000.json").exists()), [false, true, true, true]);
+    assert_eq!(
+        [gone, open, young, last].map(|folder| folder.join("00000000.json").exists()),
+        [false, true, true, true]
+    );
     project.sandbox.write("tranche.yaml", "version: 1\nlake: ./lake\nretention: {runs: 30 days}\n");
     assert_eq!(maintained(&project)["expired_runs"], 1, "the last of a pipeline stays");
 }

@@ -6,8 +6,11 @@ use crate::lab::{Lab, Raw, estimate, number, texts};
 
 /// A lab with these metrics beside its own, exposures and purchases, measured at an instant; all are goals of one experiment.
 fn measured(metrics: &[(&str, &str)], exposures: &[&str], purchases: &[&str], as_of: &str) -> Value {
-    let mut people: Vec<String> =
-        exposures.iter().filter_map(|row| row.split(',').next()).map(|person| format!("{person},DE")).collect();
+    let mut people: Vec<String> = exposures
+        .iter()
+        .filter_map(|row| row.split(',').next())
+        .map(|person| format!("{person},DE"))
+        .collect();
     people.dedup();
     let raw = Raw {
         people,
@@ -16,7 +19,10 @@ fn measured(metrics: &[(&str, &str)], exposures: &[&str], purchases: &[&str], as
     };
     let lab = Lab::new(&raw);
     for (metric, definition) in metrics {
-        lab.write(&format!("pipelines/shop/metrics/{metric}.yaml"), &format!("version: 1\nmetric: {metric}\n{definition}\n"));
+        lab.write(
+            &format!("pipelines/shop/metrics/{metric}.yaml"),
+            &format!("version: 1\nmetric: {metric}\n{definition}\n"),
+        );
     }
     let goals: Vec<&str> = metrics.iter().map(|(metric, _)| *metric).collect();
     lab.define("kinds", &format!("conversion_window: 2 days\nmetrics: {{goal: [{}]}}", goals.join(", ")));
@@ -37,7 +43,10 @@ fn windows_and_delays_begin_and_end_to_the_microsecond() {
             ("at_once", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}"),
             ("own", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\nwindow: 1 day"),
             ("later", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndelay: 1 day"),
-            ("between", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndelay: 1 day\nwindow: 12 hours"),
+            (
+                "between",
+                "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndelay: 1 day\nwindow: 12 hours",
+            ),
         ],
         &["p,a,2026-09-02T12:00:00Z", "q,b,2026-09-02T12:00:00Z"],
         &[
@@ -89,7 +98,11 @@ fn retention_judges_units_whose_window_is_over() {
     let [control, treatment] = means(&shown, "back");
     assert!((control - 2.0 / 3.0).abs() < 1e-12 && (treatment - 1.0 / 3.0).abs() < 1e-12, "{row}");
     assert_eq!(shown["metrics"][0]["open"], 1);
-    assert!(texts(&shown["notes"]).contains(&"`back` leaves out 1 units whose window is not over yet"), "{}", shown["notes"]);
+    assert!(
+        texts(&shown["notes"]).contains(&"`back` leaves out 1 units whose window is not over yet"),
+        "{}",
+        shown["notes"]
+    );
 }
 
 #[test]
@@ -100,7 +113,12 @@ fn a_funnel_counts_who_passes_its_steps_in_order() {
             "type: funnel\nsteps:\n  - {table: purchases, where: amount >= 10}\n  - {table: purchases, where: amount >= 20}\n  - \
              {table: exposures, where: \"arm = 'b'\"}\nwithin: 3 days",
         )],
-        &["p,a,2026-09-02T12:00:00Z", "q,a,2026-09-02T12:00:00Z", "r,b,2026-09-02T12:00:00Z", "r,b,2026-09-04T12:00:00Z"],
+        &[
+            "p,a,2026-09-02T12:00:00Z",
+            "q,a,2026-09-02T12:00:00Z",
+            "r,b,2026-09-02T12:00:00Z",
+            "r,b,2026-09-04T12:00:00Z",
+        ],
         &[
             // One event is one step.
             "p,2026-09-02T13:00:00Z,25",
@@ -121,16 +139,22 @@ fn a_funnel_counts_who_passes_its_steps_in_order() {
 
 #[test]
 fn quantiles_are_of_units_or_of_events() {
-    let exposures: Vec<String> =
-        (0..200).map(|n| format!("p{n},{},2026-09-02T12:00:00Z", if n % 2 == 0 { "a" } else { "b" })).collect();
+    let exposures: Vec<String> = (0..200)
+        .map(|n| format!("p{n},{},2026-09-02T12:00:00Z", if n % 2 == 0 { "a" } else { "b" }))
+        .collect();
     // Each unit has as many purchases as its number's remainder by 4 says, of its number; b's are dearer by 50.
     let purchases: Vec<String> = (0..200)
         .flat_map(|n| (0..n % 4).map(move |event| (n, event)))
-        .map(|(n, event)| format!("p{n},2026-09-02T{}:00:00Z,{}", 13 + event, n + if n % 2 == 1 { 50 } else { 0 }))
+        .map(|(n, event)| {
+            format!("p{n},2026-09-02T{}:00:00Z,{}", 13 + event, n + if n % 2 == 1 { 50 } else { 0 })
+        })
         .collect();
     let shown = measured(
         &[
-            ("typical", "type: quantile\nquantile: 0.5\nfact: {table: purchases, value: amount, aggregate: sum}"),
+            (
+                "typical",
+                "type: quantile\nquantile: 0.5\nfact: {table: purchases, value: amount, aggregate: sum}",
+            ),
             ("dear", "type: quantile\nquantile: 0.75\nover: events\nfact: {table: purchases, value: amount}"),
         ],
         &exposures.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -155,9 +179,17 @@ fn units_without_a_fact_are_zero_or_left_out() {
     let shown = measured(
         &[
             ("all", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}"),
-            ("buyers_only", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\nmissing: exclude"),
+            (
+                "buyers_only",
+                "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\nmissing: exclude",
+            ),
         ],
-        &["p,a,2026-09-02T12:00:00Z", "q,a,2026-09-02T12:00:00Z", "r,b,2026-09-02T12:00:00Z", "s,b,2026-09-02T12:00:00Z"],
+        &[
+            "p,a,2026-09-02T12:00:00Z",
+            "q,a,2026-09-02T12:00:00Z",
+            "r,b,2026-09-02T12:00:00Z",
+            "s,b,2026-09-02T12:00:00Z",
+        ],
         // A purchase of nothing is a fact.
         &["p,2026-09-02T13:00:00Z,10", "r,2026-09-02T13:00:00Z,0", "s,2026-09-02T13:00:00Z,8"],
         "2026-09-20",
@@ -168,35 +200,54 @@ fn units_without_a_fact_are_zero_or_left_out() {
     assert_eq!((&row["control_n"], &row["n"]), (&1.into(), &2.into()));
     assert_eq!(shown["metrics"][1]["missing"], 1);
     let notes = texts(&shown["notes"]);
-    assert!(notes.iter().any(|note| note.starts_with("`buyers_only` leaves out 1 units without a fact")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.starts_with("`buyers_only` leaves out 1 units without a fact")),
+        "{notes:?}"
+    );
 }
 
 #[test]
 fn a_cap_is_of_all_units_together_and_shown_beside_what_was_not_capped() {
-    let exposures: Vec<String> =
-        (0..40).map(|n| format!("p{n},{},2026-09-02T12:00:00Z", if n % 2 == 0 { "a" } else { "b" })).collect();
+    let exposures: Vec<String> = (0..40)
+        .map(|n| format!("p{n},{},2026-09-02T12:00:00Z", if n % 2 == 0 { "a" } else { "b" }))
+        .collect();
     let purchases: Vec<String> =
         (0..40).map(|n| format!("p{n},2026-09-02T13:00:00Z,{}", if n == 39 { 10_000 } else { n })).collect();
     let shown = measured(
         &[
-            ("value", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ncap: {value: 30}"),
-            ("quantile", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ncap: {quantile: 0.5}"),
+            (
+                "value",
+                "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ncap: {value: 30}",
+            ),
+            (
+                "quantile",
+                "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ncap: {quantile: 0.5}",
+            ),
             ("plain", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}"),
         ],
         &exposures.iter().map(String::as_str).collect::<Vec<_>>(),
         &purchases.iter().map(String::as_str).collect::<Vec<_>>(),
         "2026-09-20",
     );
-    let mean = |cap: f64, parity: usize| (0..40).filter(|n| n % 2 == parity).map(|n| (n as f64).min(cap)).sum::<f64>() / 20.0;
+    let mean = |cap: f64, parity: usize| {
+        (0..40).filter(|n| n % 2 == parity).map(|n| (n as f64).min(cap)).sum::<f64>() / 20.0
+    };
     // The median of both arms together is 19.5.
     for (metric, cap) in [("value", 30.0), ("quantile", 19.5)] {
         let [control, treatment] = means(&shown, metric);
-        assert!((control - mean(cap, 0)).abs() < 1e-12 && (treatment - mean(cap, 1)).abs() < 1e-12, "{metric}: {shown}");
+        assert!(
+            (control - mean(cap, 0)).abs() < 1e-12 && (treatment - mean(cap, 1)).abs() < 1e-12,
+            "{metric}: {shown}"
+        );
     }
     let plain = estimate(&shown, "plain");
     for metric in ["value", "quantile"] {
         let uncapped = &estimate(&shown, metric)["uncapped"];
-        assert_eq!((&uncapped["absolute"], &uncapped["relative"]), (&plain["absolute"], &plain["relative"]), "{metric}");
+        assert_eq!(
+            (&uncapped["absolute"], &uncapped["relative"]),
+            (&plain["absolute"], &plain["relative"]),
+            "{metric}"
+        );
         assert_eq!(uncapped["mean"], plain["mean"]);
     }
     assert_eq!(plain["uncapped"], Value::Null);
@@ -205,18 +256,30 @@ fn a_cap_is_of_all_units_together_and_shown_beside_what_was_not_capped() {
 #[test]
 fn experiments_measured_together_are_those_measured_alone() {
     let exposures: Vec<String> = (0..60)
-        .map(|n| format!("p{n},{},2026-09-{:02}T{:02}:00:00Z", if n % 2 == 0 { "a" } else { "b" }, 1 + n % 9, n % 24))
+        .map(|n| {
+            format!(
+                "p{n},{},2026-09-{:02}T{:02}:00:00Z",
+                if n % 2 == 0 { "a" } else { "b" },
+                1 + n % 9,
+                n % 24
+            )
+        })
         .collect();
     let raw = || Raw {
         people: (0..60).map(|n| format!("p{n},{}", ["DE", "AT", "CH"][n % 3])).collect(),
         exposures: exposures.clone(),
         purchases: (0..600)
-            .map(|n| format!("o{n},p{},2026-09-{:02}T{:02}:30:00Z,{}", n * 7 % 60, 1 + n % 18, n % 24, n % 97))
+            .map(|n| {
+                format!("o{n},p{},2026-09-{:02}T{:02}:30:00Z,{}", n * 7 % 60, 1 + n % 18, n % 24, n % 97)
+            })
             .collect(),
     };
     let definitions = [
         ("short", "conversion_window: 1 day\nmetrics: {goal: [revenue]}\nsegments: [country/*]"),
-        ("long", "conversion_window: 9 days\nmetrics: {goal: [buyers, revenue]}\nstatistics: {cuped: {lookback: 5 days}}"),
+        (
+            "long",
+            "conversion_window: 9 days\nmetrics: {goal: [buyers, revenue]}\nstatistics: {cuped: {lookback: 5 days}}",
+        ),
         ("part", "conversion_window: 3 days\nmetrics: {goal: [revenue, gifts]}\nsegments: [country/AT]"),
     ];
     let together = Lab::new(&raw());
@@ -243,7 +306,11 @@ fn a_key_that_means_nothing_for_a_type_is_an_error_at_its_place() {
         (format!("type: quantile\nquantile: 1\n{fact}"), "4:11", "a quantile lies between 0 and 1"),
         (format!("type: mean\nquantile: 0.5\n{fact}"), "4:11", "only a quantile has a `quantile:`"),
         ("type: quantile\nquantile: 0.5\nfact: {table: purchases}".to_owned(), "5:7", "needs `aggregate:`"),
-        ("type: quantile\nquantile: 0.5\nover: events\nfact: {table: purchases}".to_owned(), "6:7", "needs `value:`"),
+        (
+            "type: quantile\nquantile: 0.5\nover: events\nfact: {table: purchases}".to_owned(),
+            "6:7",
+            "needs `value:`",
+        ),
         ("type: retention\nfact: {table: purchases}".to_owned(), "3:7", "from when to when"),
         ("type: retention\nfact: {table: purchases}\nwindow: 7 days".to_owned(), "5:9", "from when to when"),
         (
@@ -254,18 +321,41 @@ fn a_key_that_means_nothing_for_a_type_is_an_error_at_its_place() {
         (format!("type: mean\n{fact}\nwindow: {{from: 1 day, to: 7 days}}"), "5:9", "only a retention"),
         (format!("type: mean\n{fact}\ndelay: soon"), "5:8", "`soon` is not a duration"),
         (format!("type: mean\n{fact}\nmissing: never"), "5:10", "never"),
-        ("type: proportion\nfact: {table: purchases}\nmissing: exclude".to_owned(), "5:10", "`missing: exclude` has a meaning"),
+        (
+            "type: proportion\nfact: {table: purchases}\nmissing: exclude".to_owned(),
+            "5:10",
+            "`missing: exclude` has a meaning",
+        ),
         ("type: funnel\nwithin: 7 days".to_owned(), "3:7", "a funnel needs `steps:`"),
-        ("type: funnel\nwithin: 7 days\nsteps: [{table: carts}]".to_owned(), "5:17", "there is no table `carts`"),
-        ("type: funnel\nwithin: 7 days\nsteps: [{table: purchases, where: amont > 1}]".to_owned(), "5:35", "amont"),
-        ("type: mean\nfact: {table: purchases, value: purchase_id, aggregate: sum}".to_owned(), "4:33", "`value` is a number"),
-        ("type: ratio\nnumerator: revenue\ndenominator: buyers\ndelay: 1 day".to_owned(), "6:8", "a ratio has no delay"),
+        (
+            "type: funnel\nwithin: 7 days\nsteps: [{table: carts}]".to_owned(),
+            "5:17",
+            "there is no table `carts`",
+        ),
+        (
+            "type: funnel\nwithin: 7 days\nsteps: [{table: purchases, where: amont > 1}]".to_owned(),
+            "5:35",
+            "amont",
+        ),
+        (
+            "type: mean\nfact: {table: purchases, value: purchase_id, aggregate: sum}".to_owned(),
+            "4:33",
+            "`value` is a number",
+        ),
+        (
+            "type: ratio\nnumerator: revenue\ndenominator: buyers\ndelay: 1 day".to_owned(),
+            "6:8",
+            "a ratio has no delay",
+        ),
     ] {
         let lab = Lab::new(&Raw::default());
         lab.write("pipelines/shop/metrics/own.yaml", &format!("version: 1\nmetric: own\n{definition}\n"));
         let ran = lab.tranche(&["check"]);
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert_eq!(ran.code, 2, "{definition}\n{said}");
-        assert!(said.contains(&format!("own.yaml:{place}")) && said.contains(message), "{definition}\n{said}");
+        assert!(
+            said.contains(&format!("own.yaml:{place}")) && said.contains(message),
+            "{definition}\n{said}"
+        );
     }
 }

@@ -100,8 +100,11 @@ const EXPERIMENTS: &[Mistake] = &[
     ("winback.yaml", 8, 18, "metric `order_count`"),
     ("window.yaml", 8, 20, "`1 month`"),
 ];
-const REPORTS: &[Mistake] =
-    &[("daily.yaml", 4, 17, "segment `lapsing`"), ("monthly.yaml", 3, 9, "monthly"), ("weekly.yaml", 7, 14, "metric `revenues`")];
+const REPORTS: &[Mistake] = &[
+    ("daily.yaml", 4, 17, "segment `lapsing`"),
+    ("monthly.yaml", 3, 9, "monthly"),
+    ("weekly.yaml", 7, 14, "metric `revenues`"),
+];
 const PIPELINES: &[Mistake] = &[
     ("circle/pipeline.yaml", 5, 37, "circle: one -> two -> one"),
     ("hourly/pipeline.yaml", 3, 18, "0 25 * * *"),
@@ -181,8 +184,10 @@ fn every_problem_is_shown_with_its_line() {
     for problem in problems(&sandbox) {
         let text = fs::read_to_string(sandbox.path().join(&problem.file)).unwrap();
         let line = text.lines().nth(usize::try_from(problem.line).unwrap() - 1).unwrap_or_default();
-        let head =
-            format!("{}:{}:{}: {}\n{} | {line}\n", problem.file, problem.line, problem.column, problem.message, problem.line);
+        let head = format!(
+            "{}:{}:{}: {}\n{} | {line}\n",
+            problem.file, problem.line, problem.column, problem.message, problem.line
+        );
         assert!(shown.stderr.contains(&head), "not shown: {head}\nin:\n{}", shown.stderr);
     }
 }
@@ -194,19 +199,30 @@ fn messages_speak_to_who_wrote_the_definition() {
         let jargon = JARGON.iter().any(|word| message.contains(word));
         jargon || message.ends_with('.') || message.starts_with(char::is_uppercase) || message.contains('\n')
     };
-    let strange = problems(&sandbox).into_iter().filter(|p| strange(&p.message) || p.help.as_deref().is_some_and(strange));
-    let strange: Vec<String> = strange.map(|p| format!("{}: {} (help: {:?})", p.file, p.message, p.help)).collect();
+    let strange = problems(&sandbox)
+        .into_iter()
+        .filter(|p| strange(&p.message) || p.help.as_deref().is_some_and(strange));
+    let strange: Vec<String> =
+        strange.map(|p| format!("{}: {} (help: {:?})", p.file, p.message, p.help)).collect();
     assert!(strange.is_empty(), "{}", strange.join("\n"));
 }
 
 #[test]
 fn a_wrong_time_zone_of_the_project() {
-    check_alone("tranche.yaml", "version: 1\ntimezone: Europe/Berln\n", &[("tranche.yaml", 2, 11, "`Europe/Berln`")]);
+    check_alone(
+        "tranche.yaml",
+        "version: 1\ntimezone: Europe/Berln\n",
+        &[("tranche.yaml", 2, 11, "`Europe/Berln`")],
+    );
 }
 
 #[test]
 fn an_unknown_key_of_the_project() {
-    check_alone("tranche.yaml", "version: 1\nlakes: ./lake\n", &[("tranche.yaml", 2, 1, "unknown key `lakes`")]);
+    check_alone(
+        "tranche.yaml",
+        "version: 1\nlakes: ./lake\n",
+        &[("tranche.yaml", 2, 1, "unknown key `lakes`")],
+    );
 }
 
 #[test]
@@ -248,7 +264,11 @@ fn check(folder: &str, expected: &[Mistake]) {
         "pipelines/" => file.starts_with(folder) && file.ends_with("/pipeline.yaml"),
         _ => file.starts_with(folder),
     };
-    compare(problems(&sandbox).into_iter().filter(|problem| below(&problem.file)).collect(), folder, expected);
+    compare(
+        problems(&sandbox).into_iter().filter(|problem| below(&problem.file)).collect(),
+        folder,
+        expected,
+    );
 }
 
 /// The RFM project with `content` in `file` has exactly the problems `expected`.
@@ -268,14 +288,22 @@ fn compare(mut found: Vec<Problem>, folder: &str, expected: &[Mistake]) {
     let mut missing = Vec::new();
     for (file, line, column, part) in expected {
         let file = format!("{folder}{file}");
-        let same = |p: &Problem| p.file == file && p.line == *line && p.column == *column && p.message.contains(part);
+        let same = |p: &Problem| {
+            p.file == file && p.line == *line && p.column == *column && p.message.contains(part)
+        };
         match found.iter().position(same) {
             Some(at) => drop(found.remove(at)),
             None => missing.push(format!("{file}:{line}:{column}: ...{part}...")),
         }
     }
-    let noise: Vec<String> = found.iter().map(|p| format!("{}:{}:{}: {}", p.file, p.line, p.column, p.message)).collect();
-    assert!(missing.is_empty() && noise.is_empty(), "missing:\n{}\nnot expected:\n{}", missing.join("\n"), noise.join("\n"));
+    let noise: Vec<String> =
+        found.iter().map(|p| format!("{}:{}:{}: {}", p.file, p.line, p.column, p.message)).collect();
+    assert!(
+        missing.is_empty() && noise.is_empty(),
+        "missing:\n{}\nnot expected:\n{}",
+        missing.join("\n"),
+        noise.join("\n")
+    );
 }
 
 struct Problem {

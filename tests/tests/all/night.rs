@@ -49,7 +49,9 @@ struct Instants(u64);
 
 impl std::fmt::Display for Instants {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let date = std::process::Command::new("date").args(["-u", "-d", &format!("@{}", self.0), "+%Y-%m-%dT%H:%M:%SZ"]).output();
+        let date = std::process::Command::new("date")
+            .args(["-u", "-d", &format!("@{}", self.0), "+%Y-%m-%dT%H:%M:%SZ"])
+            .output();
         f.write_str(String::from_utf8_lossy(&date.unwrap().stdout).trim())
     }
 }
@@ -60,7 +62,10 @@ fn daemon(project: &SmallProject) -> Child {
 }
 
 fn signal(child: &Child, name: &str) {
-    let sent = std::process::Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
 }
 
@@ -73,7 +78,10 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 fn slot_runs(project: &SmallProject) -> Vec<Value> {
-    json(project, &["runs", "--pipeline", "shop", "--status", "done"]).into_iter().filter(|run| run["slot"].is_string()).collect()
+    json(project, &["runs", "--pipeline", "shop", "--status", "done"])
+        .into_iter()
+        .filter(|run| run["slot"].is_string())
+        .collect()
 }
 
 #[test]
@@ -92,7 +100,10 @@ fn a_daemon_runs_slots_until_it_is_asked_to_end_and_drains() {
     assert_eq!(slots.last().unwrap()["fate"], "future");
     let keys: Vec<&String> = slots[0].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["dst", "fate", "local", "pipeline", "reason", "run_id", "slot"]);
-    assert_eq!(project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(), Some("2"));
+    assert_eq!(
+        project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(),
+        Some("2")
+    );
     assert!(json(&project, &["runs", "--status", "running"]).is_empty());
 }
 
@@ -144,16 +155,23 @@ fn broken_definitions_are_refused_and_the_last_good_ones_go_on() {
     wait_until("slots go on", || slot_runs(&project).len() > before);
     signal(&child, "TERM");
     let ended = ran(child.wait_with_output().unwrap());
-    assert!(ended.stderr.contains("pipelines/shop/pipeline.yaml:3:18") && ended.stderr.contains("refused"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("pipelines/shop/pipeline.yaml:3:18") && ended.stderr.contains("refused"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn a_backfill_runs_past_slots_in_order_and_again_only_when_asked() {
     let project = project("{cron: '0 2 * * *', timezone: Europe/Berlin}");
     let span = ["--from", "2026-10-24", "--to", "2026-10-27"];
-    let backfill = |more: &[&str]| project.tranche(&[&["--format", "json", "backfill", "shop"], &span[..], more].concat());
+    let backfill = |more: &[&str]| {
+        project.tranche(&[&["--format", "json", "backfill", "shop"], &span[..], more].concat())
+    };
     let planned = backfill(&["--dry-run"]).expect_code(0).json();
-    let slots: Vec<&str> = planned.as_array().unwrap().iter().map(|slot| slot["slot"].as_str().unwrap()).collect();
+    let slots: Vec<&str> =
+        planned.as_array().unwrap().iter().map(|slot| slot["slot"].as_str().unwrap()).collect();
     assert_eq!(slots, ["2026-10-24T00:00:00Z", "2026-10-25T00:00:00Z", "2026-10-26T01:00:00Z"]);
     let done = backfill(&["--order", "newest"]).expect_code(0).json();
     assert_eq!((&done["slots"], &done["done"], &done["failed"]), (&3.into(), &3.into(), &0.into()));
@@ -162,7 +180,10 @@ fn a_backfill_runs_past_slots_in_order_and_again_only_when_asked() {
     let order: Vec<&str> = runs.iter().map(|run| run["slot"].as_str().unwrap()).collect();
     assert_eq!(order, ["2026-10-26T01:00:00Z", "2026-10-25T00:00:00Z", "2026-10-24T00:00:00Z"]);
     assert!(runs.is_sorted_by_key(|run| run["started_at"].as_str().unwrap()), "{runs:#?}");
-    assert!(backfill(&[]).expect_code(0).json().as_array().unwrap().is_empty(), "nothing is missing any more");
+    assert!(
+        backfill(&[]).expect_code(0).json().as_array().unwrap().is_empty(),
+        "nothing is missing any more"
+    );
     let resumed = project.tranche(&["--format", "json", "backfill", "--resume", id]).expect_code(0).json();
     assert_eq!(resumed["done"], 3);
     assert_eq!(json(&project, &["runs"]).len(), 3, "a backfill that is done runs nothing");
@@ -170,14 +191,18 @@ fn a_backfill_runs_past_slots_in_order_and_again_only_when_asked() {
     assert_eq!(again["done"], 3);
     assert_eq!(json(&project, &["runs"]).len(), 6);
     assert_eq!(json(&project, &["backfill", "--list"]).len(), 2);
-    assert_eq!(project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(), Some("2"));
+    assert_eq!(
+        project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(),
+        Some("2")
+    );
 }
 
 /// What was done is not done again; a slot that was at work when the process was killed is taken over.
 #[test]
 fn a_backfill_that_was_killed_goes_on_where_it_was() {
     let project = project("{cron: '0 2 * * *', timezone: UTC}");
-    let mut command = project.sandbox.command(&["backfill", "shop", "--from", "2025-09-01", "--to", "2026-09-01"]);
+    let mut command =
+        project.sandbox.command(&["backfill", "shop", "--from", "2025-09-01", "--to", "2026-09-01"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_until("two slots are done", || slot_runs(&project).len() >= 2);
     child.kill().unwrap();
@@ -205,18 +230,32 @@ fn a_past_slot_leaves_the_memberships_of_later_ones_alone() {
     let buyers = "/*---\nsegment: buyers\nentity: customer\n---*/\nSELECT customer_id FROM orders\n";
     project.sandbox.write("pipelines/shop/segments/buyers.sql", buyers);
     let steps = "  - {id: people, ingest: [customers]}\n  - {id: sales, ingest: [orders]}\n  - {id: who, refresh: all, needs: [people, sales]}\n";
-    let text = format!("version: 1\npipeline: shop\nschedule: {{cron: '0 2 * * *', timezone: UTC}}\nsteps:\n{steps}");
+    let text = format!(
+        "version: 1\npipeline: shop\nschedule: {{cron: '0 2 * * *', timezone: UTC}}\nsteps:\n{steps}"
+    );
     project.sandbox.write("pipelines/shop/pipeline.yaml", text);
     let _ = project.tranche(&["run", "shop", "--as-of", "2026-10-05"]).expect_code(0);
-    let history = || project.sandbox.run(&["sql", "SELECT * FROM segment_history", "--format", "csv"]).expect_code(0).stdout;
+    let history = || {
+        project
+            .sandbox
+            .run(&["sql", "SELECT * FROM segment_history", "--format", "csv"])
+            .expect_code(0)
+            .stdout
+    };
     let before = history();
     let backfill = ["--format", "json", "backfill", "shop", "--from", "2026-10-01", "--to", "2026-10-03"];
     let done = project.tranche(&backfill).expect_code(0).json();
     assert_eq!((&done["slots"], &done["done"]), (&2.into(), &2.into()));
     assert_eq!(history(), before);
     let runs = json(&project, &["runs", "--backfill", done["id"].as_str().unwrap()]);
-    let told = project.tranche(&["--format", "json", "runs", runs[0]["run_id"].as_str().unwrap()]).expect_code(0).stdout;
-    assert!(told.contains("memberships stay as they are: the last refresh was as of 2026-10-05T00:00:00Z"), "{told}");
+    let told = project
+        .tranche(&["--format", "json", "runs", runs[0]["run_id"].as_str().unwrap()])
+        .expect_code(0)
+        .stdout;
+    assert!(
+        told.contains("memberships stay as they are: the last refresh was as of 2026-10-05T00:00:00Z"),
+        "{told}"
+    );
     // By hand, it is refused.
     let refused = project.tranche(&["run", "shop", "--as-of", "2026-10-01"]);
     assert!(refused.code == 1 && refused.stderr.contains("add --full"), "{}", refused.stderr);
@@ -227,20 +266,28 @@ fn a_failed_slot_is_run_anew_by_a_backfill_and_told_as_a_timeline() {
     let project = project("{cron: '0 2 * * *'}");
     project.write("a.csv", "order_id,customer_id\n");
     let span = ["--from", "2026-10-24", "--to", "2026-10-25"];
-    let backfill = |more: &[&str]| project.tranche(&[&["--format", "json", "backfill", "shop"], &span[..], more].concat());
+    let backfill = |more: &[&str]| {
+        project.tranche(&[&["--format", "json", "backfill", "shop"], &span[..], more].concat())
+    };
     assert_eq!(backfill(&[]).expect_code(1).json()["failed"], 1);
     let failed = json(&project, &["runs", "--status", "failed"]);
     let id = failed[0]["run_id"].as_str().unwrap();
     let timeline = project.tranche(&["--format", "json", "runs", id]).expect_code(0).json();
     let sales = &timeline["steps"][1];
-    assert_eq!((&sales["id"], &sales["status"], &sales["attempts"]), (&"sales".into(), &"failed".into(), &1.into()));
+    assert_eq!(
+        (&sales["id"], &sales["status"], &sales["attempts"]),
+        (&"sales".into(), &"failed".into(), &1.into())
+    );
     assert_eq!(sales["failures"][0]["message"], sales["message"]);
     assert!(sales["started_at"].is_string() && sales["ended_at"].is_string());
     let told = project.tranche(&["runs", id, "--follow"]).expect_code(0).stdout;
     assert!(told.lines().last().unwrap().ends_with("the run is failed"), "{told}");
     project.write("a.csv", csv(&[order(1)]));
     assert_eq!(backfill(&["--failed"]).expect_code(0).json()["done"], 1);
-    assert_eq!(project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(), Some("1"));
+    assert_eq!(
+        project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(),
+        Some("1")
+    );
 }
 
 #[test]
@@ -252,7 +299,10 @@ fn new_files_bring_about_a_slot() {
     wait_until("the files are loaded", || slot_runs(&project).len() == 1);
     signal(&child, "TERM");
     assert_eq!(ran(child.wait_with_output().unwrap()).code, 0);
-    assert_eq!(project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(), Some("3"));
+    assert_eq!(
+        project.sandbox.run(&["sql", "SELECT count(*) FROM orders", "--format", "csv"]).stdout.lines().last(),
+        Some("3")
+    );
 }
 
 #[test]

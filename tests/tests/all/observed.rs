@@ -15,7 +15,8 @@ use tranche_tests::Sandbox;
 use crate::small_project::{SmallProject, csv, orders_with};
 
 /// What `receivers.py` needs.
-const MODULES: &str = "import aiosmtpd, jsonschema, referencing, opentelemetry.proto.collector.trace.v1.trace_service_pb2";
+const MODULES: &str =
+    "import aiosmtpd, jsonschema, referencing, opentelemetry.proto.collector.trace.v1.trace_service_pb2";
 
 /// The receivers, while they run.
 struct Receivers {
@@ -31,9 +32,12 @@ impl Receivers {
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     fn start(refusals: usize) -> Option<Self> {
         let python = std::env::var("TRANCHE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let there = Command::new(&python).args(["-c", MODULES]).output().is_ok_and(|output| output.status.success());
+        let there =
+            Command::new(&python).args(["-c", MODULES]).output().is_ok_and(|output| output.status.success());
         if !there {
-            eprintln!("NOT TESTED WITH RECEIVERS: that needs python3 with aiosmtpd, jsonschema and opentelemetry-proto");
+            eprintln!(
+                "NOT TESTED WITH RECEIVERS: that needs python3 with aiosmtpd, jsonschema and opentelemetry-proto"
+            );
             return None;
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/receivers.py");
@@ -136,11 +140,15 @@ fn a_failure_and_the_recovery_after_it_are_told_to_all_who_want_to_know() {
 /// Run, steps and queries are one trace, which has the run's id.
 fn assert_traces(spans: &[Value], failed: &Value, done: &Value) {
     for (run, status) in [(failed, 2), (done, 0)] {
-        let own: Vec<&Value> = spans.iter().filter(|span| text(span, "trace") == text(run, "run_id")).collect();
+        let own: Vec<&Value> =
+            spans.iter().filter(|span| text(span, "trace") == text(run, "run_id")).collect();
         let named = |name: &str| own.iter().filter(|span| span["name"] == name).copied().collect::<Vec<_>>();
         let [root] = named("run")[..] else { panic!("{own:#?}") };
         assert_eq!((text(root, "parent"), root["status"].as_i64()), ("", Some(status)), "{root:#}");
-        assert_eq!((text(root, "service"), &root["attributes"]["pipeline"]), ("night shift", &Value::from("shop")));
+        assert_eq!(
+            (text(root, "service"), &root["attributes"]["pipeline"]),
+            ("night shift", &Value::from("shop"))
+        );
         let steps = named("step");
         assert!(!steps.is_empty() && steps.iter().all(|step| step["parent"] == root["id"]), "{own:#?}");
         let ids: BTreeSet<&str> = steps.iter().map(|step| text(step, "id")).collect();
@@ -174,7 +182,10 @@ fn assert_lineage(events: &[Value], sandbox: &Sandbox) {
 /// Each line of a step says its run and step.
 fn assert_logs(stderr: &str, run: &str) {
     let lines: Vec<Value> = stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let of_step = lines.iter().find(|line| line["message"].as_str().is_some_and(|m| m.starts_with("step failed"))).unwrap();
+    let of_step = lines
+        .iter()
+        .find(|line| line["message"].as_str().is_some_and(|m| m.starts_with("step failed")))
+        .unwrap();
     let spans = array(of_step, "spans");
     assert_eq!((text(&spans[0], "run"), text(&spans[0], "pipeline")), (run, "shop"), "{of_step:#}");
     assert!(!text(&spans[1], "step").is_empty(), "{of_step:#}");
@@ -210,21 +221,25 @@ fn the_daemon_answers_scrapes() {
     let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
     project.write("1.csv", csv(&orders_with(3, &[])));
     let contract = project.sandbox.path().join("schemas/orders.yaml");
-    let text = std::fs::read_to_string(&contract).unwrap().replace("kind: event", "kind: event\nfreshness: 26h");
+    let text =
+        std::fs::read_to_string(&contract).unwrap().replace("kind: event", "kind: event\nfreshness: 26h");
     std::fs::write(contract, text).unwrap();
     let steps = "steps:\n  - {id: people, ingest: [customers]}\n  - {id: sales, ingest: [orders]}\n";
-    let scheduled = format!("version: 1\npipeline: shop\nschedule: {{cron: '* * * * * *', timezone: UTC}}\n{steps}");
+    let scheduled =
+        format!("version: 1\npipeline: shop\nschedule: {{cron: '* * * * * *', timezone: UTC}}\n{steps}");
     project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled);
     let mut command = project.sandbox.command(&["schedule", "--metrics", "127.0.0.1:0"]);
     let mut daemon = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(daemon.stderr.take().unwrap()).lines();
-    let address =
-        lines.find_map(|line| Some(line.ok()?.strip_prefix("metrics at http://")?.strip_suffix("/metrics")?.to_owned()));
+    let address = lines.find_map(|line| {
+        Some(line.ok()?.strip_prefix("metrics at http://")?.strip_suffix("/metrics")?.to_owned())
+    });
     let address = address.expect("the daemon says where it listens");
     // Its further lines are read, so that it never waits for us.
     let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
     let begun = Instant::now();
-    let has = |page: &str, start: &str| page.lines().any(|line| line.starts_with(start) && !line.ends_with(" 0"));
+    let has =
+        |page: &str, start: &str| page.lines().any(|line| line.starts_with(start) && !line.ends_with(" 0"));
     let page = loop {
         let page = scrape(&address);
         let wanted = [
@@ -254,14 +269,18 @@ import sys
 from prometheus_client.parser import text_string_to_metric_families
 print(sum(len(family.samples) for family in text_string_to_metric_families(sys.stdin.read())))";
     let python = std::env::var("TRANCHE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let there = Command::new(&python).args(["-c", "import prometheus_client"]).output().is_ok_and(|found| found.status.success());
+    let there = Command::new(&python)
+        .args(["-c", "import prometheus_client"])
+        .output()
+        .is_ok_and(|found| found.status.success());
     if !there {
         eprintln!("NOT PARSED: that needs python3 with its module prometheus_client");
         return;
     }
     let body = page.split_once("\r\n\r\n").unwrap().1;
     let mut command = Command::new(python);
-    let mut parser = command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut parser =
+        command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut parser.stdin.take().unwrap(), body.as_bytes()).unwrap();
     let output = parser.wait_with_output().unwrap();
     assert!(output.status.success(), "{page}");
@@ -283,7 +302,9 @@ fn silent_receiver() -> (String, std::sync::mpsc::Receiver<std::net::TcpStream>)
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (told, connected) = std::sync::mpsc::channel();
-    std::thread::spawn(move || listener.incoming().map_while(Result::ok).try_for_each(|stream| told.send(stream)));
+    std::thread::spawn(move || {
+        listener.incoming().map_while(Result::ok).try_for_each(|stream| told.send(stream))
+    });
     (address, connected)
 }
 
@@ -299,7 +320,9 @@ fn slow_receiver(pause: Duration) -> (String, Arc<Mutex<Vec<String>>>) {
             let (mut request, mut part) = (String::new(), [0; 4096]);
             let is_whole = |request: &str| {
                 let (head, body) = request.split_once("\r\n\r\n")?;
-                let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                let length = head
+                    .lines()
+                    .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
                 (body.len() >= length.unwrap_or(0)).then(|| body.to_owned())
             };
             let body = loop {
@@ -330,13 +353,15 @@ fn terminate(child: &Child) {
 fn a_receiver_that_hangs_does_not_keep_the_daemon_from_ending() {
     let project = SmallProject::new("format: csv\npath: data/orders/*.csv");
     let (address, connected) = silent_receiver();
-    let settings = format!("version: 1\nlake: ./lake\nnotifications: [{{to: webhook, url: '{address}/hook'}}]\n");
+    let settings =
+        format!("version: 1\nlake: ./lake\nnotifications: [{{to: webhook, url: '{address}/hook'}}]\n");
     project.sandbox.write("tranche.yaml", settings);
     project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("0 0 1 1 *"));
     // Two things to tell at once: neither table has anything in it.
     for table in ["orders", "customers"] {
         let contract = project.sandbox.path().join(format!("schemas/{table}.yaml"));
-        let text = std::fs::read_to_string(&contract).unwrap().replacen("\nkind:", "\nfreshness: 26h\nkind:", 1);
+        let text =
+            std::fs::read_to_string(&contract).unwrap().replacen("\nkind:", "\nfreshness: 26h\nkind:", 1);
         std::fs::write(contract, text).unwrap();
     }
     let mut command = project.sandbox.command(&["schedule"]);
@@ -358,7 +383,9 @@ fn a_daemon_that_ends_sends_its_lineage_to_its_end_and_says_what_went_wrong() {
     let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
     project.write("1.csv", "nothing,of,this\n");
     let (address, events) = slow_receiver(Duration::from_millis(300));
-    project.sandbox.write("tranche.yaml", format!("version: 1\nlake: ./lake\nlineage: {{url: '{address}/lineage'}}\n"));
+    project
+        .sandbox
+        .write("tranche.yaml", format!("version: 1\nlake: ./lake\nlineage: {{url: '{address}/lineage'}}\n"));
     project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("* * * * * *"));
     let _ = project.tranche(&["schedule", "--once"]);
     std::thread::sleep(Duration::from_millis(1_100));
@@ -366,7 +393,8 @@ fn a_daemon_that_ends_sends_its_lineage_to_its_end_and_says_what_went_wrong() {
     assert!(ran.stderr.contains(" WARN") && ran.stderr.contains("step failed"), "{}", ran.stderr);
     let runs = project.tranche(&["--format", "json", "runs", "--status", "failed"]).expect_code(0).json();
     let runs = runs.as_array().unwrap().len();
-    let events: Vec<Value> = events.lock().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    let events: Vec<Value> =
+        events.lock().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
     let kinds = |kind: &str| events.iter().filter(|event| event["eventType"] == kind).count();
     // Each run and its two steps begin; one step fails, and with it the run.
     assert_eq!((kinds("START"), kinds("COMPLETE"), kinds("FAIL")), (3 * runs, runs, 2 * runs), "{events:#?}");
@@ -388,7 +416,8 @@ fn outbox(project: &SmallProject) -> Vec<String> {
 fn backfills_of_past_slots_are_neither_late_nor_what_a_run_recovers_from() {
     let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
     let (address, sent) = slow_receiver(Duration::ZERO);
-    let settings = format!("version: 1\nlake: ./lake\nnotifications: [{{to: webhook, url: '{address}/hook'}}]\n");
+    let settings =
+        format!("version: 1\nlake: ./lake\nnotifications: [{{to: webhook, url: '{address}/hook'}}]\n");
     project.sandbox.write("tranche.yaml", settings);
     project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("0 2 * * *"));
     project.write("1.csv", csv(&orders_with(3, &[])));
@@ -411,7 +440,8 @@ fn a_new_channel_is_told_what_happens_from_now_on() {
     let (first, told_first) = slow_receiver(Duration::ZERO);
     let (second, told_second) = slow_receiver(Duration::ZERO);
     let channel = |address: &str| format!("  - {{to: webhook, url: '{address}/hook'}}\n");
-    let settings = |channels: &[String]| format!("version: 1\nlake: ./lake\nnotifications:\n{}", channels.concat());
+    let settings =
+        |channels: &[String]| format!("version: 1\nlake: ./lake\nnotifications:\n{}", channels.concat());
     project.write("1.csv", "nothing,of,this\n");
     project.sandbox.write("tranche.yaml", settings(&[channel(&first)]));
     assert_eq!(project.load().code, 1);

@@ -68,7 +68,9 @@ fn hillstrom_channels_add_up() {
     for variant in [MENS, WOMENS] {
         let estimates = shown["estimates"].as_array().unwrap().iter();
         let of_channels = estimates.filter(|e| {
-            e["metric"] == "spend" && e["variant"] == variant && e["segment"].as_str().unwrap().starts_with("channel/")
+            e["metric"] == "spend"
+                && e["variant"] == variant
+                && e["segment"].as_str().unwrap().starts_with("channel/")
         });
         let units: i64 = of_channels.map(|e| e["n"].as_i64().unwrap()).sum();
         assert_eq!(units, estimate(&shown, "spend", variant)["n"], "every unit of {variant} has one channel");
@@ -103,7 +105,9 @@ fn cookie_cats_retention() {
         ("retention_7", GATE_40, "/absolute/ci/1", "-0.00312"),
     ];
     all_as_published(&shown, &published);
-    for (metric, control, treatment) in [("retention_1", 20_034.0, 20_119.0), ("retention_7", 8_502.0, 8_279.0)] {
+    for (metric, control, treatment) in
+        [("retention_1", 20_034.0, 20_119.0), ("retention_7", 8_502.0, 8_279.0)]
+    {
         let estimate = estimate(&shown, metric, GATE_40);
         assert_eq!((&estimate["control_n"], &estimate["n"]), (&44_700.into(), &45_489.into()));
         assert!((number(estimate, "/control_mean") * 44_700.0 - control).abs() < 1e-6, "{estimate}");
@@ -162,7 +166,11 @@ fn estimate<'a>(shown: &'a Value, metric: &str, variant: &str) -> &'a Value {
 
 fn all_as_published(shown: &Value, expected: &[Published]) {
     for (metric, variant, pointer, published) in expected {
-        as_published(&format!("{metric} of {variant}{pointer}"), number(estimate(shown, metric, variant), pointer), published);
+        as_published(
+            &format!("{metric} of {variant}{pointer}"),
+            number(estimate(shown, metric, variant), pointer),
+            published,
+        );
     }
 }
 

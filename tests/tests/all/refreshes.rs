@@ -63,8 +63,11 @@ fn explained(sandbox: &Sandbox, as_of: &str) -> (u64, Vec<String>) {
     let scans = list(&explanation["scans"]);
     let orders = scans.iter().find(|scan| scan["table"] == "orders").expect("a scan of the orders");
     let definitions = list(&explanation["definitions"]);
-    let frequent = definitions.iter().find(|definition| definition["name"] == "frequent").expect("the segment");
-    let modes = list(&frequent["aggregates"]).into_iter().map(|aggregate| aggregate["mode"].as_str().unwrap_or("").to_owned());
+    let frequent =
+        definitions.iter().find(|definition| definition["name"] == "frequent").expect("the segment");
+    let modes = list(&frequent["aggregates"])
+        .into_iter()
+        .map(|aggregate| aggregate["mode"].as_str().unwrap_or("").to_owned());
     (orders["rows"].as_u64().expect("a number"), modes.collect())
 }
 
@@ -72,7 +75,8 @@ fn explained(sandbox: &Sandbox, as_of: &str) -> (u64, Vec<String>) {
 fn refreshed(sandbox: &Sandbox, as_of: &str) -> (u64, usize) {
     let run = sandbox.run(&["--format", "json", "run", "shop", "--as-of", as_of]).expect_code(0).json();
     let rows = run["steps"][0]["rows_read"].as_u64().expect("a number");
-    let members = sandbox.run(&["--format", "csv", "segment", "members", "frequent", "--as-of", as_of]).expect_code(0);
+    let members =
+        sandbox.run(&["--format", "csv", "segment", "members", "frequent", "--as-of", as_of]).expect_code(0);
     (rows, members.stdout.lines().count() - 1)
 }
 
@@ -111,7 +115,12 @@ fn a_wide_table_that_is_its_entity_table_is_copied_once_for_each_version_of_it()
     run(&shop, "2026-02-13");
     run(&shop, "2026-02-14");
     assert_eq!(versions(), 4, "a trait may change every day");
-    let rows = shop.run(&["--format", "json", "sql", "SELECT customer_id, ever FROM traits WHERE customer_id IN (1, 77)"]);
+    let rows = shop.run(&[
+        "--format",
+        "json",
+        "sql",
+        "SELECT customer_id, ever FROM traits WHERE customer_id IN (1, 77)",
+    ]);
     let rows = rows.expect_code(0).json();
     assert_eq!(rows.as_array().map(Vec::len), Some(2), "{rows}");
 }
@@ -149,8 +158,10 @@ columns:
   - {name: ordered_at, type: 'timestamp(us, UTC)', nullable: false}
 ";
 
-const CUSTOMERS_SOURCE: &str = "version: 1\nsource: customers\ninto: customers\nformat: csv\npath: data/customers.csv\n";
-const ORDERS_SOURCE: &str = "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders/*.csv\n";
+const CUSTOMERS_SOURCE: &str =
+    "version: 1\nsource: customers\ninto: customers\nformat: csv\npath: data/customers.csv\n";
+const ORDERS_SOURCE: &str =
+    "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders/*.csv\n";
 
 const TRAITS: &str = "/*---
 traits: orders

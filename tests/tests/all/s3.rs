@@ -17,7 +17,12 @@ fn results(sandbox: &Sandbox, as_ofs: &[&str]) -> Vec<String> {
     let questions: [&[&str]; 5] = [
         &["--format", "json", "segment", "list"],
         &["--format", "csv", "segment", "members", "lapsing_vip"],
-        &["--format", "csv", "sql", "SELECT count(*), sum(amount), min(ordered_at), max(ordered_at) FROM orders"],
+        &[
+            "--format",
+            "csv",
+            "sql",
+            "SELECT count(*), sum(amount), min(ordered_at), max(ordered_at) FROM orders",
+        ],
         &["--format", "json", "experiment", "show", "winback"],
         &["--format", "csv", "trait", "list"],
     ];
@@ -69,7 +74,8 @@ fn the_whole_demo_gives_the_same_on_s3_as_on_local_disk() {
     let count = ["--format", "csv", "sql", "SELECT count(*) FROM loads WHERE file NOT LIKE '%s3://data/%'"];
     assert_eq!(remote.run(&count).expect_code(0).stdout.lines().last(), Some("0"));
     let page = |lake: &std::path::Path| {
-        let report = std::fs::read_to_string(lake.join("reports/monthly/2026-10-31T23-00-00Z/report.json")).unwrap();
+        let report =
+            std::fs::read_to_string(lake.join("reports/monthly/2026-10-31T23-00-00Z/report.json")).unwrap();
         let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
         report.as_object_mut().unwrap().remove("run_id");
         rounded(&report.to_string())
@@ -80,10 +86,13 @@ fn the_whole_demo_gives_the_same_on_s3_as_on_local_disk() {
 /// Commits and events of runs must never replace one another, so each is written on the condition that it is not there.
 fn check_what_must_be_created_once(server: &S3Server) {
     let written = server.written();
-    let once = |path: &str| path.contains("/_sys/runs/") || (path.contains("/_delta_log/") && path.ends_with(".json"));
+    let once = |path: &str| {
+        path.contains("/_sys/runs/") || (path.contains("/_delta_log/") && path.ends_with(".json"))
+    };
     let guarded = written.iter().filter(|object| once(&object.path)).count();
     assert!(guarded > 40, "{guarded} objects that must be created once");
-    let unguarded: Vec<_> = written.iter().filter(|object| once(&object.path) && !object.create_only).collect();
+    let unguarded: Vec<_> =
+        written.iter().filter(|object| once(&object.path) && !object.create_only).collect();
     assert!(unguarded.is_empty(), "{unguarded:#?}");
 }
 
@@ -102,10 +111,17 @@ fn a_wrong_secret_is_refused_by_name() {
     let server = S3Server::start(&["lake"]);
     let mut sandbox = shop();
     point_at(&mut sandbox, server.address(), "wrong");
-    for arguments in
-        [&["run", "shop", "--as-of", "2026-10-01"][..], &["runs"], &["segment", "list"], &["sql", "SELECT count(*) FROM orders"]]
-    {
-        check_failing(&sandbox, &[&["--lake", "s3://lake/shop"], arguments].concat(), &["SignatureDoesNotMatch"]);
+    for arguments in [
+        &["run", "shop", "--as-of", "2026-10-01"][..],
+        &["runs"],
+        &["segment", "list"],
+        &["sql", "SELECT count(*) FROM orders"],
+    ] {
+        check_failing(
+            &sandbox,
+            &[&["--lake", "s3://lake/shop"], arguments].concat(),
+            &["SignatureDoesNotMatch"],
+        );
     }
 }
 
@@ -114,7 +130,11 @@ fn a_bucket_that_is_not_there_is_named() {
     let server = S3Server::start(&[]);
     let mut sandbox = shop();
     point_at(&mut sandbox, server.address(), SECRET_KEY);
-    check_failing(&sandbox, &["--lake", "s3://no-such-lake/shop", "run", "shop", "--as-of", "2026-10-01"], &["no-such-lake"]);
+    check_failing(
+        &sandbox,
+        &["--lake", "s3://no-such-lake/shop", "run", "shop", "--as-of", "2026-10-01"],
+        &["no-such-lake"],
+    );
 }
 
 #[test]
@@ -124,5 +144,9 @@ fn a_server_that_is_not_there_is_given_up() {
     let mut sandbox = shop();
     point_at(&mut sandbox, address, SECRET_KEY);
     let address = address.to_string();
-    check_failing(&sandbox, &["--lake", "s3://lake/shop", "run", "shop", "--as-of", "2026-10-01"], &[&address]);
+    check_failing(
+        &sandbox,
+        &["--lake", "s3://lake/shop", "run", "shop", "--as-of", "2026-10-01"],
+        &[&address],
+    );
 }

@@ -66,7 +66,9 @@ impl S3Server {
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(Arc::clone(&door), request));
                     // A client that hangs up is no concern of the server.
-                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+                    let _ = Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(socket), service)
+                        .await;
                 });
             }
         });
@@ -127,15 +129,20 @@ struct Door {
 async fn answer(door: Arc<Door>, request: Request<Incoming>) -> Result<s3s::HttpResponse, Infallible> {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     if !door.buckets.iter().any(|bucket| path.split('/').next() == Some(bucket)) {
-        let body = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>";
+        let body =
+            "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>";
         return Ok(failed(StatusCode::NOT_FOUND, body));
     }
     let create_only = request.headers().contains_key("if-none-match");
     let _alone = match *request.method() == Method::PUT {
         false => None,
         true => {
-            door.written.lock().unwrap_or_else(PoisonError::into_inner).push(Written { path: path.clone(), create_only });
-            let key = Arc::clone(door.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default());
+            door.written
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Written { path: path.clone(), create_only });
+            let key =
+                Arc::clone(door.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default());
             Some(key.lock_owned().await)
         }
     };

@@ -41,7 +41,10 @@ fn rfm() {
         ("rfm/Potential Loyalist", 342, 2_211, 204_856),
         ("rfm/Promising", 9, 28, 4_249),
     ];
-    assert_eq!(found, expected.map(|(name, customers, orders, revenue)| (name.to_owned(), customers, orders, revenue)));
+    assert_eq!(
+        found,
+        expected.map(|(name, customers, orders, revenue)| (name.to_owned(), customers, orders, revenue))
+    );
     assert_eq!(members(&sandbox, "rfm/Can't Lose Them", "customer_id").len(), 47);
 }
 
@@ -59,14 +62,20 @@ fn complete_journey_agrees_with_another_engine() {
         assert!(names.len() > 80, "the oracle and the project have some forty segments each: {names:?}");
         for name in names {
             let counts = |of: &BTreeMap<String, Counts>| of.get(name).copied().unwrap_or_default();
-            assert_eq!(counts(&ours), counts(theirs), "size, entered, exited, unmatched of {name} at {as_of}");
+            assert_eq!(
+                counts(&ours),
+                counts(theirs),
+                "size, entered, exited, unmatched of {name} at {as_of}"
+            );
         }
     }
 }
 
 #[test]
 fn complete_journey_has_the_published_figures() {
-    let Some(sandbox) = started("complete_journey", "complete_journey_has_the_published_figures") else { return };
+    let Some(sandbox) = started("complete_journey", "complete_journey_has_the_published_figures") else {
+        return;
+    };
     run(&sandbox, "grocer", "2018-01-01");
     assert_eq!(segments(&sandbox)["buyers"], [801, 801, 0, 1668]);
     let query = "SELECT CAST(sum(sales_value) AS VARCHAR) AS sales, count(DISTINCT household_id) AS households FROM baskets";
@@ -77,15 +86,22 @@ fn complete_journey_has_the_published_figures() {
 
 #[test]
 fn a_second_run_at_the_same_instant_changes_nothing() {
-    let Some(sandbox) = started("complete_journey", "a_second_run_at_the_same_instant_changes_nothing") else { return };
+    let Some(sandbox) = started("complete_journey", "a_second_run_at_the_same_instant_changes_nothing")
+    else {
+        return;
+    };
     run(&sandbox, "grocer", JOURNEY[0]);
     run(&sandbox, "grocer", JOURNEY[1]);
     let first = lake(&sandbox);
     let again = run(&sandbox, "grocer", JOURNEY[1]);
     assert_eq!(again["steps"][0]["rows_read"], 0, "{again}");
     assert_eq!(again["steps"][0]["rows_written"], 0, "{again}");
-    let files = again["steps"][0]["detail"]["sources"].as_array().unwrap().iter().map(|source| &source["files"]);
-    assert!(files.clone().count() == 6 && files.clone().all(|count| *count == 0), "files were loaded again: {again}");
+    let files =
+        again["steps"][0]["detail"]["sources"].as_array().unwrap().iter().map(|source| &source["files"]);
+    assert!(
+        files.clone().count() == 6 && files.clone().all(|count| *count == 0),
+        "files were loaded again: {again}"
+    );
     assert!(lake(&sandbox) == first, "the lake is another after a second run");
 }
 
@@ -122,7 +138,9 @@ fn a_rebuild_keeps_the_history_before_it() {
 
 #[test]
 fn documents_have_the_keys_of_the_contract() {
-    let Some(sandbox) = started("complete_journey", "documents_have_the_keys_of_the_contract") else { return };
+    let Some(sandbox) = started("complete_journey", "documents_have_the_keys_of_the_contract") else {
+        return;
+    };
     let done = run(&sandbox, "grocer", JOURNEY[0]);
     keys(&done, &["as_of", "pipeline", "run_id", "status", "steps"]);
     assert_eq!((&done["pipeline"], &done["status"]), (&"grocer".into(), &"done".into()));
@@ -132,15 +150,23 @@ fn documents_have_the_keys_of_the_contract() {
     let runs = sandbox.run(&["runs", "--format", "json"]).expect_code(0).json();
     assert_eq!(runs.as_array().unwrap().len(), 1);
     keys(&runs[0], &["as_of", "ended_at", "pipeline", "run_id", "slot", "started_at", "status"]);
-    assert_eq!((&runs[0]["run_id"], &runs[0]["slot"], &runs[0]["status"]), (&done["run_id"], &Value::Null, &"done".into()));
+    assert_eq!(
+        (&runs[0]["run_id"], &runs[0]["slot"], &runs[0]["status"]),
+        (&done["run_id"], &Value::Null, &"done".into())
+    );
     let listed = sandbox.run(&["segment", "list", "--format", "json"]).expect_code(0).json();
     for segment in listed.as_array().unwrap() {
         keys(segment, &["as_of", "entered", "entity", "exited", "segment", "size", "unmatched"]);
     }
     let sizes = segments(&sandbox);
-    for (segment, key) in [("top_100", "household_id"), ("lifecycle/active", "household_id"), ("running", "campaign_id")] {
+    for (segment, key) in
+        [("top_100", "household_id"), ("lifecycle/active", "household_id"), ("running", "campaign_id")]
+    {
         let members = members(&sandbox, segment, key);
-        assert!(members.iter().all(|member| member.parse::<i64>().is_ok()), "{segment} has members that are no keys");
+        assert!(
+            members.iter().all(|member| member.parse::<i64>().is_ok()),
+            "{segment} has members that are no keys"
+        );
         assert_eq!(i64::try_from(members.len()).unwrap(), sizes[segment][0], "members of {segment}");
     }
 }
@@ -173,7 +199,8 @@ fn segments(sandbox: &Sandbox) -> BTreeMap<String, Counts> {
 }
 
 fn counts(row: &Value) -> Counts {
-    ["size", "entered", "exited", "unmatched"].map(|key| row[key].as_i64().unwrap_or_else(|| panic!("no {key}: {row}")))
+    ["size", "entered", "exited", "unmatched"]
+        .map(|key| row[key].as_i64().unwrap_or_else(|| panic!("no {key}: {row}")))
 }
 
 fn sql(sandbox: &Sandbox, query: &str) -> Vec<Value> {
@@ -185,7 +212,8 @@ fn lake(sandbox: &Sandbox) -> Vec<Vec<String>> {
     let list = sandbox.run(&["segment", "list", "--format", "json"]).expect_code(0).json();
     let tables = ["memberships_household", "memberships_campaign", "traits_household"];
     let queries = tables.map(|table| sql(sandbox, &format!("SELECT * FROM {table}")));
-    let history = sql(sandbox, "SELECT as_of, segment, size, entered, exited, unmatched FROM segment_history");
+    let history =
+        sql(sandbox, "SELECT as_of, segment, size, entered, exited, unmatched FROM segment_history");
     let lines = |rows: &Vec<Value>| {
         let mut lines: Vec<String> = rows.iter().map(Value::to_string).collect();
         lines.sort();
@@ -214,7 +242,10 @@ fn keys(document: &Value, expected: &[&str]) {
 /// What another engine finds in the raw files, by instant and segment; `None`, said aloud, when it is not installed.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn oracle(test: &str, data: &Path) -> Option<BTreeMap<String, BTreeMap<String, Counts>>> {
-    let there = Command::new("python3").args(["-c", "import duckdb"]).output().is_ok_and(|output| output.status.success());
+    let there = Command::new("python3")
+        .args(["-c", "import duckdb"])
+        .output()
+        .is_ok_and(|output| output.status.success());
     if !there {
         eprintln!("skipped {test}: it needs python3 with its module duckdb");
         return None;
@@ -224,6 +255,8 @@ fn oracle(test: &str, data: &Path) -> Option<BTreeMap<String, BTreeMap<String, C
     let output = command.args(JOURNEY.iter().flat_map(|as_of| ["--as-of", as_of])).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: BTreeMap<String, BTreeMap<String, Value>> = serde_json::from_slice(&output.stdout).unwrap();
-    let of_instant = |segments: BTreeMap<String, Value>| segments.into_iter().map(|(name, row)| (name, counts(&row))).collect();
+    let of_instant = |segments: BTreeMap<String, Value>| {
+        segments.into_iter().map(|(name, row)| (name, counts(&row))).collect()
+    };
     Some(found.into_iter().map(|(as_of, segments)| (as_of, of_instant(segments))).collect())
 }

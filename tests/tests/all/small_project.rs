@@ -8,7 +8,8 @@ use std::time::Duration;
 use tranche_tests::{Ran, Sandbox, ran};
 
 /// The header line of orders as text.
-pub(crate) const HEADER: &str = "order_id,customer_id,ordered_at,amount,quantity,ratio,postcode,delivered,note";
+pub(crate) const HEADER: &str =
+    "order_id,customer_id,ordered_at,amount,quantity,ratio,postcode,delivered,note";
 
 /// Everything that an order says, as [`HEADER`] orders it.
 const ORDERS: &str = "SELECT order_id, customer_id, ordered_at, CAST(amount AS VARCHAR), quantity, ratio, postcode, \
@@ -110,7 +111,9 @@ pub(crate) fn order(n: usize) -> String {
 
 /// Good orders 1 to `n`, in which those that `dirt` numbers are written differently.
 pub(crate) fn orders_with(n: usize, dirt: &[(usize, &str)]) -> Vec<String> {
-    let line = |n: usize| dirt.iter().find(|(at, _)| *at == n).map_or_else(|| order(n), |(_, line)| (*line).to_owned());
+    let line = |n: usize| {
+        dirt.iter().find(|(at, _)| *at == n).map_or_else(|| order(n), |(_, line)| (*line).to_owned())
+    };
     (1..=n).map(line).collect()
 }
 

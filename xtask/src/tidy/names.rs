@@ -10,9 +10,15 @@ pub(super) fn check(file: &File) -> Vec<Problem> {
         return vec![];
     }
     let in_path = file.path.trim_end_matches(".rs").split('/').map(|part| (1, part));
-    let in_text = (1..).zip(file.text.lines()).filter_map(|(line, text)| Some((line, declared_module(text)?)));
+    let in_text =
+        (1..).zip(file.text.lines()).filter_map(|(line, text)| Some((line, declared_module(text)?)));
     let empty = in_path.chain(in_text).filter(|(_, name)| EMPTY_NAMES.contains(name));
-    empty.map(|(line, name)| Problem { line, message: format!("`{name}` says nothing: name it after what it holds") }).collect()
+    empty
+        .map(|(line, name)| Problem {
+            line,
+            message: format!("`{name}` says nothing: name it after what it holds"),
+        })
+        .collect()
 }
 
 /// `name` in `pub(crate) mod name;` and the like.
@@ -32,8 +38,10 @@ mod tests {
 
     fn check(path: &str, text: &str, expected: &[(usize, &str)]) {
         let problems = super::check(&File { path, text });
-        let found: Vec<_> =
-            problems.iter().map(|problem| (problem.line, problem.message.split('`').nth(1).unwrap_or(""))).collect();
+        let found: Vec<_> = problems
+            .iter()
+            .map(|problem| (problem.line, problem.message.split('`').nth(1).unwrap_or("")))
+            .collect();
         assert_eq!(found, expected, "{path}: {text}");
     }
 
@@ -49,7 +57,15 @@ mod tests {
     #[test]
     fn declared_modules() {
         check("crates/store/src/lib.rs", "mod commit;\nmod util;\n", &[(2, "util")]);
-        check("crates/store/src/lib.rs", "pub(crate) mod helpers {\n    pub mod types;\n}", &[(1, "helpers"), (2, "types")]);
-        check("crates/store/src/lib.rs", "mod common_table;\nuse arrow::util;\nlet text = \"mod util;\";", &[]);
+        check(
+            "crates/store/src/lib.rs",
+            "pub(crate) mod helpers {\n    pub mod types;\n}",
+            &[(1, "helpers"), (2, "types")],
+        );
+        check(
+            "crates/store/src/lib.rs",
+            "mod common_table;\nuse arrow::util;\nlet text = \"mod util;\";",
+            &[],
+        );
     }
 }

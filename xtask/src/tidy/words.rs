@@ -43,7 +43,9 @@ mod tests {
 
     /// `@` stands for the forbidden word in each text.
     fn check(word: &str, standing: &[&str], part_of_more: &[&str]) {
-        let found = |text: &&str| !super::check(&File { path: "docs/page.md", text: &text.replace('@', word) }).is_empty();
+        let found = |text: &&str| {
+            !super::check(&File { path: "docs/page.md", text: &text.replace('@', word) }).is_empty()
+        };
         assert!(standing.iter().all(found), "{word} in {standing:?}");
         assert!(!part_of_more.iter().any(found), "{word} in {part_of_more:?}");
     }
@@ -62,7 +64,8 @@ mod tests {
     #[test]
     fn the_line_is_named() {
         let text = format!("one\ntwo\n// {}\n", FORBIDDEN[3].0);
-        let lines: Vec<_> = super::check(&File { path: "a.rs", text: &text }).iter().map(|problem| problem.line).collect();
+        let lines: Vec<_> =
+            super::check(&File { path: "a.rs", text: &text }).iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [3]);
     }
 }

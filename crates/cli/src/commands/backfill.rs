@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tranche_pipeline::{
-    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Ledger, RunStatus, Stop, StorageClock, SystemClock, new_run_id,
-    run_backfill,
+    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Ledger, RunStatus, Stop, StorageClock,
+    SystemClock, new_run_id, run_backfill,
 };
 
 use super::run::LEASE;
@@ -34,12 +34,18 @@ pub(super) async fn run(wanted: &BackfillSlots, bench: Workbench) -> Result<Exit
 }
 
 /// The backfill that was asked for; `None` when there is nothing to run, or nothing is to be.
-async fn plan(wanted: &BackfillSlots, ledger: &Ledger, bench: &Workbench) -> Result<Option<Backfill>, Failure> {
+async fn plan(
+    wanted: &BackfillSlots,
+    ledger: &Ledger,
+    bench: &Workbench,
+) -> Result<Option<Backfill>, Failure> {
     let name = wanted.pipeline.as_deref().unwrap_or_default();
     let pipeline = bench.workspace.pipeline(name)?.pipeline.as_ref();
     let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{name}` has no steps")))?;
-    let (from, to) =
-        (bench.instant(wanted.from.as_deref().unwrap_or_default())?, bench.instant(wanted.to.as_deref().unwrap_or_default())?);
+    let (from, to) = (
+        bench.instant(wanted.from.as_deref().unwrap_or_default())?,
+        bench.instant(wanted.to.as_deref().unwrap_or_default())?,
+    );
     if to <= from {
         return Err(Failure::definition("--to must lie after --from"));
     }
@@ -59,7 +65,14 @@ async fn plan(wanted: &BackfillSlots, ledger: &Ledger, bench: &Workbench) -> Res
         let mut rows = Rows::new(&["pipeline", "slot", "local", "fate", "reason", "run_id"]);
         for slot in slots {
             let (instant, fate) = (json!(slot.slot), json!(slot.fate));
-            rows.push(vec![json!(slot.pipeline), instant, json!(slot.local), fate, json!(slot.reason), json!(slot.run_id)]);
+            rows.push(vec![
+                json!(slot.pipeline),
+                instant,
+                json!(slot.local),
+                fate,
+                json!(slot.reason),
+                json!(slot.run_id),
+            ]);
         }
         rows.print(bench.global.format)?;
         return Ok(None);
@@ -72,7 +85,10 @@ async fn plan(wanted: &BackfillSlots, ledger: &Ledger, bench: &Workbench) -> Res
 async fn perform(backfill: &Backfill, ledger: &Ledger, bench: Workbench) -> Result<ExitCode, Failure> {
     let format = bench.global.format;
     let id = &backfill.id;
-    note(&format!("backfill {id}: {} slots; after an interruption: tranche backfill --resume {id}", backfill.slots.len()))?;
+    note(&format!(
+        "backfill {id}: {} slots; after an interruption: tranche backfill --resume {id}",
+        backfill.slots.len()
+    ))?;
     let catalog = ProjectCatalog::new(bench);
     let stop = Stop::default();
     let listener = tokio::spawn(listen(stop.drain.clone()));
@@ -120,10 +136,15 @@ async fn list(ledger: &Ledger, format: Format) -> Result<(), Failure> {
 
 /// The one backfill whose id begins like this.
 pub(super) async fn find(id: &str, ledger: &Ledger) -> Result<Backfill, Failure> {
-    let mut found: Vec<Backfill> = ledger.backfills().await?.into_iter().filter(|found| found.id.starts_with(id)).collect();
+    let mut found: Vec<Backfill> =
+        ledger.backfills().await?.into_iter().filter(|found| found.id.starts_with(id)).collect();
     match (found.pop(), found.is_empty()) {
         (Some(one), true) => Ok(one),
-        (None, _) => Err(Failure::definition(format!("no backfill `{id}`; `tranche backfill --list` shows all"))),
-        (Some(_), false) => Err(Failure::definition(format!("several backfills begin with `{id}`; write more of the id"))),
+        (None, _) => {
+            Err(Failure::definition(format!("no backfill `{id}`; `tranche backfill --list` shows all")))
+        }
+        (Some(_), false) => {
+            Err(Failure::definition(format!("several backfills begin with `{id}`; write more of the id")))
+        }
     }
 }

@@ -39,7 +39,8 @@ impl Examination {
         if findings.is_empty() {
             self.lines.push(Line { check, ok: true, finding: holds.to_owned(), advice: String::new() });
         }
-        let line = |finding: Finding| Line { check, ok: false, finding: finding.problem, advice: finding.advice };
+        let line =
+            |finding: Finding| Line { check, ok: false, finding: finding.problem, advice: finding.advice };
         self.lines.extend(findings.into_iter().map(line));
     }
 
@@ -62,7 +63,9 @@ pub(super) async fn run(bench: &Workbench) -> Result<ExitCode, Failure> {
     let before = SystemClock.now();
     let tried = probe(&lake.objects()).await?;
     let now = SystemClock.now();
-    let kept = format!("{RACES} races of {WRITERS} writers had one winner each, and all was read and listed at once");
+    let kept = format!(
+        "{RACES} races of {WRITERS} writers had one winner each, and all was read and listed at once"
+    );
     examination.add("storage", &kept, tried.findings);
     let (holds, findings) = clock(before, now, tried.storage_millis);
     examination.add("clock", &holds, findings);
@@ -81,7 +84,10 @@ async fn project(bench: &Workbench) -> Result<Vec<Finding>, Failure> {
     }
     let finding = |problem: tranche_project::Diagnostic| {
         let place = format!("{}:{}:{}", problem.file, problem.line, problem.column);
-        Finding::new(format!("{place}: {}", problem.message), problem.help.unwrap_or_else(|| "see `tranche check`".to_owned()))
+        Finding::new(
+            format!("{place}: {}", problem.message),
+            problem.help.unwrap_or_else(|| "see `tranche check`".to_owned()),
+        )
     };
     Ok(failure.diagnostics.into_iter().map(finding).collect())
 }

@@ -26,7 +26,8 @@ pub(super) async fn run(experiment: &Experiment, bench: &Workbench) -> Result<Ex
 }
 
 async fn list(bench: &Workbench) -> Result<(), Failure> {
-    let mut rows = Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy", "decision"]);
+    let mut rows =
+        Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy", "decision"]);
     let (lake, session) = (bench.lake()?, bench.engine.session(bench.instant_or_latest(None)?));
     for (pipeline, definitions) in &bench.workspace.pipelines {
         for (name, experiment) in &definitions.experiments {
@@ -55,7 +56,13 @@ async fn assign(name: &str, ids: &[String], bench: &Workbench) -> Result<(), Fai
     for id in ids {
         let found = experiment.assign(id);
         let hash = json!(found.hash);
-        rows.push(vec![json!(found.experiment), json!(found.id), hash, json!(found.in_namespace), json!(found.variant)]);
+        rows.push(vec![
+            json!(found.experiment),
+            json!(found.id),
+            hash,
+            json!(found.in_namespace),
+            json!(found.variant),
+        ]);
     }
     rows.print(bench.global.format)
 }
@@ -79,9 +86,9 @@ async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure
         print_text(&summary(&result))?;
     }
     match bench.global.format {
-        Format::Table => {
-            estimates(&result).only(|name| !["ci_adjusted", "risk", "trustworthy"].contains(&name)).print(Format::Table)?
-        }
+        Format::Table => estimates(&result)
+            .only(|name| !["ci_adjusted", "risk", "trustworthy"].contains(&name))
+            .print(Format::Table)?,
         format => estimates(&result).print(format)?,
     }
     if bench.global.format == Format::Table && !result.heterogeneity.is_empty() {
@@ -156,8 +163,17 @@ fn estimates(result: &ExperimentResult) -> Rows {
 }
 
 /// Columns of [`estimates`] that only some results have.
-const OPTIONAL: [&str; 9] =
-    ["clusters", "control_clusters", "family", "p_adjusted", "ci_adjusted", "chance_to_win", "risk", "margin_p", "conclusion"];
+const OPTIONAL: [&str; 9] = [
+    "clusters",
+    "control_clusters",
+    "family",
+    "p_adjusted",
+    "ci_adjusted",
+    "chance_to_win",
+    "risk",
+    "margin_p",
+    "conclusion",
+];
 
 fn between(result: &ExperimentResult) -> Rows {
     let mut rows = Rows::new(&[
@@ -213,18 +229,27 @@ fn range(effect: &Value, name: &str) -> Value {
 }
 
 fn summary(result: &ExperimentResult) -> String {
-    let mut lines =
-        vec![format!("{} as of {}: {}", result.experiment, result.as_of, result.hypothesis.as_deref().unwrap_or_default())];
-    let split: Vec<String> = result.srm.observed.iter().map(|v| format!("{} {}", v.variant, v.count)).collect();
+    let mut lines = vec![format!(
+        "{} as of {}: {}",
+        result.experiment,
+        result.as_of,
+        result.hypothesis.as_deref().unwrap_or_default()
+    )];
+    let split: Vec<String> =
+        result.srm.observed.iter().map(|v| format!("{} {}", v.variant, v.count)).collect();
     let p = result.srm.p.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
     lines.push(format!("{}: {} (sample ratio p = {p})", result.srm.counted, split.join(", ")));
     lines.push(inference(result));
-    let failed = |severity| result.checks.iter().filter(|check| !check.ok && check.severity == severity).count();
+    let failed =
+        |severity| result.checks.iter().filter(|check| !check.ok && check.severity == severity).count();
     let (gates, warnings, all) = (failed(Severity::Gate), failed(Severity::Warning), result.checks.len());
     let estimators = result.method.estimators.iter();
     lines.extend(estimators.map(|one| format!("{} {}: {}", one.estimator, one.parameters, one.formula)));
     lines.extend(result.method.families.iter().map(|family| {
-        format!("family {}: {} comparisons by {} ({})", family.family, family.comparisons, family.adjust, family.holds)
+        format!(
+            "family {}: {} comparisons by {} ({})",
+            family.family, family.comparisons, family.adjust, family.holds
+        )
     }));
     if !result.trustworthy {
         lines.push(format!("NOT TRUSTWORTHY: {gates} of {all} checks of the data failed, see the notes"));
@@ -235,7 +260,11 @@ fn summary(result: &ExperimentResult) -> String {
     lines.push(format!("decision: {} ({})", result.decision.action, result.decision.reasons.join("; ")));
     if let Some(plan) = &result.plan {
         let hash = plan.hash.get(..12).unwrap_or(&plan.hash);
-        lines.push(format!("plan: {hash}, registered at {}, {} amendments since", plan.registered_at, plan.amendments.len()));
+        lines.push(format!(
+            "plan: {hash}, registered at {}, {} amendments since",
+            plan.registered_at,
+            plan.amendments.len()
+        ));
     }
     lines.extend(result.notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")

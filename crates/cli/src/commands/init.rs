@@ -18,14 +18,18 @@ const IGNORED: &str = "/lake\n/data\n";
 
 pub(super) fn run(init: &Init, global: &Global) -> Result<(), Failure> {
     let folder = &init.folder;
-    let cannot = |path: &Path, error: std::io::Error| Failure::storage(format!("cannot write {}: {error}", path.display()));
+    let cannot = |path: &Path, error: std::io::Error| {
+        Failure::storage(format!("cannot write {}: {error}", path.display()))
+    };
     if !init.data_only {
         if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Failure::definition(format!("{} is not empty; name a new folder", folder.display())));
         }
         for (name, files) in [("pipelines", &PIPELINES), ("schemas", &SCHEMAS)] {
             let target = folder.join(name);
-            fs::create_dir_all(&target).and_then(|()| files.extract(&target)).map_err(|e| cannot(&target, e))?;
+            fs::create_dir_all(&target)
+                .and_then(|()| files.extract(&target))
+                .map_err(|e| cannot(&target, e))?;
         }
         for (name, text) in [("tranche.yaml", SETTINGS), (".gitignore", IGNORED)] {
             fs::write(folder.join(name), text).map_err(|e| cannot(&folder.join(name), e))?;
@@ -41,7 +45,8 @@ pub(super) fn run(init: &Init, global: &Global) -> Result<(), Failure> {
     let summary = generate(&options, &data, &mut progress).map_err(|e| cannot(&data, e))?;
     bar.finish_and_clear();
     if global.format == Format::Json {
-        let files: serde_json::Map<_, _> = summary.files.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))).collect();
+        let files: serde_json::Map<_, _> =
+            summary.files.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))).collect();
         return print_json(&json!({"folder": folder, "rows": files}), Format::Json);
     }
     for (name, rows) in &summary.files {

@@ -22,7 +22,8 @@ pub(super) fn write(folder: &Path) -> Result<(), Failure> {
     for (name, schema) in schemas {
         let path = folder.join(format!("{name}.schema.json"));
         let text = serde_json::to_string_pretty(&schema).map_err(|e| Failure::internal(e.to_string()))?;
-        fs::write(&path, text + "\n").map_err(|e| Failure::storage(format!("cannot write {}: {e}", path.display())))?;
+        fs::write(&path, text + "\n")
+            .map_err(|e| Failure::storage(format!("cannot write {}: {e}", path.display())))?;
     }
     Ok(())
 }

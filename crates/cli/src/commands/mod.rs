@@ -56,8 +56,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 async fn check(bench: &Workbench) -> Result<(), Failure> {
     bench.check().await?;
     let workspace = &bench.workspace;
-    let count =
-        |each: &dyn Fn(&crate::workspace::PipelineDefinitions) -> usize| workspace.pipelines.values().map(each).sum::<usize>();
+    let count = |each: &dyn Fn(&crate::workspace::PipelineDefinitions) -> usize| {
+        workspace.pipelines.values().map(each).sum::<usize>()
+    };
     let found = json!({
         "problems": [],
         "contracts": workspace.contracts.len(),
@@ -73,6 +74,7 @@ async fn check(bench: &Workbench) -> Result<(), Failure> {
         return print_json(&found, Format::Json);
     }
     let shown = |name: &str| format!("{} {name}", found[name]);
-    let names = ["contracts", "pipelines", "sources", "traits", "segments", "metrics", "experiments", "reports"];
+    let names =
+        ["contracts", "pipelines", "sources", "traits", "segments", "metrics", "experiments", "reports"];
     print_text(&format!("no problems in {}", names.map(shown).join(", ")))
 }

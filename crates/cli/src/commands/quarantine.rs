@@ -8,8 +8,15 @@ use crate::failure::Failure;
 use crate::output::Rows;
 use crate::workbench::Workbench;
 
-const SHOWN: [&str; 7] =
-    [columns::SOURCE, columns::FILE, columns::ROW, columns::COLUMN, columns::REASON, columns::RAW, columns::REJECTED_AT];
+const SHOWN: [&str; 7] = [
+    columns::SOURCE,
+    columns::FILE,
+    columns::ROW,
+    columns::COLUMN,
+    columns::REASON,
+    columns::RAW,
+    columns::REJECTED_AT,
+];
 
 pub(super) async fn run(quarantine: &Quarantine, bench: &Workbench) -> Result<(), Failure> {
     let Quarantine::List { source, limit } = quarantine;
@@ -25,7 +32,8 @@ pub(super) async fn run(quarantine: &Quarantine, bench: &Workbench) -> Result<()
     let mut left = *limit;
     for name in known().filter(|name| source.as_ref().is_none_or(|source| source == *name)) {
         let Some(snapshot) = lake.snapshot(&tranche_ingest::quarantine_table(name)).await? else { continue };
-        let order = [columns::REJECTED_AT, columns::FILE, columns::ROW].map(|name| ident(name).sort(true, false));
+        let order =
+            [columns::REJECTED_AT, columns::FILE, columns::ROW].map(|name| ident(name).sort(true, false));
         let frame = session
             .read(&snapshot)
             .await?

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tranche_pipeline::{
-    Clock, FailureClass, LeaseWatch, Ledger, Liveness, RunPlan, RunRecord, RunReport, RunStatus, SystemClock, execute, new_run_id,
+    Clock, FailureClass, LeaseWatch, Ledger, Liveness, RunPlan, RunRecord, RunReport, RunStatus, SystemClock,
+    execute, new_run_id,
 };
 
 use crate::args::{Format, Run};
@@ -20,7 +21,8 @@ pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failur
     bench.workspace.pipeline(&run.pipeline)?;
     bench.check().await?;
     let pipeline = bench.workspace.pipeline(&run.pipeline)?.pipeline.clone();
-    let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", run.pipeline)))?;
+    let pipeline =
+        pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", run.pipeline)))?;
     let now = SystemClock.now();
     let as_of = match &run.as_of {
         Some(text) => bench.instant(text)?,
@@ -49,7 +51,8 @@ pub(super) async fn resume(run: &str, force: bool, bench: &Workbench) -> Result<
     // A run goes on with the definitions that it started with, whatever they are today.
     let pinned = Workbench::with_project(&bench.global, ledger.definitions(&record.definitions).await?)?;
     let pipeline = pinned.workspace.pipeline(&record.pipeline)?.pipeline.clone();
-    let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", record.pipeline)))?;
+    let pipeline = pipeline
+        .ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", record.pipeline)))?;
     perform(&RunPlan::resume(pipeline, record), &pinned, &ledger).await
 }
 
@@ -67,11 +70,14 @@ async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(),
             Liveness::Unknown => ledger.refresh(record).await?,
         };
         if is_alive {
-            let advice = format!("run `{}` is at work; to take it over all the same, add --force", record.run_id);
+            let advice =
+                format!("run `{}` is at work; to take it over all the same, add --force", record.run_id);
             return Err(Failure::definition(advice));
         }
         if !std::mem::replace(&mut is_told, true) {
-            note("someone may be at work on this run: waiting for a sign of life (--force takes it over at once)")?;
+            note(
+                "someone may be at work on this run: waiting for a sign of life (--force takes it over at once)",
+            )?;
         }
         tokio::time::sleep(WATCH_EVERY).await;
     }
@@ -94,9 +100,10 @@ async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<E
             on_signal.cancel();
         }
     });
-    let report =
-        watched(plan, bench, &progress, async |observer| execute(plan, &steps, ledger, observer, &SystemClock, cancel).await)
-            .await;
+    let report = watched(plan, bench, &progress, async |observer| {
+        execute(plan, &steps, ledger, observer, &SystemClock, cancel).await
+    })
+    .await;
     listener.abort();
     let report = report?;
     print_report(&report, bench.global.format)?;
@@ -126,8 +133,13 @@ pub(super) async fn interrupted() -> bool {
 /// Who has to act first: an author before the data, the data before the storage.
 fn worst(report: &RunReport) -> FailureClass {
     let failed = |class: FailureClass| report.steps.iter().any(|step| step.class == Some(class));
-    let order =
-        [FailureClass::Definition, FailureClass::Data, FailureClass::Internal, FailureClass::Timeout, FailureClass::Storage];
+    let order = [
+        FailureClass::Definition,
+        FailureClass::Data,
+        FailureClass::Internal,
+        FailureClass::Timeout,
+        FailureClass::Storage,
+    ];
     order.into_iter().find(|class| failed(*class)).unwrap_or(FailureClass::Data)
 }
 

@@ -26,7 +26,11 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
     let format = bench.global.format;
     if let Some(run) = &wanted.run {
         let run_id = full_id(run, &ledger).await?;
-        return if wanted.follow { follow(&run_id, &ledger, format).await } else { show(&run_id, &ledger, format).await };
+        return if wanted.follow {
+            follow(&run_id, &ledger, format).await
+        } else {
+            show(&run_id, &ledger, format).await
+        };
     }
     if let Some(backfill) = &wanted.backfill {
         let backfill = super::backfill::find(backfill, &ledger).await?;
@@ -68,8 +72,11 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
 }
 
 fn parse_status(text: &str) -> Result<RunStatus, Failure> {
-    serde_json::from_value(json!(text))
-        .map_err(|_| Failure::definition(format!("--status: `{text}` is none of running, done, failed, skipped and missed")))
+    serde_json::from_value(json!(text)).map_err(|_| {
+        Failure::definition(format!(
+            "--status: `{text}` is none of running, done, failed, skipped and missed"
+        ))
+    })
 }
 
 /// Slots that are looked up at the same time.
@@ -99,8 +106,15 @@ async fn not_run(
             Fate::Missed { .. } => RunStatus::Missed,
         };
         if fits(pipeline, status, slot) {
-            let cells =
-                vec![Value::Null, json!(pipeline), json!(slot), json!(slot), json!(status), json!(last.at), json!(last.at)];
+            let cells = vec![
+                Value::Null,
+                json!(pipeline),
+                json!(slot),
+                json!(slot),
+                json!(status),
+                json!(last.at),
+                json!(last.at),
+            ];
             lines.push(Line { began: slot, cells });
         }
     }
@@ -131,11 +145,22 @@ fn print(lines: Vec<Line>, format: Format) -> Result<(), Failure> {
 
 async fn show(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Failure> {
     let timeline = Timeline::from_events(&ledger.events(run_id).await?);
-    let timeline = timeline.ok_or_else(|| Failure::data(format!("the log of run `{run_id}` does not begin with its start")))?;
+    let timeline = timeline
+        .ok_or_else(|| Failure::data(format!("the log of run `{run_id}` does not begin with its start")))?;
     if format == Format::Json {
         return print_json(&timeline, format);
     }
-    let columns = ["step", "status", "started_at", "ended_at", "seconds", "attempts", "rows_read", "rows_written", "message"];
+    let columns = [
+        "step",
+        "status",
+        "started_at",
+        "ended_at",
+        "seconds",
+        "attempts",
+        "rows_read",
+        "rows_written",
+        "message",
+    ];
     let mut rows = Rows::new(&columns);
     for step in &timeline.steps {
         for failure in step.failures.iter().filter(|failure| failure.attempt < step.attempts) {
@@ -179,7 +204,9 @@ async fn follow(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Fai
         let events = ledger.events_from(run_id, told).await?;
         for event in &events {
             let text = match format {
-                Format::Json => serde_json::to_string(event).map_err(|error| Failure::internal(error.to_string()))?,
+                Format::Json => {
+                    serde_json::to_string(event).map_err(|error| Failure::internal(error.to_string()))?
+                }
                 Format::Table | Format::Csv => line_of(event),
             };
             print_text(&text)?;
@@ -194,7 +221,9 @@ async fn follow(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Fai
 
 fn line_of(event: &Event) -> String {
     let what = match event {
-        Event::Started(started) => format!("run {} of {} as of {} begins", started.run_id, started.pipeline, started.as_of),
+        Event::Started(started) => {
+            format!("run {} of {} as of {} begins", started.run_id, started.pipeline, started.as_of)
+        }
         Event::StepStarted { step, attempt, .. } => format!("{step} begins, attempt {attempt}"),
         Event::StepDone { step, seconds, rows_read, rows_written, .. } => {
             format!("{step} is done in {seconds:.1} s: {rows_read} rows read, {rows_written} written")

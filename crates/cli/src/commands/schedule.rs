@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use tranche_pipeline::{History, Ledger, ScheduleEvent, Scheduler, SchedulerOptions, Stop, SystemClock, Totals};
+use tranche_pipeline::{
+    History, Ledger, ScheduleEvent, Scheduler, SchedulerOptions, Stop, SystemClock, Totals,
+};
 use tranche_project::duration;
 
 use crate::args::{Format, Schedule, ScheduleAction};
@@ -41,7 +43,11 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
     let format = bench.global.format;
     let ledger = Workbench::ledger(&bench.lake()?).with_lease(lease);
     let catalog = ProjectCatalog::new(bench);
-    let options = SchedulerOptions { max_runs: schedule.max_runs.into(), once: schedule.once, ..SchedulerOptions::default() };
+    let options = SchedulerOptions {
+        max_runs: schedule.max_runs.into(),
+        once: schedule.once,
+        ..SchedulerOptions::default()
+    };
     let stop = Stop::default();
     let listener = tokio::spawn(listen(stop.drain.clone()));
     let totals = {
@@ -120,7 +126,9 @@ async fn hold(pipeline: &str, pause: bool, bench: &Workbench) -> Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     let told = match (changed, pause) {
-        (true, true) => format!("`{pipeline}` is paused: its slots are skipped until `tranche schedule resume {pipeline}`"),
+        (true, true) => format!(
+            "`{pipeline}` is paused: its slots are skipped until `tranche schedule resume {pipeline}`"
+        ),
         (true, false) => format!("`{pipeline}` goes on with its next slot"),
         (false, true) => format!("`{pipeline}` was paused already"),
         (false, false) => format!("`{pipeline}` was not paused"),

@@ -29,8 +29,12 @@ pub(super) async fn run(segment: &Segment, bench: &Workbench) -> Result<ExitCode
             preview::run(segment, as_of.as_of.as_deref(), *limit, pipeline.as_deref(), bench).await?;
         }
         Segment::Why { segment, key, as_of } => why::run(segment, key, as_of.as_of.as_deref(), bench).await?,
-        Segment::Overlap { segments, entity, as_of } => overlap::run(segments, entity.as_deref(), as_of, bench).await?,
-        Segment::Explain { segments, as_of, pipeline } => explain::run(segments, as_of, pipeline.as_deref(), bench).await?,
+        Segment::Overlap { segments, entity, as_of } => {
+            overlap::run(segments, entity.as_deref(), as_of, bench).await?
+        }
+        Segment::Explain { segments, as_of, pipeline } => {
+            explain::run(segments, as_of, pipeline.as_deref(), bench).await?
+        }
         Segment::Backfill(wanted) => backfill::run(wanted, bench).await?,
         Segment::History { segment } => history::run(segment, bench).await?,
         Segment::Test { segments } => return test::run(segments, bench).await,
@@ -42,7 +46,15 @@ const COLUMNS: [&str; 7] = ["segment", "entity", "size", "entered", "exited", "u
 
 fn row_of(row: &HistoryRow) -> Vec<Value> {
     let HistoryRow { segment, entity, size, entered, exited, unmatched, as_of, .. } = row;
-    vec![json!(segment), json!(entity), json!(size), json!(entered), json!(exited), json!(unmatched), json!(as_of)]
+    vec![
+        json!(segment),
+        json!(entity),
+        json!(size),
+        json!(entered),
+        json!(exited),
+        json!(unmatched),
+        json!(as_of),
+    ]
 }
 
 async fn read_history(as_of: &AsOf, bench: &Workbench) -> Result<Vec<HistoryRow>, Failure> {
@@ -61,7 +73,15 @@ async fn list(as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
     for definition in definitions().filter(|d| !refreshed.iter().any(|row| belongs(&row.segment, d))) {
         let none = Value::Null;
         let unknown = || none.clone();
-        rows.push(vec![json!(definition.name), json!(definition.entity), unknown(), unknown(), unknown(), unknown(), unknown()]);
+        rows.push(vec![
+            json!(definition.name),
+            json!(definition.entity),
+            unknown(),
+            unknown(),
+            unknown(),
+            unknown(),
+            unknown(),
+        ]);
     }
     rows.print(bench.global.format)
 }
@@ -79,16 +99,24 @@ fn is_meant(segment: &str, name: &str, definition: &SegmentDefinition) -> bool {
 }
 
 /// The segments that a name means, in a history; fails when a label is not among them.
-fn meant<'a>(rows: &'a [HistoryRow], name: &str, definition: &SegmentDefinition) -> Result<Vec<&'a HistoryRow>, Failure> {
-    let found: Vec<&HistoryRow> = rows.iter().filter(|row| is_meant(&row.segment, name, definition)).collect();
+fn meant<'a>(
+    rows: &'a [HistoryRow],
+    name: &str,
+    definition: &SegmentDefinition,
+) -> Result<Vec<&'a HistoryRow>, Failure> {
+    let found: Vec<&HistoryRow> =
+        rows.iter().filter(|row| is_meant(&row.segment, name, definition)).collect();
     let known = rows.iter().filter(|row| belongs(&row.segment, definition)).map(|row| row.segment.as_str());
     if !found.is_empty() {
         return Ok(found);
     }
     match known.clone().next() {
-        Some(_) => {
-            Err(Failure::unknown("segment", name, known, &format!("`tranche segment show {}` shows its set", definition.name)))
-        }
+        Some(_) => Err(Failure::unknown(
+            "segment",
+            name,
+            known,
+            &format!("`tranche segment show {}` shows its set", definition.name),
+        )),
         None => Err(Failure::data(format!("`{name}` was not refreshed yet; run its pipeline"))),
     }
 }
@@ -107,7 +135,8 @@ async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
             Format::Json,
         );
     }
-    let mut lines = vec![format!("{name}: {}", definition.description.as_deref().unwrap_or("no description"))];
+    let mut lines =
+        vec![format!("{name}: {}", definition.description.as_deref().unwrap_or("no description"))];
     lines.extend(definition.owner.as_ref().map(|owner| format!("owner {owner}")));
     lines.push(format!("{}\n\n{}", definition.file.path(), definition.file.text().trim_end()));
     print_text(&lines.join("\n"))?;
@@ -121,7 +150,9 @@ async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
 async fn print_members(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
     let (_, pipeline, definition) = bench.workspace.segment(name)?;
     if definition.kind == SegmentKind::Set && !name.contains('/') {
-        return Err(Failure::definition(format!("`{name}` is a set; name one of its segments, such as `{name}/<label>`")));
+        return Err(Failure::definition(format!(
+            "`{name}` is a set; name one of its segments, such as `{name}/<label>`"
+        )));
     }
     let key = pipeline.definitions.key(&definition.entity).unwrap_or_default();
     let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);

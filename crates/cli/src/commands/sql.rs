@@ -45,7 +45,14 @@ pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
     }
     for source in bench.workspace.pipelines.values().flat_map(|p| p.sources.keys()) {
         let folder = tranche_ingest::quarantine_table(source);
-        session.register_platform(&lake, &folder, &format!("quarantine_{source}"), platform::quarantine::schema()).await?;
+        session
+            .register_platform(
+                &lake,
+                &folder,
+                &format!("quarantine_{source}"),
+                platform::quarantine::schema(),
+            )
+            .await?;
     }
     register_runs(&lake, &session).await?;
     let plan = session.plan(&sql.query, None).await.map_err(|problem| {
@@ -60,8 +67,9 @@ pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
 /// The ledger as a table: one row per run.
 async fn register_runs(lake: &Lake, session: &Session) -> Result<(), Failure> {
     let runs: Vec<_> = Workbench::ledger(lake).list().await?.iter().map(RunRecord::summary).collect();
-    let text =
-        |value: &dyn Fn(&RunSummary) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(runs.iter().map(value))) };
+    let text = |value: &dyn Fn(&RunSummary) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(runs.iter().map(value)))
+    };
     let instant = |value: &dyn Fn(&RunSummary) -> Option<Timestamp>| -> ArrayRef {
         let micros = runs.iter().map(|run| value(run).map(|at| at.as_microsecond()));
         Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
@@ -75,7 +83,9 @@ async fn register_runs(lake: &Lake, session: &Session) -> Result<(), Failure> {
         ("started_at", instant(&|run| Some(run.started_at))),
         ("ended_at", instant(&|run| run.ended_at)),
     ];
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, column)| (name, column, true)),
+    );
     let batch = batch.map_err(tranche_sql::SqlError::from)?;
     Ok(session.register_rows("runs", batch.schema(), vec![batch])?)
 }
@@ -88,7 +98,9 @@ async fn register_entity(
     lake: &Lake,
     session: &Session,
 ) -> Result<(), Failure> {
-    let Some((contract, key)) = definitions.entity_contract(entity).zip(definitions.key(entity)) else { return Ok(()) };
+    let Some((contract, key)) = definitions.entity_contract(entity).zip(definitions.key(entity)) else {
+        return Ok(());
+    };
     let key_type = contract.column(key).map_or(DataType::Utf8, |column| column.data_type.clone());
     let tables = [
         (traits_table(entity), TRAITS, contract.arrow_schema()),

@@ -20,7 +20,8 @@ pub(super) fn run(stats: &Stats, global: &Global) -> Result<(), Failure> {
     };
     let document: CasesDocument = serde_json::from_str(&text)
         .map_err(|e| Failure::definition(format!("{}:{}:{}: {e}", stats.file, e.line(), e.column())))?;
-    let looks = GroupSequential::parse(stats.spending, &stats.looks).map_err(|e| Failure::definition(e.to_string()))?;
+    let looks = GroupSequential::parse(stats.spending, &stats.looks)
+        .map_err(|e| Failure::definition(e.to_string()))?;
     let mut options = CasesOptions {
         alpha: stats.alpha,
         relative: stats.relative,

@@ -102,13 +102,19 @@ async fn show(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<(), 
         ),
         Format::Csv => measures(profile.as_ref(), quantiles.as_deref()).print(Format::Csv),
         Format::Table => {
-            let default = found.default().map(|default| format!(", {default} by default")).unwrap_or_default();
+            let default =
+                found.default().map(|default| format!(", {default} by default")).unwrap_or_default();
             let about = group.description.as_deref().unwrap_or("no description");
-            print_text(&format!("{name}: {data_type}{default}; one of the traits `{}` of `{}`", group.name, group.entity))?;
+            print_text(&format!(
+                "{name}: {data_type}{default}; one of the traits `{}` of `{}`",
+                group.name, group.entity
+            ))?;
             print_text(&format!("{about}\n{}\n\n{}", group.file.path(), group.file.text().trim_end()))?;
             match as_of {
                 _ if profile.is_none() => {
-                    return print_text("its values were not published yet; run the pipeline, or give --as-of");
+                    return print_text(
+                        "its values were not published yet; run the pipeline, or give --as-of",
+                    );
                 }
                 Some(as_of) => print_text(&format!("values as of {as_of}:"))?,
                 None => print_text("values as published last:")?,
@@ -119,7 +125,11 @@ async fn show(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<(), 
 }
 
 /// The trait's values for every entity: computed at an instant, or as they were published last.
-async fn values(found: &Found<'_>, as_of: Option<jiff::Timestamp>, bench: &Workbench) -> Result<Option<ArrayRef>, Failure> {
+async fn values(
+    found: &Found<'_>,
+    as_of: Option<jiff::Timestamp>,
+    bench: &Workbench,
+) -> Result<Option<ArrayRef>, Failure> {
     let lake = bench.lake()?;
     let (entity, name) = (&found.group.entity, found.field.name());
     let Some(as_of) = as_of else {
@@ -133,7 +143,8 @@ async fn values(found: &Found<'_>, as_of: Option<jiff::Timestamp>, bench: &Workb
 }
 
 fn quantile_values(values: &ArrayRef) -> Result<Vec<(f64, Value)>, Failure> {
-    let batch = RecordBatch::try_from_iter([("value", ArrayRef::clone(values))]).map_err(tranche_sql::SqlError::from)?;
+    let batch = RecordBatch::try_from_iter([("value", ArrayRef::clone(values))])
+        .map_err(tranche_sql::SqlError::from)?;
     let rows = Rows::from_batches(&batch.schema(), &[batch])?.objects();
     let values = rows.into_iter().map(|mut row| row["value"].take());
     Ok(QUANTILES.into_iter().zip(values).collect())
@@ -145,7 +156,10 @@ fn measures(profile: Option<&Profile>, quantiles: Option<&[(f64, Value)]>) -> Ro
     let Some(profile) = profile else { return rows };
     rows.push(vec![json!("entities"), json!(profile.rows)]);
     rows.push(vec![json!("nulls"), json!(profile.nulls)]);
-    rows.push(vec![json!("null_share"), json!(profile.null_share().map(|share| (share * 1e6).round() / 1e6))]);
+    rows.push(vec![
+        json!("null_share"),
+        json!(profile.null_share().map(|share| (share * 1e6).round() / 1e6)),
+    ]);
     rows.push(vec![json!("distinct"), json!(profile.distinct)]);
     for (quantile, value) in quantiles.into_iter().flatten() {
         rows.push(vec![json!(format!("quantile {quantile}")), value.clone()]);

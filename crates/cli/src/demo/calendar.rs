@@ -30,7 +30,9 @@ impl Month {
 
 /// The months of the demo, in order.
 pub(crate) fn months() -> impl Iterator<Item = Month> {
-    let nth = |number: i64| (FIRST.0 + (FIRST.1 - 1 + number).div_euclid(12), (FIRST.1 - 1 + number).rem_euclid(12) + 1);
+    let nth = |number: i64| {
+        (FIRST.0 + (FIRST.1 - 1 + number).div_euclid(12), (FIRST.1 - 1 + number).rem_euclid(12) + 1)
+    };
     (0..MONTHS).map(move |number| {
         let ((year, month), (next_year, next_month)) = (nth(number as i64), nth(number as i64 + 1));
         Month {
@@ -83,7 +85,13 @@ pub(crate) struct Stamp(pub(crate) i64);
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ((year, month, day), second) = (date(self.0), self.0.rem_euclid(DAY));
-        write!(f, "{year}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+        write!(
+            f,
+            "{year}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+            second / 3_600,
+            second / 60 % 60,
+            second % 60
+        )
     }
 }
 
@@ -95,7 +103,13 @@ impl fmt::Display for Zulu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(at) = self.0 else { return Ok(()) };
         let ((year, month, day), second) = (date(at), at.rem_euclid(DAY));
-        write!(f, "{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
+        write!(
+            f,
+            "{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+            second / 3_600,
+            second / 60 % 60,
+            second % 60
+        )
     }
 }
 

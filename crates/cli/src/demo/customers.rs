@@ -70,10 +70,19 @@ impl Customer {
         let signed_up_at = sign_up(random);
         let contentment = random.normal();
         let gender = random.pick(&[("f", 53), ("m", 42), ("x", 1), ("", 4)]);
-        let birth_year = (!random.chance(0.06)).then(|| (1984.0 + 14.0 * random.normal()).clamp(1936.0, 2007.0) as i64);
-        let acquisition = random.pick(&[("organic", 30), ("paid_search", 25), ("social", 20), ("referral", 15), ("store", 10)]);
-        let stays = if random.chance(0.30) { 170.0 } else { 1_500.0 } * if acquisition == "referral" { 1.4 } else { 1.0 };
-        let lives_from = if random.chance(0.15) { signed_up_at } else { signed_up_at.max(calendar::beginning()) };
+        let birth_year =
+            (!random.chance(0.06)).then(|| (1984.0 + 14.0 * random.normal()).clamp(1936.0, 2007.0) as i64);
+        let acquisition = random.pick(&[
+            ("organic", 30),
+            ("paid_search", 25),
+            ("social", 20),
+            ("referral", 15),
+            ("store", 10),
+        ]);
+        let stays = if random.chance(0.30) { 170.0 } else { 1_500.0 }
+            * if acquisition == "referral" { 1.4 } else { 1.0 };
+        let lives_from =
+            if random.chance(0.15) { signed_up_at } else { signed_up_at.max(calendar::beginning()) };
         let lifetime = (random.exponential(stays) * (0.45 * contentment).exp() * DAY as f64) as i64;
         let never_buys = random.chance(0.07);
         let order_rate = if never_buys { 0.0 } else { random.gamma(1.4, 1.0 / 41.5) };
@@ -119,7 +128,8 @@ impl Customer {
         let Place { country, city, postal_code } = &self.place;
         let birth_year = self.birth_year.map(|year| year.to_string()).unwrap_or_default();
         let consent = if self.consents && self.unsubscribed_at.is_none() { "yes" } else { "no" };
-        let installed = self.app_installed_at.map(|at| Stamp(at).to_string()[..10].to_owned()).unwrap_or_default();
+        let installed =
+            self.app_installed_at.map(|at| Stamp(at).to_string()[..10].to_owned()).unwrap_or_default();
         format!(
             "{},{},{},{birth_year},{country},{city},{postal_code},{},{},{},{consent},{installed}",
             self.id(),
@@ -148,13 +158,17 @@ fn sign_up(random: &mut Random) -> i64 {
     }
 }
 
-const HEADER: &str =
-    "customer_id,email,gender,birth_year,country,city,postal_code,registered,acquisition,device,consent,app_installed_on";
+const HEADER: &str = "customer_id,email,gender,birth_year,country,city,postal_code,registered,acquisition,device,consent,app_installed_on";
 
 const DIRT: Dirt = Dirt {
     one_in: 2_500,
     delimiter: ',',
-    flaws: &[(Flaw::Field(0, ""), 2), (Flaw::Field(3, "19x4"), 2), (Flaw::Field(7, "2025-02-31 10:00:00"), 2), (Flaw::Twice, 1)],
+    flaws: &[
+        (Flaw::Field(0, ""), 2),
+        (Flaw::Field(3, "19x4"), 2),
+        (Flaw::Field(7, "2025-02-31 10:00:00"), 2),
+        (Flaw::Twice, 1),
+    ],
 };
 
 /// Writes `customers.csv` as it stands at the end, and returns the number of its rows.

@@ -55,13 +55,19 @@ pub(crate) struct Summary {
 }
 
 /// Writes the demo's raw files under `out`, replacing files of the same name; `progress` hears of each month before it is written.
-pub(crate) fn generate(options: &DemoOptions, out: &Path, progress: &mut dyn FnMut(&str)) -> io::Result<Summary> {
-    let mut customers: Vec<Customer> = (1..=options.customers).map(|number| Customer::draw(options.seed, number)).collect();
+pub(crate) fn generate(
+    options: &DemoOptions,
+    out: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> io::Result<Summary> {
+    let mut customers: Vec<Customer> =
+        (1..=options.customers).map(|number| Customer::draw(options.seed, number)).collect();
     let (mut orders, mut web_events, mut sends) = (0, 0, 0);
     let (mut answers, mut complaints) = (Vec::new(), Vec::new());
     for month in calendar::months() {
         progress(&month.name);
-        let mut events = Events { orders: orders::guests(options.seed, &month, options.customers), ..Events::default() };
+        let mut events =
+            Events { orders: orders::guests(options.seed, &month, options.customers), ..Events::default() };
         for customer in &mut customers {
             events.happen(options.seed, customer, &month);
         }
@@ -135,7 +141,10 @@ mod tests {
         let text = |folder: &Path, file: &str| fs::read_to_string(folder.join(file));
         assert_eq!(summary, repeated);
         assert_eq!(text(&first, "orders/2026-09.csv")?, text(&again, "orders/2026-09.csv")?);
-        assert_eq!(text(&first, "customers.csv")?.lines().nth(50), text(&small, "customers.csv")?.lines().nth(50));
+        assert_eq!(
+            text(&first, "customers.csv")?.lines().nth(50),
+            text(&small, "customers.csv")?.lines().nth(50)
+        );
         for folder in [first, again, small] {
             fs::remove_dir_all(folder)?;
         }

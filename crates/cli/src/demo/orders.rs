@@ -76,14 +76,16 @@ pub(crate) fn due(random: &mut Random, customer: &mut Customer, month: &Month) -
 }
 
 fn order(random: &mut Random, customer: &Customer, at: i64) -> Order {
-    let category = if random.chance(0.4) { CATEGORIES[customer.favourite_category].0 } else { random.pick(&CATEGORIES) };
+    let category =
+        if random.chance(0.4) { CATEGORIES[customer.favourite_category].0 } else { random.pick(&CATEGORIES) };
     let app = customer.app_installed_at.is_some_and(|installed| installed <= at);
     let channel = match () {
         () if random.chance(customer.prefers_store) => "store",
         () if app && random.chance(0.65) => "app",
         () => "web",
     };
-    let returned = (customer.return_rate * category.returns * if channel == "store" { 0.3 } else { 1.0 }).min(0.9);
+    let returned =
+        (customer.return_rate * category.returns * if channel == "store" { 0.3 } else { 1.0 }).min(0.9);
     let status = match random.uniform() {
         drawn if drawn < 0.03 => "cancelled",
         drawn if drawn < 0.03 + returned => "returned",
@@ -95,7 +97,9 @@ fn order(random: &mut Random, customer: &Customer, at: i64) -> Order {
         category: category.name,
         channel,
         status,
-        price_cents: (random.lognormal(category.median_price * customer.basket, 0.45) * 100.0).round().max(99.0) as u64,
+        price_cents: (random.lognormal(category.median_price * customer.basket, 0.45) * 100.0)
+            .round()
+            .max(99.0) as u64,
         quantity: random.pick(&[(1, 74), (2, 18), (3, 6), (4, 2)]),
     }
 }
@@ -126,7 +130,13 @@ const DIRT: Dirt = Dirt {
 };
 
 /// Writes `orders/YYYY-MM.csv`, and returns the number of its rows. `earlier` counts the orders of the months before.
-pub(crate) fn write(out: &Path, seed: u64, month: &Month, earlier: u64, orders: &mut [Order]) -> io::Result<u64> {
+pub(crate) fn write(
+    out: &Path,
+    seed: u64,
+    month: &Month,
+    earlier: u64,
+    orders: &mut [Order],
+) -> io::Result<u64> {
     orders.sort_unstable_by_key(|order| (order.at, order.buyer));
     let path = out.join("orders").join(format!("{}.csv", month.name));
     let header = "order_no;customer;order_date;status;category;price;quantity;channel";
@@ -134,7 +144,9 @@ pub(crate) fn write(out: &Path, seed: u64, month: &Month, earlier: u64, orders: 
     for (number, order) in (earlier + 1..).zip(orders) {
         let Order { at, buyer, category, channel, status, price_cents, quantity } = order;
         let (euros, cents, date) = (*price_cents / 100, *price_cents % 100, Stamp(*at));
-        file.row(&format!("o{number:07};{buyer};{date};{status};{category};{euros}.{cents:02};{quantity};{channel}"))?;
+        file.row(&format!(
+            "o{number:07};{buyer};{date};{status};{category};{euros}.{cents:02};{quantity};{channel}"
+        ))?;
     }
     file.finish()
 }

@@ -22,19 +22,72 @@ pub(crate) struct Place {
 
 const COUNTRIES: [(Country, u32); 11] = [
     (Country { code: "DE", digits: 5, cities: &GERMANY }, 42),
-    (Country { code: "AT", digits: 4, cities: &[(("Wien", "1"), 6), (("Graz", "80"), 2), (("Linz", "40"), 2)] }, 9),
-    (Country { code: "CH", digits: 4, cities: &[(("Zürich", "80"), 5), (("Basel", "40"), 3), (("Bern", "30"), 2)] }, 7),
-    (Country { code: "NL", digits: 4, cities: &[(("Amsterdam", "10"), 5), (("Rotterdam", "30"), 4), (("Utrecht", "35"), 3)] }, 9),
-    (Country { code: "BE", digits: 4, cities: &[(("Brussel", "10"), 5), (("Antwerpen", "20"), 4)] }, 4),
-    (Country { code: "FR", digits: 5, cities: &[(("Paris", "75"), 6), (("Lyon", "69"), 3), (("Nice", "06"), 2)] }, 11),
-    (Country { code: "IT", digits: 5, cities: &[(("Milano", "201"), 4), (("Roma", "001"), 4), (("Torino", "101"), 2)] }, 5),
     (
-        Country { code: "ES", digits: 5, cities: &[(("Madrid", "280"), 4), (("Barcelona", "080"), 4), (("Valencia", "460"), 2)] },
+        Country {
+            code: "AT",
+            digits: 4,
+            cities: &[(("Wien", "1"), 6), (("Graz", "80"), 2), (("Linz", "40"), 2)],
+        },
+        9,
+    ),
+    (
+        Country {
+            code: "CH",
+            digits: 4,
+            cities: &[(("Zürich", "80"), 5), (("Basel", "40"), 3), (("Bern", "30"), 2)],
+        },
+        7,
+    ),
+    (
+        Country {
+            code: "NL",
+            digits: 4,
+            cities: &[(("Amsterdam", "10"), 5), (("Rotterdam", "30"), 4), (("Utrecht", "35"), 3)],
+        },
+        9,
+    ),
+    (Country { code: "BE", digits: 4, cities: &[(("Brussel", "10"), 5), (("Antwerpen", "20"), 4)] }, 4),
+    (
+        Country {
+            code: "FR",
+            digits: 5,
+            cities: &[(("Paris", "75"), 6), (("Lyon", "69"), 3), (("Nice", "06"), 2)],
+        },
+        11,
+    ),
+    (
+        Country {
+            code: "IT",
+            digits: 5,
+            cities: &[(("Milano", "201"), 4), (("Roma", "001"), 4), (("Torino", "101"), 2)],
+        },
         5,
     ),
-    (Country { code: "PL", digits: 5, cities: &[(("Warszawa", "00"), 5), (("Gdynia", "81"), 2), (("Wroclaw", "50"), 3)] }, 4),
+    (
+        Country {
+            code: "ES",
+            digits: 5,
+            cities: &[(("Madrid", "280"), 4), (("Barcelona", "080"), 4), (("Valencia", "460"), 2)],
+        },
+        5,
+    ),
+    (
+        Country {
+            code: "PL",
+            digits: 5,
+            cities: &[(("Warszawa", "00"), 5), (("Gdynia", "81"), 2), (("Wroclaw", "50"), 3)],
+        },
+        4,
+    ),
     (Country { code: "SE", digits: 5, cities: &[(("Stockholm", "11"), 5), (("Uppsala", "75"), 2)] }, 2),
-    (Country { code: "DK", digits: 4, cities: &[(("Aarhus", "80"), 2), (("Odense", "50"), 2), (("Aalborg", "90"), 1)] }, 2),
+    (
+        Country {
+            code: "DK",
+            digits: 4,
+            cities: &[(("Aarhus", "80"), 2), (("Odense", "50"), 2), (("Aalborg", "90"), 1)],
+        },
+        2,
+    ),
 ];
 
 const GERMANY: [((&str, &str), u32); 10] = [
@@ -51,14 +104,26 @@ const GERMANY: [((&str, &str), u32); 10] = [
 ];
 
 const FIRST_NAMES: [(&str, &[&str]); 3] = [
-    ("f", &["anna", "marie", "lea", "sofia", "julia", "emma", "katrin", "sabine", "ines", "petra", "claire", "eva"]),
-    ("m", &["jonas", "lukas", "paul", "felix", "thomas", "jan", "marco", "peter", "stefan", "louis", "david", "erik"]),
+    (
+        "f",
+        &[
+            "anna", "marie", "lea", "sofia", "julia", "emma", "katrin", "sabine", "ines", "petra", "claire",
+            "eva",
+        ],
+    ),
+    (
+        "m",
+        &[
+            "jonas", "lukas", "paul", "felix", "thomas", "jan", "marco", "peter", "stefan", "louis", "david",
+            "erik",
+        ],
+    ),
     ("x", &["alex", "kim", "robin", "sascha", "toni", "charlie"]),
 ];
 
 const LAST_NAMES: [&str; 16] = [
-    "meier", "schmidt", "fischer", "weber", "wagner", "becker", "hofmann", "bauer", "koch", "jansen", "martin", "rossi",
-    "garcia", "nowak", "larsen", "dubois",
+    "meier", "schmidt", "fischer", "weber", "wagner", "becker", "hofmann", "bauer", "koch", "jansen",
+    "martin", "rossi", "garcia", "nowak", "larsen", "dubois",
 ];
 
 /// Somewhere a customer lives.

@@ -90,7 +90,10 @@ impl RawFile {
             Flaw::Cut => self.clean(&line.chars().take(line.chars().count() * 2 / 3).collect::<String>()),
             Flaw::Field(position, text) => {
                 let delimiter = self.dirt.delimiter;
-                let fields = line.split(delimiter).enumerate().map(|(at, field)| if at == position { text } else { field });
+                let fields = line
+                    .split(delimiter)
+                    .enumerate()
+                    .map(|(at, field)| if at == position { text } else { field });
                 self.clean(&fields.collect::<Vec<_>>().join(&delimiter.to_string()))
             }
         }
@@ -107,7 +110,8 @@ mod tests {
     use super::*;
 
     fn check(flaws: &'static [(Flaw, u32)], expected: &str) -> io::Result<()> {
-        let path = std::env::temp_dir().join(format!("tranche-raw-file-{}-{}", std::process::id(), expected.len()));
+        let path =
+            std::env::temp_dir().join(format!("tranche-raw-file-{}-{}", std::process::id(), expected.len()));
         let dirt = Dirt { one_in: 1, delimiter: ';', flaws };
         let mut file = RawFile::create(&path, "a;b", dirt, dirt_stream(1, 0, 0))?;
         file.row("one;two")?;

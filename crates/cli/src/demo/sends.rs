@@ -39,7 +39,13 @@ const NEWSLETTER_DAYS: i64 = 28;
 const UNSUBSCRIBES: f64 = 0.003;
 
 /// What a customer is sent in a month; `orders` are theirs in that month.
-pub(crate) fn mail(random: &mut Random, customer: &mut Customer, month: &Month, orders: &[Order], seed: u64) -> Vec<Send> {
+pub(crate) fn mail(
+    random: &mut Random,
+    customer: &mut Customer,
+    month: &Month,
+    orders: &[Order],
+    seed: u64,
+) -> Vec<Send> {
     let mut sent = Vec::new();
     for (at, campaign) in mailings(random, customer, month, seed) {
         if !customer.accepts_mail(at) {
@@ -73,12 +79,20 @@ fn mailings(random: &mut Random, customer: &Customer, month: &Month, seed: u64) 
         day += DAY;
     }
     planned.extend(Some((customer.signed_up_at + 900, "welcome")).filter(|(at, _)| month.contains(*at)));
-    planned.extend(Some((winback::slot(seed, customer), winback::CAMPAIGN)).filter(|(at, _)| month.contains(*at)));
+    planned.extend(
+        Some((winback::slot(seed, customer), winback::CAMPAIGN)).filter(|(at, _)| month.contains(*at)),
+    );
     planned.sort_unstable();
     planned
 }
 
-fn deliver(random: &mut Random, customer: &mut Customer, at: i64, campaign: &'static str, arm: Option<Arm>) -> Send {
+fn deliver(
+    random: &mut Random,
+    customer: &mut Customer,
+    at: i64,
+    campaign: &'static str,
+    arm: Option<Arm>,
+) -> Send {
     let mut send = Send {
         at,
         customer: customer.id(),
@@ -95,7 +109,8 @@ fn deliver(random: &mut Random, customer: &mut Customer, at: i64, campaign: &'st
     if send.status != "delivered" {
         return send;
     }
-    let interest = if customer.leaves_at < at { 0.45 } else { 1.0 } * if campaign == "welcome" { 1.3 } else { 1.0 };
+    let interest =
+        if customer.leaves_at < at { 0.45 } else { 1.0 } * if campaign == "welcome" { 1.3 } else { 1.0 };
     if random.chance((customer.open_rate * interest).min(0.95)) {
         let opened = at + 120 + (random.exponential(0.4) * DAY as f64) as i64;
         let clicked = random.chance(0.16).then(|| opened + random.between(5, 240));
@@ -121,7 +136,13 @@ const DIRT: Dirt = Dirt {
 };
 
 /// Writes `sends/YYYY-MM.csv`, and returns the number of its rows. `earlier` counts the sends of the months before.
-pub(crate) fn write(out: &Path, seed: u64, month: &Month, earlier: u64, sends: &mut [Send]) -> io::Result<u64> {
+pub(crate) fn write(
+    out: &Path,
+    seed: u64,
+    month: &Month,
+    earlier: u64,
+    sends: &mut [Send],
+) -> io::Result<u64> {
     sends.sort_unstable_by_key(|send| (send.at, send.customer));
     let path = out.join("sends").join(format!("{}.csv", month.name));
     let header = "send_id,customer_id,campaign,arm,sent_at,status,opened_at,clicked_at,unsubscribed";
@@ -130,7 +151,9 @@ pub(crate) fn write(out: &Path, seed: u64, month: &Month, earlier: u64, sends: &
         let Send { at, customer, campaign, status, unsubscribed, .. } = send;
         let (at, opened, clicked) = (Zulu(Some(*at)), Zulu(send.opened_at), Zulu(send.clicked_at));
         let arm = send.arm.map(Arm::name).unwrap_or_default();
-        let line = format!("s{number:07},{customer},{campaign},{arm},{at},{status},{opened},{clicked},{unsubscribed}");
+        let line = format!(
+            "s{number:07},{customer},{campaign},{arm},{at},{status},{opened},{clicked},{unsubscribed}"
+        );
         if send.arm.is_some() { file.clean(&line)? } else { file.row(&line)? }
     }
     file.finish()

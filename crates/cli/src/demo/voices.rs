@@ -87,14 +87,18 @@ pub(crate) fn write_answers(out: &Path, seed: u64, answers: &mut [Answer]) -> io
     file.finish()
 }
 
-const COMPLAINT_DIRT: Dirt =
-    Dirt { one_in: 600, delimiter: ',', flaws: &[(Flaw::Field(1, ""), 1), (Flaw::Field(3, "31.09.2025"), 1), (Flaw::Twice, 1)] };
+const COMPLAINT_DIRT: Dirt = Dirt {
+    one_in: 600,
+    delimiter: ',',
+    flaws: &[(Flaw::Field(1, ""), 1), (Flaw::Field(3, "31.09.2025"), 1), (Flaw::Twice, 1)],
+};
 
 /// Writes `complaints.csv`, and returns the number of its rows.
 pub(crate) fn write_complaints(out: &Path, seed: u64, complaints: &mut [Complaint]) -> io::Result<u64> {
     complaints.sort_unstable_by_key(|complaint| (complaint.opened_at, complaint.customer));
     let header = "complaint_id,customer_id,topic,opened,closed";
-    let mut file = RawFile::create(&out.join("complaints.csv"), header, COMPLAINT_DIRT, dirt_stream(seed, 6, 0))?;
+    let mut file =
+        RawFile::create(&out.join("complaints.csv"), header, COMPLAINT_DIRT, dirt_stream(seed, 6, 0))?;
     for (number, Complaint { opened_at, customer, topic, closed_at }) in (1..).zip(complaints) {
         let closed = closed_at.map(|at| Stamp(at).to_string()).unwrap_or_default();
         file.row(&format!("k{number:05},{customer},{topic},{},{closed}", Stamp(*opened_at)))?;

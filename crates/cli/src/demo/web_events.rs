@@ -21,7 +21,12 @@ pub(crate) struct WebEvent {
 }
 
 /// What a customer does in a month: a visit before most orders, and visits that lead to none.
-pub(crate) fn browse(random: &mut Random, customer: &Customer, month: &Month, orders: &[Order]) -> Vec<WebEvent> {
+pub(crate) fn browse(
+    random: &mut Random,
+    customer: &Customer,
+    month: &Month,
+    orders: &[Order],
+) -> Vec<WebEvent> {
     let mut events = Vec::new();
     for order in orders.iter().filter(|order| order.channel != "store") {
         if random.chance(0.15) {
@@ -30,7 +35,13 @@ pub(crate) fn browse(random: &mut Random, customer: &Customer, month: &Month, or
         let arrived = (order.at - random.between(120, 2_400)).max(month.start);
         events.push(event(customer, arrived, "visit", order.channel, None));
         if random.chance(0.35) {
-            events.push(event(customer, (arrived + order.at) / 2, "cart", order.channel, Some(order.category)));
+            events.push(event(
+                customer,
+                (arrived + order.at) / 2,
+                "cart",
+                order.channel,
+                Some(order.category),
+            ));
         }
     }
     let rate = (0.015 + 0.95 * customer.order_rate) * (1.0 - customer.prefers_store);
@@ -52,7 +63,13 @@ pub(crate) fn browse(random: &mut Random, customer: &Customer, month: &Month, or
     events
 }
 
-fn event(customer: &Customer, at: i64, action: &'static str, channel: &'static str, category: Option<&'static str>) -> WebEvent {
+fn event(
+    customer: &Customer,
+    at: i64,
+    action: &'static str,
+    channel: &'static str,
+    category: Option<&'static str>,
+) -> WebEvent {
     let device = if channel == "app" { "mobile" } else { customer.device };
     WebEvent { at, customer: customer.id(), action, channel, device, category }
 }
@@ -69,7 +86,13 @@ const DIRT: Dirt = Dirt {
 };
 
 /// Writes `web_events/YYYY-MM.ndjson`, and returns the number of its rows. `earlier` counts the events of the months before.
-pub(crate) fn write(out: &Path, seed: u64, month: &Month, earlier: u64, events: &mut [WebEvent]) -> io::Result<u64> {
+pub(crate) fn write(
+    out: &Path,
+    seed: u64,
+    month: &Month,
+    earlier: u64,
+    events: &mut [WebEvent],
+) -> io::Result<u64> {
     events.sort_by_key(|event| (event.at, event.customer));
     let path = out.join("web_events").join(format!("{}.ndjson", month.name));
     let mut file = RawFile::create(&path, "", DIRT, dirt_stream(seed, 4, month.number))?;

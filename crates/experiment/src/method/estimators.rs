@@ -23,9 +23,13 @@ pub struct EstimatorNote {
 /// Names all of them.
 pub(super) fn of(experiment: &Experiment) -> Vec<EstimatorNote> {
     let declared = estimation(experiment);
-    let by_metric = experiment.metrics.iter().any(|choice| matches!(choice.variance, Some(VarianceMethod::Bootstrap { .. })));
+    let by_metric = experiment
+        .metrics
+        .iter()
+        .any(|choice| matches!(choice.variance, Some(VarianceMethod::Bootstrap { .. })));
     let beta = matches!(experiment.statistics.method, Method::Bayes { shares: Some(_), .. });
-    let is_resampled = by_metric || matches!(experiment.statistics.variance, VarianceMethod::Bootstrap { .. });
+    let is_resampled =
+        by_metric || matches!(experiment.statistics.variance, VarianceMethod::Bootstrap { .. });
     let parameter = |key: &str| declared.get(key).map(|value| json!({key: value}));
     let found = [
         parameter("cluster").map(|parameters| ("cluster_robust", parameters)),
@@ -36,7 +40,12 @@ pub(super) fn of(experiment: &Experiment) -> Vec<EstimatorNote> {
     ];
     let note = |(estimator, parameters): (&str, Value)| {
         let (formula, source) = formula(estimator);
-        EstimatorNote { estimator: estimator.to_owned(), formula: formula.to_owned(), source: source.to_owned(), parameters }
+        EstimatorNote {
+            estimator: estimator.to_owned(),
+            formula: formula.to_owned(),
+            source: source.to_owned(),
+            parameters,
+        }
     };
     found.into_iter().flatten().map(note).collect()
 }
@@ -52,10 +61,14 @@ fn formula(estimator: &str) -> (&'static str, &'static str) {
             "estimate - θ · (covariate means - those of both arms), θ by least squares over both arms of a comparison; ratios linearised",
             "Deng, Xu, Kohavi and Walker (2013), appendix B",
         ),
-        "post_stratification" => {
-            ("Σ w mean of stratum, w its share of both arms, with the variance Σ w² s² / n", "Miratrix, Sekhon and Yu (2013)")
-        }
-        "bootstrap" => ("the variance of an arm's estimate over resamples of n - 1 of n units or clusters", "Rao and Wu (1988)"),
+        "post_stratification" => (
+            "Σ w mean of stratum, w its share of both arms, with the variance Σ w² s² / n",
+            "Miratrix, Sekhon and Yu (2013)",
+        ),
+        "bootstrap" => (
+            "the variance of an arm's estimate over resamples of n - 1 of n units or clusters",
+            "Rao and Wu (1988)",
+        ),
         _ => (
             "proportions: Beta(α + successes, β + failures) for each arm; chances, intervals and losses are integrals over both",
             "Gelman et al., Bayesian Data Analysis, section 2.4; Stucchio (2015)",
@@ -95,7 +108,9 @@ pub(crate) fn estimation(experiment: &Experiment) -> Map<String, Value> {
 pub(crate) fn variance(method: VarianceMethod) -> Value {
     match method {
         VarianceMethod::Formula => json!("analytic"),
-        VarianceMethod::Bootstrap { replicates, seed } => json!({"bootstrap": {"replicates": replicates, "seed": seed}}),
+        VarianceMethod::Bootstrap { replicates, seed } => {
+            json!({"bootstrap": {"replicates": replicates, "seed": seed}})
+        }
     }
 }
 

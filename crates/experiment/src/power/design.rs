@@ -1,6 +1,8 @@
 //! The units that an inference needs: those of a single look, times what looking more often costs.
 
-use tranche_stats::{Alternative, ConfidenceSequence, GroupSequential, MixtureTest, Outcome, Plan, SampleSize};
+use tranche_stats::{
+    Alternative, ConfidenceSequence, GroupSequential, MixtureTest, Outcome, Plan, SampleSize,
+};
 
 use crate::looks::PlannedLooks;
 use crate::statistics::Method;
@@ -47,9 +49,11 @@ impl Needed {
             Method::Fixed | Method::Bayes { .. } => return Ok(1.0),
             Method::GroupSequential(design) => {
                 let looks = match &design.looks {
-                    PlannedLooks::Fractions { fractions, .. } => {
-                        GroupSequential { spending: design.spending, fractions: fractions.clone(), is_final: true }
-                    }
+                    PlannedLooks::Fractions { fractions, .. } => GroupSequential {
+                        spending: design.spending,
+                        fractions: fractions.clone(),
+                        is_final: true,
+                    },
                     PlannedLooks::Instants { instants, .. } => {
                         GroupSequential::evenly(design.spending, u32::try_from(instants.len()).unwrap_or(1))
                     }

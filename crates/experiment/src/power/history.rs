@@ -52,8 +52,11 @@ impl<'a> History<'a> {
         let units = keys.len();
         let (name, entity) = (experiment.name.clone(), experiment.entity.clone());
         let population = Population { name, entity, keys, at: vec![from; units], until: as_of };
-        let choices: Vec<(&MetricChoice, &Metric)> =
-            experiment.metrics.iter().filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?))).collect();
+        let choices: Vec<(&MetricChoice, &Metric)> = experiment
+            .metrics
+            .iter()
+            .filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?)))
+            .collect();
         let metrics = choices.iter().map(|(_, metric)| *metric).collect();
         let mut wanted = vec![Wanted { population: &population, span: Span::After(Some(observed)), metrics }];
         if let Some(cuped) = &experiment.statistics.cuped {
@@ -67,10 +70,15 @@ impl<'a> History<'a> {
         let cells = Cells::new(&vec![0; units], &Membership::from([(EVERYONE.to_owned(), everyone.clone())]));
         let of = |&(choice, metric): &(&'a MetricChoice, &Metric)| {
             let values = after.of(metric)?;
-            let columns = before.map(|before| covariate_columns(experiment, metric, context, |covariate| before.of(covariate)));
+            let columns = before.map(|before| {
+                covariate_columns(experiment, metric, context, |covariate| before.of(covariate))
+            });
             let counted = after.counted(metric);
-            let everyone: Vec<usize> =
-                everyone.iter().copied().filter(|&unit| counted.is_none_or(|counted| counted.value(unit))).collect();
+            let everyone: Vec<usize> = everyone
+                .iter()
+                .copied()
+                .filter(|&unit| counted.is_none_or(|counted| counted.value(unit)))
+                .collect();
             let found = MetricHistory {
                 better: metric.direction,
                 arm: arm(values, &everyone),
@@ -102,12 +110,16 @@ async fn keys(
 ) -> Result<arrow::array::ArrayRef, ExperimentError> {
     let session = context.engine.session_over(context.tables, at).await?;
     let scope = match segment {
-        Some(segment) => Scope::of(context.definitions, &experiment.entity, &[segment.to_owned()], context.session).await?,
+        Some(segment) => {
+            Scope::of(context.definitions, &experiment.entity, &[segment.to_owned()], context.session).await?
+        }
         None => Scope::universe(&experiment.entity),
     };
     let found = evaluate(context.definitions, &scope, context.tables, &session, Sharing::Shared).await;
-    let found =
-        found.map_err(|source| ExperimentError::Segment { experiment: experiment.name.clone(), source: Box::new(source) })?;
+    let found = found.map_err(|source| ExperimentError::Segment {
+        experiment: experiment.name.clone(),
+        source: Box::new(source),
+    })?;
     Ok(match segment {
         None => found.index.column(0..found.universe)?,
         Some(segment) => match found.segments.get(segment) {
@@ -136,19 +148,36 @@ fn variance_reduction(
 }
 
 /// Distinct units with an exposure, in any variant, in the days before.
-async fn units_per_day(experiment: &Experiment, context: &MeasureContext<'_>) -> Result<Option<f64>, ExperimentError> {
+async fn units_per_day(
+    experiment: &Experiment,
+    context: &MeasureContext<'_>,
+) -> Result<Option<f64>, ExperimentError> {
     let failed = |reason: String| ExperimentError::Exposure { experiment: experiment.name.clone(), reason };
     let table = &experiment.table.value;
-    let contract = context.definitions.contracts.get(table).ok_or_else(|| failed(format!("there is no table `{table}`")))?;
-    let key = contract.entity_column(&experiment.entity).ok_or_else(|| failed("no column names the entity".to_owned()))?;
+    let contract = context
+        .definitions
+        .contracts
+        .get(table)
+        .ok_or_else(|| failed(format!("there is no table `{table}`")))?;
+    let key = contract
+        .entity_column(&experiment.entity)
+        .ok_or_else(|| failed("no column names the entity".to_owned()))?;
     let at = experiment.at.as_ref().map(|at| at.value.as_str()).or(contract.event_time());
     let at = at.ok_or_else(|| failed(format!("`{table}` is not an event table")))?;
-    let from =
-        context.session.as_of().checked_sub(SignedDuration::from_hours(24 * i64::from(TRAFFIC_DAYS))).unwrap_or(Timestamp::MIN);
-    let mut frame =
-        context.session.table(table).await?.filter(ident(at).gt_eq(instant_literal(from))).map_err(SqlError::engine)?;
+    let from = context
+        .session
+        .as_of()
+        .checked_sub(SignedDuration::from_hours(24 * i64::from(TRAFFIC_DAYS)))
+        .unwrap_or(Timestamp::MIN);
+    let mut frame = context
+        .session
+        .table(table)
+        .await?
+        .filter(ident(at).gt_eq(instant_literal(from)))
+        .map_err(SqlError::engine)?;
     if let Some(filter) = &experiment.filter {
-        let filter = filter_expression(&filter.value, contract, context.session).map_err(|problem| failed(problem.message))?;
+        let filter = filter_expression(&filter.value, contract, context.session)
+            .map_err(|problem| failed(problem.message))?;
         frame = frame.filter(filter).map_err(SqlError::engine)?;
     }
     let counted = frame.aggregate(vec![], vec![count_distinct(ident(key))]).map_err(SqlError::engine)?;

@@ -16,16 +16,19 @@ pub(super) fn values(
     context: &MeasureContext<'_>,
 ) -> Result<u64, String> {
     let mut values = 0;
-    let chosen: Vec<&str> = choices(experiment, context).into_iter().map(|(_, metric)| metric.name.as_str()).collect();
-    let before: Vec<&str> = covariates(experiment, context).into_iter().map(|metric| metric.name.as_str()).collect();
+    let chosen: Vec<&str> =
+        choices(experiment, context).into_iter().map(|(_, metric)| metric.name.as_str()).collect();
+    let before: Vec<&str> =
+        covariates(experiment, context).into_iter().map(|metric| metric.name.as_str()).collect();
     let windows = [("after", Some(&found.after), Some(&expected.after), chosen)];
-    let windows = windows.into_iter().chain([("before", found.before.as_ref(), expected.before.as_ref(), before)]);
+    let windows =
+        windows.into_iter().chain([("before", found.before.as_ref(), expected.before.as_ref(), before)]);
     for (when, found, expected, metrics) in windows {
         let (Some(found), Some(expected)) = (found, expected) else { continue };
         for metric in metrics {
             for (part, found, expected) in parts(metric, found, expected, context)? {
-                values +=
-                    of_metric(found, expected).map_err(|trouble| format!("{}: {part} {when}: {trouble}", experiment.name))?;
+                values += of_metric(found, expected)
+                    .map_err(|trouble| format!("{}: {part} {when}: {trouble}", experiment.name))?;
             }
         }
     }
@@ -41,7 +44,9 @@ fn parts<'a>(
 ) -> Result<Vec<(String, &'a MetricValues, &'a MetricValues)>, String> {
     let metric = context.metrics.get(name).ok_or("no such metric")?;
     let names = match &metric.kind {
-        MetricKind::Ratio { numerator, denominator } => vec![numerator.value.as_str(), denominator.value.as_str()],
+        MetricKind::Ratio { numerator, denominator } => {
+            vec![numerator.value.as_str(), denominator.value.as_str()]
+        }
         _ => vec![name],
     };
     let part = |name: &str| {
@@ -83,10 +88,16 @@ fn same(found: &Value, expected: &Value, path: &str) -> Result<u64, String> {
             a.iter().zip(b).enumerate().map(|(place, (a, b))| same(a, b, &format!("{path}[{place}]"))).sum()
         }
         (Value::Object(a), Value::Object(b)) if a.len() == b.len() => {
-            let of = |(key, a): (&String, &Value)| same(a, b.get(key).unwrap_or(&Value::Null), &format!("{path}.{key}"));
+            let of = |(key, a): (&String, &Value)| {
+                same(a, b.get(key).unwrap_or(&Value::Null), &format!("{path}.{key}"))
+            };
             a.iter().map(of).sum()
         }
-        (Value::Number(a), Value::Number(b)) if a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| is_close(a, b)) => Ok(1),
+        (Value::Number(a), Value::Number(b))
+            if a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| is_close(a, b)) =>
+        {
+            Ok(1)
+        }
         _ if found == expected => Ok(0),
         _ => Err(format!("{path} is {found}, not {expected}")),
     }

@@ -42,12 +42,21 @@ pub(super) const METRICS: [(&str, &str); 16] = [
     ("heavy", "type: count\nfact: {table: orders, where: \"weight > 1.5 OR kind IS NULL\"}"),
     ("bought", "type: proportion\nfact: {table: orders, where: \"amount > 10\"}"),
     ("basket", "type: ratio\nnumerator: revenue\ndenominator: orders"),
-    ("paid", "type: mean\nmissing: exclude\nfact: {table: orders, value: amount, aggregate: sum, where: \"kind = 'b'\"}"),
+    (
+        "paid",
+        "type: mean\nmissing: exclude\nfact: {table: orders, value: amount, aggregate: sum, where: \"kind = 'b'\"}",
+    ),
     ("capped", "type: mean\ncap: {quantile: 0.9}\nfact: {table: orders, value: amount * 2, aggregate: sum}"),
-    ("late", "type: mean\ndelay: 12 hours\nwindow: 2 days\nfact: {table: orders, value: items, aggregate: sum}"),
+    (
+        "late",
+        "type: mean\ndelay: 12 hours\nwindow: 2 days\nfact: {table: orders, value: items, aggregate: sum}",
+    ),
     ("median", "type: quantile\nquantile: 0.5\nfact: {table: orders, value: amount, aggregate: sum}"),
     ("order_size", "type: quantile\nquantile: 0.7\nover: events\nfact: {table: orders, value: amount}"),
-    ("load", "type: quantile\nquantile: 0.5\nover: events\nfact: {table: orders, value: weight, where: \"kind <> 'b'\"}"),
+    (
+        "load",
+        "type: quantile\nquantile: 0.5\nover: events\nfact: {table: orders, value: weight, where: \"kind <> 'b'\"}",
+    ),
     ("back", "type: retention\nwindow: {from: 1 day, to: 3 days}\nfact: {table: visits}"),
     ("visits", "type: count\nfact: {table: visits, where: \"page = 'cart'\"}"),
     (
@@ -90,13 +99,21 @@ impl Definitions {
                 format!("{} is another", self.experiments[number].0)
             }
             2 => {
-                let number = self.experiments.iter().filter_map(|(name, _)| name[1..].parse::<usize>().ok()).max().unwrap_or(0);
+                let number = self
+                    .experiments
+                    .iter()
+                    .filter_map(|(name, _)| name[1..].parse::<usize>().ok())
+                    .max()
+                    .unwrap_or(0);
                 self.experiments.push(experiment(number + 1, random));
                 format!("e{} is new", number + 1)
             }
             _ => {
-                let change =
-                    [("kind = 'a'", "kind = 'b'"), ("amount > 10", "amount > 11"), ("delay: 12 hours", "delay: 13 hours")];
+                let change = [
+                    ("kind = 'a'", "kind = 'b'"),
+                    ("amount > 10", "amount > 11"),
+                    ("delay: 12 hours", "delay: 13 hours"),
+                ];
                 let change = change[random.below(change.len())];
                 self.rewritten.push(change);
                 format!("{} becomes {}", change.0, change.1)
@@ -118,7 +135,10 @@ impl Definitions {
         ];
         for (name, text) in METRICS {
             let text = self.rewritten.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
-            files.push((format!("{folder}/metrics/{name}.yaml"), format!("version: 1\nmetric: {name}\n{text}\n")));
+            files.push((
+                format!("{folder}/metrics/{name}.yaml"),
+                format!("version: 1\nmetric: {name}\n{text}\n"),
+            ));
         }
         for (name, text) in &self.experiments {
             files.push((format!("{folder}/experiments/{name}.yaml"), text.clone()));
@@ -137,28 +157,40 @@ fn experiment(number: usize, random: &mut Generator) -> (String, String) {
         from[random.below(from.len())]
     }
     let name = format!("e{number}");
-    let mut metrics: Vec<&str> = METRICS.iter().map(|(name, _)| *name).filter(|_| random.below(2) == 0).collect();
+    let mut metrics: Vec<&str> =
+        METRICS.iter().map(|(name, _)| *name).filter(|_| random.below(2) == 0).collect();
     if metrics.is_empty() {
         metrics.push("revenue");
     }
     let mut text = format!("version: 1\nexperiment: {name}\nentity: person\n");
     let campaign = pick(&["", ", where: \"campaign = 'x'\"", ", where: \"campaign <> 'y'\""], random);
     let at = pick(&["", "", ", at: seen_at"], random);
-    text += &format!("exposure: {{table: sends{campaign}, variant: arm{at}}}\nvariants: {{a: 0.5, b: 0.5}}\ncontrol: a\n");
+    text += &format!(
+        "exposure: {{table: sends{campaign}, variant: arm{at}}}\nvariants: {{a: 0.5, b: 0.5}}\ncontrol: a\n"
+    );
     text += pick(&["", "", "", "cluster: house\n"], random);
-    text += &format!("period: {{from: 2026-09-0{}, to: 2026-09-2{}}}\n", 1 + random.below(4), random.below(3));
+    text +=
+        &format!("period: {{from: 2026-09-0{}, to: 2026-09-2{}}}\n", 1 + random.below(4), random.below(3));
     if let Some(hours) = WINDOWS[random.below(WINDOWS.len())] {
         text += &format!("conversion_window: {hours} hours\n");
     }
-    text += &format!("metrics: {{goal: [{}]}}\n{}", metrics.join(", "), pick(&["", "segments: [plan/*]\n"], random));
+    text += &format!(
+        "metrics: {{goal: [{}]}}\n{}",
+        metrics.join(", "),
+        pick(&["", "segments: [plan/*]\n"], random)
+    );
     let mut statistics = vec!["alpha: 0.05".to_owned()];
     if let Some(hours) = LOOKBACKS[random.below(LOOKBACKS.len())] {
         let count = 1 + random.below(2);
         let first = random.below(COVARIATES.len() - 1);
-        statistics.push(format!("cuped: {{lookback: {hours} hours, covariates: [{}]}}", COVARIATES[first..][..count].join(", ")));
+        statistics.push(format!(
+            "cuped: {{lookback: {hours} hours, covariates: [{}]}}",
+            COVARIATES[first..][..count].join(", ")
+        ));
     }
     if random.below(4) == 0 {
-        statistics.push("inference: group_sequential, looks: [2026-09-07, 2026-09-09, 2026-10-15]".to_owned());
+        statistics
+            .push("inference: group_sequential, looks: [2026-09-07, 2026-09-09, 2026-10-15]".to_owned());
     }
     (name, format!("{text}statistics: {{{}}}\n", statistics.join(", ")))
 }

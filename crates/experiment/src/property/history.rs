@@ -98,12 +98,23 @@ impl History {
         let definitions = Definitions::random(&mut random);
         let as_of = "2026-09-03T00:00:00Z".parse::<Timestamp>().unwrap() + hours([0, 2, 24][random.below(3)]);
         let rows = SCHEMAS.map(|_| Vec::new()).into();
-        Self { seed, random, place, definitions, rows, as_of, next_id: 0, tally: Tally::default(), log: Vec::new() }
+        Self {
+            seed,
+            random,
+            place,
+            definitions,
+            rows,
+            as_of,
+            next_id: 0,
+            tally: Tally::default(),
+            log: Vec::new(),
+        }
     }
 
     /// A failure, with what led to it.
     pub(super) fn told(&self, trouble: &str) -> String {
-        let files: Vec<String> = self.definitions.files().into_iter().map(|(path, text)| format!("-- {path}\n{text}")).collect();
+        let files: Vec<String> =
+            self.definitions.files().into_iter().map(|(path, text)| format!("-- {path}\n{text}")).collect();
         format!(
             "history {seed}; replay with TRANCHE_PROPERTY_SEED={seed}\n{trouble}\n\n{}\n{}",
             self.log.join("\n"),
@@ -174,7 +185,8 @@ impl History {
             }
         } else {
             days.extend(arrived.iter().map(time));
-            let rows: Vec<Row> = self.rows[table].iter().filter(|row| days.contains(&time(row))).cloned().collect();
+            let rows: Vec<Row> =
+                self.rows[table].iter().filter(|row| days.contains(&time(row))).cloned().collect();
             self.place.commit(name, &rows, &transaction, of_days(days.into_iter())).await;
         }
         if self.chance(5) {
@@ -233,10 +245,19 @@ impl History {
                 vec![id, who, arm, pick(&["x", "x", "x", "y", "z", ""], random), seen, Some(at.to_string())]
             }
             2 => {
-                let amount = pick(&["0.01", "9.99", "10.00", "10.01", "25.50", "-3.10", "", "120000.07"], random);
+                let amount =
+                    pick(&["0.01", "9.99", "10.00", "10.01", "25.50", "-3.10", "", "120000.07"], random);
                 let weight = pick(&["0.1", "0.2", "0.3", "1.7", "2.5", "1000000.1", ""], random);
                 let kind = pick(&["a", "a", "b", "c", ""], random);
-                vec![id, who, kind, amount, pick(&["1", "2", "7", "-1", ""], random), weight, Some(at.to_string())]
+                vec![
+                    id,
+                    who,
+                    kind,
+                    amount,
+                    pick(&["1", "2", "7", "-1", ""], random),
+                    weight,
+                    Some(at.to_string()),
+                ]
             }
             _ => vec![id, who, pick(&["cart", "home", ""], random), Some(at.to_string())],
         }
@@ -255,10 +276,11 @@ impl History {
             2 => midnight(within(random, 72)),
             3..=6 => within(random, 24 * 7),
             7..=10 if !is_exposure => {
-                let exposures: Vec<Timestamp> = self.rows[1].iter().filter_map(|row| row[5].as_ref()?.parse().ok()).collect();
+                let exposures: Vec<Timestamp> =
+                    self.rows[1].iter().filter_map(|row| row[5].as_ref()?.parse().ok()).collect();
                 let at = exposures.get(random.below(exposures.len().max(1))).copied().unwrap_or(as_of);
-                let window =
-                    WINDOWS[random.below(WINDOWS.len())].or(LOOKBACKS[random.below(LOOKBACKS.len())].map(|hours| -hours));
+                let window = WINDOWS[random.below(WINDOWS.len())]
+                    .or(LOOKBACKS[random.below(LOOKBACKS.len())].map(|hours| -hours));
                 at + hours(window.unwrap_or(0)) + SignedDuration::from_micros(random.below(3) as i64 - 1)
             }
             _ => within(random, 26),
@@ -302,7 +324,8 @@ impl History {
         }
         for ((experiment, found), expected) in experiments.into_iter().zip(&gathered).zip(&again.gathered) {
             self.tally.values += compare::values(experiment, found, expected, &all)?;
-            let (found, expected) = (result_of(experiment, None, found, &since), result_of(experiment, None, expected, &all));
+            let (found, expected) =
+                (result_of(experiment, None, found, &since), result_of(experiment, None, expected, &all));
             self.tally.numbers += compare::results(&found, &expected)?;
         }
         Ok(())

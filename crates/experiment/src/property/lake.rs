@@ -54,9 +54,13 @@ impl Place {
         let options = EngineOptions { memory_bytes: 1 << 28, spill_folder: None, threads };
         let mut problems = Problems::default();
         let contract = |(table, text): &(&str, &str)| {
-            let file = SourceFile::new(&format!("schemas/{table}.yaml"), &format!("version: 1\ntable: {table}\n{text}"));
+            let file = SourceFile::new(
+                &format!("schemas/{table}.yaml"),
+                &format!("version: 1\ntable: {table}\n{text}"),
+            );
             let spec: ContractSpec = yaml::read(&file, &mut problems).unwrap();
-            let contract = spec.validate(&mut |location, message| problems.report(&file, location, message)).unwrap();
+            let contract =
+                spec.validate(&mut |location, message| problems.report(&file, location, message)).unwrap();
             ((*table).to_owned(), contract)
         };
         let contracts = schemas.iter().map(contract).collect();

@@ -25,7 +25,8 @@ fn what_is_kept_leads_to_what_all_facts_say() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let one = number("TRANCHE_PROPERTY_SEED");
     let first = one.or_else(|| number("TRANCHE_PROPERTY_FIRST")).unwrap_or(0);
-    let asked = number("TRANCHE_PROPERTY_CASES").map_or(HISTORIES, |cases| (cases * HISTORIES).div_ceil(CASES));
+    let asked =
+        number("TRANCHE_PROPERTY_CASES").map_or(HISTORIES, |cases| (cases * HISTORIES).div_ceil(CASES));
     let end = first + one.map_or(asked, |_| 1);
     let next = AtomicU64::new(first);
     let found: Mutex<(Tally, Vec<String>)> = Mutex::default();
@@ -60,7 +61,9 @@ fn on_threads<F: Future<Output = ()>>(work: impl Fn() -> F + Sync) {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let worker = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work());
+            let worker = || {
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work())
+            };
             std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, worker).unwrap();
         }
     });

@@ -28,7 +28,10 @@ fn order(id: &str, buyer: &str, at: &str) -> Row {
 async fn measured(place: &Place, as_of: &str) -> Result<All, ExperimentError> {
     let files = [
         ("tranche.yaml".to_owned(), "version: 1\nlake: ./lake\n".to_owned()),
-        (format!("pipelines/{PIPELINE}/pipeline.yaml"), format!("version: 1\npipeline: {PIPELINE}\nsteps: []\n")),
+        (
+            format!("pipelines/{PIPELINE}/pipeline.yaml"),
+            format!("version: 1\npipeline: {PIPELINE}\nsteps: []\n"),
+        ),
         (format!("pipelines/{PIPELINE}/experiments/winback.yaml"), EXPERIMENT.to_owned()),
         (
             format!("pipelines/{PIPELINE}/metrics/orders.yaml"),
@@ -36,7 +39,8 @@ async fn measured(place: &Place, as_of: &str) -> Result<All, ExperimentError> {
         ),
     ];
     let world = place.world(files.into(), as_of.parse::<Timestamp>().unwrap()).await;
-    let memory = Memory { lake: &place.lake, pipeline: PIPELINE, step: STEP, full: false, sample: Sample::default() };
+    let memory =
+        Memory { lake: &place.lake, pipeline: PIPELINE, step: STEP, full: false, sample: Sample::default() };
     gather(&[&world.experiments["winback"]], &place.context(&world, Some(memory))).await
 }
 
@@ -46,7 +50,8 @@ async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
     let people = ["p1", "p2"].map(|name| row([name, "free", "h1"]));
     place.commit("people", &people, "people", CommitMode::Append).await;
     let sends = [("s1", "p1", "a"), ("s2", "p2", "b")];
-    let sends = sends.map(|(id, who, arm)| row([id, who, arm, "x", "2026-09-02T10:00:00Z", "2026-09-02T10:00:00Z"]));
+    let sends =
+        sends.map(|(id, who, arm)| row([id, who, arm, "x", "2026-09-02T10:00:00Z", "2026-09-02T10:00:00Z"]));
     place.commit("sends", &sends, "sends", CommitMode::Append).await;
     place.commit("orders", &[order("1", "p2", "2026-09-03T10:00:00Z")], "orders/1", CommitMode::Append).await;
     let first = measured(&place, "2026-09-04T00:00:00Z").await.unwrap();
@@ -64,7 +69,10 @@ async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
     let told = format!("{error}: {}", std::error::Error::source(&error).unwrap());
     let expected = "experiment `winback`: unit `p2` of `winback`: Count of events from 0s to";
     assert!(told.starts_with(expected), "{told}");
-    assert!(told.contains("in `orders` is 1 by what was kept, and 2 by all facts; nothing was published"), "{told}");
+    assert!(
+        told.contains("in `orders` is 1 by what was kept, and 2 by all facts; nothing was published"),
+        "{told}"
+    );
     // It is forgotten: the next measurement reads everything, and the one after it nothing.
     let again = measured(&place, "2026-09-05T00:00:00Z").await.unwrap();
     assert!(again.facts.iter().all(|read| !read.incremental && read.rows_read == 2), "{:?}", again.facts);

@@ -72,7 +72,12 @@ impl<'de> Deserialize<'de> for MetricChoiceSpec {
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(MetricChoiceSpec { metric: name.to_owned(), margin: None, alternative: None, variance: None })
+                Ok(MetricChoiceSpec {
+                    metric: name.to_owned(),
+                    margin: None,
+                    alternative: None,
+                    variance: None,
+                })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

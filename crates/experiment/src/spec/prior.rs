@@ -107,7 +107,9 @@ impl<'de> Deserialize<'de> for PriorSpec {
                     (Some(normal), None) => EffectPriorSpec::Relative(normal),
                     (None, Some(normal)) => EffectPriorSpec::Absolute(normal),
                     (None, None) if keys.beta.is_none() => {
-                        return Err(A::Error::custom("an empty prior; write `flat`, `relative`, `absolute` or `beta`"));
+                        return Err(A::Error::custom(
+                            "an empty prior; write `flat`, `relative`, `absolute` or `beta`",
+                        ));
                     }
                     (None, None) => EffectPriorSpec::Flat,
                 };

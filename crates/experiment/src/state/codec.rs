@@ -59,7 +59,9 @@ pub(super) async fn read(lake: &Lake, folder: &str) -> Result<Option<(Timestamp,
         Err(source) => return Err(StoreError::object(&path, source).into()),
     };
     // What cannot be read is of another time, and as good as not there.
-    let Some(manifest) = serde_json::from_slice::<Manifest>(&text).ok().filter(|manifest| manifest.format == FORMAT) else {
+    let Some(manifest) =
+        serde_json::from_slice::<Manifest>(&text).ok().filter(|manifest| manifest.format == FORMAT)
+    else {
         return Ok(None);
     };
     let names = manifest.parts.iter().chain(manifest.extract.as_ref().map(|extract| &extract.object));
@@ -73,17 +75,24 @@ pub(super) async fn read(lake: &Lake, folder: &str) -> Result<Option<(Timestamp,
     let found = stream::iter(found.collect::<Vec<_>>()).buffered(AT_A_TIME).try_collect::<Vec<_>>().await?;
     let decoded = on_all_cores(&found, |bytes| -> Result<RecordBatch, SqlError> {
         let wrong = |error: ParquetError| SqlError::Engine(error.to_string());
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).and_then(ParquetRecordBatchReaderBuilder::build);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())
+            .and_then(ParquetRecordBatchReaderBuilder::build);
         let reader = reader.map_err(wrong)?;
         // The schema as it was written: metadata of the file does not make it another.
         let schema = Arc::new(Schema::new(reader.schema().fields().clone()));
-        let batches = reader.map(|batch| Ok(batch?.with_schema(Arc::clone(&schema))?)).collect::<Result<Vec<_>, SqlError>>()?;
+        let batches = reader
+            .map(|batch| Ok(batch?.with_schema(Arc::clone(&schema))?))
+            .collect::<Result<Vec<_>, SqlError>>()?;
         Ok(concat_batches(&schema, &batches)?)
     });
     let mut parts = decoded.into_iter().collect::<Result<Vec<_>, _>>()?;
     let rows = manifest.extract.as_ref().and_then(|_| parts.pop());
     let extract = manifest.extract.zip(rows);
-    let extract = extract.map(|(about, rows)| Extract { share: KeyShare::up_to(about.share), files: about.files, rows });
+    let extract = extract.map(|(about, rows)| Extract {
+        share: KeyShare::up_to(about.share),
+        files: about.files,
+        rows,
+    });
     let files = manifest.files.into_iter().map(Source::File).collect();
     Ok(Some((manifest.as_of, Kept { files, about: manifest.about, parts, extract })))
 }
@@ -116,7 +125,8 @@ pub(super) async fn write(
             Ok::<_, ExperimentError>(stored.file.path.rsplit('/').next().unwrap_or_default().to_owned())
         }
     });
-    let mut parts = stream::iter(puts.collect::<Vec<_>>()).buffered(AT_A_TIME).try_collect::<Vec<_>>().await?;
+    let mut parts =
+        stream::iter(puts.collect::<Vec<_>>()).buffered(AT_A_TIME).try_collect::<Vec<_>>().await?;
     let object = extract.as_ref().and_then(|_| parts.pop());
     let extract = extract.zip(object).map(|(Extract { share, files, .. }, object)| ManifestExtract {
         share: share.greatest(),
@@ -142,7 +152,11 @@ pub(super) async fn forget(lake: &Lake, folder: &str) {
 
 async fn listed(objects: &dyn ObjectStore, folder: &str) -> Vec<Path> {
     let found = objects.list(Some(&Path::from(folder))).try_collect::<Vec<_>>().await.unwrap_or_default();
-    found.into_iter().map(|object| object.location).filter(|path| path.extension() == Some("parquet")).collect()
+    found
+        .into_iter()
+        .map(|object| object.location)
+        .filter(|path| path.extension() == Some("parquet"))
+        .collect()
 }
 
 /// Differences in few bits are small without compression.
@@ -150,7 +164,8 @@ fn properties(schema: &Schema) -> WriterProperties {
     let mut properties = WriterProperties::builder().set_dictionary_enabled(false);
     let integers = [DataType::Int32, DataType::Int64, DataType::UInt32];
     for field in schema.fields().iter().filter(|field| integers.contains(field.data_type())) {
-        properties = properties.set_column_encoding(field.name().as_str().into(), Encoding::DELTA_BINARY_PACKED);
+        properties =
+            properties.set_column_encoding(field.name().as_str().into(), Encoding::DELTA_BINARY_PACKED);
     }
     properties.build()
 }

@@ -10,7 +10,12 @@ use crate::clusters::ClusterColumn;
 use crate::experiment::Experiment;
 
 /// Reports covariates that are no metrics, a cluster that is no column, and a prior of shares where no share is measured.
-pub(crate) fn check(experiment: &Experiment, definitions: &Definitions, metrics: &Metrics, problems: &mut Problems) {
+pub(crate) fn check(
+    experiment: &Experiment,
+    definitions: &Definitions,
+    metrics: &Metrics,
+    problems: &mut Problems,
+) {
     let file = &experiment.file;
     for covariate in experiment.statistics.cuped.iter().flat_map(|cuped| &cuped.covariates) {
         if metrics.get(&covariate.value).is_none() {
@@ -18,9 +23,20 @@ pub(crate) fn check(experiment: &Experiment, definitions: &Definitions, metrics:
         }
     }
     check_cluster(experiment, definitions, file, problems);
-    for choice in experiment.metrics.iter().filter(|choice| matches!(choice.variance, Some(VarianceMethod::Bootstrap { .. }))) {
-        if metrics.get(&choice.metric.value).is_some_and(|metric| matches!(metric.kind, MetricKind::Quantile { .. })) {
-            problems.report(file, choice.metric.referenced, "the variance of a quantile is analytic; leave `variance` out");
+    for choice in experiment
+        .metrics
+        .iter()
+        .filter(|choice| matches!(choice.variance, Some(VarianceMethod::Bootstrap { .. })))
+    {
+        if metrics
+            .get(&choice.metric.value)
+            .is_some_and(|metric| matches!(metric.kind, MetricKind::Quantile { .. }))
+        {
+            problems.report(
+                file,
+                choice.metric.referenced,
+                "the variance of a quantile is analytic; leave `variance` out",
+            );
         }
     }
     let mut chosen = experiment.metrics.iter();
@@ -35,15 +51,24 @@ pub(crate) fn check(experiment: &Experiment, definitions: &Definitions, metrics:
 
 /// Whether a metric is a share of units, each of which succeeded or did not.
 pub(crate) fn is_share(metric: &Metric) -> bool {
-    matches!(metric.kind, MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. })
+    matches!(
+        metric.kind,
+        MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. }
+    )
 }
 
-fn check_cluster(experiment: &Experiment, definitions: &Definitions, file: &SourceFile, problems: &mut Problems) {
+fn check_cluster(
+    experiment: &Experiment,
+    definitions: &Definitions,
+    file: &SourceFile,
+    problems: &mut Problems,
+) {
     let Some(column) = &experiment.cluster else { return };
     let Some(exposures) = definitions.contracts.get(&experiment.table.value) else { return };
     let entity = definitions.entity_contract(&experiment.entity);
     if ClusterColumn::of(&column.value, exposures, entity).is_none() {
-        let tables = [Some(exposures), entity].into_iter().flatten().map(|contract| format!("`{}`", contract.table));
+        let tables =
+            [Some(exposures), entity].into_iter().flatten().map(|contract| format!("`{}`", contract.table));
         let message = format!(
             "there is no column `{}` in {}; name the column with what was randomised, in the table of exposures or in the entity's",
             column.value,

@@ -42,8 +42,15 @@ impl DeclaredFamily {
             (false, true) => Some(a),
             (false, false) => None,
         })?;
-        let named = |what: &str, name: Option<&str>| name.map_or_else(|| format!("any {what}"), |name| format!("`{name}`"));
-        Some(format!("{} in {} for {}", named("metric", metric), named("segment", segment), named("variant", variant)))
+        let named = |what: &str, name: Option<&str>| {
+            name.map_or_else(|| format!("any {what}"), |name| format!("`{name}`"))
+        };
+        Some(format!(
+            "{} in {} for {}",
+            named("metric", metric),
+            named("segment", segment),
+            named("variant", variant)
+        ))
     }
 }
 
@@ -61,20 +68,40 @@ fn shared<'a>(
 }
 
 /// Validates `families:`; every problem is reported.
-pub(crate) fn validate(spec: &ExperimentSpec, file: &SourceFile, problems: &mut Problems) -> Vec<DeclaredFamily> {
+pub(crate) fn validate(
+    spec: &ExperimentSpec,
+    file: &SourceFile,
+    problems: &mut Problems,
+) -> Vec<DeclaredFamily> {
     let mut families: Vec<DeclaredFamily> = Vec::new();
     for (name, written) in &spec.statistics.families {
         let at = written.referenced;
-        if [MetricRole::Goal, MetricRole::Secondary, MetricRole::Guardrail].iter().any(|role| role.name() == name) {
-            let message =
-                format!("`{name}` is the family of that role's metrics which no other holds; give this one another name");
+        if [MetricRole::Goal, MetricRole::Secondary, MetricRole::Guardrail]
+            .iter()
+            .any(|role| role.name() == name)
+        {
+            let message = format!(
+                "`{name}` is the family of that role's metrics which no other holds; give this one another name"
+            );
             problems.report(file, at, message);
         }
-        let adjust = match written.value.adjust.as_ref().or(spec.statistics.adjust.as_ref()).map(|adjust| adjust.value) {
+        let adjust = match written
+            .value
+            .adjust
+            .as_ref()
+            .or(spec.statistics.adjust.as_ref())
+            .map(|adjust| adjust.value)
+        {
             Some(adjust) if adjust != AdjustSpec::None => adjustment(Some(adjust)),
             _ => {
-                let message = format!("family `{name}` does not say how it is adjusted; write `adjust: holm`, for example");
-                problems.report(file, written.value.adjust.as_ref().map_or(at, |adjust| adjust.referenced), message);
+                let message = format!(
+                    "family `{name}` does not say how it is adjusted; write `adjust: holm`, for example"
+                );
+                problems.report(
+                    file,
+                    written.value.adjust.as_ref().map_or(at, |adjust| adjust.referenced),
+                    message,
+                );
                 continue;
             }
         };
@@ -89,8 +116,10 @@ pub(crate) fn validate(spec: &ExperimentSpec, file: &SourceFile, problems: &mut 
         };
         let shared = families.iter().find_map(|earlier| Some((earlier, earlier.shared_with(&family)?)));
         if let Some((earlier, comparison)) = shared {
-            let message =
-                format!("families `{}` and `{name}` both hold {comparison}; a comparison is in one family at most", earlier.name);
+            let message = format!(
+                "families `{}` and `{name}` both hold {comparison}; a comparison is in one family at most",
+                earlier.name
+            );
             problems.report(file, at, message);
         }
         families.push(family);
@@ -105,16 +134,20 @@ fn check_members(family: &FamilySpec, spec: &ExperimentSpec, file: &SourceFile, 
         problems.report(file, at, message);
     };
     let chosen = || spec.metrics.goal.iter().chain(&spec.metrics.secondary).chain(&spec.metrics.guardrail);
-    for metric in family.metrics.iter().filter(|metric| !chosen().any(|choice| choice.value.metric == metric.value)) {
+    for metric in
+        family.metrics.iter().filter(|metric| !chosen().any(|choice| choice.value.metric == metric.value))
+    {
         let known = chosen().map(|choice| choice.value.metric.as_str()).collect();
         report(metric.referenced, "metric", &metric.value, known);
     }
     let compared = |name: &str| name == EVERYONE || spec.segments.iter().any(|own| matches(&own.value, name));
     for segment in family.segments.iter().filter(|segment| !compared(&segment.value)) {
-        let known = std::iter::once(EVERYONE).chain(spec.segments.iter().map(|own| own.value.as_str())).collect();
+        let known =
+            std::iter::once(EVERYONE).chain(spec.segments.iter().map(|own| own.value.as_str())).collect();
         report(segment.referenced, "segment", &segment.value, known);
     }
-    let treatments = || spec.variants.value.keys().map(String::as_str).filter(|variant| *variant != spec.control.value);
+    let treatments =
+        || spec.variants.value.keys().map(String::as_str).filter(|variant| *variant != spec.control.value);
     for variant in family.variants.iter().filter(|variant| !treatments().any(|own| own == variant.value)) {
         report(variant.referenced, "treatment", &variant.value, treatments().collect());
     }
@@ -138,9 +171,12 @@ mod tests {
     #[test]
     fn a_family_holds_what_it_names_and_all_where_it_names_nothing() {
         let some = family(&["orders"], &["all", "lifecycle/*"], &[]);
-        for (metric, segment, held) in
-            [("orders", "all", true), ("orders", "lifecycle/new", true), ("orders", "vip", false), ("revenue", "all", false)]
-        {
+        for (metric, segment, held) in [
+            ("orders", "all", true),
+            ("orders", "lifecycle/new", true),
+            ("orders", "vip", false),
+            ("revenue", "all", false),
+        ] {
             assert_eq!(some.holds(metric, segment, "b"), held, "{metric} {segment}");
         }
         assert!(family(&[], &[], &[]).holds("revenue", "vip", "c"));
@@ -153,10 +189,16 @@ mod tests {
         let goals = family(&["orders", "revenue"], &["all"], &[]);
         assert_eq!(shared(&goals, &family(&["visits"], &["all"], &[])), (None, false));
         assert_eq!(shared(&goals, &family(&["orders"], &["lifecycle/*"], &[])), (None, false));
-        assert_eq!(shared(&goals, &family(&["revenue"], &[], &["b"])), (Some("`revenue` in `all` for `b`".to_owned()), true));
+        assert_eq!(
+            shared(&goals, &family(&["revenue"], &[], &["b"])),
+            (Some("`revenue` in `all` for `b`".to_owned()), true)
+        );
         let sets = family(&[], &["lifecycle/*"], &[]);
         let label = family(&[], &["vip", "lifecycle/new"], &[]);
-        assert_eq!(shared(&sets, &label), (Some("any metric in `lifecycle/new` for any variant".to_owned()), true));
+        assert_eq!(
+            shared(&sets, &label),
+            (Some("any metric in `lifecycle/new` for any variant".to_owned()), true)
+        );
         assert_eq!(shared(&family(&[], &[], &["b"]), &family(&[], &[], &["c"])), (None, false));
     }
 }

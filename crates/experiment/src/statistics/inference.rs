@@ -13,7 +13,12 @@ use crate::spec::{EffectPriorSpec, InferenceSpec, NumberOrText, ScaleSpec, Spend
 pub(crate) const DEFAULT_TUNING: f64 = 5_000.0;
 
 /// How often the result may be looked at, and by what it is judged; every problem is reported.
-pub(super) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile, problems: &mut Problems) -> Option<Method> {
+pub(super) fn validate(
+    spec: &StatisticsSpec,
+    zone: &TimeZone,
+    file: &SourceFile,
+    problems: &mut Problems,
+) -> Option<Method> {
     let Some(inference) = &spec.inference else { return Some(Method::Fixed) };
     match inference.value {
         InferenceSpec::Fixed => Some(Method::Fixed),
@@ -21,7 +26,9 @@ pub(super) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile
             if let Some(tuning) = spec.tuning.as_ref().filter(|tuning| !is_positive(tuning.value)) {
                 problems.report(file, tuning.referenced, "tuning is a number of units, more than 0");
             }
-            Some(Method::Sequential { tuning: spec.tuning.as_ref().map_or(DEFAULT_TUNING, |tuning| tuning.value) })
+            Some(Method::Sequential {
+                tuning: spec.tuning.as_ref().map_or(DEFAULT_TUNING, |tuning| tuning.value),
+            })
         }
         InferenceSpec::Mixture => {
             let Some(scale) = &spec.scale else {
@@ -35,7 +42,11 @@ pub(super) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile
                 ScaleSpec::Each(each) => each.values().all(|one| is_positive(*one)),
             };
             if !positive {
-                problems.report(file, scale.referenced, "a scale is a standard deviation of effects, more than 0");
+                problems.report(
+                    file,
+                    scale.referenced,
+                    "a scale is a standard deviation of effects, more than 0",
+                );
             }
             let scale = match &scale.value {
                 ScaleSpec::One(one) => Scale::One(*one),
@@ -48,7 +59,8 @@ pub(super) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile
         }
         InferenceSpec::Bayes => {
             let Some(prior) = &spec.prior else {
-                let message = "Bayesian inference needs `prior:`, such as `flat` or `{relative: {mean: 0, sd: 0.1}}`";
+                let message =
+                    "Bayesian inference needs `prior:`, such as `flat` or `{relative: {mean: 0, sd: 0.1}}`";
                 problems.report(file, inference.referenced, message);
                 return None;
             };
@@ -72,7 +84,9 @@ pub(super) fn validate(spec: &StatisticsSpec, zone: &TimeZone, file: &SourceFile
                 prior: match prior.value.effect {
                     EffectPriorSpec::Flat => Prior::Flat,
                     EffectPriorSpec::Relative(normal) => Prior::Normal { mean: normal.mean, sd: normal.sd },
-                    EffectPriorSpec::Absolute(normal) => Prior::NormalAbsolute { mean: normal.mean, sd: normal.sd },
+                    EffectPriorSpec::Absolute(normal) => {
+                        Prior::NormalAbsolute { mean: normal.mean, sd: normal.sd }
+                    }
                 },
                 shares: prior.value.beta.map(|beta| BetaPrior { successes: beta.alpha, failures: beta.beta }),
             })
@@ -110,26 +124,33 @@ fn validate_design(
     let first = looks.value.first()?;
     match &first.value {
         NumberOrText::Number(_) => {
-            let fractions = each_look(&looks.value, file, problems, "a share of the planned units", |look| match look {
-                NumberOrText::Number(share) if *share > 0.0 && *share <= 1.0 => Ok(*share),
-                _ => Err("is not a share of the planned units, from above 0 to 1".to_owned()),
-            })?;
+            let fractions =
+                each_look(&looks.value, file, problems, "a share of the planned units", |look| match look {
+                    NumberOrText::Number(share) if *share > 0.0 && *share <= 1.0 => Ok(*share),
+                    _ => Err("is not a share of the planned units, from above 0 to 1".to_owned()),
+                })?;
             if fractions.last().is_some_and(|last| *last < 1.0) {
-                problems.report(file, looks.value.last()?.referenced, "the last look is at all planned units; write 1");
+                problems.report(
+                    file,
+                    looks.value.last()?.referenced,
+                    "the last look is at all planned units; write 1",
+                );
             }
             let Some(units) = units else {
-                let message =
-                    "looks at shares of the planned units need `planned_units:`; `tranche experiment power` computes it";
+                let message = "looks at shares of the planned units need `planned_units:`; `tranche experiment power` computes it";
                 problems.report(file, looks.referenced, message);
                 return None;
             };
             Some(Design::at_fractions(spending, fractions, units))
         }
         NumberOrText::Text(_) => {
-            let instants: Vec<Timestamp> = each_look(&looks.value, file, problems, "an instant", |look| match look {
-                NumberOrText::Text(text) => instant::parse(text, zone),
-                NumberOrText::Number(_) => Err("is a number among instants; write all looks in one way".to_owned()),
-            })?;
+            let instants: Vec<Timestamp> =
+                each_look(&looks.value, file, problems, "an instant", |look| match look {
+                    NumberOrText::Text(text) => instant::parse(text, zone),
+                    NumberOrText::Number(_) => {
+                        Err("is a number among instants; write all looks in one way".to_owned())
+                    }
+                })?;
             Some(Design::at_instants(spending, instants, units))
         }
     }

@@ -8,7 +8,8 @@ use tranche_stats::{Adjustment, Margin, RelativeMethod, VarianceMethod};
 
 use super::{Cuped, Statistics, TestDirection, families, inference};
 use crate::spec::{
-    AdjustSpec, AlternativeSpec, ExperimentSpec, InferenceSpec, NumberOrText, RelativeSpec, StatisticsSpec, VarianceSpec,
+    AdjustSpec, AlternativeSpec, ExperimentSpec, InferenceSpec, NumberOrText, RelativeSpec, StatisticsSpec,
+    VarianceSpec,
 };
 
 /// How many resamples a bootstrap draws, unless its author says otherwise, and how many it may.
@@ -37,7 +38,8 @@ pub(crate) fn variance(written: VarianceSpec) -> Result<VarianceMethod, String> 
     let VarianceSpec::Bootstrap(bootstrap) = written else { return Ok(VarianceMethod::Formula) };
     let replicates = bootstrap.replicates.unwrap_or(DEFAULT_REPLICATES);
     if !REPLICATES.contains(&replicates) {
-        let message = format!("a bootstrap draws from {} to {} replicates", REPLICATES.start(), REPLICATES.end());
+        let message =
+            format!("a bootstrap draws from {} to {} replicates", REPLICATES.start(), REPLICATES.end());
         return Err(message);
     }
     Ok(VarianceMethod::Bootstrap { replicates, seed: bootstrap.seed.unwrap_or(DEFAULT_SEED) })
@@ -61,11 +63,16 @@ pub(crate) fn validate(
         duration::parse(&text.value).map_err(|message| problems.report(file, text.referenced, message)).ok()
     };
     let cuped = match &spec.cuped {
-        Some(cuped) => Some(Cuped { lookback: lookback(&cuped.lookback, problems)?, covariates: cuped.covariates.clone() }),
+        Some(cuped) => Some(Cuped {
+            lookback: lookback(&cuped.lookback, problems)?,
+            covariates: cuped.covariates.clone(),
+        }),
         None => None,
     };
     let variance = match &spec.variance {
-        Some(written) => variance(written.value).map_err(|message| problems.report(file, written.referenced, message)).ok()?,
+        Some(written) => variance(written.value)
+            .map_err(|message| problems.report(file, written.referenced, message))
+            .ok()?,
         None => VarianceMethod::Formula,
     };
     report_what_excludes_each_other(experiment, file, problems);
@@ -76,7 +83,10 @@ pub(crate) fn validate(
             Some(RelativeSpec::Delta) => RelativeMethod::Delta,
             Some(RelativeSpec::Fieller) | None => RelativeMethod::Fieller,
         },
-        direction: spec.alternative.as_ref().map_or(TestDirection::TwoSided, |alternative| alternative.value.into()),
+        direction: spec
+            .alternative
+            .as_ref()
+            .map_or(TestDirection::TwoSided, |alternative| alternative.value.into()),
         cuped,
         strata: spec.strata.clone(),
         variance,
@@ -90,16 +100,31 @@ fn report_foreign_keys(spec: &StatisticsSpec, file: &SourceFile, problems: &mut 
     let chosen = spec.inference.as_ref().map_or(InferenceSpec::Fixed, |inference| inference.value);
     let at = |location: tranche_project::Location| Position::from(location);
     let keys = [
-        ("tuning", InferenceSpec::Sequential, "sequential", spec.tuning.as_ref().map(|key| at(key.referenced))),
+        (
+            "tuning",
+            InferenceSpec::Sequential,
+            "sequential",
+            spec.tuning.as_ref().map(|key| at(key.referenced)),
+        ),
         ("scale", InferenceSpec::Mixture, "mixture", spec.scale.as_ref().map(|key| at(key.referenced))),
-        ("looks", InferenceSpec::GroupSequential, "group_sequential", spec.looks.as_ref().map(|key| at(key.referenced))),
+        (
+            "looks",
+            InferenceSpec::GroupSequential,
+            "group_sequential",
+            spec.looks.as_ref().map(|key| at(key.referenced)),
+        ),
         (
             "planned_units",
             InferenceSpec::GroupSequential,
             "group_sequential",
             spec.planned_units.as_ref().map(|key| at(key.referenced)),
         ),
-        ("spending", InferenceSpec::GroupSequential, "group_sequential", spec.spending.as_ref().map(|key| at(key.referenced))),
+        (
+            "spending",
+            InferenceSpec::GroupSequential,
+            "group_sequential",
+            spec.spending.as_ref().map(|key| at(key.referenced)),
+        ),
         ("prior", InferenceSpec::Bayes, "bayes", spec.prior.as_ref().map(|key| at(key.referenced))),
     ];
     for (key, owner, name, place) in keys {
@@ -122,11 +147,15 @@ fn report_foreign_keys(spec: &StatisticsSpec, file: &SourceFile, problems: &mut 
         );
     }
     if let Some((_, family)) = spec.families.first() {
-        let message = "a posterior has no p-value to adjust; leave `families` out, or choose another inference";
+        let message =
+            "a posterior has no p-value to adjust; leave `families` out, or choose another inference";
         problems.report(file, family.referenced, message);
     }
-    if let Some(alternative) = spec.alternative.as_ref().filter(|written| written.value != AlternativeSpec::TwoSided) {
-        let message = "a posterior speaks of both directions; leave `alternative` out, or choose another inference";
+    if let Some(alternative) =
+        spec.alternative.as_ref().filter(|written| written.value != AlternativeSpec::TwoSided)
+    {
+        let message =
+            "a posterior speaks of both directions; leave `alternative` out, or choose another inference";
         problems.report(file, alternative.referenced, message);
     }
 }
@@ -134,10 +163,10 @@ fn report_foreign_keys(spec: &StatisticsSpec, file: &SourceFile, problems: &mut 
 /// What has no meaning together.
 fn report_what_excludes_each_other(experiment: &ExperimentSpec, file: &SourceFile, problems: &mut Problems) {
     let spec = &experiment.statistics;
-    let (cluster, strata) = (experiment.cluster.as_ref().map(|c| c.referenced), spec.strata.first().map(|s| s.referenced));
+    let (cluster, strata) =
+        (experiment.cluster.as_ref().map(|c| c.referenced), spec.strata.first().map(|s| s.referenced));
     if let (Some(_), Some(strata)) = (cluster, strata) {
-        let message =
-            "strata weigh units, and the units of a cluster may lie in several of them; leave `strata` or `cluster` out";
+        let message = "strata weigh units, and the units of a cluster may lie in several of them; leave `strata` or `cluster` out";
         problems.report(file, strata, message);
     }
     if spec.prior.as_ref().is_some_and(|prior| prior.value.beta.is_some()) {
@@ -149,8 +178,9 @@ fn report_what_excludes_each_other(experiment: &ExperimentSpec, file: &SourceFil
         ];
         for (key, place) in others {
             if let Some(place) = place {
-                let message =
-                    format!("with a beta prior successes are counted as they are; leave `{key}` out, or take another prior");
+                let message = format!(
+                    "with a beta prior successes are counted as they are; leave `{key}` out, or take another prior"
+                );
                 problems.report(file, place, message);
             }
         }

@@ -34,7 +34,10 @@ pub(super) fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, Experim
     };
     let day = |point: &SeriesPoint| FIRST.until(point.day).map(|length| length.get_days()).ok();
     let mut arrays: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_value(result.as_of.as_microsecond(), points.len()).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_value(result.as_of.as_microsecond(), points.len())
+                .with_timezone("UTC"),
+        ),
         text(&|_| result.experiment.clone()),
         text(&|point| point.metric.clone()),
         text(&|point| point.role.name().to_owned()),
@@ -55,7 +58,11 @@ pub(super) fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, Experim
 }
 
 /// The points of a stored result, in the order of its estimates, then by day; none in lakes from before they were kept.
-pub(super) async fn read(result: &ExperimentResult, lake: &Lake, session: &Session) -> Result<Vec<SeriesPoint>, ExperimentError> {
+pub(super) async fn read(
+    result: &ExperimentResult,
+    lake: &Lake,
+    session: &Session,
+) -> Result<Vec<SeriesPoint>, ExperimentError> {
     let Some(snapshot) = lake.snapshot(SERIES_TABLE).await? else { return Ok(Vec::new()) };
     let names = columns::schema().fields().iter().map(|field| ident(field.name())).collect::<Vec<_>>();
     let frame = session
@@ -69,7 +76,9 @@ pub(super) async fn read(result: &ExperimentResult, lake: &Lake, session: &Sessi
         points.extend(from_batch(&batch)?);
     }
     let place = |point: &SeriesPoint| {
-        let own = |role, metric: &str, variant: &str| role == point.role && metric == point.metric && variant == point.variant;
+        let own = |role, metric: &str, variant: &str| {
+            role == point.role && metric == point.metric && variant == point.variant
+        };
         result.estimates.iter().position(|row| own(row.role, &row.metric, &row.variant))
     };
     points.sort_by_cached_key(|point| (place(point), point.day, point.span == Span::Cumulative));
@@ -98,7 +107,9 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<SeriesPoint>, ExperimentError> 
         let day: Length = i64::from(days.as_primitive::<Date32Type>().value(row)).days();
         Some(SeriesPoint {
             metric: metrics[row].clone()?,
-            role: [MetricRole::Goal, MetricRole::Secondary, MetricRole::Guardrail].into_iter().find(|r| r.name() == role)?,
+            role: [MetricRole::Goal, MetricRole::Secondary, MetricRole::Guardrail]
+                .into_iter()
+                .find(|r| r.name() == role)?,
             variant: variants[row].clone()?,
             day: FIRST.checked_add(day).ok()?,
             span: Span::named(spans[row].as_deref()?)?,

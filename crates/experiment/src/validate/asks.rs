@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use tranche_metric::{Direction as Better, Metric};
 use tranche_stats::{
-    Alternative, Arm, BayesOptions, Direction, GroupSequential, Inference, Options, Prior, Spending, believe, compare,
+    Alternative, Arm, BayesOptions, Direction, GroupSequential, Inference, Options, Prior, Spending, believe,
+    compare,
 };
 
 use super::columns::as_number;
@@ -77,7 +78,8 @@ pub(super) type ArmPair = (Arm, Arm);
 
 impl InferenceKind {
     /// Every inference.
-    pub const ALL: [Self; 5] = [Self::Fixed, Self::Sequential, Self::Mixture, Self::GroupSequential, Self::Bayes];
+    pub const ALL: [Self; 5] =
+        [Self::Fixed, Self::Sequential, Self::Mixture, Self::GroupSequential, Self::Bayes];
 
     /// Its name, as a definition writes it.
     #[must_use]
@@ -103,7 +105,10 @@ impl FromStr for InferenceKind {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| format!("an inference is one of {}", known()))
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| format!("an inference is one of {}", known()))
     }
 }
 
@@ -112,7 +117,8 @@ impl Ask {
     pub(super) fn said(&self, lift: f64, arms: impl Fn(usize) -> Option<[ArmPair; 2]>) -> Said {
         let mut said = Said::default();
         for ((_, question), place) in self.looks.iter().zip(&self.places) {
-            let now = arms(*place).map_or_else(Said::default, |[plain, lifted]| question.said(&plain, &lifted, lift));
+            let now = arms(*place)
+                .map_or_else(Said::default, |[plain, lifted]| question.said(&plain, &lifted, lift));
             // Once is for ever; whether there is an answer at all is told by the last look.
             said.alarm = now.alarm.map(|alarm| alarm || said.alarm == Some(true));
             said.miss = now.miss.map(|miss| miss || said.miss == Some(true));
@@ -163,16 +169,22 @@ impl Asking<'_> {
     pub(super) fn by(&self, kind: InferenceKind) -> Option<Ask> {
         let method = &self.experiment.statistics.method;
         let even = || (1..=EVEN_LOOKS).map(|look| f64::from(look) / f64::from(EVEN_LOOKS));
-        let at_any = |inference: Inference| even().map(|share| (share, self.test(inference.clone()))).collect();
+        let at_any =
+            |inference: Inference| even().map(|share| (share, self.test(inference.clone()))).collect();
         let ask = |relation, covers, looks| Some(Ask { kind, relation, covers, looks, places: Vec::new() });
         match kind {
             InferenceKind::Fixed => ask(Relation::Equal, true, vec![(1.0, self.test(Inference::Fixed))]),
             InferenceKind::Sequential => {
-                let tuning = if let Method::Sequential { tuning } = method { *tuning } else { DEFAULT_TUNING };
+                let tuning =
+                    if let Method::Sequential { tuning } = method { *tuning } else { DEFAULT_TUNING };
                 ask(Relation::AtMost, true, at_any(Inference::Sequential { tuning }))
             }
             InferenceKind::Mixture => {
-                let scale = if let Method::Mixture { scale } = method { scale.of(&self.metric.name) } else { self.error() };
+                let scale = if let Method::Mixture { scale } = method {
+                    scale.of(&self.metric.name)
+                } else {
+                    self.error()
+                };
                 ask(Relation::AtMost, true, at_any(Inference::Mixture { scale }))
             }
             InferenceKind::GroupSequential => {
@@ -180,7 +192,8 @@ impl Asking<'_> {
                 let looks = plan.looks(self.experiment.statistics.alpha, self.alternative).value()?;
                 // Where a look spends next to nothing there is no boundary.
                 let finite = looks.into_iter().filter(|look| look.critical.is_finite());
-                let asked = finite.map(|look| (look.fraction, self.test(Inference::Boundary { critical: look.critical })));
+                let asked = finite
+                    .map(|look| (look.fraction, self.test(Inference::Boundary { critical: look.critical })));
                 ask(Relation::Equal, true, asked.collect())
             }
             InferenceKind::Bayes => {
@@ -188,7 +201,9 @@ impl Asking<'_> {
                 let relation = match prior {
                     Prior::Flat => Relation::Equal,
                     // It draws towards no effect.
-                    Prior::Normal { mean: 0.0, .. } | Prior::NormalAbsolute { mean: 0.0, .. } => Relation::AtMost,
+                    Prior::Normal { mean: 0.0, .. } | Prior::NormalAbsolute { mean: 0.0, .. } => {
+                        Relation::AtMost
+                    }
                     _ => Relation::Free,
                 };
                 let direction = match self.metric.direction {

@@ -30,7 +30,8 @@ impl Columns {
             Values::Quantile(..) | Values::EventQuantile(..) => return None,
         };
         let counts = |unit: usize| taken.counted.is_none_or(|counted| counted.value(unit));
-        let sums = |value: &dyn Fn(usize) -> f64| rows.sums(|unit| if counts(unit) { value(unit) } else { 0.0 });
+        let sums =
+            |value: &dyn Fn(usize) -> f64| rows.sums(|unit| if counts(unit) { value(unit) } else { 0.0 });
         let mut columns = vec![sums(&|unit| above[unit])];
         let outcomes = match (rows.are_clusters(), below) {
             (true, _) => {
@@ -45,11 +46,17 @@ impl Columns {
             (false, None) => OutcomeColumns::Mean,
         };
         columns.extend(taken.covariates.iter().map(|(_, covariate)| sums(&|unit| covariate[unit])));
-        let counted = taken.counted.map(|_| sums(&|_| 1.0).into_iter().map(|units| f64::from(u8::from(units > 0.0))).collect());
+        let counted = taken
+            .counted
+            .map(|_| sums(&|_| 1.0).into_iter().map(|units| f64::from(u8::from(units > 0.0))).collect());
         Some(Self::new(outcomes, columns, counted))
     }
 
-    pub(super) fn new(outcomes: OutcomeColumns, mut values: Vec<Vec<f64>>, counted: Option<Vec<f64>>) -> Self {
+    pub(super) fn new(
+        outcomes: OutcomeColumns,
+        mut values: Vec<Vec<f64>>,
+        counted: Option<Vec<f64>>,
+    ) -> Self {
         let mut centres = Vec::new();
         for column in &mut values {
             let centre = mean(column, counted.as_deref());
@@ -102,11 +109,18 @@ impl Columns {
 
     /// The arm of all units.
     pub(super) fn whole(&self) -> Option<Arm> {
-        let dot = |one: &[f64], other: &[f64]| one.iter().zip(other).map(|(one, other)| one * other).sum::<f64>();
-        let counted = self.counted.as_ref().map_or(as_number(self.values[0].len() as u64), |counted| counted.iter().sum());
+        let dot =
+            |one: &[f64], other: &[f64]| one.iter().zip(other).map(|(one, other)| one * other).sum::<f64>();
+        let counted = self
+            .counted
+            .as_ref()
+            .map_or(as_number(self.values[0].len() as u64), |counted| counted.iter().sum());
         let sums = self.values.iter().map(|column| column.iter().sum::<f64>());
-        let pairs =
-            self.values.iter().enumerate().flat_map(|(i, column)| self.values[..=i].iter().map(move |other| dot(column, other)));
+        let pairs = self
+            .values
+            .iter()
+            .enumerate()
+            .flat_map(|(i, column)| self.values[..=i].iter().map(move |other| dot(column, other)));
         let sums: Vec<f64> = std::iter::once(counted).chain(sums).chain(pairs).collect();
         let nobody = CoMomentMatrix::new(self.values.len());
         adjust_for_covariates(&self.moments(&sums), &nobody, self.outcomes).value().map(|found| found.control)
@@ -116,7 +130,9 @@ impl Columns {
     pub(super) fn skewness(&self) -> f64 {
         let single = |unit: usize| self.values[0][unit];
         let ratio = match self.outcomes {
-            OutcomeColumns::Ratio | OutcomeColumns::Clusters if self.centres[1] != 0.0 => self.centres[0] / self.centres[1],
+            OutcomeColumns::Ratio | OutcomeColumns::Clusters if self.centres[1] != 0.0 => {
+                self.centres[0] / self.centres[1]
+            }
             _ => 0.0,
         };
         let value = |unit: usize| match self.outcomes {
@@ -124,7 +140,9 @@ impl Columns {
             OutcomeColumns::Ratio | OutcomeColumns::Clusters => single(unit) - ratio * self.values[1][unit],
         };
         let units = self.values[0].len();
-        let moment = |power: i32| (0..units).map(|unit| value(unit).powi(power)).sum::<f64>() / as_number(units as u64).max(1.0);
+        let moment = |power: i32| {
+            (0..units).map(|unit| value(unit).powi(power)).sum::<f64>() / as_number(units as u64).max(1.0)
+        };
         let spread = moment(2);
         if spread > 0.0 { moment(3) / spread.powf(1.5) } else { 0.0 }
     }
@@ -148,7 +166,9 @@ fn mean(values: &[f64], counted: Option<&[f64]>) -> f64 {
     let first = (0..values.len()).find(|unit| counts(*unit) > 0.0).map_or(0.0, |unit| values[unit]);
     let units: f64 = (0..values.len()).map(counts).sum();
     // Around the first value, so that a column of one value is centred exactly.
-    first + values.iter().enumerate().map(|(unit, value)| counts(unit) * (value - first)).sum::<f64>() / units.max(1.0)
+    first
+        + values.iter().enumerate().map(|(unit, value)| counts(unit) * (value - first)).sum::<f64>()
+            / units.max(1.0)
 }
 
 /// A sum of ones.

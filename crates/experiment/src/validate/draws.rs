@@ -58,7 +58,12 @@ impl Draws {
 }
 
 /// This share of all numbers of 64 bits.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of u64::MAX")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of u64::MAX"
+)]
 fn part(share: f64) -> u64 {
     (share * u64::MAX as f64) as u64
 }

@@ -17,7 +17,12 @@ pub(super) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn new(values: Values<'a>, taken: &TakenIntoAccount<'a>, cells: &'a Cells, rows: &Rows) -> Self {
+    pub(super) fn new(
+        values: Values<'a>,
+        taken: &TakenIntoAccount<'a>,
+        cells: &'a Cells,
+        rows: &Rows,
+    ) -> Self {
         let counts = |unit: usize| taken.counted.is_none_or(|counted| counted.value(unit));
         let mut rows: Vec<(usize, usize)> = rows.of_units().filter(|(_, unit)| counts(*unit)).collect();
         if let Values::Quantile(values, _) = values {
@@ -54,6 +59,10 @@ fn lifted(arm: &Arm) -> Arm {
         n: arm.n,
         mean: arm.mean * factor,
         variance: arm.variance.map(|variance| variance * squared),
-        baseline: Baseline { mean: mean * factor, variance: variance * squared, covariance: covariance * squared },
+        baseline: Baseline {
+            mean: mean * factor,
+            variance: variance * squared,
+            covariance: covariance * squared,
+        },
     }
 }

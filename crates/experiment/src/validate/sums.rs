@@ -68,7 +68,8 @@ impl<'a> Summing<'a> {
     /// The sums of each draw, given the variant of every row in each. Those of control are what the other variants leave.
     pub(super) fn of(&self, draws: &[Vec<u16>]) -> Sums {
         let (looks, variants, width) = (self.looks.len(), self.variants, self.width);
-        let mut sums = Sums { arms: vec![0.0; draws.len() * looks * variants * width], looks, variants, width };
+        let mut sums =
+            Sums { arms: vec![0.0; draws.len() * looks * variants * width], looks, variants, width };
         let mut running = vec![0.0; draws.len() * variants * width];
         let mut scratch = Scratch::new();
         let mut from = 0;
@@ -111,7 +112,8 @@ impl<'a> Summing<'a> {
             let width = columns.values.len();
             let (units, rest) = sums[place..place + columns.sums()].split_at_mut(1);
             let (means, products) = rest.split_at_mut(width);
-            units[0] += columns.counted.as_ref().map_or(count, |counted| dot(mask, &counted[start..start + rows]));
+            units[0] +=
+                columns.counted.as_ref().map_or(count, |counted| dot(mask, &counted[start..start + rows]));
             let mut pair = 0;
             for (i, column) in columns.values.iter().enumerate() {
                 means[i] += multiplied(mask, &column[start..start + rows], &mut masked[..rows]);

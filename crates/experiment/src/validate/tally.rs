@@ -68,7 +68,9 @@ impl Tally {
 
     fn add_split(&mut self, trials: &Trials<'_>, draw: Draw<'_>) {
         let rows = |look: usize, variant: usize| whole_number(draw.sums.arm(draw.place, look, variant)[0]);
-        let split = |look: usize| -> Vec<u64> { (0..trials.shares.len()).map(|variant| rows(look, variant)).collect() };
+        let split = |look: usize| -> Vec<u64> {
+            (0..trials.shares.len()).map(|variant| rows(look, variant)).collect()
+        };
         let last = sample_ratio(&split(trials.looks.len() - 1), &trials.shares).value();
         self.ratio.add(last.map(|ratio| ratio.p <= trials.alpha));
         let rejected = |look: &usize| {

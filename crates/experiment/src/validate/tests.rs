@@ -25,7 +25,10 @@ fn experiment(metric: &str, variants: &str, statistics: &str) -> (Experiment, Me
          period: {{from: 2026-09-01, to: 2026-10-01}}\nmetrics: {{goal: [{metric}]}}\nstatistics: {statistics}\n"
     );
     let metrics = METRICS.map(|(name, made)| {
-        (format!("pipelines/p/metrics/{name}.yaml"), format!("version: 1\nmetric: {name}\n{made}\ndirection: increase\n"))
+        (
+            format!("pipelines/p/metrics/{name}.yaml"),
+            format!("version: 1\nmetric: {name}\n{made}\ndirection: increase\n"),
+        )
     });
     let files = [
         ("tranche.yaml".to_owned(), "version: 1\nlake: ./lake\n".to_owned()),
@@ -56,7 +59,15 @@ impl Case {
     fn new(outcomes: OutcomeColumns, values: Vec<Vec<f64>>) -> Self {
         let metric = if outcomes == OutcomeColumns::Mean { "value" } else { "share" };
         let (experiment, metrics) = experiment(metric, "{a: 0.5, b: 0.5}", "{alpha: 0.05}");
-        Self { experiment, metrics, outcomes, values, together: None, inferences: Vec::new(), iterations: 1000 }
+        Self {
+            experiment,
+            metrics,
+            outcomes,
+            values,
+            together: None,
+            inferences: Vec::new(),
+            iterations: 1000,
+        }
     }
 
     fn rows(&self, seed: u64) -> Vec<ValidationRow> {
@@ -124,7 +135,11 @@ fn units_in_clusters_have_more_alarms_unless_clusters_are_compared() {
     let split = rows.iter().find(|row| row.check == "sample_ratio").unwrap();
     assert_eq!(split.holds, Some(false), "a split of clusters varies more than one of units: {split:?}");
 
-    let by_cluster = Case { inferences: fixed, iterations: 600, ..Case::new(OutcomeColumns::Ratio, vec![sums, vec![8.0; 200]]) };
+    let by_cluster = Case {
+        inferences: fixed,
+        iterations: 600,
+        ..Case::new(OutcomeColumns::Ratio, vec![sums, vec![8.0; 200]])
+    };
     assert!(broken(&by_cluster.rows(7)).is_empty(), "{:#?}", by_cluster.rows(7));
 }
 
@@ -134,7 +149,8 @@ fn a_few_units_with_a_long_tail_are_found_out() {
     let mut generator = Generator::seeded(11);
     let long: Vec<f64> = (0..300).map(|_| (2.0 * generator.normal()).exp()).collect();
     // One in twenty of 60 units has nearly everything, so that a spread that holds one of them is as wide as the effect.
-    let giants: Vec<f64> = (0..60).map(|unit| if unit % 20 == 0 { 1000.0 } else { f64::from(unit % 7) }).collect();
+    let giants: Vec<f64> =
+        (0..60).map(|unit| if unit % 20 == 0 { 1000.0 } else { f64::from(unit % 7) }).collect();
     for (values, alarms) in [(long, 0.08..1.0), (giants, 0.0..0.02)] {
         let (experiment, metrics) = experiment("value", "{a: 0.9, b: 0.1}", "{alpha: 0.05}");
         let inferences = vec![InferenceKind::Fixed];
@@ -161,7 +177,8 @@ fn a_prior_draws_towards_no_effect_and_promises_no_coverage() {
     let (experiment, metrics) =
         experiment("value", "{a: 0.5, b: 0.5}", "{inference: bayes, prior: {relative: {mean: 0, sd: 0.01}}}");
     let inferences = vec![InferenceKind::Bayes];
-    let case = Case { experiment, metrics, inferences, ..Case::new(OutcomeColumns::Mean, vec![normal(500, 5)]) };
+    let case =
+        Case { experiment, metrics, inferences, ..Case::new(OutcomeColumns::Mean, vec![normal(500, 5)]) };
     let rows = case.rows(7);
     let found = row(&rows, "false_positives", "bayes");
     assert_eq!((found.relation, found.holds), ("at_most", Some(true)));
@@ -170,8 +187,11 @@ fn a_prior_draws_towards_no_effect_and_promises_no_coverage() {
 
 #[test]
 fn the_seed_alone_says_what_is_drawn() {
-    let case =
-        Case { iterations: 200, inferences: vec![InferenceKind::Fixed], ..Case::new(OutcomeColumns::Mean, vec![normal(300, 6)]) };
+    let case = Case {
+        iterations: 200,
+        inferences: vec![InferenceKind::Fixed],
+        ..Case::new(OutcomeColumns::Mean, vec![normal(300, 6)])
+    };
     let (one, again, other) = (case.rows(1), case.rows(1), case.rows(2));
     assert_eq!(one, again);
     assert_ne!(one, other);
@@ -197,7 +217,8 @@ fn sums_give_the_arms_of_a_measurement() {
     let cells = Cells::given(vec![0; 2500], 1);
     let own = ("before", before.as_slice());
     let two = [own, ("other", other.as_slice())];
-    let (single, ratio, quantile) = (Values::Single(&after), Values::Ratio(&after, &before), Values::Quantile(&after, 0.8));
+    let (single, ratio, quantile) =
+        (Values::Single(&after), Values::Ratio(&after, &before), Values::Quantile(&after, 0.8));
     let none = TakenIntoAccount::default();
     let counted = TakenIntoAccount { counted: Some(&some), ..none.clone() };
     let clustered = TakenIntoAccount { clusters: Some(&clusters), ..none.clone() };
@@ -229,11 +250,16 @@ fn sums_give_the_arms_of_a_measurement() {
                 let expected = outcomes.arms_of_units(&members(0), &members(2));
                 let draw = Draw { sums: &sums, place, variants: drawn };
                 let [(control, treatment), _] = trials.subjects[0].arms(&trials, draw, look, 2).unwrap();
-                let numbers = |arm: &Arm| [arm.mean, arm.variance.unwrap(), arm.baseline.mean, arm.baseline.covariance];
-                for (found, expected) in [control, treatment].into_iter().zip([expected.control, expected.treatment]) {
+                let numbers =
+                    |arm: &Arm| [arm.mean, arm.variance.unwrap(), arm.baseline.mean, arm.baseline.covariance];
+                for (found, expected) in
+                    [control, treatment].into_iter().zip([expected.control, expected.treatment])
+                {
                     assert_eq!(found.n, expected.n);
                     let pairs = numbers(&found).into_iter().zip(numbers(&expected));
-                    pairs.for_each(|(found, expected)| assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}"));
+                    pairs.for_each(|(found, expected)| {
+                        assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}")
+                    });
                 }
             }
         }

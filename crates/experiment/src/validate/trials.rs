@@ -76,10 +76,13 @@ impl<'a> Subject<'a> {
         match Columns::of(observed.values, &observed.taken, rows) {
             Some(columns) => Self::new(experiment, choice, metric, Data::Sums(columns), wanted),
             None => {
-                let members = Data::Members(Members::new(observed.values, &observed.taken, observed.cells, rows));
+                let members =
+                    Data::Members(Members::new(observed.values, &observed.taken, observed.cells, rows));
                 let mut subject = Self::new(experiment, choice, metric, members, wanted);
                 // All events of a unit are put in order at every look: too much for many of them.
-                subject.asks.retain(|ask| !matches!(observed.values, Values::EventQuantile(..)) || ask.count() == 1);
+                subject
+                    .asks
+                    .retain(|ask| !matches!(observed.values, Values::EventQuantile(..)) || ask.count() == 1);
                 subject
             }
         }
@@ -93,7 +96,11 @@ impl<'a> Subject<'a> {
         wanted: &[InferenceKind],
     ) -> Self {
         let direction = choice.direction.unwrap_or(experiment.statistics.direction);
-        let alternative = if choice.margin.is_some() { Alternative::TwoSided } else { direction.alternative(metric.direction) };
+        let alternative = if choice.margin.is_some() {
+            Alternative::TwoSided
+        } else {
+            direction.alternative(metric.direction)
+        };
         let whole = match &data {
             Data::Sums(columns) => columns.whole(),
             Data::Members(members) => Some(members.whole()),
@@ -101,7 +108,13 @@ impl<'a> Subject<'a> {
         let asking = Asking { experiment, metric, alternative, whole };
         let kinds = InferenceKind::ALL.into_iter().filter(|kind| wanted.is_empty() || wanted.contains(kind));
         let asks = kinds.filter_map(|kind| asking.by(kind)).collect();
-        Self { metric: &choice.metric.value, data, asks, lift: LIFT * whole.map_or(0.0, |arm| arm.mean).signum(), first: 0 }
+        Self {
+            metric: &choice.metric.value,
+            data,
+            asks,
+            lift: LIFT * whole.map_or(0.0, |arm| arm.mean).signum(),
+            first: 0,
+        }
     }
 
     pub(super) fn columns(&self) -> Option<&Columns> {
@@ -112,7 +125,13 @@ impl<'a> Subject<'a> {
     }
 
     /// Control with a treatment at a look, as they are and with the lift put into the treatment.
-    pub(super) fn arms(&self, trials: &Trials<'_>, draw: Draw<'_>, look: usize, treatment: usize) -> Option<[ArmPair; 2]> {
+    pub(super) fn arms(
+        &self,
+        trials: &Trials<'_>,
+        draw: Draw<'_>,
+        look: usize,
+        treatment: usize,
+    ) -> Option<[ArmPair; 2]> {
         match &self.data {
             Data::Sums(columns) => {
                 let moments = |variant: usize| {
@@ -121,7 +140,9 @@ impl<'a> Subject<'a> {
                 };
                 columns.arms(&moments(trials.control), &moments(treatment))
             }
-            Data::Members(members) => Some(members.arms(draw.variants, trials.looks[look], trials.control, treatment)),
+            Data::Members(members) => {
+                Some(members.arms(draw.variants, trials.looks[look], trials.control, treatment))
+            }
         }
     }
 
@@ -135,8 +156,12 @@ impl<'a> Trials<'a> {
     /// What is asked of so many rows.
     pub(super) fn new(experiment: &Experiment, mut subjects: Vec<Subject<'a>>, rows: usize) -> Self {
         let even: Vec<f64> = (1..=EVEN_LOOKS).map(|look| f64::from(look) / f64::from(EVEN_LOOKS)).collect();
-        let asked = subjects.iter().flat_map(|subject| &subject.asks).flat_map(|ask| ask.looks.iter().map(|(share, _)| *share));
-        let looks: BTreeSet<usize> = asked.chain(even.iter().copied()).chain([1.0]).map(|share| rows_at(share, rows)).collect();
+        let asked = subjects
+            .iter()
+            .flat_map(|subject| &subject.asks)
+            .flat_map(|ask| ask.looks.iter().map(|(share, _)| *share));
+        let looks: BTreeSet<usize> =
+            asked.chain(even.iter().copied()).chain([1.0]).map(|share| rows_at(share, rows)).collect();
         let looks: Vec<usize> = looks.into_iter().collect();
         let place = |share: f64| looks.partition_point(|look| *look < rows_at(share, rows));
         for ask in subjects.iter_mut().flat_map(|subject| &mut subject.asks) {
@@ -163,7 +188,12 @@ impl<'a> Trials<'a> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of units")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of units"
+)]
 fn rows_at(share: f64, rows: usize) -> usize {
     ((share * rows as f64 - 1e-9).ceil() as usize).clamp(1, rows.max(1))
 }

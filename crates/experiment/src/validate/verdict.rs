@@ -14,7 +14,12 @@ use crate::experiment::Experiment;
 const UNITS_PER_SQUARED_SKEWNESS: f64 = 355.0;
 
 /// One row for each promise. All bounds hold at once with a chance of 1 - `false_alarm`.
-pub(super) fn rows(experiment: &Experiment, trials: &Trials<'_>, tally: &Tally, false_alarm: f64) -> Vec<ValidationRow> {
+pub(super) fn rows(
+    experiment: &Experiment,
+    trials: &Trials<'_>,
+    tally: &Tally,
+    false_alarm: f64,
+) -> Vec<ValidationRow> {
     let names: Vec<&String> = experiment.variants.keys().collect();
     let mut rows = Vec::new();
     let mut counts = tally.said.iter();
@@ -41,7 +46,10 @@ pub(super) fn rows(experiment: &Experiment, trials: &Trials<'_>, tally: &Tally, 
         }
     }
     rows.push(promised(counted("sample_ratio", tally.ratio), Relation::Equal, trials.alpha));
-    let sequential = ValidationRow { looks: trials.even.len(), ..counted("sequential_sample_ratio", tally.sequential_ratio) };
+    let sequential = ValidationRow {
+        looks: trials.even.len(),
+        ..counted("sequential_sample_ratio", tally.sequential_ratio)
+    };
     rows.push(promised(sequential, Relation::AtMost, trials.alpha));
     let alpha = false_alarm / as_number(rows.len() as u64);
     for row in &mut rows {
@@ -91,12 +99,16 @@ fn judge(row: &mut ValidationRow, alpha: f64) {
 
 fn advice(row: &ValidationRow, experiment: &Experiment, trials: &Trials<'_>) -> Option<String> {
     if row.draws == 0 {
-        return Some("no draw has an answer: the metric is the same for every unit, or a variant has no units".to_owned());
+        return Some(
+            "no draw has an answer: the metric is the same for every unit, or a variant has no units"
+                .to_owned(),
+        );
     }
     if row.holds.is_none() {
         return Some("nothing is promised: the prior is in favour of an effect".to_owned());
     }
-    let Some(subject) = trials.subjects.iter().find(|subject| Some(subject.metric) == row.metric.as_deref()) else {
+    let Some(subject) = trials.subjects.iter().find(|subject| Some(subject.metric) == row.metric.as_deref())
+    else {
         return Some(
             "the counts of a variant are too small for this test: leave the check out of account until there are more".to_owned(),
         );
@@ -124,7 +136,9 @@ fn cause(row: &ValidationRow, subject: &Subject<'_>, experiment: &Experiment, tr
         );
     }
     let is_lift = row.check == "coverage";
-    if is_lift && (experiment.statistics.relative == RelativeMethod::Delta || row.inference == Some(InferenceKind::Bayes.name()))
+    if is_lift
+        && (experiment.statistics.relative == RelativeMethod::Delta
+            || row.inference == Some(InferenceKind::Bayes.name()))
     {
         return "intervals of lifts by the delta method are symmetric, which a ratio is not. Use `relative: fieller` and a frequentist \
                 inference, or read the difference instead"

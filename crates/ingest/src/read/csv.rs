@@ -19,7 +19,8 @@ pub(super) fn read(
     sink: &mut dyn FnMut(RawRows) -> bool,
 ) -> Result<(), FileProblem> {
     let mut builder = ReaderBuilder::new();
-    let mut csv = builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(reader, quote));
+    let mut csv =
+        builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(reader, quote));
     let header = csv.byte_headers().map_err(|e| describe(&e, 0))?.clone();
     let names = header_names(&header)?;
     let mut pending = Pending::new(&names, file, nulls);
@@ -55,7 +56,10 @@ fn header_names(header: &ByteRecord) -> Result<Vec<String>, FileProblem> {
     }
     let mut names = Vec::new();
     for field in header {
-        let name = std::str::from_utf8(field).map_err(|_| "the header line is not valid UTF-8".to_owned())?.trim().to_owned();
+        let name = std::str::from_utf8(field)
+            .map_err(|_| "the header line is not valid UTF-8".to_owned())?
+            .trim()
+            .to_owned();
         if names.contains(&name) {
             return Err(format!("the header names column `{name}` twice"));
         }
@@ -101,7 +105,9 @@ impl<'a> Pending<'a> {
         for (field, name) in record.iter().zip(self.names) {
             match std::str::from_utf8(field) {
                 Ok(text) => fields.push(text),
-                Err(_) => return self.reject(row, Some(name), "the field is not valid UTF-8".to_owned(), record),
+                Err(_) => {
+                    return self.reject(row, Some(name), "the field is not valid UTF-8".to_owned(), record);
+                }
             }
         }
         for (column, text) in self.columns.iter_mut().zip(fields) {
@@ -114,14 +120,26 @@ impl<'a> Pending<'a> {
     fn reject(&mut self, row: u64, column: Option<&String>, reason: String, record: &ByteRecord) {
         let fields: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
         let raw = Some(shorten(&serde_json::json!(fields).to_string()));
-        self.rejects.push(Reject { file: self.file.to_owned(), row: Some(row), column: column.cloned(), reason, raw });
+        self.rejects.push(Reject {
+            file: self.file.to_owned(),
+            row: Some(row),
+            column: column.cloned(),
+            reason,
+            raw,
+        });
     }
 
     fn take(&mut self) -> Result<RawRows, FileProblem> {
-        let fields: Vec<Field> = self.names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
-        let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef).collect();
+        let fields: Vec<Field> =
+            self.names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+        let arrays: Vec<ArrayRef> =
+            self.columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef).collect();
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|e| e.to_string())?;
-        Ok(RawRows { batch, rows: std::mem::take(&mut self.rows), rejects: std::mem::take(&mut self.rejects) })
+        Ok(RawRows {
+            batch,
+            rows: std::mem::take(&mut self.rows),
+            rejects: std::mem::take(&mut self.rejects),
+        })
     }
 }
 
@@ -164,7 +182,10 @@ mod tests {
 
     #[test]
     fn rows_that_cannot_be_read_are_rejected_alone() {
-        check(b"a,b\n1,2\n1\n1,2,3\n\xff,2\n3,4\n", Ok((2, &[(2, "1 fields"), (3, "3 fields"), (4, "UTF-8")])));
+        check(
+            b"a,b\n1,2\n1\n1,2,3\n\xff,2\n3,4\n",
+            Ok((2, &[(2, "1 fields"), (3, "3 fields"), (4, "UTF-8")])),
+        );
     }
 
     #[test]

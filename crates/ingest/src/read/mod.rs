@@ -38,7 +38,11 @@ pub(crate) const ROW_LIMIT_BYTES: usize = 16 << 20;
 pub(crate) const BATCH_ROWS: usize = 16_384;
 
 /// Reads one object. Batches arrive in order; an error ends them.
-pub fn open(store: Arc<dyn ObjectStore>, object: &ObjectMeta, format: &Format) -> mpsc::Receiver<Result<RawRows, FileProblem>> {
+pub fn open(
+    store: Arc<dyn ObjectStore>,
+    object: &ObjectMeta,
+    format: &Format,
+) -> mpsc::Receiver<Result<RawRows, FileProblem>> {
     let (sender, receiver) = mpsc::channel(2);
     let (object, format) = (object.clone(), format.clone());
     tokio::spawn(async move {
@@ -70,7 +74,9 @@ async fn read_text(
         skip_byte_order_mark(&mut reader)?;
         let mut sink = |rows: RawRows| sender.blocking_send(Ok(rows)).is_ok();
         match &format {
-            Format::Csv { delimiter, quote, nulls } => csv::read(reader, &file, *delimiter, *quote, nulls, &mut sink),
+            Format::Csv { delimiter, quote, nulls } => {
+                csv::read(reader, &file, *delimiter, *quote, nulls, &mut sink)
+            }
             Format::Ndjson => ndjson::read(reader, &file, &mut sink),
             Format::Parquet => Err("Parquet is not text".to_owned()),
         }

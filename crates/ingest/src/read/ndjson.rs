@@ -11,7 +11,11 @@ use serde_json::Value;
 use super::{BATCH_ROWS, FileProblem, ROW_LIMIT_BYTES, RawRows, too_long};
 use crate::quarantine::{Reject, shorten};
 
-pub(super) fn read(reader: impl Read, file: &str, sink: &mut dyn FnMut(RawRows) -> bool) -> Result<(), FileProblem> {
+pub(super) fn read(
+    reader: impl Read,
+    file: &str,
+    sink: &mut dyn FnMut(RawRows) -> bool,
+) -> Result<(), FileProblem> {
     let mut reader = BufReader::new(reader);
     let mut pending = Pending { file, columns: IndexMap::new(), rows: Vec::new(), rejects: Vec::new() };
     let (mut line, mut row) = (Vec::new(), 0u64);
@@ -78,7 +82,11 @@ impl Pending<'_> {
         let options = RecordBatchOptions::new().with_row_count(Some(length));
         let schema = Arc::new(Schema::new(fields));
         let batch = RecordBatch::try_new_with_options(schema, arrays, &options).map_err(|e| e.to_string())?;
-        Ok(RawRows { batch, rows: std::mem::take(&mut self.rows), rejects: std::mem::take(&mut self.rejects) })
+        Ok(RawRows {
+            batch,
+            rows: std::mem::take(&mut self.rows),
+            rejects: std::mem::take(&mut self.rejects),
+        })
     }
 }
 
@@ -98,7 +106,8 @@ mod tests {
 
     #[test]
     fn keys_become_columns_and_broken_lines_are_rejected_alone() {
-        let text = b"{\"a\": 1, \"b\": \"x\"}\n\n{\"a\": 2.50, \"c\": [\"y\"]}\n{\"a\": \n[1]\n{\"b\": null}\n";
+        let text =
+            b"{\"a\": 1, \"b\": \"x\"}\n\n{\"a\": 2.50, \"c\": [\"y\"]}\n{\"a\": \n[1]\n{\"b\": null}\n";
         let mut batches = Vec::new();
         read(&text[..], "a.ndjson", &mut |rows| {
             batches.push(rows);

@@ -11,7 +11,12 @@ use tranche_sql::{Session, SqlProblem};
 use super::{Fact, Metric, MetricKind, Metrics, Missing};
 
 /// Checks every metric against the contracts and each other; reports every problem.
-pub fn check(metrics: &Metrics, contracts: &IndexMap<String, Contract>, session: &Session, problems: &mut Problems) {
+pub fn check(
+    metrics: &Metrics,
+    contracts: &IndexMap<String, Contract>,
+    session: &Session,
+    problems: &mut Problems,
+) {
     for metric in metrics.0.values() {
         let checking = Checking { metric, contracts, session };
         match &metric.kind {
@@ -67,9 +72,14 @@ impl Checking<'_> {
     ) {
         let file = &self.metric.file;
         let Some(contract) = self.contracts.get(&table.value) else {
-            let known: Vec<&str> =
-                self.contracts.values().filter(|c| c.event_time().is_some()).map(|c| c.table.as_str()).collect();
-            let message = format!("there is no table `{}`; event tables are {}", table.value, known.join(", "));
+            let known: Vec<&str> = self
+                .contracts
+                .values()
+                .filter(|c| c.event_time().is_some())
+                .map(|c| c.table.as_str())
+                .collect();
+            let message =
+                format!("there is no table `{}`; event tables are {}", table.value, known.join(", "));
             return problems.report(file, table.referenced, message);
         };
         if contract.event_time().is_none() {
@@ -91,14 +101,23 @@ impl Checking<'_> {
             let message = format!("`value` is a number for each event, not a {found}");
             problems.report(file, file.inside(value, Position::START), message);
         }
-        if let (Some(filter), Some(_)) = (filter, types.1.filter(|t| *t != DataType::Boolean && !t.is_null())) {
-            problems.report(file, file.inside(filter, Position::START), "`where` must be true or false for each event");
+        if let (Some(filter), Some(_)) = (filter, types.1.filter(|t| *t != DataType::Boolean && !t.is_null()))
+        {
+            problems.report(
+                file,
+                file.inside(filter, Position::START),
+                "`where` must be true or false for each event",
+            );
         }
     }
 }
 
 /// An expression over the rows of a contract's table.
-pub(crate) fn expression(sql: &str, contract: &Contract, session: &Session) -> Result<(Expr, DFSchema), SqlProblem> {
+pub(crate) fn expression(
+    sql: &str,
+    contract: &Contract,
+    session: &Session,
+) -> Result<(Expr, DFSchema), SqlProblem> {
     let failed = |e: datafusion::error::DataFusionError| SqlProblem {
         position: Position::START,
         message: e.strip_backtrace(),

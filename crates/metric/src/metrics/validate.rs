@@ -5,7 +5,9 @@ use std::time::Duration;
 use tranche_project::{Location, Problems, SourceFile, Spanned, duration};
 
 use super::{Aggregate, Cap, Direction, Fact, Metric, MetricKind, Missing, Over, Step};
-use crate::spec::{AggregateSpec, CapSpec, DirectionSpec, FactSpec, MetricSpec, MissingSpec, OverSpec, TypeSpec, WindowSpec};
+use crate::spec::{
+    AggregateSpec, CapSpec, DirectionSpec, FactSpec, MetricSpec, MissingSpec, OverSpec, TypeSpec, WindowSpec,
+};
 
 /// The most steps that a funnel has.
 pub(crate) const MOST_STEPS: usize = 32;
@@ -23,9 +25,12 @@ pub(super) fn validate(spec: MetricSpec, file: &SourceFile, problems: &mut Probl
     let mut reading = Reading { file, problems };
     reading.only_where_it_means_something(&spec);
     let cap = spec.cap.as_ref().and_then(|cap| reading.cap(cap));
-    let delay = spec.delay.as_ref().and_then(|text| reading.length(&text.value, text.referenced)).unwrap_or_default();
+    let delay =
+        spec.delay.as_ref().and_then(|text| reading.length(&text.value, text.referenced)).unwrap_or_default();
     let window = match &spec.window {
-        Some(Spanned { value: WindowSpec::Length(text), referenced, .. }) if kind_of != TypeSpec::Retention => {
+        Some(Spanned { value: WindowSpec::Length(text), referenced, .. })
+            if kind_of != TypeSpec::Retention =>
+        {
             reading.length(text, *referenced)
         }
         _ => None,
@@ -99,10 +104,14 @@ impl Reading<'_> {
         let at = spec.kind.referenced;
         let Some(Spanned { value: WindowSpec::Range(range), referenced, .. }) = &spec.window else {
             let at = spec.window.as_ref().map_or(at, |window| window.referenced);
-            self.wrong(at, "a retention needs from when to when after exposure: `window: {from: 7 days, to: 14 days}`");
+            self.wrong(
+                at,
+                "a retention needs from when to when after exposure: `window: {from: 7 days, to: 14 days}`",
+            );
             return None;
         };
-        let (from, to) = (self.length_from_zero(&range.from, *referenced)?, self.length(&range.to, *referenced)?);
+        let (from, to) =
+            (self.length_from_zero(&range.from, *referenced)?, self.length(&range.to, *referenced)?);
         if from >= to {
             self.wrong(*referenced, "the window ends before it begins");
         }
@@ -112,7 +121,10 @@ impl Reading<'_> {
     fn funnel(&mut self, spec: MetricSpec) -> Option<MetricKind> {
         let at = spec.kind.referenced;
         let (Some(steps), Some(within)) = (spec.steps, spec.within) else {
-            self.wrong(at, "a funnel needs `steps:`, a list of `{table, where}`, and `within:`, such as `7 days`");
+            self.wrong(
+                at,
+                "a funnel needs `steps:`, a list of `{table, where}`, and `within:`, such as `7 days`",
+            );
             return None;
         };
         if !(1..=MOST_STEPS).contains(&steps.value.len()) {
@@ -120,7 +132,8 @@ impl Reading<'_> {
             return None;
         }
         let within = self.length(&within.value, within.referenced)?;
-        let steps = steps.value.into_iter().map(|step| Step { table: step.table, filter: step.filter }).collect();
+        let steps =
+            steps.value.into_iter().map(|step| Step { table: step.table, filter: step.filter }).collect();
         Some(MetricKind::Funnel { steps, within })
     }
 
@@ -128,7 +141,8 @@ impl Reading<'_> {
         // A missing fact is reported where it is read.
         let Some(fact) = fact else { return Some(Aggregate::Count) };
         let Some(aggregate) = &fact.value.aggregate else {
-            let message = format!("{of} needs `aggregate:`, what becomes of a unit's events: sum, count or any");
+            let message =
+                format!("{of} needs `aggregate:`, what becomes of a unit's events: sum, count or any");
             self.wrong(fact.referenced, message);
             return None;
         };
@@ -160,7 +174,10 @@ impl Reading<'_> {
             CapSpec { value: Some(value), quantile: None } => Some(Cap::Value(value)),
             CapSpec { value: None, quantile: Some(q) } if (0.0..=1.0).contains(&q) => Some(Cap::Quantile(q)),
             _ => {
-                self.wrong(cap.referenced, "a cap is `{value: ...}` or `{quantile: ...}`, the latter from 0 to 1");
+                self.wrong(
+                    cap.referenced,
+                    "a cap is `{value: ...}` or `{quantile: ...}`, the latter from 0 to 1",
+                );
                 None
             }
         }
@@ -181,7 +198,8 @@ impl Reading<'_> {
         let at = |key: Option<Location>, means: &[TypeSpec], message: &'static str| {
             key.filter(|_| !means.contains(&spec.kind.value)).map(|position| (position, message))
         };
-        let is_range = spec.window.as_ref().is_some_and(|window| matches!(window.value, WindowSpec::Range(_)));
+        let is_range =
+            spec.window.as_ref().is_some_and(|window| matches!(window.value, WindowSpec::Range(_)));
         let found = [
             at(
                 spec.fact.as_ref().map(|fact| fact.referenced),
@@ -197,17 +215,31 @@ impl Reading<'_> {
                 &[Ratio],
                 "only a ratio has a numerator and a denominator",
             ),
-            at(spec.quantile.as_ref().map(|q| q.referenced), &[Quantile], "only a quantile has a `quantile:`"),
-            at(spec.over.as_ref().map(|over| over.referenced), &[Quantile], "only a quantile is `over:` units or events"),
+            at(
+                spec.quantile.as_ref().map(|q| q.referenced),
+                &[Quantile],
+                "only a quantile has a `quantile:`",
+            ),
+            at(
+                spec.over.as_ref().map(|over| over.referenced),
+                &[Quantile],
+                "only a quantile is `over:` units or events",
+            ),
             at(spec.steps.as_ref().map(|steps| steps.referenced), &[Funnel], "only a funnel has steps"),
-            at(spec.within.as_ref().map(|within| within.referenced), &[Funnel], "only a funnel has `within:`; write `window:`"),
+            at(
+                spec.within.as_ref().map(|within| within.referenced),
+                &[Funnel],
+                "only a funnel has `within:`; write `window:`",
+            ),
             at(
                 spec.window.as_ref().map(|window| window.referenced),
                 if is_range { &[Retention] } else { &[Mean, Proportion, Count, Quantile, Retention] },
                 match spec.kind.value {
                     Ratio => "a ratio has no window of its own; the metrics that it is made of have one each",
                     Funnel => "a funnel has `within:`, how long after exposure its steps count",
-                    _ => "only a retention has a window `from` and `to`; write its length, and `delay:` if it begins later",
+                    _ => {
+                        "only a retention has a window `from` and `to`; write its length, and `delay:` if it begins later"
+                    }
                 },
             ),
             at(
@@ -224,12 +256,17 @@ impl Reading<'_> {
                 &[Mean, Proportion, Count],
                 match spec.kind.value {
                     Ratio => "a ratio has no cap of its own; cap the metrics that it is made of",
-                    Quantile => "a quantile needs no cap: it does not depend on how large the largest values are",
+                    Quantile => {
+                        "a quantile needs no cap: it does not depend on how large the largest values are"
+                    }
                     _ => "a share has no values to cap",
                 },
             ),
             at(
-                spec.missing.as_ref().filter(|missing| missing.value == MissingSpec::Exclude).map(|missing| missing.referenced),
+                spec.missing
+                    .as_ref()
+                    .filter(|missing| missing.value == MissingSpec::Exclude)
+                    .map(|missing| missing.referenced),
                 if over_events { &[] } else { &[Mean, Count, Quantile] },
                 "`missing: exclude` has a meaning for a mean, a count and a quantile over units",
             ),

@@ -23,9 +23,11 @@ impl Mailer {
     /// Mails over the server of a URL: `smtps://user:password@host:465` is encrypted from the start, `smtp://host:587` as soon as
     /// the server offers it, which it must where there is a password.
     pub(crate) fn new(url: &str, from: &str, recipient: &str) -> Result<Self, ObserveError> {
-        let url = Url::parse(url).map_err(|error| ObserveError::place("a mail server of tranche.yaml", error))?;
+        let url =
+            Url::parse(url).map_err(|error| ObserveError::place("a mail server of tranche.yaml", error))?;
         let host = url.host_str().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| ObserveError::place("a mail server of tranche.yaml", "its URL has no host"))?;
+        let host =
+            host.ok_or_else(|| ObserveError::place("a mail server of tranche.yaml", "its URL has no host"))?;
         let place = format!("{}://{host}", url.scheme());
         let (tls, port) = match url.scheme() {
             "smtps" => (Tls::FromTheStart, 465),
@@ -34,8 +36,15 @@ impl Mailer {
         };
         let login = match (url.username(), url.password()) {
             ("", None) => None,
-            (user, Some(password)) => Some(Credentials::new(percent_decoded(user), percent_decoded(password))),
-            _ => return Err(ObserveError::place(place, "a user needs a password: `smtps://user:${PASSWORD}@host`")),
+            (user, Some(password)) => {
+                Some(Credentials::new(percent_decoded(user), percent_decoded(password)))
+            }
+            _ => {
+                return Err(ObserveError::place(
+                    place,
+                    "a user needs a password: `smtps://user:${PASSWORD}@host`",
+                ));
+            }
         };
         let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|e| ObserveError::place(text, e));
         Ok(Self {

@@ -74,10 +74,14 @@ impl Server {
         let encryption = |error: lettre::transport::smtp::Error| format!("encryption: {error}");
         let tls = || TlsParameters::new_rustls(self.host.clone()).map_err(encryption);
         if self.tls == Tls::FromTheStart {
-            return AsyncSmtpConnection::connect_tokio1(server, Some(TIMEOUT), &name, Some(tls()?), None).await.map_err(failed);
+            return AsyncSmtpConnection::connect_tokio1(server, Some(TIMEOUT), &name, Some(tls()?), None)
+                .await
+                .map_err(failed);
         }
         let stream = TcpStream::connect(server).await.map_err(|error| error.to_string())?;
-        let mut talk = AsyncSmtpConnection::connect_with_transport(Box::new(Stepwise(stream)), &name).await.map_err(failed)?;
+        let mut talk = AsyncSmtpConnection::connect_with_transport(Box::new(Stepwise(stream)), &name)
+            .await
+            .map_err(failed)?;
         if talk.can_starttls() {
             talk.starttls(tls()?, &name).await.map_err(encryption)?;
         }
@@ -91,7 +95,11 @@ impl Server {
 struct Stepwise(TcpStream);
 
 impl AsyncRead for Stepwise {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let mut byte = [0];
         let mut one = ReadBuf::new(&mut byte);
         let read = Pin::new(&mut self.0).poll_read(context, &mut one);
@@ -101,7 +109,11 @@ impl AsyncRead for Stepwise {
 }
 
 impl AsyncWrite for Stepwise {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }
 
@@ -129,7 +141,10 @@ mod tests {
 
     /// What a submission says to a server that answers with these lines, one for each of ours. It hangs up afterwards, or stays silent
     /// where its last answer is empty.
-    async fn check(answers: &'static [&'static str], login: Option<Credentials>) -> (Result<(), ObserveError>, Vec<String>) {
+    async fn check(
+        answers: &'static [&'static str],
+        login: Option<Credentials>,
+    ) -> (Result<(), ObserveError>, Vec<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = tokio::spawn(async move {
@@ -169,8 +184,10 @@ mod tests {
     /// The server hangs up or says nothing to our farewell: it has the mail all the same, and does not get it twice.
     #[tokio::test]
     async fn a_mail_that_was_taken_is_sent() {
-        let hangs_up = &["220 hello", "250-mail\r\n250 SIZE 1000", "250 ok", "250 ok", "354 go on", "250 taken"];
-        let is_silent = &["220 hello", "250-mail\r\n250 SIZE 1000", "250 ok", "250 ok", "354 go on", "250 taken", ""];
+        let hangs_up =
+            &["220 hello", "250-mail\r\n250 SIZE 1000", "250 ok", "250 ok", "354 go on", "250 taken"];
+        let is_silent =
+            &["220 hello", "250-mail\r\n250 SIZE 1000", "250 ok", "250 ok", "354 go on", "250 taken", ""];
         for answers in [hangs_up.as_slice(), is_silent] {
             let (outcome, heard) = check(answers, None).await;
             outcome.unwrap();
@@ -198,7 +215,10 @@ mod tests {
     async fn a_refusal_is_told() {
         let (outcome, _) = check(&["220 hello", "250 mail", "250 ok", "550 no such user"], None).await;
         let told = outcome.unwrap_err().to_string();
-        assert!(told.contains("c@example.org") && told.contains("550") && told.contains("no such user"), "{told}");
+        assert!(
+            told.contains("c@example.org") && told.contains("550") && told.contains("no such user"),
+            "{told}"
+        );
     }
 
     #[tokio::test]

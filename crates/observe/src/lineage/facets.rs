@@ -63,7 +63,12 @@ impl Dataset {
     #[must_use]
     pub fn with_schema(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
         let fields: Vec<Field> = fields.into_iter().collect();
-        self.facets.add("schema", "1-2-0/SchemaDatasetFacet.json", "SchemaDatasetFacet", json!({"fields": fields}));
+        self.facets.add(
+            "schema",
+            "1-2-0/SchemaDatasetFacet.json",
+            "SchemaDatasetFacet",
+            json!({"fields": fields}),
+        );
         self
     }
 
@@ -74,7 +79,12 @@ impl Dataset {
             columns.into_iter().map(|(column, inputs)| (column, json!({"inputFields": inputs}))).collect();
         if !fields.is_empty() {
             let facet = json!({"fields": fields});
-            self.facets.add("columnLineage", "1-2-0/ColumnLineageDatasetFacet.json", "ColumnLineageDatasetFacet", facet);
+            self.facets.add(
+                "columnLineage",
+                "1-2-0/ColumnLineageDatasetFacet.json",
+                "ColumnLineageDatasetFacet",
+                facet,
+            );
         }
         self
     }

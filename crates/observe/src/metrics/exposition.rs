@@ -16,7 +16,11 @@ impl Metrics {
         for ((pipeline, fate), count) in &measured.slots {
             page.sample("tranche_slots_total", &[("pipeline", pipeline), ("fate", fate.name())], *count);
         }
-        page.family("tranche_schedule_lag_seconds", "gauge", "Age of the oldest slot that came and has no fate yet.");
+        page.family(
+            "tranche_schedule_lag_seconds",
+            "gauge",
+            "Age of the oldest slot that came and has no fate yet.",
+        );
         for (pipeline, lag) in &measured.lag_seconds {
             page.sample("tranche_schedule_lag_seconds", &[("pipeline", pipeline)], lag);
         }
@@ -26,7 +30,11 @@ impl Metrics {
         }
         page.family("tranche_step_duration_seconds", "histogram", "How long steps took that did their work.");
         for ((pipeline, step), histogram) in &measured.steps {
-            page.histogram("tranche_step_duration_seconds", &[("pipeline", pipeline), ("step", step)], histogram);
+            page.histogram(
+                "tranche_step_duration_seconds",
+                &[("pipeline", pipeline), ("step", step)],
+                histogram,
+            );
         }
         for (name, help, rows) in [
             ("tranche_rows_read_total", "Rows that steps read.", &measured.rows_read),
@@ -37,9 +45,17 @@ impl Metrics {
                 page.sample(name, &[("pipeline", pipeline), ("step", step)], *count);
             }
         }
-        page.family("tranche_step_failures_total", "counter", "Attempts at steps that failed, by who has to act.");
+        page.family(
+            "tranche_step_failures_total",
+            "counter",
+            "Attempts at steps that failed, by who has to act.",
+        );
         for ((pipeline, step, class), count) in &measured.failures {
-            page.sample("tranche_step_failures_total", &[("pipeline", pipeline), ("step", step), ("class", class)], *count);
+            page.sample(
+                "tranche_step_failures_total",
+                &[("pipeline", pipeline), ("step", step), ("class", class)],
+                *count,
+            );
         }
         page.family("tranche_freshness_seconds", "gauge", "Age of the newest data of a table or segment.");
         for ((kind, name), as_of) in &measured.fresh_as_of {
@@ -60,7 +76,8 @@ impl Page {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+        let labels: Vec<String> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
         let _ = writeln!(self.0, "{name}{{{}}} {value}", labels.join(","));
     }
 

@@ -63,7 +63,9 @@ async fn answer(mut stream: TcpStream, text: String) -> std::io::Result<()> {
         _ => ("405 Method Not Allowed", "text/plain", "only GET\n".to_owned()),
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await?;
     if method != "HEAD" {
         stream.write_all(body.as_bytes()).await?;
@@ -76,7 +78,9 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use tokio::sync::oneshot;
-    use tranche_pipeline::{FailureClass, Observer, OnFailure, Retries, Step, StepFailure, StepOutcome, Targets};
+    use tranche_pipeline::{
+        FailureClass, Observer, OnFailure, Retries, Step, StepFailure, StepOutcome, Targets,
+    };
 
     use super::*;
     use crate::SlotEnd;
@@ -106,7 +110,9 @@ mod tests {
         drop(meter);
         let (told, address) = oneshot::channel();
         let now = || "2026-11-01T01:00:00Z".parse().unwrap();
-        tokio::spawn(serve("127.0.0.1:0".parse().unwrap(), metrics, now, |address| told.send(address).unwrap()));
+        tokio::spawn(serve("127.0.0.1:0".parse().unwrap(), metrics, now, |address| {
+            told.send(address).unwrap()
+        }));
         address.await.unwrap()
     }
 
@@ -144,15 +150,18 @@ for family in text_string_to_metric_families(sys.stdin.read()):
         samples.append(f'{family.type} {sample.name} {labels} {sample.value:g}')
 print(json.dumps(samples))";
         let python = std::env::var("TRANCHE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let there =
-            Command::new(&python).args(["-c", "import prometheus_client"]).output().is_ok_and(|found| found.status.success());
+        let there = Command::new(&python)
+            .args(["-c", "import prometheus_client"])
+            .output()
+            .is_ok_and(|found| found.status.success());
         if !there {
             eprintln!("NOT PARSED: that needs python3 with its module prometheus_client");
             return;
         }
         let answer = ask(server().await, "GET /metrics").await;
         let mut command = Command::new(python);
-        let mut child = command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1;
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), body.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();

@@ -29,7 +29,13 @@ pub struct Message {
 impl Message {
     /// That a table or segment is older than it may be. It is told once for each state that it is stuck in.
     #[must_use]
-    pub fn not_fresh(kind: &str, name: &str, newest: Option<Timestamp>, limit: Duration, now: Timestamp) -> Self {
+    pub fn not_fresh(
+        kind: &str,
+        name: &str,
+        newest: Option<Timestamp>,
+        limit: Duration,
+        now: Timestamp,
+    ) -> Self {
         let state = newest.map_or_else(|| "never".to_owned(), |newest| newest.to_string());
         let hours = limit.as_secs().div_ceil(3_600);
         let title = match newest {
@@ -176,7 +182,11 @@ mod tests {
         check(&run(None, Done), known(Some(Done), None, true), &[Occasion::Recovery]);
         check(&run(Some(0), Done), known(None, Some(101), false), &[]);
         check(&run(Some(0), Done), known(None, Some(100), false), &[Occasion::Late]);
-        check(&run(Some(0), Done), known(Some(Failed), Some(101), true), &[Occasion::Recovery, Occasion::Late]);
+        check(
+            &run(Some(0), Done),
+            known(Some(Failed), Some(101), true),
+            &[Occasion::Recovery, Occasion::Late],
+        );
         check(&run(Some(0), Failed), known(Some(Failed), Some(50), false), &[Occasion::Failure]);
         check(&run(Some(0), Skipped), known(Some(Failed), Some(50), false), &[]);
         let told = messages_of(&run(None, Failed), Background::default());
@@ -195,8 +205,16 @@ mod tests {
 
     #[test]
     fn an_id_is_of_what_it_is_about() {
-        let old =
-            |seconds| Message::not_fresh("segment", "lifecycle/new", Some(at(seconds)), Duration::from_secs(93_600), at(9)).id;
+        let old = |seconds| {
+            Message::not_fresh(
+                "segment",
+                "lifecycle/new",
+                Some(at(seconds)),
+                Duration::from_secs(93_600),
+                at(9),
+            )
+            .id
+        };
         assert_eq!(old(0), old(0));
         assert_ne!(old(0), old(1));
         assert!(!old(0).contains('/') && !old(0).contains(':'), "{}", old(0));

@@ -54,7 +54,8 @@ pub struct Delivery {
 
 impl Delivery {
     fn and(self, other: Self) -> Self {
-        let (sent, failed, waiting) = (self.sent + other.sent, self.failed + other.failed, self.waiting + other.waiting);
+        let (sent, failed, waiting) =
+            (self.sent + other.sent, self.failed + other.failed, self.waiting + other.waiting);
         Self { sent, failed, waiting }
     }
 }
@@ -138,16 +139,23 @@ impl Outbox {
     /// [`ObserveError::Store`] when the storage fails. A channel that fails is no error: its message stays.
     pub async fn deliver(&self, senders: &[Sender], now_millis: i64) -> Result<Delivery, ObserveError> {
         let root = Path::from(OUTBOX);
-        let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+        let listed = self
+            .objects
+            .list(Some(&root))
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(|e| StoreError::object(&root, e))?;
         let mut channels = Vec::new();
         for sender in senders {
             channels.extend(self.since(sender, now_millis).await?.map(|since| (sender, since)));
         }
-        let found: Vec<&ObjectMeta> = listed.iter().filter(|object| object.location.filename() == Some(MESSAGE)).collect();
+        let found: Vec<&ObjectMeta> =
+            listed.iter().filter(|object| object.location.filename() == Some(MESSAGE)).collect();
         let mut waiting: Vec<Waiting<'_>> = Vec::new();
         for found in found {
             let folder = parent(&found.location);
-            let beside: Vec<&ObjectMeta> = listed.iter().filter(|object| parent(&object.location) == folder).collect();
+            let beside: Vec<&ObjectMeta> =
+                listed.iter().filter(|object| parent(&object.location) == folder).collect();
             let is_unsent = |(sender, since): &&(&Sender, Timestamp)| {
                 may_lie_after(found, *since) && !has(&beside, &format!("{}-{SENT}", sender.key()))
             };
@@ -165,9 +173,14 @@ impl Outbox {
             let is_for = |(message, _, unsent): &&Waiting<'_>| {
                 unsent.iter().any(|found| std::ptr::eq(*found, sender)) && sender.wants(message)
             };
-            waiting.iter().filter(is_for).map(|(message, beside, _)| (message, beside.as_slice())).collect::<Vec<_>>()
+            waiting
+                .iter()
+                .filter(is_for)
+                .map(|(message, beside, _)| (message, beside.as_slice()))
+                .collect::<Vec<_>>()
         };
-        let rounds: Vec<_> = senders.iter().map(|sender| self.round(sender, of(sender), now_millis).boxed()).collect();
+        let rounds: Vec<_> =
+            senders.iter().map(|sender| self.round(sender, of(sender), now_millis).boxed()).collect();
         let rounds: Vec<Delivery> = stream::iter(rounds).buffer_unordered(CHANNELS).try_collect().await?;
         Ok(rounds.into_iter().fold(Delivery::default(), Delivery::and))
     }
@@ -201,15 +214,22 @@ impl Outbox {
     /// [`ObserveError::Store`] when the storage fails.
     pub async fn expire(&self, before_millis: i64) -> Result<u64, ObserveError> {
         let root = Path::from(OUTBOX);
-        let listed = self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+        let listed = self
+            .objects
+            .list(Some(&root))
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(|e| StoreError::object(&root, e))?;
         let is_old = |object: &&ObjectMeta| {
-            object.location.filename() == Some(MESSAGE) && object.last_modified.timestamp_millis() < before_millis
+            object.location.filename() == Some(MESSAGE)
+                && object.last_modified.timestamp_millis() < before_millis
         };
         let old: Vec<&ObjectMeta> = listed.iter().filter(is_old).collect();
         for message in &old {
             let folder = parent(&message.location);
             // The message goes last: without it, what lies beside it would never be found.
-            let mut all: Vec<&ObjectMeta> = listed.iter().filter(|object| parent(&object.location) == folder).collect();
+            let mut all: Vec<&ObjectMeta> =
+                listed.iter().filter(|object| parent(&object.location) == folder).collect();
             all.sort_by_key(|object| object.location == message.location);
             for object in all {
                 match self.objects.delete(&object.location).await {
@@ -228,8 +248,12 @@ impl Outbox {
     pub async fn examine(&self) -> Result<Vec<Finding>, ObserveError> {
         let mut findings = Vec::new();
         for root in [OUTBOX, CHANNEL_FOLDER].map(Path::from) {
-            let listed =
-                self.objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
+            let listed = self
+                .objects
+                .list(Some(&root))
+                .try_collect::<Vec<_>>()
+                .await
+                .map_err(|e| StoreError::object(&root, e))?;
             for path in listed.iter().map(|object| &object.location) {
                 let is_channel = root.as_ref() == CHANNEL_FOLDER;
                 if !is_channel && path.filename() != Some(MESSAGE) {
@@ -237,16 +261,24 @@ impl Outbox {
                 }
                 let problem = match read_once(self.objects.as_ref(), path).await {
                     Ok(None) => continue,
-                    Ok(Some(body)) if is_channel => serde_json::from_slice::<Since>(&body).err().map(|error| error.to_string()),
-                    Ok(Some(body)) => serde_json::from_slice::<Message>(&body).err().map(|error| error.to_string()),
+                    Ok(Some(body)) if is_channel => {
+                        serde_json::from_slice::<Since>(&body).err().map(|error| error.to_string())
+                    }
+                    Ok(Some(body)) => {
+                        serde_json::from_slice::<Message>(&body).err().map(|error| error.to_string())
+                    }
                     Err(StoreError::Damaged { reason, .. }) => Some(reason),
                     Err(error) => return Err(error.into()),
                 };
                 let advice = match is_channel {
                     true => format!("remove `{path}`: then the channel is told what happens from then on"),
-                    false => format!("remove `{}/`: `tranche runs` lists what it may have told", parent(path)),
+                    false => {
+                        format!("remove `{}/`: `tranche runs` lists what it may have told", parent(path))
+                    }
                 };
-                findings.extend(problem.map(|reason| Finding::new(format!("`{path}` is damaged: {reason}"), advice)));
+                findings.extend(
+                    problem.map(|reason| Finding::new(format!("`{path}` is damaged: {reason}"), advice)),
+                );
             }
         }
         Ok(findings)
@@ -263,7 +295,9 @@ impl Outbox {
             }
         };
         let message = serde_json::from_slice(&body);
-        Ok(message.inspect_err(|error| tracing::warn!(%path, %error, "a message in the outbox cannot be read")).ok())
+        Ok(message
+            .inspect_err(|error| tracing::warn!(%path, %error, "a message in the outbox cannot be read"))
+            .ok())
     }
 
     async fn try_one(
@@ -274,8 +308,10 @@ impl Outbox {
         now_millis: i64,
     ) -> Result<Tried, ObserveError> {
         let prefix = format!("{}-try-", sender.key());
-        let tries: Vec<&&ObjectMeta> =
-            beside.iter().filter(|object| object.location.filename().is_some_and(|name| name.starts_with(&prefix))).collect();
+        let tries: Vec<&&ObjectMeta> = beside
+            .iter()
+            .filter(|object| object.location.filename().is_some_and(|name| name.starts_with(&prefix)))
+            .collect();
         let last = tries.iter().map(|object| object.last_modified.timestamp_millis()).max();
         if last.is_some_and(|last| now_millis < last.saturating_add(pause_millis(tries.len()))) {
             return Ok(Tried::Waits);

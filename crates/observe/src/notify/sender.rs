@@ -30,8 +30,13 @@ impl Sender {
     ///
     /// # Errors
     /// [`ObserveError::Place`] when nothing can be sent there, such as for want of a variable.
-    pub fn of(notification: &Notification, value_of: impl Fn(&str) -> Option<String>) -> Result<Vec<Self>, ObserveError> {
-        let resolved = |url: &str| variables(url, &value_of).map_err(|reason| ObserveError::place("a notification", reason));
+    pub fn of(
+        notification: &Notification,
+        value_of: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Self>, ObserveError> {
+        let resolved = |url: &str| {
+            variables(url, &value_of).map_err(|reason| ObserveError::place("a notification", reason))
+        };
         // By what is written, not by the secret in it: a new password is no new receiver.
         let sender = |kind: &str, identity: &str, way| Self {
             key: format!("{kind}-{}", &blake3::hash(identity.as_bytes()).to_hex()[..12]),
@@ -40,7 +45,9 @@ impl Sender {
             way,
         };
         match &notification.channel {
-            Channel::Webhook { url } => Ok(vec![sender("webhook", url, Way::Webhook(Poster::new(&resolved(url)?)?))]),
+            Channel::Webhook { url } => {
+                Ok(vec![sender("webhook", url, Way::Webhook(Poster::new(&resolved(url)?)?))])
+            }
             Channel::Email { url, from, recipients } => {
                 let server = resolved(url)?;
                 let to = |recipient: &String| {
@@ -71,7 +78,9 @@ impl Sender {
         match &self.way {
             Way::Webhook(poster) => {
                 let key = ("idempotency-key".to_owned(), message.id.clone());
-                poster.post("application/json", &[key], slack(message, attempt).to_string().into_bytes()).await
+                poster
+                    .post("application/json", &[key], slack(message, attempt).to_string().into_bytes())
+                    .await
             }
             Way::Email(mailer) => mailer.send(message, &footer(message, attempt)).await,
         }
@@ -89,8 +98,9 @@ fn footer(message: &Message, attempt: usize) -> String {
 /// A message as Slack's incoming webhooks take it.
 fn slack(message: &Message, attempt: usize) -> serde_json::Value {
     let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let mut blocks =
-        vec![json!({"type": "section", "text": {"type": "mrkdwn", "text": format!("*{}*", escaped(&message.title))}})];
+    let mut blocks = vec![
+        json!({"type": "section", "text": {"type": "mrkdwn", "text": format!("*{}*", escaped(&message.title))}}),
+    ];
     if !message.text.is_empty() {
         // Slack refuses longer texts.
         let text = escaped(&message.text.chars().take(2_000).collect::<String>());

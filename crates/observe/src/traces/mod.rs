@@ -68,7 +68,8 @@ impl Traces {
         }
         let poster = Poster::new(&self.options.endpoint)?;
         let request = otlp::request(&self.options, spans);
-        let posted = poster.post("application/x-protobuf", &self.options.headers, request.encode_to_vec()).await;
+        let posted =
+            poster.post("application/x-protobuf", &self.options.headers, request.encode_to_vec()).await;
         if posted.is_err() {
             let unsent = otlp::spans(request);
             let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);

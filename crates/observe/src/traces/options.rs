@@ -35,9 +35,11 @@ impl TraceOptions {
             let traces = set(&format!("OTEL_EXPORTER_OTLP_TRACES_{suffix}"));
             traces.or_else(|| set(&format!("OTEL_EXPORTER_OTLP_{suffix}")))
         };
-        let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-            .or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT").map(|base| format!("{}/v1/traces", base.trim_end_matches('/'))));
-        let Some(endpoint) = endpoint.filter(|_| set("OTEL_SDK_DISABLED").is_none_or(|off| !off.eq_ignore_ascii_case("true")))
+        let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| {
+            set("OTEL_EXPORTER_OTLP_ENDPOINT").map(|base| format!("{}/v1/traces", base.trim_end_matches('/')))
+        });
+        let Some(endpoint) =
+            endpoint.filter(|_| set("OTEL_SDK_DISABLED").is_none_or(|off| !off.eq_ignore_ascii_case("true")))
         else {
             return Ok(None);
         };
@@ -71,7 +73,9 @@ mod tests {
     use super::*;
 
     fn options(environment: &[(&str, &str)]) -> Result<Option<TraceOptions>, ObserveError> {
-        let value = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let value = |name: &str| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
         TraceOptions::from_environment(value)
     }
 
@@ -83,7 +87,12 @@ mod tests {
         assert_eq!(found.endpoint, "http://c:4318/v1/traces");
         assert_eq!(found.resource, [("service.name".to_owned(), "tranche".to_owned())]);
         let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t/x");
-        let found = options(&[base, own, ("OTEL_EXPORTER_OTLP_HEADERS", "a=b, c=d=e"), ("OTEL_SERVICE_NAME", "night")]);
+        let found = options(&[
+            base,
+            own,
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b, c=d=e"),
+            ("OTEL_SERVICE_NAME", "night"),
+        ]);
         let found = found.unwrap().unwrap();
         assert_eq!(found.endpoint, "http://t/x");
         assert_eq!(found.headers, [("a".into(), "b".into()), ("c".into(), "d=e".into())]);

@@ -15,7 +15,8 @@ pub(super) fn said(key: &str, value: Value) -> KeyValue {
 
 /// What is posted of the spans of this process.
 pub(super) fn request(options: &TraceOptions, spans: Vec<Span>) -> ExportTraceServiceRequest {
-    let attributes = options.resource.iter().map(|(name, value)| said(name, Value::StringValue(value.clone()))).collect();
+    let attributes =
+        options.resource.iter().map(|(name, value)| said(name, Value::StringValue(value.clone()))).collect();
     let (name, version) = ("tranche".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let scope = InstrumentationScope { name, version, ..InstrumentationScope::default() };
     ExportTraceServiceRequest {
@@ -29,5 +30,10 @@ pub(super) fn request(options: &TraceOptions, spans: Vec<Span>) -> ExportTraceSe
 
 /// The spans of a request.
 pub(super) fn spans(request: ExportTraceServiceRequest) -> Vec<Span> {
-    request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
+    request
+        .resource_spans
+        .into_iter()
+        .flat_map(|resource| resource.scope_spans)
+        .flat_map(|scope| scope.spans)
+        .collect()
 }

@@ -22,8 +22,13 @@ async fn collector(listener: TcpListener, status: &'static str) -> (String, Vec<
         request.extend_from_slice(&part[..read]);
         let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
-        let length =
-            head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().trim().parse::<usize>().unwrap();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .unwrap()
+            .trim()
+            .parse::<usize>()
+            .unwrap();
         if request.len() == end + 4 + length {
             let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             stream.write_all(answer.as_bytes()).await.unwrap();
@@ -35,7 +40,9 @@ async fn collector(listener: TcpListener, status: &'static str) -> (String, Vec<
 async fn listen() -> (TcpListener, Traces) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let options = TraceOptions::from_environment(|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()));
+    let options = TraceOptions::from_environment(|name| {
+        (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone())
+    });
     (listener, Traces::new(options.unwrap().unwrap()))
 }
 
@@ -83,11 +90,16 @@ async fn a_run_its_steps_and_their_queries_are_one_trace() {
         assert_eq!(query.parent_span_id, step.span_id);
     }
     assert!(spans.iter().all(|span| span.start_time_unix_nano <= span.end_time_unix_nano && span.start_time_unix_nano > 0));
-    let value = |span: &Span, key: &str| span.attributes.iter().find(|a| a.key == key).and_then(|a| a.value.clone()?.value);
+    let value = |span: &Span, key: &str| {
+        span.attributes.iter().find(|a| a.key == key).and_then(|a| a.value.clone()?.value)
+    };
     assert_eq!(value(&steps[0], "rows"), Some(Value::IntValue(7)));
     assert_eq!(value(run, "pipeline"), Some(Value::StringValue("shop".into())));
     let status = steps[1].status.clone().unwrap();
-    assert_eq!((status.code(), status.message.as_str(), steps[0].status.as_ref()), (StatusCode::Error, "no rows", None));
+    assert_eq!(
+        (status.code(), status.message.as_str(), steps[0].status.as_ref()),
+        (StatusCode::Error, "no rows", None)
+    );
 }
 
 #[tokio::test]

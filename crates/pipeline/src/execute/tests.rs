@@ -77,9 +77,11 @@ impl StepRunner for Actor {
         }
         note.2 = true;
         match act {
-            Act::Done(_) => {
-                Ok(StepOutcome { rows_read: 10, rows_written: 5, detail: json!({"transaction": context.transaction}) })
-            }
+            Act::Done(_) => Ok(StepOutcome {
+                rows_read: 10,
+                rows_written: 5,
+                detail: json!({"transaction": context.transaction}),
+            }),
             Act::Fail(class) => Err(StepFailure::new(class, "as the script says")),
             Act::Panic => panic!("as the script says"),
         }
@@ -89,8 +91,12 @@ impl StepRunner for Actor {
 fn plan(steps: &str) -> RunPlan {
     let text = format!("version: 1\npipeline: shop\nsteps:\n{steps}");
     let mut problems = Problems::default();
-    let pipeline =
-        Pipeline::read(&SourceFile::new("pipelines/shop/pipeline.yaml", &text), &["do"], &Settings::default(), &mut problems);
+    let pipeline = Pipeline::read(
+        &SourceFile::new("pipelines/shop/pipeline.yaml", &text),
+        &["do"],
+        &Settings::default(),
+        &mut problems,
+    );
     let pipeline = pipeline.unwrap_or_else(|| panic!("{problems:?}"));
     let as_of = "2026-11-01T02:00:00Z".parse().unwrap();
     RunPlan {
@@ -201,7 +207,10 @@ async fn only_what_may_succeed_is_tried_again_after_doubling_pauses() {
     let ledger_of_success = ledger();
     let report = run(&plan(retried), &actor, &ledger_of_success).await;
     assert_eq!(statuses(&report), "done a:done");
-    assert_eq!(actor.seen(), ["0s a begins", "0s a ends", "10s a begins", "10s a ends", "30s a begins", "31s a ends"]);
+    assert_eq!(
+        actor.seen(),
+        ["0s a begins", "0s a ends", "10s a begins", "10s a ends", "30s a begins", "31s a ends"]
+    );
     assert_eq!(ledger_of_success.read("r1").await.unwrap().steps[0].attempts, 3);
 
     let actor = Actor::new(&[("a", &[storage])]);
@@ -230,7 +239,12 @@ async fn a_timeout_ends_the_work_and_each_attempt_has_its_own() {
     let report = run(&plan, &actor, &ledger()).await;
     assert_eq!(statuses(&report), "failed a:failed");
     assert_eq!(report.steps[0].class, Some(FailureClass::Timeout));
-    assert!(report.steps[0].message.as_ref().is_some_and(|m| m.starts_with("took longer than its timeout of 20s")));
+    assert!(
+        report.steps[0]
+            .message
+            .as_ref()
+            .is_some_and(|m| m.starts_with("took longer than its timeout of 20s"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,7 +258,8 @@ async fn a_panic_is_a_failure_of_its_step() {
 
 #[tokio::test(start_paused = true)]
 async fn a_resumed_run_runs_only_what_is_missing() {
-    let plan = plan("  - {id: a, do: all}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, needs: [b]}\n");
+    let plan =
+        plan("  - {id: a, do: all}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, needs: [b]}\n");
     let ledger = ledger();
     let report = run(&plan, &Actor::new(&[("b", &[Act::Fail(FailureClass::Storage)])]), &ledger).await;
     assert_eq!(statuses(&report), "failed a:done b:failed c:skipped");
@@ -267,13 +282,17 @@ async fn a_cancelled_run_drops_its_work_and_can_be_resumed() {
         "  - {id: a, do: all}\n  - {id: b, do: all}\n  - {id: c, do: all, needs: [b]}\n  - {id: d, do: all, retries: {max: 5, backoff: 60s, jitter: 0}}\n",
     );
     let ledger = ledger();
-    let actor = Actor::new(&[("b", &[Act::Done(100), Act::Done(1)]), ("d", &[Act::Fail(FailureClass::Storage), Act::Done(1)])]);
+    let actor = Actor::new(&[
+        ("b", &[Act::Done(100), Act::Done(1)]),
+        ("d", &[Act::Fail(FailureClass::Storage), Act::Done(1)]),
+    ]);
     let cancel = CancellationToken::new();
     let cancel_later = async {
         sleep(Duration::from_secs(10)).await;
         cancel.cancel();
     };
-    let (report, ()) = tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, cancel.clone()), cancel_later);
+    let (report, ()) =
+        tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, cancel.clone()), cancel_later);
     let report = report.unwrap();
     assert_eq!(statuses(&report), "failed a:done b:failed c:skipped d:failed");
     let message = "interrupted; go on with `tranche resume r1`";
@@ -309,7 +328,8 @@ async fn who_loses_the_run_drops_its_work() {
         assert_eq!(seen.status, RunStatus::Running);
         ledger.resume(seen, NoonClock.now()).await.unwrap()
     };
-    let (lost, mut log) = tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, CancellationToken::new()), other);
+    let (lost, mut log) =
+        tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, CancellationToken::new()), other);
     assert!(matches!(lost, Err(RunError::Taken { sequence: 3, .. })), "{lost:?}");
     assert_eq!(actor.seen(), ["0s a begins", "0s b begins", "10s a ends", "10s b dropped"]);
     log.append(Event::Ended { status: RunStatus::Failed, message: None, at: NoonClock.now() }).await.unwrap();
@@ -324,7 +344,8 @@ async fn who_loses_the_run_learns_it_in_the_middle_of_a_step() {
         sleep(Duration::from_secs(5)).await;
         ledger.resume(ledger.read("r1").await.unwrap(), NoonClock.now()).await.unwrap()
     };
-    let (lost, _) = tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, CancellationToken::new()), other);
+    let (lost, _) =
+        tokio::join!(execute(&plan, &actor, &ledger, &(), &NoonClock, CancellationToken::new()), other);
     assert!(matches!(lost, Err(RunError::Taken { sequence: 2, .. })), "{lost:?}");
     assert_eq!(actor.seen(), ["0s a begins", "15s a dropped"]);
 }
@@ -335,7 +356,8 @@ async fn a_drained_run_ends_its_steps_and_leaves_the_rest_to_others() {
         "  - {id: a, do: all}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, retries: {max: 5, backoff: 60s, jitter: 0}}\n",
     );
     let ledger = ledger();
-    let actor = Actor::new(&[("a", &[Act::Done(100)]), ("c", &[Act::Fail(FailureClass::Storage), Act::Done(1)])]);
+    let actor =
+        Actor::new(&[("a", &[Act::Done(100)]), ("c", &[Act::Fail(FailureClass::Storage), Act::Done(1)])]);
     let stop = Stop::default();
     let drain = async {
         sleep(Duration::from_secs(10)).await;
@@ -377,7 +399,10 @@ async fn an_observer_sees_everything() {
     let actor = Actor::new(&[("a", &[Act::Fail(FailureClass::Storage), Act::Done(2)])]);
     let notes = Notes::default();
     execute(&plan, &actor, &ledger(), &notes, &NoonClock, CancellationToken::new()).await.unwrap();
-    assert_eq!(notes.0.into_inner().unwrap(), ["a 1", "a failed Storage Some(30s)", "a 2", "a done 5 2", "done"]);
+    assert_eq!(
+        notes.0.into_inner().unwrap(),
+        ["a 1", "a failed Storage Some(30s)", "a 2", "a done 5 2", "done"]
+    );
 }
 
 #[test]
@@ -411,5 +436,9 @@ async fn a_step_that_brings_its_process_down_is_not_tried_for_ever() {
     assert_eq!(statuses(&report), "failed a:failed");
     let told = report.steps[0].message.as_deref().unwrap_or_default();
     assert!(told.contains("killed in 5 attempts in a row") && told.contains("tranche resume r1"), "{told}");
-    assert_eq!(statuses(&run(&resumed().await, &actor, &ledger).await), "done a:done", "asked for, it is tried once more");
+    assert_eq!(
+        statuses(&run(&resumed().await, &actor, &ledger).await),
+        "done a:done",
+        "asked for, it is tried once more"
+    );
 }

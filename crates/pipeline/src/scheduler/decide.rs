@@ -53,7 +53,12 @@ pub(super) fn decide(due: &[DueSlot], line: &[InLine], known: Circumstances) -> 
         let decision = if let Some(reason) = &slot.left_out {
             Decision::Skipped(reason.clone())
         } else if is_late(slot, known) {
-            let later = || due[index + 1..].iter().filter(|later| later.left_out.is_none() && is_late(later, known)).count();
+            let later = || {
+                due[index + 1..]
+                    .iter()
+                    .filter(|later| later.left_out.is_none() && is_late(later, known))
+                    .count()
+            };
             catch_up(slot, known, later)
         } else {
             in_time(slot, known, &line)
@@ -75,7 +80,9 @@ fn is_late(slot: &DueSlot, known: Circumstances) -> bool {
 fn catch_up(slot: &DueSlot, known: Circumstances, later: impl Fn() -> usize) -> Decision {
     match slot.schedule.catchup {
         Catchup::None => Decision::Missed("catchup: none".to_owned()),
-        Catchup::Last if slot.slot < known.latest => Decision::Missed("catchup: last, and a later slot came".to_owned()),
+        Catchup::Last if slot.slot < known.latest => {
+            Decision::Missed("catchup: last, and a later slot came".to_owned())
+        }
         Catchup::Last => Decision::Run { late: true },
         Catchup::All { max, window_seconds } => {
             let age = known.now.duration_since(slot.slot).as_secs();
@@ -107,9 +114,17 @@ mod tests {
     use crate::{Calendar, Trigger};
 
     /// Hourly slots up to and with `now`, the last of which is in time: what is decided about each, in a letter.
-    fn check(catchup: Catchup, overlap: Overlap, hours: i64, minutes_late: i64, line: &[InLine], expected: &str) {
+    fn check(
+        catchup: Catchup,
+        overlap: Overlap,
+        hours: i64,
+        minutes_late: i64,
+        line: &[InLine],
+        expected: &str,
+    ) {
         let now: Timestamp = "2026-11-02T00:00:00Z".parse().unwrap();
-        let mut schedule = Schedule::new(Trigger::Calendar(Box::new(Calendar::new("0 * * * *", TimeZone::UTC).unwrap())));
+        let mut schedule =
+            Schedule::new(Trigger::Calendar(Box::new(Calendar::new("0 * * * *", TimeZone::UTC).unwrap())));
         (schedule.catchup, schedule.overlap) = (catchup, overlap);
         let schedule = Arc::new(schedule);
         let due = |hour: i64| {
@@ -133,7 +148,10 @@ mod tests {
 
     #[test]
     fn slots_that_passed_are_missed_or_made_up_for() {
-        let all = |max, window_hours: Option<u64>| Catchup::All { max, window_seconds: window_hours.map(|h| h * 3600) };
+        let all = |max, window_hours: Option<u64>| Catchup::All {
+            max,
+            window_seconds: window_hours.map(|h| h * 3600),
+        };
         for (catchup, expected) in [
             (Catchup::None, "mmmmmm"),
             (Catchup::Last, "mmmmmL"),
@@ -156,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_slot_in_time_meets_earlier_runs() {
-        let (at_work, waiting, late) = (InLine::AtWork, InLine::Waiting { late: false }, InLine::Waiting { late: true });
+        let (at_work, waiting, late) =
+            (InLine::AtWork, InLine::Waiting { late: false }, InLine::Waiting { late: true });
         for (overlap, line, expected) in [
             (Overlap::Skip, vec![], "R"),
             (Overlap::Skip, vec![at_work], "s"),
@@ -177,7 +196,12 @@ mod tests {
         let schedule = Arc::new(schedule);
         let slot = |hour: i64, left_out: Option<&str>| {
             let slot = now - SignedDuration::from_hours(hour);
-            DueSlot { slot, schedule: Arc::clone(&schedule), due: Some(slot), left_out: left_out.map(str::to_owned) }
+            DueSlot {
+                slot,
+                schedule: Arc::clone(&schedule),
+                due: Some(slot),
+                left_out: left_out.map(str::to_owned),
+            }
         };
         let known = Circumstances { now, latest: now, concurrency: 1, grace: Duration::from_secs(60) };
         let decisions = decide(&[slot(3, None), slot(2, None), slot(1, Some("paused"))], &[], known);

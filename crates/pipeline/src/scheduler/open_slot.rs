@@ -43,9 +43,14 @@ pub(super) struct Theirs {
 impl SlotState {
     pub(super) fn new(fate: Fate, overlap: Overlap) -> Self {
         match fate {
-            Fate::Run { run_id, late } => {
-                Self::Open(OpenSlot { run_id, late, overlap, run: RunState::Waiting, failures: 0, not_before: None })
-            }
+            Fate::Run { run_id, late } => Self::Open(OpenSlot {
+                run_id,
+                late,
+                overlap,
+                run: RunState::Waiting,
+                failures: 0,
+                not_before: None,
+            }),
             Fate::Skipped { .. } | Fate::Missed { .. } => Self::Closed,
         }
     }
@@ -53,7 +58,9 @@ impl SlotState {
     pub(super) fn in_line(&self) -> Option<InLine> {
         match self {
             Self::Closed => None,
-            Self::Open(OpenSlot { run: RunState::Waiting, late, .. }) => Some(InLine::Waiting { late: *late }),
+            Self::Open(OpenSlot { run: RunState::Waiting, late, .. }) => {
+                Some(InLine::Waiting { late: *late })
+            }
             Self::Open(_) => Some(InLine::AtWork),
         }
     }

@@ -34,8 +34,10 @@ impl Pass<'_> {
             Decision::Skipped(reason) => Fate::Skipped { reason },
             Decision::Missed(reason) => Fate::Missed { reason },
         };
-        let holds =
-            self.ledger.decide(pipeline, slot, SlotEntry { fate: fate.clone(), at: self.now, schedule, backfill: None }).await?;
+        let holds = self
+            .ledger
+            .decide(pipeline, slot, SlotEntry { fate: fate.clone(), at: self.now, schedule, backfill: None })
+            .await?;
         if holds == fate {
             self.catalog.slot_decided(pipeline, slot, &fate);
         }

@@ -39,7 +39,11 @@ pub(crate) async fn read_settled(ledger: &Ledger, pipeline: &str) -> Result<Opti
     Ok(serde_json::from_slice(&bytes).ok())
 }
 
-pub(super) async fn write_settled(ledger: &Ledger, pipeline: &str, settled: &Settled) -> Result<(), RunError> {
+pub(super) async fn write_settled(
+    ledger: &Ledger,
+    pipeline: &str,
+    settled: &Settled,
+) -> Result<(), RunError> {
     let path = settled_path(pipeline);
     let bytes = serde_json::to_vec(settled).map_err(|error| RunError::damaged(&path, error))?;
     ledger.objects.put(&path, PutPayload::from(bytes)).await.map_err(|error| failed(&path, error))?;

@@ -16,7 +16,10 @@ use super::pass::Pass;
 use super::settled::{Settled, read_settled, write_settled};
 use super::upstream::{Upstream, UpstreamSlot};
 use crate::perform::SlotRun;
-use crate::{History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, Schedule, ScheduleEvent, Trigger};
+use crate::{
+    History, HistorySlot, LeaseWatch, Ledger, Liveness, Overlap, Pipeline, RunError, Schedule, ScheduleEvent,
+    Trigger,
+};
 
 /// Machines whose clocks differ by what is tolerated must agree which schedule a slot is of: an edited one holds from a little later.
 const EDIT_MARGIN: SignedDuration = SignedDuration::from_secs(10);
@@ -88,7 +91,11 @@ impl PipelineState {
     }
 
     /// Brings the slots of this pipeline up to `now`. `pipeline` is its definition, `None` when it is gone from the project.
-    pub(super) async fn reconcile(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+    pub(super) async fn reconcile(
+        &mut self,
+        pass: &Pass<'_>,
+        pipeline: Option<&Pipeline>,
+    ) -> Result<(), RunError> {
         self.is_watching = false;
         self.next_due = None;
         self.load(pass).await?;
@@ -143,7 +150,8 @@ impl PipelineState {
         let ours = schedules_of(pipeline);
         if self.declared != Some(pass.loaded.edition) {
             let begins = self.history.events().is_empty();
-            let since = if begins { pass.now } else { pass.now.saturating_add(EDIT_MARGIN).unwrap_or(pass.now) };
+            let since =
+                if begins { pass.now } else { pass.now.saturating_add(EDIT_MARGIN).unwrap_or(pass.now) };
             let amended = |history: &History| match (history.current() == ours, ours.is_empty()) {
                 (true, _) => None,
                 (false, true) => Some(ScheduleEvent::Unscheduled { at: since }),
@@ -151,7 +159,8 @@ impl PipelineState {
             };
             pass.ledger.amend_history(&self.name, &mut self.history, amended).await?;
             if begins {
-                self.settled = self.settled.max(self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at));
+                self.settled =
+                    self.settled.max(self.history.events().first().map_or(Timestamp::MIN, ScheduleEvent::at));
                 self.decided = self.decided.max(self.settled);
             }
             self.declared = Some(pass.loaded.edition);
@@ -210,7 +219,9 @@ impl PipelineState {
         }
         for source in self.history.watched_sources() {
             let files = pass.catalog.source_files(&self.name, &source).await?;
-            pass.ledger.note_arrival(&self.name, &mut self.history, &source, files.as_ref(), pass.now).await?;
+            pass.ledger
+                .note_arrival(&self.name, &mut self.history, &source, files.as_ref(), pass.now)
+                .await?;
         }
         Ok(())
     }
@@ -237,16 +248,21 @@ impl PipelineState {
         let latest = newest.max(self.slots.keys().next_back().copied()).unwrap_or(pass.now);
         let mut due = self.due(pass, &came).await?;
         if pipeline.is_none() {
-            due.iter_mut().for_each(|slot| slot.left_out = Some("the pipeline is gone from the project".to_owned()));
+            due.iter_mut()
+                .for_each(|slot| slot.left_out = Some("the pipeline is gone from the project".to_owned()));
         }
         let line: Vec<InLine> = self.slots.values().filter_map(SlotState::in_line).collect();
-        let known = Circumstances { now: pass.now, latest, concurrency: concurrency_of(pipeline), grace: pass.grace };
+        let known =
+            Circumstances { now: pass.now, latest, concurrency: concurrency_of(pipeline), grace: pass.grace };
         let decisions = decide(&due, &line, known);
         let (name, schedule) = (self.name.as_str(), self.history.events().len() as u64);
-        let decided = due.iter().zip(decisions).map(|(slot, decision)| {
-            let (slot, overlap) = (slot.slot, slot.schedule.overlap);
-            async move { Ok::<_, RunError>((slot, overlap, pass.claim(name, slot, schedule, decision).await?)) }
-        });
+        let decided =
+            due.iter().zip(decisions).map(|(slot, decision)| {
+                let (slot, overlap) = (slot.slot, slot.schedule.overlap);
+                async move {
+                    Ok::<_, RunError>((slot, overlap, pass.claim(name, slot, schedule, decision).await?))
+                }
+            });
         let decided: Vec<_> = stream::iter(decided).buffered(CONCURRENCY).try_collect().await?;
         for (slot, overlap, fate) in decided {
             self.slots.insert(slot, SlotState::new(fate, overlap));
@@ -298,7 +314,11 @@ impl PipelineState {
             if let Trigger::After(pipelines) = &found.schedule.trigger
                 && !found.paused
             {
-                match self.upstream.state(pass.ledger, pipelines, found.slot, pass.now, |name| pass.has(name)).await? {
+                match self
+                    .upstream
+                    .state(pass.ledger, pipelines, found.slot, pass.now, |name| pass.has(name))
+                    .await?
+                {
                     UpstreamSlot::Done => {}
                     UpstreamSlot::NotDone(reason) => slot.left_out = Some(reason),
                     UpstreamSlot::Open => {
@@ -307,7 +327,10 @@ impl PipelineState {
                     }
                 }
             } else {
-                let begin = found.slot.saturating_add(found.schedule.delay(&self.name, found.slot)).unwrap_or(Timestamp::MAX);
+                let begin = found
+                    .slot
+                    .saturating_add(found.schedule.delay(&self.name, found.slot))
+                    .unwrap_or(Timestamp::MAX);
                 if begin > pass.now {
                     self.next_due = Some(self.next_due.map_or(begin, |next| next.min(begin)));
                     continue;
@@ -326,7 +349,11 @@ impl PipelineState {
     }
 
     /// Where later slots cancel earlier ones, ends the runs of these.
-    async fn cancel_overlapped(&mut self, pass: &Pass<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
+    async fn cancel_overlapped(
+        &mut self,
+        pass: &Pass<'_>,
+        pipeline: Option<&Pipeline>,
+    ) -> Result<(), RunError> {
         let concurrency = concurrency_of(pipeline);
         let mut later = 0;
         for state in self.slots.values_mut().rev() {
@@ -355,7 +382,11 @@ impl PipelineState {
         // Another project may have the definitions of a pipeline that is not in ours.
         let has_definitions = self.declared.is_some();
         let mut room = concurrency.saturating_sub(self.slots.values().filter(at_work).count()).min(capacity);
-        let mut later = self.slots.values().filter(|state| matches!(state, SlotState::Open(open) if open.cancels())).count();
+        let mut later = self
+            .slots
+            .values()
+            .filter(|state| matches!(state, SlotState::Open(open) if open.cancels()))
+            .count();
         let mut starts = Vec::new();
         for (slot, state) in &self.slots {
             let SlotState::Open(open) = state else { continue };
@@ -405,7 +436,12 @@ impl PipelineState {
         }
         if self.unmarked >= MARK_EVERY {
             let arrivals = self.history.settled_arrivals(self.settled);
-            write_settled(ledger, &self.name, &Settled { slot: self.settled, arrivals, known: self.known.clone() }).await?;
+            write_settled(
+                ledger,
+                &self.name,
+                &Settled { slot: self.settled, arrivals, known: self.known.clone() },
+            )
+            .await?;
             self.unmarked = 0;
         }
         Ok(())

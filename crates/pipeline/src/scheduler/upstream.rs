@@ -55,7 +55,13 @@ impl Upstream {
     }
 
     /// The same, for a history that was come to along this path.
-    fn slots_below(&self, history: &History, after: Timestamp, until: Timestamp, path: &mut Vec<String>) -> Vec<HistorySlot> {
+    fn slots_below(
+        &self,
+        history: &History,
+        after: Timestamp,
+        until: Timestamp,
+        path: &mut Vec<String>,
+    ) -> Vec<HistorySlot> {
         let mut slots = history.own_slots(after, until);
         for era in history.eras(after, until) {
             for schedule in &era.schedules {
@@ -69,9 +75,16 @@ impl Upstream {
                     }
                     None => BTreeSet::new(),
                 };
-                let common = pipelines.iter().map(of).reduce(|a: BTreeSet<Timestamp>, b| a.intersection(&b).copied().collect());
+                let common = pipelines
+                    .iter()
+                    .map(of)
+                    .reduce(|a: BTreeSet<Timestamp>, b| a.intersection(&b).copied().collect());
                 let admitted = common.unwrap_or_default().into_iter().filter(|slot| schedule.admits(*slot));
-                slots.extend(admitted.map(|slot| HistorySlot { slot, schedule: Arc::clone(schedule), paused: era.paused }));
+                slots.extend(admitted.map(|slot| HistorySlot {
+                    slot,
+                    schedule: Arc::clone(schedule),
+                    paused: era.paused,
+                }));
             }
         }
         slots.sort_by_key(|slot| slot.slot);
@@ -95,8 +108,12 @@ impl Upstream {
             let state = match last.map(|entry| entry.fate) {
                 None if in_project(pipeline) => UpstreamSlot::Open,
                 None => UpstreamSlot::gone(pipeline),
-                Some(Fate::Skipped { .. }) => UpstreamSlot::NotDone(format!("after: `{pipeline}` skipped this slot")),
-                Some(Fate::Missed { .. }) => UpstreamSlot::NotDone(format!("after: `{pipeline}` missed this slot")),
+                Some(Fate::Skipped { .. }) => {
+                    UpstreamSlot::NotDone(format!("after: `{pipeline}` skipped this slot"))
+                }
+                Some(Fate::Missed { .. }) => {
+                    UpstreamSlot::NotDone(format!("after: `{pipeline}` missed this slot"))
+                }
                 Some(Fate::Run { run_id, .. }) => match ledger.read(&run_id).await {
                     Err(RunError::Unknown { .. }) if in_project(pipeline) => UpstreamSlot::Open,
                     Err(RunError::Unknown { .. }) => UpstreamSlot::gone(pipeline),
@@ -119,7 +136,8 @@ impl Upstream {
 
     /// Whether the pipeline's next slot came, or none will come.
     fn is_past(&self, pipeline: &str, slot: Timestamp, now: Timestamp) -> bool {
-        let is_past = |history: &History| history.current().is_empty() || !self.slots(history, slot, now).is_empty();
+        let is_past =
+            |history: &History| history.current().is_empty() || !self.slots(history, slot, now).is_empty();
         self.0.get(pipeline).is_some_and(is_past)
     }
 }
@@ -135,16 +153,27 @@ mod tests {
     async fn pipelines_that_change_places_are_not_waited_for_in_a_circle() {
         let at = |text: &str| format!("2026-11-01T{text}:00Z").parse::<Timestamp>().unwrap();
         let ledger = Ledger::new(Arc::new(InMemory::new()));
-        let clock =
-            || Schedule::new(Trigger::Calendar(Box::new(crate::Calendar::new("0 * * * *", jiff::tz::TimeZone::UTC).unwrap())));
+        let clock = || {
+            Schedule::new(Trigger::Calendar(Box::new(
+                crate::Calendar::new("0 * * * *", jiff::tz::TimeZone::UTC).unwrap(),
+            )))
+        };
         let after = |name: &str| Schedule::new(Trigger::After(vec![name.to_owned()]));
         // From 02:00 to 03:00 each comes after the other.
-        let edits = [("b", "00:30", clock()), ("c", "00:30", after("b")), ("b", "02:00", after("c")), ("c", "03:00", clock())];
+        let edits = [
+            ("b", "00:30", clock()),
+            ("c", "00:30", after("b")),
+            ("b", "02:00", after("c")),
+            ("c", "03:00", clock()),
+        ];
         for (name, since, schedule) in edits {
             let mut history = ledger.history(name).await.unwrap();
             let event = ScheduleEvent::Scheduled { since: at(since), schedules: vec![schedule] };
             let known = history.events().len();
-            ledger.amend_history(name, &mut history, |now| (now.events().len() == known).then(|| event.clone())).await.unwrap();
+            ledger
+                .amend_history(name, &mut history, |now| (now.events().len() == known).then(|| event.clone()))
+                .await
+                .unwrap();
         }
         for (name, expected) in [("b", ["01:00", "02:00", "04:00"]), ("c", ["01:00", "02:00", "04:00"])] {
             let history = ledger.history(name).await.unwrap();

@@ -22,7 +22,10 @@ impl Check<'_> {
         let weekdays = spec.weekday.iter().filter_map(|day| self.weekday(day)).collect();
         let days = spec.day.iter().filter_map(|day| self.month_day(day)).collect();
         for step in spec.rows_of.iter().filter(|step| !needs.iter().any(|need| need.value == step.value)) {
-            self.report(step, format!("`{}` is not among the step's `needs`; it may not have run yet", step.value));
+            self.report(
+                step,
+                format!("`{}` is not among the step's `needs`; it may not have run yet", step.value),
+            );
         }
         let rows_of = spec.rows_of.iter().map(|step| step.value.clone()).collect();
         Condition { weekdays, days, rows_of, zone: self.settings.timezone.clone() }
@@ -31,7 +34,10 @@ impl Check<'_> {
     fn weekday(&mut self, text: &Spanned<String>) -> Option<Weekday> {
         let found = WEEKDAYS.iter().find(|(name, _)| *name == text.value.to_lowercase()).map(|(_, day)| *day);
         if found.is_none() {
-            self.report(text, format!("`{}` is no day of the week; write mon, tue, wed, thu, fri, sat or sun", text.value));
+            self.report(
+                text,
+                format!("`{}` is no day of the week; write mon, tue, wed, thu, fri, sat or sun", text.value),
+            );
         }
         found
     }

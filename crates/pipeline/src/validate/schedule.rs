@@ -10,8 +10,9 @@ use crate::{Calendar, Catchup, Schedule, Trigger};
 
 impl Check<'_> {
     pub(super) fn schedules(&mut self, pipeline: &str, spec: &Spanned<SchedulesSpec>) -> Vec<Schedule> {
-        let schedule =
-            |(place, item): &(Option<Location>, ScheduleSpec)| self.schedule(pipeline, item, place.unwrap_or(spec.referenced));
+        let schedule = |(place, item): &(Option<Location>, ScheduleSpec)| {
+            self.schedule(pipeline, item, place.unwrap_or(spec.referenced))
+        };
         spec.value.0.iter().filter_map(schedule).collect()
     }
 
@@ -37,11 +38,24 @@ impl Check<'_> {
         {
             self.report(written, "this schedule ends before it starts");
         }
-        Some(Schedule { trigger: trigger?, catchup: catchup?, overlap: spec.overlap, jitter: jitter?, start, end })
+        Some(Schedule {
+            trigger: trigger?,
+            catchup: catchup?,
+            overlap: spec.overlap,
+            jitter: jitter?,
+            start,
+            end,
+        })
     }
 
     /// A bad cron expression is reported whether or not the zone is good.
-    fn trigger(&mut self, pipeline: &str, spec: &ScheduleSpec, place: Location, zone: TimeZone) -> Option<Trigger> {
+    fn trigger(
+        &mut self,
+        pipeline: &str,
+        spec: &ScheduleSpec,
+        place: Location,
+        zone: TimeZone,
+    ) -> Option<Trigger> {
         match (&spec.cron, &spec.after, &spec.on_new_files) {
             (Some(cron), None, None) => match Calendar::new(&cron.value, zone) {
                 Ok(calendar) => Some(Trigger::Calendar(Box::new(calendar))),
@@ -61,7 +75,8 @@ impl Check<'_> {
             }
             (None, None, Some(source)) => Some(Trigger::NewFiles(source.value.clone())),
             _ => {
-                let message = "a schedule has one of `cron`, `after` and `on_new_files`, such as `cron: '0 2 * * *'`";
+                let message =
+                    "a schedule has one of `cron`, `after` and `on_new_files`, such as `cron: '0 2 * * *'`";
                 self.problems.report(self.file, place, message);
                 None
             }

@@ -17,7 +17,9 @@ struct Line {
 fn stretches() -> Vec<(String, String, Vec<Line>)> {
     let mut lines: BTreeMap<(String, String), Vec<Line>> = BTreeMap::new();
     for line in include_str!("table.csv").lines().skip(1) {
-        let [zone, cron, slot, local, dst] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [zone, cron, slot, local, dst] = line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
         let dst = match dst {
             "normal" => DstClass::Normal,
             "gap" => DstClass::Gap,
@@ -33,9 +35,9 @@ fn stretches() -> Vec<(String, String, Vec<Line>)> {
         let whole = cron.ends_with("1 * *") || cron.contains('L');
         for line in lines {
             let follows = |(z, c, last): &&mut (String, String, Vec<Line>)| {
-                let near = last
-                    .last()
-                    .is_some_and(|last: &Line| line.slot.duration_since(last.slot) < SignedDuration::from_hours(24 * 20));
+                let near = last.last().is_some_and(|last: &Line| {
+                    line.slot.duration_since(last.slot) < SignedDuration::from_hours(24 * 20)
+                });
                 *z == zone && *c == cron && (whole || near)
             };
             match stretches.last_mut().filter(follows) {
@@ -58,7 +60,12 @@ fn slots_are_those_of_the_table() {
         let expected: Vec<Timestamp> = lines.iter().map(|line| line.slot).collect();
         assert_eq!(found, expected, "{cron} in {zone}");
         for line in lines {
-            assert_eq!(calendar.zone().to_datetime(line.slot).to_string(), line.local, "{cron} in {zone} at {}", line.slot);
+            assert_eq!(
+                calendar.zone().to_datetime(line.slot).to_string(),
+                line.local,
+                "{cron} in {zone} at {}",
+                line.slot
+            );
             assert_eq!(calendar.dst_class(line.slot), line.dst, "{cron} in {zone} at {}", line.slot);
         }
     }

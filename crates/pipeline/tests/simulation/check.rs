@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tranche_pipeline::{Event, Fate, RunRecord, RunStatus, Schedule, ScheduleEvent, SlotEntry, Started, Trigger};
+use tranche_pipeline::{
+    Event, Fate, RunRecord, RunStatus, Schedule, ScheduleEvent, SlotEntry, Started, Trigger,
+};
 use tranche_project::Project;
 
 use crate::project::pipelines;
@@ -33,9 +35,19 @@ struct Decided {
 
 pub(crate) fn check(world: &World, end: Timestamp, project: &Project) -> Outcome {
     let objects = world.objects.lock().unwrap();
-    let objects = objects.iter().map(|(path, object)| (path.clone(), (object.bytes.to_vec(), object.written))).collect();
+    let objects = objects
+        .iter()
+        .map(|(path, object)| (path.clone(), (object.bytes.to_vec(), object.written)))
+        .collect();
     let mut bucket = Bucket { objects, wrong: Vec::new() };
-    let mut outcome = Outcome { counts: world.counts(), wrong: Vec::new(), slots: 0, runs: 0, commits: 0, story: String::new() };
+    let mut outcome = Outcome {
+        counts: world.counts(),
+        wrong: Vec::new(),
+        slots: 0,
+        runs: 0,
+        commits: 0,
+        story: String::new(),
+    };
     let scheduled: BTreeSet<String> = pipelines(project).into_iter().map(|pipeline| pipeline.name).collect();
     let runs = bucket.runs();
     let mut runs_of_slots = BTreeMap::new();
@@ -71,7 +83,9 @@ impl Bucket {
     /// The documents of a log, by its folder: `prefix<folder>/<sequence>.json`.
     fn logs<T: DeserializeOwned>(&mut self, prefix: &str) -> BTreeMap<String, Vec<(T, Timestamp)>> {
         let mut logs: BTreeMap<String, Vec<(T, Timestamp)>> = BTreeMap::new();
-        for (path, (bytes, written)) in self.objects.range(prefix.to_owned()..).take_while(|(path, _)| path.starts_with(prefix)) {
+        for (path, (bytes, written)) in
+            self.objects.range(prefix.to_owned()..).take_while(|(path, _)| path.starts_with(prefix))
+        {
             let (folder, name) = path[prefix.len()..].rsplit_once('/').unwrap();
             let log = logs.entry(folder.to_owned()).or_default();
             if name != format!("{:08}.json", log.len()) {
@@ -86,20 +100,32 @@ impl Bucket {
 
     /// What was written about schedules and slots, in the order in which it was.
     fn story(&self) -> String {
-        let told =
-            |(path, _): &(&String, &(Vec<u8>, Timestamp))| ["_sys/schedules/", "_sys/slots/"].iter().any(|p| path.starts_with(p));
-        let mut lines: Vec<_> = self.objects.iter().filter(told).map(|(path, (bytes, written))| (written, path, bytes)).collect();
+        let told = |(path, _): &(&String, &(Vec<u8>, Timestamp))| {
+            ["_sys/schedules/", "_sys/slots/"].iter().any(|p| path.starts_with(p))
+        };
+        let mut lines: Vec<_> =
+            self.objects.iter().filter(told).map(|(path, (bytes, written))| (written, path, bytes)).collect();
         lines.sort();
-        lines.iter().map(|(written, path, bytes)| format!("{written} {path} {}\n", String::from_utf8_lossy(bytes))).collect()
+        lines
+            .iter()
+            .map(|(written, path, bytes)| format!("{written} {path} {}\n", String::from_utf8_lossy(bytes)))
+            .collect()
     }
 
     fn decided(&mut self, pipeline: &str) -> Decided {
         let mut fates = BTreeMap::new();
         for (slot, mut entries) in self.logs::<SlotEntry>(&format!("_sys/slots/{pipeline}/")) {
-            let slot: Timestamp =
-                format!("{}-{}-{}T{}:{}:{}", &slot[..4], &slot[4..6], &slot[6..8], &slot[9..11], &slot[11..13], &slot[13..])
-                    .parse()
-                    .unwrap();
+            let slot: Timestamp = format!(
+                "{}-{}-{}T{}:{}:{}",
+                &slot[..4],
+                &slot[4..6],
+                &slot[6..8],
+                &slot[9..11],
+                &slot[11..13],
+                &slot[13..]
+            )
+            .parse()
+            .unwrap();
             if entries.len() != 1 {
                 self.wrong.push(format!("{pipeline} {slot} has {} fates", entries.len()));
             }
@@ -117,12 +143,15 @@ impl Bucket {
                 other => self.wrong.push(format!("the log of run {run_id} begins with {other:?}")),
             }
             for step in STEPS {
-                let done = events.iter().filter(|event| matches!(event, Event::StepDone { step: found, .. } if found == step));
+                let done = events
+                    .iter()
+                    .filter(|event| matches!(event, Event::StepDone { step: found, .. } if found == step));
                 if done.count() > 1 {
                     self.wrong.push(format!("step {step} of run {run_id} was done twice"));
                 }
             }
-            let mut after_end = events.iter().skip_while(|event| !matches!(event, Event::Ended { .. })).skip(1);
+            let mut after_end =
+                events.iter().skip_while(|event| !matches!(event, Event::Ended { .. })).skip(1);
             if let Some(event) = after_end.find(|event| !matches!(event, Event::Resumed { .. })) {
                 self.wrong.push(format!("run {run_id} went on after its end: {event:?}"));
             }
@@ -133,7 +162,12 @@ impl Bucket {
 
     fn history(&mut self, pipeline: &str) -> Vec<ScheduleEvent> {
         let logs = self.logs::<ScheduleEvent>("_sys/schedules/");
-        logs.into_iter().find(|(name, _)| name == pipeline).into_iter().flat_map(|(_, log)| log).map(|(event, _)| event).collect()
+        logs.into_iter()
+            .find(|(name, _)| name == pipeline)
+            .into_iter()
+            .flat_map(|(_, log)| log)
+            .map(|(event, _)| event)
+            .collect()
     }
 
     /// The slots that a pipeline should have had, worked out from its history once more, as it was with so many entries.
@@ -151,9 +185,10 @@ impl Bucket {
             let (after, until) = (event.at(), history.get(index + 1).map_or(end, ScheduleEvent::at));
             for schedule in schedules {
                 let found: BTreeSet<Timestamp> = match &schedule.trigger {
-                    Trigger::Calendar(calendar) => {
-                        calendar.slots(after, until + SignedDuration::from_nanos(1)).filter(|slot| *slot > after).collect()
-                    }
+                    Trigger::Calendar(calendar) => calendar
+                        .slots(after, until + SignedDuration::from_nanos(1))
+                        .filter(|slot| *slot > after)
+                        .collect(),
                     Trigger::After(upstream) => {
                         let of = |name: &String| self.slots(name, usize::MAX, end);
                         let all: Vec<BTreeSet<Timestamp>> = upstream.iter().map(of).collect();
@@ -184,7 +219,13 @@ impl Bucket {
     }
 
     /// In the calm at the end, all that comes is run.
-    fn the_next_slot_runs(&mut self, pipeline: &str, decided: &Decided, runs: &BTreeMap<String, RunRecord>, end: Timestamp) {
+    fn the_next_slot_runs(
+        &mut self,
+        pipeline: &str,
+        decided: &Decided,
+        runs: &BTreeMap<String, RunRecord>,
+        end: Timestamp,
+    ) {
         let calm = decided.fates.range(end - SignedDuration::from_hours(2)..end - UNDECIDED);
         let history = self.history(pipeline);
         let paused = history.iter().rev().find_map(|event| match event {
@@ -195,7 +236,9 @@ impl Bucket {
         for (slot, (entry, _)) in calm {
             let runs_well = match &entry.fate {
                 Fate::Run { run_id, .. } => runs.get(run_id).is_some_and(|run| run.status == RunStatus::Done),
-                Fate::Skipped { reason } => paused == Some(true) && reason == "paused" || reason.starts_with("after: "),
+                Fate::Skipped { reason } => {
+                    paused == Some(true) && reason == "paused" || reason.starts_with("after: ")
+                }
                 Fate::Missed { .. } => false,
             };
             if !runs_well {
@@ -207,17 +250,28 @@ impl Bucket {
     fn the_run_has_ended(&mut self, pipeline: &str, slot: Timestamp, run: Option<&RunRecord>) {
         match run {
             None => self.wrong.push(format!("lost: the run of {pipeline} {slot} never began")),
-            Some(run) if run.ended_at.is_none() => self.wrong.push(format!("lost: the run of {pipeline} {slot} never ended")),
+            Some(run) if run.ended_at.is_none() => {
+                self.wrong.push(format!("lost: the run of {pipeline} {slot} never ended"))
+            }
             Some(_) => {}
         }
     }
 
-    fn every_run_is_of_a_slot(&mut self, runs: &BTreeMap<String, RunRecord>, of_slots: &BTreeMap<String, (&str, Timestamp)>) {
+    fn every_run_is_of_a_slot(
+        &mut self,
+        runs: &BTreeMap<String, RunRecord>,
+        of_slots: &BTreeMap<String, (&str, Timestamp)>,
+    ) {
         for (run_id, run) in runs {
             match of_slots.get(run_id) {
-                Some((pipeline, slot)) if run.pipeline == *pipeline && run.slot == Some(*slot) && run.as_of == *slot => {}
-                Some(slot) => self.wrong.push(format!("run {run_id} says that it runs {:?}, not {slot:?}", run.slot)),
-                None => self.wrong.push(format!("doubled: run {run_id} of {} {:?} is in no slot", run.pipeline, run.slot)),
+                Some((pipeline, slot))
+                    if run.pipeline == *pipeline && run.slot == Some(*slot) && run.as_of == *slot => {}
+                Some(slot) => {
+                    self.wrong.push(format!("run {run_id} says that it runs {:?}, not {slot:?}", run.slot))
+                }
+                None => self
+                    .wrong
+                    .push(format!("doubled: run {run_id} of {} {:?} is in no slot", run.pipeline, run.slot)),
             }
         }
     }
@@ -249,7 +303,8 @@ impl Bucket {
             for step in &run.steps {
                 let is_done = step.status == tranche_pipeline::StepStatus::Done;
                 for table in tables_of(pipeline, &step.id) {
-                    let found = commits.remove(&(table.clone(), format!("{pipeline}/{}/{slot}", step.id))).is_some();
+                    let found =
+                        commits.remove(&(table.clone(), format!("{pipeline}/{}/{slot}", step.id))).is_some();
                     if is_done && !found {
                         self.wrong.push(format!(
                             "lost: step {} of {pipeline} {slot} is done, and its rows are not in {table}",
@@ -257,7 +312,8 @@ impl Bucket {
                         ));
                     }
                     if found && !is_done && run.status == RunStatus::Done {
-                        self.wrong.push(format!("step {} of {pipeline} {slot} has rows and is not done", step.id));
+                        self.wrong
+                            .push(format!("step {} of {pipeline} {slot} has rows and is not done", step.id));
                     }
                 }
             }

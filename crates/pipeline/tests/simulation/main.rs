@@ -3,7 +3,12 @@
 //!
 //! `TRANCHE_SIMULATION_SEEDS=20000` plays so many, `TRANCHE_SIMULATION_SEED=17` plays that one alone and tells what was decided.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "all of this is a test, helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "all of this is a test, helpers too"
+)]
 
 mod check;
 mod policies;
@@ -26,7 +31,9 @@ use crate::world::{Counts, Fault};
 const SEEDS: u64 = 300;
 
 fn environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not `{text}`")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not `{text}`")))
 }
 
 /// What many simulations showed.
@@ -53,8 +60,11 @@ fn play(seeds: u64, broken: Broken, stops: bool) -> Total {
                     }
                     let Outcome { counts, wrong, slots, runs, commits, .. } = simulate(seed, broken);
                     let mut total = total.lock().unwrap();
-                    counts.into_iter().for_each(|(fault, times)| *total.counts.entry(fault).or_default() += times);
-                    (total.slots, total.runs, total.commits) = (total.slots + slots, total.runs + runs, total.commits + commits);
+                    counts
+                        .into_iter()
+                        .for_each(|(fault, times)| *total.counts.entry(fault).or_default() += times);
+                    (total.slots, total.runs, total.commits) =
+                        (total.slots + slots, total.runs + runs, total.commits + commits);
                     if !wrong.is_empty() {
                         total.wrong.push((seed, wrong));
                     }
@@ -84,7 +94,9 @@ fn every_slot_has_one_fate_and_every_row_is_there_once() {
         total.commits
     );
     eprintln!("{told}");
-    Fault::ALL.iter().for_each(|fault| eprintln!("  {fault:?}: {}", total.counts.get(fault).copied().unwrap_or(0)));
+    Fault::ALL
+        .iter()
+        .for_each(|fault| eprintln!("  {fault:?}: {}", total.counts.get(fault).copied().unwrap_or(0)));
     for (seed, wrong) in total.wrong.iter().take(5) {
         eprintln!("TRANCHE_SIMULATION_SEED={seed}: {wrong:#?}");
     }
@@ -97,7 +109,8 @@ fn every_slot_has_one_fate_and_every_row_is_there_once() {
 /// What is found in a build that is broken on purpose, within 200 seeds.
 fn catches(broken: Broken, told: &str) {
     let total = play(200, broken, true);
-    let (seed, wrong) = total.wrong.first().unwrap_or_else(|| panic!("{broken:?} was not found in 200 seeds"));
+    let (seed, wrong) =
+        total.wrong.first().unwrap_or_else(|| panic!("{broken:?} was not found in 200 seeds"));
     eprintln!("{broken:?} was found by seed {seed}: {}", wrong[0]);
     assert!(wrong.iter().any(|wrong| wrong.contains(told)), "{wrong:#?}");
 }

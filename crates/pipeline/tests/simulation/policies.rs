@@ -7,7 +7,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use object_store::ObjectStore;
 use tokio::time::sleep;
-use tranche_pipeline::{Fate, History, Ledger, RunStatus, ScheduleEvent, Scheduler, SchedulerOptions, Stop, Totals};
+use tranche_pipeline::{
+    Fate, History, Ledger, RunStatus, ScheduleEvent, Scheduler, SchedulerOptions, Stop, Totals,
+};
 use tranche_project::Project;
 
 use crate::process::Process;
@@ -16,8 +18,7 @@ use crate::store::{Broken, SimulatedStore};
 use crate::tables::{Effort, Version, rows_of, tables_of};
 use crate::world::World;
 
-const STEPS: &str =
-    "steps:\n  - {id: load, do: all}\n  - {id: segments, do: all, needs: [load]}\n  - {id: tests, do: all, needs: [load]}\n";
+const STEPS: &str = "steps:\n  - {id: load, do: all}\n  - {id: segments, do: all, needs: [load]}\n  - {id: tests, do: all, needs: [load]}\n";
 
 struct Lab {
     world: Arc<World>,
@@ -29,14 +30,21 @@ struct Lab {
 impl Lab {
     fn new(pipelines: &[(&str, &str)], seconds: u64) -> Self {
         let manifest = |(name, keys): &(&str, &str)| {
-            (format!("pipelines/{name}/pipeline.yaml"), format!("version: 1\npipeline: {name}\n{keys}\n{STEPS}"))
+            (
+                format!("pipelines/{name}/pipeline.yaml"),
+                format!("version: 1\npipeline: {name}\n{keys}\n{STEPS}"),
+            )
         };
         let world = Arc::new(World::faultless("2026-11-02T00:31:00Z".parse().unwrap()));
         Self { world, project: Project::from_files(pipelines.iter().map(manifest)), seconds }
     }
 
     fn objects(&self, process: &Arc<Process>) -> Arc<dyn ObjectStore> {
-        Arc::new(SimulatedStore { world: Arc::clone(&self.world), process: Arc::clone(process), broken: Broken::Sound })
+        Arc::new(SimulatedStore {
+            world: Arc::clone(&self.world),
+            process: Arc::clone(process),
+            broken: Broken::Sound,
+        })
     }
 
     fn ledger(&self) -> Ledger {
@@ -47,8 +55,12 @@ impl Lab {
     async fn daemon(&self, process: &Arc<Process>, stop: Stop, once: bool) -> Option<Totals> {
         let objects = self.objects(process);
         let ledger = Ledger::new(Arc::clone(&objects)).with_lease(Duration::from_secs(60));
-        let effort =
-            Effort { longest_seconds: self.seconds, steady_percent: 100, fails_for_now_one_in: 0, fails_for_good_one_in: 0 };
+        let effort = Effort {
+            longest_seconds: self.seconds,
+            steady_percent: 100,
+            fails_for_now_one_in: 0,
+            fails_for_good_one_in: 0,
+        };
         let catalog = SimulatedCatalog::new(&self.world, &objects, effort, Broken::Sound, &self.project);
         let options = SchedulerOptions { once, ..SchedulerOptions::default() };
         process.live(Scheduler::new(&ledger, &catalog, process.as_ref(), options).run(stop)).await
@@ -89,8 +101,13 @@ impl Lab {
 
     /// Every slot that was done has its rows once, and nothing else is there.
     async fn tables_are_right(&self, pipeline: &str) {
-        let done: Vec<Timestamp> =
-            self.fates(pipeline).await.into_iter().filter(|(_, fate)| *fate == 'R').map(|(slot, _)| slot).collect();
+        let done: Vec<Timestamp> = self
+            .fates(pipeline)
+            .await
+            .into_iter()
+            .filter(|(_, fate)| *fate == 'R')
+            .map(|(slot, _)| slot)
+            .collect();
         for step in ["load", "segments", "tests"] {
             for table in tables_of(pipeline, step) {
                 let objects = self.world.objects.lock().unwrap();
@@ -99,8 +116,10 @@ impl Lab {
                     .filter(|(path, _)| path.starts_with(&format!("{table}/")))
                     .flat_map(|(_, object)| serde_json::from_slice::<Version>(&object.bytes).unwrap().rows)
                     .collect();
-                let mut expected: Vec<String> =
-                    done.iter().flat_map(|slot| rows_of(&format!("{pipeline}/{step}/{slot}"), &table)).collect();
+                let mut expected: Vec<String> = done
+                    .iter()
+                    .flat_map(|slot| rows_of(&format!("{pipeline}/{step}/{slot}"), &table))
+                    .collect();
                 found.sort();
                 expected.sort();
                 assert_eq!(found, expected, "{table}");
@@ -110,7 +129,12 @@ impl Lab {
 }
 
 fn play<F: Future>(body: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(body)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(body)
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -126,7 +150,8 @@ fn a_daemon_that_was_away_for_three_days_does_what_its_catchup_says() {
         ("{all: {max: 30, window: 1 day}}", 48, 24),
     ] {
         play(async {
-            let lab = Lab::new(&[("shop", &format!("schedule: {{cron: '0 * * * *', catchup: {catchup}}}"))], 2);
+            let lab =
+                Lab::new(&[("shop", &format!("schedule: {{cron: '0 * * * *', catchup: {catchup}}}"))], 2);
             lab.works_for(3 * HOUR).await;
             assert_eq!(lab.letters("shop").await, "RRR", "{catchup}");
             sleep(72 * HOUR).await;
@@ -143,7 +168,8 @@ fn a_slot_that_meets_an_earlier_run_is_skipped_waits_or_cancels_it() {
     // A run takes 80 minutes, and the next slot comes after 60.
     for (overlap, expected) in [("skip", "RsRsr"), ("queue", "RRRrr"), ("cancel", "FFFFr")] {
         play(async {
-            let lab = Lab::new(&[("shop", &format!("schedule: {{cron: '0 * * * *', overlap: {overlap}}}"))], 1200);
+            let lab =
+                Lab::new(&[("shop", &format!("schedule: {{cron: '0 * * * *', overlap: {overlap}}}"))], 1200);
             let (process, stop) = (Process::new(&lab.world, SignedDuration::ZERO), Stop::default());
             tokio::select! {
                 _ = lab.daemon(&process, stop, false) => {}
@@ -179,7 +205,11 @@ fn two_machines_an_hour_apart_double_and_lose_nothing() {
             sleep(12 * HOUR - Duration::from_secs(120)).await;
             stop.drain.cancel();
         };
-        tokio::join!(lab.daemon(&processes[0], stop.clone(), false), lab.daemon(&processes[1], stop.clone(), false), drain);
+        tokio::join!(
+            lab.daemon(&processes[0], stop.clone(), false),
+            lab.daemon(&processes[1], stop.clone(), false),
+            drain
+        );
         assert_eq!(lab.letters("shop").await, "R".repeat(47));
         lab.tables_are_right("shop").await;
         for slot in lab.fates("shop").await.keys() {
@@ -195,7 +225,8 @@ fn two_machines_an_hour_apart_double_and_lose_nothing() {
 fn a_run_whose_daemon_died_is_gone_on_with_by_another() {
     play(async {
         let lab = Lab::new(&[("shop", "schedule: {cron: '0 * * * *', overlap: queue}")], 60);
-        let (first, second) = (Process::new(&lab.world, SignedDuration::ZERO), Process::new(&lab.world, SignedDuration::ZERO));
+        let (first, second) =
+            (Process::new(&lab.world, SignedDuration::ZERO), Process::new(&lab.world, SignedDuration::ZERO));
         // The first dies in the middle of the run of 01:00, after its first step.
         tokio::select! {
             _ = lab.daemon(&first, Stop::default(), false) => {}
@@ -212,7 +243,9 @@ fn a_run_whose_daemon_died_is_gone_on_with_by_another() {
         assert_eq!(lab.letters("shop").await, "R");
         lab.tables_are_right("shop").await;
         let ledger = lab.ledger();
-        let Some(Fate::Run { run_id, .. }) = ledger.fate("shop", "2026-11-02T01:00:00Z".parse().unwrap()).await.unwrap() else {
+        let Some(Fate::Run { run_id, .. }) =
+            ledger.fate("shop", "2026-11-02T01:00:00Z".parse().unwrap()).await.unwrap()
+        else {
             panic!()
         };
         let run = ledger.read(&run_id).await.unwrap();
@@ -251,10 +284,16 @@ fn slots_of_a_pause_are_skipped() {
         lab.works_for(2 * HOUR).await;
         let ledger = lab.ledger();
         let now = lab.world.now();
-        ledger.amend_history("shop", &mut History::default(), |_| Some(ScheduleEvent::Paused { at: now })).await.unwrap();
+        ledger
+            .amend_history("shop", &mut History::default(), |_| Some(ScheduleEvent::Paused { at: now }))
+            .await
+            .unwrap();
         lab.works_for(2 * HOUR).await;
         let now = lab.world.now();
-        ledger.amend_history("shop", &mut History::default(), |_| Some(ScheduleEvent::Resumed { at: now })).await.unwrap();
+        ledger
+            .amend_history("shop", &mut History::default(), |_| Some(ScheduleEvent::Resumed { at: now }))
+            .await
+            .unwrap();
         lab.works_for(2 * HOUR).await;
         assert_eq!(lab.letters("shop").await, "RRssRR");
     });
@@ -263,7 +302,10 @@ fn slots_of_a_pause_are_skipped() {
 #[test]
 fn once_does_what_is_due_and_ends() {
     play(async {
-        let lab = Lab::new(&[("shop", "schedule: {cron: '0 * * * *', catchup: all}"), ("mail", "schedule: {after: [shop]}")], 2);
+        let lab = Lab::new(
+            &[("shop", "schedule: {cron: '0 * * * *', catchup: all}"), ("mail", "schedule: {after: [shop]}")],
+            2,
+        );
         let once = async || {
             let process = Process::new(&lab.world, SignedDuration::ZERO);
             lab.daemon(&process, Stop::default(), true).await.unwrap()
@@ -285,7 +327,8 @@ fn a_new_schedule_fires_nothing_retroactively_and_an_old_one_is_left_to_others()
         lab.project = Lab::new(&[("shop", "schedule: {cron: '*/10 * * * *'}")], 2).project;
         lab.works_for(HOUR).await;
         // 01:00, 02:00, then every ten minutes from the edit at 02:30 on.
-        let slots: Vec<String> = lab.fates("shop").await.keys().map(|slot| slot.strftime("%H:%M").to_string()).collect();
+        let slots: Vec<String> =
+            lab.fates("shop").await.keys().map(|slot| slot.strftime("%H:%M").to_string()).collect();
         assert_eq!(slots, ["01:00", "02:00", "02:40", "02:50", "03:00", "03:10", "03:20", "03:30"]);
     });
 }

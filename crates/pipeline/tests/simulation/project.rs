@@ -47,7 +47,13 @@ steps:
         files.insert(format!("pipelines/{name}/pipeline.yaml"), text);
     };
     let cron = |random: &mut Random| {
-        let cron = *random.choose(&["*/15 * * * *", "*/20 * * * *", "5,35 * * * *", "0 * * * *", "30 1,2,3,4,5,6 * * *"]);
+        let cron = *random.choose(&[
+            "*/15 * * * *",
+            "*/20 * * * *",
+            "5,35 * * * *",
+            "0 * * * *",
+            "30 1,2,3,4,5,6 * * *",
+        ]);
         format!("cron: '{cron}', timezone: {zone}")
     };
     let trigger = cron(random);
@@ -113,7 +119,8 @@ impl Catalog for SimulatedCatalog {
     async fn equip(&self, ledger: &Ledger, definitions: &str, pipeline: &str) -> Result<Equipment, RunError> {
         let project = ledger.definitions(definitions).await?;
         let pipeline = pipelines(&project).into_iter().find(|found| found.name == pipeline);
-        let pipeline = pipeline.ok_or_else(|| RunError::Definitions { message: "no such pipeline".into() })?;
+        let pipeline =
+            pipeline.ok_or_else(|| RunError::Definitions { message: "no such pipeline".into() })?;
         let runner = TableRunner {
             world: Arc::clone(&self.world),
             objects: Arc::clone(&self.objects),

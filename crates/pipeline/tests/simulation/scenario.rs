@@ -53,7 +53,8 @@ struct Scenario {
 
 /// Simulates what a seed says.
 pub(crate) fn simulate(seed: u64, broken: Broken) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async move {
         let mut random = Random::new(seed);
         let (zone, evening) = *random.choose(&ZONES);
@@ -153,21 +154,28 @@ impl Scenario {
             (false, true) => Some(ScheduleEvent::Resumed { at: now }),
             (false, false) => Some(ScheduleEvent::Paused { at: now }),
         };
-        let turned = process.live(async { ledger.amend_history(name, &mut History::default(), turn).await.is_ok() }).await;
+        let turned = process
+            .live(async { ledger.amend_history(name, &mut History::default(), turn).await.is_ok() })
+            .await;
         if turned == Some(true) {
             sleep(self.world.seconds(60, 3_600)).await;
         }
     }
 
     fn store(&self, process: &Arc<Process>) -> Arc<dyn ObjectStore> {
-        Arc::new(SimulatedStore { world: Arc::clone(&self.world), process: Arc::clone(process), broken: self.broken })
+        Arc::new(SimulatedStore {
+            world: Arc::clone(&self.world),
+            process: Arc::clone(process),
+            broken: self.broken,
+        })
     }
 
     /// A scheduler that is started again whenever it ends.
     async fn keep_alive(&self, place: usize) {
         loop {
             let ahead = if self.world.random.lock().unwrap().one_in(3) {
-                SignedDuration::try_from(self.world.seconds(0, 7_200)).unwrap() - SignedDuration::from_hours(1)
+                SignedDuration::try_from(self.world.seconds(0, 7_200)).unwrap()
+                    - SignedDuration::from_hours(1)
             } else {
                 SignedDuration::ZERO
             };
@@ -175,11 +183,17 @@ impl Scenario {
             let objects = self.store(&process);
             let ledger = Ledger::new(Arc::clone(&objects)).with_lease(LEASE);
             let project = self.project.lock().unwrap().clone();
-            let catalog = Arc::new(SimulatedCatalog::new(&self.world, &objects, self.effort, self.broken, &project));
+            let catalog =
+                Arc::new(SimulatedCatalog::new(&self.world, &objects, self.effort, self.broken, &project));
             let stop = Stop::default();
-            let alive = Alive { process: Arc::clone(&process), catalog: Arc::clone(&catalog), stop: stop.clone() };
+            let alive =
+                Alive { process: Arc::clone(&process), catalog: Arc::clone(&catalog), stop: stop.clone() };
             self.alive.lock().unwrap()[place] = Some(alive);
-            let options = SchedulerOptions { max_runs: 3, poll: Duration::from_secs(60), ..SchedulerOptions::default() };
+            let options = SchedulerOptions {
+                max_runs: 3,
+                poll: Duration::from_secs(60),
+                ..SchedulerOptions::default()
+            };
             let scheduler = Scheduler::new(&ledger, catalog.as_ref(), process.as_ref(), options);
             let ended = process.live(scheduler.run(stop)).await;
             if std::env::var_os("H5_DEBUG").is_some() {

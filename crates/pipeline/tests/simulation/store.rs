@@ -11,8 +11,8 @@ use futures::{StreamExt, stream};
 use jiff::SignedDuration;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tokio::time::sleep;
 
@@ -104,7 +104,8 @@ impl SimulatedStore {
         let recent = world.now() - SignedDuration::from_secs(30);
         let objects = world.objects.lock().unwrap();
         let under = objects.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
-        let (seen, unseen): (Vec<_>, Vec<_>) = under.partition(|(_, object)| !stale || object.written < recent);
+        let (seen, unseen): (Vec<_>, Vec<_>) =
+            under.partition(|(_, object)| !stale || object.written < recent);
         if !unseen.is_empty() {
             world.count(Fault::StaleList);
         }
@@ -122,7 +123,9 @@ impl ObjectStore for SimulatedStore {
             create = false;
         }
         let done = Ok(PutResult { e_tag: None, version: None });
-        let fault = world.deal(&WRITES).filter(|fault| create || !matches!(fault, Fault::ConflictAfter | Fault::ConflictBefore));
+        let fault = world
+            .deal(&WRITES)
+            .filter(|fault| create || !matches!(fault, Fault::ConflictAfter | Fault::ConflictBefore));
         if let Some(fault) = fault {
             world.count(fault);
         }
@@ -152,7 +155,8 @@ impl ObjectStore for SimulatedStore {
         };
         match result {
             Err(Error::AlreadyExists { .. })
-                if self.broken == Broken::ClaimWithoutReadBack && location.as_ref().starts_with("_sys/slots/") =>
+                if self.broken == Broken::ClaimWithoutReadBack
+                    && location.as_ref().starts_with("_sys/slots/") =>
             {
                 Ok(PutResult { e_tag: None, version: None })
             }
@@ -192,7 +196,8 @@ impl ObjectStore for SimulatedStore {
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.before().await?;
         let root = prefix.cloned().unwrap_or_default();
-        let folder = |object: &ObjectMeta| Some(root.clone().join(object.location.prefix_match(&root)?.next()?));
+        let folder =
+            |object: &ObjectMeta| Some(root.clone().join(object.location.prefix_match(&root)?.next()?));
         let folders: BTreeSet<Path> = self.listed(prefix).iter().filter_map(folder).collect();
         Ok(ListResult { common_prefixes: folders.into_iter().collect(), objects: Vec::new() })
     }

@@ -69,7 +69,9 @@ impl StepRunner for TableRunner {
             }
             let rows = rows_of(&context.transaction, &table);
             let version = Version { transaction: context.transaction.clone(), rows };
-            self.commit(&table, &version).await.map_err(|error| StepFailure::new(FailureClass::Storage, error))?;
+            self.commit(&table, &version)
+                .await
+                .map_err(|error| StepFailure::new(FailureClass::Storage, error))?;
         }
         Ok(StepOutcome { rows_read: 0, rows_written: 6, ..StepOutcome::default() })
     }
@@ -86,7 +88,9 @@ impl TableRunner {
             let path = Path::from(table).join(format!("{:08}.json", before.len()));
             let bytes = serde_json::to_vec(version).unwrap();
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            let Err(error) = self.objects.put_opts(&path, PutPayload::from(bytes), options).await else { return Ok(()) };
+            let Err(error) = self.objects.put_opts(&path, PutPayload::from(bytes), options).await else {
+                return Ok(());
+            };
             let after = self.versions(table).await?;
             if self.is_made(&after, version) {
                 return Ok(());
@@ -99,12 +103,14 @@ impl TableRunner {
     }
 
     fn is_made(&self, versions: &[Version], version: &Version) -> bool {
-        self.broken != Broken::CommitWithoutTransaction && versions.iter().any(|made| made.transaction == version.transaction)
+        self.broken != Broken::CommitWithoutTransaction
+            && versions.iter().any(|made| made.transaction == version.transaction)
     }
 
     /// The versions that a listing shows, which may not be all.
     async fn versions(&self, table: &str) -> Result<Vec<Version>, String> {
-        let listed: Vec<_> = self.objects.list(Some(&Path::from(table))).try_collect().await.map_err(|e| e.to_string())?;
+        let listed: Vec<_> =
+            self.objects.list(Some(&Path::from(table))).try_collect().await.map_err(|e| e.to_string())?;
         let mut versions = Vec::new();
         for object in listed {
             let known = self.seen.lock().unwrap().get(object.location.as_ref()).cloned();

@@ -29,8 +29,15 @@ fn article(kpi: &KpiSummary, against: &str) -> String {
         String::new()
     } else {
         let title = format!("{} more segments, none changed by more than chance", folded.len());
-        let title = if folded.iter().any(|row| changed(kpi, row)) { format!("{} more segments", folded.len()) } else { title };
-        format!("<details class=\"more\"><summary>{title}</summary>\n{}</details>\n", rows_table(kpi, folded, against))
+        let title = if folded.iter().any(|row| changed(kpi, row)) {
+            format!("{} more segments", folded.len())
+        } else {
+            title
+        };
+        format!(
+            "<details class=\"more\"><summary>{title}</summary>\n{}</details>\n",
+            rows_table(kpi, folded, against)
+        )
     };
     format!(
         "<article>\n<h3>{} <span class=\"role\">{}</span></h3>\n{}{}{more}</article>\n",
@@ -65,7 +72,9 @@ fn changed(kpi: &KpiSummary, row: &KpiRow) -> bool {
 fn rows_table(kpi: &KpiSummary, rows: &[&KpiRow], against: &str) -> String {
     let format = reading::format(kpi).terse();
     let measured: Vec<_> = kpi.rows.iter().map(|row| (row.measured.value, row.measured.interval)).collect();
-    let everyone = reading::overall(kpi).and_then(|row| reading::number(row.measured.value)).map(|value| (value, "everyone"));
+    let everyone = reading::overall(kpi)
+        .and_then(|row| reading::number(row.measured.value))
+        .map(|value| (value, "everyone"));
     let target = reading::number(kpi.target).map(|target| (target, "target"));
     let plot = RangePlot::new(&measured, [everyone, target].into_iter().flatten().collect());
     let axis = plot.as_ref().map_or(String::new(), |plot| plot.axis(|value, step| format.tick(value, step)));

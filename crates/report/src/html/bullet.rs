@@ -10,7 +10,9 @@ use crate::number::ValueFormat;
 pub(super) fn svg(kpi: &KpiSummary, measured: &Measurement, format: &ValueFormat) -> String {
     let benchmark = kpi.benchmark.as_ref().and_then(|benchmark| number(Some(benchmark.value)));
     let target = number(kpi.target);
-    let Some(value) = number(measured.value).filter(|_| target.is_some() || benchmark.is_some()) else { return String::new() };
+    let Some(value) = number(measured.value).filter(|_| target.is_some() || benchmark.is_some()) else {
+        return String::new();
+    };
     let Some((low, high)) = extent([Some(0.0), Some(value), target, benchmark].into_iter().flatten()) else {
         return String::new();
     };
@@ -22,7 +24,9 @@ pub(super) fn svg(kpi: &KpiSummary, measured: &Measurement, format: &ValueFormat
         format!("<path class=\"whisker\" d=\"M{from:.2} 10H{to:.2}\"/>")
     });
     let mark = |class: &str, value: Option<f64>, top: u8, bottom: u8| {
-        value.map_or(String::new(), |value| format!("<path class=\"{class}\" d=\"M{:.2} {top}V{bottom}\"/>", scale.at(value)))
+        value.map_or(String::new(), |value| {
+            format!("<path class=\"{class}\" d=\"M{:.2} {top}V{bottom}\"/>", scale.at(value))
+        })
     };
     format!(
         "<svg class=\"bullet\" viewBox=\"0 0 100 20\" preserveAspectRatio=\"none\" role=\"img\"><title>{title}</title>\
@@ -37,8 +41,11 @@ pub(super) fn svg(kpi: &KpiSummary, measured: &Measurement, format: &ValueFormat
 }
 
 fn description(kpi: &KpiSummary, value: f64, format: &ValueFormat) -> String {
-    let target = kpi.target.map_or(String::new(), |target| format!(", target {}", format.value(Some(target))));
-    let benchmark =
-        kpi.benchmark.as_ref().map_or(String::new(), |other| format!(", benchmark {}", format.value(Some(other.value))));
+    let target =
+        kpi.target.map_or(String::new(), |target| format!(", target {}", format.value(Some(target))));
+    let benchmark = kpi
+        .benchmark
+        .as_ref()
+        .map_or(String::new(), |other| format!(", benchmark {}", format.value(Some(other.value))));
     format!("Value {}{target}{benchmark}", format.value(Some(value)))
 }

@@ -28,7 +28,12 @@ fn sources_html(sources: &[SourceQuality]) -> String {
     let rejected = sources.iter().map(|source| source.rejected).fold(0, u64::saturating_add);
     let sentence = match rejected {
         0 => format!("{} rows read, none rejected.", compact(rows as f64)),
-        _ => format!("{} rows read, {} rejected ({}).", compact(rows as f64), integer(rejected), percent(share(rejected, rows))),
+        _ => format!(
+            "{} rows read, {} rejected ({}).",
+            compact(rows as f64),
+            integer(rejected),
+            percent(share(rejected, rows))
+        ),
     };
     let columns = [
         Column::text("Source"),
@@ -39,13 +44,17 @@ fn sources_html(sources: &[SourceQuality]) -> String {
         Column::text("Reasons"),
     ];
     let rows = sources.iter().map(cells).collect();
-    let table = table::html("Sources: rows read and rejected", "sources", &columns, &[Group { heading: None, rows }]);
+    let table =
+        table::html("Sources: rows read and rejected", "sources", &columns, &[Group { heading: None, rows }]);
     format!("<p>{sentence}</p>\n{table}")
 }
 
 fn cells(source: &SourceQuality) -> Vec<String> {
-    let reasons: String =
-        source.reasons.iter().map(|reason| format!("<li>{} × {}</li>", integer(reason.count), escape(&reason.reason))).collect();
+    let reasons: String = source
+        .reasons
+        .iter()
+        .map(|reason| format!("<li>{} × {}</li>", integer(reason.count), escape(&reason.reason)))
+        .collect();
     vec![
         name(&source.source),
         integer(source.files),
@@ -63,7 +72,11 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 /// Where ids matched nobody, and how many; escaped.
 fn unmatched(document: &ReportDocument) -> Vec<String> {
     let segments = document.segments.iter().map(|segment| (&segment.segment, segment.unmatched));
-    let others = document.data_quality.iter().flat_map(|quality| &quality.unmatched).map(|ids| (&ids.found_in, ids.count));
+    let others = document
+        .data_quality
+        .iter()
+        .flat_map(|quality| &quality.unmatched)
+        .map(|ids| (&ids.found_in, ids.count));
     let found = segments.chain(others).filter(|(_, count)| *count > 0);
     found.map(|(found_in, count)| format!("{} in {}", integer(count), name(found_in))).collect()
 }

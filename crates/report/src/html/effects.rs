@@ -7,8 +7,8 @@ use super::reading::{ALL, number};
 use super::table::{self, Column, Group};
 use super::verdict::{is_clear, metric_of};
 use crate::document::{
-    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, HeterogeneitySummary, KpiSummary, MetricRole,
-    PooledEffect,
+    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, HeterogeneitySummary,
+    KpiSummary, MetricRole, PooledEffect,
 };
 use crate::number::{ValueFormat, integer, p_value, percent, signed_percent, signed_percent_interval};
 
@@ -25,13 +25,18 @@ pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage
     }
     metrics.sort_by_key(|(role, _)| *role as u8);
     let of = |role, metric: &str| -> Vec<&EstimateSummary> {
-        experiment.estimates.iter().filter(|estimate| estimate.role == role && estimate.metric == metric).collect()
+        experiment
+            .estimates
+            .iter()
+            .filter(|estimate| estimate.role == role && estimate.metric == metric)
+            .collect()
     };
     let pooled = |metric: &str| -> Vec<&HeterogeneitySummary> {
         experiment.heterogeneity.iter().filter(|test| test.metric == metric).collect()
     };
     let tables = metrics.iter().map(|(role, metric)| {
-        MetricEffects::new(*role, metric_of(metric, experiment, kpis), of(*role, metric), pooled(metric)).html(coverage)
+        MetricEffects::new(*role, metric_of(metric, experiment, kpis), of(*role, metric), pooled(metric))
+            .html(coverage)
     });
     tables.collect()
 }
@@ -63,25 +68,33 @@ impl<'a> MetricEffects<'a> {
         let difference = estimates.iter().find_map(|estimate| largest_bound(estimate.absolute.as_ref()?));
         let means = ValueFormat::new(metric.kind, unit, mean).terse();
         let differences = ValueFormat::new(metric.kind, unit, difference).terse();
-        let has_relative = estimates.iter().any(|estimate| estimate.relative.as_ref().is_some_and(|effect| effect.ci.is_some()));
+        let has_relative = estimates
+            .iter()
+            .any(|estimate| estimate.relative.as_ref().is_some_and(|effect| effect.ci.is_some()));
         let relative = has_relative && number(metric.margin).is_none();
-        let bayes =
-            estimates.iter().filter_map(|estimate| estimate.absolute.as_ref()).any(|effect| effect.chance_to_win.is_some());
+        let bayes = estimates
+            .iter()
+            .filter_map(|estimate| estimate.absolute.as_ref())
+            .any(|effect| effect.chance_to_win.is_some());
         Self { role, metric, estimates, means, differences, relative, between, bayes }
     }
 
     fn html(&self, coverage: &str) -> String {
         let rows: Vec<_> = self.estimates.iter().map(|estimate| self.drawn(estimate)).collect();
-        let rows: Vec<_> =
-            rows.iter().map(|effect| (effect.and_then(|effect| effect.effect), effect.and_then(|effect| effect.ci))).collect();
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|effect| (effect.and_then(|effect| effect.effect), effect.and_then(|effect| effect.ci)))
+            .collect();
         let margin = if self.relative { self.metric.margin_ratio } else { self.metric.margin };
         let margin = number(margin).map(|margin| match self.metric.direction {
             Direction::Increase => (-margin, "target"),
             Direction::Decrease => (margin, "target"),
         });
         let plot = RangePlot::new(&rows, std::iter::once((0.0, "zero")).chain(margin).collect());
-        let axis = plot.as_ref().map_or(String::new(), |plot| plot.axis(|value, step| self.tick(value, step)));
-        let drawn = format!("{} effect and {coverage}, drawn", if self.relative { "Relative" } else { "Absolute" });
+        let axis =
+            plot.as_ref().map_or(String::new(), |plot| plot.axis(|value, step| self.tick(value, step)));
+        let drawn =
+            format!("{} effect and {coverage}, drawn", if self.relative { "Relative" } else { "Absolute" });
         let has_pooled = self.estimates.iter().any(|estimate| self.pooled(estimate).is_some());
         let columns: Vec<Column> = [
             Some(Column::text("Segment")),
@@ -97,8 +110,10 @@ impl<'a> MetricEffects<'a> {
         .into_iter()
         .flatten()
         .collect();
-        let rows = self.estimates.iter().map(|estimate| self.cells(estimate, plot.as_ref(), has_pooled)).collect();
-        let caption = format!("Effects on {} by segment and variant, with {coverage}s", words(&self.metric.metric));
+        let rows =
+            self.estimates.iter().map(|estimate| self.cells(estimate, plot.as_ref(), has_pooled)).collect();
+        let caption =
+            format!("Effects on {} by segment and variant, with {coverage}s", words(&self.metric.metric));
         format!(
             "<h4>{} <span class=\"role\">{}, {}{}</span></h4>\n{}{}",
             metric_heading(&self.metric.metric),
@@ -122,18 +137,23 @@ impl<'a> MetricEffects<'a> {
     }
 
     fn margin(&self) -> String {
-        let format =
-            ValueFormat::new(self.metric.kind, self.metric.unit.as_deref(), self.metric.margin.map(|margin| 10.0 * margin));
-        let absolute =
-            number(self.metric.margin).map(|margin| format.difference(Some(margin)).trim_start_matches('+').to_owned());
-        let relative = number(self.metric.margin_ratio).map(|ratio| format!("{} of control", percent(Some(ratio))));
+        let format = ValueFormat::new(
+            self.metric.kind,
+            self.metric.unit.as_deref(),
+            self.metric.margin.map(|margin| 10.0 * margin),
+        );
+        let absolute = number(self.metric.margin)
+            .map(|margin| format.difference(Some(margin)).trim_start_matches('+').to_owned());
+        let relative =
+            number(self.metric.margin_ratio).map(|ratio| format!("{} of control", percent(Some(ratio))));
         absolute.or(relative).map_or(String::new(), |margin| format!(", margin {}", escape(&margin)))
     }
 
     /// For whom the effect is clear: how many segments of those measured.
     fn clear_segments(&self) -> String {
         let segments: Vec<_> = self.estimates.iter().filter(|estimate| estimate.segment != ALL).collect();
-        let clear = segments.iter().filter(|estimate| estimate.absolute.as_ref().is_some_and(is_clear)).count();
+        let clear =
+            segments.iter().filter(|estimate| estimate.absolute.as_ref().is_some_and(is_clear)).count();
         match segments.len() {
             0 => String::new(),
             1 => format!(
@@ -149,14 +169,25 @@ impl<'a> MetricEffects<'a> {
     }
 
     fn tick(&self, value: f64, step: f64) -> String {
-        if self.relative { percent(Some(value)).replace(".0", "") } else { self.differences.tick(value, step) }
+        if self.relative {
+            percent(Some(value)).replace(".0", "")
+        } else {
+            self.differences.tick(value, step)
+        }
     }
 
     fn cells(&self, estimate: &EstimateSummary, plot: Option<&RangePlot>, has_pooled: bool) -> Vec<String> {
-        let drawing = plot.zip(self.drawn(estimate)).map(|(plot, effect)| plot.row(effect.effect, effect.ci, is_clear(effect)));
-        let pooled = has_pooled.then(|| self.pooled(estimate).map_or(String::new(), |effect| self.pooled_html(effect)));
+        let drawing = plot
+            .zip(self.drawn(estimate))
+            .map(|(plot, effect)| plot.row(effect.effect, effect.ci, is_clear(effect)));
+        let pooled = has_pooled
+            .then(|| self.pooled(estimate).map_or(String::new(), |effect| self.pooled_html(effect)));
         let cells = [
-            Some(if estimate.segment == ALL { "<b>Everyone</b>".to_owned() } else { name(&estimate.segment) }),
+            Some(if estimate.segment == ALL {
+                "<b>Everyone</b>".to_owned()
+            } else {
+                name(&estimate.segment)
+            }),
             Some(name(&estimate.variant)),
             Some(self.mean(estimate.control_mean, estimate.control_n)),
             Some(self.mean(estimate.mean, estimate.n)),
@@ -184,13 +215,19 @@ impl<'a> MetricEffects<'a> {
         let sure = match effect.and_then(|effect| number(effect.chance_to_win)) {
             Some(chance) => {
                 let loss = effect.and_then(|effect| number(effect.risk)).map_or(String::new(), |risk| {
-                    let format = ValueFormat::new(self.metric.kind, self.metric.unit.as_deref(), Some(risk)).terse();
+                    let format =
+                        ValueFormat::new(self.metric.kind, self.metric.unit.as_deref(), Some(risk)).terse();
                     let size = format.difference(Some(risk.abs()));
-                    format!("<span class=\"under\">expected loss {}</span>", escape(size.trim_start_matches('+')))
+                    format!(
+                        "<span class=\"under\">expected loss {}</span>",
+                        escape(size.trim_start_matches('+'))
+                    )
                 });
                 format!("{}{loss}", escape(&percent(Some(chance))))
             }
-            None => effect.and_then(|effect| number(effect.p)).map_or(String::new(), |p| bare_p_value(Some(p))),
+            None => {
+                effect.and_then(|effect| number(effect.p)).map_or(String::new(), |p| bare_p_value(Some(p)))
+            }
         };
         let margin = estimate.non_inferiority.as_ref().map_or(String::new(), |test| {
             let state = if test.holds { "within margin" } else { "margin not ruled out" };
@@ -201,15 +238,23 @@ impl<'a> MetricEffects<'a> {
     }
 
     fn mean(&self, mean: Option<f64>, n: u64) -> String {
-        format!("{}<span class=\"under n\">n\u{a0}=\u{a0}{}</span>", escape(&self.means.value(mean)), integer(n))
+        format!(
+            "{}<span class=\"under n\">n\u{a0}=\u{a0}{}</span>",
+            escape(&self.means.value(mean)),
+            integer(n)
+        )
     }
 
     fn difference(&self, estimate: &EstimateSummary) -> String {
         match (&estimate.absolute, &estimate.undefined) {
-            (Some(effect), _) => {
-                effect_html(&self.differences.difference(effect.effect), &self.differences.difference_interval(effect.ci), effect)
+            (Some(effect), _) => effect_html(
+                &self.differences.difference(effect.effect),
+                &self.differences.difference_interval(effect.ci),
+                effect,
+            ),
+            (None, Some(reason)) => {
+                format!("<span class=\"under\">not computable: {}</span>", escape(reason))
             }
-            (None, Some(reason)) => format!("<span class=\"under\">not computable: {}</span>", escape(reason)),
             (None, None) => "<span class=\"under\">not computed</span>".to_owned(),
         }
     }
@@ -218,7 +263,8 @@ impl<'a> MetricEffects<'a> {
 fn relative(estimate: &EstimateSummary) -> String {
     match estimate.relative.as_ref().filter(|relative| number(relative.effect).is_some()) {
         Some(effect) => {
-            let cell = effect_html(&signed_percent(effect.effect), &signed_percent_interval(effect.ci), effect);
+            let cell =
+                effect_html(&signed_percent(effect.effect), &signed_percent_interval(effect.ci), effect);
             let p = |effect: &Effect| number(effect.p).map(|p| p_value(Some(p)));
             match p(effect).filter(|text| estimate.absolute.as_ref().and_then(p).as_ref() != Some(text)) {
                 Some(other) => format!("{cell}<span class=\"under\">{}</span>", escape(&other)),
@@ -242,7 +288,8 @@ fn bare_p_value(p: Option<f64>) -> String {
 
 /// What decides on the decimals of an effect and its interval.
 fn largest_bound(effect: &Effect) -> Option<f64> {
-    let bounds = effect.ci.and_then(|interval| interval.bounds()).map(|(low, high)| f64::max(low.abs(), high.abs()));
+    let bounds =
+        effect.ci.and_then(|interval| interval.bounds()).map(|(low, high)| f64::max(low.abs(), high.abs()));
     bounds.or(effect.effect)
 }
 

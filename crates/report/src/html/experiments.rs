@@ -3,8 +3,8 @@
 use super::markup::{Section, capitalised, counted, escape, listed, paragraph, words};
 use super::{effects, moment, scorecard, series, trust, verdict};
 use crate::document::{
-    AmendmentSummary, DecisionSummary, ExperimentSummary, HeterogeneitySummary, KpiSummary, MethodSummary, PlanSummary,
-    ReportDocument, VariantDecision,
+    AmendmentSummary, DecisionSummary, ExperimentSummary, HeterogeneitySummary, KpiSummary, MethodSummary,
+    PlanSummary, ReportDocument, VariantDecision,
 };
 use crate::number::p_value;
 
@@ -14,8 +14,9 @@ const DIFFERS_AT: f64 = 0.05;
 /// The section, if there are experiments.
 pub(super) fn section(document: &ReportDocument) -> Option<Section> {
     let articles = document.experiments.iter().enumerate();
-    let body: String =
-        articles.map(|(index, experiment)| article(experiment, &document.kpis, &format!("days-{index}"))).collect();
+    let body: String = articles
+        .map(|(index, experiment)| article(experiment, &document.kpis, &format!("days-{index}")))
+        .collect();
     let note =
         "Variants against control. An effect is clear when its interval excludes zero: then its dot is filled. Segments are \
          those at first exposure; a pooled effect is that of a segment drawn towards the others of its set, by as much as they do \
@@ -30,10 +31,9 @@ fn article(experiment: &ExperimentSummary, kpis: &[KpiSummary], id: &str) -> Str
     let coverage = scorecard::coverage(experiment.confidence);
     let series = series::html(experiment, kpis, &coverage, id);
     let effects = effects::html(experiment, kpis, &coverage);
-    let period = experiment
-        .period
-        .as_ref()
-        .map_or(String::new(), |period| format!(" <span class=\"role\">{}</span>", escape(&moment::span_name(period))));
+    let period = experiment.period.as_ref().map_or(String::new(), |period| {
+        format!(" <span class=\"role\">{}</span>", escape(&moment::span_name(period)))
+    });
     let found = if verdict.usable {
         format!("{series}{}{effects}", between(&experiment.heterogeneity))
     } else {
@@ -72,7 +72,11 @@ fn decision(decision: &DecisionSummary) -> String {
     }
     if decision.variants.len() > 1 {
         let of_variant = |one: &VariantDecision| {
-            because("small", &format!("<b>{}: {}</b>", escape(&one.variant), escape(&one.action)), &one.reasons)
+            because(
+                "small",
+                &format!("<b>{}: {}</b>", escape(&one.variant), escape(&one.action)),
+                &one.reasons,
+            )
         };
         return format!("<p>{action}.</p>\n{}", decision.variants.iter().map(of_variant).collect::<String>());
     }
@@ -86,7 +90,8 @@ fn because(class: &str, statement: &str, reasons: &[String]) -> String {
         [] => format!("<p{class}>{statement}.</p>\n"),
         [only] => format!("<p{class}>{statement}. {}.</p>\n", escape(&capitalised(only))),
         many => {
-            let items: String = many.iter().map(|reason| format!("<li>{}</li>", escape(&capitalised(reason)))).collect();
+            let items: String =
+                many.iter().map(|reason| format!("<li>{}</li>", escape(&capitalised(reason)))).collect();
             format!("<p{class}>{statement}, because:</p>\n<ul class=\"notes\">{items}</ul>\n")
         }
     }
@@ -95,7 +100,8 @@ fn because(class: &str, statement: &str, reasons: &[String]) -> String {
 /// When the plan was registered, and what was changed since.
 fn plan(plan: &PlanSummary) -> String {
     let hash = plan.hash.get(..12).unwrap_or(&plan.hash);
-    let registered = format!("Plan {} registered {}", escape(hash), escape(&moment::instant(&plan.registered_at)));
+    let registered =
+        format!("Plan {} registered {}", escape(hash), escape(&moment::instant(&plan.registered_at)));
     if plan.amendments.is_empty() {
         return format!("<p class=\"small\">{registered}, not changed since.</p>\n");
     }
@@ -113,11 +119,14 @@ fn method(method: &MethodSummary) -> String {
     if method.inference.is_empty() {
         return String::new();
     }
-    let look = method
-        .look
-        .as_ref()
-        .map_or(String::new(), |look| format!(", look {} of {}, alpha spent {:.4}", look.number, look.planned, look.spent));
-    format!("<p class=\"small\">Inference: {}{look}: {}.</p>\n", escape(&words(&method.inference)), escape(&method.formula))
+    let look = method.look.as_ref().map_or(String::new(), |look| {
+        format!(", look {} of {}, alpha spent {:.4}", look.number, look.planned, look.spent)
+    });
+    format!(
+        "<p class=\"small\">Inference: {}{look}: {}.</p>\n",
+        escape(&words(&method.inference)),
+        escape(&method.formula)
+    )
 }
 
 /// Where effects differ between segments by more than chance.
@@ -133,9 +142,14 @@ fn between(tests: &[HeterogeneitySummary]) -> String {
         .collect();
     match (tests.len(), clear.len()) {
         (0, _) => String::new(),
-        (all, 0) => format!("<p class=\"small\">No effect differs clearly between segments, in {all} tests.</p>\n"),
+        (all, 0) => {
+            format!("<p class=\"small\">No effect differs clearly between segments, in {all} tests.</p>\n")
+        }
         (all, _) => {
-            format!("<p class=\"small\">Between segments differs {}, of {all} tests.</p>\n", escape(&listed(&clear)))
+            format!(
+                "<p class=\"small\">Between segments differs {}, of {all} tests.</p>\n",
+                escape(&listed(&clear))
+            )
         }
     }
 }
@@ -143,10 +157,14 @@ fn between(tests: &[HeterogeneitySummary]) -> String {
 /// What is not told elsewhere.
 fn notes(experiment: &ExperimentSummary) -> String {
     let is_amendment = |note: &str| {
-        let changes = experiment.plan.iter().flat_map(|plan| &plan.amendments).map(|one| one.changes.join("; "));
+        let changes =
+            experiment.plan.iter().flat_map(|plan| &plan.amendments).map(|one| one.changes.join("; "));
         changes.into_iter().any(|changes| note.ends_with(&changes))
     };
-    let own = experiment.notes.iter().filter(|note| !trust::is_told(note, &experiment.checks) && !is_amendment(note));
+    let own = experiment
+        .notes
+        .iter()
+        .filter(|note| !trust::is_told(note, &experiment.checks) && !is_amendment(note));
     let items: String = own.map(|note| format!("<li>{}</li>", escape(note))).collect();
     if items.is_empty() { items } else { format!("<ul class=\"notes\">{items}</ul>\n") }
 }

@@ -12,7 +12,10 @@ pub(crate) fn document() -> ReportDocument {
     ReportDocument {
         report: "weekly".into(),
         title: Some("How the shop is doing".into()),
-        description: Some("Every Monday, for marketing and product: who buys, who lapses, and what our tests showed.".into()),
+        description: Some(
+            "Every Monday, for marketing and product: who buys, who lapses, and what our tests showed."
+                .into(),
+        ),
         pipeline: "shop".into(),
         run_id: "0199b0f2-7c1e-7d43-9b6a-5f2e8c11d0a4".into(),
         as_of: "2026-10-05T00:00:00Z".into(),
@@ -69,7 +72,15 @@ fn segments() -> Vec<SegmentSummary> {
     let rows = [
         ("lifecycle/new", Some("lifecycle"), "First order in the last 30 days.", 6_240, 411, 388, 0),
         ("lifecycle/active", Some("lifecycle"), "Ordered in the last 90 days.", 17_905, 902, 1_014, 0),
-        ("lifecycle/loyal", Some("lifecycle"), "Five orders or more in a year, the last one recent.", 8_412, 133, 97, 0),
+        (
+            "lifecycle/loyal",
+            Some("lifecycle"),
+            "Five orders or more in a year, the last one recent.",
+            8_412,
+            133,
+            97,
+            0,
+        ),
         ("lifecycle/lapsing", Some("lifecycle"), "No order for 90 to 180 days.", 9_120, 1_203, 870, 0),
         ("lifecycle/lost", Some("lifecycle"), "No order for more than 180 days.", 6_536, 640, 112, 0),
         ("lapsing_vip", None, "Good customers who have gone quiet.", 1_284, 96, 71, 12),
@@ -95,7 +106,11 @@ fn history(size: u64, points: u64) -> Vec<SizeAt> {
         as_of: format!("2026-09-{:02}T00:00:00Z", 20 + index % 10),
         size: size - size / 40 + (index * index * 37) % (size / 16),
     };
-    (0..points).map(at).chain([SizeAt { as_of: "2026-10-05T00:00:00Z".into(), size }]).take(points as usize).collect()
+    (0..points)
+        .map(at)
+        .chain([SizeAt { as_of: "2026-10-05T00:00:00Z".into(), size }])
+        .take(points as usize)
+        .collect()
 }
 
 fn trend(values: [f64; 12], margin: f64) -> Vec<TrendPoint> {
@@ -107,7 +122,13 @@ fn trend(values: [f64; 12], margin: f64) -> Vec<TrendPoint> {
     values.iter().enumerate().map(point).collect()
 }
 
-fn kpi(metric: &str, description: &str, unit: Option<&str>, direction: Direction, kind: ValueKind) -> KpiSummary {
+fn kpi(
+    metric: &str,
+    description: &str,
+    unit: Option<&str>,
+    direction: Direction,
+    kind: ValueKind,
+) -> KpiSummary {
     KpiSummary {
         metric: metric.into(),
         description: Some(description.into()),
@@ -149,11 +170,14 @@ fn revenue() -> KpiSummary {
 fn orders() -> KpiSummary {
     KpiSummary {
         target: Some(20_000.0),
-        rows: vec![row("all", 46_812, 19_412.0, 271.0, 19_266.0), row("lifecycle/loyal", 8_412, 9_127.0, 187.0, 9_004.0)],
+        rows: vec![
+            row("all", 46_812, 19_412.0, 271.0, 19_266.0),
+            row("lifecycle/loyal", 8_412, 9_127.0, 187.0, 9_004.0),
+        ],
         trend: trend(
             [
-                17_200.0, 17_450.0, 17_020.0, 18_100.0, 18_330.0, 18_020.0, 18_700.0, 18_900.0, 19_010.0, 19_120.0, 19_266.0,
-                19_412.0,
+                17_200.0, 17_450.0, 17_020.0, 18_100.0, 18_330.0, 18_020.0, 18_700.0, 18_900.0, 19_010.0,
+                19_120.0, 19_266.0, 19_412.0,
             ],
             271.0,
         ),
@@ -165,25 +189,54 @@ fn conversion() -> KpiSummary {
     KpiSummary {
         target: Some(0.045),
         benchmark: Some(Benchmark { value: 0.038, source: None }),
-        rows: vec![row("all", 48_213, 0.0447, 0.0018, 0.0441), row("lifecycle/new", 6_240, 0.081, 0.0068, 0.0665)],
-        trend: trend([0.041, 0.042, 0.0405, 0.043, 0.0428, 0.0431, 0.044, 0.0436, 0.0439, 0.0445, 0.0441, 0.0447], 0.0018),
-        ..kpi("conversion", "Visitors who order within a day.", None, Direction::Increase, ValueKind::Proportion)
+        rows: vec![
+            row("all", 48_213, 0.0447, 0.0018, 0.0441),
+            row("lifecycle/new", 6_240, 0.081, 0.0068, 0.0665),
+        ],
+        trend: trend(
+            [0.041, 0.042, 0.0405, 0.043, 0.0428, 0.0431, 0.044, 0.0436, 0.0439, 0.0445, 0.0441, 0.0447],
+            0.0018,
+        ),
+        ..kpi(
+            "conversion",
+            "Visitors who order within a day.",
+            None,
+            Direction::Increase,
+            ValueKind::Proportion,
+        )
     }
 }
 
 fn refunds() -> KpiSummary {
     KpiSummary {
         target: Some(0.02),
-        rows: vec![row("all", 19_412, 0.0261, 0.0022, 0.0213), row("lifecycle/loyal", 9_127, 0.0192, 0.0028, 0.0201)],
-        trend: trend([0.021, 0.0205, 0.02, 0.0215, 0.0209, 0.0211, 0.0204, 0.0207, 0.0214, 0.021, 0.0213, 0.0261], 0.0022),
-        ..kpi("refund_rate", "Orders refunded within 14 days.", None, Direction::Decrease, ValueKind::Proportion)
+        rows: vec![
+            row("all", 19_412, 0.0261, 0.0022, 0.0213),
+            row("lifecycle/loyal", 9_127, 0.0192, 0.0028, 0.0201),
+        ],
+        trend: trend(
+            [0.021, 0.0205, 0.02, 0.0215, 0.0209, 0.0211, 0.0204, 0.0207, 0.0214, 0.021, 0.0213, 0.0261],
+            0.0022,
+        ),
+        ..kpi(
+            "refund_rate",
+            "Orders refunded within 14 days.",
+            None,
+            Direction::Decrease,
+            ValueKind::Proportion,
+        )
     }
 }
 
 fn data_quality() -> DataQuality {
     let reason = |reason: &str, count| RejectReason { reason: reason.into(), count };
-    let source =
-        |source: &str, files, rows, rejected, reasons| SourceQuality { source: source.into(), files, rows, rejected, reasons };
+    let source = |source: &str, files, rows, rejected, reasons| SourceQuality {
+        source: source.into(),
+        files,
+        rows,
+        rejected,
+        reasons,
+    };
     DataQuality {
         sources: vec![
             source("customers", 1, 48_213, 0, vec![]),

@@ -61,7 +61,8 @@ impl LineChart<'_> {
         let Some((domain, last)) = self.domain().zip(last) else { return String::new() };
         let (marks, step) = ticks(domain, 4);
         let labels: Vec<(f64, String)> = marks.iter().map(|mark| (*mark, (self.tick)(*mark, step))).collect();
-        let left = margin(labels.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0), CHARACTER);
+        let left =
+            margin(labels.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0), CHARACTER);
         let last_label = (self.value)(last);
         let right = WIDTH - margin(last_label.chars().count(), BOLD_CHARACTER);
         let vertical = Scale::new(domain, (BOTTOM, TOP));
@@ -71,7 +72,11 @@ impl LineChart<'_> {
             .iter()
             .enumerate()
             .map(|(index, point)| {
-                number(point.value).map(|value| Place { point, x: left + index as f64 * step_x, y: vertical.at(value) })
+                number(point.value).map(|value| Place {
+                    point,
+                    x: left + index as f64 * step_x,
+                    y: vertical.at(value),
+                })
             })
             .collect();
         let shown = places.iter().flatten().count();
@@ -96,18 +101,24 @@ impl LineChart<'_> {
                 .map(|(index, place)| dot(place, index + 1 == shown))
                 .collect::<String>(),
             x_labels = x_labels(self.points, left, step_x),
-            last = places.iter().flatten().last().map_or(String::new(), |place| last_value(place, &last_label)),
+            last =
+                places.iter().flatten().last().map_or(String::new(), |place| last_value(place, &last_label)),
         )
     }
 
     /// Values and intervals, and the rules that lie near.
     fn domain(&self) -> Option<(f64, f64)> {
         let values: Vec<f64> = self.points.iter().filter_map(|point| number(point.value)).collect();
-        let intervals: Vec<(f64, f64)> = self.points.iter().filter_map(|point| point.interval?.bounds()).collect();
+        let intervals: Vec<(f64, f64)> =
+            self.points.iter().filter_map(|point| point.interval?.bounds()).collect();
         let (low, high) = robust_domain(&values, &intervals)?;
         let all = extent(values.iter().copied().chain([low, high]))?;
         let near = all.1 - all.0;
-        let rules = self.rules.iter().map(|rule| rule.value).filter(|rule| (all.0 - near..=all.1 + near).contains(rule));
+        let rules = self
+            .rules
+            .iter()
+            .map(|rule| rule.value)
+            .filter(|rule| (all.0 - near..=all.1 + near).contains(rule));
         extent([all.0, all.1].into_iter().chain(rules)).map(|domain| padded(domain, 0.05))
     }
 
@@ -122,7 +133,8 @@ impl LineChart<'_> {
         };
         let begin = self.points.iter().take(5).filter_map(|point| number(point.value));
         let (above, below): (Vec<f64>, Vec<f64>) = begin.partition(|value| *value > rule.value);
-        let below = if above.len() == below.len() { y < (TOP + BOTTOM) / 2.0 } else { above.len() > below.len() };
+        let below =
+            if above.len() == below.len() { y < (TOP + BOTTOM) / 2.0 } else { above.len() > below.len() };
         let below = if y < TOP + 14.0 { true } else { below && y < BOTTOM - 16.0 };
         format!(
             "<path class=\"target\" d=\"M{left:.1} {y:.1}H{right:.1}\"/><text class=\"halo\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
@@ -155,7 +167,8 @@ fn bounds(place: &Place) -> Option<(f64, f64)> {
 }
 
 fn band(run: &[Option<Place>], vertical: &Scale) -> String {
-    let edges: Vec<(f64, (f64, f64))> = run.iter().flatten().filter_map(|place| Some((place.x, bounds(place)?))).collect();
+    let edges: Vec<(f64, (f64, f64))> =
+        run.iter().flatten().filter_map(|place| Some((place.x, bounds(place)?))).collect();
     if edges.len() < 2 {
         return String::new();
     }
@@ -204,5 +217,10 @@ fn shortened(label: &str) -> String {
 }
 
 fn last_value(place: &Place, label: &str) -> String {
-    format!("<text class=\"last\" x=\"{:.1}\" y=\"{:.1}\">{}</text>", place.x + 8.0, place.y + 4.5, escape(label))
+    format!(
+        "<text class=\"last\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+        place.x + 8.0,
+        place.y + 4.5,
+        escape(label)
+    )
 }

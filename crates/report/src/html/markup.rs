@@ -66,7 +66,8 @@ pub(super) fn metric_heading(metric: &str) -> String {
 
 /// Bounds, escaped, that wrap only between the two: a sign stays with its number.
 pub(super) fn bounds(text: &str) -> String {
-    let parts: Vec<String> = text.split(" to ").map(|part| format!("<span class=\"n\">{}</span>", escape(part))).collect();
+    let parts: Vec<String> =
+        text.split(" to ").map(|part| format!("<span class=\"n\">{}</span>", escape(part))).collect();
     parts.join(" to ")
 }
 
@@ -106,6 +107,9 @@ mod tests {
     #[test]
     fn lists_read_as_sentences() {
         let items: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
-        assert_eq!([listed(&items[..1]), listed(&items[..2]), listed(&items)], ["a", "a and b", "a, b and c"]);
+        assert_eq!(
+            [listed(&items[..1]), listed(&items[..2]), listed(&items)],
+            ["a", "a and b", "a, b and c"]
+        );
     }
 }

@@ -48,10 +48,15 @@ pub fn render(document: &ReportDocument) -> String {
     .into_iter()
     .flatten()
     .collect();
-    let contents: String =
-        sections.iter().map(|section| format!("<li><a href=\"#{}\">{}</a></li>", section.id, section.title)).collect();
-    let navigation =
-        if sections.len() > 1 { format!("<nav aria-label=\"Sections\"><ul>{contents}</ul></nav>") } else { String::new() };
+    let contents: String = sections
+        .iter()
+        .map(|section| format!("<li><a href=\"#{}\">{}</a></li>", section.id, section.title))
+        .collect();
+    let navigation = if sections.len() > 1 {
+        format!("<nav aria-label=\"Sections\"><ul>{contents}</ul></nav>")
+    } else {
+        String::new()
+    };
     let body: String = sections.iter().map(Section::html).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

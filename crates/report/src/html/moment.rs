@@ -2,7 +2,8 @@
 
 use crate::document::{PeriodUnit, Span};
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// "2026-10-05T02:00:00+02:00" is "5 Oct 2026, 02:00 UTC+02:00".
 pub(super) fn instant(rfc3339: &str) -> String {
@@ -23,7 +24,9 @@ pub(super) fn span_name(span: &Span) -> String {
 pub(super) fn span_dates(span: &Span) -> String {
     match (Day::parsed(&span.from), Day::parsed(&span.to).and_then(Day::before)) {
         (Some(first), Some(last)) if first == last => first.words(true),
-        (Some(first), Some(last)) => format!("{} to {}", first.words(first.year != last.year), last.words(true)),
+        (Some(first), Some(last)) => {
+            format!("{} to {}", first.words(first.year != last.year), last.words(true))
+        }
         _ => format!("{} up to {}", span.from, span.to),
     }
 }
@@ -50,12 +53,14 @@ struct Day {
 impl Day {
     fn parsed(iso: &str) -> Option<Self> {
         let mut parts = iso.splitn(3, '-');
-        let (year, month, day) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let (year, month, day) =
+            (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         (1..=12).contains(&month).then_some(Self { year, month, day })
     }
 
     fn before(self) -> Option<Self> {
-        let is_leap = self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
+        let is_leap =
+            self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         let last_of = |month| match month {
             2 if is_leap => 29,
             2 => 28,
@@ -80,7 +85,8 @@ fn parsed_instant(rfc3339: &str) -> Option<String> {
     let (day, rest) = rfc3339.split_once(['T', ' '])?;
     let rest = rest.split('[').next()?;
     let clock = rest.get(..5).filter(|clock| clock.as_bytes().get(2) == Some(&b':'))?;
-    let zone = rest.get(5..)?.trim_start_matches([':', '.', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    let zone =
+        rest.get(5..)?.trim_start_matches([':', '.', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
     let zone = if zone.eq_ignore_ascii_case("z") { "" } else { zone };
     Some(format!("{}, {clock} UTC{zone}", Day::parsed(day)?.words(true)))
 }

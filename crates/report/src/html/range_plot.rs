@@ -18,13 +18,19 @@ pub(super) struct RangePlot {
 
 impl RangePlot {
     /// A scale for `rows`, which also shows the `lines` (value and class) that lie near. None without any value.
-    pub(super) fn new(rows: &[(Option<f64>, Option<Interval>)], lines: Vec<(f64, &'static str)>) -> Option<Self> {
+    pub(super) fn new(
+        rows: &[(Option<f64>, Option<Interval>)],
+        lines: Vec<(f64, &'static str)>,
+    ) -> Option<Self> {
         let values: Vec<f64> = rows.iter().filter_map(|(value, _)| number(*value)).collect();
-        let intervals: Vec<(f64, f64)> = rows.iter().filter_map(|(_, interval)| interval.as_ref()?.bounds()).collect();
+        let intervals: Vec<(f64, f64)> =
+            rows.iter().filter_map(|(_, interval)| interval.as_ref()?.bounds()).collect();
         let (low, high) = robust_domain(&values, &intervals)?;
         let near = high - low;
-        let shown = lines.iter().map(|(value, _)| *value).filter(|value| (low - near..=high + near).contains(value));
-        let (low, high) = shown.fold((low, high), |(low, high), value| (f64::min(low, value), f64::max(high, value)));
+        let shown =
+            lines.iter().map(|(value, _)| *value).filter(|value| (low - near..=high + near).contains(value));
+        let (low, high) =
+            shown.fold((low, high), |(low, high), value| (f64::min(low, value), f64::max(high, value)));
         Some(Self { scale: Scale::new(padded((low, high), 0.06), (0.0, 100.0)), lines })
     }
 
@@ -51,7 +57,9 @@ impl RangePlot {
             .lines
             .iter()
             .filter(|(value, _)| self.scale.holds(*value))
-            .map(|(value, class)| format!("<path class=\"{class}\" d=\"M{:.2} 0V20\"/>", self.scale.at(*value)))
+            .map(|(value, class)| {
+                format!("<path class=\"{class}\" d=\"M{:.2} 0V20\"/>", self.scale.at(*value))
+            })
             .collect();
         let range = interval.map_or(String::new(), |interval| self.range(interval));
         let dot = if self.scale.holds(value) { self.dot(value, sure) } else { String::new() };
@@ -65,9 +73,12 @@ impl RangePlot {
         let low = interval.low().filter(|low| self.scale.holds(*low));
         let high = interval.high().filter(|high| self.scale.holds(*high));
         let outside = |bound: Option<f64>, below: bool| {
-            bound.is_some_and(|bound| if below { bound < self.scale.domain().0 } else { bound > self.scale.domain().1 })
+            bound.is_some_and(|bound| {
+                if below { bound < self.scale.domain().0 } else { bound > self.scale.domain().1 }
+            })
         };
-        let (from, to) = (low.map_or(0.0, |low| self.scale.at(low)), high.map_or(100.0, |high| self.scale.at(high)));
+        let (from, to) =
+            (low.map_or(0.0, |low| self.scale.at(low)), high.map_or(100.0, |high| self.scale.at(high)));
         if outside(interval.low(), false) {
             return arrowhead(false);
         }

@@ -49,7 +49,8 @@ pub(super) fn format(kpi: &KpiSummary) -> ValueFormat {
 /// The change of `row`, if there is something to compare with.
 pub(super) fn change(direction: Direction, row: &KpiRow) -> Option<Change> {
     let previous = row.previous.as_ref().and_then(|previous| number(previous.value));
-    let difference = number(row.measured.value).zip(previous).and_then(|(now, before)| number(Some(now - before)));
+    let difference =
+        number(row.measured.value).zip(previous).and_then(|(now, before)| number(Some(now - before)));
     // Against nothing, or a loss, a ratio says nothing: the difference does.
     let ratio = number(row.change_ratio).filter(|_| previous.is_none_or(|before| before > 0.0));
     let amount = difference.or(ratio)?;
@@ -74,7 +75,11 @@ pub(super) fn attainment(kpi: &KpiSummary, measured: &Measurement) -> Option<Att
         Direction::Decrease => value <= target,
     };
     let excess_ratio = if target > 0.0 { number(Some(value / target - 1.0)) } else { None };
-    Some(Attainment { met, close: measured.interval.is_some_and(|interval| interval.contains(target)), excess_ratio })
+    Some(Attainment {
+        met,
+        close: measured.interval.is_some_and(|interval| interval.contains(target)),
+        excess_ratio,
+    })
 }
 
 /// The value, if it is a number.

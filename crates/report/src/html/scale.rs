@@ -57,7 +57,8 @@ pub(super) fn robust_domain(values: &[f64], intervals: &[(f64, f64)]) -> Option<
     let (first, third) = (quantile(values.iter().copied(), 0.25)?, quantile(values.iter().copied(), 0.75)?);
     let fence = 3.0 * f64::max(third - first, width);
     let usual = if values.len() >= 5 && fence > 0.0 {
-        extent(values.iter().copied().filter(|value| (first - fence..=third + fence).contains(value))).unwrap_or(all)
+        extent(values.iter().copied().filter(|value| (first - fence..=third + fence).contains(value)))
+            .unwrap_or(all)
     } else {
         all
     };
@@ -70,8 +71,11 @@ pub(super) fn ticks(domain: (f64, f64), count: usize) -> (Vec<f64>, f64) {
     let (low, high) = widened(domain);
     let raw = (high / count as f64) - (low / count as f64);
     let power = 10f64.powf(raw.log10().floor());
-    let step =
-        [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= raw * 0.999).unwrap_or(raw);
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|step| *step >= raw * 0.999)
+        .unwrap_or(raw);
     let first = (low / step).ceil();
     let marks = (0..=2 * count).map(|index| (first + index as f64) * step);
     (marks.take_while(|mark| *mark <= high + step * 1e-9).filter(|mark| mark.is_finite()).collect(), step)

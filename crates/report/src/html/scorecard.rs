@@ -12,9 +12,17 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
         return None;
     }
     let against = document.previous_period.as_ref().map(moment::span_name);
-    let cards: String = document.kpis.iter().map(|kpi| card(kpi, document.confidence, against.as_deref())).collect();
-    let note = "Everyone, in this period. <em>Within noise</em> means that chance alone could explain the change.".to_owned();
-    Some(Section { id: "scorecard", title: "Scorecard", note, body: format!("<div class=\"cards\">{cards}</div>\n") })
+    let cards: String =
+        document.kpis.iter().map(|kpi| card(kpi, document.confidence, against.as_deref())).collect();
+    let note =
+        "Everyone, in this period. <em>Within noise</em> means that chance alone could explain the change."
+            .to_owned();
+    Some(Section {
+        id: "scorecard",
+        title: "Scorecard",
+        note,
+        body: format!("<div class=\"cards\">{cards}</div>\n"),
+    })
 }
 
 fn card(kpi: &KpiSummary, confidence: Option<f64>, against: Option<&str>) -> String {
@@ -27,7 +35,10 @@ fn card(kpi: &KpiSummary, confidence: Option<f64>, against: Option<&str>) -> Str
 
 fn numbers(kpi: &KpiSummary, row: &KpiRow, confidence: Option<f64>, against: Option<&str>) -> String {
     let format = reading::format(kpi);
-    let unit = kpi.unit.as_deref().filter(|_| format.value(row.measured.value) != format.terse().value(row.measured.value));
+    let unit = kpi
+        .unit
+        .as_deref()
+        .filter(|_| format.value(row.measured.value) != format.terse().value(row.measured.value));
     let unit = unit.map_or(String::new(), |unit| format!(" <span class=\"unit\">{}</span>", escape(unit)));
     format!(
         "<p class=\"big\">{value}{unit}</p>\n{interval}{change}{bullet}{goals}",
@@ -40,11 +51,14 @@ fn numbers(kpi: &KpiSummary, row: &KpiRow, confidence: Option<f64>, against: Opt
 }
 
 fn interval(format: &ValueFormat, row: &KpiRow, confidence: Option<f64>) -> String {
-    let interval = row
-        .measured
-        .interval
-        .map(|interval| format!("{} {}, ", coverage(confidence), escape(&format.terse().interval(Some(interval)))));
-    format!("<p class=\"small\">{}n\u{a0}=\u{a0}{}</p>\n", interval.unwrap_or_default(), integer(row.measured.n))
+    let interval = row.measured.interval.map(|interval| {
+        format!("{} {}, ", coverage(confidence), escape(&format.terse().interval(Some(interval))))
+    });
+    format!(
+        "<p class=\"small\">{}n\u{a0}=\u{a0}{}</p>\n",
+        interval.unwrap_or_default(),
+        integer(row.measured.n)
+    )
 }
 
 /// "95 % interval"
@@ -74,15 +88,16 @@ fn goals(kpi: &KpiSummary, row: &KpiRow, format: &ValueFormat) -> String {
     let mut lines = Vec::new();
     if let Some(target) = reading::number(kpi.target) {
         let bound = if kpi.direction == Direction::Decrease { "at most " } else { "" };
-        let state =
-            reading::attainment(kpi, &row.measured).map_or(String::new(), |attainment| format!(": {}", attained(&attainment)));
+        let state = reading::attainment(kpi, &row.measured)
+            .map_or(String::new(), |attainment| format!(": {}", attained(&attainment)));
         lines.push(format!(
             "<li><span class=\"mark target\"></span>Target {bound}{}{state}</li>",
             escape(&format.value(Some(target)))
         ));
     }
     if let Some(benchmark) = &kpi.benchmark {
-        let source = benchmark.source.as_ref().map_or(String::new(), |source| format!(" ({})", escape(source)));
+        let source =
+            benchmark.source.as_ref().map_or(String::new(), |source| format!(" ({})", escape(source)));
         let value = escape(&format.value(Some(benchmark.value)));
         lines.push(format!("<li><span class=\"mark benchmark\"></span>Benchmark {value}{source}</li>"));
     }

@@ -19,8 +19,11 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
         Column::plot("Size over time", "<span aria-hidden=\"true\">Over time</span>"),
     ];
     let mixed = document.segments.iter().any(|segment| segment.set.is_some());
-    let groups: Vec<Group> =
-        document.segments.chunk_by(|one, other| one.set == other.set).map(|segments| group(segments, largest, mixed)).collect();
+    let groups: Vec<Group> = document
+        .segments
+        .chunk_by(|one, other| one.set == other.set)
+        .map(|segments| group(segments, largest, mixed))
+        .collect();
     let note =
         "Members at the instant of this report, and who entered or exited since the refresh before. The segments of a set \
                 exclude each other."
@@ -34,7 +37,11 @@ fn group(segments: &[SegmentSummary], largest: u64, mixed: bool) -> Group {
         Some(set) => {
             let members = segments.iter().map(|segment| segment.size).fold(0, u64::saturating_add);
             let count = counted(segments.len(), &segments.len().to_string(), "segment");
-            Some(format!("{} <span class=\"role\">set of {count}, {} members</span>", name(set), integer(members)))
+            Some(format!(
+                "{} <span class=\"role\">set of {count}, {} members</span>",
+                name(set),
+                integer(members)
+            ))
         }
         None => mixed.then(|| "Single segments <span class=\"role\">may overlap</span>".to_owned()),
     };
@@ -60,9 +67,11 @@ fn cells(segment: &SegmentSummary, largest: u64) -> Vec<String> {
 
 fn label(segment: &SegmentSummary) -> String {
     let prefix = segment.set.as_ref().map_or(String::new(), |set| format!("{set}/"));
-    let short = segment.segment.strip_prefix(&prefix).filter(|rest| !rest.is_empty()).unwrap_or(&segment.segment);
+    let short =
+        segment.segment.strip_prefix(&prefix).filter(|rest| !rest.is_empty()).unwrap_or(&segment.segment);
     let description = segment.description.as_deref().filter(|text| !text.trim().is_empty());
-    let description = description.map_or(String::new(), |text| format!("<span class=\"about\">{}</span>", escape(text)));
+    let description =
+        description.map_or(String::new(), |text| format!("<span class=\"about\">{}</span>", escape(text)));
     format!("{}{description}", name(short))
 }
 
@@ -86,5 +95,6 @@ fn history(segment: &SegmentSummary) -> String {
         integer(last.size),
         moment::instant(&last.as_of)
     );
-    sparkline::svg(&sizes, &description).unwrap_or_else(|| "<span class=\"small\">one refresh so far</span>".to_owned())
+    sparkline::svg(&sizes, &description)
+        .unwrap_or_else(|| "<span class=\"small\">one refresh so far</span>".to_owned())
 }

@@ -7,7 +7,8 @@ use super::reading::number;
 use super::table::{self, Column, Group};
 use super::verdict::metric_of;
 use crate::document::{
-    Direction, Effect, ExperimentMetric, ExperimentSummary, KpiSummary, MetricRole, SeriesPoint, SeriesSpan, SeriesSummary,
+    Direction, Effect, ExperimentMetric, ExperimentSummary, KpiSummary, MetricRole, SeriesPoint, SeriesSpan,
+    SeriesSummary,
 };
 use crate::number::{ValueFormat, integer};
 
@@ -21,7 +22,9 @@ pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage
     let figures: Vec<String> = lines
         .iter()
         .enumerate()
-        .map(|(index, line)| line.figure(&metric_of(line.metric, experiment, kpis), coverage, &format!("{id}-{index}")))
+        .map(|(index, line)| {
+            line.figure(&metric_of(line.metric, experiment, kpis), coverage, &format!("{id}-{index}"))
+        })
         .collect();
     if figures.is_empty() {
         return String::new();
@@ -34,7 +37,11 @@ pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage
             folded.concat()
         ),
     };
-    format!("<h4>Day by day</h4>\n{}<div class=\"figures days\">{}</div>\n{more}", reading(series), shown.concat())
+    format!(
+        "<h4>Day by day</h4>\n{}<div class=\"figures days\">{}</div>\n{more}",
+        reading(series),
+        shown.concat()
+    )
 }
 
 /// What may be read from the intervals, before anyone does.
@@ -63,7 +70,9 @@ struct Line<'a> {
 fn lines(series: &SeriesSummary) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     for point in &series.points {
-        let own = |line: &Line<'_>| line.metric == point.metric && line.variant == point.variant && line.role == point.role;
+        let own = |line: &Line<'_>| {
+            line.metric == point.metric && line.variant == point.variant && line.role == point.role
+        };
         let place = lines.iter().position(own).unwrap_or_else(|| {
             let (metric, variant) = (point.metric.as_str(), point.variant.as_str());
             lines.push(Line { metric, variant, role: point.role, cumulative: Vec::new(), daily: Vec::new() });
@@ -115,7 +124,8 @@ impl Line<'_> {
     }
 
     fn description(&self, format: &ValueFormat, coverage: &str) -> String {
-        let known: Vec<&&SeriesPoint> = self.cumulative.iter().filter(|point| effect(point).is_some()).collect();
+        let known: Vec<&&SeriesPoint> =
+            self.cumulative.iter().filter(|point| effect(point).is_some()).collect();
         let (Some(first), Some(last)) = (known.first(), known.last()) else { return String::new() };
         let told = |point: &SeriesPoint| {
             let interval = point.absolute.as_ref().and_then(|effect| effect.ci);
@@ -143,7 +153,8 @@ impl Line<'_> {
             std::iter::once(label).chain(cells(own, format)).chain(cells(Some(point), format)).collect()
         });
         let caption = format!("Effect of {} on {} by day", self.variant, words(self.metric));
-        let table = table::html(&caption, "numbers days", &columns, &[Group { heading: None, rows: rows.collect() }]);
+        let table =
+            table::html(&caption, "numbers days", &columns, &[Group { heading: None, rows: rows.collect() }]);
         format!("<details class=\"numbers\"><summary>Numbers</summary>\n{table}</details>\n")
     }
 }
@@ -164,6 +175,7 @@ fn effect(point: &SeriesPoint) -> Option<f64> {
 
 /// What decides on the decimals: the end of the interval that is farther from zero.
 fn widest(effect: &Effect) -> Option<f64> {
-    let ends = effect.ci.and_then(|interval| interval.bounds()).map(|(low, high)| f64::max(low.abs(), high.abs()));
+    let ends =
+        effect.ci.and_then(|interval| interval.bounds()).map(|(low, high)| f64::max(low.abs(), high.abs()));
     ends.or(effect.effect)
 }

@@ -8,8 +8,11 @@ pub(super) fn svg(values: &[f64], description: &str) -> Option<String> {
     let [_, .., last] = values else { return None };
     let scale = Scale::new(extent(values.iter().copied())?, (21.0, 3.0));
     let step = 96.0 / (values.len() - 1) as f64;
-    let points: Vec<String> =
-        values.iter().enumerate().map(|(index, value)| format!("{:.1},{:.1}", index as f64 * step, scale.at(*value))).collect();
+    let points: Vec<String> = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| format!("{:.1},{:.1}", index as f64 * step, scale.at(*value)))
+        .collect();
     Some(format!(
         "<svg class=\"spark\" viewBox=\"0 0 100 24\" preserveAspectRatio=\"none\" role=\"img\"><title>{}</title>\
          <polyline points=\"{}\"/><path class=\"dot\" d=\"M96 {:.1}h.01\"/></svg>",

@@ -10,7 +10,8 @@ const MOST_MOVES: usize = 2;
 
 /// The sentence, as plain text.
 pub(super) fn sentence(document: &ReportDocument) -> String {
-    let clauses: Vec<String> = [moves(document), targets(document), experiments(document)].into_iter().flatten().collect();
+    let clauses: Vec<String> =
+        [moves(document), targets(document), experiments(document)].into_iter().flatten().collect();
     if clauses.is_empty() {
         return "There is nothing to compare in this period.".to_owned();
     }
@@ -22,7 +23,11 @@ fn moves(document: &ReportDocument) -> Option<String> {
     let mut changes: Vec<(&KpiSummary, Change)> = document
         .kpis
         .iter()
-        .filter_map(|kpi| reading::overall(kpi).and_then(|row| reading::change(kpi.direction, row)).map(|change| (kpi, change)))
+        .filter_map(|kpi| {
+            reading::overall(kpi)
+                .and_then(|row| reading::change(kpi.direction, row))
+                .map(|change| (kpi, change))
+        })
         .collect();
     if changes.is_empty() {
         return None;
@@ -68,7 +73,10 @@ fn targets(document: &ReportDocument) -> Option<String> {
 }
 
 fn experiments(document: &ReportDocument) -> Option<String> {
-    let told: Vec<String> =
-        document.experiments.iter().filter_map(|experiment| verdict::short(experiment, &document.kpis)).collect();
+    let told: Vec<String> = document
+        .experiments
+        .iter()
+        .filter_map(|experiment| verdict::short(experiment, &document.kpis))
+        .collect();
     if told.is_empty() { None } else { Some(told.into_iter().take(2).collect::<Vec<_>>().join("; ")) }
 }

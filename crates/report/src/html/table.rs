@@ -29,7 +29,11 @@ impl Column {
 
     /// `axis` is the HTML shown above the drawings.
     pub(super) fn plot(label: &str, axis: &str) -> Self {
-        Self { label: String::new(), head: format!("<span class=\"hidden\">{}</span>{axis}", escape(label)), align: Align::Plot }
+        Self {
+            label: String::new(),
+            head: format!("<span class=\"hidden\">{}</span>{axis}", escape(label)),
+            align: Align::Plot,
+        }
     }
 }
 
@@ -66,8 +70,12 @@ fn body(columns: &[Column], group: &Group) -> String {
 }
 
 fn row(columns: &[Column], cells: &[String]) -> String {
-    let cells: String =
-        columns.iter().zip(cells).enumerate().map(|(index, (column, cell))| data_cell(column, cell, index)).collect();
+    let cells: String = columns
+        .iter()
+        .zip(cells)
+        .enumerate()
+        .map(|(index, (column, cell))| data_cell(column, cell, index))
+        .collect();
     format!("<tr role=\"row\">{cells}</tr>\n")
 }
 
@@ -76,7 +84,11 @@ fn data_cell(column: &Column, cell: &str, index: usize) -> String {
     if index == 0 {
         return format!("<th role=\"rowheader\" scope=\"row\"{class}>{cell}</th>");
     }
-    let label = if column.label.is_empty() { String::new() } else { format!(" data-label=\"{}\"", escape(&column.label)) };
+    let label = if column.label.is_empty() {
+        String::new()
+    } else {
+        format!(" data-label=\"{}\"", escape(&column.label))
+    };
     format!("<td role=\"cell\"{class}{label}>{cell}</td>")
 }
 

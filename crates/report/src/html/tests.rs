@@ -14,11 +14,17 @@ fn every_page_is_well_formed_and_free_of_non_numbers() {
         check_tags(&page);
         let text = without_tags(&page);
         for word in ["NaN", "inf", "None", "Some("] {
-            let found = text.split(|character: char| !character.is_alphanumeric() && character != '(').any(|part| part == word);
+            let found = text
+                .split(|character: char| !character.is_alphanumeric() && character != '(')
+                .any(|part| part == word);
             assert!(!found, "`{word}` in the text of {:?}", document.title);
         }
         for drawing in ["NaN", "inf,", "inf\"", "inf "] {
-            assert!(!page.replace(&text, "").contains(drawing), "`{drawing}` in a drawing of {:?}", document.title);
+            assert!(
+                !page.replace(&text, "").contains(drawing),
+                "`{drawing}` in a drawing of {:?}",
+                document.title
+            );
         }
     }
 }
@@ -59,7 +65,8 @@ fn the_page_needs_nothing_from_outside() {
 fn ids_are_unique() {
     for document in [document(), crowded()] {
         let page = render(&document);
-        let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let mut ids: Vec<&str> =
+            page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();
@@ -72,7 +79,10 @@ fn too_few_points_are_said_in_words() {
     let page = render(&crowded());
     assert!(page.contains("Not measured in any week so far."));
     assert!(page.contains("One week measured so far"));
-    let one = SegmentSummary { history: document().segments[0].history[..1].to_vec(), ..document().segments[0].clone() };
+    let one = SegmentSummary {
+        history: document().segments[0].history[..1].to_vec(),
+        ..document().segments[0].clone()
+    };
     assert!(render(&ReportDocument { segments: vec![one], ..empty() }).contains("one refresh so far"));
 }
 

@@ -22,7 +22,8 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
 
 fn figure(kpi: &KpiSummary, unit: PeriodUnit, index: usize) -> String {
     let format = reading::format(kpi).terse();
-    let measured: Vec<&TrendPoint> = kpi.trend.iter().filter(|point| reading::number(point.measured.value).is_some()).collect();
+    let measured: Vec<&TrendPoint> =
+        kpi.trend.iter().filter(|point| reading::number(point.measured.value).is_some()).collect();
     let drawing = match measured.as_slice() {
         [] => format!("<p class=\"empty\">Not measured in any {} so far.</p>\n", moment::unit_noun(unit)),
         [only] => format!(
@@ -31,10 +32,21 @@ fn figure(kpi: &KpiSummary, unit: PeriodUnit, index: usize) -> String {
             escape(&moment::span_name(&only.span)),
             escape(&format.value(only.measured.value))
         ),
-        _ => format!("{}{}{}", chart(kpi, &format, &format!("trend-{index}")), incomplete_note(kpi, unit), numbers(kpi, &format)),
+        _ => format!(
+            "{}{}{}",
+            chart(kpi, &format, &format!("trend-{index}")),
+            incomplete_note(kpi, unit),
+            numbers(kpi, &format)
+        ),
     };
-    let measure = kpi.unit.as_ref().map_or(String::new(), |unit| format!(" <span class=\"role\">{}</span>", escape(unit)));
-    format!("<figure>\n<figcaption><h3>{}{measure}</h3></figcaption>\n{drawing}</figure>\n", metric_heading(&kpi.metric))
+    let measure = kpi
+        .unit
+        .as_ref()
+        .map_or(String::new(), |unit| format!(" <span class=\"role\">{}</span>", escape(unit)));
+    format!(
+        "<figure>\n<figcaption><h3>{}{measure}</h3></figcaption>\n{drawing}</figure>\n",
+        metric_heading(&kpi.metric)
+    )
 }
 
 fn chart(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> String {
@@ -45,7 +57,8 @@ fn chart(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> String {
         incomplete: point.incomplete,
     };
     let target = reading::number(kpi.target);
-    let target = target.map(|target| Rule { value: target, label: Some(format!("target {}", format.value(Some(target)))) });
+    let target = target
+        .map(|target| Rule { value: target, label: Some(format!("target {}", format.value(Some(target)))) });
     LineChart {
         title: format!("{} over time", words(&kpi.metric)),
         description: description(kpi, format),
@@ -58,7 +71,8 @@ fn chart(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> String {
 }
 
 fn description(kpi: &KpiSummary, format: &ValueFormat) -> String {
-    let measured: Vec<&TrendPoint> = kpi.trend.iter().filter(|point| reading::number(point.measured.value).is_some()).collect();
+    let measured: Vec<&TrendPoint> =
+        kpi.trend.iter().filter(|point| reading::number(point.measured.value).is_some()).collect();
     let (Some(first), Some(last)) = (measured.first(), measured.last()) else { return String::new() };
     let range = extent(measured.iter().filter_map(|point| point.measured.value));
     format!(
@@ -74,16 +88,25 @@ fn description(kpi: &KpiSummary, format: &ValueFormat) -> String {
 
 fn incomplete_note(kpi: &KpiSummary, unit: PeriodUnit) -> String {
     if kpi.trend.iter().any(|point| point.incomplete) {
-        format!("<p class=\"small\">A hollow dot is a {} that is not complete.</p>\n", moment::unit_noun(unit))
+        format!(
+            "<p class=\"small\">A hollow dot is a {} that is not complete.</p>\n",
+            moment::unit_noun(unit)
+        )
     } else {
         String::new()
     }
 }
 
 fn numbers(kpi: &KpiSummary, format: &ValueFormat) -> String {
-    let columns = [Column::text("Period"), Column::number("n"), Column::number("Value"), Column::number("Interval")];
+    let columns =
+        [Column::text("Period"), Column::number("n"), Column::number("Value"), Column::number("Interval")];
     let rows = kpi.trend.iter().map(|point| cells(point, format)).collect();
-    let table = table::html(&format!("{} over time", words(&kpi.metric)), "numbers", &columns, &[Group { heading: None, rows }]);
+    let table = table::html(
+        &format!("{} over time", words(&kpi.metric)),
+        "numbers",
+        &columns,
+        &[Group { heading: None, rows }],
+    );
     format!("<details class=\"numbers\"><summary>Numbers</summary>\n{table}</details>\n")
 }
 

@@ -12,7 +12,12 @@ pub(super) fn failures(checks: &[CheckSummary]) -> String {
     if failed.is_empty() {
         return String::new();
     }
-    format!("<p class=\"small\">{} of {} checks of the data failed.</p>\n{}", failed.len(), checks.len(), list(&failed))
+    format!(
+        "<p class=\"small\">{} of {} checks of the data failed.</p>\n{}",
+        failed.len(),
+        checks.len(),
+        list(&failed)
+    )
 }
 
 /// What does not make it untrustworthy, and should be known.
@@ -35,7 +40,10 @@ pub(super) fn facts(experiment: &ExperimentSummary) -> String {
         (1, _, 0) => "<p class=\"small\">The one check of the data passed.</p>\n".to_owned(),
         (all, _, 0) => format!("<p class=\"small\">All {all} checks of the data passed.</p>\n"),
         (all, _, some) => {
-            format!("<p class=\"small\">{} of {all} checks of the data passed, {some} gave a warning.</p>\n", all - some)
+            format!(
+                "<p class=\"small\">{} of {all} checks of the data passed, {some} gave a warning.</p>\n",
+                all - some
+            )
         }
     };
     format!("{split}{}{passed}", traffic(&experiment.traffic))
@@ -43,7 +51,10 @@ pub(super) fn facts(experiment: &ExperimentSummary) -> String {
 
 /// Whether a note says no more than a check that is shown.
 pub(super) fn is_told(note: &str, checks: &[CheckSummary]) -> bool {
-    checks.iter().filter(|check| !check.ok).any(|check| note == format!("{}: {}", check.finding, check.advice))
+    checks
+        .iter()
+        .filter(|check| !check.ok)
+        .any(|check| note == format!("{}: {}", check.finding, check.advice))
 }
 
 fn failed(checks: &[CheckSummary], severity: Severity) -> Vec<&CheckSummary> {
@@ -52,7 +63,11 @@ fn failed(checks: &[CheckSummary], severity: Severity) -> Vec<&CheckSummary> {
 
 fn list(checks: &[&CheckSummary]) -> String {
     let item = |check: &&CheckSummary| {
-        let advice = if check.advice.is_empty() { String::new() } else { format!(" {}.", escape(&capitalised(&check.advice))) };
+        let advice = if check.advice.is_empty() {
+            String::new()
+        } else {
+            format!(" {}.", escape(&capitalised(&check.advice)))
+        };
         format!("<li><b>{}</b>.{advice}</li>", escape(&capitalised(&check.finding)))
     };
     format!("<ul class=\"notes\">{}</ul>\n", checks.iter().map(item).collect::<String>())
@@ -60,7 +75,12 @@ fn list(checks: &[&CheckSummary]) -> String {
 
 fn srm(srm: &Srm) -> String {
     let count = |variant: &VariantCount| {
-        format!("{} {} ({} expected)", escape(&variant.variant), integer(variant.count), expected(variant.expected))
+        format!(
+            "{} {} ({} expected)",
+            escape(&variant.variant),
+            integer(variant.count),
+            expected(variant.expected)
+        )
     };
     let counts = listed(&srm.observed.iter().map(count).collect::<Vec<_>>());
     let p = number(srm.p).map_or(String::new(), |p| format!("; {}", escape(&p_value(Some(p)))));

@@ -3,8 +3,8 @@
 use super::markup::{listed, words};
 use super::reading::{self, ALL, Judgement};
 use crate::document::{
-    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, Interval, KpiSummary, MetricRole, Severity,
-    ValueKind,
+    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, Interval, KpiSummary,
+    MetricRole, Severity, ValueKind,
 };
 use crate::number::{ValueFormat, percent, signed_percent_interval};
 
@@ -16,7 +16,11 @@ pub(super) struct Verdict {
 }
 
 /// How `metric` is to be read: as the experiment says, else as the KPI of the same name, else a mean to increase.
-pub(super) fn metric_of(metric: &str, experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> ExperimentMetric {
+pub(super) fn metric_of(
+    metric: &str,
+    experiment: &ExperimentSummary,
+    kpis: &[KpiSummary],
+) -> ExperimentMetric {
     if let Some(known) = experiment.metrics.iter().find(|known| known.metric == metric) {
         return known.clone();
     }
@@ -44,7 +48,11 @@ pub(super) fn verdict(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> Ve
     }
     let goals = told(experiment, kpis, MetricRole::Goal, goal);
     let guardrails = told(experiment, kpis, MetricRole::Guardrail, guardrail);
-    let goals = if goals.is_empty() { "No effect on a goal can be computed yet.".to_owned() } else { goals.join(" ") };
+    let goals = if goals.is_empty() {
+        "No effect on a goal can be computed yet.".to_owned()
+    } else {
+        goals.join(" ")
+    };
     let guardrails = match guardrails.as_slice() {
         [] if overall(experiment, MetricRole::Guardrail).next().is_some() => " Guardrails hold.".to_owned(),
         [] => String::new(),
@@ -73,7 +81,8 @@ fn distrust(experiment: &ExperimentSummary) -> Option<String> {
     }
     let failed = experiment.checks.iter().find(|check| !check.ok && check.severity == Severity::Gate);
     let reason = failed.map_or("a check of its data failed", |check| check.finding.as_str());
-    (!experiment.trustworthy).then(|| format!("Do not act on these effects yet: {}.", reason.trim_end_matches('.')))
+    (!experiment.trustworthy)
+        .then(|| format!("Do not act on these effects yet: {}.", reason.trim_end_matches('.')))
 }
 
 fn overall(experiment: &ExperimentSummary, role: MetricRole) -> impl Iterator<Item = &EstimateSummary> {
@@ -86,7 +95,9 @@ fn told(
     role: MetricRole,
     tell: fn(&EstimateSummary, &ExperimentMetric) -> Option<String>,
 ) -> Vec<String> {
-    overall(experiment, role).filter_map(|estimate| tell(estimate, &metric_of(&estimate.metric, experiment, kpis))).collect()
+    overall(experiment, role)
+        .filter_map(|estimate| tell(estimate, &metric_of(&estimate.metric, experiment, kpis)))
+        .collect()
 }
 
 fn goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String> {
@@ -94,10 +105,14 @@ fn goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String>
     reading::number(effect.effect)?;
     let range = range(estimate, metric);
     let belief = reading::number(effect.chance_to_win);
-    let belief = belief.map_or(String::new(), |chance| format!(", and is better with a chance of {}", percent(Some(chance))));
+    let belief = belief.map_or(String::new(), |chance| {
+        format!(", and is better with a chance of {}", percent(Some(chance)))
+    });
     Some(match clear_goal(estimate, metric) {
         Some(clear) => format!("{clear}{range}{belief}."),
-        None => format!("{} has no clear effect on {}{range}{belief}.", estimate.variant, words(&metric.metric)),
+        None => {
+            format!("{} has no clear effect on {}{range}{belief}.", estimate.variant, words(&metric.metric))
+        }
     })
 }
 
@@ -105,8 +120,17 @@ fn clear_goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<S
     let effect = estimate.absolute.as_ref().filter(|effect| is_clear(effect))?;
     let amount = reading::number(effect.effect)?;
     let verb = if amount > 0.0 { "raises" } else { "lowers" };
-    let meaning = if reading::judgement(metric.direction, amount, true) == Judgement::Worse { ", which is worse" } else { "" };
-    Some(format!("{} {verb} {} by {}{meaning}", estimate.variant, words(&metric.metric), size(estimate, metric, amount)))
+    let meaning = if reading::judgement(metric.direction, amount, true) == Judgement::Worse {
+        ", which is worse"
+    } else {
+        ""
+    };
+    Some(format!(
+        "{} {verb} {} by {}{meaning}",
+        estimate.variant,
+        words(&metric.metric),
+        size(estimate, metric, amount)
+    ))
 }
 
 fn size(estimate: &EstimateSummary, metric: &ExperimentMetric, amount: f64) -> String {
@@ -120,8 +144,12 @@ fn size(estimate: &EstimateSummary, metric: &ExperimentMetric, amount: f64) -> S
 }
 
 fn range(estimate: &EstimateSummary, metric: &ExperimentMetric) -> String {
-    let relative =
-        estimate.relative.as_ref().and_then(|effect| effect.ci).filter(is_bounded).map(|ci| signed_percent_interval(Some(ci)));
+    let relative = estimate
+        .relative
+        .as_ref()
+        .and_then(|effect| effect.ci)
+        .filter(is_bounded)
+        .map(|ci| signed_percent_interval(Some(ci)));
     let absolute = || {
         let effect = estimate.absolute.as_ref()?;
         let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), effect.effect);
@@ -146,17 +174,21 @@ fn guardrail(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<St
         Direction::Decrease => interval.high(),
     };
     let margin = reading::number(metric.margin).unwrap_or(0.0);
-    let worse = is_clear(effect) && reading::judgement(metric.direction, effect.effect?, true) == Judgement::Worse;
+    let worse =
+        is_clear(effect) && reading::judgement(metric.direction, effect.effect?, true) == Judgement::Worse;
     let within = match &estimate.non_inferiority {
         Some(test) => test.holds,
         None => metric.margin.is_some() && worst.is_some_and(|worst| worst <= margin),
     };
     match () {
         () if within => None,
-        () if worse => Some(format!("Guardrail {name} got worse with {}{}.", estimate.variant, range(estimate, metric))),
-        () if metric.margin.is_some() || estimate.non_inferiority.is_some() => {
-            Some(format!("For guardrail {name}, harm by {} beyond its margin cannot be ruled out.", estimate.variant))
+        () if worse => {
+            Some(format!("Guardrail {name} got worse with {}{}.", estimate.variant, range(estimate, metric)))
         }
+        () if metric.margin.is_some() || estimate.non_inferiority.is_some() => Some(format!(
+            "For guardrail {name}, harm by {} beyond its margin cannot be ruled out.",
+            estimate.variant
+        )),
         () => None,
     }
 }

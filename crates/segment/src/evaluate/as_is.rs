@@ -64,7 +64,8 @@ pub(crate) async fn add_traits(
             Some(default) => {
                 let default = scalar(&default.value).cast_to(field.data_type()).map_err(SqlError::engine)?;
                 let default = default.to_scalar().map_err(SqlError::engine)?;
-                zip(&is_not_null(&values).map_err(SqlError::from)?, &values, &default).map_err(SqlError::from)?
+                zip(&is_not_null(&values).map_err(SqlError::from)?, &values, &default)
+                    .map_err(SqlError::from)?
             }
             None => values,
         };

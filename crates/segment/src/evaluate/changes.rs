@@ -119,7 +119,8 @@ fn change(
     // The window that shares most with ours: a changed constant costs the events in between.
     let distance = |&&number: &&usize| {
         let window = kept.measures[number].window;
-        i128::from(window.from).abs_diff(measure.window.from.into()) + i128::from(window.to).abs_diff(measure.window.to.into())
+        i128::from(window.from).abs_diff(measure.window.from.into())
+            + i128::from(window.to).abs_diff(measure.window.to.into())
     };
     let Some(&base) = candidates.iter().min_by_key(distance) else {
         return full(match measure.aggregate {
@@ -160,7 +161,9 @@ fn change(
 fn is_float(measure: &Measure, contract: &Contract) -> bool {
     let columns = measure.argument.iter().flat_map(Expr::column_refs);
     let schema = contract.arrow_schema();
-    columns.into_iter().any(|c| schema.field_with_name(&c.name).is_ok_and(|field| field.data_type().is_floating()))
+    columns
+        .into_iter()
+        .any(|c| schema.field_with_name(&c.name).is_ok_and(|field| field.data_type().is_floating()))
 }
 
 /// Whether it is the largest event time.
@@ -187,7 +190,8 @@ mod tests {
     fn what_enters_and_leaves_a_window() {
         let window = |from, to| Window { from, to };
         let check = |a: (i64, i64), b: (i64, i64), expected: &[(i64, i64)]| {
-            let found: Vec<_> = without(window(a.0, a.1), window(b.0, b.1)).iter().map(|w| (w.from, w.to)).collect();
+            let found: Vec<_> =
+                without(window(a.0, a.1), window(b.0, b.1)).iter().map(|w| (w.from, w.to)).collect();
             assert_eq!(found, expected, "{a:?} without {b:?}");
         };
         check((0, 10), (2, 12), &[(0, 2)]);

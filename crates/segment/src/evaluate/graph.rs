@@ -70,7 +70,12 @@ impl<'a> Graph<'a> {
         let node = match expr {
             Expr::Column(column) => match WideColumn::parse(&column.name) {
                 Some(column) => self.column(column)?,
-                None => return Err(SqlError::Engine(format!("`{}` is not a column of the wide row", column.name))),
+                None => {
+                    return Err(SqlError::Engine(format!(
+                        "`{}` is not a column of the wide row",
+                        column.name
+                    )));
+                }
             },
             Expr::Alias(alias) => self.add(&alias.expr)?,
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
@@ -136,7 +141,11 @@ impl<'a> Graph<'a> {
             }
             WideColumn::NullKey(number) => Ok(match self.types.null_keys.get(*number) {
                 Some(&holds) => self.push(Operation::Constant(Some(holds))),
-                None => return Err(SqlError::Engine(format!("whether relation {number} has a null is not known"))),
+                None => {
+                    return Err(SqlError::Engine(format!(
+                        "whether relation {number} has a null is not known"
+                    )));
+                }
             }),
             _ => Ok(self.push(Operation::Column(column))),
         }
@@ -144,7 +153,8 @@ impl<'a> Graph<'a> {
 
     /// Whether an entity is in a segment that is evaluated in the same pass; never for one that has no members.
     fn member(&self, segment: &str) -> Result<Expr, SqlError> {
-        let (name, label) = segment.split_once('/').map_or((segment, None), |(set, label)| (set, Some(label)));
+        let (name, label) =
+            segment.split_once('/').map_or((segment, None), |(set, label)| (set, Some(label)));
         // Members are of the universe: neither other ids nor rows without a key.
         let universe = WideColumn::Universe.expr();
         match (self.program.segments.get(name), label) {
@@ -162,7 +172,9 @@ impl<'a> Graph<'a> {
         let (mut inputs, mut fields) = (Vec::new(), Vec::new());
         for column in names {
             let wide = WideColumn::parse(&column.name);
-            let wide = wide.ok_or_else(|| SqlError::Engine(format!("`{}` is not a column of the wide row", column.name)))?;
+            let wide = wide.ok_or_else(|| {
+                SqlError::Engine(format!("`{}` is not a column of the wide row", column.name))
+            })?;
             fields.push(Field::new(&column.name, self.type_of(&wide)?, true));
             inputs.push(self.add(&Expr::Column(column.clone()))?);
         }
@@ -191,7 +203,9 @@ impl<'a> Graph<'a> {
 /// An expression whose untyped nulls are of the type that its context needs, which a column of nothing would not be.
 fn typed(expr: &Expr, schema: &DFSchema) -> Result<Expr, SqlError> {
     match expr {
-        Expr::Cast(inner) if inner.expr.get_type(schema).map_err(SqlError::engine)? == *inner.field.data_type() => {
+        Expr::Cast(inner)
+            if inner.expr.get_type(schema).map_err(SqlError::engine)? == *inner.field.data_type() =>
+        {
             Ok(inner.expr.as_ref().clone())
         }
         Expr::Literal(ScalarValue::Null, _) => Ok(lit(ScalarValue::Boolean(None))),

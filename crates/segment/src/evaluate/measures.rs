@@ -55,7 +55,14 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
         let mut share = if is_alone { number + 1 } else { 0 };
         loop {
             let is_direct = is_alone || *is_incremental;
-            let identity = (measure.aggregate, &measure.argument, &measure.order, measure.predicate.as_slice(), is_direct, share);
+            let identity = (
+                measure.aggregate,
+                &measure.argument,
+                &measure.order,
+                measure.predicate.as_slice(),
+                is_direct,
+                share,
+            );
             let others = members.entry(identity).or_insert_with(|| {
                 order.push(identity);
                 Vec::new()
@@ -72,11 +79,15 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
         let numbers = &members[&identity];
         let is_direct = identity.4;
         let of = |number: usize| wanted[number].contributions.as_slice();
-        let contributions: Vec<Contribution> = numbers.iter().flat_map(|&number| of(number).iter().copied()).collect();
+        let contributions: Vec<Contribution> =
+            numbers.iter().flat_map(|&number| of(number).iter().copied()).collect();
         let mut parts = parts_of(&contributions);
         for (place, part) in parts.iter_mut().enumerate() {
             part.targets = if is_direct {
-                let targets = numbers.iter().enumerate().map(|(column, &number)| Target { column, sign: sign(of(number), part) });
+                let targets = numbers
+                    .iter()
+                    .enumerate()
+                    .map(|(column, &number)| Target { column, sign: sign(of(number), part) });
                 targets.filter(|target| target.sign != 0).collect()
             } else {
                 vec![Target { column: place, sign: 1 }]
@@ -84,9 +95,13 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
         }
         // Behind the rings is a column of nothing, for windows without events.
         for (column, &number) in numbers.iter().enumerate() {
-            let rings = || (0..parts.len()).filter(|&place| sign(of(number), &parts[place]) != 0).collect::<Vec<_>>();
-            let columns =
-                if is_direct { vec![column] } else { Some(rings()).filter(|r| !r.is_empty()).unwrap_or(vec![parts.len()]) };
+            let rings =
+                || (0..parts.len()).filter(|&place| sign(of(number), &parts[place]) != 0).collect::<Vec<_>>();
+            let columns = if is_direct {
+                vec![column]
+            } else {
+                Some(rings()).filter(|r| !r.is_empty()).unwrap_or(vec![parts.len()])
+            };
             recipes[number] = Recipe { group: groups.len(), columns };
         }
         let measure = wanted[numbers[0]].measure;
@@ -116,18 +131,25 @@ fn parts_of(contributions: &[Contribution]) -> Vec<Part> {
         let mut edges: Vec<i64> = own().flat_map(|c| [c.window.from, c.window.to]).collect();
         edges.sort_unstable();
         edges.dedup();
-        let rings = edges.windows(2).map(|pair| Part { class, from: pair[0], to: pair[1], targets: Vec::new() });
+        let rings =
+            edges.windows(2).map(|pair| Part { class, from: pair[0], to: pair[1], targets: Vec::new() });
         parts.extend(rings.filter(|part| own().any(|c| covers(c, part))));
     }
     parts
 }
 
 fn covers(contribution: &Contribution, part: &Part) -> bool {
-    contribution.class == part.class && contribution.window.from <= part.from && part.to <= contribution.window.to
+    contribution.class == part.class
+        && contribution.window.from <= part.from
+        && part.to <= contribution.window.to
 }
 
 fn sign(contributions: &[Contribution], part: &Part) -> i8 {
-    contributions.iter().filter(|contribution| covers(contribution, part)).map(|contribution| contribution.sign).sum()
+    contributions
+        .iter()
+        .filter(|contribution| covers(contribution, part))
+        .map(|contribution| contribution.sign)
+        .sum()
 }
 
 /// The measures that are made of a group's columns, each with its number.
@@ -191,11 +213,13 @@ mod tests {
             vec![change(0, window(5, 6), -1), change(2, window(6, 11), 1)],
         ];
         let wanted = measures.iter().zip(changes);
-        let wanted: Vec<Wanted<'_>> =
-            wanted.map(|(measure, contributions)| Wanted { measure, contributions, is_incremental: true }).collect();
+        let wanted: Vec<Wanted<'_>> = wanted
+            .map(|(measure, contributions)| Wanted { measure, contributions, is_incremental: true })
+            .collect();
         let (groups, recipes) = groups_of(&wanted);
         let target = |column, sign| Target { column, sign };
-        let parts: Vec<_> = groups[0].parts.iter().map(|part| (part.class, part.from, part.to, &part.targets[..])).collect();
+        let parts: Vec<_> =
+            groups[0].parts.iter().map(|part| (part.class, part.from, part.to, &part.targets[..])).collect();
         assert_eq!(
             parts,
             [

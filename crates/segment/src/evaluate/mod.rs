@@ -193,7 +193,8 @@ pub(crate) async fn finish(
     cost.rows_read += rounds.rows_read;
     let (segments, table) = rounds.into_parts();
     let universe = table.universe;
-    let index = Arc::try_unwrap(table).map(|table| table.index).unwrap_or_else(|shared| Arc::clone(&shared.index));
+    let index =
+        Arc::try_unwrap(table).map(|table| table.index).unwrap_or_else(|shared| Arc::clone(&shared.index));
     Ok(Evaluation {
         entity: scope.entity.clone(),
         key: key.to_owned(),
@@ -213,7 +214,12 @@ fn with_rows(column: &ArrayRef, rows: usize) -> Result<ArrayRef, SqlError> {
 }
 
 /// Whether relations have a row without a key, which is what the last wide row tells.
-fn add_null_keys(program: &Program, types: &mut WideTypes, table: &WideTable, session: &Session) -> Result<(), SqlError> {
+fn add_null_keys(
+    program: &Program,
+    types: &mut WideTypes,
+    table: &WideTable,
+    session: &Session,
+) -> Result<(), SqlError> {
     let last = table.rows() - 1;
     for expr in &program.null_keys {
         let mut graph = Graph::new(program, session, types);
@@ -251,7 +257,9 @@ async fn add_traits(
         columns.push(((*name).clone(), concat(&parts).map_err(SqlError::from)?));
     }
     types.computed_traits.extend(columns.iter().map(|(name, _)| name.clone()));
-    let Some(table) = Arc::get_mut(table) else { return Err(SqlError::Engine("a pass has not ended".to_owned()).into()) };
+    let Some(table) = Arc::get_mut(table) else {
+        return Err(SqlError::Engine("a pass has not ended".to_owned()).into());
+    };
     table.traits.extend(columns);
     Ok(())
 }

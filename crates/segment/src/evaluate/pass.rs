@@ -92,7 +92,9 @@ impl Rows<'_> {
                 let columns = inputs.iter().map(|&input| self.value(input)).collect::<Result<Vec<_>, _>>()?;
                 let options = RecordBatchOptions::new().with_row_count(Some(self.rows.len()));
                 let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
-                expr.evaluate(&batch).and_then(|value| value.into_array(batch.num_rows())).map_err(SqlError::from)?
+                expr.evaluate(&batch)
+                    .and_then(|value| value.into_array(batch.num_rows()))
+                    .map_err(SqlError::from)?
             }
         };
         self.values[node] = Some(Arc::clone(&value));

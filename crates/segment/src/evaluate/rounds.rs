@@ -49,7 +49,18 @@ impl<'a> Rounds<'a> {
     ) -> Result<Self, SegmentError> {
         session.register_rows(WIDE, traits.schema(), vec![traits.clone()])?;
         let (done, taken) = (HashSet::new(), HashMap::new());
-        Ok(Self { definitions, program, session, key, table, types, done, segments: IndexMap::new(), taken, rows_read: 0 })
+        Ok(Self {
+            definitions,
+            program,
+            session,
+            key,
+            table,
+            types,
+            done,
+            segments: IndexMap::new(),
+            taken,
+            rows_read: 0,
+        })
     }
 
     /// Evaluates all segments of a scope.
@@ -62,7 +73,8 @@ impl<'a> Rounds<'a> {
             self.fused(&ready).await?;
             waiting.retain(|definition| !self.done.contains(&definition.name));
             for definition in waiting.clone() {
-                if definition.needs.iter().all(|need| self.done.contains(need)) && !self.is_fused(definition) {
+                if definition.needs.iter().all(|need| self.done.contains(need)) && !self.is_fused(definition)
+                {
                     self.as_is(definition).await?;
                 }
             }
@@ -71,7 +83,8 @@ impl<'a> Rounds<'a> {
                 return Err(SegmentError::Unknown(waiting[0].needs.join(", ")));
             }
         }
-        let place = |name: &str| scope.segments.iter().position(|known| name.split('/').next() == Some(known));
+        let place =
+            |name: &str| scope.segments.iter().position(|known| name.split('/').next() == Some(known));
         self.segments.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
         Ok(())
     }
@@ -115,7 +128,8 @@ impl<'a> Rounds<'a> {
         let ranges = pass(&self.table, &operations, &Arc::new(wanted), self.session.threads()).await?;
         let mut place = 0;
         for definition in ready {
-            let present: Vec<&BooleanArray> = ranges.iter().map(|values| values[place].as_boolean()).collect();
+            let present: Vec<&BooleanArray> =
+                ranges.iter().map(|values| values[place].as_boolean()).collect();
             match definition.kind {
                 SegmentKind::Single => {
                     let members = members_of(&present, self.table.universe);
@@ -139,7 +153,8 @@ impl<'a> Rounds<'a> {
         let schema = self.members_schema();
         for (needed, _) in Session::segments_of(definition.file.text(), Some(self.key)).unwrap_or_default() {
             // A label that nobody has at this instant is a segment without members.
-            let entities = self.segments.get(&needed).map(|members| members.entities.clone()).unwrap_or_default();
+            let entities =
+                self.segments.get(&needed).map(|members| members.entities.clone()).unwrap_or_default();
             let keys = self.table.index.column(entities.iter())?;
             let batch = RecordBatch::try_new(Arc::clone(&schema), vec![keys]).map_err(SqlError::from)?;
             self.session.register_rows(&segment_relation(&needed), Arc::clone(&schema), vec![batch])?;
@@ -161,7 +176,10 @@ impl<'a> Rounds<'a> {
             }
             SegmentKind::Set => {
                 for (label, rows) in rows_by_label(definition, &numbers, batch.column(1), &index)? {
-                    self.publish(format!("{}/{label}", definition.name), numbered(rows.into_iter(), universe))?;
+                    self.publish(
+                        format!("{}/{label}", definition.name),
+                        numbered(rows.into_iter(), universe),
+                    )?;
                 }
             }
         }
@@ -170,7 +188,9 @@ impl<'a> Rounds<'a> {
     }
 
     fn publish(&mut self, name: String, members: Members) -> Result<(), SegmentError> {
-        if let Some((group, _)) = self.definitions.segments.get(&name).and_then(|definition| definition.group.as_ref()) {
+        if let Some((group, _)) =
+            self.definitions.segments.get(&name).and_then(|definition| definition.group.as_ref())
+        {
             *self.taken.entry(group.clone()).or_default() |= &members.entities;
         }
         if self.program.is_shared() {
@@ -220,7 +240,11 @@ fn members_of(ranges: &[&BooleanArray], universe: u32) -> Members {
 }
 
 /// The members of each label, in the order of the labels.
-fn labelled(present: &[&BooleanArray], labels: &[&ArrayRef], universe: u32) -> Result<Vec<(String, Members)>, SqlError> {
+fn labelled(
+    present: &[&BooleanArray],
+    labels: &[&ArrayRef],
+    universe: u32,
+) -> Result<Vec<(String, Members)>, SqlError> {
     let mut found: IndexMap<String, Vec<Option<u32>>> = IndexMap::new();
     let rows: usize = present.iter().map(|values| values.len()).sum();
     let mut start = 0;
@@ -280,7 +304,8 @@ fn rows_by_label(
         if let Some(number) = number
             && *label_of.entry(*number).or_insert(label) != label
         {
-            let key = cast(&index.column(std::iter::once(*number))?, &DataType::Utf8).map_err(SqlError::from)?;
+            let key =
+                cast(&index.column(std::iter::once(*number))?, &DataType::Utf8).map_err(SqlError::from)?;
             let key = key.as_string::<i32>().value(0).to_owned();
             return Err(SegmentError::Ambiguous { definition: definition.name.clone(), what: "label", key });
         }

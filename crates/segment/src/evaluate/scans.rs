@@ -34,7 +34,13 @@ pub(crate) struct Memory<'a> {
 
 impl<'a> Memory<'a> {
     /// Begins to read what was kept of an entity's events, unless it is to be left aside.
-    pub(crate) fn read(lake: &'a Lake, pipeline: &'a str, entity: &'a str, definitions: &Definitions, full: bool) -> Self {
+    pub(crate) fn read(
+        lake: &'a Lake,
+        pipeline: &'a str,
+        entity: &'a str,
+        definitions: &Definitions,
+        full: bool,
+    ) -> Self {
         let mut memory = Self { lake, pipeline, entity, sample: Sample::default(), reading: HashMap::new() };
         let contracts = definitions.contracts.values().filter(|_| !full);
         for contract in contracts.filter(|c| c.event_time().is_some() && c.entity_column(entity).is_some()) {
@@ -69,7 +75,8 @@ pub(crate) async fn scan(
 ) -> Result<Scanned, SegmentError> {
     let mut scanned = Scanned::default();
     for (table, scan) in &program.scans {
-        let contract = definitions.contracts.get(table).ok_or_else(|| SegmentError::Unknown(table.clone()))?;
+        let contract =
+            definitions.contracts.get(table).ok_or_else(|| SegmentError::Unknown(table.clone()))?;
         let input = TableScan { contract, scan, tables, session };
         let kept = match memory.as_mut().and_then(|memory| memory.reading.remove(table)) {
             Some(reading) => reading.done(Arc::make_mut(index)).await,
@@ -105,10 +112,13 @@ pub(crate) async fn scan(
         }
         if let (Some(_), Some(files)) = (&memory, found.files) {
             let measures = scan.measures.iter().zip(&found.measures);
-            let measures =
-                measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(|(measure, values)| {
-                    KeptMeasure { identity: identity(measure, contract), window: measure.window, values: Arc::clone(values) }
-                });
+            let measures = measures.filter(|(measure, values)| is_keepable(values, measure.aggregate)).map(
+                |(measure, values)| KeptMeasure {
+                    identity: identity(measure, contract),
+                    window: measure.window,
+                    values: Arc::clone(values),
+                },
+            );
             let kept = Kept {
                 as_of: session.as_of().as_microsecond(),
                 files,
@@ -172,10 +182,13 @@ impl TableScan<'_> {
         let (groups, recipes) = groups_of(&changes.wanted(self.scan));
         let schema = extract_schema(&groups, self.contract, &self.scan.key)?;
         let (mut values, extract) = match kept {
-            Some(kept) => (kept.measures.into_iter().map(|measure| Some(measure.values)).collect(), kept.extract),
+            Some(kept) => {
+                (kept.measures.into_iter().map(|measure| Some(measure.values)).collect(), kept.extract)
+            }
             None => (Vec::new(), None),
         };
-        let extract = extract.filter(|extract| extract.rows.schema() == schema && Some(extract.share) == share);
+        let extract =
+            extract.filter(|extract| extract.rows.schema() == schema && Some(extract.share) == share);
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let events = files.iter().flatten().filter_map(|file| file.rows).sum::<u64>() as f64;
         let keeps_extract = share.is_some_and(|share| events * share.fraction() <= EXTRACT_ROWS);
@@ -185,7 +198,8 @@ impl TableScan<'_> {
             extract.iter().flat_map(|extract| extract.files.iter().map(|(path, _)| path.as_str())).collect();
         for source in &mut sources {
             let is_new = |file: &DataFile| source.class != REMOVED && !extracted.contains(file.path.as_str());
-            source.is_extracted = matches!(&source.source, Source::File(file) if keeps_extract && is_new(file));
+            source.is_extracted =
+                matches!(&source.source, Source::File(file) if keeps_extract && is_new(file));
         }
         let mut start = HashMap::new();
         for (recipe, change) in recipes.iter().zip(&changes.measures) {

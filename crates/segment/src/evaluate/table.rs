@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, new_null_array,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
@@ -86,7 +88,9 @@ fn array(slot: &Slot, measures: &[Arc<Cells>], rows: &Range<usize>) -> Result<Ar
     };
     let some = |counts: &[u32]| BooleanBuffer::collect_bool(counts.len(), |row| counts[row] > 0);
     let array: ArrayRef = match slot.formula {
-        Formula::Count(measure) => Arc::new(Int64Array::from_iter_values(count_of(measure)?.iter().map(|&n| i64::from(n)))),
+        Formula::Count(measure) => {
+            Arc::new(Int64Array::from_iter_values(count_of(measure)?.iter().map(|&n| i64::from(n))))
+        }
         Formula::Present(measure) => Arc::new(BooleanArray::new(some(count_of(measure)?), None)),
         Formula::Value { value, count } => {
             let nulls = Some(NullBuffer::new(some(count_of(count)?)));
@@ -101,14 +105,17 @@ fn array(slot: &Slot, measures: &[Arc<Cells>], rows: &Range<usize>) -> Result<Ar
             let least = if sample { 2 } else { 1 };
             #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
             let value = |n: u64, m2: f64| m2 / (if sample { n - 1 } else { n }) as f64;
-            let values = moments[rows.clone()]
-                .iter()
-                .map(|m| (m.n >= least).then(|| value(m.n, m.m2)).map(|variance| if root { variance.sqrt() } else { variance }));
+            let values = moments[rows.clone()].iter().map(|m| {
+                (m.n >= least)
+                    .then(|| value(m.n, m.m2))
+                    .map(|variance| if root { variance.sqrt() } else { variance })
+            });
             Arc::new(values.collect::<Float64Array>())
         }
         Formula::Edge(edge) => {
             let Cells::Edge(edges) = measures[edge].as_ref() else { return Err(wrong()) };
-            let values: Vec<Option<i64>> = edges[rows.clone()].iter().map(|edge| edge.and_then(|(_, value)| value)).collect();
+            let values: Vec<Option<i64>> =
+                edges[rows.clone()].iter().map(|edge| edge.and_then(|(_, value)| value)).collect();
             let nulls = NullBuffer::from_iter(values.iter().map(Option::is_some));
             let codes = values.into_iter().map(Option::unwrap_or_default).collect();
             return decoded(codes, Some(nulls), &slot.data_type);
@@ -118,9 +125,16 @@ fn array(slot: &Slot, measures: &[Arc<Cells>], rows: &Range<usize>) -> Result<Ar
 }
 
 /// Sums and extremes as a column of a type.
-fn plain(values: &Cells, rows: &Range<usize>, nulls: Option<NullBuffer>, data_type: &DataType) -> Result<ArrayRef, SqlError> {
+fn plain(
+    values: &Cells,
+    rows: &Range<usize>,
+    nulls: Option<NullBuffer>,
+    data_type: &DataType,
+) -> Result<ArrayRef, SqlError> {
     match values {
-        Cells::Wide(values) if data_type.is_decimal() => decimal(values[rows.clone()].to_vec(), nulls, data_type),
+        Cells::Wide(values) if data_type.is_decimal() => {
+            decimal(values[rows.clone()].to_vec(), nulls, data_type)
+        }
         Cells::Wide(values) => {
             // Sums of whole numbers wrap around, as the engine's do.
             #[expect(clippy::cast_possible_truncation, reason = "it wraps around")]
@@ -140,7 +154,9 @@ fn plain(values: &Cells, rows: &Range<usize>, nulls: Option<NullBuffer>, data_ty
             Ok(cast(&sums, data_type)?)
         }
         Cells::Max(values) => decoded(values[rows.clone()].to_vec(), nulls, data_type),
-        Cells::Min(values) => decoded(values[rows.clone()].iter().map(|code| !code).collect(), nulls, data_type),
+        Cells::Min(values) => {
+            decoded(values[rows.clone()].iter().map(|code| !code).collect(), nulls, data_type)
+        }
         _ => Err(SqlError::Engine("a measure of another kind than its formula".to_owned())),
     }
 }
@@ -170,10 +186,17 @@ fn decimal(digits: Vec<i128>, nulls: Option<NullBuffer>, data_type: &DataType) -
 
 /// A sum over a count; of decimals it is cut, not rounded, at the digits of its type, as the engine does.
 #[expect(clippy::cast_precision_loss, reason = "the engine averages whole numbers as floats, too")]
-fn average(sums: &Cells, rows: &Range<usize>, counts: &[u32], scale: i8, data_type: &DataType) -> Result<ArrayRef, SqlError> {
+fn average(
+    sums: &Cells,
+    rows: &Range<usize>,
+    counts: &[u32],
+    scale: i8,
+    data_type: &DataType,
+) -> Result<ArrayRef, SqlError> {
     let nulls = Some(NullBuffer::new(BooleanBuffer::collect_bool(counts.len(), |row| counts[row] > 0)));
     let divide = |sums: Vec<f64>| -> ArrayRef {
-        let averages = sums.into_iter().zip(counts).map(|(sum, &count)| sum / f64::from(count)).collect::<Vec<_>>();
+        let averages =
+            sums.into_iter().zip(counts).map(|(sum, &count)| sum / f64::from(count)).collect::<Vec<_>>();
         Arc::new(Float64Array::new(averages.into(), nulls.clone()))
     };
     let array = match (sums, data_type) {
@@ -181,7 +204,9 @@ fn average(sums: &Cells, rows: &Range<usize>, counts: &[u32], scale: i8, data_ty
             let factor = 10_i128.pow(u32::try_from(digits - scale).unwrap_or_default());
             let average = |(sum, &count): (i128, &u32)| sum.wrapping_mul(factor) / i128::from(count.max(1));
             let averages = match sums {
-                Cells::Sum(sums) => sums[rows.clone()].iter().map(|&sum| i128::from(sum)).zip(counts).map(average).collect(),
+                Cells::Sum(sums) => {
+                    sums[rows.clone()].iter().map(|&sum| i128::from(sum)).zip(counts).map(average).collect()
+                }
                 Cells::Wide(sums) => sums[rows.clone()].iter().copied().zip(counts).map(average).collect(),
                 _ => Vec::new(),
             };

@@ -52,8 +52,11 @@ impl Memberships {
         let folder = lake.folder(&table)?;
         let segments: BTreeMap<Arc<str>, Arc<Rows>> =
             segments.into_iter().map(|(name, rows)| (name.into(), Arc::new(rows))).collect();
-        let (open, ended) =
-            try_join(open_files(&encoder, &segments, &plan), ended_files(&encoder, &segments, plan.all_ended)).await?;
+        let (open, ended) = try_join(
+            open_files(&encoder, &segments, &plan),
+            ended_files(&encoder, &segments, plan.all_ended),
+        )
+        .await?;
         let puts = open.into_iter().chain(ended).map(|(prefix, file)| {
             let folder = Arc::clone(&folder);
             async move { file.put(folder.as_ref(), prefix, BTreeMap::new()).await }
@@ -63,13 +66,25 @@ impl Memberships {
         if plan.remove.is_empty() && add.is_empty() && transactions.is_empty() {
             return Ok(base);
         }
-        let commit = FileCommit { table, schema, partition_by: Vec::new(), base, remove: plan.remove, add, transactions };
+        let commit = FileCommit {
+            table,
+            schema,
+            partition_by: Vec::new(),
+            base,
+            remove: plan.remove,
+            add,
+            transactions,
+        };
         Ok(Some(lake.replace_files(commit).await?))
     }
 
     fn replacement(&self) -> Replacement {
-        let changed: BTreeSet<&str> =
-            self.segments.iter().filter(|(_, rows)| rows.is_changed()).map(|(name, _)| name.as_str()).collect();
+        let changed: BTreeSet<&str> = self
+            .segments
+            .iter()
+            .filter(|(_, rows)| rows.is_changed())
+            .map(|(name, _)| name.as_str())
+            .collect();
         let mut all_ended = changed.iter().any(|name| self.segments[*name].has_reopened());
         let mut open: BTreeSet<&str> = changed;
         // The rows of a segment are in memory as one: whoever rewrites it rewrites all files that hold some of it.
@@ -80,7 +95,10 @@ impl Memberships {
                 Kind::Mixed => all_ended || file.segments.iter().any(|name| open.contains(name.as_str())),
                 Kind::Ended => all_ended,
             };
-            let Some(next) = (0..self.files.len()).find(|&file| !rewritten[file] && hit(&self.files[file])) else { break };
+            let Some(next) = (0..self.files.len()).find(|&file| !rewritten[file] && hit(&self.files[file]))
+            else {
+                break;
+            };
             rewritten[next] = true;
             let file = &self.files[next];
             all_ended |= file.kind == Kind::Mixed;
@@ -138,14 +156,24 @@ fn stretches_of((segment, rows, range): &OpenPart) -> Vec<Stretch<'_>> {
     let mut start = 0;
     let all = rows.open().iter().map(|(&entered_at, entities)| {
         let own = |row: usize| row.saturating_sub(start).min(length(entities));
-        let part = Stretch { segment, entered_at, exited_at: None, entities, range: own(range.start)..own(range.end) };
+        let part = Stretch {
+            segment,
+            entered_at,
+            exited_at: None,
+            entities,
+            range: own(range.start)..own(range.end),
+        };
         start += length(entities);
         part
     });
     all.filter(|stretch| !stretch.range.is_empty()).collect()
 }
 
-async fn ended_files(encoder: &Encoder, segments: &BTreeMap<Arc<str>, Arc<Rows>>, all: bool) -> Result<Encoded, SegmentError> {
+async fn ended_files(
+    encoder: &Encoder,
+    segments: &BTreeMap<Arc<str>, Arc<Rows>>,
+    all: bool,
+) -> Result<Encoded, SegmentError> {
     let mut files: Vec<Vec<(Arc<str>, Ended)>> = Vec::new();
     let mut room = 0;
     for (name, rows) in segments {
@@ -160,7 +188,11 @@ async fn ended_files(encoder: &Encoder, segments: &BTreeMap<Arc<str>, Arc<Rows>>
             room = FILE_ROWS;
         }
         room = room.saturating_sub(size);
-        files.last_mut().into_iter().filter(|_| size > 0).for_each(|file| file.push((Arc::clone(name), ended.clone())));
+        files
+            .last_mut()
+            .into_iter()
+            .filter(|_| size > 0)
+            .for_each(|file| file.push((Arc::clone(name), ended.clone())));
     }
     files.retain(|file| !file.is_empty());
     let own = encoder.clone();

@@ -54,8 +54,15 @@ pub(crate) async fn compact(lake: &Lake, entity: &str) -> Result<usize, SegmentE
         add.push(file.put(folder.as_ref(), ENDED_PREFIX, BTreeMap::new()).await?);
     }
     let merged = small.len();
-    let commit =
-        FileCommit { table, schema, partition_by: Vec::new(), base: Some(base), remove: small, add, transactions: Vec::new() };
+    let commit = FileCommit {
+        table,
+        schema,
+        partition_by: Vec::new(),
+        base: Some(base),
+        remove: small,
+        add,
+        transactions: Vec::new(),
+    };
     lake.replace_files(commit).await?;
     Ok(merged)
 }
@@ -87,6 +94,7 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, SqlEr
 
 fn encode(all: &RecordBatch, order: &UInt32Array) -> Result<ParquetFile, SegmentError> {
     let columns = all.columns().iter().map(|column| take(column, order, None)).collect::<Result<Vec<_>, _>>();
-    let rows = RecordBatch::try_new(all.schema(), columns.map_err(SqlError::from)?).map_err(SqlError::from)?;
+    let rows =
+        RecordBatch::try_new(all.schema(), columns.map_err(SqlError::from)?).map_err(SqlError::from)?;
     Ok(ParquetFile::encode(&all.schema(), [&rows], parquet_options(&all.schema()))?)
 }

@@ -45,9 +45,14 @@ const BATCH_ROWS: usize = 1 << 15;
 
 /// Reads all of a file. Where a row group is known to hold one segment, its name is not read row by row; where all memberships are
 /// known to be open, neither is when they ended.
-pub(crate) fn decode(bytes: &Bytes, kind: Kind, key: &str, index: &KeyIndex) -> Result<BTreeMap<String, Piece>, SegmentError> {
-    let metadata =
-        ArrowReaderMetadata::load(bytes, parquet::arrow::arrow_reader::ArrowReaderOptions::new()).map_err(StoreError::from)?;
+pub(crate) fn decode(
+    bytes: &Bytes,
+    kind: Kind,
+    key: &str,
+    index: &KeyIndex,
+) -> Result<BTreeMap<String, Piece>, SegmentError> {
+    let metadata = ArrowReaderMetadata::load(bytes, parquet::arrow::arrow_reader::ArrowReaderOptions::new())
+        .map_err(StoreError::from)?;
     let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
     for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
         let segment = only_segment(group);
@@ -84,10 +89,14 @@ impl Gathered {
         let entered_at = entered_at.as_primitive::<TimestampMicrosecondType>().values();
         let exited_at = if kind == Kind::Open { None } else { Some(instants(memberships::EXITED_AT)?) };
         let exited_at = exited_at.as_ref().map(|column| column.as_primitive::<TimestampMicrosecondType>());
-        let exited_at = |row: usize| exited_at.and_then(|column| column.is_valid(row).then(|| column.value(row)));
+        let exited_at =
+            |row: usize| exited_at.and_then(|column| column.is_valid(row).then(|| column.value(row)));
         let has_number = |number: u32| number < KeyIndex::NULL;
-        let one_instant = entered_at.first().filter(|first| entered_at.last() == Some(*first) && entered_at.is_sorted());
-        if let Some(&at) = one_instant.filter(|_| kind == Kind::Open && numbers.iter().all(|&number| has_number(number))) {
+        let one_instant =
+            entered_at.first().filter(|first| entered_at.last() == Some(*first) && entered_at.is_sorted());
+        if let Some(&at) =
+            one_instant.filter(|_| kind == Kind::Open && numbers.iter().all(|&number| has_number(number)))
+        {
             self.open.at(at).extend_from_slice(&numbers);
             return Ok(());
         }
@@ -101,7 +110,8 @@ impl Gathered {
         }
         if !unknown.is_empty() {
             #[expect(clippy::cast_possible_truncation, reason = "rows of a batch")]
-            let times = unknown.iter().map(|&row| (entered_at[row as usize], exited_at(row as usize))).collect();
+            let times =
+                unknown.iter().map(|&row| (entered_at[row as usize], exited_at(row as usize))).collect();
             self.unknown.push(Unknown { keys: take(keys, &UInt64Array::from(unknown), None)?, times });
         }
         Ok(())
@@ -164,9 +174,14 @@ fn only_segment(group: &RowGroupMetaData) -> Option<String> {
 }
 
 /// The rows of each segment, in their order.
-fn by_segment(only: Option<&str>, batch: RecordBatch, key: &str) -> Result<Vec<(String, RecordBatch)>, SqlError> {
+fn by_segment(
+    only: Option<&str>,
+    batch: RecordBatch,
+    key: &str,
+) -> Result<Vec<(String, RecordBatch)>, SqlError> {
     let keys = column(&batch, key)?;
-    let batch = if keys.null_count() == 0 { batch } else { filter_record_batch(&batch, &is_not_null(keys)?)? };
+    let batch =
+        if keys.null_count() == 0 { batch } else { filter_record_batch(&batch, &is_not_null(keys)?)? };
     if let Some(segment) = only {
         return Ok(vec![(segment.to_owned(), batch)]);
     }
@@ -184,7 +199,8 @@ fn by_segment(only: Option<&str>, batch: RecordBatch, key: &str) -> Result<Vec<(
     }
     let taken = rows.into_iter().map(|(name, rows)| {
         let rows = arrow::array::UInt32Array::from(rows);
-        let columns = batch.columns().iter().map(|column| take(column, &rows, None)).collect::<Result<Vec<_>, _>>()?;
+        let columns =
+            batch.columns().iter().map(|column| take(column, &rows, None)).collect::<Result<Vec<_>, _>>()?;
         Ok((name.to_owned(), RecordBatch::try_new(batch.schema(), columns)?))
     });
     taken.collect()

@@ -59,7 +59,10 @@ impl Encoder {
     }
 
     /// The keys of stretches, some at a time.
-    fn keys_of<'a>(&'a self, stretches: &'a [Stretch<'a>]) -> impl Iterator<Item = Result<ArrayRef, ArrowError>> + 'a {
+    fn keys_of<'a>(
+        &'a self,
+        stretches: &'a [Stretch<'a>],
+    ) -> impl Iterator<Item = Result<ArrayRef, ArrowError>> + 'a {
         let mut sets = stretches.iter().map(|stretch| {
             let mut entities = stretch.entities.iter();
             if let Some(last) = stretch.range.start.checked_sub(1) {
@@ -82,7 +85,8 @@ impl Encoder {
 
     /// No key is shared by any two members of a segment.
     fn properties(&self, schema: &Schema) -> WriterProperties {
-        let properties = parquet_options(schema).into_builder().set_statistics_enabled(EnabledStatistics::Chunk);
+        let properties =
+            parquet_options(schema).into_builder().set_statistics_enabled(EnabledStatistics::Chunk);
         properties.set_column_dictionary_enabled(ColumnPath::from(self.key.as_str()), false).build()
     }
 }
@@ -111,7 +115,10 @@ fn runs<T: PartialEq>(
     (values, runs)
 }
 
-fn instants<'a>(stretches: &[Stretch<'_>], instant: impl Fn(&Stretch<'_>) -> Option<i64>) -> ColumnValues<'a> {
+fn instants<'a>(
+    stretches: &[Stretch<'_>],
+    instant: impl Fn(&Stretch<'_>) -> Option<i64>,
+) -> ColumnValues<'a> {
     let (values, runs) = runs(stretches, instant);
     ColumnValues::Runs(Runs { values: RunValues::Integers(values), runs })
 }

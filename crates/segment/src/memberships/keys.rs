@@ -32,7 +32,9 @@ impl Keys {
     /// The keys with these numbers, as a column of the type.
     pub(crate) fn column(&self, numbers: &[u32], data_type: &DataType) -> Result<ArrayRef, ArrowError> {
         let column: ArrayRef = match self {
-            Self::Integers(keys) => Arc::new(Int64Array::from_iter_values(numbers.iter().map(|&number| keys[number as usize]))),
+            Self::Integers(keys) => {
+                Arc::new(Int64Array::from_iter_values(numbers.iter().map(|&number| keys[number as usize])))
+            }
             Self::Texts(keys) => take(keys, &UInt32Array::from(numbers.to_vec()), None)?,
         };
         cast(&column, data_type)

@@ -47,8 +47,10 @@ impl StoredFile {
             (Some(nulls), Some(rows)) if *nulls == rows => Kind::Open,
             _ => Kind::Mixed,
         };
-        let text = |bound: Option<&serde_json::Value>| bound.and_then(|value| value.as_str().map(str::to_owned));
-        let segments = text(known.least.get(platform::SEGMENT)).zip(text(known.greatest.get(platform::SEGMENT)));
+        let text =
+            |bound: Option<&serde_json::Value>| bound.and_then(|value| value.as_str().map(str::to_owned));
+        let segments =
+            text(known.least.get(platform::SEGMENT)).zip(text(known.greatest.get(platform::SEGMENT)));
         let last_exit = text(known.greatest.get(memberships::EXITED_AT)).and_then(|at| at.parse().ok());
         Self { file, kind, segments, last_exit }
     }
@@ -118,7 +120,8 @@ mod tests {
         let files: Vec<String> = pack(segments, &fences)
             .iter()
             .map(|file| {
-                let parts = file.iter().map(|part| format!("{} {}", segments[part.segment].0, part.rows.len()));
+                let parts =
+                    file.iter().map(|part| format!("{} {}", segments[part.segment].0, part.rows.len()));
                 parts.collect::<Vec<_>>().join("+")
             })
             .collect();
@@ -130,7 +133,11 @@ mod tests {
         check(&[], &[], &[]);
         check(&[("a", 3), ("b", 4)], &[], &["a 3+b 4"]);
         check(&[("a", 3), ("b", FILE_ROWS), ("c", 1), ("d", 1)], &[], &["a 3", "b 1048576", "c 1+d 1"]);
-        check(&[("a", 1), ("b", 2 * FILE_ROWS + 1), ("c", 1)], &[], &["a 1", "b 1048576", "b 1048576", "b 1", "c 1"]);
+        check(
+            &[("a", 1), ("b", 2 * FILE_ROWS + 1), ("c", 1)],
+            &[],
+            &["a 1", "b 1048576", "b 1048576", "b 1", "c 1"],
+        );
         check(&[("a", 1), ("c", 1), ("d", 1)], &["b"], &["a 1", "c 1+d 1"]);
         check(&[("a", 1), ("b", 1)], &["b", "c"], &["a 1", "b 1"]);
         let names: Vec<String> = (0..20).map(|n| format!("{n:02}")).collect();
@@ -150,14 +157,17 @@ mod tests {
             (Value::Null, Value::Null, Kind::Mixed, true),
         ] {
             let bound = |value: &str| BTreeMap::from([(platform::SEGMENT.to_owned(), json!(value))]);
-            let mut known = FileStatistics { least: bound("b"), greatest: bound("d"), nulls: BTreeMap::new() };
+            let mut known =
+                FileStatistics { least: bound("b"), greatest: bound("d"), nulls: BTreeMap::new() };
             known.nulls.extend(nulls.as_u64().map(|count| (memberships::EXITED_AT.to_owned(), count)));
             known.greatest.insert(memberships::EXITED_AT.to_owned(), last_exit);
-            let file = DataFile { path: "x".to_owned(), size_bytes: 1, rows: Some(3), partition: BTreeMap::new() };
+            let file =
+                DataFile { path: "x".to_owned(), size_bytes: 1, rows: Some(3), partition: BTreeMap::new() };
             let file = StoredFile::new(file, &known);
             assert_eq!(file.kind, kind, "{nulls}");
             assert_eq!(file.may_end_from(at("2026-10-02T00:00:00.000001Z")), may_end, "{nulls}");
-            let may_hold = |names: &[&str]| file.may_hold(&names.iter().map(|&name| name.to_owned()).collect());
+            let may_hold =
+                |names: &[&str]| file.may_hold(&names.iter().map(|&name| name.to_owned()).collect());
             assert!(may_hold(&["a", "c"]) && may_hold(&["d"]) && !may_hold(&["a", "e"]) && !may_hold(&[]));
         }
     }

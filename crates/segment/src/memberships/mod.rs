@@ -77,7 +77,15 @@ impl Memberships {
         segments: &BTreeSet<String>,
         from: Timestamp,
     ) -> Result<Self, SegmentError> {
-        let mut read = Self { table, key, base, from, segments: BTreeMap::new(), files: Vec::new(), fences: BTreeSet::new() };
+        let mut read = Self {
+            table,
+            key,
+            base,
+            from,
+            segments: BTreeMap::new(),
+            files: Vec::new(),
+            fences: BTreeSet::new(),
+        };
         let Some(base) = read.base.clone() else { return Ok(read) };
         let mut needed = Vec::new();
         for (file, known) in base.file_statistics()? {
@@ -103,7 +111,11 @@ impl Memberships {
         let files: Vec<(StoredFile, BTreeMap<String, Piece>)> =
             stream::iter(jobs).buffered(2 * parallel::cores()).try_collect().await?;
         for (file, pieces) in files {
-            read.files.push(ReadFile { file: file.file, kind: file.kind, segments: pieces.keys().cloned().collect() });
+            read.files.push(ReadFile {
+                file: file.file,
+                kind: file.kind,
+                segments: pieces.keys().cloned().collect(),
+            });
             for (segment, piece) in pieces {
                 read.add(segment, piece, index)?;
             }
@@ -122,7 +134,9 @@ impl Memberships {
             let numbers = Arc::make_mut(index).insert(&keys)?;
             for (number, (entered_at, exited_at)) in numbers.into_iter().zip(times) {
                 let data_type = &self.key.data_type;
-                let wrong = || SqlError::Data(format!("a membership of `{segment}` has a key that is no {data_type}"));
+                let wrong = || {
+                    SqlError::Data(format!("a membership of `{segment}` has a key that is no {data_type}"))
+                };
                 let entity = number.ok_or_else(wrong)?;
                 match exited_at {
                     Some(exited_at) => {

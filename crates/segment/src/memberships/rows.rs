@@ -76,7 +76,8 @@ impl Rows {
 
     /// Whether the segment is not what was read.
     pub(crate) fn is_changed(&self) -> bool {
-        self.touched && self.before.as_ref().is_none_or(|(open, ended)| (open, ended) != (&self.open, &self.ended()))
+        self.touched
+            && self.before.as_ref().is_none_or(|(open, ended)| (open, ended) != (&self.open, &self.ended()))
     }
 
     /// Forgets, once, what happened at `from` or later: then a refresh can be repeated, or history rebuilt from there.
@@ -86,7 +87,13 @@ impl Rows {
             return;
         }
         let entered_later = self.open.range(from..).next().is_some();
-        if !entered_later && !self.ended_in_files.keys().chain(self.ended_since.keys()).any(|(_, exited_at)| *exited_at >= from) {
+        if !entered_later
+            && !self
+                .ended_in_files
+                .keys()
+                .chain(self.ended_since.keys())
+                .any(|(_, exited_at)| *exited_at >= from)
+        {
             return;
         }
         if !self.touched {
@@ -97,7 +104,8 @@ impl Rows {
         for ended in [&mut self.ended_in_files, &mut self.ended_since] {
             let later: Ended = ended.extract_if(.., |&(_, exited_at), _| exited_at >= from).collect();
             let entered_before = later.iter().filter(|((entered_at, _), _)| *entered_at < from);
-            entered_before.for_each(|((entered_at, _), entities)| add(&mut self.open, *entered_at, entities.clone()));
+            entered_before
+                .for_each(|((entered_at, _), entities)| add(&mut self.open, *entered_at, entities.clone()));
             self.reopened |= !later.is_empty();
         }
     }
@@ -155,8 +163,13 @@ mod tests {
     fn contents(rows: &Rows) -> Days {
         let day = |at: i64| at / 86_400_000_000;
         let ended = rows.ended().into_iter();
-        let ended = ended.flat_map(|((from, to), entities)| entities.into_iter().map(move |entity| (entity, day(from), day(to))));
-        let open = rows.open().iter().flat_map(|(&at, entities)| entities.iter().map(move |entity| (entity, day(at))));
+        let ended = ended.flat_map(|((from, to), entities)| {
+            entities.into_iter().map(move |entity| (entity, day(from), day(to)))
+        });
+        let open = rows
+            .open()
+            .iter()
+            .flat_map(|(&at, entities)| entities.iter().map(move |entity| (entity, day(at))));
         let (mut open, mut ended): Days = (open.collect(), ended.collect());
         open.sort_unstable();
         ended.sort_unstable();

@@ -42,7 +42,9 @@ impl World {
 
     fn keys(&self, keys: &[i64]) -> ArrayRef {
         match self.key_type {
-            DataType::Utf8 => Arc::new(keys.iter().map(|key| Some(format!("c{key}"))).collect::<StringArray>()),
+            DataType::Utf8 => {
+                Arc::new(keys.iter().map(|key| Some(format!("c{key}"))).collect::<StringArray>())
+            }
             _ => cast(&Int64Array::from(keys.to_vec()), &self.key_type).unwrap(),
         }
     }
@@ -64,11 +66,16 @@ impl World {
         let key = Key { name: "customer_id".to_owned(), data_type: self.key_type.clone() };
         let wanted: BTreeSet<String> = segments.iter().map(|&segment| segment.to_owned()).collect();
         let table = memberships_table(ENTITY);
-        let read = Memberships::read(table, self.base().await, key, &mut index, &wanted, day(from)).await.unwrap();
+        let read =
+            Memberships::read(table, self.base().await, key, &mut index, &wanted, day(from)).await.unwrap();
         (read, index)
     }
 
-    async fn commit(&mut self, memberships: Memberships, index: &KeyIndex) -> Result<Option<Snapshot>, SegmentError> {
+    async fn commit(
+        &mut self,
+        memberships: Memberships,
+        index: &KeyIndex,
+    ) -> Result<Option<Snapshot>, SegmentError> {
         self.transactions += 1;
         let transaction = Transaction::new(format!("refresh {}", self.transactions), 1);
         memberships.commit(&self.lake, index, vec![transaction]).await
@@ -96,11 +103,17 @@ impl World {
         let Some(base) = self.base().await else { return Vec::new() };
         let batches = session.collect_frame(session.read(&base).await.unwrap()).await.unwrap().batches;
         let texts = |column| column_text(&batches, column).unwrap().into_iter().flatten();
-        let days = |column| column_i64(&batches, column).unwrap().into_iter().map(|at| at.map(|at| at / 86_400_000_000));
+        let days = |column| {
+            column_i64(&batches, column).unwrap().into_iter().map(|at| at.map(|at| at / 86_400_000_000))
+        };
         let keys = texts(1).map(|key| key.trim_start_matches('c').to_owned());
         let entered = days(2).map(Option::unwrap_or_default);
-        let mut rows: Vec<Row> =
-            texts(0).zip(keys).zip(entered).zip(days(3)).map(|(((segment, key), from), to)| (segment, key, from, to)).collect();
+        let mut rows: Vec<Row> = texts(0)
+            .zip(keys)
+            .zip(entered)
+            .zip(days(3))
+            .map(|(((segment, key), from), to)| (segment, key, from, to))
+            .collect();
         rows.sort();
         rows
     }
@@ -122,7 +135,9 @@ impl Model {
         for row in self.0.iter_mut().filter(|row| row.0 == segment) {
             row.3 = row.3.filter(|exit| *exit < as_of);
         }
-        for row in self.0.iter_mut().filter(|row| row.0 == segment && row.3.is_none() && !members.contains(&row.1)) {
+        for row in
+            self.0.iter_mut().filter(|row| row.0 == segment && row.3.is_none() && !members.contains(&row.1))
+        {
             row.3 = Some(as_of);
         }
         for key in members {
@@ -133,7 +148,8 @@ impl Model {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let rows = self.0.iter().map(|(segment, key, from, to)| (segment.clone(), key.to_string(), *from, *to));
+        let rows =
+            self.0.iter().map(|(segment, key, from, to)| (segment.clone(), key.to_string(), *from, *to));
         let mut rows: Vec<Row> = rows.collect();
         rows.sort();
         rows
@@ -168,9 +184,11 @@ async fn refreshes_of_any_segments_at_any_instants_leave_what_they_should() {
             as_of += [1, 1, 1, 0, -1][numbers.below(5)];
             let first = numbers.below(names.len());
             let wanted = &names[first..][..1 + numbers.below(names.len() - first)];
-            let members: Vec<(&str, Vec<i64>)> = wanted.iter().map(|name| (name.as_str(), numbers.some_of(40))).collect();
+            let members: Vec<(&str, Vec<i64>)> =
+                wanted.iter().map(|name| (name.as_str(), numbers.some_of(40))).collect();
             let universe: Vec<i64> = if step % 2 == 0 { (0..40).collect() } else { (3..40).rev().collect() };
-            let slices: Vec<(&str, &[i64])> = members.iter().map(|(name, keys)| (*name, keys.as_slice())).collect();
+            let slices: Vec<(&str, &[i64])> =
+                members.iter().map(|(name, keys)| (*name, keys.as_slice())).collect();
             world.refresh(as_of, &slices, &universe).await;
             for (segment, keys) in &members {
                 model.refresh(as_of, segment, keys);
@@ -188,7 +206,10 @@ async fn many_instants_in_one_commit_are_as_many_refreshes() {
     let (mut memberships, mut index) = at_once.read(&["vip"], 1, &[]).await;
     for (as_of, keys) in history {
         let numbers = Arc::make_mut(&mut index).insert(&at_once.keys(keys)).unwrap();
-        memberships.apply(vec![("vip".to_owned(), numbers.into_iter().flatten().collect())], day(as_of)).await.unwrap();
+        memberships
+            .apply(vec![("vip".to_owned(), numbers.into_iter().flatten().collect())], day(as_of))
+            .await
+            .unwrap();
         one_by_one.refresh(as_of, &[("vip", keys)], &[]).await;
     }
     let made = at_once.commit(memberships, &index).await.unwrap().unwrap();
@@ -203,8 +224,9 @@ async fn a_refresh_writes_the_files_of_what_changed_and_no_others() {
     let all: Vec<(&str, &[i64])> = names.iter().map(|name| (name.as_str(), &[1, 2][..])).collect();
     world.refresh(1, &all, &[1, 2, 3]).await;
     assert_eq!((world.files(Kind::Open).await, world.files(Kind::Ended).await), (3, 0));
-    let paths =
-        |snapshot: &Snapshot| -> BTreeSet<String> { snapshot.files().unwrap().into_iter().map(|file| file.path).collect() };
+    let paths = |snapshot: &Snapshot| -> BTreeSet<String> {
+        snapshot.files().unwrap().into_iter().map(|file| file.path).collect()
+    };
     let before = paths(&world.base().await.unwrap());
 
     let mut changed = all.clone();
@@ -248,8 +270,13 @@ async fn a_table_that_others_wrote_is_taken_as_it_is() {
 
     world.refresh(3, &[("a", &[1]), ("b", &[1, 3])], &[1, 3]).await;
     let row = |segment: &str, key: i64, from, to| (segment.to_owned(), key.to_string(), from, to);
-    let expected =
-        [row("a", 1, 1, Some(2)), row("a", 1, 3, None), row("b", 1, 1, None), row("b", 3, 1, None), row("c", 7, 1, None)];
+    let expected = [
+        row("a", 1, 1, Some(2)),
+        row("a", 1, 3, None),
+        row("b", 1, 1, None),
+        row("b", 3, 1, None),
+        row("c", 7, 1, None),
+    ];
     assert_eq!(world.rows().await, expected);
     assert_eq!(world.files(Kind::Mixed).await, 0);
 }

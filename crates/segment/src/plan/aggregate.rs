@@ -4,7 +4,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, Case, NullTreatment};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate as AggregatePlan, BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
+use datafusion::logical_expr::{
+    Aggregate as AggregatePlan, BinaryExpr, Expr, ExprSchemable, Operator, cast, lit,
+};
 use datafusion::scalar::ScalarValue;
 use tranche_sql::fused::{Aggregate, ValueKind};
 
@@ -18,10 +20,15 @@ impl Builder<'_> {
     /// The relation of an aggregation, if it is by the entity's key.
     pub(crate) fn aggregated(&mut self, plan: &AggregatePlan) -> Result<Relation, Unfused> {
         let input = self.relation(&plan.input)?;
-        let groups = plan.group_expr.iter().map(|expr| self.resolve(expr, &input)).collect::<Result<Vec<_>, _>>()?;
+        let groups =
+            plan.group_expr.iter().map(|expr| self.resolve(expr, &input)).collect::<Result<Vec<_>, _>>()?;
         let Rows::Events(events) = input.rows.clone() else {
             return match plan.aggr_expr.is_empty() && groups.iter().any(|group| is_key(group, None)) {
-                true => Ok(Relation { schema: DFSchemaRef::clone(&plan.schema), columns: groups, rows: input.rows }),
+                true => Ok(Relation {
+                    schema: DFSchemaRef::clone(&plan.schema),
+                    columns: groups,
+                    rows: input.rows,
+                }),
                 false => Unfused::because("it aggregates rows that are not events"),
             };
         };
@@ -93,7 +100,8 @@ impl Builder<'_> {
             let (all, some) = (self.count_slot(events), self.count_slot(&scope));
             let zero = cast(lit(0_i64), output.clone());
             // After a LEFT JOIN without a match, the row of nulls is such a zero.
-            let others = if events.optional { all.clone().gt(some).or(all.eq(lit(0_i64))) } else { all.gt(some) };
+            let others =
+                if events.optional { all.clone().gt(some).or(all.eq(lit(0_i64))) } else { all.gt(some) };
             return Ok(case(vec![(column.clone().is_not_null(), column), (others, zero)], None));
         }
         if events.optional && of_all_rows && is_row_count(&name, &argument) {
@@ -126,9 +134,13 @@ impl Builder<'_> {
             return Unfused::because(format!("`{name}` of distinct values"));
         }
         let formula = match name {
-            "count" if distinct => Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None)),
+            "count" if distinct => {
+                Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None))
+            }
             // Within any bounds that a sketch would have.
-            "approx_distinct" => Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None)),
+            "approx_distinct" => {
+                Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None))
+            }
             "count" if constant => Formula::Count(self.count_measure(events)),
             "count" => Formula::Count(self.count_of(events, value)?),
             "sum" => {
@@ -148,7 +160,8 @@ impl Builder<'_> {
                 if number(name)? == ValueKind::Decimal {
                     return Unfused::because(format!("`{name}` of a decimal of more than 18 digits"));
                 }
-                let aggregate = if matches!(name, "min" | "bool_and") { Aggregate::Min } else { Aggregate::Max };
+                let aggregate =
+                    if matches!(name, "min" | "bool_and") { Aggregate::Min } else { Aggregate::Max };
                 Formula::Value {
                     value: self.measure(events, aggregate, Some(value.clone()), None),
                     count: self.count_of(events, value)?,
@@ -157,7 +170,11 @@ impl Builder<'_> {
             "var" | "var_samp" | "var_pop" | "stddev" | "stddev_samp" | "stddev_pop" => {
                 number(name)?;
                 let moments = self.measure(events, Aggregate::Variance, Some(value), None);
-                Formula::Variance { moments, sample: !name.ends_with("_pop"), root: name.starts_with("stddev") }
+                Formula::Variance {
+                    moments,
+                    sample: !name.ends_with("_pop"),
+                    root: name.starts_with("stddev"),
+                }
             }
             "first_value" | "last_value" => {
                 if number(name)? == ValueKind::Decimal {
@@ -181,7 +198,9 @@ impl Builder<'_> {
         input: &Relation,
         events: &Events,
     ) -> Result<(Expr, bool), Unfused> {
-        let [order] = order_by else { return Unfused::because(format!("`{name}` without ORDER BY one column")) };
+        let [order] = order_by else {
+            return Unfused::because(format!("`{name}` without ORDER BY one column"));
+        };
         let expr = without_prefix(&self.resolve(&order.expr, input)?)?;
         let schema = self.table_schema(&events.table)?;
         let ordered = ValueKind::of(&expr.get_type(&schema)?).is_some_and(|kind| kind != ValueKind::Decimal);
@@ -210,8 +229,15 @@ impl Builder<'_> {
         }
     }
 
-    fn measure(&mut self, events: &Events, aggregate: Aggregate, argument: Option<Expr>, order: Option<Expr>) -> usize {
-        let mut predicate: Vec<Expr> = events.predicate.iter().filter_map(|condition| without_prefix(condition).ok()).collect();
+    fn measure(
+        &mut self,
+        events: &Events,
+        aggregate: Aggregate,
+        argument: Option<Expr>,
+        order: Option<Expr>,
+    ) -> usize {
+        let mut predicate: Vec<Expr> =
+            events.predicate.iter().filter_map(|condition| without_prefix(condition).ok()).collect();
         predicate.sort_by_cached_key(ToString::to_string);
         predicate.dedup();
         let window = if events.window.is_empty() { Window { from: 0, to: 0 } } else { events.window };

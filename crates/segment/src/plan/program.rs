@@ -63,7 +63,12 @@ pub(crate) struct TraitColumn {
 pub(crate) struct Plans(Mutex<HashMap<(String, String), LogicalPlan>>);
 
 impl Plans {
-    async fn normalized(&self, file: &SourceFile, key: &str, planning: &Session) -> Result<LogicalPlan, SegmentError> {
+    async fn normalized(
+        &self,
+        file: &SourceFile,
+        key: &str,
+        planning: &Session,
+    ) -> Result<LogicalPlan, SegmentError> {
         let wrong = |problem| SegmentError::definition(file, problem);
         let name = (key.to_owned(), file.text().to_owned());
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
@@ -190,9 +195,14 @@ impl Program {
     }
 }
 
-fn wide_row_schema(definitions: &Definitions, entity: &str, traits: &IndexMap<String, TraitColumn>) -> SchemaRef {
+fn wide_row_schema(
+    definitions: &Definitions,
+    entity: &str,
+    traits: &IndexMap<String, TraitColumn>,
+) -> SchemaRef {
     let own = definitions.entity_contract(entity).map(tranche_schema::Contract::arrow_schema);
-    let mut fields: Vec<Field> = own.iter().flat_map(|schema| schema.fields().iter().map(|f| f.as_ref().clone())).collect();
+    let mut fields: Vec<Field> =
+        own.iter().flat_map(|schema| schema.fields().iter().map(|f| f.as_ref().clone())).collect();
     fields.extend(traits.iter().map(|(name, column)| Field::new(name, column.data_type.clone(), true)));
     Arc::new(Schema::new(fields))
 }
@@ -223,7 +233,9 @@ impl Builder<'_> {
             }
         });
         let (values, reason) = match compiled {
-            Ok((present, columns)) => (columns.into_iter().map(|c| Some((present.clone(), c))).collect(), None),
+            Ok((present, columns)) => {
+                (columns.into_iter().map(|c| Some((present.clone(), c))).collect(), None)
+            }
             Err(Unfused(reason)) => (vec![None; fields.len()], Some(reason)),
         };
         for (field, value) in fields.iter().zip(values) {
@@ -243,14 +255,20 @@ impl Builder<'_> {
         Ok(reason)
     }
 
-    async fn segment(&mut self, definition: &SegmentDefinition, planning: &Session) -> Result<Compiled, SegmentError> {
+    async fn segment(
+        &mut self,
+        definition: &SegmentDefinition,
+        planning: &Session,
+    ) -> Result<Compiled, SegmentError> {
         let plan = self.plans.normalized(&definition.file, &self.key, planning).await?;
         let compiled = self.attempt(&definition.name, |builder| {
             let relation = builder.relation(&plan)?;
             builder.membership(relation, definition.kind)
         });
         Ok(match compiled {
-            Ok((present, label)) => Compiled::Fused { present: self.left_by_group(definition, present), label },
+            Ok((present, label)) => {
+                Compiled::Fused { present: self.left_by_group(definition, present), label }
+            }
             Err(Unfused(reason)) => Compiled::AsIs(reason),
         })
     }
@@ -258,27 +276,32 @@ impl Builder<'_> {
     /// In a group, an entity stays in the first segment that has it.
     fn left_by_group(&self, definition: &SegmentDefinition, present: Expr) -> Expr {
         let Some((group, priority)) = &definition.group else { return present };
-        let earlier = self
-            .definitions
-            .segments
-            .values()
-            .filter(|other| other.group.as_ref().is_some_and(|(of, place)| of == group && place.value < priority.value));
-        earlier
-            .fold(present, |left, other| left.and(Expr::Not(Box::new(WideColumn::Member(other.name.clone()).expr().is_true()))))
+        let earlier = self.definitions.segments.values().filter(|other| {
+            other.group.as_ref().is_some_and(|(of, place)| of == group && place.value < priority.value)
+        });
+        earlier.fold(present, |left, other| {
+            left.and(Expr::Not(Box::new(WideColumn::Member(other.name.clone()).expr().is_true())))
+        })
     }
 
     fn membership(&mut self, relation: Relation, kind: SegmentKind) -> Result<(Expr, Option<Expr>), Unfused> {
         match kind {
             SegmentKind::Single => Ok((self.key_presence(relation)?, None)),
             SegmentKind::Set => match (relation.rows, &relation.columns[..]) {
-                (Rows::Entities { present }, [key, label]) if is_key(key, None) => Ok((present, Some(label.clone()))),
+                (Rows::Entities { present }, [key, label]) if is_key(key, None) => {
+                    Ok((present, Some(label.clone())))
+                }
                 _ => Unfused::because("it does not have one row per entity, its key and a label"),
             },
         }
     }
 
     /// Compiles something; when that fails, nothing of it stays.
-    fn attempt<T>(&mut self, name: &str, compile: impl FnOnce(&mut Self) -> Result<T, Unfused>) -> Result<T, Unfused> {
+    fn attempt<T>(
+        &mut self,
+        name: &str,
+        compile: impl FnOnce(&mut Self) -> Result<T, Unfused>,
+    ) -> Result<T, Unfused> {
         let measures: Vec<usize> = self.scans.values().map(|scan| scan.measures.len()).collect();
         let (slots, null_keys) = (self.slots.len(), self.null_keys.len());
         if self.sharing == Sharing::OneByOne {
@@ -323,7 +346,8 @@ impl Builder<'_> {
 
     pub(crate) fn never_null(&self, table: &str, column: &str) -> bool {
         let contract = self.definitions.contracts.get(table);
-        contract.is_some_and(|c| c.arrow_schema().field_with_name(column).is_ok_and(|field| !field.is_nullable()))
+        contract
+            .is_some_and(|c| c.arrow_schema().field_with_name(column).is_ok_and(|field| !field.is_nullable()))
     }
 
     pub(crate) fn table_schema(&self, table: &str) -> Result<DFSchema, Unfused> {

@@ -59,7 +59,11 @@ impl Builder<'_> {
             }
             LogicalPlan::Projection(projection) => {
                 let input = self.relation(&projection.input)?;
-                let columns = projection.expr.iter().map(|expr| self.resolve(expr, &input)).collect::<Result<Vec<_>, _>>()?;
+                let columns = projection
+                    .expr
+                    .iter()
+                    .map(|expr| self.resolve(expr, &input))
+                    .collect::<Result<Vec<_>, _>>()?;
                 Ok(Relation { schema: DFSchemaRef::clone(&projection.schema), columns, rows: input.rows })
             }
             LogicalPlan::Filter(filter) => {
@@ -85,9 +89,13 @@ impl Builder<'_> {
                 })
             }
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.relation(&sort.input),
-            LogicalPlan::Limit(_) | LogicalPlan::Sort(_) => Unfused::because("LIMIT depends on the order of all rows"),
+            LogicalPlan::Limit(_) | LogicalPlan::Sort(_) => {
+                Unfused::because("LIMIT depends on the order of all rows")
+            }
             LogicalPlan::Window(_) => Unfused::because("a window function looks at other rows"),
-            LogicalPlan::TableScan(scan) => Unfused::because(format!("`{}` is read in a special way", scan.table_name)),
+            LogicalPlan::TableScan(scan) => {
+                Unfused::because(format!("`{}` is read in a special way", scan.table_name))
+            }
             LogicalPlan::RecursiveQuery(_) => Unfused::because("the query is recursive"),
             other => Unfused::because(format!("{} is not about one row per entity", other.display())),
         }
@@ -95,7 +103,8 @@ impl Builder<'_> {
 
     fn table(&mut self, name: &str, schema: &DFSchemaRef) -> Result<Relation, Unfused> {
         let names = schema.fields().iter().map(|field| field.name());
-        let own = |name: &String| if *name == self.key { WideColumn::Key } else { WideColumn::Own(name.clone()) };
+        let own =
+            |name: &String| if *name == self.key { WideColumn::Key } else { WideColumn::Own(name.clone()) };
         if let Some(segment) = name.strip_prefix("segment:") {
             let present = WideColumn::Member(segment.to_owned()).expr().is_true();
             return Ok(Relation {
@@ -105,10 +114,16 @@ impl Builder<'_> {
             });
         }
         if name == TRAITS {
-            let column = |name: &String| if self.traits.contains(name) { WideColumn::Trait(name.clone()) } else { own(name) };
+            let column = |name: &String| {
+                if self.traits.contains(name) { WideColumn::Trait(name.clone()) } else { own(name) }
+            };
             let columns = names.map(|name| column(name).expr()).collect();
             let present = WideColumn::Universe.expr();
-            return Ok(Relation { schema: DFSchemaRef::clone(schema), columns, rows: Rows::Entities { present } });
+            return Ok(Relation {
+                schema: DFSchemaRef::clone(schema),
+                columns,
+                rows: Rows::Entities { present },
+            });
         }
         let Some(contract) = self.definitions.contracts.get(name) else {
             return Unfused::because(format!("`{name}` is not a table of a contract"));
@@ -116,9 +131,14 @@ impl Builder<'_> {
         if contract.entity() == Some(self.entity) {
             let columns = names.map(|name| own(name).expr()).collect();
             let present = WideColumn::Declared.expr();
-            return Ok(Relation { schema: DFSchemaRef::clone(schema), columns, rows: Rows::Entities { present } });
+            return Ok(Relation {
+                schema: DFSchemaRef::clone(schema),
+                columns,
+                rows: Rows::Entities { present },
+            });
         }
-        let (Some(key), Some(event_time)) = (contract.entity_column(self.entity), contract.event_time()) else {
+        let (Some(key), Some(event_time)) = (contract.entity_column(self.entity), contract.event_time())
+        else {
             return Unfused::because(format!("`{name}` is not a table of events of `{}`", self.entity));
         };
         let events = Events {
@@ -148,7 +168,9 @@ impl Builder<'_> {
                 Expr::InSubquery(subquery) => self.in_subquery(&subquery, input),
                 Expr::Exists(exists) => self.exists(&exists, input),
                 Expr::ScalarSubquery(subquery) => self.scalar_subquery(&subquery, input),
-                Expr::SetComparison(_) => Unfused::because("ANY and ALL compare with every row of a subquery"),
+                Expr::SetComparison(_) => {
+                    Unfused::because("ANY and ALL compare with every row of a subquery")
+                }
                 node => return Ok(Transformed::no(node)),
             };
             Ok(match replacement {
@@ -190,10 +212,16 @@ impl Builder<'_> {
         if events.optional && subject(&condition) != Subject::Entity {
             // The idiom of an anti-join: LEFT JOIN events ... WHERE events.id IS NULL.
             let Expr::IsNull(column) = &condition else {
-                return Unfused::because("a condition after a LEFT JOIN of events is about its rows of nulls too");
+                return Unfused::because(
+                    "a condition after a LEFT JOIN of events is about its rows of nulls too",
+                );
             };
-            if !as_event_column(column).is_some_and(|name| name == events.key || self.never_null(&events.table, name)) {
-                return Unfused::because("the column that must be null after a LEFT JOIN may be null in an event, too");
+            if !as_event_column(column)
+                .is_some_and(|name| name == events.key || self.never_null(&events.table, name))
+            {
+                return Unfused::because(
+                    "the column that must be null after a LEFT JOIN may be null in an event, too",
+                );
             }
             let any = self.any_event(events);
             let present = and(events.entity.clone(), Expr::Not(Box::new(any)));
@@ -206,7 +234,11 @@ impl Builder<'_> {
                 }
             }
             Subject::Entity => events.entity = and(events.entity.clone(), condition),
-            Subject::Both => return Unfused::because("a condition compares columns of an event with columns of its entity"),
+            Subject::Both => {
+                return Unfused::because(
+                    "a condition compares columns of an event with columns of its entity",
+                );
+            }
         }
         Ok(None)
     }
@@ -255,7 +287,8 @@ impl Builder<'_> {
         };
         let (mut on_key, mut conditions) = (false, Vec::new());
         let pairs = join.on.iter().map(|(l, r)| l.clone().eq(r.clone()));
-        let filters: Vec<Expr> = join.filter.iter().flat_map(|filter| split_conjunction(filter)).cloned().collect();
+        let filters: Vec<Expr> =
+            join.filter.iter().flat_map(|filter| split_conjunction(filter)).cloned().collect();
         for condition in pairs.chain(filters) {
             let condition = self.resolve(&condition, &both)?;
             match is_key_equality(&condition, &left, &right) {
@@ -268,7 +301,9 @@ impl Builder<'_> {
         }
         let condition = conjunction(conditions);
         match join.join_type {
-            JoinType::LeftSemi | JoinType::LeftAnti => self.semi_join(left, right, condition, schema, join.join_type),
+            JoinType::LeftSemi | JoinType::LeftAnti => {
+                self.semi_join(left, right, condition, schema, join.join_type)
+            }
             JoinType::Inner => self.inner_join(left, right, condition, schema),
             JoinType::Left => self.outer_join(left, right, condition, schema, false),
             JoinType::Right => self.outer_join(right, left, condition, schema, true),
@@ -309,7 +344,8 @@ impl Builder<'_> {
             (Rows::Entities { present: left }, Rows::Entities { present: right }) => {
                 Rows::Entities { present: and(and(left, right), keyed) }
             }
-            (Rows::Events(mut events), Rows::Entities { present }) | (Rows::Entities { present }, Rows::Events(mut events))
+            (Rows::Events(mut events), Rows::Entities { present })
+            | (Rows::Entities { present }, Rows::Events(mut events))
                 if !events.optional =>
             {
                 events.entity = and(and(events.entity, present), keyed);
@@ -376,7 +412,11 @@ impl Builder<'_> {
                 }
                 events.entity = present;
                 events.optional = true;
-                Ok(Relation { schema, columns: in_order(kept.columns, joined.columns), rows: Rows::Events(events) })
+                Ok(Relation {
+                    schema,
+                    columns: in_order(kept.columns, joined.columns),
+                    rows: Rows::Events(events),
+                })
             }
             _ => Unfused::because("it joins events with events"),
         }
@@ -388,7 +428,12 @@ impl Builder<'_> {
             Rows::Events(events) => Some(events.clone()),
             Rows::Entities { .. } => None,
         };
-        Outer { schema: DFSchemaRef::clone(&input.schema), columns: input.columns.clone(), events, correlated: false }
+        Outer {
+            schema: DFSchemaRef::clone(&input.schema),
+            columns: input.columns.clone(),
+            events,
+            correlated: false,
+        }
     }
 }
 
@@ -399,7 +444,9 @@ pub(crate) fn is_key(expr: &Expr, events: Option<&Events>) -> bool {
 }
 
 fn is_key_equality(condition: &Expr, left: &Relation, right: &Relation) -> bool {
-    let Expr::BinaryExpr(BinaryExpr { left: a, op: Operator::Eq | Operator::IsNotDistinctFrom, right: b }) = condition else {
+    let Expr::BinaryExpr(BinaryExpr { left: a, op: Operator::Eq | Operator::IsNotDistinctFrom, right: b }) =
+        condition
+    else {
         return false;
     };
     let events = |relation: &Relation| match &relation.rows {

@@ -26,7 +26,10 @@ impl Builder<'_> {
         let outer = self.outer_of(input);
         let subject = self.resolve(&subquery.expr, input)?;
         if !is_key(&subject, outer.events.as_ref()) {
-            return Unfused::because(format!("IN with a subquery of something else than the key of `{}`", self.entity));
+            return Unfused::because(format!(
+                "IN with a subquery of something else than the key of `{}`",
+                self.entity
+            ));
         }
         let (inner, correlated) = self.within(outer, &subquery.subquery.subquery)?;
         if correlated {
@@ -86,8 +89,11 @@ impl Builder<'_> {
 
     /// Whether a condition says that the key is that of the query around; it is remembered there.
     pub(crate) fn correlates(&mut self, condition: &Expr, input: &Relation) -> Result<bool, Unfused> {
-        let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return Ok(false) };
-        let names_outer = |expr: &Expr| matches!(super::wide::without_casts(expr), Expr::OuterReferenceColumn(..));
+        let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
+            return Ok(false);
+        };
+        let names_outer =
+            |expr: &Expr| matches!(super::wide::without_casts(expr), Expr::OuterReferenceColumn(..));
         let (inner, around) = match (names_outer(left), names_outer(right)) {
             (false, true) => (left, right),
             (true, false) => (right, left),
@@ -106,7 +112,9 @@ impl Builder<'_> {
 
     /// A column of the query around. Only the entity's own can be used: an event around and an event inside are different ones.
     pub(crate) fn resolve_outer(&mut self, column: &Column) -> Result<Expr, Unfused> {
-        let Some(outer) = self.outer.last() else { return Unfused::because("a reference to a query further out") };
+        let Some(outer) = self.outer.last() else {
+            return Unfused::because("a reference to a query further out");
+        };
         let expr = outer.columns[outer.schema.index_of_column(column)?].clone();
         let is_outer_key = is_key(&expr, outer.events.as_ref());
         match super::wide::subject(&expr) {

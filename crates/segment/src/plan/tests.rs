@@ -63,7 +63,9 @@ async fn program(queries: &[String]) -> Program {
     assert!(problems.is_empty(), "{problems:?}");
     let engine = Engine::new(&EngineOptions::default()).unwrap();
     let session = engine.session(Timestamp::from_second(1_760_000_000).unwrap());
-    Program::compile(&definitions, &Scope::everything(&definitions, "person"), &session, Sharing::Shared).await.unwrap()
+    Program::compile(&definitions, &Scope::everything(&definitions, "person"), &session, Sharing::Shared)
+        .await
+        .unwrap()
 }
 
 /// Measures by table of one query, or why it runs as it is.
@@ -71,10 +73,13 @@ async fn check(sql: &str, expected: Result<&[(&str, usize)], &str>) {
     let program = program(&[sql.to_owned()]).await;
     match (&program.segments["s0"], expected) {
         (super::Compiled::Fused { .. }, Ok(expected)) => {
-            let found: Vec<(&str, usize)> = program.scans.iter().map(|(t, scan)| (t.as_str(), scan.measures.len())).collect();
+            let found: Vec<(&str, usize)> =
+                program.scans.iter().map(|(t, scan)| (t.as_str(), scan.measures.len())).collect();
             assert_eq!(found, expected, "{sql}");
         }
-        (super::Compiled::AsIs(reason), Err(expected)) => assert!(reason.contains(expected), "{sql}: {reason}"),
+        (super::Compiled::AsIs(reason), Err(expected)) => {
+            assert!(reason.contains(expected), "{sql}: {reason}")
+        }
         (found, _) => panic!("{sql}: {found:?}"),
     }
 }
@@ -85,10 +90,19 @@ async fn aggregates_by_the_key_fuse_wherever_they_stand() {
         ("SELECT id FROM people WHERE country = 'DE'", &[][..]),
         ("SELECT buyer FROM orders GROUP BY buyer HAVING count(*) >= 3", &[("orders", 1)]),
         ("SELECT DISTINCT buyer FROM orders WHERE at >= as_of() - INTERVAL '7 days'", &[("orders", 1)]),
-        ("SELECT id FROM people WHERE id IN (SELECT buyer FROM orders GROUP BY buyer HAVING sum(amount) > 10)", &[("orders", 3)]),
+        (
+            "SELECT id FROM people WHERE id IN (SELECT buyer FROM orders GROUP BY buyer HAVING sum(amount) > 10)",
+            &[("orders", 3)],
+        ),
         ("SELECT id FROM people WHERE id NOT IN (SELECT visitor FROM visits)", &[("visits", 1)]),
-        ("SELECT id FROM people p WHERE EXISTS (SELECT 1 FROM orders o WHERE o.buyer = p.id AND o.amount > 5)", &[("orders", 1)]),
-        ("SELECT id FROM people p WHERE (SELECT count(*) FROM visits v WHERE v.visitor = p.id) = 0", &[("visits", 1)]),
+        (
+            "SELECT id FROM people p WHERE EXISTS (SELECT 1 FROM orders o WHERE o.buyer = p.id AND o.amount > 5)",
+            &[("orders", 1)],
+        ),
+        (
+            "SELECT id FROM people p WHERE (SELECT count(*) FROM visits v WHERE v.visitor = p.id) = 0",
+            &[("visits", 1)],
+        ),
         (
             "WITH v AS (SELECT visitor, max(seen_at) AS last FROM visits GROUP BY 1) SELECT id FROM people JOIN v ON id = visitor WHERE last < as_of() - INTERVAL '9 days'",
             &[("visits", 2)],
@@ -97,9 +111,15 @@ async fn aggregates_by_the_key_fuse_wherever_they_stand() {
             "SELECT p.id FROM people p JOIN orders o ON o.buyer = p.id WHERE p.age > 30 GROUP BY p.id HAVING avg(o.amount) > 9",
             &[("orders", 3)],
         ),
-        ("SELECT p.id FROM people p LEFT JOIN visits v ON v.visitor = p.id WHERE v.visitor IS NULL", &[("visits", 1)]),
+        (
+            "SELECT p.id FROM people p LEFT JOIN visits v ON v.visitor = p.id WHERE v.visitor IS NULL",
+            &[("visits", 1)],
+        ),
         ("SELECT buyer FROM orders EXCEPT SELECT visitor FROM visits", &[("orders", 1), ("visits", 1)]),
-        ("SELECT visitor FROM visits GROUP BY visitor HAVING approx_distinct(visit_id) >= 3", &[("visits", 2)]),
+        (
+            "SELECT visitor FROM visits GROUP BY visitor HAVING approx_distinct(visit_id) >= 3",
+            &[("visits", 2)],
+        ),
     ] {
         check(sql, Ok(expected)).await;
     }
@@ -109,10 +129,16 @@ async fn aggregates_by_the_key_fuse_wherever_they_stand() {
 async fn what_is_not_about_one_entity_says_why() {
     for (sql, reason) in [
         ("SELECT id FROM people ORDER BY age LIMIT 10", "LIMIT"),
-        ("SELECT id FROM people WHERE age > (SELECT avg(age) FROM people)", "aggregates rows that are not events"),
+        (
+            "SELECT id FROM people WHERE age > (SELECT avg(age) FROM people)",
+            "aggregates rows that are not events",
+        ),
         ("SELECT buyer FROM orders GROUP BY buyer HAVING min(status) = 'a'", "`min` of a Utf8"),
         ("SELECT buyer FROM orders GROUP BY buyer, status", "groups by more than the entity"),
-        ("SELECT id FROM (SELECT id, row_number() OVER (ORDER BY age) AS n FROM people) WHERE n < 5", "window function"),
+        (
+            "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY age) AS n FROM people) WHERE n < 5",
+            "window function",
+        ),
         ("SELECT o.buyer FROM orders o JOIN visits v ON v.visitor = o.buyer", "joins events with events"),
         ("SELECT buyer FROM orders GROUP BY buyer HAVING median(amount) > 2", "`median`"),
     ] {

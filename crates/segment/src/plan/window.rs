@@ -27,7 +27,9 @@ impl Window {
     pub(crate) fn narrow(&mut self, condition: &Expr, event_time: &str) -> bool {
         let is_time = |expr: &Expr| as_event_column(expr) == Some(event_time);
         let bound = match condition {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_time(left) => instant(right).map(|at| (*op, at)),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_time(left) => {
+                instant(right).map(|at| (*op, at))
+            }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_time(right) => {
                 instant(left).and_then(|at| Some((op.swap()?, at)))
             }

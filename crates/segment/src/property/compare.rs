@@ -30,14 +30,17 @@ pub(super) type Answers = BTreeMap<String, Answer>;
 type Evaluating<'a> = Pin<Box<dyn Future<Output = Result<Evaluation, SegmentError>> + 'a>>;
 
 /// A way to evaluate definitions, by name.
-type Evaluator = (&'static str, for<'a> fn(&'a Definitions, &'a Scope, &'a Tables, &'a Session) -> Evaluating<'a>);
+type Evaluator =
+    (&'static str, for<'a> fn(&'a Definitions, &'a Scope, &'a Tables, &'a Session) -> Evaluating<'a>);
 
 /// Every way that we have. The first is what the others are held against.
 const EVALUATORS: [Evaluator; 2] = [
     ("one by one", |definitions, scope, tables, session| {
         Box::pin(evaluate(definitions, scope, tables, session, Sharing::OneByOne))
     }),
-    ("shared", |definitions, scope, tables, session| Box::pin(evaluate(definitions, scope, tables, session, Sharing::Shared))),
+    ("shared", |definitions, scope, tables, session| {
+        Box::pin(evaluate(definitions, scope, tables, session, Sharing::Shared))
+    }),
 ];
 
 /// What one way to evaluate says: the answers, and the wide table where it is ours to publish.
@@ -73,7 +76,11 @@ impl Opinions {
             opinions.push(Opinion { whose, found, traits });
         }
         if let Some(duckdb) = duckdb {
-            let found = duckdb.lock().unwrap_or_else(PoisonError::into_inner).answers(world, definitions).map(without_empty);
+            let found = duckdb
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .answers(world, definitions)
+                .map(without_empty);
             opinions.push(Opinion { whose: "DuckDB", found, traits: None });
         }
         Self(opinions)
@@ -103,14 +110,17 @@ impl Opinions {
     /// The segments on which opinions differ, and what each is.
     pub(super) fn shown(&self) -> String {
         let mut shown = String::new();
-        let names: BTreeSet<&String> = self.0.iter().filter_map(|o| o.found.as_ref().ok()).flat_map(BTreeMap::keys).collect();
+        let names: BTreeSet<&String> =
+            self.0.iter().filter_map(|o| o.found.as_ref().ok()).flat_map(BTreeMap::keys).collect();
         for opinion in &self.0 {
             if let Err(error) = &opinion.found {
                 shown += &format!("{} fails: {error}\n", opinion.whose);
             }
         }
         for name in names {
-            let of = |opinion: &Opinion| opinion.found.as_ref().ok().map(|found| found.get(name).cloned().unwrap_or_default());
+            let of = |opinion: &Opinion| {
+                opinion.found.as_ref().ok().map(|found| found.get(name).cloned().unwrap_or_default())
+            };
             if self.0.iter().all(|opinion| of(opinion) == of(&self.0[0])) {
                 continue;
             }
@@ -151,7 +161,9 @@ pub(super) struct Float(Option<f64>);
 impl PartialEq for Float {
     fn eq(&self, other: &Self) -> bool {
         match (self.0, other.0) {
-            (Some(a), Some(b)) => a.total_cmp(&b).is_eq() || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1e-3),
+            (Some(a), Some(b)) => {
+                a.total_cmp(&b).is_eq() || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1e-3)
+            }
             (a, b) => a.is_none() && b.is_none(),
         }
     }
@@ -167,13 +179,18 @@ pub(super) fn rows(batch: &RecordBatch) -> Rows {
             None => others.push((field.name(), texts(column))),
         }
     }
-    let text = |row: usize| others.iter().map(|(name, texts)| format!("{name}={} ", texts[row])).collect::<String>();
-    let number = |row: usize| floats.iter().map(|column| Float(column.is_valid(row).then(|| column.value(row)))).collect();
+    let text =
+        |row: usize| others.iter().map(|(name, texts)| format!("{name}={} ", texts[row])).collect::<String>();
+    let number = |row: usize| {
+        floats.iter().map(|column| Float(column.is_valid(row).then(|| column.value(row)))).collect()
+    };
     (0..batch.num_rows()).map(|row| (text(row), number(row))).collect()
 }
 
 fn texts(column: &arrow::array::ArrayRef) -> Vec<String> {
     let texts = cast(column, &DataType::Utf8).unwrap();
     let texts = texts.as_string::<i32>();
-    (0..texts.len()).map(|row| if texts.is_valid(row) { texts.value(row).to_owned() } else { "NULL".to_owned() }).collect()
+    (0..texts.len())
+        .map(|row| if texts.is_valid(row) { texts.value(row).to_owned() } else { "NULL".to_owned() })
+        .collect()
 }

@@ -112,7 +112,9 @@ pub(super) fn value(random: &mut Random, column: &Column, as_of: Timestamp) -> V
     }
     match column.kind {
         Kind::Int32 | Kind::Int64 => Value::Integer(random.between(-2, 12)),
-        Kind::Decimal if random.chance(70) => Value::Decimal(random.pick(&[0, 1, 1000, 2550, 9999, 10_000, -525])),
+        Kind::Decimal if random.chance(70) => {
+            Value::Decimal(random.pick(&[0, 1, 1000, 2550, 9999, 10_000, -525]))
+        }
         Kind::Decimal => Value::Decimal(random.between(-10_000, 50_000)),
         #[expect(clippy::cast_precision_loss, reason = "a small number of quarters")]
         Kind::Float => Value::Float(random.between(-8, 40) as f64 * 0.25),
@@ -120,7 +122,11 @@ pub(super) fn value(random: &mut Random, column: &Column, as_of: Timestamp) -> V
         Kind::Truth => Value::Truth(random.chance(50)),
         Kind::Day => {
             let today = i32::try_from(as_of.as_second().div_euclid(86_400)).unwrap();
-            let ago = if random.chance(60) { random.pick(&[-1, 0, 1, 7, 30, 31, 365]) } else { random.between(0, 400) };
+            let ago = if random.chance(60) {
+                random.pick(&[-1, 0, 1, 7, 30, 31, 365])
+            } else {
+                random.between(0, 400)
+            };
             Value::Day(today - i32::try_from(ago).unwrap())
         }
         Kind::Instant => unreachable!("only event times are instants"),

@@ -24,7 +24,10 @@ impl DuckDb {
     /// Starts it; `None`, said aloud, when it is not installed.
     #[expect(clippy::print_stderr, reason = "a comparison that is left out says so")]
     pub(super) fn start() -> Option<Self> {
-        let there = Command::new("python3").args(["-c", "import duckdb"]).output().is_ok_and(|output| output.status.success());
+        let there = Command::new("python3")
+            .args(["-c", "import duckdb"])
+            .output()
+            .is_ok_and(|output| output.status.success());
         if !there {
             eprintln!("NOT COMPARED WITH DUCKDB: that needs python3 with its module duckdb");
             return None;
@@ -46,7 +49,8 @@ impl DuckDb {
         writeln!(self.requests.as_mut().unwrap(), "{request}").unwrap();
         let mut line = String::new();
         self.replies.read_line(&mut line).unwrap();
-        let reply: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("DuckDB's process said `{line}`: {error}"));
+        let reply: Json = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("DuckDB's process said `{line}`: {error}"));
         if let Some(error) = reply["error"].as_str() {
             return Err(error.to_owned());
         }
@@ -70,7 +74,8 @@ fn read(answer: &Json) -> Answer {
 
 fn request(world: &World, definition: &Definition) -> Json {
     let (sql, needs) = translated(world, &definition.sql);
-    let defaults: serde_json::Map<String, Json> = definition.defaults.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+    let defaults: serde_json::Map<String, Json> =
+        definition.defaults.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
     json!({
         "role": match definition.role {
             Role::Traits => "traits",

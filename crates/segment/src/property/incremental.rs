@@ -69,7 +69,8 @@ fn tell(seeds: &Seeds, refreshes: u64) {
 /// A failing history with as few definitions as fail, and the last days' rows.
 async fn told(seed: u64, mut trouble: String) -> String {
     let mut without = BTreeSet::new();
-    let names: Vec<String> = History::new(seed).definitions.iter().map(|definition| definition.name.clone()).collect();
+    let names: Vec<String> =
+        History::new(seed).definitions.iter().map(|definition| definition.name.clone()).collect();
     for name in names.iter().rev() {
         let mut fewer = without.clone();
         fewer.insert(name.clone());
@@ -111,7 +112,9 @@ impl History {
         let left = self.definitions.iter().filter(|definition| !without.contains(&definition.name));
         left.into_iter().all(|definition| {
             without.iter().all(|name| {
-                let traits = name.strip_prefix('g').map_or_else(|| format!("in_segment('{name}"), |number| format!("t{number}_"));
+                let traits = name
+                    .strip_prefix('g')
+                    .map_or_else(|| format!("in_segment('{name}"), |number| format!("t{number}_"));
                 definition.role == Role::Traits || !definition.sql.contains(&traits)
             })
         })
@@ -129,12 +132,15 @@ impl History {
                 self.rewrite();
             }
             let mut definitions = self.definitions.clone();
-            definitions.retain(|definition| without.is_none_or(|without| !without.contains(&definition.name)));
+            definitions
+                .retain(|definition| without.is_none_or(|without| !without.contains(&definition.name)));
             // A step that runs again leaves what it left before.
             let times = if self.random.chance(15) { 2 } else { 1 };
             for time in 0..times {
                 let transaction = format!("shop/refresh/{day}/{time}");
-                self.refresh(&place, &definitions, &transaction).await.map_err(|trouble| self.told(&trouble, &definitions))?;
+                self.refresh(&place, &definitions, &transaction)
+                    .await
+                    .map_err(|trouble| self.told(&trouble, &definitions))?;
                 refreshes += 1;
             }
             let hours = self.random.pick(&[24, 24, 24, 48, 12, 31, 24 * 7]);
@@ -144,7 +150,8 @@ impl History {
     }
 
     fn told(&self, trouble: &str, definitions: &[Definition]) -> String {
-        let files: Vec<String> = definitions.iter().map(|d| format!("-- {}\n{}", d.path(), d.text())).collect();
+        let files: Vec<String> =
+            definitions.iter().map(|d| format!("-- {}\n{}", d.path(), d.text())).collect();
         let rows = super::duckdb::setup(&self.world);
         format!("{trouble}\n\n{}\n{}\n\nall rows by now:\n{rows}", self.log.join("\n"), files.join("\n"))
     }
@@ -154,7 +161,8 @@ impl History {
         self.load_people(place, day).await;
         for index in 1..self.world.tables.len() {
             let arrived = self.arrivals(index);
-            let (replaced, mut affected) = if day == 0 { (false, BTreeSet::new()) } else { self.corrections(index) };
+            let (replaced, mut affected) =
+                if day == 0 { (false, BTreeSet::new()) } else { self.corrections(index) };
             let table = &mut self.world.tables[index];
             affected.extend(arrived.iter().filter_map(|row| table.day_of(row)));
             table.rows.extend(arrived.iter().cloned());
@@ -196,7 +204,12 @@ impl History {
             }
         }
         place
-            .commit(&self.world.tables[0], &self.world.tables[0].rows, &format!("load/people/{day}"), CommitMode::Overwrite)
+            .commit(
+                &self.world.tables[0],
+                &self.world.tables[0].rows,
+                &format!("load/people/{day}"),
+                CommitMode::Overwrite,
+            )
             .await;
     }
 
@@ -238,7 +251,8 @@ impl History {
             } else {
                 value(&mut self.random, &table.columns[column], as_of)
             };
-            self.log.push(format!("{} {:?}: column {column} is corrected", table.name, table.rows[number][0]));
+            self.log
+                .push(format!("{} {:?}: column {column} is corrected", table.name, table.rows[number][0]));
             affected.extend(table.day_of(&table.rows[number]));
         }
         (!affected.is_empty(), affected)
@@ -248,8 +262,9 @@ impl History {
     fn rewrite(&mut self) {
         let number = self.random.below(self.definitions.len());
         let definition = &mut self.definitions[number];
-        let constant =
-            ["7 days", "30 days", "60 days", "90 days", "> 0", ">= 2", "= 1"].into_iter().find(|c| definition.sql.contains(c));
+        let constant = ["7 days", "30 days", "60 days", "90 days", "> 0", ">= 2", "= 1"]
+            .into_iter()
+            .find(|c| definition.sql.contains(c));
         if let Some(constant) = constant {
             let other = match constant.strip_suffix(" days") {
                 Some(_) => "29 days".to_owned(),
@@ -264,7 +279,12 @@ impl History {
         }
     }
 
-    async fn refresh(&self, place: &Place, definitions: &[Definition], transaction: &str) -> Result<(), String> {
+    async fn refresh(
+        &self,
+        place: &Place,
+        definitions: &[Definition],
+        transaction: &str,
+    ) -> Result<(), String> {
         let definitions = place.read(definitions);
         let tables = place.tables(false).await;
         let session = place.engine.session_over(&tables, self.world.as_of).await.unwrap();
@@ -276,7 +296,9 @@ impl History {
             full: false,
             transaction,
         };
-        let report = refresh(&definitions, None, &context).await.map_err(|error| format!("the refresh fails: {error}"))?;
+        let report = refresh(&definitions, None, &context)
+            .await
+            .map_err(|error| format!("the refresh fails: {error}"))?;
         let tables = place.tables(true).await;
         let session = place.engine.session_over(&tables, self.world.as_of).await.unwrap();
         let scope = Scope::everything(&definitions, ENTITY);

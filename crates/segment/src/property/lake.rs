@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::logical_expr::LogicalPlan;
@@ -54,7 +54,13 @@ impl Place {
     }
 
     /// Commits rows to a table as a load does, by day if they are events.
-    pub(super) async fn commit(&self, table: &Table, rows: &[Vec<Value>], transaction: &str, mode: CommitMode) {
+    pub(super) async fn commit(
+        &self,
+        table: &Table,
+        rows: &[Vec<Value>],
+        transaction: &str,
+        mode: CommitMode,
+    ) {
         let session = self.engine.session(Timestamp::UNIX_EPOCH);
         let plan = self.plan(&session, table, rows);
         let mut commit = Commit::new(&table_folder(table.name), transaction, mode, plan);
@@ -77,7 +83,8 @@ impl Place {
 
     /// The definitions, which must be sound.
     pub(super) fn read(&self, definitions: &[Definition]) -> Definitions {
-        let project = Project::from_files(definitions.iter().map(|definition| (definition.path(), definition.text())));
+        let project =
+            Project::from_files(definitions.iter().map(|definition| (definition.path(), definition.text())));
         let mut problems = Problems::default();
         let read = Definitions::read(&project, PIPELINE, &self.contracts, &mut problems);
         assert!(problems.is_empty(), "{problems:?}");
@@ -90,9 +97,11 @@ fn contracts(world: &World) -> IndexMap<String, Contract> {
     let mut problems = Problems::default();
     let mut contracts = IndexMap::new();
     for table in &world.tables {
-        let file = SourceFile::new(&format!("schemas/{}.yaml", table.name), &contract_yaml(table, world.observed));
+        let file =
+            SourceFile::new(&format!("schemas/{}.yaml", table.name), &contract_yaml(table, world.observed));
         let spec: ContractSpec = yaml::read(&file, &mut problems).unwrap();
-        let contract = spec.validate(&mut |location, message| problems.report(&file, location, message)).unwrap();
+        let contract =
+            spec.validate(&mut |location, message| problems.report(&file, location, message)).unwrap();
         contracts.insert(contract.table.clone(), contract);
     }
     assert!(problems.is_empty(), "{problems:?}");
@@ -101,10 +110,16 @@ fn contracts(world: &World) -> IndexMap<String, Contract> {
 
 fn contract_yaml(table: &Table, observed: bool) -> String {
     let head = match table.time_column() {
-        Some(time) => format!("kind: event\nentity: {{{ENTITY}: {}}}\nevent_time: {time}\n", table.entity_column()),
-        None => format!("kind: entity\nentity: {ENTITY}\nuniverse: {}\n", if observed { "observed" } else { "declared" }),
+        Some(time) => {
+            format!("kind: event\nentity: {{{ENTITY}: {}}}\nevent_time: {time}\n", table.entity_column())
+        }
+        None => format!(
+            "kind: entity\nentity: {ENTITY}\nuniverse: {}\n",
+            if observed { "observed" } else { "declared" }
+        ),
     };
-    let mut yaml = format!("version: 1\ntable: {}\n{head}key: [{}]\ncolumns:\n", table.name, table.columns[0].name);
+    let mut yaml =
+        format!("version: 1\ntable: {}\n{head}key: [{}]\ncolumns:\n", table.name, table.columns[0].name);
     for column in &table.columns {
         let kind = match column.kind {
             Kind::Int32 => "int32",
@@ -142,25 +157,31 @@ fn array<'a>(data_type: &DataType, values: impl Iterator<Item = &'a Value>) -> A
         _ => None,
     };
     match data_type {
-        DataType::Int32 => Arc::new(values.map(|v| integers(v).map(|n| i32::try_from(n).unwrap())).collect::<Int32Array>()),
+        DataType::Int32 => {
+            Arc::new(values.map(|v| integers(v).map(|n| i32::try_from(n).unwrap())).collect::<Int32Array>())
+        }
         DataType::Int64 => Arc::new(values.map(integers).collect::<Int64Array>()),
         DataType::Decimal128(precision, scale) => {
             let hundredths: Decimal128Array = values.map(|v| integers(v).map(i128::from)).collect();
             Arc::new(hundredths.with_precision_and_scale(*precision, *scale).unwrap())
         }
-        DataType::Float64 => {
-            Arc::new(values.map(|v| if let Value::Float(x) = v { Some(*x) } else { None }).collect::<Float64Array>())
+        DataType::Float64 => Arc::new(
+            values.map(|v| if let Value::Float(x) = v { Some(*x) } else { None }).collect::<Float64Array>(),
+        ),
+        DataType::Utf8 => Arc::new(
+            values
+                .map(|v| if let Value::Text(text) = v { Some(text.as_str()) } else { None })
+                .collect::<StringArray>(),
+        ),
+        DataType::Boolean => Arc::new(
+            values.map(|v| if let Value::Truth(x) = v { Some(*x) } else { None }).collect::<BooleanArray>(),
+        ),
+        DataType::Date32 => Arc::new(
+            values.map(|v| if let Value::Day(x) = v { Some(*x) } else { None }).collect::<Date32Array>(),
+        ),
+        DataType::Timestamp(..) => {
+            Arc::new(values.map(integers).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
         }
-        DataType::Utf8 => {
-            Arc::new(values.map(|v| if let Value::Text(text) = v { Some(text.as_str()) } else { None }).collect::<StringArray>())
-        }
-        DataType::Boolean => {
-            Arc::new(values.map(|v| if let Value::Truth(x) = v { Some(*x) } else { None }).collect::<BooleanArray>())
-        }
-        DataType::Date32 => {
-            Arc::new(values.map(|v| if let Value::Day(x) = v { Some(*x) } else { None }).collect::<Date32Array>())
-        }
-        DataType::Timestamp(..) => Arc::new(values.map(integers).collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
         other => unreachable!("no column is {other}"),
     }
 }

@@ -38,7 +38,11 @@ const MENDED: [(&str, &str, &[&str]); 4] = [
         "SELECT person_id FROM people WHERE age NOT IN (10, 11) OR age NOT IN (1, 2)",
         &["1"],
     ),
-    ("a null in one of two lists", "SELECT person_id FROM people WHERE country NOT IN ('fr', NULL) AND country IN ('de')", &[]),
+    (
+        "a null in one of two lists",
+        "SELECT person_id FROM people WHERE country NOT IN ('fr', NULL) AND country IN ('de')",
+        &[],
+    ),
     (
         "the day of an event, with statistics of files",
         "SELECT p.person_id FROM people AS p JOIN (SELECT buyer, count(*) AS n FROM orders \
@@ -46,7 +50,11 @@ const MENDED: [(&str, &str, &[&str]); 4] = [
          ON o.buyer = p.person_id WHERE n > 0",
         &["1"],
     ),
-    ("a condition that is null for all", "SELECT person_id FROM people WHERE country = 'de' AND age > NULL", &[]),
+    (
+        "a condition that is null for all",
+        "SELECT person_id FROM people WHERE country = 'de' AND age > NULL",
+        &[],
+    ),
 ];
 
 #[tokio::test]
@@ -55,7 +63,10 @@ async fn the_engine_still_errs_on_what_is_left_out() {
         for (whose, found) in members(sql).await {
             let expected = whose == "DuckDB" || (whose == "shared" && shared_is_right);
             let is_right = found == Ok(set(right));
-            assert_eq!(is_right, expected, "{form}, by {whose}: what is right now, random definitions may have again");
+            assert_eq!(
+                is_right, expected,
+                "{form}, by {whose}: what is right now, random definitions may have again"
+            );
         }
     }
 }
@@ -79,7 +90,8 @@ async fn members(sql: &str) -> Vec<(&'static str, Result<BTreeSet<String>, Strin
     let place = Place::of(&world).await;
     let tables = place.tables(world.cached).await;
     let duckdb = DuckDb::start().map(Mutex::new);
-    let opinions = Opinions::of(&world, &place, &tables, &[Definition::segment("s0", sql)], duckdb.as_ref()).await;
+    let opinions =
+        Opinions::of(&world, &place, &tables, &[Definition::segment("s0", sql)], duckdb.as_ref()).await;
     let members = |answers: Answers| answers.get("s0").cloned().unwrap_or_default().members;
     opinions.0.into_iter().map(|Opinion { whose, found, .. }| (whose, found.map(members))).collect()
 }
@@ -92,14 +104,33 @@ fn world() -> World {
     let mut tables = vec![people(), orders("buyer"), visits("visitor")];
     let person = |key: i64, age: Value| {
         let (country, plan) = (text("de"), text("free"));
-        vec![Value::Integer(key), country, age, plan, Value::Decimal(0), Value::Day(19_000), Value::Truth(false)]
+        vec![
+            Value::Integer(key),
+            country,
+            age,
+            plan,
+            Value::Decimal(0),
+            Value::Day(19_000),
+            Value::Truth(false),
+        ]
     };
     tables[0].rows = vec![person(1, Value::Integer(5)), person(2, Value::Null)];
     let order = |key: i64, buyer: Value, at: &str| {
         let (status, note) = (text("paid"), text(""));
-        vec![Value::Integer(key), buyer, instant(at), Value::Decimal(100), Value::Integer(1), status, note, Value::Float(0.25)]
+        vec![
+            Value::Integer(key),
+            buyer,
+            instant(at),
+            Value::Decimal(100),
+            Value::Integer(1),
+            status,
+            note,
+            Value::Float(0.25),
+        ]
     };
-    tables[1].rows =
-        vec![order(78, Value::Integer(1), "2024-06-27T23:59:59.999999Z"), order(87, Value::Null, "2024-04-17T00:11:17.270290Z")];
+    tables[1].rows = vec![
+        order(78, Value::Integer(1), "2024-06-27T23:59:59.999999Z"),
+        order(87, Value::Null, "2024-04-17T00:11:17.270290Z"),
+    ];
     World { as_of, tables, observed: false, cached: false, threads: 1 }
 }

@@ -39,8 +39,9 @@ struct Seeds {
 impl Seeds {
     /// `usual` seeds, unless the environment asks for others.
     fn asked(usual: u64) -> Self {
-        let number =
-            |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|e| panic!("{name}: {e}")));
+        let number = |name: &str| {
+            std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|e| panic!("{name}: {e}")))
+        };
         if let Some(seed) = number("TRANCHE_PROPERTY_SEED") {
             return Self { first: seed, count: 1 };
         }
@@ -111,7 +112,8 @@ async fn cases_of(world_seed: u64, cases: std::ops::Range<u64>, duckdb: Option<&
             return tally;
         }
         let found = opinions.0.first().and_then(|opinion| opinion.found.as_ref().ok());
-        tally.members += found.map_or(0, |answers| answers.values().filter(|answer| !answer.members.is_empty()).count());
+        tally.members +=
+            found.map_or(0, |answers| answers.values().filter(|answer| !answer.members.is_empty()).count());
     }
     tally
 }
@@ -134,7 +136,9 @@ fn on_threads<F: Future<Output = ()>>(work: impl Fn() -> F + Sync) {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let worker = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work());
+            let worker = || {
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work())
+            };
             std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, worker).unwrap();
         }
     });

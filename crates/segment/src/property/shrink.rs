@@ -60,14 +60,21 @@ async fn fewer_definitions(
 
 fn needs(definition: &Definition, other: &Definition) -> bool {
     match other.role {
-        Role::Traits => definition.role != Role::Traits && definition.sql.contains(&other.name.replacen('g', "t", 1)),
+        Role::Traits => {
+            definition.role != Role::Traits && definition.sql.contains(&other.name.replacen('g', "t", 1))
+        }
         Role::Segment => definition.sql.contains(&format!("in_segment('{}'", other.name)),
         Role::Set => definition.sql.contains(&format!("in_segment('{}/", other.name)),
     }
 }
 
 /// Leaves out rows, halves of a table first and single ones last, as long as the case fails.
-async fn fewer_rows(mut world: World, definitions: &[Definition], trouble: &str, duckdb: Option<&Mutex<DuckDb>>) -> World {
+async fn fewer_rows(
+    mut world: World,
+    definitions: &[Definition],
+    trouble: &str,
+    duckdb: Option<&Mutex<DuckDb>>,
+) -> World {
     for table in 0..world.tables.len() {
         let mut size = world.tables[table].rows.len().div_ceil(2);
         while size > 0 {

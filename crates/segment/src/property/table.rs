@@ -55,7 +55,13 @@ impl fmt::Display for Value {
             Self::Null => f.write_str("NULL"),
             Self::Integer(value) => value.fmt(f),
             Self::Decimal(value) => {
-                write!(f, "{}{}.{:02}", if *value < 0 { "-" } else { "" }, value.abs() / 100, value.abs() % 100)
+                write!(
+                    f,
+                    "{}{}.{:02}",
+                    if *value < 0 { "-" } else { "" },
+                    value.abs() / 100,
+                    value.abs() % 100
+                )
             }
             Self::Float(value) => write!(f, "{value:?}"),
             Self::Text(value) => write!(f, "'{}'", value.replace('\'', "''")),
@@ -114,7 +120,9 @@ impl Table {
 
     /// The rows as `(...), (...)`.
     pub(super) fn values(&self) -> String {
-        let row = |row: &Vec<Value>| format!("({})", row.iter().map(Value::to_string).collect::<Vec<_>>().join(", "));
+        let row = |row: &Vec<Value>| {
+            format!("({})", row.iter().map(Value::to_string).collect::<Vec<_>>().join(", "))
+        };
         self.rows.iter().map(row).collect::<Vec<_>>().join(",\n  ")
     }
 }
@@ -168,7 +176,8 @@ pub(super) fn visits(whom: &'static str) -> Table {
 }
 
 fn table(name: &'static str, columns: &[(&'static str, Kind, bool)]) -> Table {
-    let columns: Vec<Column> = columns.iter().map(|&(name, kind, nullable)| Column { name, kind, nullable }).collect();
+    let columns: Vec<Column> =
+        columns.iter().map(|&(name, kind, nullable)| Column { name, kind, nullable }).collect();
     let time = columns.iter().position(|column| column.kind == Kind::Instant);
     Table { name, columns, rows: Vec::new(), entity: usize::from(time.is_some()), time }
 }

@@ -48,7 +48,12 @@ async fn manifest(lake: &Lake, folder: &str) -> Result<Option<Manifest>, Segment
 pub(crate) async fn about(lake: &Lake, folder: &str) -> Result<Option<Kept>, SegmentError> {
     let Some(manifest) = manifest(lake, folder).await? else { return Ok(None) };
     let measures = manifest.measures.into_iter().map(|about| kept_measure(&about, about.kind.cells(0)));
-    Ok(Some(Kept { as_of: manifest.as_of, files: manifest.files, measures: measures.collect(), extract: None }))
+    Ok(Some(Kept {
+        as_of: manifest.as_of,
+        files: manifest.files,
+        measures: measures.collect(),
+        extract: None,
+    }))
 }
 
 fn kept_measure(about: &ManifestMeasure, values: Cells) -> KeptMeasure {
@@ -82,15 +87,18 @@ pub(crate) async fn read(lake: &Lake, folder: &str) -> Result<Option<Stored>, Se
         }
     };
     let parts = manifest.parts.iter().map(|(name, members)| {
-        let kinds: Vec<(Kind, i64)> =
-            members.iter().map(|&measure| (manifest.measures[measure].kind, manifest.measures[measure].missing)).collect();
+        let kinds: Vec<(Kind, i64)> = members
+            .iter()
+            .map(|&measure| (manifest.measures[measure].kind, manifest.measures[measure].missing))
+            .collect();
         let object = object(name);
         async move {
             let bytes = object.await?;
             Ok::<_, SegmentError>(parallel::on_a_core(move || decode_measures(bytes, &kinds)).await?)
         }
     });
-    let parts = stream::iter(parts.collect::<Vec<_>>()).buffered(2 * parallel::cores()).try_collect::<Vec<_>>();
+    let parts =
+        stream::iter(parts.collect::<Vec<_>>()).buffered(2 * parallel::cores()).try_collect::<Vec<_>>();
     let extract = OptionFuture::from(manifest.extract.as_ref().map(|extract| rows(&extract.object)));
     let (keys, extract, parts) = tokio::join!(rows(&manifest.keys), extract, parts);
     let (keys, extract, parts) = (keys?, extract.transpose()?, parts?);
@@ -104,7 +112,11 @@ impl Stored {
         let in_place = index.begins_with(keys.column(0));
         let numbers: Vec<u32> = match in_place {
             true => Vec::new(),
-            false => index.insert(keys.column(0))?.into_iter().map(|number| number.unwrap_or(KeyIndex::NULL)).collect(),
+            false => index
+                .insert(keys.column(0))?
+                .into_iter()
+                .map(|number| number.unwrap_or(KeyIndex::NULL))
+                .collect(),
         };
         let rows = index.len() as usize + 1;
         let mut measures: Vec<Option<KeptMeasure>> = vec![None; manifest.measures.len()];
@@ -119,13 +131,22 @@ impl Stored {
             }
         }
         let extract = manifest.extract.zip(extract);
-        let extract = extract.map(|(about, rows)| Extract { share: KeyShare::up_to(about.share), files: about.files, rows });
+        let extract = extract.map(|(about, rows)| Extract {
+            share: KeyShare::up_to(about.share),
+            files: about.files,
+            rows,
+        });
         let measures = measures.into_iter().flatten().collect();
         Ok(Kept { as_of: manifest.as_of, files: manifest.files, measures, extract })
     }
 }
 
-pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &KeyIndex) -> Result<(), SegmentError> {
+pub(crate) async fn write(
+    lake: &Lake,
+    folder: &str,
+    mut kept: Kept,
+    index: &KeyIndex,
+) -> Result<(), SegmentError> {
     let rows = index.len() as usize + 1;
     // The scans of other tables may have met further keys since.
     for measure in kept.measures.iter_mut().filter(|measure| measure.values.len() < rows) {
@@ -135,18 +156,23 @@ pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &Key
     let before = listed(&*objects, folder).await;
     let keys = index.column(0..index.len())?;
     let key_field = Field::new("key", keys.data_type().clone(), true);
-    let keys = RecordBatch::try_new(Arc::new(Schema::new(vec![key_field])), vec![keys]).map_err(SqlError::from)?;
+    let keys =
+        RecordBatch::try_new(Arc::new(Schema::new(vec![key_field])), vec![keys]).map_err(SqlError::from)?;
     let about: Vec<ManifestMeasure> = kept.measures.iter().map(manifest_measure).collect();
-    let mut jobs: Vec<Box<dyn FnOnce() -> Result<ParquetFile, SegmentError> + Send>> = vec![Box::new(move || encode(&keys))];
+    let mut jobs: Vec<Box<dyn FnOnce() -> Result<ParquetFile, SegmentError> + Send>> =
+        vec![Box::new(move || encode(&keys))];
     let extract = kept.extract.map(|Extract { share, files, rows }| {
-        jobs.push(Box::new(move || Ok(ParquetFile::encode(&rows.schema(), [&rows], parquet_options(&rows.schema()))?)));
+        jobs.push(Box::new(move || {
+            Ok(ParquetFile::encode(&rows.schema(), [&rows], parquet_options(&rows.schema()))?)
+        }));
         (share, files)
     });
     let mut members = Vec::new();
     let mut numbered: Vec<(usize, KeptMeasure)> = kept.measures.into_iter().enumerate().collect();
     while !numbered.is_empty() {
         let rest = numbered.split_off(numbered.len().min(MEASURES_OF_A_PART));
-        let (numbers, measures): (Vec<usize>, Vec<KeptMeasure>) = std::mem::replace(&mut numbered, rest).into_iter().unzip();
+        let (numbers, measures): (Vec<usize>, Vec<KeptMeasure>) =
+            std::mem::replace(&mut numbered, rest).into_iter().unzip();
         let missing: Vec<i64> = numbers.iter().map(|&number| about[number].missing).collect();
         members.push(numbers);
         jobs.push(Box::new(move || encode(&columns(measures, &missing)?)));
@@ -161,14 +187,23 @@ pub(crate) async fn write(lake: &Lake, folder: &str, mut kept: Kept, index: &Key
         }
     });
     let puts: Vec<_> = puts.collect();
-    let mut names = stream::iter(puts).buffered(2 * parallel::cores()).try_collect::<Vec<_>>().await?.into_iter();
+    let mut names =
+        stream::iter(puts).buffered(2 * parallel::cores()).try_collect::<Vec<_>>().await?.into_iter();
     let Some(keys) = names.next() else { return Ok(()) };
     let extract = extract
         .zip(names.as_slice().first().cloned())
         .inspect(|_| drop(names.next()))
         .map(|((share, files), object)| ManifestExtract { share: share.greatest(), files, object });
     let parts = names.zip(members).collect();
-    let manifest = Manifest { format: FORMAT, as_of: kept.as_of, files: kept.files, measures: about, keys, parts, extract };
+    let manifest = Manifest {
+        format: FORMAT,
+        as_of: kept.as_of,
+        files: kept.files,
+        measures: about,
+        keys,
+        parts,
+        extract,
+    };
     let text = serde_json::to_vec(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
     let path = Path::from(format!("{folder}/manifest.json"));
     objects.put(&path, text.into()).await.map_err(|source| StoreError::object(&path, source))?;
@@ -186,7 +221,11 @@ pub(crate) async fn forget(lake: &Lake, folder: &str) {
 
 async fn listed(objects: &dyn ObjectStore, folder: &str) -> Vec<Path> {
     let found = objects.list(Some(&Path::from(folder))).try_collect::<Vec<_>>().await.unwrap_or_default();
-    found.into_iter().map(|object| object.location).filter(|path| path.extension() == Some("parquet")).collect()
+    found
+        .into_iter()
+        .map(|object| object.location)
+        .filter(|path| path.extension() == Some("parquet"))
+        .collect()
 }
 
 fn manifest_measure(measure: &KeptMeasure) -> ManifestMeasure {
@@ -204,7 +243,13 @@ fn manifest_measure(measure: &KeptMeasure) -> ManifestMeasure {
         }
         _ => i64::MIN,
     };
-    ManifestMeasure { identity: measure.identity.clone(), from: measure.window.from, to: measure.window.to, kind, missing }
+    ManifestMeasure {
+        identity: measure.identity.clone(),
+        from: measure.window.from,
+        to: measure.window.to,
+        kind,
+        missing,
+    }
 }
 
 /// Values as columns; where there is no largest value, what stands for it: it is close to the others, so that differences are small.
@@ -233,7 +278,8 @@ fn encode(batch: &RecordBatch) -> Result<ParquetFile, SegmentError> {
     let mut properties = WriterProperties::builder().set_dictionary_enabled(false);
     let integers = [DataType::Int32, DataType::Int64, DataType::UInt32];
     for field in batch.schema().fields().iter().filter(|field| integers.contains(field.data_type())) {
-        properties = properties.set_column_encoding(field.name().as_str().into(), Encoding::DELTA_BINARY_PACKED);
+        properties =
+            properties.set_column_encoding(field.name().as_str().into(), Encoding::DELTA_BINARY_PACKED);
     }
     Ok(ParquetFile::encode(&batch.schema(), [batch], properties.build())?)
 }
@@ -251,7 +297,9 @@ fn decode_rows(bytes: Bytes) -> Result<RecordBatch, SqlError> {
     let schema = arrow::array::RecordBatchReader::schema(&reader);
     // The schema as it was written: metadata of the file does not make it another.
     let schema = Arc::new(Schema::new(schema.fields().clone()));
-    let batches = reader.map(|batch| Ok(batch?.with_schema(Arc::clone(&schema))?)).collect::<Result<Vec<_>, SqlError>>()?;
+    let batches = reader
+        .map(|batch| Ok(batch?.with_schema(Arc::clone(&schema))?))
+        .collect::<Result<Vec<_>, SqlError>>()?;
     Ok(concat_batches(&schema, &batches)?)
 }
 
@@ -262,9 +310,13 @@ fn decode_measures(bytes: Bytes, kinds: &[(Kind, i64)]) -> Result<Vec<Cells>, Sq
     for batch in reader {
         for ((cells, column), &(_, missing)) in all.iter_mut().zip(batch?.columns()).zip(kinds) {
             match cells {
-                Cells::Count(values) => values.extend_from_slice(column.as_primitive::<UInt32Type>().values()),
+                Cells::Count(values) => {
+                    values.extend_from_slice(column.as_primitive::<UInt32Type>().values())
+                }
                 Cells::Sum(values) => values.extend_from_slice(column.as_primitive::<Int64Type>().values()),
-                Cells::Wide(values) => values.extend_from_slice(column.as_primitive::<Decimal128Type>().values()),
+                Cells::Wide(values) => {
+                    values.extend_from_slice(column.as_primitive::<Decimal128Type>().values())
+                }
                 Cells::Max(values) | Cells::Min(values) => {
                     let column = column.as_primitive::<Int64Type>().values().iter();
                     values.extend(column.map(|&value| if value == missing { i64::MIN } else { value }));

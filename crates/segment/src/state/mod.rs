@@ -61,9 +61,16 @@ pub(crate) fn identity(measure: &Measure, contract: &Contract) -> String {
         texts.join(" AND ")
     };
     let columns = contract.arrow_schema();
-    let named = measure.argument.iter().chain(&measure.order).chain(&measure.predicate).flat_map(|expr| expr.column_refs());
-    let mut types: Vec<String> =
-        named.filter_map(|c| columns.field_with_name(&c.name).ok()).map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+    let named = measure
+        .argument
+        .iter()
+        .chain(&measure.order)
+        .chain(&measure.predicate)
+        .flat_map(|expr| expr.column_refs());
+    let mut types: Vec<String> = named
+        .filter_map(|c| columns.field_with_name(&c.name).ok())
+        .map(|f| format!("{} {}", f.name(), f.data_type()))
+        .collect();
     types.sort_unstable();
     types.dedup();
     let parts = [
@@ -139,7 +146,10 @@ pub(crate) async fn readable(lake: &Lake, folder: &str) -> Result<(), String> {
 }
 
 fn causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// What is written about what is kept.

@@ -35,8 +35,11 @@ pub(crate) async fn prove(
     (known, is_extracted): (Extract, bool),
     program: &Program,
 ) -> Result<Proof, SegmentError> {
-    let Some(sources) = scan.tables.sources(&scan.contract.table)? else { return Ok(Proof { rows_read: 0, extract: known }) };
-    let wanted: Vec<Wanted<'_>> = scan.scan.measures.iter().map(|measure| Wanted::whole(measure, 0)).collect();
+    let Some(sources) = scan.tables.sources(&scan.contract.table)? else {
+        return Ok(Proof { rows_read: 0, extract: known });
+    };
+    let wanted: Vec<Wanted<'_>> =
+        scan.scan.measures.iter().map(|measure| Wanted::whole(measure, 0)).collect();
     let (groups, recipes) = groups_of(&wanted);
     let sample = Arc::new(KeySample::new(known.share, index));
     let is_known: HashSet<&str> = known.files.iter().map(|(path, _)| path.as_str()).collect();
@@ -46,7 +49,9 @@ pub(crate) async fn prove(
     });
     let in_files = in_files.map(|source| ClassedSource { class: 0, source, is_extracted });
     let rows = &known.rows;
-    let slices = (0..rows.num_rows()).step_by(SLICE_ROWS).map(|start| rows.slice(start, SLICE_ROWS.min(rows.num_rows() - start)));
+    let slices = (0..rows.num_rows())
+        .step_by(SLICE_ROWS)
+        .map(|start| rows.slice(start, SLICE_ROWS.min(rows.num_rows() - start)));
     let input = FusedInput {
         contract: scan.contract,
         key: &scan.scan.key,
@@ -58,12 +63,19 @@ pub(crate) async fn prove(
     };
     let fused = run(&groups, input, &mut Arc::clone(index), scan.session).await?;
     let mut by_group: Vec<Vec<(usize, Recipe)>> = vec![Vec::new(); groups.len()];
-    recipes.into_iter().enumerate().for_each(|(number, recipe)| by_group[recipe.group].push((number, recipe)));
-    let again = fused.columns.into_iter().zip(by_group).flat_map(|(columns, recipes)| measures_of(columns, recipes));
+    recipes
+        .into_iter()
+        .enumerate()
+        .for_each(|(number, recipe)| by_group[recipe.group].push((number, recipe)));
+    let again =
+        fused.columns.into_iter().zip(by_group).flat_map(|(columns, recipes)| measures_of(columns, recipes));
     let numbers = sample.numbers();
     for (place, again) in again {
-        if let Some(row) = (0..numbers.len()).find(|&row| !same(&again, row, &found[place], numbers[row] as usize)) {
-            let key = cast(&index.column(std::iter::once(numbers[row]))?, &DataType::Utf8).map_err(SqlError::from)?;
+        if let Some(row) =
+            (0..numbers.len()).find(|&row| !same(&again, row, &found[place], numbers[row] as usize))
+        {
+            let key = cast(&index.column(std::iter::once(numbers[row]))?, &DataType::Utf8)
+                .map_err(SqlError::from)?;
             return Err(SegmentError::Proof(Box::new(Mismatch {
                 entity: key.as_string::<i32>().value(0).to_owned(),
                 table: scan.contract.table.clone(),
@@ -92,7 +104,9 @@ fn same(a: &Cells, a_row: usize, b: &Cells, b_row: usize) -> bool {
         (Cells::Wide(wide), Cells::Sum(sums)) => wide[a_row] == i128::from(sums[b_row]),
         (Cells::Sum(sums), Cells::Wide(wide)) => i128::from(sums[a_row]) == wide[b_row],
         (Cells::Max(a), Cells::Max(b)) | (Cells::Min(a), Cells::Min(b)) => a[a_row] == b[b_row],
-        (Cells::Float(_), Cells::Float(_)) | (Cells::Variance(_), Cells::Variance(_)) | (Cells::Edge(_), Cells::Edge(_)) => true,
+        (Cells::Float(_), Cells::Float(_))
+        | (Cells::Variance(_), Cells::Variance(_))
+        | (Cells::Edge(_), Cells::Edge(_)) => true,
         _ => false,
     }
 }

@@ -50,7 +50,9 @@ impl ScalarUDFImpl for Bucket {
             return plan_err!("the salt of {NAME} is a text: {NAME}('holdout', customer_id)");
         }
         if !is_text(id) && !id.is_integer() {
-            return plan_err!("the id of {NAME} is a text or a whole number, not {id}; write {NAME}('holdout', customer_id)");
+            return plan_err!(
+                "the id of {NAME} is a text or a whole number, not {id}; write {NAME}('holdout', customer_id)"
+            );
         }
         Ok(vec![DataType::Utf8, DataType::Utf8])
     }
@@ -74,7 +76,8 @@ impl ScalarUDFImpl for Bucket {
             config_options: arguments.config_options,
         })?;
         let digests = digests.into_array(rows)?;
-        let buckets: Float64Array = digests.as_binary::<i32>().iter().map(|digest| digest.and_then(fraction)).collect();
+        let buckets: Float64Array =
+            digests.as_binary::<i32>().iter().map(|digest| digest.and_then(fraction)).collect();
         let buckets: ArrayRef = Arc::new(buckets);
         Ok(if constant {
             ColumnarValue::Scalar(ScalarValue::try_from_array(&buckets, 0)?)
@@ -112,7 +115,8 @@ mod tests {
         let ids = arrow::compute::cast(&ids, &types[1]).unwrap();
         let rows = ids.len();
         let salt = ColumnarValue::Scalar(ScalarValue::Utf8(salt.map(str::to_owned)));
-        let found = function.invoke_with_args(arguments(vec![salt, ColumnarValue::Array(ids)], rows)).unwrap();
+        let found =
+            function.invoke_with_args(arguments(vec![salt, ColumnarValue::Array(ids)], rows)).unwrap();
         found.into_array(rows).unwrap().as_primitive::<arrow::datatypes::Float64Type>().iter().collect()
     }
 

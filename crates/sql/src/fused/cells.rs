@@ -82,7 +82,9 @@ impl<'a> Selection<'a> {
     #[expect(clippy::cast_possible_truncation, reason = "rows of a batch")]
     fn without(&self, nulls: Option<&NullBuffer>) -> Rows<'a> {
         let nulls = nulls.filter(|nulls| nulls.null_count() > 0).map(NullBuffer::inner);
-        let picked = |rows: &BooleanBuffer| Rows::Picked(self.keys, rows.set_indices().map(|row| row as u32).collect());
+        let picked = |rows: &BooleanBuffer| {
+            Rows::Picked(self.keys, rows.set_indices().map(|row| row as u32).collect())
+        };
         match (self.selected, nulls) {
             (Some(selected), Some(valid)) => picked(&(selected & valid)),
             (Some(rows), None) | (None, Some(rows)) => picked(rows),
@@ -97,11 +99,13 @@ impl Rows<'_> {
     fn each_until(&self, start: usize, mut visit: impl FnMut(usize, usize) -> bool) -> Option<usize> {
         match self {
             Self::All(keys) => {
-                let found = keys[start..].iter().zip(start..).position(|(&key, row)| !visit(key as usize, row));
+                let found =
+                    keys[start..].iter().zip(start..).position(|(&key, row)| !visit(key as usize, row));
                 found.map(|place| start + place)
             }
             Self::Picked(keys, rows) => {
-                let found = rows[start..].iter().position(|&row| !visit(keys[row as usize] as usize, row as usize));
+                let found =
+                    rows[start..].iter().position(|&row| !visit(keys[row as usize] as usize, row as usize));
                 found.map(|place| start + place)
             }
         }
@@ -111,7 +115,9 @@ impl Rows<'_> {
     fn each(&self, mut visit: impl FnMut(usize, usize)) {
         match self {
             Self::All(keys) => keys.iter().enumerate().for_each(|(row, &key)| visit(key as usize, row)),
-            Self::Picked(keys, rows) => rows.iter().for_each(|&row| visit(keys[row as usize] as usize, row as usize)),
+            Self::Picked(keys, rows) => {
+                rows.iter().for_each(|&row| visit(keys[row as usize] as usize, row as usize))
+            }
         }
     }
 }
@@ -222,7 +228,9 @@ impl Cells {
             Self::Float(values) => Self::Float(moved(&values, numbers, vec![0.0; cells])),
             Self::Max(values) => Self::Max(moved(&values, numbers, vec![i64::MIN; cells])),
             Self::Min(values) => Self::Min(moved(&values, numbers, vec![i64::MIN; cells])),
-            Self::Variance(values) => Self::Variance(moved(&values, numbers, vec![Variance::default(); cells])),
+            Self::Variance(values) => {
+                Self::Variance(moved(&values, numbers, vec![Variance::default(); cells]))
+            }
             Self::Edge(values) => Self::Edge(moved(&values, numbers, vec![None; cells])),
             Self::Distinct(pairs) => Self::Distinct(pairs),
         }
@@ -254,8 +262,12 @@ impl Cells {
                     !overflows
                 };
                 let stopped = match sign {
-                    1 => rows.each_until(0, |key, row| fits(cells[key].overflowing_add(values[row]), &mut cells[key])),
-                    _ => rows.each_until(0, |key, row| fits(cells[key].overflowing_sub(values[row]), &mut cells[key])),
+                    1 => rows.each_until(0, |key, row| {
+                        fits(cells[key].overflowing_add(values[row]), &mut cells[key])
+                    }),
+                    _ => rows.each_until(0, |key, row| {
+                        fits(cells[key].overflowing_sub(values[row]), &mut cells[key])
+                    }),
                 };
                 if let Some(rest) = stopped {
                     let cells = self.widen();
@@ -269,7 +281,9 @@ impl Cells {
                 let found = decimals(value()?)?;
                 let sign = i128::from(sign);
                 let rows = rows.without(found.nulls.as_ref());
-                rows.each(|key, row| cells[key] = cells[key].wrapping_add(found.values[row].wrapping_mul(sign)));
+                rows.each(|key, row| {
+                    cells[key] = cells[key].wrapping_add(found.values[row].wrapping_mul(sign))
+                });
             }
             Self::Float(cells) => {
                 let found = floats(value()?)?;
@@ -294,7 +308,8 @@ impl Cells {
                 rows.without(order_nulls.as_ref()).each(|key, row| {
                     let rank = if first { !order[row] } else { order[row] };
                     if cells[key].is_none_or(|(best, _)| best < rank) {
-                        let value = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| values[row]);
+                        let value =
+                            nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| values[row]);
                         cells[key] = Some((rank, value));
                     }
                 });
@@ -302,7 +317,8 @@ impl Cells {
             Self::Distinct(pairs) => {
                 let found = codes(value()?)?;
                 let number = |key: usize| u32::try_from(key).unwrap_or(u32::MAX);
-                rows.without(found.nulls.as_ref()).each(|key, row| pairs.push((number(key), found.values[row])));
+                rows.without(found.nulls.as_ref())
+                    .each(|key, row| pairs.push((number(key), found.values[row])));
                 if pairs.len() > DISTINCT_PAIRS && pairs.len().is_power_of_two() {
                     deduplicate(pairs);
                 }
@@ -319,7 +335,8 @@ impl Cells {
                 _ => fold(ours, theirs, |a, b| *a = a.wrapping_sub(b)),
             },
             (Self::Sum(ours), Self::Sum(theirs)) => {
-                let sum = |a: i64, b: i64| if sign == 1 { a.overflowing_add(b) } else { a.overflowing_sub(b) };
+                let sum =
+                    |a: i64, b: i64| if sign == 1 { a.overflowing_add(b) } else { a.overflowing_sub(b) };
                 let stopped = ours.iter_mut().zip(theirs).position(|(a, &b)| {
                     let (sum, overflows) = sum(*a, b);
                     *a = if overflows { *a } else { sum };
@@ -331,12 +348,16 @@ impl Cells {
                     pairs.for_each(|(a, &b)| *a += i128::from(b) * i128::from(sign));
                 }
             }
-            (Self::Wide(ours), Self::Sum(theirs)) => fold(ours, theirs, |a, b| *a += i128::from(b) * i128::from(sign)),
+            (Self::Wide(ours), Self::Sum(theirs)) => {
+                fold(ours, theirs, |a, b| *a += i128::from(b) * i128::from(sign))
+            }
             (Self::Sum(_), Self::Wide(_)) => {
                 self.widen();
                 self.add(other, sign);
             }
-            (Self::Wide(ours), Self::Wide(theirs)) => fold(ours, theirs, |a, b| *a = a.wrapping_add(b * i128::from(sign))),
+            (Self::Wide(ours), Self::Wide(theirs)) => {
+                fold(ours, theirs, |a, b| *a = a.wrapping_add(b * i128::from(sign)))
+            }
             (Self::Float(ours), Self::Float(theirs)) => fold(ours, theirs, |a, b| *a += b),
             (Self::Max(ours), Self::Max(theirs)) | (Self::Min(ours), Self::Min(theirs)) => {
                 fold(ours, theirs, |a, b| *a = (*a).max(b));

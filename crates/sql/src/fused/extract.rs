@@ -25,9 +25,17 @@ impl Extract {
     ///
     /// # Errors
     /// [`SqlError::Engine`] when their columns differ.
-    pub fn of(share: KeyShare, schema: &SchemaRef, files: Vec<(String, RecordBatch)>) -> Result<Self, SqlError> {
+    pub fn of(
+        share: KeyShare,
+        schema: &SchemaRef,
+        files: Vec<(String, RecordBatch)>,
+    ) -> Result<Self, SqlError> {
         let rows = concat_batches(schema, files.iter().map(|(_, rows)| rows))?;
-        Ok(Self { share, files: files.into_iter().map(|(path, rows)| (path, rows.num_rows())).collect(), rows })
+        Ok(Self {
+            share,
+            files: files.into_iter().map(|(path, rows)| (path, rows.num_rows())).collect(),
+            rows,
+        })
     }
 
     /// The rows of each file.

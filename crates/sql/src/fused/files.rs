@@ -8,8 +8,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter};
-use datafusion::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter,
+};
+use datafusion::parquet::arrow::async_reader::{
+    AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
+};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use futures::FutureExt;
@@ -34,8 +38,10 @@ pub fn time_range(source: &Source) -> (i64, i64) {
         Source::Rows { range, .. } => return *range,
         Source::File(file) => file,
     };
-    let day = file.partition.get(EVENT_DAY).and_then(|day| day.as_deref()).and_then(|day| day.parse::<Date>().ok());
-    let instant = |day: Date| day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_microsecond());
+    let day =
+        file.partition.get(EVENT_DAY).and_then(|day| day.as_deref()).and_then(|day| day.parse::<Date>().ok());
+    let instant =
+        |day: Date| day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp().as_microsecond());
     let range = day.and_then(|day| Some((instant(day)?, instant(day.tomorrow().ok()?)?)));
     range.unwrap_or((i64::MIN, i64::MAX))
 }
@@ -53,21 +59,27 @@ pub(crate) async fn open(
     let failed = |error: ParquetError| unreadable(file, &error);
     let path = Path::parse(&file.path).map_err(|error| SqlError::Engine(error.to_string()))?;
     let mut reader = FileReader { objects, path, size_bytes: file.size_bytes };
-    let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(failed)?;
+    let metadata =
+        ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(failed)?;
     let options = ArrowReaderOptions::new().with_schema(with_dictionaries(metadata.schema(), wanted));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(failed)?;
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
     let stored = Arc::clone(builder.schema());
-    let roots = |names: &[&str]| names.iter().filter_map(|name| stored.index_of(name).ok()).collect::<Vec<_>>();
+    let roots =
+        |names: &[&str]| names.iter().filter_map(|name| stored.index_of(name).ok()).collect::<Vec<_>>();
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots(&names));
     if let Some((share, key_type)) = share {
         let of_key = ProjectionMask::roots(builder.parquet_schema(), roots(&[key]));
         let keep = move |batch: RecordBatch| -> Result<BooleanArray, arrow::error::ArrowError> {
             let held = share.holds(batch.column(0), &key_type);
-            Ok(BooleanArray::new(held.map_err(|e| arrow::error::ArrowError::ComputeError(e.to_string()))?, None))
+            Ok(BooleanArray::new(
+                held.map_err(|e| arrow::error::ArrowError::ComputeError(e.to_string()))?,
+                None,
+            ))
         };
-        builder = builder.with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(of_key, keep))]));
+        builder =
+            builder.with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(of_key, keep))]));
     }
     builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)
 }
@@ -80,7 +92,10 @@ fn with_dictionaries(stored: &SchemaRef, wanted: &SchemaRef) -> SchemaRef {
         }
         _ => Arc::clone(field),
     };
-    Arc::new(Schema::new_with_metadata(stored.fields().iter().map(field).collect::<Vec<_>>(), stored.metadata().clone()))
+    Arc::new(Schema::new_with_metadata(
+        stored.fields().iter().map(field).collect::<Vec<_>>(),
+        stored.metadata().clone(),
+    ))
 }
 
 /// Bytes of a Parquet file in an object store.
@@ -104,7 +119,10 @@ impl AsyncFileReader for FileReader {
         async move { Ok(self.objects.get_ranges(&self.path, &ranges).await?) }.boxed()
     }
 
-    fn get_metadata<'a>(&'a mut self, _: Option<&'a ArrowReaderOptions>) -> ParquetFuture<'a, Arc<ParquetMetaData>> {
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> ParquetFuture<'a, Arc<ParquetMetaData>> {
         async move {
             let size_bytes = self.size_bytes;
             let reader = ParquetMetaDataReader::new().with_prefetch_hint(Some(METADATA_BYTES));
@@ -124,7 +142,8 @@ pub(crate) fn conform(batch: &RecordBatch, columns: &SchemaRef) -> Result<Record
         }
     };
     let arrays = columns.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    let fields: Vec<Field> = columns.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let fields: Vec<Field> =
+        columns.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
 }

@@ -66,7 +66,11 @@ pub struct Group {
 
 impl Group {
     pub(crate) fn asked(&self) -> predicates::Asked<'_> {
-        predicates::Asked { predicate: &self.predicate, argument: self.argument.as_ref(), order: self.order.as_ref() }
+        predicates::Asked {
+            predicate: &self.predicate,
+            argument: self.argument.as_ref(),
+            order: self.order.as_ref(),
+        }
     }
 }
 

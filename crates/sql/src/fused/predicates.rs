@@ -72,11 +72,17 @@ impl Expressions {
         }
         let state = session.state();
         let physical = |exprs: Vec<Expr>| -> Result<Vec<_>, SqlError> {
-            exprs.into_iter().map(|expr| state.create_physical_expr(expr, schema).map_err(SqlError::engine)).collect()
+            exprs
+                .into_iter()
+                .map(|expr| state.create_physical_expr(expr, schema).map_err(SqlError::engine))
+                .collect()
         };
         let condition = |expr: Expr| -> Result<Condition, SqlError> {
             let Some(column) = text_column(&expr, schema.as_arrow()) else {
-                return state.create_physical_expr(expr, schema).map(Condition::OfRow).map_err(SqlError::engine);
+                return state
+                    .create_physical_expr(expr, schema)
+                    .map(Condition::OfRow)
+                    .map_err(SqlError::engine);
             };
             let field = Arc::new(Schema::new(vec![Field::new(&column, DataType::Utf8, true)]));
             let of_column = DFSchema::try_from(Arc::clone(&field)).map_err(SqlError::engine)?;
@@ -200,11 +206,17 @@ impl Evaluated<'_> {
 }
 
 /// Where a condition on a text column holds: evaluated once for each distinct value of a dictionary, and for null.
-fn of_column(column: &ArrayRef, field: &Arc<Schema>, expr: &Arc<dyn PhysicalExpr>) -> Result<BooleanBuffer, SqlError> {
+fn of_column(
+    column: &ArrayRef,
+    field: &Arc<Schema>,
+    expr: &Arc<dyn PhysicalExpr>,
+) -> Result<BooleanBuffer, SqlError> {
     let holds = |values: ArrayRef| -> Result<BooleanBuffer, SqlError> {
         Ok(certain(&array(expr, &RecordBatch::try_new(Arc::clone(field), vec![values])?)?))
     };
-    let Some(dictionary) = column.as_any().downcast_ref::<Int32DictionaryArray>() else { return holds(Arc::clone(column)) };
+    let Some(dictionary) = column.as_any().downcast_ref::<Int32DictionaryArray>() else {
+        return holds(Arc::clone(column));
+    };
     let null = new_null_array(&DataType::Utf8, 1);
     let values = holds(concat(&[dictionary.values(), &null])?)?;
     let last = values.len() - 1;

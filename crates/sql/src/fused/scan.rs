@@ -106,7 +106,9 @@ pub async fn run(
     while let Some(worker) = workers.join_next().await {
         worker.map_err(|error| SqlError::Engine(error.to_string()))??;
     }
-    let Ok(shared) = Arc::try_unwrap(shared) else { return Err(SqlError::Engine("a scan has not ended".to_owned())) };
+    let Ok(shared) = Arc::try_unwrap(shared) else {
+        return Err(SqlError::Engine("a scan has not ended".to_owned()));
+    };
     let new_keys = shared.new_keys.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !new_keys.is_empty() {
         Arc::make_mut(index).insert(&new_keys.column(0..new_keys.len())?)?;
@@ -153,7 +155,12 @@ fn asked(groups: &[Group]) -> Vec<Asked<'_>> {
 }
 
 /// What the expressions name and these columns, as the contract has them; texts as dictionaries where that saves work.
-pub(crate) fn columns_of(asked: &[Asked<'_>], whole: &[&str], contract: &Contract, dictionaries: bool) -> SchemaRef {
+pub(crate) fn columns_of(
+    asked: &[Asked<'_>],
+    whole: &[&str],
+    contract: &Contract,
+    dictionaries: bool,
+) -> SchemaRef {
     let exprs = asked.iter().flat_map(|one| one.exprs());
     let named: Vec<String> = exprs.flat_map(Expr::column_refs).map(|column| column.name.clone()).collect();
     let is_whole = |field: &Field| whole.contains(&field.name().as_str());
@@ -208,7 +215,8 @@ impl Worker {
     async fn read(&self, source: &ClassedSource) -> Result<(), SqlError> {
         let shared = &self.shared;
         let range = files::time_range(&source.source);
-        let mut active: Vec<usize> = (0..shared.groups.len()).filter(|&group| has_part(&shared.groups[group], source)).collect();
+        let mut active: Vec<usize> =
+            (0..shared.groups.len()).filter(|&group| has_part(&shared.groups[group], source)).collect();
         // Workers begin at different groups, so that none has to wait for another's.
         let first = self.number * active.len() / self.threads;
         active.rotate_left(first);
@@ -222,7 +230,9 @@ impl Worker {
             None => shared.columns_of(&active, source.class, range),
         };
         let share = shared.sample.as_ref().map(|sample| (sample.share(), self.index.data_type().clone()));
-        let mut stream = files::open(Arc::clone(&shared.objects), file, &names, &shared.schema, &shared.key, share).await?;
+        let mut stream =
+            files::open(Arc::clone(&shared.objects), file, &names, &shared.schema, &shared.key, share)
+                .await?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|error| files::unreadable(file, &error))?;
             self.take(&active, source.class, range, &batch, &mut extracted)?;
@@ -250,7 +260,10 @@ impl Worker {
             None => new_null_array(self.index.data_type(), batch.num_rows()),
         };
         if let Some((share, batches)) = extracted {
-            let held = filter_record_batch(batch, &BooleanArray::new(share.holds(&keys, self.index.data_type())?, None))?;
+            let held = filter_record_batch(
+                batch,
+                &BooleanArray::new(share.holds(&keys, self.index.data_type())?, None),
+            )?;
             batches.push(extract::conform(&held, &shared.extracted)?);
         }
         let (numbers, known) = self.numbers(&keys)?;
@@ -270,7 +283,8 @@ impl Worker {
                 let both = predicate.zip(within.as_ref()).map(|(predicate, within)| predicate & within);
                 let selected = both.as_ref().or(predicate).or(within.as_ref());
                 let selection = Selection { keys: &numbers, selected };
-                let arguments = Arguments { value: evaluated.value(uses.argument), order: evaluated.value(uses.order) };
+                let arguments =
+                    Arguments { value: evaluated.value(uses.argument), order: evaluated.value(uses.order) };
                 shared.sums.update(self.number, (number, group), part, &selection, &arguments, known)?;
             }
         }
@@ -285,7 +299,8 @@ impl Worker {
             return Ok((numbers, sample.len() as usize + 1));
         }
         let keyless = shared.sums.keyless();
-        let unknown: Vec<usize> = (0..numbers.len()).filter(|&row| numbers[row] == KeyIndex::UNKNOWN).collect();
+        let unknown: Vec<usize> =
+            (0..numbers.len()).filter(|&row| numbers[row] == KeyIndex::UNKNOWN).collect();
         let mut new = 0;
         if !unknown.is_empty() {
             let places: UInt32Array = unknown.iter().map(|&row| u32::try_from(row).ok()).collect();
@@ -310,7 +325,9 @@ impl Shared {
         if !parts.clone().all(|part| part.covers(range)) {
             names.push(self.event_time.clone());
         }
-        for expr in groups().flat_map(|group| group.argument.iter().chain(&group.order).chain(&group.predicate)) {
+        for expr in
+            groups().flat_map(|group| group.argument.iter().chain(&group.order).chain(&group.predicate))
+        {
             for column in expr.column_refs() {
                 if !names.contains(&column.name) {
                     names.push(column.name.clone());
@@ -340,7 +357,9 @@ impl Times<'_> {
         let instants = arrow::compute::cast(instants, &platform::instant())?;
         let instants = instants.as_primitive::<TimestampMicrosecondType>();
         let values = instants.values();
-        let mut within = BooleanBuffer::collect_bool(values.len(), |row| part.from <= values[row] && values[row] < part.to);
+        let mut within = BooleanBuffer::collect_bool(values.len(), |row| {
+            part.from <= values[row] && values[row] < part.to
+        });
         if let Some(nulls) = instants.nulls() {
             within = &within & nulls.inner();
         }
@@ -350,7 +369,11 @@ impl Times<'_> {
 }
 
 /// The rows whose key is in a sample, and the places of their keys in it.
-fn in_sample(sample: &KeySample, numbers: &[u32], rows: &RecordBatch) -> Result<(Vec<u32>, RecordBatch), SqlError> {
+fn in_sample(
+    sample: &KeySample,
+    numbers: &[u32],
+    rows: &RecordBatch,
+) -> Result<(Vec<u32>, RecordBatch), SqlError> {
     let places: Vec<Option<u32>> = numbers.iter().map(|&number| sample.place(number)).collect();
     let keep: BooleanArray = places.iter().map(|place| Some(place.is_some())).collect();
     Ok((places.into_iter().flatten().collect(), filter_record_batch(rows, &keep)?))

@@ -36,9 +36,11 @@ impl Sums {
         workers: usize,
     ) -> Self {
         let copies = (GROUPS_OF_A_WORKER * workers).div_ceil(groups.len().max(1)).clamp(1, workers.max(1));
-        let mut columns =
-            |number: usize, group: &Group| (0..group.columns).map(|column| start.remove(&(number, column))).collect();
-        let mut copy = || groups.iter().enumerate().map(|(number, group)| Mutex::new(columns(number, group))).collect();
+        let mut columns = |number: usize, group: &Group| {
+            (0..group.columns).map(|column| start.remove(&(number, column))).collect()
+        };
+        let mut copy =
+            || groups.iter().enumerate().map(|(number, group)| Mutex::new(columns(number, group))).collect();
         Self { copies: (0..copies).map(|_| copy()).collect(), kinds, known }
     }
 
@@ -61,7 +63,8 @@ impl Sums {
         // Who panicked with the lock ends the scan.
         let mut columns = columns.lock().unwrap_or_else(PoisonError::into_inner);
         for target in &part.targets {
-            let cells = columns[target.column].get_or_insert_with(|| Cells::new(group.aggregate, self.kinds[number].as_ref()));
+            let cells = columns[target.column]
+                .get_or_insert_with(|| Cells::new(group.aggregate, self.kinds[number].as_ref()));
             if cells.len() < rows {
                 cells.resize(rows);
             }
@@ -76,7 +79,10 @@ impl Sums {
         let rows = known + 1 + new;
         let keyless = u32::try_from(known).unwrap_or(u32::MAX);
         let mut copies = copies.into_iter().map(|groups| {
-            groups.into_iter().map(|columns| columns.into_inner().unwrap_or_else(PoisonError::into_inner)).collect::<Vec<_>>()
+            groups
+                .into_iter()
+                .map(|columns| columns.into_inner().unwrap_or_else(PoisonError::into_inner))
+                .collect::<Vec<_>>()
         });
         let mut sums: Vec<Columns> = copies.next().unwrap_or_default();
         for other in copies {

@@ -31,7 +31,9 @@ impl ValueKind {
     #[must_use]
     pub fn of(data_type: &DataType) -> Option<Self> {
         match data_type {
-            DataType::Boolean | DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Some(Self::Integer),
+            DataType::Boolean | DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
+                Some(Self::Integer)
+            }
             DataType::UInt64 | DataType::Float16 => None,
             data_type if data_type.is_integer() => Some(Self::Integer),
             DataType::Decimal128(precision, _) if *precision <= SHORT_DECIMAL => Some(Self::Integer),
@@ -52,7 +54,10 @@ pub(crate) struct Values<T> {
 pub(crate) fn integers(column: &ArrayRef) -> Result<(ScalarBuffer<i64>, Option<NullBuffer>), SqlError> {
     if let DataType::Decimal128(..) = column.data_type() {
         let digits: &PrimitiveArray<Decimal128Type> = column.as_primitive();
-        #[expect(clippy::cast_possible_truncation, reason = "up to 18 digits, as the kind says; null slots may hold anything")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "up to 18 digits, as the kind says; null slots may hold anything"
+        )]
         let narrow: Vec<i64> = digits.values().iter().map(|&value| value as i64).collect();
         return Ok((narrow.into(), digits.nulls().cloned()));
     }
@@ -108,7 +113,10 @@ pub fn float_of_order(code: i64) -> f64 {
 pub(crate) fn codes(column: &ArrayRef) -> Result<Values<u128>, SqlError> {
     if ValueKind::of(column.data_type()).is_some_and(|kind| kind != ValueKind::Decimal) {
         let (values, nulls) = ordered(column)?;
-        return Ok(Values { values: values.iter().map(|&value| u128::from(value.cast_unsigned())).collect(), nulls });
+        return Ok(Values {
+            values: values.iter().map(|&value| u128::from(value.cast_unsigned())).collect(),
+            nulls,
+        });
     }
     if let DataType::Decimal128(..) = column.data_type() {
         let Values { values, nulls } = decimals(column)?;

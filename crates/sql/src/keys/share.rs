@@ -40,7 +40,12 @@ pub struct KeyShare(u64);
 impl KeyShare {
     /// About such a share of keys, in [0, 1]. A larger share has all keys of a smaller one.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a threshold")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a threshold"
+    )]
     pub fn of(share: f64) -> Self {
         Self((share.clamp(0.0, 1.0) * u64::MAX as f64) as u64)
     }
@@ -73,11 +78,17 @@ impl KeyShare {
             let column = cast(column, &DataType::Int64)?;
             let keys = column.as_primitive::<Int64Type>();
             let values = keys.values();
-            (BooleanBuffer::collect_bool(keys.len(), |row| self.has_integer(values[row])), keys.nulls().cloned())
+            (
+                BooleanBuffer::collect_bool(keys.len(), |row| self.has_integer(values[row])),
+                keys.nulls().cloned(),
+            )
         } else {
             let column = cast(column, &DataType::Utf8)?;
             let keys = column.as_string::<i32>();
-            (BooleanBuffer::collect_bool(keys.len(), |row| self.has_text(keys.value(row))), keys.nulls().cloned())
+            (
+                BooleanBuffer::collect_bool(keys.len(), |row| self.has_text(keys.value(row))),
+                keys.nulls().cloned(),
+            )
         };
         Ok(match nulls {
             Some(nulls) => &held & nulls.inner(),
@@ -122,8 +133,12 @@ impl KeySample {
     pub fn new(share: KeyShare, index: &KeyIndex) -> Self {
         let keys = 0..index.len();
         let numbers: Vec<u32> = match &index.values {
-            Values::Integers { order, .. } => keys.filter(|&number| share.has_integer(order[number as usize])).collect(),
-            Values::Texts { order, .. } => keys.filter(|&number| share.has_text(&order[number as usize])).collect(),
+            Values::Integers { order, .. } => {
+                keys.filter(|&number| share.has_integer(order[number as usize])).collect()
+            }
+            Values::Texts { order, .. } => {
+                keys.filter(|&number| share.has_text(&order[number as usize])).collect()
+            }
         };
         let mut places = vec![KeyIndex::UNKNOWN; numbers.last().map_or(0, |&last| last as usize + 1)];
         for (place, &number) in (0..).zip(&numbers) {
@@ -178,14 +193,18 @@ mod tests {
         assert_eq!(share(100_000), KeyShare::of(0.01));
         assert_eq!((share(64_000), share(63_000)), (KeyShare::of(1.0 / 64.0), KeyShare::of(1.0 / 32.0)));
         assert_eq!(share(40_000), share(50_000));
-        assert_eq!((share(1_000), share(3), share(0)), (KeyShare::of(1.0), KeyShare::of(1.0), KeyShare::of(1.0)));
+        assert_eq!(
+            (share(1_000), share(3), share(0)),
+            (KeyShare::of(1.0), KeyShare::of(1.0), KeyShare::of(1.0))
+        );
     }
 
     #[test]
     fn a_share_has_the_same_keys_in_every_table() {
         let integers: ArrayRef = Arc::new((0..100_000).collect::<Int64Array>());
         let narrow: ArrayRef = Arc::new((0..100_000).collect::<Int32Array>());
-        let texts: ArrayRef = Arc::new((0..100_000).map(|n| Some(format!("customer-{n}"))).collect::<StringArray>());
+        let texts: ArrayRef =
+            Arc::new((0..100_000).map(|n| Some(format!("customer-{n}"))).collect::<StringArray>());
         for (column, data_type) in [(&integers, DataType::Int64), (&texts, DataType::Utf8)] {
             let (small, large) = (KeyShare::of(0.01), KeyShare::of(0.02));
             let held = small.holds(column, &data_type).unwrap();
@@ -198,7 +217,10 @@ mod tests {
             assert_eq!(sample.place(sample.numbers()[7]), Some(7));
         }
         let half = KeyShare::of(0.5);
-        assert_eq!(half.holds(&integers, &DataType::Int64).unwrap(), half.holds(&narrow, &DataType::Int64).unwrap());
+        assert_eq!(
+            half.holds(&integers, &DataType::Int64).unwrap(),
+            half.holds(&narrow, &DataType::Int64).unwrap()
+        );
         assert_eq!(KeyShare::of(1.0).holds(&integers, &DataType::Int64).unwrap().count_set_bits(), 100_000);
     }
 }

@@ -53,7 +53,13 @@ impl Tally {
     }
 
     fn claim(&self, what: String, bound: Bound) -> Claim {
-        Claim { what, draws: self.draws, bound, found: self.sum / f64::from(self.draws), sum_squares: self.sum_squares }
+        Claim {
+            what,
+            draws: self.draws,
+            bound,
+            found: self.sum / f64::from(self.draws),
+            sum_squares: self.sum_squares,
+        }
     }
 }
 

@@ -16,7 +16,11 @@ fn main() {
         for claim in (trial.run)(trial.draws) {
             let Claim { what, draws, bound, found, .. } = &claim;
             let holds = if claim.holds() { "yes" } else { "**no**" };
-            println!("| {what} | {draws} | {bound} | {:.3} % | {:.3} % | {holds} |", 100.0 * found, 100.0 * claim.se());
+            println!(
+                "| {what} | {draws} | {bound} | {:.3} % | {:.3} % | {holds} |",
+                100.0 * found,
+                100.0 * claim.se()
+            );
         }
     }
 }

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::read::Case;
-use super::{CaseInference, CaseResult, CaseResults, CasesDocument, CasesError, CasesOptions, ResultsDocument};
-use crate::{Alternative, BayesOptions, Direction, Inference, Options, Prior, RelativeMethod, believe, compare};
+use super::{
+    CaseInference, CaseResult, CaseResults, CasesDocument, CasesError, CasesOptions, ResultsDocument,
+};
+use crate::{
+    Alternative, BayesOptions, Direction, Inference, Options, Prior, RelativeMethod, believe, compare,
+};
 
 /// Computes all results of all cases.
 ///
@@ -12,7 +16,8 @@ use crate::{Alternative, BayesOptions, Direction, Inference, Options, Prior, Rel
 ///
 /// The first case that is not as its kind needs it. A case without an answer is no error: its results say why.
 pub fn evaluate(document: &CasesDocument, options: &CasesOptions) -> Result<ResultsDocument, CasesError> {
-    let results = |(name, spec): (&String, _)| Ok((name.clone(), results_of(&Case::read(name, spec)?, options)));
+    let results =
+        |(name, spec): (&String, _)| Ok((name.clone(), results_of(&Case::read(name, spec)?, options)));
     Ok(ResultsDocument { cases: document.cases.iter().map(results).collect::<Result<_, _>>()? })
 }
 

@@ -66,7 +66,11 @@ impl FromStr for RelativeMethod {
     type Err = NotUnderstood;
 
     fn from_str(text: &str) -> Result<Self, NotUnderstood> {
-        named(text, "a relative method; write fieller or delta", &[("fieller", Self::Fieller), ("delta", Self::Delta)])
+        named(
+            text,
+            "a relative method; write fieller or delta",
+            &[("fieller", Self::Fieller), ("delta", Self::Delta)],
+        )
     }
 }
 
@@ -81,7 +85,11 @@ impl FromStr for Margin {
             None => (text, Self::Absolute),
         };
         let size = number(size, text, WANTED)?;
-        if size >= 0.0 { Ok(margin(size)) } else { Err(NotUnderstood { text: text.to_owned(), wanted: WANTED }) }
+        if size >= 0.0 {
+            Ok(margin(size))
+        } else {
+            Err(NotUnderstood { text: text.to_owned(), wanted: WANTED })
+        }
     }
 }
 
@@ -95,8 +103,10 @@ impl FromStr for Prior {
             return Ok(Self::Flat);
         }
         let absolute = text.strip_prefix("absolute:");
-        let (mean, sd) =
-            absolute.unwrap_or(text).split_once(',').ok_or_else(|| NotUnderstood { text: text.to_owned(), wanted: WANTED })?;
+        let (mean, sd) = absolute
+            .unwrap_or(text)
+            .split_once(',')
+            .ok_or_else(|| NotUnderstood { text: text.to_owned(), wanted: WANTED })?;
         let (mean, sd) = (number(mean, text, WANTED)?, number(sd, text, WANTED)?);
         Ok(if absolute.is_some() { Self::NormalAbsolute { mean, sd } } else { Self::Normal { mean, sd } })
     }
@@ -107,7 +117,8 @@ impl FromStr for Spending {
     type Err = NotUnderstood;
 
     fn from_str(text: &str) -> Result<Self, NotUnderstood> {
-        const WANTED: &str = "a spending function; write obrien_fleming, pocock or power:RHO, such as power:2";
+        const WANTED: &str =
+            "a spending function; write obrien_fleming, pocock or power:RHO, such as power:2";
         match text.strip_prefix("power:") {
             Some(rho) => Ok(Self::Power { rho: number(rho, text, WANTED)? }),
             None => named(text, WANTED, &[("obrien_fleming", Self::OBrienFleming), ("pocock", Self::Pocock)]),
@@ -123,11 +134,13 @@ impl GroupSequential {
     ///
     /// Neither of the two. Fractions that do not rise are found when boundaries are.
     pub fn parse(spending: Spending, looks: &str) -> Result<Self, NotUnderstood> {
-        const WANTED: &str = "a number of looks, such as 5, or rising information fractions, such as 0.2,0.45";
+        const WANTED: &str =
+            "a number of looks, such as 5, or rising information fractions, such as 0.2,0.45";
         if let Ok(count @ 1..=1000) = looks.trim().parse::<u32>() {
             return Ok(Self::evenly(spending, count));
         }
-        let fractions = looks.split(',').map(|fraction| number(fraction, looks, WANTED)).collect::<Result<_, _>>()?;
+        let fractions =
+            looks.split(',').map(|fraction| number(fraction, looks, WANTED)).collect::<Result<_, _>>()?;
         Ok(Self { spending, fractions, is_final: false })
     }
 }
@@ -154,16 +167,25 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_named() {
-        let message = |problem: Option<NotUnderstood>| problem.map(|problem| problem.to_string()).unwrap_or_default();
+        let message =
+            |problem: Option<NotUnderstood>| problem.map(|problem| problem.to_string()).unwrap_or_default();
         assert_eq!(
             message("both".parse::<Alternative>().err()),
             "`both` is not an alternative; write two_sided, greater or less"
         );
         for text in ["-1", "x%", "nan", ""] {
-            assert!(message(text.parse::<Margin>().err()).starts_with(&format!("`{text}` is not a margin")), "{text}");
+            assert!(
+                message(text.parse::<Margin>().err()).starts_with(&format!("`{text}` is not a margin")),
+                "{text}"
+            );
         }
         assert!(message("0".parse::<Prior>().err()).starts_with("`0` is not a prior"));
-        assert!(message("power:".parse::<Spending>().err()).starts_with("`power:` is not a spending function"));
-        assert!(message(GroupSequential::parse(Spending::Pocock, "0.2,x").err()).starts_with("`0.2,x` is not a number of looks"));
+        assert!(
+            message("power:".parse::<Spending>().err()).starts_with("`power:` is not a spending function")
+        );
+        assert!(
+            message(GroupSequential::parse(Spending::Pocock, "0.2,x").err())
+                .starts_with("`0.2,x` is not a number of looks")
+        );
     }
 }

@@ -139,8 +139,12 @@ impl Fields<'_> {
     }
 
     fn number(&self, field: &'static str) -> Result<f64, CasesError> {
-        let missing =
-            || CasesError::MissingField { case: self.case.to_owned(), kind: self.kind.to_owned(), arm: self.arm, field };
+        let missing = || CasesError::MissingField {
+            case: self.case.to_owned(),
+            kind: self.kind.to_owned(),
+            arm: self.arm,
+            field,
+        };
         self.fields.get(field).copied().ok_or_else(missing)
     }
 

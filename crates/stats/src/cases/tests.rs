@@ -8,14 +8,18 @@ fn evaluated(document: &str) -> Result<ResultsDocument, String> {
 }
 
 fn check(case: &str, expected: &str) {
-    let problem =
-        evaluated(&format!(r#"{{"cases": {{"first": {case}}}}}"#)).map(|_| "no problem".to_owned()).unwrap_or_else(|p| p);
+    let problem = evaluated(&format!(r#"{{"cases": {{"first": {case}}}}}"#))
+        .map(|_| "no problem".to_owned())
+        .unwrap_or_else(|p| p);
     assert_eq!(problem, expected);
 }
 
 #[test]
 fn what_is_wrong_is_named() {
-    check(r#"{"kind": "proportion", "a": {"n": 9, "sum": 3}, "b": {"n": 8.0, "sum": 4}, "note": 1}"#, "no problem");
+    check(
+        r#"{"kind": "proportion", "a": {"n": 9, "sum": 3}, "b": {"n": 8.0, "sum": 4}, "note": 1}"#,
+        "no problem",
+    );
     check(
         r#"{"kind": "median", "a": {}, "b": {}}"#,
         "case `first` has the unknown kind `median`; known are proportion, mean, mean_lower_is_better, ratio, mean_cuped, quantile",
@@ -24,7 +28,10 @@ fn what_is_wrong_is_named() {
         r#"{"kind": "mean", "a": {"n": 9, "sum": 3}, "b": {}}"#,
         "case `first` lacks `sum_squares` in arm `a`, which a mean needs",
     );
-    check(r#"{"kind": "mean", "a": {}}"#, "case `first` has no arm `b`; `a` is the control, `b` the treatment");
+    check(
+        r#"{"kind": "mean", "a": {}}"#,
+        "case `first` has no arm `b`; `a` is the control, `b` the treatment",
+    );
     check(
         r#"{"kind": "proportion", "a": {"n": 9.5, "sum": 3}, "b": {"n": 8, "sum": 4}}"#,
         "case `first` has 9.5 for `n` in arm `a`, where a whole number of units is meant",
@@ -34,7 +41,9 @@ fn what_is_wrong_is_named() {
 #[test]
 fn both_forms_give_the_same_results() {
     let (flat, nested) = (
-        evaluated(r#"{"cases": {"x": {"kind": "proportion", "a": {"n": 90, "sum": 30}, "b": {"n": 80, "sum": 40}}}}"#),
+        evaluated(
+            r#"{"cases": {"x": {"kind": "proportion", "a": {"n": 90, "sum": 30}, "b": {"n": 80, "sum": 40}}}}"#,
+        ),
         evaluated(
             r#"{"cases": {"x": {"kind": "proportion", "inputs": {"a": {"n": 90, "sum": 30}, "b": {"n": 80, "sum": 40}}}}}"#,
         ),
@@ -45,8 +54,11 @@ fn both_forms_give_the_same_results() {
 
 #[test]
 fn a_case_without_an_answer_says_why() {
-    let document = evaluated(r#"{"cases": {"x": {"kind": "proportion", "a": {"n": 90, "sum": 0}, "b": {"n": 80, "sum": 40}}}}"#);
-    let json = document.map(|document| serde_json::to_value(document).unwrap_or_default()).unwrap_or_default();
+    let document = evaluated(
+        r#"{"cases": {"x": {"kind": "proportion", "a": {"n": 90, "sum": 0}, "b": {"n": 80, "sum": 40}}}}"#,
+    );
+    let json =
+        document.map(|document| serde_json::to_value(document).unwrap_or_default()).unwrap_or_default();
     let reason = &json["cases"]["x"]["results"]["freq_absolute"];
     assert_eq!(reason, &serde_json::json!({"undefined": "the control arm has no variance"}));
 }
@@ -61,8 +73,9 @@ fn keys_follow_the_options() {
     };
     let document = r#"{"cases": {"x": {"kind": "mean", "a": {"n": 9, "sum": 9, "sum_squares": 30}, "b": {"n": 8, "sum": 4, "sum_squares": 9}}}}"#;
     let Ok(document) = serde_json::from_str::<CasesDocument>(document) else { panic!("not a document") };
-    let keys: Vec<String> =
-        evaluate(&document, &options).map(|results| results.cases["x"].results.keys().cloned().collect()).unwrap_or_default();
+    let keys: Vec<String> = evaluate(&document, &options)
+        .map(|results| results.cases["x"].results.keys().cloned().collect())
+        .unwrap_or_default();
     let expected = [
         "bayes_n0.05_1_absolute",
         "bayes_n0.05_1_relative",
@@ -85,15 +98,19 @@ fn looks_margins_and_directions_reach_the_estimates() {
         margin: Some(crate::Margin::Absolute(0.5)),
         ..CasesOptions::default()
     };
-    let json = evaluate(&document, &options).map(|results| serde_json::to_value(results).unwrap_or_default()).unwrap_or_default();
+    let json = evaluate(&document, &options)
+        .map(|results| serde_json::to_value(results).unwrap_or_default())
+        .unwrap_or_default();
     let (more, less) = (&json["cases"]["more"]["results"], &json["cases"]["less"]["results"]);
     assert_eq!(more["group_sequential_look"]["number"], 5);
     assert!(
-        more["group_sequential_absolute"]["ci"][0].is_f64() && more["group_sequential_absolute"]["ci"][1].is_null(),
+        more["group_sequential_absolute"]["ci"][0].is_f64()
+            && more["group_sequential_absolute"]["ci"][1].is_null(),
         "{more}"
     );
     assert!(
-        less["group_sequential_absolute"]["ci"][0].is_null() && less["group_sequential_absolute"]["ci"][1].is_f64(),
+        less["group_sequential_absolute"]["ci"][0].is_null()
+            && less["group_sequential_absolute"]["ci"][1].is_f64(),
         "{less}"
     );
     assert_eq!(more["group_sequential_relative"]["p"], more["group_sequential_absolute"]["p"]);

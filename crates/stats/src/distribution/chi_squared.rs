@@ -62,8 +62,16 @@ mod tests {
     fn tails_keep_their_digits() {
         for (df, x, tail) in CASES {
             let chi = ChiSquared { df };
-            assert!((chi.survival(x) / tail - 1.0).abs() < 1e-12, "survival({x}; {df}) = {:e}, not {tail:e}", chi.survival(x));
-            assert!((chi.critical(tail) / x - 1.0).abs() < 1e-12, "critical({tail}; {df}) = {}", chi.critical(tail));
+            assert!(
+                (chi.survival(x) / tail - 1.0).abs() < 1e-12,
+                "survival({x}; {df}) = {:e}, not {tail:e}",
+                chi.survival(x)
+            );
+            assert!(
+                (chi.critical(tail) / x - 1.0).abs() < 1e-12,
+                "critical({tail}; {df}) = {}",
+                chi.critical(tail)
+            );
             assert!((chi.cdf(x) + tail - 1.0).abs() < 1e-12);
         }
     }

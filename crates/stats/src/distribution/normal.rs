@@ -80,8 +80,16 @@ mod tests {
             (5.0, 2.866_515_718_791_939e-7),
             (20.0, 2.753_624_118_606_233_6e-89),
         ] {
-            assert!((Normal.survival(z) / tail - 1.0).abs() < 1e-13, "survival({z}) = {}", Normal.survival(z));
-            assert!((Normal.critical(tail) - z).abs() < 1e-14 * z.max(1.0), "critical({tail}) = {}", Normal.critical(tail));
+            assert!(
+                (Normal.survival(z) / tail - 1.0).abs() < 1e-13,
+                "survival({z}) = {}",
+                Normal.survival(z)
+            );
+            assert!(
+                (Normal.critical(tail) - z).abs() < 1e-14 * z.max(1.0),
+                "critical({tail}) = {}",
+                Normal.critical(tail)
+            );
         }
     }
 

@@ -34,7 +34,8 @@ impl StudentT {
         }
         if t < 1.0 {
             let y = t * t / (self.df + t * t);
-            return 0.5 - t * self.density(t) * rising_series(|k| y * (0.5 * (self.df + 1.0) + k) / (1.5 + k));
+            return 0.5
+                - t * self.density(t) * rising_series(|k| y * (0.5 * (self.df + 1.0) + k) / (1.5 + k));
         }
         let decay = (-0.5 * self.df * (t * t / self.df).ln_1p()).exp();
         if decay == 0.0 {
@@ -84,7 +85,8 @@ fn gamma_step(a: f64) -> f64 {
         a += 1.0;
     }
     let i = 1.0 / a;
-    let tail = -21.0 / 32_768.0 + i * (-399.0 / 262_144.0 + i * (869.0 / 4_194_304.0 + i * (39_325.0 / 33_554_432.0)));
+    let tail = -21.0 / 32_768.0
+        + i * (-399.0 / 262_144.0 + i * (869.0 / 4_194_304.0 + i * (39_325.0 / 33_554_432.0)));
     let series = 1.0 + i * (-1.0 / 8.0 + i * (1.0 / 128.0 + i * (5.0 / 1024.0 + i * tail)));
     factor * a.sqrt() * series
 }

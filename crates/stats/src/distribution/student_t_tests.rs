@@ -8,7 +8,11 @@ fn tails_keep_their_digits_at_every_number_of_degrees() {
         let student = StudentT { df };
         let survival = student.survival(t);
         assert!((survival / tail - 1.0).abs() < 2e-14, "P(T > {t}; {df}) = {survival:e}, not {tail:e}");
-        assert!((student.critical(tail) - t).abs() < 2e-13 * t.max(1.0), "critical({tail:e}; {df}) = {}", student.critical(tail));
+        assert!(
+            (student.critical(tail) - t).abs() < 2e-13 * t.max(1.0),
+            "critical({tail:e}; {df}) = {}",
+            student.critical(tail)
+        );
     }
 }
 

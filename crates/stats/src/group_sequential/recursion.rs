@@ -50,8 +50,10 @@ impl Continuation {
             return unconditional;
         }
         let sd = (fraction - self.fraction).sqrt();
-        let density =
-            |z: f64| self.sum(fraction, z, |x| (-0.5 * x * x).exp()) * fraction.sqrt() / (sd * std::f64::consts::TAU.sqrt());
+        let density = |z: f64| {
+            self.sum(fraction, z, |x| (-0.5 * x * x).exp()) * fraction.sqrt()
+                / (sd * std::f64::consts::TAU.sqrt())
+        };
         solve_tail(spent, unconditional, -REACH, |z| self.above(fraction, z), density)
     }
 

@@ -15,7 +15,8 @@ fn criticals(design: &GroupSequential, alpha: f64, alternative: Alternative) -> 
 
 #[track_caller]
 fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
-    let near = found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance);
+    let near =
+        found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance);
     assert!(near, "{found:?}, not {expected:?}");
 }
 
@@ -26,13 +27,55 @@ fn boundaries_are_exact() {
     use Alternative::{Greater, Less};
     use Spending::{OBrienFleming, Pocock, Power};
     for (spending, fractions, alpha, alternative, expected) in [
-        (OBrienFleming, &FIFTHS[..], 0.05, TWO, &[4.876_884_949, 3.357_011_922, 2.680_280_065, 2.289_816_768, 2.031_032_043][..]),
-        (Pocock, &FIFTHS, 0.05, TWO, &[2.437_976_688, 2.426_813_858, 2.410_193_840, 2.396_645_401, 2.385_984_572]),
-        (Power { rho: 2.0 }, &FIFTHS, 0.05, TWO, &[3.090_232_306, 2.714_111_576, 2.472_777_202, 2.279_863_269, 2.114_027_423]),
-        (OBrienFleming, &FIFTHS, 0.025, Greater, &[4.876_884_949, 3.357_011_922, 2.680_280_065, 2.289_816_768, 2.031_032_043]),
-        (Pocock, &FIFTHS, 0.05, Less, &[2.176_211_453, 2.143_747_712, 2.113_285_263, 2.089_599_185, 2.070_998_375]),
-        (Power { rho: 3.0 }, &[0.13, 0.5, 0.57, 1.0], 0.05, TWO, &[3.867_737_104, 2.738_867_594, 2.707_018_546, 1.993_757_410]),
-        (OBrienFleming, &[0.25, 0.3, 0.9, 1.0], 0.01, TWO, &[5.492_961_025, 4.997_234_177, 2.738_336_201, 2.642_231_788]),
+        (
+            OBrienFleming,
+            &FIFTHS[..],
+            0.05,
+            TWO,
+            &[4.876_884_949, 3.357_011_922, 2.680_280_065, 2.289_816_768, 2.031_032_043][..],
+        ),
+        (
+            Pocock,
+            &FIFTHS,
+            0.05,
+            TWO,
+            &[2.437_976_688, 2.426_813_858, 2.410_193_840, 2.396_645_401, 2.385_984_572],
+        ),
+        (
+            Power { rho: 2.0 },
+            &FIFTHS,
+            0.05,
+            TWO,
+            &[3.090_232_306, 2.714_111_576, 2.472_777_202, 2.279_863_269, 2.114_027_423],
+        ),
+        (
+            OBrienFleming,
+            &FIFTHS,
+            0.025,
+            Greater,
+            &[4.876_884_949, 3.357_011_922, 2.680_280_065, 2.289_816_768, 2.031_032_043],
+        ),
+        (
+            Pocock,
+            &FIFTHS,
+            0.05,
+            Less,
+            &[2.176_211_453, 2.143_747_712, 2.113_285_263, 2.089_599_185, 2.070_998_375],
+        ),
+        (
+            Power { rho: 3.0 },
+            &[0.13, 0.5, 0.57, 1.0],
+            0.05,
+            TWO,
+            &[3.867_737_104, 2.738_867_594, 2.707_018_546, 1.993_757_410],
+        ),
+        (
+            OBrienFleming,
+            &[0.25, 0.3, 0.9, 1.0],
+            0.01,
+            TWO,
+            &[5.492_961_025, 4.997_234_177, 2.738_336_201, 2.642_231_788],
+        ),
         (Pocock, &[1.0], 0.05, TWO, &[1.959_963_985]),
     ] {
         assert_near(&criticals(&design(spending, fractions), alpha, alternative), expected, 2e-9);
@@ -72,13 +115,15 @@ fn power_under_a_drift() {
 
 #[test]
 fn what_is_spent_and_when() {
-    let looks = design(Spending::Power { rho: 2.0 }, &[0.5, 0.8]).looks(0.05, TWO).value().unwrap_or_default();
+    let looks =
+        design(Spending::Power { rho: 2.0 }, &[0.5, 0.8]).looks(0.05, TWO).value().unwrap_or_default();
     assert_near(&[looks[0].spent, looks[1].spent], &[0.0125, 0.032], 1e-15);
     assert_eq!([looks[0].number, looks[1].number], [1, 2]);
     let ended = GroupSequential { is_final: true, ..design(Spending::Power { rho: 2.0 }, &[0.5, 0.8]) };
     let last = ended.looks(0.05, TWO).value().unwrap_or_default()[1];
     assert!((last.spent - 0.05).abs() < 1e-15 && last.critical < looks[1].critical);
-    let overrun = design(Spending::Power { rho: 2.0 }, &[0.5, 1.2]).looks(0.05, TWO).value().unwrap_or_default();
+    let overrun =
+        design(Spending::Power { rho: 2.0 }, &[0.5, 1.2]).looks(0.05, TWO).value().unwrap_or_default();
     assert_eq!(overrun[1].spent, 0.05);
     let after_the_end = design(Spending::Pocock, &[1.0, 1.2]).looks(0.05, TWO).value().unwrap_or_default();
     assert_eq!(after_the_end[1].critical, f64::INFINITY);
@@ -87,7 +132,9 @@ fn what_is_spent_and_when() {
 #[test]
 fn repeated_p_values() {
     let spending = Spending::Power { rho: 2.0 };
-    for (fractions, z, p) in [(&[0.2, 0.4][..], 2.5, 0.092_160_018_496), (&[0.2, 0.4, 0.6], -2.2, 0.100_231_669_170)] {
+    for (fractions, z, p) in
+        [(&[0.2, 0.4][..], 2.5, 0.092_160_018_496), (&[0.2, 0.4, 0.6], -2.2, 0.100_231_669_170)]
+    {
         let found = design(spending, fractions).p_value(z, TWO).value().unwrap_or_default();
         assert!((found - p).abs() < 1e-9, "{found}, not {p}");
     }
@@ -108,8 +155,15 @@ fn repeated_p_values() {
 fn nonsense_has_a_reason() {
     let reason = |design: GroupSequential, alpha| design.looks(alpha, TWO).reason();
     for fractions in [&[][..], &[0.0, 0.5], &[0.5, 0.5], &[0.6, 0.5], &[0.5, f64::NAN], &[f64::INFINITY]] {
-        assert_eq!(reason(design(Spending::Pocock, fractions), 0.05), Some(Reason::LooksDoNotRise), "{fractions:?}");
+        assert_eq!(
+            reason(design(Spending::Pocock, fractions), 0.05),
+            Some(Reason::LooksDoNotRise),
+            "{fractions:?}"
+        );
     }
     assert_eq!(reason(design(Spending::Pocock, &[1.0]), 1.0), Some(Reason::AlphaOutOfRange));
-    assert_eq!(reason(design(Spending::Power { rho: 0.0 }, &[1.0]), 0.05), Some(Reason::ParameterNotPositive));
+    assert_eq!(
+        reason(design(Spending::Power { rho: 0.0 }, &[1.0]), 0.05),
+        Some(Reason::ParameterNotPositive)
+    );
 }

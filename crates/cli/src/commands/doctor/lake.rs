@@ -44,14 +44,22 @@ pub(super) async fn examine(
     let fitting = fitting(bench, lake, &tables).await;
     examination.add_result("contracts", "what is stored fits the contracts", fitting);
     note("… what was kept of earlier refreshes")?;
-    examination.add_result("state", "what is kept to make refreshes and measurements quick can be read", state(lake).await);
+    examination.add_result(
+        "state",
+        "what is kept to make refreshes and measurements quick can be read",
+        state(lake).await,
+    );
     // Rows of tables that are not whole say nothing that could agree.
     if is_whole {
         note("… memberships, history, traits, estimates")?;
         let session = bench.engine.session(bench.instant_or_latest(None)?);
         let published = tranche_segment::examine_published(lake, &session).await.map_err(Failure::from);
         examination.add_result("memberships", "memberships, history and traits agree", published);
-        examination.add_result("estimates", "the results of experiments can be read", estimates(bench, lake).await);
+        examination.add_result(
+            "estimates",
+            "the results of experiments can be read",
+            estimates(bench, lake).await,
+        );
     }
     Ok(())
 }
@@ -78,14 +86,20 @@ async fn fitting(bench: &Workbench, lake: &Lake, tables: &[String]) -> Result<Ve
         let folder = tranche_sql::table_folder(&contract.table);
         let Some(stored) = opened(lake, &folder).await else { continue };
         if let Err(error) = tranche_ingest::check_evolution(contract, &stored) {
-            let advice = format!("change schemas/{}.yaml back, or remove `{folder}/` and load anew", contract.table);
+            let advice =
+                format!("change schemas/{}.yaml back, or remove `{folder}/` and load anew", contract.table);
             findings.push(Finding::new(Failure::from(error).message, advice));
         }
     }
     for table in tables {
-        let (Some(expected), Some(stored)) = (platform_schema(table), opened(lake, table).await) else { continue };
+        let (Some(expected), Some(stored)) = (platform_schema(table), opened(lake, table).await) else {
+            continue;
+        };
         if let Some(problem) = difference(table, &stored.schema()?, &expected) {
-            findings.push(Finding::new(problem, "it was written by something else: restore it from the bucket's versions"));
+            findings.push(Finding::new(
+                problem,
+                "it was written by something else: restore it from the bucket's versions",
+            ));
         }
     }
     Ok(findings)
@@ -112,14 +126,20 @@ fn platform_schema(table: &str) -> Option<SchemaRef> {
 fn difference(table: &str, stored: &SchemaRef, expected: &SchemaRef) -> Option<String> {
     expected.fields().iter().find_map(|field| match stored.field_with_name(field.name()) {
         Ok(found) if is_same(found.data_type(), field.data_type()) => None,
-        Ok(found) => Some(format!("`{table}` has {} as column `{}`, not {}", found.data_type(), field.name(), field.data_type())),
+        Ok(found) => Some(format!(
+            "`{table}` has {} as column `{}`, not {}",
+            found.data_type(),
+            field.name(),
+            field.data_type()
+        )),
         Err(_) if field.is_nullable() => None,
         Err(_) => Some(format!("`{table}` has no column `{}`", field.name())),
     })
 }
 
 fn is_same(stored: &DataType, expected: &DataType) -> bool {
-    stored == expected || matches!((stored, expected), (DataType::Utf8View | DataType::LargeUtf8, DataType::Utf8))
+    stored == expected
+        || matches!((stored, expected), (DataType::Utf8View | DataType::LargeUtf8, DataType::Utf8))
 }
 
 async fn estimates(bench: &Workbench, lake: &Lake) -> Result<Vec<Finding>, Failure> {
@@ -127,7 +147,8 @@ async fn estimates(bench: &Workbench, lake: &Lake) -> Result<Vec<Finding>, Failu
     let mut findings = Vec::new();
     for name in bench.workspace.pipelines.values().flat_map(|pipeline| pipeline.experiments.keys()) {
         if let Err(error) = tranche_experiment::store::read(lake, &session, name).await {
-            let problem = format!("the result of experiment `{name}` cannot be read: {}", Failure::from(error).message);
+            let problem =
+                format!("the result of experiment `{name}` cannot be read: {}", Failure::from(error).message);
             findings.push(Finding::new(problem, "measure it again: run the pipeline"));
         }
     }

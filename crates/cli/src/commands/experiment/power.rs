@@ -13,19 +13,26 @@ use crate::workbench::Workbench;
 
 pub(super) async fn run(wanted: &Power, bench: &Workbench) -> Result<(), Failure> {
     let name = &wanted.experiment;
-    let Some((_, pipeline, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name)) else {
+    let Some((_, pipeline, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name))
+    else {
         return Err(unknown(name));
     };
     bench.check_file(experiment.file.path()).await?;
     if !(wanted.power > experiment.statistics.alpha && wanted.power < 1.0) {
-        return Err(Failure::definition(format!("--power must lie between alpha, {}, and 1", experiment.statistics.alpha)));
+        return Err(Failure::definition(format!(
+            "--power must lie between alpha, {}, and 1",
+            experiment.statistics.alpha
+        )));
     }
     if wanted.units_per_day.is_some_and(|units| !(units > 0.0 && units.is_finite())) {
         return Err(Failure::definition("--units-per-day must be more than 0"));
     }
     let segment = wanted.segment.clone().filter(|segment| segment != EVERYONE);
     if let Some(segment) = &segment
-        && pipeline.definitions.definition_of(segment).is_none_or(|definition| definition.entity != experiment.entity)
+        && pipeline
+            .definitions
+            .definition_of(segment)
+            .is_none_or(|definition| definition.entity != experiment.entity)
     {
         let known = pipeline.definitions.segments.keys().map(String::as_str);
         return Err(Failure::unknown("segment", segment, known, "`tranche segment list` shows all"));
@@ -45,8 +52,12 @@ pub(super) async fn run(wanted: &Power, bench: &Workbench) -> Result<(), Failure
         metrics: &pipeline.metrics,
         memory: None,
     };
-    let request =
-        PowerRequest { power: wanted.power, effects: wanted.effect.clone(), units_per_day: wanted.units_per_day, segment };
+    let request = PowerRequest {
+        power: wanted.power,
+        effects: wanted.effect.clone(),
+        units_per_day: wanted.units_per_day,
+        segment,
+    };
     let plan = tranche_experiment::power(experiment, &request, &context).await?;
     match bench.global.format {
         Format::Json => print_json(&plan, Format::Json),
@@ -59,7 +70,14 @@ fn table(plan: &PowerPlan) -> Result<(), Failure> {
     let per_day = plan.units_per_day.map_or_else(|| "unknown".to_owned(), |units| format!("{units:.1}"));
     print_text(&format!(
         "{} before {}: {} units of `{}`, observed {:.1} days, exposed per day: {per_day}; power {}, alpha {}, inference {}",
-        plan.experiment, plan.as_of, plan.units, plan.segment, plan.observed_days, plan.power, plan.alpha, plan.inference
+        plan.experiment,
+        plan.as_of,
+        plan.units,
+        plan.segment,
+        plan.observed_days,
+        plan.power,
+        plan.alpha,
+        plan.inference
     ))?;
     sizes(plan).print(Format::Table)?;
     if plan.metrics.iter().any(|metric| !metric.detectable.is_empty()) {

@@ -15,7 +15,8 @@ use crate::workbench::Workbench;
 
 pub(super) async fn run(wanted: &Validate, bench: &Workbench) -> Result<ExitCode, Failure> {
     let name = &wanted.experiment;
-    let Some((_, pipeline, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name)) else {
+    let Some((_, pipeline, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name))
+    else {
         return Err(unknown(name));
     };
     bench.check_file(experiment.file.path()).await?;
@@ -52,7 +53,8 @@ pub(super) async fn run(wanted: &Validate, bench: &Workbench) -> Result<ExitCode
     };
     let progress = Progress::new();
     let count = progress.count(&format!("draws of {name}"), wanted.iterations);
-    let found = tranche_experiment::validate(experiment, &request, &context, &|done| count.done(done)).await?;
+    let found =
+        tranche_experiment::validate(experiment, &request, &context, &|done| count.done(done)).await?;
     match bench.global.format {
         Format::Json => print_json(&found, Format::Json)?,
         Format::Csv => rows(&found).print(Format::Csv)?,

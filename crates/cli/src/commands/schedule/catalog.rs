@@ -52,7 +52,12 @@ impl ProjectCatalog {
     pub(in crate::commands) fn new(bench: Workbench) -> Self {
         let pipelines = Arc::new(pipelines_of(&bench));
         let current = Current { edition: 1, bench: Arc::new(bench), pipelines, pinned: None, refused: None };
-        Self { current: Mutex::new(current), metrics: Metrics::default(), untold: Untold::default(), sending: Mutex::default() }
+        Self {
+            current: Mutex::new(current),
+            metrics: Metrics::default(),
+            untold: Untold::default(),
+            sending: Mutex::default(),
+        }
     }
 
     /// Loads the project anew whenever its files change.
@@ -70,7 +75,10 @@ impl ProjectCatalog {
                 for problem in &failure.diagnostics {
                     let _ = note(&format!("{problem}\n"));
                 }
-                let _ = note(&format!("the changed definitions are refused, those of before go on: {}", failure.message));
+                let _ = note(&format!(
+                    "the changed definitions are refused, those of before go on: {}",
+                    failure.message
+                ));
             }
         }
     }
@@ -78,14 +86,17 @@ impl ProjectCatalog {
     async fn reload(&self) -> Result<(), Failure> {
         let bench = self.bench();
         let project = Project::read(&bench.global.project)?;
-        let is_known =
-            |current: &Current| current.bench.workspace.project == project || current.refused.as_ref() == Some(&project);
+        let is_known = |current: &Current| {
+            current.bench.workspace.project == project || current.refused.as_ref() == Some(&project)
+        };
         if is_known(&self.lock()) {
             return Ok(());
         }
         let loaded = bench.with_definitions(project.clone());
         let accepted = match unchangeable(&bench, &loaded) {
-            Some(key) => Err(Failure::definition(format!("`{key}` of tranche.yaml changed: restart the daemon for that"))),
+            Some(key) => Err(Failure::definition(format!(
+                "`{key}` of tranche.yaml changed: restart the daemon for that"
+            ))),
             None => loaded.check().await,
         };
         if let Err(failure) = accepted {
@@ -131,7 +142,8 @@ impl ProjectCatalog {
 /// The setting that another project has otherwise, of those that a process has one of: the ledger is in the lake, and the engine has its
 /// memory.
 fn unchangeable(ours: &Workbench, theirs: &Workbench) -> Option<&'static str> {
-    let (has_flag, ours, theirs) = (ours.global.lake.is_some(), &ours.workspace.settings, &theirs.workspace.settings);
+    let (has_flag, ours, theirs) =
+        (ours.global.lake.is_some(), &ours.workspace.settings, &theirs.workspace.settings);
     let differ = [
         ("lake", !has_flag && ours.lake != theirs.lake),
         ("storage", ours.storage != theirs.storage),
@@ -152,7 +164,9 @@ impl Fingerprint {
             // What cannot be read is missed when the project is loaded.
             let Ok(found) = std::fs::metadata(&path) else { continue };
             if found.is_dir() {
-                rest.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+                rest.extend(
+                    std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()),
+                );
             } else {
                 files.insert(path, (found.len(), found.modified().ok()));
             }
@@ -198,8 +212,11 @@ impl Catalog for ProjectCatalog {
         let message = format!("the definitions of pipeline `{pipeline}` cannot be read");
         let found = found.ok_or(RunError::Definitions { message })?;
         let runner = Box::new(bench.steps(Progress::quiet()).map_err(wrong)?);
-        let mut observers: Vec<Box<dyn Observer>> =
-            vec![Box::new(Watcher::new(pipeline)), Box::new(self.metrics.watch(pipeline)), Box::new(self.untold.clone())];
+        let mut observers: Vec<Box<dyn Observer>> = vec![
+            Box::new(Watcher::new(pipeline)),
+            Box::new(self.metrics.watch(pipeline)),
+            Box::new(self.untold.clone()),
+        ];
         let lake = bench.lake().map_err(wrong)?;
         expect_messages(&self.bench().workspace, &lake).await;
         if let Some((lineage, sending)) = lineage_of(&found, &bench, &lake).await.map_err(wrong)? {
@@ -217,7 +234,9 @@ impl Catalog for ProjectCatalog {
         let (source, _) = found.ok_or_else(|| RunError::Definitions { message: message() })?;
         let location = bench.storage.resolve(&source.path, &bench.folder)?;
         let files = list_matching(&location).await?;
-        let Some(newest) = files.iter().map(|file| file.meta.last_modified.timestamp_millis()).max() else { return Ok(None) };
+        let Some(newest) = files.iter().map(|file| file.meta.last_modified.timestamp_millis()).max() else {
+            return Ok(None);
+        };
         let Ok(newest) = Timestamp::from_millisecond(newest) else { return Ok(None) };
         let mut digest = blake3::Hasher::new();
         for file in &files {

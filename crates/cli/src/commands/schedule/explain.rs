@@ -7,7 +7,12 @@ use crate::failure::Failure;
 use crate::output::Rows;
 use crate::workbench::Workbench;
 
-pub(super) async fn run(from: &str, to: &str, wanted: Option<&str>, bench: &Workbench) -> Result<(), Failure> {
+pub(super) async fn run(
+    from: &str,
+    to: &str,
+    wanted: Option<&str>,
+    bench: &Workbench,
+) -> Result<(), Failure> {
     let (from, to) = (bench.instant(from)?, bench.instant(to)?);
     if to <= from {
         return Err(Failure::definition("--to must lie after --from"));
@@ -17,9 +22,12 @@ pub(super) async fn run(from: &str, to: &str, wanted: Option<&str>, bench: &Work
     }
     let ledger = Workbench::ledger(&bench.lake()?);
     let now = SystemClock.now();
-    let pipelines = bench.workspace.pipelines.values().filter_map(|definitions| definitions.pipeline.as_ref());
+    let pipelines =
+        bench.workspace.pipelines.values().filter_map(|definitions| definitions.pipeline.as_ref());
     let mut rows = Rows::new(&["pipeline", "slot", "local", "dst", "fate", "reason", "run_id"]);
-    for pipeline in pipelines.filter(|pipeline: &&Pipeline| wanted.is_none_or(|wanted| wanted == pipeline.name)) {
+    for pipeline in
+        pipelines.filter(|pipeline: &&Pipeline| wanted.is_none_or(|wanted| wanted == pipeline.name))
+    {
         let zone = &bench.workspace.settings.timezone;
         for slot in explain(&ledger, pipeline, zone, (from, to), now).await? {
             rows.push(vec![

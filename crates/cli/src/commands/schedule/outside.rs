@@ -65,7 +65,11 @@ async fn look(catalog: &ProjectCatalog, measured: Option<&mut Backlogs>) {
     }
 }
 
-async fn looked(bench: &Workbench, catalog: &ProjectCatalog, measured: Option<&mut Backlogs>) -> Result<(), Failure> {
+async fn looked(
+    bench: &Workbench,
+    catalog: &ProjectCatalog,
+    measured: Option<&mut Backlogs>,
+) -> Result<(), Failure> {
     let lake = bench.lake()?;
     let session = bench.engine.session(bench.instant_or_latest(None)?);
     tell(&bench.workspace, &lake, &session, &catalog.untold).await;

@@ -38,6 +38,7 @@ impl Observer for Watcher {
     }
 
     fn run_ended(&self, report: &RunReport) {
-        let _ = note(&format!("{} {} {}: run {}", report.pipeline, report.as_of, report.status, report.run_id));
+        let _ =
+            note(&format!("{} {} {}: run {}", report.pipeline, report.as_of, report.status, report.run_id));
     }
 }

@@ -61,8 +61,9 @@ fn pipeline<'a>(wanted: &'a args::Backfill, bench: &'a Workbench) -> Result<&'a 
         let (pipeline, ..) = bench.workspace.segment(segment)?;
         match meant {
             Some(other) if other != pipeline => {
-                let message =
-                    format!("`{segment}` is of pipeline `{pipeline}`, not of `{other}`; backfill one pipeline at a time");
+                let message = format!(
+                    "`{segment}` is of pipeline `{pipeline}`, not of `{other}`; backfill one pipeline at a time"
+                );
                 return Err(Failure::definition(message));
             }
             _ => meant = Some(pipeline),
@@ -95,16 +96,25 @@ fn steps(from: &Zoned, to: Timestamp, every: &str) -> Result<Vec<Timestamp>, Str
     let mut instants = Vec::new();
     for step in 0_i64.. {
         // Each is counted from the first: a time of day that one day lacks is there again the day after.
-        let next = every.checked_mul(step).and_then(|span| from.checked_add(span)).map_err(|error| error.to_string())?;
+        let next = every
+            .checked_mul(step)
+            .and_then(|span| from.checked_add(span))
+            .map_err(|error| error.to_string())?;
         if next.timestamp() > to {
             break;
         }
         if instants.len() == MAX_INSTANTS {
-            return Err(format!("that are more than {MAX_INSTANTS} instants; take longer steps with --every, or fill in a part"));
+            return Err(format!(
+                "that are more than {MAX_INSTANTS} instants; take longer steps with --every, or fill in a part"
+            ));
         }
         instants.push(next.timestamp());
     }
-    if instants.is_empty() { Err(format!("--to {to} is before --from {}", from.timestamp())) } else { Ok(instants) }
+    if instants.is_empty() {
+        Err(format!("--to {to} is before --from {}", from.timestamp()))
+    } else {
+        Ok(instants)
+    }
 }
 
 fn print(done: &Backfilled, backfill: &Backfill<'_>, format: Format) -> Result<(), Failure> {
@@ -191,10 +201,20 @@ mod tests {
                 "1d",
                 Ok(vec!["2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"]),
             ),
-            ("2026-03-28T02:30", "2026-03-30T00:00", "24h", Ok(vec!["2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z"])),
+            (
+                "2026-03-28T02:30",
+                "2026-03-30T00:00",
+                "24h",
+                Ok(vec!["2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z"]),
+            ),
             ("2026-11-01", "2026-11-14", "1 week", Ok(vec!["2026-10-31T23:00:00Z", "2026-11-07T23:00:00Z"])),
             ("2026-11-01", "2026-11-01", "1d", Ok(vec!["2026-10-31T23:00:00Z"])),
-            ("2026-11-02", "2026-11-01", "1d", Err("--to 2026-10-31T23:00:00Z is before --from 2026-11-01T23:00:00Z")),
+            (
+                "2026-11-02",
+                "2026-11-01",
+                "1d",
+                Err("--to 2026-10-31T23:00:00Z is before --from 2026-11-01T23:00:00Z"),
+            ),
             ("2026-11-01", "2026-11-02", "1s", Err("more than 10000 instants")),
             ("2026-11-01", "2026-11-02", "1 month", Err("has no fixed length")),
             ("2026-11-01", "2026-11-02", "0d", Err("not a positive duration")),
@@ -203,7 +223,11 @@ mod tests {
             let found = steps(&from, instant::parse(to, &berlin).unwrap(), every);
             match (found, expected) {
                 (Ok(found), Ok(expected)) => {
-                    assert_eq!(found.iter().map(Timestamp::to_string).collect::<Vec<_>>(), expected, "{from} {every}");
+                    assert_eq!(
+                        found.iter().map(Timestamp::to_string).collect::<Vec<_>>(),
+                        expected,
+                        "{from} {every}"
+                    );
                 }
                 (Err(found), Err(part)) => assert!(found.contains(part), "{found}"),
                 (found, expected) => panic!("{from} {every}: {found:?}, expected {expected:?}"),

@@ -23,14 +23,19 @@ pub(super) struct Draft {
 impl Draft {
     /// Reads the file. `pipeline` is where it is meant for, when neither its name nor its entity tells.
     pub(super) fn read(typed: &str, pipeline: Option<&str>, bench: &Workbench) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(typed).map_err(|e| Failure::definition(format!("cannot read {typed}: {e}")))?;
+        let text = std::fs::read_to_string(typed)
+            .map_err(|e| Failure::definition(format!("cannot read {typed}: {e}")))?;
         let file = SourceFile::new(typed, &text);
         let mut problems = Problems::default();
         let Some(spec) = front_matter::read::<SegmentSpec>(&file, &mut problems) else {
             return Err(Failure::problems(problems));
         };
         let Some(name) = spec.segment.or(spec.segment_set) else {
-            problems.report(&file, tranche_project::Position::START, "name it with one of `segment:` and `segment_set:`");
+            problems.report(
+                &file,
+                tranche_project::Position::START,
+                "name it with one of `segment:` and `segment_set:`",
+            );
             return Err(Failure::problems(problems));
         };
         let name = name.value;
@@ -78,6 +83,8 @@ fn pipeline_of<'a>(entity: &str, bench: &'a Workbench) -> Result<&'a str, Failur
     match (of_entity.next(), of_entity.next(), all.first()) {
         (Some((name, _)), None, _) => Ok(name),
         (None, _, Some((name, _))) if all.len() == 1 => Ok(name),
-        _ => Err(Failure::definition(format!("several pipelines may segment `{entity}`; name one with --pipeline"))),
+        _ => Err(Failure::definition(format!(
+            "several pipelines may segment `{entity}`; name one with --pipeline"
+        ))),
     }
 }

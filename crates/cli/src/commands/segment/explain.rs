@@ -8,7 +8,12 @@ use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
 use crate::workbench::Workbench;
 
-pub(super) async fn run(names: &[String], as_of: &AsOf, pipeline: Option<&str>, bench: &Workbench) -> Result<(), Failure> {
+pub(super) async fn run(
+    names: &[String],
+    as_of: &AsOf,
+    pipeline: Option<&str>,
+    bench: &Workbench,
+) -> Result<(), Failure> {
     for name in names {
         let _ = bench.workspace.segment(name)?;
     }
@@ -27,8 +32,9 @@ pub(super) async fn run(names: &[String], as_of: &AsOf, pipeline: Option<&str>, 
             let session = bench.engine.session_over(&tables, as_of).await?;
             let mut explanation = explain(definitions, entity, name, &lake, &tables, &session).await?;
             if !names.is_empty() {
-                let is_wanted =
-                    |definition: &ExplainedDefinition| names.iter().any(|name| name.split('/').next() == Some(&definition.name));
+                let is_wanted = |definition: &ExplainedDefinition| {
+                    names.iter().any(|name| name.split('/').next() == Some(&definition.name))
+                };
                 explanation.definitions.retain(is_wanted);
             }
             found.push((name, explanation));
@@ -77,7 +83,8 @@ fn megabytes(bytes: u64) -> f64 {
 }
 
 fn scans(explanation: &Explanation) -> Rows {
-    let mut rows = Rows::new(&["scan", "definitions", "aggregates", "incremental", "files", "rows", "megabytes"]);
+    let mut rows =
+        Rows::new(&["scan", "definitions", "aggregates", "incremental", "files", "rows", "megabytes"]);
     for scan in &explanation.scans {
         rows.push(vec![
             json!(scan.table),
@@ -99,7 +106,8 @@ fn definitions(explanation: &Explanation) -> Rows {
             None => "fused".to_owned(),
             Some(reason) => format!("as it is: {reason}"),
         };
-        let mut full: Vec<&str> = definition.aggregates.iter().filter_map(|aggregate| aggregate.reason.as_deref()).collect();
+        let mut full: Vec<&str> =
+            definition.aggregates.iter().filter_map(|aggregate| aggregate.reason.as_deref()).collect();
         full.sort_unstable();
         full.dedup();
         let refresh = match (definition.fused, definition.aggregates.is_empty(), full.is_empty()) {
@@ -121,7 +129,8 @@ fn definitions(explanation: &Explanation) -> Rows {
 }
 
 fn aggregates(found: &[(&String, Explanation)]) -> Rows {
-    let mut rows = Rows::new(&["pipeline", "definition", "table", "aggregate", "from", "to", "mode", "reason"]);
+    let mut rows =
+        Rows::new(&["pipeline", "definition", "table", "aggregate", "from", "to", "mode", "reason"]);
     for (pipeline, explanation) in found {
         for definition in &explanation.definitions {
             for aggregate in &definition.aggregates {

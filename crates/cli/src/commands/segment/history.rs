@@ -26,7 +26,14 @@ pub(super) async fn run(name: &str, bench: &Workbench) -> Result<(), Failure> {
     let mut rows = Rows::new(&["as_of", "segment", "size", "entered", "exited", "unmatched"]);
     for row in own {
         let HistoryRow { segment, size, entered, exited, unmatched, as_of, .. } = row;
-        rows.push(vec![json!(as_of), json!(segment), json!(size), json!(entered), json!(exited), json!(unmatched)]);
+        rows.push(vec![
+            json!(as_of),
+            json!(segment),
+            json!(size),
+            json!(entered),
+            json!(exited),
+            json!(unmatched),
+        ]);
     }
     rows.print(format)
 }
@@ -39,7 +46,8 @@ fn lines(rows: &[&HistoryRow]) -> Vec<String> {
     let width = segments.iter().map(|segment| segment.chars().count()).max().unwrap_or_default();
     let line = |segment: &&str| {
         let sizes: Vec<u64> = rows.iter().filter(|row| row.segment == *segment).map(|row| row.size).collect();
-        let (first, last) = (sizes.first().copied().unwrap_or_default(), sizes.last().copied().unwrap_or_default());
+        let (first, last) =
+            (sizes.first().copied().unwrap_or_default(), sizes.last().copied().unwrap_or_default());
         format!("{segment:width$}  {}  {first} -> {last}", sparkline(&sizes))
     };
     segments.iter().map(line).collect()
@@ -49,7 +57,8 @@ fn lines(rows: &[&HistoryRow]) -> Vec<String> {
 fn sparkline(sizes: &[u64]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let sizes = &sizes[sizes.len().saturating_sub(POINTS)..];
-    let (least, most) = (sizes.iter().min().copied().unwrap_or_default(), sizes.iter().max().copied().unwrap_or_default());
+    let (least, most) =
+        (sizes.iter().min().copied().unwrap_or_default(), sizes.iter().max().copied().unwrap_or_default());
     let bar = |size: &u64| match most - least {
         0 => BARS[3],
         range => BARS[usize::try_from(u128::from(size - least) * 7 / u128::from(range)).unwrap_or_default()],

@@ -16,7 +16,12 @@ const MATRIX: usize = 8;
 /// As many pairs as a person looks at where there is no matrix.
 const PAIRS: usize = 40;
 
-pub(super) async fn run(names: &[String], entity: Option<&str>, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
+pub(super) async fn run(
+    names: &[String],
+    entity: Option<&str>,
+    as_of: &AsOf,
+    bench: &Workbench,
+) -> Result<(), Failure> {
     let published = latest(&read_history(as_of, bench).await?);
     let (entity, segments) = wanted(names, entity, &published, bench)?;
     let found = bench.workspace.find(|pipeline| {
@@ -32,10 +37,14 @@ pub(super) async fn run(names: &[String], entity: Option<&str>, as_of: &AsOf, be
     match bench.global.format {
         Format::Json => print_json(&pairs, Format::Json),
         Format::Csv => list(pairs.iter()).print(Format::Csv),
-        Format::Table if segments.len() <= MATRIX => matrix(&segments, &pairs, &published).print(Format::Table),
+        Format::Table if segments.len() <= MATRIX => {
+            matrix(&segments, &pairs, &published).print(Format::Table)
+        }
         Format::Table => {
             let mut most: Vec<&Overlap> = pairs.iter().filter(|pair| pair.both > 0).collect();
-            most.sort_by(|one, other| other.jaccard.unwrap_or_default().total_cmp(&one.jaccard.unwrap_or_default()));
+            most.sort_by(|one, other| {
+                other.jaccard.unwrap_or_default().total_cmp(&one.jaccard.unwrap_or_default())
+            });
             most.truncate(PAIRS);
             let (shown, all) = (most.len(), pairs.len());
             list(most.into_iter()).print(Format::Table)?;
@@ -58,7 +67,10 @@ fn wanted(
     for name in names {
         let (_, _, definition) = bench.workspace.segment(name)?;
         if definition.entity != entity {
-            return Err(Failure::definition(format!("`{first}` segments `{entity}`, `{name}` segments `{}`", definition.entity)));
+            return Err(Failure::definition(format!(
+                "`{first}` segments `{entity}`, `{name}` segments `{}`",
+                definition.entity
+            )));
         }
         for row in meant(published, name, definition)? {
             if !segments.contains(&row.segment) {
@@ -67,19 +79,30 @@ fn wanted(
         }
     }
     if segments.len() < 2 {
-        return Err(Failure::definition(format!("`{first}` is one segment; name another to compare it with")));
+        return Err(Failure::definition(format!(
+            "`{first}` is one segment; name another to compare it with"
+        )));
     }
     Ok((entity, segments))
 }
 
-fn everything(entity: Option<&str>, published: &[HistoryRow], bench: &Workbench) -> Result<(String, Vec<String>), Failure> {
+fn everything(
+    entity: Option<&str>,
+    published: &[HistoryRow],
+    bench: &Workbench,
+) -> Result<(String, Vec<String>), Failure> {
     let mut entities: Vec<&str> = published.iter().map(|row| row.entity.as_str()).collect();
     entities.sort_unstable();
     entities.dedup();
     let entity = match (entity, entities.as_slice()) {
         (Some(entity), known) if known.contains(&entity) => entity,
         (Some(entity), known) => {
-            return Err(Failure::unknown("entity with segments", entity, known.iter().copied(), "run its pipeline first"));
+            return Err(Failure::unknown(
+                "entity with segments",
+                entity,
+                known.iter().copied(),
+                "run its pipeline first",
+            ));
         }
         (None, [one]) => one,
         (None, []) => return Err(Failure::data("no segment was refreshed yet; run the pipeline")),
@@ -88,7 +111,9 @@ fn everything(entity: Option<&str>, published: &[HistoryRow], bench: &Workbench)
         }
     };
     let definitions = || bench.workspace.pipelines.values().flat_map(|p| p.definitions.segments.values());
-    let defined = published.iter().filter(|row| row.entity == entity && definitions().any(|d| belongs(&row.segment, d)));
+    let defined = published
+        .iter()
+        .filter(|row| row.entity == entity && definitions().any(|d| belongs(&row.segment, d)));
     Ok((entity.to_owned(), defined.map(|row| row.segment.clone()).collect()))
 }
 
@@ -111,7 +136,9 @@ fn matrix(segments: &[String], pairs: &[Overlap], published: &[HistoryRow]) -> R
     let mut rows = Rows::new(&columns);
     for row in segments {
         let cell = |column: &String| {
-            let of_pair = |pair: &&Overlap| (&pair.a == row && &pair.b == column) || (&pair.b == row && &pair.a == column);
+            let of_pair = |pair: &&Overlap| {
+                (&pair.a == row && &pair.b == column) || (&pair.b == row && &pair.a == column)
+            };
             if row == column {
                 let size = published.iter().find(|known| &known.segment == row).map(|known| known.size);
                 return json!(size.map(|size| size.to_string()));

@@ -26,12 +26,19 @@ pub(super) async fn run(
     show(&definition.name, definition.file.path(), as_of, limit, bench).await
 }
 
-async fn show(name: &str, file: &str, as_of: Option<&str>, limit: usize, bench: &Workbench) -> Result<(), Failure> {
+async fn show(
+    name: &str,
+    file: &str,
+    as_of: Option<&str>,
+    limit: usize,
+    bench: &Workbench,
+) -> Result<(), Failure> {
     let (pipeline, definitions, definition) = bench.workspace.segment(name)?;
     let lake = bench.lake()?;
     let as_of = bench.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
     let tables = bench.tables(&lake).await?;
-    let replay = Replay { definitions: &definitions.definitions, tables: &tables, engine: &bench.engine, as_of };
+    let replay =
+        Replay { definitions: &definitions.definitions, tables: &tables, engine: &bench.engine, as_of };
     let found = preview(&replay, definition, &lake, limit).await?;
     let sample = sample(&found, definition.kind)?;
     let format = bench.global.format;
@@ -47,11 +54,15 @@ async fn show(name: &str, file: &str, as_of: Option<&str>, limit: usize, bench: 
     if format == Format::Table {
         let members: u64 = found.segments.iter().map(|segment| segment.size).sum();
         let (universe, entity) = (found.universe, &definition.entity);
-        print_text(&format!("{name} as of {as_of}: {members} of {universe} entities `{entity}`; nothing was published"))?;
+        print_text(&format!(
+            "{name} as of {as_of}: {members} of {universe} entities `{entity}`; nothing was published"
+        ))?;
     }
     figures(&found).print(format)?;
     if format == Format::Table {
-        print_text("some members, with what the definition reads of them (--format json shows all of their columns):")?;
+        print_text(
+            "some members, with what the definition reads of them (--format json shows all of their columns):",
+        )?;
         sample.only(|column| column == SEGMENT || found.reads.contains(column)).print(format)?;
     }
     Ok(())
@@ -60,7 +71,8 @@ async fn show(name: &str, file: &str, as_of: Option<&str>, limit: usize, bench: 
 const SEGMENT: &str = tranche_schema::platform::SEGMENT;
 
 fn figures(found: &Preview) -> Rows {
-    let mut rows = Rows::new(&["segment", "size", "share", "unmatched", "null_keys", "published", "entered", "exited"]);
+    let mut rows =
+        Rows::new(&["segment", "size", "share", "unmatched", "null_keys", "published", "entered", "exited"]);
     for segment in &found.segments {
         rows.push(vec![
             json!(segment.segment),
@@ -81,6 +93,8 @@ fn sample(found: &Preview, kind: SegmentKind) -> Result<Rows, Failure> {
     let rows = Rows::from_batches(&found.sample.schema(), std::slice::from_ref(&found.sample))?;
     Ok(match kind {
         SegmentKind::Single => rows,
-        SegmentKind::Set => rows.with_first(SEGMENT, found.sample_segments.iter().map(|name| Value::from(name.as_str()))),
+        SegmentKind::Set => {
+            rows.with_first(SEGMENT, found.sample_segments.iter().map(|name| Value::from(name.as_str())))
+        }
     })
 }

@@ -45,7 +45,10 @@ fn print(reports: &[TestReport], format: Format) -> Result<(), Failure> {
     for report in reports {
         let failures = report.failures.iter().map(|failure| {
             let wanted = if failure.expected_member { "not a member" } else { "a member" };
-            format!("{}:{}:{} {} is {wanted}", failure.problem.file, failure.problem.line, failure.problem.column, failure.key)
+            format!(
+                "{}:{}:{} {} is {wanted}",
+                failure.problem.file, failure.problem.line, failure.problem.column, failure.key
+            )
         });
         rows.push(vec![
             json!(report.segment),

@@ -9,14 +9,20 @@ use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
 use crate::workbench::Workbench;
 
-pub(super) async fn run(name: &str, key: &str, as_of: Option<&str>, bench: &Workbench) -> Result<(), Failure> {
+pub(super) async fn run(
+    name: &str,
+    key: &str,
+    as_of: Option<&str>,
+    bench: &Workbench,
+) -> Result<(), Failure> {
     let (pipeline, definitions, definition) = bench.workspace.segment(name)?;
     bench.check_file(definition.file.path()).await?;
     let label = name.split_once('/').map(|(_, label)| label).filter(|label| *label != "*");
     let lake = bench.lake()?;
     let as_of = bench.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
     let tables = bench.tables(&lake).await?;
-    let replay = Replay { definitions: &definitions.definitions, tables: &tables, engine: &bench.engine, as_of };
+    let replay =
+        Replay { definitions: &definitions.definitions, tables: &tables, engine: &bench.engine, as_of };
     let found = why(&replay, definition, label, key, &lake).await?;
     let values = values(&found)?;
     match bench.global.format {
@@ -50,11 +56,17 @@ fn print(
         rows.print(Format::Table)?;
     }
     match &found.conditions {
-        Some(none) if none.is_empty() => print_text("the definition has no WHERE, so that nothing keeps an entity out")?,
-        Some(several) if several.iter().any(|condition| condition.rows != 1) => conditions(found).print(Format::Table)?,
+        Some(none) if none.is_empty() => {
+            print_text("the definition has no WHERE, so that nothing keeps an entity out")?
+        }
+        Some(several) if several.iter().any(|condition| condition.rows != 1) => {
+            conditions(found).print(Format::Table)?
+        }
         Some(_) => conditions(found).only(|column| !column.starts_with("rows")).print(Format::Table)?,
         None if found.is_entity => {
-            print_text("the definition is not a SELECT of the key from one table: it has no conditions to show one by one")?;
+            print_text(
+                "the definition is not a SELECT of the key from one table: it has no conditions to show one by one",
+            )?;
         }
         None => {}
     }
@@ -94,7 +106,12 @@ fn conditions(found: &Why) -> Rows {
     let mut rows = Rows::new(&["condition", "value", "rows_true", "rows"]);
     for condition in found.conditions.iter().flatten() {
         let value = condition.value.map_or("null", |value| if value { "true" } else { "false" });
-        rows.push(vec![json!(condition.condition), json!(value), json!(condition.rows_true), json!(condition.rows)]);
+        rows.push(vec![
+            json!(condition.condition),
+            json!(value),
+            json!(condition.rows_true),
+            json!(condition.rows),
+        ]);
     }
     rows
 }

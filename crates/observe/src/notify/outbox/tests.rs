@@ -40,7 +40,15 @@ async fn receiver(status: &'static str) -> (Sender, mpsc::UnboundedReceiver<Stri
 
 fn message(id: &str, occasion: Occasion) -> Message {
     let (title, text) = ("shop <failed>".to_owned(), "load: no such file".to_owned());
-    Message { id: id.into(), occasion, pipeline: Some("shop".into()), run_id: None, title, text, at: Timestamp::now() }
+    Message {
+        id: id.into(),
+        occasion,
+        pipeline: Some("shop".into()),
+        run_id: None,
+        title,
+        text,
+        at: Timestamp::now(),
+    }
 }
 
 fn outbox() -> Outbox {
@@ -74,7 +82,10 @@ async fn a_message_is_put_once_and_sent_once() {
     assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), NOTHING);
     let request = received.try_recv().unwrap();
     assert!(request.contains("idempotency-key: failure-r1-3"), "{request}");
-    assert!(request.contains("shop &lt;failed&gt;") && request.contains("message failure-r1-3\""), "{request}");
+    assert!(
+        request.contains("shop &lt;failed&gt;") && request.contains("message failure-r1-3\""),
+        "{request}"
+    );
     assert!(received.try_recv().is_err());
 }
 
@@ -108,7 +119,10 @@ async fn a_receiver_that_is_gone_costs_one_try_and_keeps_no_other_waiting() {
     assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), Delivery { sent: 3, failed: 1, waiting: 2 });
     // The next round begins with the message that was not tried yet.
     assert_eq!(outbox.deliver(&senders, begun).await.unwrap(), Delivery { sent: 0, failed: 1, waiting: 2 });
-    assert!(refused.try_recv().unwrap().contains("failure-r1-3") && refused.try_recv().unwrap().contains("failure-r2-3"));
+    assert!(
+        refused.try_recv().unwrap().contains("failure-r1-3")
+            && refused.try_recv().unwrap().contains("failure-r2-3")
+    );
     assert!(refused.try_recv().is_err());
     let taken: Vec<String> = std::iter::from_fn(|| taken.try_recv().ok()).collect();
     assert_eq!(taken.len(), 3);
@@ -142,14 +156,22 @@ async fn whoever_crashes_on_the_way_loses_nothing_and_repeats_nothing_silently()
         let senders = [sender];
         outbox.open(&senders, before()).await.unwrap();
         if crash.contains(&"TRY") && sent > 0 {
-            assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), WAITING, "{crash:?}: it may still be at work");
+            assert_eq!(
+                outbox.deliver(&senders, now()).await.unwrap(),
+                WAITING,
+                "{crash:?}: it may still be at work"
+            );
         }
         let later = now() + 120_000;
         assert_eq!(outbox.deliver(&senders, later).await.unwrap().sent, sent, "{crash:?}");
         assert_eq!(outbox.deliver(&senders, later).await.unwrap(), NOTHING, "{crash:?}");
         let requests: Vec<String> = std::iter::from_fn(|| received.try_recv().ok()).collect();
         assert_eq!(requests.len(), sent, "{crash:?}");
-        assert_eq!(requests.iter().any(|request| request.contains("attempt 2")), expected.is_some(), "{crash:?}");
+        assert_eq!(
+            requests.iter().any(|request| request.contains("attempt 2")),
+            expected.is_some(),
+            "{crash:?}"
+        );
     }
 }
 
@@ -182,10 +204,12 @@ async fn what_happened_before_there_was_a_channel_is_not_for_it() {
     outbox.open(&senders, earlier.at.as_millisecond() + 1).await.unwrap();
     // It was seen before: an instant that is named later changes nothing.
     outbox.open(&senders, before()).await.unwrap();
-    let later = Message { at: earlier.at + Duration::from_secs(1), ..message("failure-r2-3", Occasion::Failure) };
+    let later =
+        Message { at: earlier.at + Duration::from_secs(1), ..message("failure-r2-3", Occasion::Failure) };
     outbox.put(&later).await.unwrap();
     assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), Delivery { sent: 3, failed: 0, waiting: 0 });
-    let count = |told: &mut mpsc::UnboundedReceiver<String>| std::iter::from_fn(|| told.try_recv().ok()).count();
+    let count =
+        |told: &mut mpsc::UnboundedReceiver<String>| std::iter::from_fn(|| told.try_recv().ok()).count();
     assert_eq!((count(&mut told), count(&mut told_new)), (2, 1));
 }
 
@@ -203,7 +227,10 @@ async fn what_cannot_be_read_is_named_and_in_nobodys_way() {
     }
     let named: Vec<String> = outbox.examine().await.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(named.len(), 2, "{named:?}");
-    assert!(named[0].contains("remove `_sys/outbox/failure-r0-3/`") && named[1].contains("_sys/outbox-channels/"), "{named:?}");
+    assert!(
+        named[0].contains("remove `_sys/outbox/failure-r0-3/`") && named[1].contains("_sys/outbox-channels/"),
+        "{named:?}"
+    );
     assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), SENT);
     assert!(received.try_recv().is_ok());
 }

@@ -61,14 +61,17 @@ impl Grammar<'_> {
     /// A column of one of the wanted kinds, with its sort; every event table has one.
     fn column(&mut self, table: &Table, alias: &str, wanted: impl Fn(Kind) -> bool) -> (String, Sort) {
         let fits = |(index, column): &(usize, &Column)| *index > 1 && wanted(column.kind);
-        let columns: Vec<_> = table.columns.iter().enumerate().filter(fits).map(|(_, c)| (c.name, c.kind)).collect();
+        let columns: Vec<_> =
+            table.columns.iter().enumerate().filter(fits).map(|(_, c)| (c.name, c.kind)).collect();
         let (name, kind) = self.random.pick(&columns);
         (Self::qualified(alias, name), kind.into())
     }
 
     /// A number of any kind, for aggregates that give what they are given.
     fn number(&mut self, table: &Table, alias: &str) -> (String, Sort) {
-        self.column(table, alias, |kind| matches!(kind, Kind::Int32 | Kind::Int64 | Kind::Decimal | Kind::Float))
+        self.column(table, alias, |kind| {
+            matches!(kind, Kind::Int32 | Kind::Int64 | Kind::Decimal | Kind::Float)
+        })
     }
 
     /// A number to be summed up.
@@ -104,7 +107,13 @@ impl Grammar<'_> {
             8 => {
                 self.fire("aggregate: sum of an expression");
                 let (column, sort) = self.addend(table, alias);
-                let form = self.random.pick(&["sum(# * 2)", "sum(# + 1)", "sum(# * #)", "sum(coalesce(#, 1))", "sum(-#)"]);
+                let form = self.random.pick(&[
+                    "sum(# * 2)",
+                    "sum(# + 1)",
+                    "sum(# * #)",
+                    "sum(coalesce(#, 1))",
+                    "sum(-#)",
+                ]);
                 (form.replace('#', &column), sort)
             }
             9 => {
@@ -133,7 +142,13 @@ impl Grammar<'_> {
                 let function = self.random.pick(&["first_value", "last_value"]);
                 let (time, key) = (table.time_column().unwrap(), table.columns[0].name);
                 let (time, key) = (Self::qualified(alias, time), Self::qualified(alias, key));
-                (format!("{function}({column} ORDER BY {time}{}, {key})", self.random.pick(&["", " DESC"])), sort)
+                (
+                    format!(
+                        "{function}({column} ORDER BY {time}{}, {key})",
+                        self.random.pick(&["", " DESC"])
+                    ),
+                    sort,
+                )
             }
             _ => {
                 self.fire("aggregate: variance");
@@ -165,7 +180,8 @@ impl Grammar<'_> {
         let condition = self.event_condition(table, alias);
         let (column, _) = self.column(table, alias, |_| true);
         let distinct = self.random.chance(50) && self.avoided.may_count_distinct();
-        let form = if distinct { "count(DISTINCT CASE WHEN ? THEN # END)" } else { "count(CASE WHEN ? THEN 1 END)" };
+        let form =
+            if distinct { "count(DISTINCT CASE WHEN ? THEN # END)" } else { "count(CASE WHEN ? THEN 1 END)" };
         (form.replace('?', &condition).replace('#', &column), Sort::Integer)
     }
 
@@ -186,7 +202,8 @@ impl Grammar<'_> {
     /// A mean as a quotient; a group has a row, so nothing is divided by zero.
     fn mean_by_hand(&mut self, table: &Table, alias: &str) -> (String, Sort) {
         self.fire("aggregate: quotient");
-        let (column, _) = self.column(table, alias, |kind| matches!(kind, Kind::Int32 | Kind::Int64 | Kind::Float));
+        let (column, _) =
+            self.column(table, alias, |kind| matches!(kind, Kind::Int32 | Kind::Int64 | Kind::Float));
         (format!("CAST(sum({column}) AS DOUBLE) / count(*)"), Sort::Float)
     }
 

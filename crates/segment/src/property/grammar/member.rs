@@ -98,7 +98,11 @@ impl Grammar<'_> {
     fn by_two_ctes(&mut self) -> String {
         self.fire("member: two ctes");
         let (first, second) = (self.aggregated("x"), self.aggregated("y"));
-        let conditions = format!("{} AND {}", self.aggregated_condition("a", &first), self.aggregated_condition("b", &second));
+        let conditions = format!(
+            "{} AND {}",
+            self.aggregated_condition("a", &first),
+            self.aggregated_condition("b", &second)
+        );
         let join = self.random.pick(&["JOIN", "LEFT JOIN"]);
         format!(
             "WITH a AS ({}), b AS ({}) SELECT a.{KEY} FROM a {join} b ON a.{KEY} = b.{KEY} WHERE {conditions}",
@@ -132,7 +136,10 @@ impl Grammar<'_> {
         let conditions = where_all(&conditions);
         if self.random.chance(50) {
             self.fire("member: join using");
-            return format!("SELECT {KEY} FROM people AS p JOIN ({}) AS a USING ({KEY}){conditions}", inner.sql);
+            return format!(
+                "SELECT {KEY} FROM people AS p JOIN ({}) AS a USING ({KEY}){conditions}",
+                inner.sql
+            );
         }
         self.fire("member: join on");
         format!("SELECT p.{KEY} FROM people AS p JOIN ({}) AS a ON p.{KEY} = a.{KEY}{conditions}", inner.sql)
@@ -151,7 +158,10 @@ impl Grammar<'_> {
             self.fire("member: outer join");
             self.compare(&format!("a.{name}"), sort)
         };
-        format!("SELECT p.{KEY} FROM people AS p LEFT JOIN ({}) AS a ON a.{KEY} = p.{KEY} WHERE {condition}", inner.sql)
+        format!(
+            "SELECT p.{KEY} FROM people AS p LEFT JOIN ({}) AS a ON a.{KEY} = p.{KEY} WHERE {condition}",
+            inner.sql
+        )
     }
 
     fn by_sets_of_rows(&mut self) -> String {
@@ -191,8 +201,12 @@ impl Grammar<'_> {
         self.fire("member: grouped by two");
         let table = self.events();
         let conditions = where_all(&self.event_conditions(table, ""));
-        let (whom, kind) = (table.entity_column(), table.columns.iter().rev().find(|c| c.name != "score").unwrap().name);
-        let inner = format!("SELECT {whom}, {kind}, count(*) AS n FROM {}{conditions} GROUP BY {whom}, {kind}", table.name);
+        let (whom, kind) =
+            (table.entity_column(), table.columns.iter().rev().find(|c| c.name != "score").unwrap().name);
+        let inner = format!(
+            "SELECT {whom}, {kind}, count(*) AS n FROM {}{conditions} GROUP BY {whom}, {kind}",
+            table.name
+        );
         format!("SELECT DISTINCT {whom} FROM ({inner}) AS a WHERE n > 1")
     }
 
@@ -201,8 +215,10 @@ impl Grammar<'_> {
         self.fire("member: latest row");
         let table = self.events();
         let (whom, time, own) = (table.entity_column(), table.time_column().unwrap(), table.columns[0].name);
-        let inner =
-            format!("SELECT *, row_number() OVER (PARTITION BY {whom} ORDER BY {time} DESC, {own}) AS place FROM {}", table.name);
+        let inner = format!(
+            "SELECT *, row_number() OVER (PARTITION BY {whom} ORDER BY {time} DESC, {own}) AS place FROM {}",
+            table.name
+        );
         format!("SELECT {whom} FROM ({inner}) AS a WHERE place = 1 AND {}", self.predicate(table, ""))
     }
 
@@ -230,7 +246,10 @@ impl Grammar<'_> {
                 let people = self.world.people();
                 let conditions = [self.aggregated_condition("a", &inner), self.predicate(people, "p")];
                 let case = self.case(&conditions);
-                format!("SELECT p.{KEY}, {case} AS label FROM people AS p LEFT JOIN ({}) AS a ON a.{KEY} = p.{KEY}", inner.sql)
+                format!(
+                    "SELECT p.{KEY}, {case} AS label FROM people AS p LEFT JOIN ({}) AS a ON a.{KEY} = p.{KEY}",
+                    inner.sql
+                )
             }
         };
         self.segments.extend(["new", "at risk"].map(|label| format!("{name}/{label}")));

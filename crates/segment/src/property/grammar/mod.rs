@@ -42,7 +42,13 @@ pub(super) struct Definition {
 impl Definition {
     /// A segment of this name.
     pub(super) fn segment(name: &str, sql: &str) -> Self {
-        Self { role: Role::Segment, name: name.to_owned(), sql: sql.to_owned(), defaults: Vec::new(), group: None }
+        Self {
+            role: Role::Segment,
+            name: name.to_owned(),
+            sql: sql.to_owned(),
+            defaults: Vec::new(),
+            group: None,
+        }
     }
 
     pub(super) fn path(&self) -> String {
@@ -62,7 +68,8 @@ impl Definition {
             front.push_str("expect: {not_empty: false}\n");
         }
         if !self.defaults.is_empty() {
-            let pairs: Vec<String> = self.defaults.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let pairs: Vec<String> =
+                self.defaults.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             front += &format!("defaults: {{{}}}\n", pairs.join(", "));
         }
         if let Some((group, priority)) = &self.group {
@@ -123,7 +130,8 @@ pub(super) fn definitions(world: &World, seed: u64, fired: &mut Fired) -> Vec<De
     }
     for number in 0..3 + grammar.random.below(6) {
         grammar.avoided = Avoided::default();
-        let definition = if grammar.random.chance(15) { grammar.set(number) } else { grammar.segment(number) };
+        let definition =
+            if grammar.random.chance(15) { grammar.set(number) } else { grammar.segment(number) };
         found.push(definition);
     }
     found

@@ -44,7 +44,9 @@ impl Grammar<'_> {
             .columns
             .iter()
             .enumerate()
-            .filter(|(i, c)| *i != 0 && (table.time.is_none() || *i != table.entity) && c.kind != Kind::Instant)
+            .filter(|(i, c)| {
+                *i != 0 && (table.time.is_none() || *i != table.entity) && c.kind != Kind::Instant
+            })
             .map(|(_, column)| (column.name, column.kind, column.nullable))
             .collect();
         let (name, kind, nullable) = self.random.pick(&columns);
@@ -82,20 +84,29 @@ impl Grammar<'_> {
                     return format!("{expression} {not}LIKE '{}'", self.random.pick(&PATTERNS));
                 }
                 self.fire("compare: text");
-                let texts: Vec<String> = texts.iter().map(|text| Value::Text((*text).to_owned()).to_string()).collect();
+                let texts: Vec<String> =
+                    texts.iter().map(|text| Value::Text((*text).to_owned()).to_string()).collect();
                 self.compare_with(expression, &texts)
             }
             Sort::Truth => {
                 self.fire("compare: truth");
-                let form =
-                    self.random.pick(&["#", "NOT #", "# = true", "# IS TRUE", "# IS NOT TRUE", "# IS FALSE", "# <> false"]);
+                let form = self.random.pick(&[
+                    "#",
+                    "NOT #",
+                    "# = true",
+                    "# IS TRUE",
+                    "# IS NOT TRUE",
+                    "# IS FALSE",
+                    "# <> false",
+                ]);
                 form.replace('#', expression)
             }
             Sort::Day => {
                 self.fire("compare: day");
                 let operator = self.random.pick(&OPERATORS);
                 if self.random.chance(50) {
-                    let day = self.world.as_of - jiff::SignedDuration::from_hours(24 * self.random.between(0, 40));
+                    let day =
+                        self.world.as_of - jiff::SignedDuration::from_hours(24 * self.random.between(0, 40));
                     return format!("{expression} {operator} DATE '{}'", day.strftime("%Y-%m-%d"));
                 }
                 let days = self.random.pick(&WINDOW_DAYS);
@@ -131,7 +142,8 @@ impl Grammar<'_> {
                 self.fire("compare: two lists");
                 let (all, join) = (self.random.pick(&["", "NOT "]), self.random.pick(&["AND", "OR"]));
                 let mut list = || {
-                    let items: Vec<String> = (0..self.random.between(1, 5)).map(|_| self.random.pick(literals)).collect();
+                    let items: Vec<String> =
+                        (0..self.random.between(1, 5)).map(|_| self.random.pick(literals)).collect();
                     format!("{expression} {}IN ({})", self.random.pick(&["", "NOT "]), items.join(", "))
                 };
                 let (first, second) = (list(), list());
@@ -148,7 +160,8 @@ impl Grammar<'_> {
 
     /// A window of time before `as_of`.
     pub(super) fn window(&mut self, time: &str) -> String {
-        let days = |grammar: &mut Self| format!("as_of() - INTERVAL '{} days'", grammar.random.pick(&WINDOW_DAYS));
+        let days =
+            |grammar: &mut Self| format!("as_of() - INTERVAL '{} days'", grammar.random.pick(&WINDOW_DAYS));
         match self.random.below(14) {
             4 => {
                 self.fire("window: strictly since");
@@ -160,9 +173,12 @@ impl Grammar<'_> {
             }
             6 | 7 => {
                 self.fire("window: two sides");
-                let (from, to) = (self.random.pick(&["30", "60", "90"]), self.random.pick(&["1", "7", "14", "30"]));
+                let (from, to) =
+                    (self.random.pick(&["30", "60", "90"]), self.random.pick(&["1", "7", "14", "30"]));
                 let (lower, upper) = (self.random.pick(&[">=", ">"]), self.random.pick(&["<", "<="]));
-                format!("({time} {lower} as_of() - INTERVAL '{from} days' AND {time} {upper} as_of() - INTERVAL '{to} days')")
+                format!(
+                    "({time} {lower} as_of() - INTERVAL '{from} days' AND {time} {upper} as_of() - INTERVAL '{to} days')"
+                )
             }
             8 => {
                 self.fire("window: between");
@@ -185,7 +201,11 @@ impl Grammar<'_> {
             12 => {
                 self.fire("window: literal");
                 let at = self.world.as_of - jiff::SignedDuration::from_hours(24 * self.random.between(0, 30));
-                format!("{time} {} TIMESTAMP '{}'", self.random.pick(&[">=", "<"]), at.strftime("%Y-%m-%d 00:00:00"))
+                format!(
+                    "{time} {} TIMESTAMP '{}'",
+                    self.random.pick(&[">=", "<"]),
+                    at.strftime("%Y-%m-%d 00:00:00")
+                )
             }
             13 => {
                 self.fire("window: days");

@@ -30,7 +30,10 @@ impl Grammar<'_> {
             String::new()
         };
         let by = self.grouped_by(table);
-        Aggregated { sql: format!("{selected} FROM {}{} GROUP BY {by}{having}", table.name, where_all(&conditions)), columns }
+        Aggregated {
+            sql: format!("{selected} FROM {}{} GROUP BY {by}{having}", table.name, where_all(&conditions)),
+            columns,
+        }
     }
 
     /// The key that events are grouped by: its name, or its place in the select list.
@@ -62,6 +65,10 @@ impl Grammar<'_> {
         let conditions = where_all(&self.event_conditions(table, ""));
         let having = self.having(table, "");
         let by = self.grouped_by(table);
-        format!("SELECT {} FROM {}{conditions} GROUP BY {by} HAVING {having}", table.entity_column(), table.name)
+        format!(
+            "SELECT {} FROM {}{conditions} GROUP BY {by} HAVING {having}",
+            table.entity_column(),
+            table.name
+        )
     }
 }

@@ -54,8 +54,12 @@ impl Grammar<'_> {
                 let table = self.events();
                 let (aggregate, sort) = self.aggregate(table, "e");
                 let conditions = self.event_conditions(table, "e");
-                let conditions = [vec![format!("e.{} = {key}", table.entity_column())], conditions].concat().join(" AND ");
-                self.compare(&format!("(SELECT {aggregate} FROM {} AS e WHERE {conditions})", table.name), sort)
+                let conditions =
+                    [vec![format!("e.{} = {key}", table.entity_column())], conditions].concat().join(" AND ");
+                self.compare(
+                    &format!("(SELECT {aggregate} FROM {} AS e WHERE {conditions})", table.name),
+                    sort,
+                )
             }
             13 | 14 => self.segment_test(key, false),
             _ => self.segment_test(key, true),

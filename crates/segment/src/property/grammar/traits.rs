@@ -15,13 +15,18 @@ impl Grammar<'_> {
             let (aggregate, sort) = self.aggregate(table, alias);
             columns.push((format!("t{number}_{place}"), aggregate, sort));
         }
-        let selected: Vec<String> = columns.iter().map(|(name, sql, _)| format!("  {sql} AS {name}")).collect();
+        let selected: Vec<String> =
+            columns.iter().map(|(name, sql, _)| format!("  {sql} AS {name}")).collect();
         let selected = selected.join(",\n");
         let sql = match form {
             0 => {
                 self.fire("traits: of people");
-                let on = [vec![format!("e.{whom} = p.{KEY}")], self.event_conditions(table, "e")].concat().join(" AND ");
-                format!("SELECT p.{KEY},\n{selected}\nFROM people AS p LEFT JOIN {name} AS e ON {on}\nGROUP BY p.{KEY}")
+                let on = [vec![format!("e.{whom} = p.{KEY}")], self.event_conditions(table, "e")]
+                    .concat()
+                    .join(" AND ");
+                format!(
+                    "SELECT p.{KEY},\n{selected}\nFROM people AS p LEFT JOIN {name} AS e ON {on}\nGROUP BY p.{KEY}"
+                )
             }
             1 => {
                 self.fire("traits: filtered");
@@ -32,7 +37,9 @@ impl Grammar<'_> {
             2 => {
                 self.fire("traits: cte");
                 let conditions = where_all(&self.event_conditions(table, ""));
-                format!("WITH e AS (SELECT * FROM {name}{conditions})\nSELECT {whom},\n{selected}\nFROM e\nGROUP BY {whom}")
+                format!(
+                    "WITH e AS (SELECT * FROM {name}{conditions})\nSELECT {whom},\n{selected}\nFROM e\nGROUP BY {whom}"
+                )
             }
             _ => {
                 self.fire("traits: of events");
@@ -77,7 +84,8 @@ impl Grammar<'_> {
             return format!("{name} IS {}NULL", self.random.pick(&["", "NOT "]));
         }
         if sort == Sort::Integer {
-            let others: Vec<String> = self.traits.iter().filter(|(_, s)| *s == sort).map(|(name, _)| name.clone()).collect();
+            let others: Vec<String> =
+                self.traits.iter().filter(|(_, s)| *s == sort).map(|(name, _)| name.clone()).collect();
             if self.random.chance(25) {
                 self.fire("trait condition: two traits");
                 let operator = self.random.pick(&["=", "<>", "<", ">="]);

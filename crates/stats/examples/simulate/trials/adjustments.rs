@@ -1,15 +1,17 @@
 //! Adjusted arms: whether intervals still cover what they should.
 
 use tranche_stats::{
-    CoMomentMatrix, CoMoments, Comparison, Generator, Options, OutcomeColumns, Stratum, StratumWeights, adjust,
-    adjust_for_covariates, compare, post_stratify,
+    CoMomentMatrix, CoMoments, Comparison, Generator, Options, OutcomeColumns, Stratum, StratumWeights,
+    adjust, adjust_for_covariates, compare, post_stratify,
 };
 
 use crate::claim::{Claim, Tally};
 
 /// Whether the absolute and the relative interval hold the truth.
 fn cover(tallies: &mut [Tally; 2], comparison: &Comparison, difference: f64, lift: f64) {
-    let holds = |estimate: Option<tranche_stats::Estimate>, truth| estimate.is_some_and(|e| e.interval.contains(truth));
+    let holds = |estimate: Option<tranche_stats::Estimate>, truth| {
+        estimate.is_some_and(|e| e.interval.contains(truth))
+    };
     tallies[0].count(holds(comparison.absolute.value(), difference));
     tallies[1].count(holds(comparison.relative.value(), lift));
 }
@@ -52,11 +54,20 @@ pub(crate) fn covariates(draws: u32) -> Vec<Claim> {
         };
         let adjusted = adjust_for_covariates(&arm(1.0), &arm(1.1), OutcomeColumns::Ratio).value();
         if let Some(adjusted) = adjusted {
-            cover(&mut tallies, &compare(&adjusted.control, &adjusted.treatment, &Options::default()), 0.1, 0.1);
+            cover(
+                &mut tallies,
+                &compare(&adjusted.control, &adjusted.treatment, &Options::default()),
+                0.1,
+                0.1,
+            );
         }
     }
     vec![
-        tallies[0].near("a ratio adjusted for two covariates: the interval covers the difference", 0.95, 0.003),
+        tallies[0].near(
+            "a ratio adjusted for two covariates: the interval covers the difference",
+            0.95,
+            0.003,
+        ),
         tallies[1].near("a ratio adjusted for two covariates: the interval covers the lift", 0.95, 0.003),
     ]
 }
@@ -72,10 +83,13 @@ pub(crate) fn strata(draws: u32) -> Vec<Claim> {
             let place = generator.below(3);
             let value = 2.0 * place as f64 + generator.normal();
             let stratum = &mut strata[place];
-            let (arm, mean) = if unit < 200 { (&mut stratum.control, 3.0) } else { (&mut stratum.treatment, 3.5) };
+            let (arm, mean) =
+                if unit < 200 { (&mut stratum.control, 3.0) } else { (&mut stratum.treatment, 3.5) };
             let _ = arm.push(&[mean + value]).value();
         }
-        if let Some(arms) = post_stratify(&strata, StratumWeights::Known(&[1.0; 3]), OutcomeColumns::Mean).value() {
+        if let Some(arms) =
+            post_stratify(&strata, StratumWeights::Known(&[1.0; 3]), OutcomeColumns::Mean).value()
+        {
             cover(&mut tallies, &compare(&arms.control, &arms.treatment, &Options::default()), 0.5, 0.1);
         }
     }

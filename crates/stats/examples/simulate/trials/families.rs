@@ -13,7 +13,8 @@ pub(crate) fn families(draws: u32) -> Vec<Claim> {
         let mut generator = Generator::seeded(seed);
         let wise = [Adjustment::Bonferroni, Adjustment::Holm, Adjustment::Hochberg];
         let discovery = [Adjustment::BenjaminiHochberg, Adjustment::BenjaminiYekutieli];
-        let (mut any, mut share, mut missed) = ([Tally::default(); 3], [Tally::default(); 2], [Tally::default(); 2]);
+        let (mut any, mut share, mut missed) =
+            ([Tally::default(); 3], [Tally::default(); 2], [Tally::default(); 2]);
         let mut simultaneous = Tally::default();
         let p_of = |z: [f64; 10]| z.map(|z| (2.0 * Normal.survival(z.abs())).min(1.0));
         for _ in 0..draws {
@@ -30,7 +31,8 @@ pub(crate) fn families(draws: u32) -> Vec<Claim> {
                 tally.count(false_ones(&family(method).rejected()) > 0);
             }
             let missing = |alphas: Vec<Option<f64>>| {
-                let formed = || alphas.iter().zip(p_of_truth).filter_map(|(alpha, p)| Some((alpha.as_ref()?, p)));
+                let formed =
+                    || alphas.iter().zip(p_of_truth).filter_map(|(alpha, p)| Some((alpha.as_ref()?, p)));
                 (formed().filter(|(alpha, p)| p <= alpha).count(), formed().count())
             };
             for (place, method) in discovery.into_iter().enumerate() {
@@ -46,12 +48,16 @@ pub(crate) fn families(draws: u32) -> Vec<Claim> {
             claims.push(tally.at_most(format!("family-wise error, {}, {name}", method.name()), 0.05));
         }
         for (place, method) in discovery.into_iter().enumerate() {
-            claims.push(share[place].at_most(format!("false discovery rate, {}, {name}", method.name()), 0.05));
-            claims.push(
-                missed[place].at_most(format!("false coverage rate of adjusted intervals, {}, {name}", method.name()), 0.05),
-            );
+            claims
+                .push(share[place].at_most(format!("false discovery rate, {}, {name}", method.name()), 0.05));
+            claims.push(missed[place].at_most(
+                format!("false coverage rate of adjusted intervals, {}, {name}", method.name()),
+                0.05,
+            ));
         }
-        claims.push(simultaneous.at_most(format!("any simultaneous interval misses, bonferroni, {name}"), 0.05));
+        claims.push(
+            simultaneous.at_most(format!("any simultaneous interval misses, bonferroni, {name}"), 0.05),
+        );
     }
     claims
 }

@@ -1,7 +1,8 @@
 //! One look: on which side intervals miss, and how often a margin is found where there is none.
 
 use tranche_stats::{
-    Alternative, Arm, Bootstrap, BootstrapMethod, Comparison, Generator, Margin, Options, Outcome, RelativeMethod, compare,
+    Alternative, Arm, Bootstrap, BootstrapMethod, Comparison, Generator, Margin, Options, Outcome,
+    RelativeMethod, compare,
 };
 
 use crate::claim::{Claim, Tally};
@@ -24,7 +25,9 @@ pub(crate) fn fieller(draws: u32) -> Vec<Claim> {
             let control = drawn(&mut generator, 1.0, 0.1);
             let treatment = drawn(&mut generator, 1.0 + lift, 0.1);
             for (place, options) in [Options::default(), delta.clone()].iter().enumerate() {
-                let Outcome::Defined(estimate) = compare(&control, &treatment, options).relative else { continue };
+                let Outcome::Defined(estimate) = compare(&control, &treatment, options).relative else {
+                    continue;
+                };
                 let below = !estimate.interval.contains(lift) && estimate.effect < lift;
                 let above = !estimate.interval.contains(lift) && estimate.effect > lift;
                 tallies[2 * place].count(below);
@@ -32,10 +35,28 @@ pub(crate) fn fieller(draws: u32) -> Vec<Claim> {
             }
         }
         let percent = 100.0 * lift;
-        claims.push(tallies[0].near(format!("Fieller's interval lies below a lift of {percent} %"), 0.025, 0.002));
-        claims.push(tallies[1].near(format!("Fieller's interval lies above a lift of {percent} %"), 0.025, 0.002));
-        claims.push(tallies[2].at_least(format!("for comparison: the delta method's lies below a lift of {percent} %"), 0.035));
-        claims.push(tallies[3].at_most(format!("for comparison: the delta method's lies above a lift of {percent} %"), 0.01));
+        claims.push(tallies[0].near(
+            format!("Fieller's interval lies below a lift of {percent} %"),
+            0.025,
+            0.002,
+        ));
+        claims.push(tallies[1].near(
+            format!("Fieller's interval lies above a lift of {percent} %"),
+            0.025,
+            0.002,
+        ));
+        claims.push(
+            tallies[2].at_least(
+                format!("for comparison: the delta method's lies below a lift of {percent} %"),
+                0.035,
+            ),
+        );
+        claims.push(
+            tallies[3].at_most(
+                format!("for comparison: the delta method's lies above a lift of {percent} %"),
+                0.01,
+            ),
+        );
     }
     claims
 }
@@ -71,12 +92,17 @@ pub(crate) fn bootstrap(draws: u32) -> Vec<Claim> {
     for draw in 0..draws {
         let mut arm = || -> Vec<f64> { (0..60).map(|_| -generator.uniform().ln()).collect() };
         let (control, treatment) = (arm(), arm());
-        let mean = |values: &[f64], units: &[usize]| units.iter().map(|unit| values[*unit]).sum::<f64>() / units.len() as f64;
+        let mean = |values: &[f64], units: &[usize]| {
+            units.iter().map(|unit| values[*unit]).sum::<f64>() / units.len() as f64
+        };
         let ratio = |a: &[usize], b: &[usize]| mean(&treatment, b) / mean(&control, a);
         for (tally, method) in tallies.iter_mut().zip(methods) {
-            let bootstrap = Bootstrap { replicates: 1000, seed: u64::from(draw), method, ..Bootstrap::default() };
+            let bootstrap =
+                Bootstrap { replicates: 1000, seed: u64::from(draw), method, ..Bootstrap::default() };
             let estimate = bootstrap.estimate(60, 60, ratio).value();
-            tally.count(estimate.is_some_and(|estimate| estimate.interval[0] <= 1.0 && 1.0 <= estimate.interval[1]));
+            tally.count(
+                estimate.is_some_and(|estimate| estimate.interval[0] <= 1.0 && 1.0 <= estimate.interval[1]),
+            );
         }
     }
     vec![

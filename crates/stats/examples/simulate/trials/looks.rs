@@ -1,8 +1,8 @@
 //! Many looks: how often anything is found though there is nothing.
 
 use tranche_stats::{
-    Alternative, ConfidenceSequence, Generator, GroupSequential, MixtureTest, Moments, Spending, sample_ratio,
-    sequential_sample_ratio,
+    Alternative, ConfidenceSequence, Generator, GroupSequential, MixtureTest, Moments, Spending,
+    sample_ratio, sequential_sample_ratio,
 };
 
 use crate::claim::{Claim, Tally};
@@ -23,8 +23,10 @@ pub(crate) fn always_valid(draws: u32) -> Vec<Claim> {
                 control.push(-generator.uniform().ln());
                 treatment.push(-generator.uniform().ln());
             }
-            let variance: f64 = [control, treatment].iter().filter_map(|arm| Some(arm.variance()? / arm.n as f64)).sum();
-            let (z, units) = ((treatment.mean - control.mean) / variance.sqrt(), (control.n + treatment.n) as f64);
+            let variance: f64 =
+                [control, treatment].iter().filter_map(|arm| Some(arm.variance()? / arm.n as f64)).sum();
+            let (z, units) =
+                ((treatment.mean - control.mean) / variance.sqrt(), (control.n + treatment.n) as f64);
             found[0] |= two_sided.0.p_value(z, units) <= ALPHA;
             found[1] |= greater.0.p_value(z, units) <= ALPHA;
             found[2] |= two_sided.1.p_value(z, variance) <= ALPHA;
@@ -36,7 +38,8 @@ pub(crate) fn always_valid(draws: u32) -> Vec<Claim> {
     let [sequence, one_sided_sequence, mixture, one_sided_mixture, naive] = tallies;
     vec![
         sequence.at_most("the confidence sequence excludes 0 at any of 1000 looks", ALPHA),
-        one_sided_sequence.at_most("the one-sided confidence sequence excludes 0 at any of 1000 looks", ALPHA),
+        one_sided_sequence
+            .at_most("the one-sided confidence sequence excludes 0 at any of 1000 looks", ALPHA),
         mixture.at_most("the mSPRT rejects at any of 1000 looks", ALPHA),
         one_sided_mixture.at_most("the one-sided mSPRT rejects at any of 1000 looks", ALPHA),
         naive.at_least("for comparison: a fixed test at each of 1000 looks", 0.3),
@@ -53,13 +56,20 @@ fn tests() -> Option<[(ConfidenceSequence, MixtureTest); 2]> {
 
 /// Five looks at a Brownian motion without drift; the last design's looks come when they come.
 pub(crate) fn group_sequential(draws: u32) -> Vec<Claim> {
-    let uneven =
-        GroupSequential { spending: Spending::OBrienFleming, fractions: vec![0.1, 0.35, 0.4, 0.8, 0.93], is_final: true };
+    let uneven = GroupSequential {
+        spending: Spending::OBrienFleming,
+        fractions: vec![0.1, 0.35, 0.4, 0.8, 0.93],
+        is_final: true,
+    };
     let designs = [
         ("O'Brien-Fleming-like", Alternative::TwoSided, GroupSequential::evenly(Spending::OBrienFleming, 5)),
         ("Pocock-like", Alternative::TwoSided, GroupSequential::evenly(Spending::Pocock, 5)),
         ("power family, 2", Alternative::TwoSided, GroupSequential::evenly(Spending::Power { rho: 2.0 }, 5)),
-        ("O'Brien-Fleming-like, one-sided", Alternative::Greater, GroupSequential::evenly(Spending::OBrienFleming, 5)),
+        (
+            "O'Brien-Fleming-like, one-sided",
+            Alternative::Greater,
+            GroupSequential::evenly(Spending::OBrienFleming, 5),
+        ),
         ("O'Brien-Fleming-like, uneven looks that end early", Alternative::TwoSided, uneven),
     ];
     let mut claims = Vec::new();
@@ -93,8 +103,11 @@ pub(crate) fn sample_ratios(draws: u32) -> Vec<Claim> {
             for _ in 0..20 {
                 counts[generator.below(2)] += 1;
             }
-            found |= sequential_sample_ratio(&counts, &[0.5, 0.5], 1000.0).value().is_some_and(|ratio| ratio.p <= 0.05);
-            found_naively = found_naively || sample_ratio(&counts, &[0.5, 0.5]).value().is_some_and(|ratio| ratio.p <= 0.05);
+            found |= sequential_sample_ratio(&counts, &[0.5, 0.5], 1000.0)
+                .value()
+                .is_some_and(|ratio| ratio.p <= 0.05);
+            found_naively = found_naively
+                || sample_ratio(&counts, &[0.5, 0.5]).value().is_some_and(|ratio| ratio.p <= 0.05);
         }
         sequential.count(found);
         fixed.count(found_naively);
