@@ -15,10 +15,11 @@ struct Floor {
     may_use: &'static str,
 }
 
-const ALL: &str = "experiment report segment metric ingest observe pipeline sql store stats project schema";
-const MEASURED: &str = "metric segment stats sql store project schema";
+const ALL: &str =
+    "experiment report segment metric ingest observe pipeline sql store scorecard stats project schema";
+const MEASURED: &str = "metric segment scorecard stats sql store project schema";
 
-const FLOORS: [Floor; 13] = [
+const FLOORS: [Floor; 14] = [
     Floor { krate: "cli", floor: 6, may_use: ALL },
     Floor { krate: "experiment", floor: 5, may_use: MEASURED },
     Floor { krate: "report", floor: 5, may_use: MEASURED },
@@ -29,6 +30,7 @@ const FLOORS: [Floor; 13] = [
     Floor { krate: "pipeline", floor: 3, may_use: "store project" },
     Floor { krate: "sql", floor: 3, may_use: "store project schema" },
     Floor { krate: "store", floor: 2, may_use: "schema" },
+    Floor { krate: "scorecard", floor: 1, may_use: "" },
     Floor { krate: "stats", floor: 1, may_use: "" },
     Floor { krate: "project", floor: 1, may_use: "" },
     Floor { krate: "schema", floor: 1, may_use: "" },
@@ -147,7 +149,7 @@ mod tests {
             ],
             &[
                 "store -> sql: `store` (floor 2) may use schema; `sql` is on floor 3",
-                "report -> experiment: `report` (floor 5) may use metric, segment, stats, sql, store, project, schema; \
+                "report -> experiment: `report` (floor 5) may use metric, segment, scorecard, stats, sql, store, project, schema; \
                  `experiment` is on floor 5",
                 "pipeline -> schema: `pipeline` (floor 3) may use store, project; `schema` is on floor 1",
                 "stats -> schema: `stats` (floor 1) may use nothing; `schema` is on floor 1",

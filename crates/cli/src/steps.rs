@@ -14,6 +14,7 @@ use tranche_pipeline::{
     Clock, FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, SystemClock, Targets,
 };
 use tranche_report::BuildContext;
+use tranche_scorecard::ExperimentResult;
 use tranche_segment::SegmentError;
 use tranche_segment::refresh::{RefreshContext, refresh};
 use tranche_sql::keys::Sample;
@@ -233,13 +234,14 @@ impl Steps {
             .get(name)
             .ok_or_else(|| Failure::definition(format!("there is no report `{name}`")))?;
         let (session, tables) = self.session(context.as_of).await?;
+        let experiments = self.results(&session, pipeline).await?;
         let build = BuildContext {
             lake: &self.lake,
             engine: &self.engine,
             session: &session,
             definitions: &pipeline.definitions,
             metrics: &pipeline.metrics,
-            experiments: self.results(&session, pipeline).await?,
+            experiments: &experiments,
             tables: &tables,
             sources: pipeline.sources.keys().cloned().collect(),
             pipeline: &context.pipeline,
@@ -258,12 +260,10 @@ impl Steps {
         &self,
         session: &Session,
         pipeline: &PipelineDefinitions,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Vec<ExperimentResult>, Failure> {
         let mut results = Vec::new();
         for name in pipeline.experiments.keys() {
-            if let Some(result) = tranche_experiment::store::read(&self.lake, session, name).await? {
-                results.push(serde_json::to_value(result).map_err(|e| Failure::internal(e.to_string()))?);
-            }
+            results.extend(tranche_experiment::store::read(&self.lake, session, name).await?);
         }
         Ok(results)
     }

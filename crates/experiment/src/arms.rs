@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use arrow::buffer::BooleanBuffer;
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 use tranche_metric::Values;
+use tranche_scorecard::{Basis, StrataNote};
 use tranche_stats::{
     Arm, CoMomentMatrix, CoMoments, Lack, Moments, OutcomeColumns, Proportion, QuantileSummary, StratumRows,
     VarianceMethod, adjust_for_covariates, arms_of_rows, quantile_rows,
@@ -13,7 +13,7 @@ use tranche_stats::{
 
 use crate::cells::{Cells, Group};
 use crate::clusters::Clusters;
-use crate::strata::{Strata, StrataNote};
+use crate::strata::Strata;
 
 /// The values of one metric per unit, and what its estimates take into account; with their moments where these say all.
 #[derive(Debug, Clone)]
@@ -63,26 +63,6 @@ pub(crate) struct Arms {
     /// The successes of both, where values are 1 or 0.
     pub(crate) shares: Option<[Proportion; 2]>,
     pub(crate) basis: Basis,
-}
-
-/// What an estimate rests on besides its units.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Basis {
-    /// The treatment's clusters, where these were randomised.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub clusters: Option<u64>,
-    /// Control's clusters.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub control_clusters: Option<u64>,
-    /// The slope on each covariate that was taken out, by its metric.
-    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
-    pub cuped_thetas: IndexMap<String, f64>,
-    /// The strata that were weighed.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub strata: Option<StrataNote>,
-    /// `bootstrap` where variances are not by a formula.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub variance_method: Option<String>,
 }
 
 impl<'a> Outcomes<'a> {

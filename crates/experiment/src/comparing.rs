@@ -1,15 +1,15 @@
 //! Each treatment against control, by metric and segment.
 
 use tranche_metric::Metric;
+use tranche_scorecard::{EstimateRow, StepShares, Uncapped};
 use tranche_stats::{Alternative, Arm, BayesOptions, Direction, Lack, ShareOptions};
 
+use crate::analysis::{Analysis, Effects, InferenceMethod};
 use crate::arms::{Arms, Outcomes};
 use crate::cells::{Cells, Group, Side};
 use crate::experiment::{Experiment, MetricChoice};
 use crate::family::Measured;
 use crate::looks::TakenLook;
-use crate::question::{Lens, Question};
-use crate::result::{EstimateRow, StepShares, Uncapped};
 use crate::segments::Membership;
 use crate::statistics::{Method, is_share};
 
@@ -30,7 +30,7 @@ impl Comparing<'_> {
         outcomes: &Outcomes<'_>,
         beside: &Beside<'_>,
     ) -> Vec<Measured> {
-        let question = self.question(choice, metric);
+        let analysis = self.analysis(choice, metric);
         let mut rows = Vec::new();
         for (place, segment) in self.segments.keys().enumerate() {
             let group = |variant: &str| {
@@ -44,14 +44,14 @@ impl Comparing<'_> {
                     (segment, variant),
                     (outcomes, beside),
                     (&control, &group(variant)),
-                    &question,
+                    &analysis,
                 ));
             }
         }
         rows
     }
 
-    fn question(&self, choice: &MetricChoice, metric: &Metric) -> Question {
+    fn analysis(&self, choice: &MetricChoice, metric: &Metric) -> Analysis {
         let statistics = &self.experiment.statistics;
         let taken = self.taken.map(|taken| &taken.design);
         let better = match metric.direction {
@@ -59,19 +59,19 @@ impl Comparing<'_> {
             tranche_metric::Direction::Decrease => Direction::LowerIsBetter,
         };
         let alpha = statistics.alpha;
-        let lens = match (&statistics.method, statistics.method.inference(&metric.name, taken)) {
-            (_, Some(inference)) => Lens::Test(inference, statistics.relative),
+        let method = match (&statistics.method, statistics.method.inference(&metric.name, taken)) {
+            (_, Some(inference)) => InferenceMethod::Test(inference, statistics.relative),
             (Method::Bayes { shares: Some(prior), .. }, None) if is_share(metric) => {
-                Lens::Shares(ShareOptions { alpha, prior: *prior, direction: better })
+                InferenceMethod::SharePosterior(ShareOptions { alpha, prior: *prior, direction: better })
             }
             (Method::Bayes { prior, .. }, None) => {
-                Lens::Belief(BayesOptions { alpha, prior: *prior, direction: better })
+                InferenceMethod::Posterior(BayesOptions { alpha, prior: *prior, direction: better })
             }
-            (Method::GroupSequential(design), None) => Lens::NotYet(format!(
+            (Method::GroupSequential(design), None) => InferenceMethod::Withheld(format!(
                 "no planned look has been reached: the first is {}",
                 design.first_look()
             )),
-            (_, None) => Lens::NotYet("this inference has no test".to_owned()),
+            (_, None) => InferenceMethod::Withheld("this inference has no test".to_owned()),
         };
         let direction = choice.direction.unwrap_or(statistics.direction);
         // A guardrail with a margin is tested against it on its own; its effect is shown with both bounds.
@@ -80,7 +80,7 @@ impl Comparing<'_> {
         } else {
             direction.alternative(metric.direction)
         };
-        Question { better: metric.direction, alternative, alpha: statistics.alpha, lens }
+        Analysis { better: metric.direction, alternative, alpha: statistics.alpha, method }
     }
 }
 
@@ -98,10 +98,10 @@ fn row(
     (segment, variant): (&str, &str),
     (outcomes, beside): (&Outcomes<'_>, &Beside<'_>),
     (control, treatment): (&Group, &Group),
-    question: &Question,
+    analysis: &Analysis,
 ) -> Measured {
     let arms = outcomes.arms(control, treatment);
-    let answer = question.answer(&arms, question.alpha);
+    let effects = analysis.effects(&arms, analysis.alpha);
     let is_adjusted = !arms.basis.cuped_thetas.is_empty() || arms.basis.strata.is_some();
     // Of clusters it would be the variance of a cluster.
     let variance = |arm: &Arm| variance(arm).filter(|_| arms.basis.clusters.is_none());
@@ -118,28 +118,28 @@ fn row(
         control_variance: variance(&arms.control),
         adjusted_mean: Some(arms.treatment.mean).filter(|_| is_adjusted && arms.treatment.n > 0),
         control_adjusted_mean: Some(arms.control.mean).filter(|_| is_adjusted && arms.control.n > 0),
-        absolute: answer.absolute,
-        relative: answer.relative,
+        undefined: effects.absolute.reason().map(str::to_owned),
+        absolute: effects.absolute,
+        relative: effects.relative,
         basis: arms.basis.clone(),
         family: None,
         uncapped: beside
             .uncapped
             .as_ref()
-            .map(|outcomes| uncapped(&outcomes.arms(control, treatment), question)),
+            .map(|outcomes| uncapped(&outcomes.arms(control, treatment), analysis)),
         steps: beside
             .reached
             .map(|reached| steps(reached, &outcomes.units(control), &outcomes.units(treatment)))
             .unwrap_or_default(),
-        undefined: answer.undefined,
-        alternative: match question.alternative {
+        alternative: match analysis.alternative {
             Alternative::TwoSided => None,
             Alternative::Greater => Some("greater".to_owned()),
             Alternative::Less => Some("less".to_owned()),
         },
-        non_inferiority: choice.margin.map(|margin| question.non_inferiority(&arms, margin)),
+        non_inferiority: choice.margin.map(|margin| analysis.non_inferiority(&arms, margin)),
         conclusion: None,
     };
-    Measured { row, arms, question: question.clone() }
+    Measured { row, arms, analysis: analysis.clone() }
 }
 
 /// The mean as observed, before anything was taken out of it.
@@ -152,9 +152,8 @@ fn variance(arm: &Arm) -> Option<f64> {
     matches!(arm.variance, Ok(_) | Err(Lack::NoVariance)).then_some(arm.baseline.variance)
 }
 
-fn uncapped(arms: &Arms, question: &Question) -> Uncapped {
-    let answer = question.answer(arms, question.alpha);
-    let (absolute, relative) = (answer.absolute, answer.relative);
+fn uncapped(arms: &Arms, analysis: &Analysis) -> Uncapped {
+    let Effects { absolute, relative } = analysis.effects(arms, analysis.alpha);
     Uncapped { mean: mean(&arms.treatment), control_mean: mean(&arms.control), absolute, relative }
 }
 

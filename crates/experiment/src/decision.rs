@@ -1,33 +1,8 @@
 //! What follows from a result, by the rule that its author declared.
 
-use serde::{Deserialize, Serialize};
+use tranche_scorecard::{Conclusion, Decision, EstimateRow, MetricRole, VariantDecision};
 
-use crate::result::{Conclusion, EstimateRow, MetricRole};
 use crate::spec::{AtEndSpec, DecisionSpec, GoalsSpec, GuardrailsSpec, HarmSpec};
-
-/// What follows from a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// `investigate` when a check of the data failed; else by the rule `ship`, `stop`, `continue` or `undecided`. Without a rule
-    /// `undecided`.
-    pub action: String,
-    /// Why.
-    pub reasons: Vec<String>,
-    /// The same for each treatment, where there is a rule.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub variants: Vec<VariantDecision>,
-}
-
-/// What follows for one treatment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VariantDecision {
-    /// The treatment.
-    pub variant: String,
-    /// `ship`, `stop`, `continue` or `undecided`.
-    pub action: String,
-    /// Why.
-    pub reasons: Vec<String>,
-}
 
 /// What a decision is made from.
 #[derive(Debug)]
@@ -135,7 +110,6 @@ fn is_worse(row: &EstimateRow) -> bool {
 
 /// "orders is better (p = 0.0012, alpha 0.05)".
 fn told(row: &EstimateRow, alpha: f64) -> String {
-    let number = |name: &str| EstimateRow::number(&row.absolute, name);
     let state = match row.conclusion {
         Some(Conclusion::Better) => "is better",
         Some(Conclusion::Worse) => "is worse",
@@ -148,10 +122,11 @@ fn told(row: &EstimateRow, alpha: f64) -> String {
             );
         }
     };
-    let p = match (number("p_adjusted"), number("p")) {
-        (Some(p), _) => format!("adjusted {}", p_value(p)),
-        (None, Some(p)) => p_value(p),
-        (None, None) => "no p-value".to_owned(),
+    let effect = row.absolute.effect();
+    let p = match effect.map(|effect| (effect.p_adjusted, effect.p)) {
+        Some((Some(p), _)) => format!("adjusted {}", p_value(p)),
+        Some((None, Some(p))) => p_value(p),
+        Some((None, None)) | None => "no p-value".to_owned(),
     };
     format!("{} {state} ({p}, alpha {alpha})", row.metric)
 }

@@ -10,13 +10,13 @@ use tranche_project::{
     DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, instant, yaml,
 };
 use tranche_schema::Contract;
+use tranche_scorecard::MetricRole;
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::Session;
 use tranche_stats::{Margin, VarianceMethod};
 
 use crate::assignment::{self, Assignment};
 use crate::looks::{Design, PlannedLooks};
-use crate::result::MetricRole;
 use crate::spec::{DecisionSpec, ExperimentSpec, GuardrailsSpec, MetricChoiceSpec};
 use crate::statistics::{self, Method, Scale, Statistics, TestDirection};
 

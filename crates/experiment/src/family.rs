@@ -2,13 +2,11 @@
 //! segments of one role.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use tranche_scorecard::{EstimateRow, FamilyNote};
 use tranche_stats::{Adjustment, ErrorRate, Family};
 
+use crate::analysis::Analysis;
 use crate::arms::Arms;
-use crate::question::Question;
-use crate::result::EstimateRow;
 use crate::statistics::Statistics;
 
 /// A row with what it was made from.
@@ -16,20 +14,7 @@ use crate::statistics::Statistics;
 pub(crate) struct Measured {
     pub(crate) row: EstimateRow,
     pub(crate) arms: Arms,
-    pub(crate) question: Question,
-}
-
-/// A family of a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FamilyNote {
-    /// Its name: as declared, or the role of what no declared family holds.
-    pub family: String,
-    /// How its p-values are adjusted.
-    pub adjust: String,
-    /// What that holds at alpha: `family_wise` error or `false_discovery` rate.
-    pub holds: String,
-    /// How many p-values it has.
-    pub comparisons: usize,
+    pub(crate) analysis: Analysis,
 }
 
 /// Adds `p_adjusted` to every row of a family, and `ci_adjusted` where the method has intervals that keep the family's error rate; then
@@ -67,7 +52,7 @@ pub(crate) fn judge(measured: &mut [Measured], statistics: &Statistics) -> Vec<F
         });
     }
     for one in measured {
-        one.row.conclusion = one.question.conclusion(&one.arms, &one.row.absolute);
+        one.row.conclusion = one.analysis.conclusion(&one.arms, &one.row.absolute);
     }
     notes
 }
@@ -85,26 +70,21 @@ fn family_of<'a>(row: &EstimateRow, statistics: &'a Statistics) -> Option<(&'a s
 fn adjust(members: &mut [&mut Measured], alpha: f64, method: Adjustment) {
     let family = Family { p: members.iter().filter_map(|one| p_value(&one.row)).collect(), alpha, method };
     for ((one, p), alpha) in members.iter_mut().zip(family.adjusted()).zip(family.interval_alphas()) {
-        let wider = alpha.map(|alpha| one.question.answer(&one.arms, alpha));
+        let wider = alpha.map(|alpha| one.analysis.effects(&one.arms, alpha));
         let scales = [
-            (&mut one.row.absolute, wider.as_ref().map(|answer| &answer.absolute)),
-            (&mut one.row.relative, wider.as_ref().map(|answer| &answer.relative)),
+            (&mut one.row.absolute, wider.as_ref().map(|effects| &effects.absolute)),
+            (&mut one.row.relative, wider.as_ref().map(|effects| &effects.relative)),
         ];
-        for (effect, wider) in scales {
-            let Value::Object(fields) = effect else { continue };
-            if !fields.contains_key("p") {
-                continue;
-            }
-            fields.insert("p_adjusted".to_owned(), json!(p));
-            if let Some(interval) = wider.and_then(|wider| wider.get("ci")) {
-                fields.insert("ci_adjusted".to_owned(), interval.clone());
-            }
+        for (outcome, wider) in scales {
+            let Some(effect) = outcome.effect_mut() else { continue };
+            effect.p_adjusted = Some(p);
+            effect.ci_adjusted = wider.and_then(|wider| wider.effect()).map(|wider| wider.ci);
         }
     }
 }
 
 fn p_value(row: &EstimateRow) -> Option<f64> {
-    EstimateRow::number(&row.absolute, "p")
+    row.absolute.effect()?.p
 }
 
 #[cfg(test)]

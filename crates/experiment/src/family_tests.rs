@@ -1,11 +1,10 @@
 //! Families of a result: who is judged with whom. p-values are those of arms with known means and standard errors.
 
+use tranche_scorecard::{Basis, EffectOutcome, MetricRole};
 use tranche_stats::{Alternative, Arm, Inference, RelativeMethod, VarianceMethod, adjusted};
 
 use super::*;
-use crate::arms::Basis;
-use crate::question::Lens;
-use crate::result::MetricRole;
+use crate::analysis::{Effects, InferenceMethod};
 use crate::statistics::{DeclaredFamily, Method, TestDirection};
 
 /// A comparison of two arms of 1000 units that are `difference` standard errors apart.
@@ -18,35 +17,19 @@ fn measured(metric: &str, role: MetricRole, segment: &str, difference: f64) -> M
         shares: None,
         basis: Basis::default(),
     };
-    let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
+    let method = InferenceMethod::Test(Inference::Fixed, RelativeMethod::Fieller);
     let better = tranche_metric::Direction::Increase;
-    let question = Question { better, alternative: Alternative::TwoSided, alpha: 0.05, lens };
-    let answer = question.answer(&arms, 0.05);
+    let analysis = Analysis { better, alternative: Alternative::TwoSided, alpha: 0.05, method };
+    let Effects { absolute, relative } = analysis.effects(&arms, 0.05);
     let row = EstimateRow {
-        metric: metric.to_owned(),
-        role,
-        segment: segment.to_owned(),
-        variant: "b".to_owned(),
         n: 1000,
-        mean: None,
-        variance: None,
         control_n: 1000,
-        control_mean: None,
-        control_variance: None,
-        adjusted_mean: None,
-        control_adjusted_mean: None,
-        absolute: answer.absolute,
-        relative: answer.relative,
-        basis: Basis::default(),
-        family: None,
-        uncapped: None,
-        steps: Vec::new(),
+        absolute,
+        relative,
         undefined: None,
-        alternative: None,
-        non_inferiority: None,
-        conclusion: None,
+        ..EstimateRow::undefined(metric, role, segment, "b", "")
     };
-    Measured { row, arms, question }
+    Measured { row, arms, analysis }
 }
 
 fn comparisons() -> Vec<Measured> {
@@ -91,8 +74,8 @@ fn judged(statistics: &Statistics) -> (Vec<Judged>, Vec<FamilyNote>) {
     let mut all = comparisons();
     let notes = judge(&mut all, statistics);
     let of = |one: &Measured| {
-        let number = |name: &str| EstimateRow::number(&one.row.absolute, name);
-        (one.row.family.clone(), number("p").unwrap_or(f64::NAN), number("p_adjusted"))
+        let effect = one.row.absolute.effect().unwrap();
+        (one.row.family.clone(), effect.p.unwrap(), effect.p_adjusted)
     };
     (all.iter().map(of).collect(), notes)
 }
@@ -139,12 +122,14 @@ fn intervals_and_conclusions_are_those_of_the_family() {
     let mut all = comparisons();
     judge(&mut all, &statistics(Adjustment::Holm, families));
     let primary = &all[0];
-    let wider = primary.question.answer(&primary.arms, 0.025);
-    assert_eq!(primary.row.absolute["ci_adjusted"], wider.absolute["ci"]);
-    assert_eq!(primary.row.relative["ci_adjusted"], wider.relative["ci"]);
+    let wider = primary.analysis.effects(&primary.arms, 0.025);
+    let adjusted = |outcome: &EffectOutcome| outcome.effect().unwrap().ci_adjusted;
+    let interval = |outcome: &EffectOutcome| outcome.effect().map(|effect| effect.ci);
+    assert_eq!(adjusted(&primary.row.absolute), interval(&wider.absolute));
+    assert_eq!(adjusted(&primary.row.relative), interval(&wider.relative));
     assert_eq!(all[1].row.family.as_deref(), Some("goal"));
-    assert!(all[1].row.absolute["ci_adjusted"].is_null(), "Holm's test has no such intervals");
-    use crate::result::Conclusion::{Better, Unclear};
+    assert!(adjusted(&all[1].row.absolute).is_none(), "Holm's test has no such intervals");
+    use tranche_scorecard::Conclusion::{Better, Unclear};
     // p = .028 is .056 of two, and p = .013 is .025 of the two goals that are left.
     assert_eq!([all[0].row.conclusion, all[1].row.conclusion], [Some(Unclear), Some(Better)]);
 }

@@ -1,13 +1,14 @@
 //! A comparison for tests: two arms of one metric, better when it is more, by Welch's test at 5 %.
 
 use tranche_metric::{Direction, Values};
+use tranche_scorecard::{EstimateRow, MetricRole};
+use tranche_segment::EVERYONE;
 use tranche_stats::{Alternative, Inference, RelativeMethod};
 
+use crate::analysis::{Analysis, Effects, InferenceMethod};
 use crate::arms::{Outcomes, TakenIntoAccount};
 use crate::cells::{Cells, Group};
 use crate::family::Measured;
-use crate::question::{Lens, Question};
-use crate::result::{EstimateRow, MetricRole};
 
 /// Units of control in cell 0, of the treatment in cell 1, and all others in cell 2.
 pub(crate) fn cells(units: usize, control: &[usize], treatment: &[usize]) -> Cells {
@@ -28,37 +29,24 @@ pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Outcomes<'a> 
 
 /// The estimate of `b` against control.
 pub(crate) fn measured(outcomes: &Outcomes<'_>) -> Measured {
-    let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
-    let question =
-        Question { better: Direction::Increase, alternative: Alternative::TwoSided, alpha: 0.05, lens };
+    let method = InferenceMethod::Test(Inference::Fixed, RelativeMethod::Fieller);
+    let (better, alternative) = (Direction::Increase, Alternative::TwoSided);
+    let analysis = Analysis { better, alternative, alpha: 0.05, method };
     let (control, treatment) = groups();
     let arms = outcomes.arms(&control, &treatment);
-    let answer = question.answer(&arms, question.alpha);
+    let Effects { absolute, relative } = analysis.effects(&arms, analysis.alpha);
     let row = EstimateRow {
-        metric: "revenue".to_owned(),
-        role: MetricRole::Goal,
-        segment: tranche_segment::EVERYONE.to_owned(),
-        variant: "b".to_owned(),
         n: arms.treatment.n,
         mean: Some(arms.treatment.mean),
-        variance: None,
         control_n: arms.control.n,
         control_mean: Some(arms.control.mean),
-        control_variance: None,
-        adjusted_mean: None,
-        control_adjusted_mean: None,
-        conclusion: question.conclusion(&arms, &answer.absolute),
-        absolute: answer.absolute,
-        relative: answer.relative,
-        basis: crate::Basis::default(),
-        family: None,
-        uncapped: None,
-        steps: Vec::new(),
-        undefined: answer.undefined,
-        alternative: None,
-        non_inferiority: None,
+        conclusion: analysis.conclusion(&arms, &absolute),
+        undefined: absolute.reason().map(str::to_owned),
+        absolute,
+        relative,
+        ..EstimateRow::undefined("revenue", MetricRole::Goal, EVERYONE, "b", "")
     };
-    Measured { row, arms, question }
+    Measured { row, arms, analysis }
 }
 
 /// Whether two numbers agree to nine digits.

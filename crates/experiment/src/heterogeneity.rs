@@ -1,6 +1,6 @@
 //! Whether an effect differs between segments, and what to expect of each of them.
 
-use serde::{Deserialize, Serialize};
+use tranche_scorecard::{HeterogeneityRow, MetricRole, SegmentContrast};
 use tranche_segment::EVERYONE;
 use tranche_stats::{
     BetweenVariance, Options, SegmentEffect, adjusted, against_the_rest, compare, heterogeneity,
@@ -9,60 +9,10 @@ use tranche_stats::{
 use crate::arms::Outcomes;
 use crate::cells::{Cells, Side};
 use crate::experiment::{Experiment, MetricChoice};
-use crate::result::MetricRole;
 use crate::segments::{Membership, matches};
 
 /// Everyone who is not in a segment.
 const REST: &str = "(rest)";
-
-/// Whether the effect on a metric differs between groups of units: the segments of a set, or a segment and the rest. One look.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HeterogeneityRow {
-    /// The set, `lifecycle/*`, or the segment.
-    pub set: String,
-    /// The metric.
-    pub metric: String,
-    /// Its role.
-    pub role: MetricRole,
-    /// The treatment.
-    pub variant: String,
-    /// Cochran's Q.
-    pub q: f64,
-    /// Groups less one.
-    pub degrees_of_freedom: u64,
-    /// How probable such a Q is if the effect is the same in all groups.
-    pub p: f64,
-    /// The same, adjusted over all such tests of the role, where an adjustment is asked for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub p_adjusted: Option<f64>,
-    /// The share of the spread that chance does not explain.
-    pub i_squared: f64,
-    /// The variance of the true effects between groups, by `DerSimonian` and Laird.
-    pub tau_squared: f64,
-    /// Each group whose effect can be computed.
-    pub segments: Vec<SegmentContrast>,
-}
-
-/// The effect in one group of units.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SegmentContrast {
-    /// The segment; `(rest)` for everyone who is not in it.
-    pub segment: String,
-    /// The effect, absolute.
-    pub effect: f64,
-    /// Its standard error.
-    pub se: f64,
-    /// The effect less that in all other groups.
-    pub difference: f64,
-    /// The standard error of the difference.
-    pub difference_se: f64,
-    /// The p-value of "no difference".
-    pub p: f64,
-    /// The effect drawn towards the others by as much as they do not differ (partially pooled, empirical Bayes).
-    pub pooled_effect: f64,
-    /// Its standard error.
-    pub pooled_se: f64,
-}
 
 /// What all tests between segments are made from.
 pub(crate) struct Between<'a> {
@@ -154,7 +104,7 @@ pub(crate) fn adjust(rows: &mut [HeterogeneityRow], method: tranche_stats::Adjus
     if method == tranche_stats::Adjustment::None {
         return;
     }
-    for role in [MetricRole::Goal, MetricRole::Secondary, MetricRole::Guardrail] {
+    for role in MetricRole::ALL {
         let family: Vec<&mut HeterogeneityRow> = rows.iter_mut().filter(|row| row.role == role).collect();
         let p: Vec<f64> = family.iter().map(|row| row.p).collect();
         for (row, p) in family.into_iter().zip(adjusted(&p, method)) {

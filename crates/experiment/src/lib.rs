@@ -2,11 +2,12 @@
 //!
 //! [`ExperimentSpec`] is an experiment as its author wrote it, [`Experiment`] what it means; [`measure`] finds who was first exposed
 //! to what and when, what each unit did in the window after, and in which segments it was before, and hands the moments to
-//! `tranche-stats`. [`store`] keeps and reads [`ExperimentResult`]s.
+//! `tranche-stats`. [`store`] keeps and reads [`ExperimentResult`](tranche_scorecard::ExperimentResult)s.
 //!
 //! Everything is computed at one `as_of`, from facts and definitions alone: measuring again gives the same. This crate knows no
 //! formula; those are `tranche-stats`'s.
 
+mod analysis;
 mod arms;
 mod assignment;
 mod cells;
@@ -32,8 +33,6 @@ mod plan;
 mod power;
 #[cfg(test)]
 mod property;
-mod question;
-mod result;
 mod segments;
 mod series;
 mod spec;
@@ -46,28 +45,13 @@ mod traffic;
 mod trust;
 mod validate;
 
-pub use arms::Basis;
 pub use assignment::{Assigned, Assignment};
-pub use decision::{Decision, VariantDecision};
 pub use error::ExperimentError;
 pub use experiment::{Experiment, MetricChoice, check, read};
-pub use family::FamilyNote;
-pub use heterogeneity::{HeterogeneityRow, SegmentContrast};
 pub use looks::{Design, PlannedLooks};
 pub use measure::{MeasureContext, Measurements, measure};
-pub use method::{EstimatorNote, LookNote, MethodNote};
-pub use outliers::{Concentration, OutlierRow, Refit};
-pub use plan::{Amendment, Registration};
 pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
-pub use result::{
-    Conclusion, Effect, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck,
-    StepShares, Uncapped, VariantCount,
-};
-pub use series::{Series, SeriesPoint, Span};
 pub use spec::ExperimentSpec;
 pub use state::{Memory, examine_state};
 pub use statistics::{Cuped, DeclaredFamily, Method, Scale, Statistics, TestDirection};
-pub use strata::StrataNote;
-pub use traffic::TrafficRow;
-pub use trust::{Severity, TrustCheck};
 pub use validate::{InferenceKind, Validation, ValidationRequest, ValidationRow, validate};

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use tranche_metric::{Facts, FactsRead, Metrics};
+use tranche_scorecard::{ExperimentResult, HeterogeneityRow, OutlierRow, Preregistration, Series};
 use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::{Engine, Session, Tables};
 
@@ -12,12 +13,11 @@ use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::family::{self, Measured};
 use crate::gather::{All, Gathered, choices, gather};
-use crate::heterogeneity::{self, Between, HeterogeneityRow};
-use crate::outliers::{self, OutlierRow};
+use crate::heterogeneity::{self, Between};
+use crate::outliers;
 use crate::parallel::on_all_cores;
-use crate::plan::{self, Registration};
-use crate::result::ExperimentResult;
-use crate::series::{Cohorts, Series};
+use crate::plan;
+use crate::series::{self, Cohorts};
 use crate::state::Memory;
 use crate::statistics::Method;
 use crate::summary::{self, Found, LeftOut};
@@ -69,7 +69,7 @@ impl<'a> MeasureContext<'a> {
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
 pub async fn measure(
-    experiments: &[(&Experiment, Option<&Registration>)],
+    experiments: &[(&Experiment, Option<&Preregistration>)],
     context: &MeasureContext<'_>,
 ) -> Result<Measurements, ExperimentError> {
     let measured: Vec<&Experiment> = experiments.iter().map(|(experiment, _)| *experiment).collect();
@@ -84,7 +84,7 @@ pub async fn measure(
 /// Compares the variants by what is known of the units.
 pub(crate) fn compare(
     experiment: &Experiment,
-    earlier: Option<&Registration>,
+    earlier: Option<&Preregistration>,
     gathered: &Gathered,
     context: &MeasureContext<'_>,
 ) -> ExperimentResult {
@@ -121,7 +121,7 @@ pub(crate) fn compare(
     let (outliers, series) = if may_be_seen {
         closer(experiment, gathered, as_of, &measured, &outcomes)
     } else {
-        (Vec::new(), Series::empty(&experiment.statistics.method))
+        (Vec::new(), series::empty(&experiment.statistics.method))
     };
     checks.extend(outliers.iter().map(outliers::check));
     let plan = plan::register(
@@ -170,7 +170,7 @@ fn closer(
             outliers::audit(one, outcomes, &experiment.control, (&group(places.0), &group(places.1)));
         Some((audited, cohorts.points(one, outcomes, places)))
     });
-    let mut series = Series::empty(&experiment.statistics.method);
+    let mut series = series::empty(&experiment.statistics.method);
     let mut rows = Vec::new();
     for (audited, points) in found.into_iter().flatten() {
         rows.extend(audited);

@@ -2,60 +2,14 @@
 
 mod estimators;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tranche_scorecard::{FamilyNote, LookNote, MethodNote};
 use tranche_stats::{Alternative, BetaPrior, Prior, Spending};
 
 use crate::experiment::Experiment;
-use crate::family::FamilyNote;
 use crate::looks::{PlannedLooks, TakenLook};
 use crate::statistics::{Method, Scale, Statistics, TestDirection};
-pub use estimators::EstimatorNote;
 pub(crate) use estimators::{estimation, variance};
-
-/// The inference of a result.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct MethodNote {
-    /// Its name: fixed, sequential, mixture, `group_sequential` or bayes.
-    pub inference: String,
-    /// How intervals and p-values are made.
-    pub formula: String,
-    /// Where the formula is from.
-    pub source: String,
-    /// The chance of a false alarm.
-    pub alpha: f64,
-    /// The parameters of the inference, by the keys of a definition.
-    pub parameters: Value,
-    /// What estimates take into account, and how.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub estimators: Vec<EstimatorNote>,
-    /// What is judged together.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub families: Vec<FamilyNote>,
-    /// Group-sequential: the look whose result this is; none before the first.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub look: Option<LookNote>,
-}
-
-/// A look that was taken.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LookNote {
-    /// Which one, from 1.
-    pub number: usize,
-    /// How many are planned.
-    pub planned: usize,
-    /// When: the result holds what was exposed and what happened before.
-    pub at: Timestamp,
-    /// The information at this look over that planned for the end.
-    pub fraction: f64,
-    /// The alpha spent up to and with this look.
-    pub spent: f64,
-    /// How many standard errors from the null an effect must be; none where the look spends nothing.
-    pub critical: Option<f64>,
-    /// Whether it is the last one.
-    pub is_final: bool,
-}
 
 /// Names the inference of an experiment, what its estimates take into account, and the look that was taken.
 pub(crate) fn note(
@@ -70,7 +24,7 @@ pub(crate) fn note(
         formula: formula.to_owned(),
         source: source.to_owned(),
         alpha: statistics.alpha,
-        parameters: parameters(&statistics.method),
+        parameters: parameters(&statistics.method).into(),
         estimators: estimators::of(experiment),
         families,
         look: taken.and_then(|taken| look(statistics, taken)),

@@ -1,15 +1,14 @@
 //! How much of an effect is the work of a few units.
 
-use serde::{Deserialize, Serialize};
 use tranche_metric::Values;
+use tranche_scorecard::{Concentration, Conclusion, Effect, HealthCheck, OutlierRow, Refit, Severity};
+use tranche_segment::EVERYONE;
 
-use crate::arms::Arms;
-use crate::arms::Outcomes;
+use crate::analysis::Analysis;
+use crate::arms::{Arms, Outcomes};
 use crate::cells::Group;
 use crate::family::Measured;
-use crate::question::Question;
-use crate::result::{Conclusion, Effect, MetricRole};
-use crate::trust::{Severity, TrustCheck, as_number};
+use crate::trust::as_number;
 
 /// Values beyond this quantile of both arms are capped to see what becomes of the effect.
 const CAP_QUANTILE: f64 = 0.999;
@@ -17,59 +16,6 @@ const CAP_QUANTILE: f64 = 0.999;
 const TOP: usize = 1000;
 /// A change of sign counts when one unit moves the effect by more than this many standard errors: near zero any unit may turn it.
 const LEAST_MOVE: f64 = 0.5;
-
-/// What a few units do to the effect of a treatment on a metric, everyone taken together. Nothing here is adjusted for many tests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OutlierRow {
-    /// The metric; of a ratio, its numerator is looked at.
-    pub metric: String,
-    /// Its role.
-    pub role: MetricRole,
-    /// The treatment.
-    pub variant: String,
-    /// How the total is spread over units: in control, then in the treatment.
-    pub arms: Vec<Concentration>,
-    /// The variant that the unit with the largest value of both arms is in.
-    pub largest_in: String,
-    /// The 99.9 % quantile of both arms; absent for ratios, and where it is not above 0.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub cap: Option<f64>,
-    /// The effect as it is.
-    pub as_is: Refit,
-    /// The effect without the largest unit.
-    pub without_largest: Refit,
-    /// The effect with larger values counted as the quantile, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub capped: Option<Refit>,
-}
-
-/// How the total of an arm is spread over its units; of negative values their size counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Concentration {
-    /// The variant.
-    pub variant: String,
-    /// Its units.
-    pub n: u64,
-    /// The sum of the sizes of all values.
-    pub total: f64,
-    /// The value that is largest in size.
-    pub largest: f64,
-    /// Its share of the total, 0 of nothing.
-    pub largest_share: f64,
-    /// How many units the largest 0.1 % are, rounded up.
-    pub top_units: u64,
-    /// Their share of the total.
-    pub top_share: f64,
-}
-
-/// An effect from values that were changed or left out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Refit {
-    /// The difference of means; none where it is undefined.
-    pub absolute: Option<Effect>,
-    /// What it means for the metric.
-    pub conclusion: Option<Conclusion>,
-}
 
 /// The audit of one comparison of two groups. `None` where there is no effect to look at.
 pub(crate) fn audit(
@@ -86,7 +32,7 @@ pub(crate) fn audit(
     if in_control.iter().chain(&in_treatment).all(|value| *value == 0.0 || *value == 1.0) {
         return None;
     }
-    let refit = |outcomes: &Outcomes<'_>| refit(&measured.question, &outcomes.arms(groups.0, groups.1));
+    let refit = |outcomes: &Outcomes<'_>| refit(&measured.analysis, &outcomes.arms(groups.0, groups.1));
     let as_is = refit(outcomes);
     as_is.absolute.as_ref()?;
     let arms =
@@ -116,7 +62,7 @@ pub(crate) fn audit(
 }
 
 /// Whether the sign or the conclusion hinges on the largest units.
-pub(crate) fn check(row: &OutlierRow) -> TrustCheck {
+pub(crate) fn check(row: &OutlierRow) -> HealthCheck {
     let OutlierRow { metric, variant, .. } = row;
     let largest = row.arms.iter().find(|arm| arm.variant == row.largest_in);
     let share = largest.map_or_else(String::new, |arm| {
@@ -136,11 +82,11 @@ pub(crate) fn check(row: &OutlierRow) -> TrustCheck {
         told(&row.as_is),
         refits.join(", ")
     );
-    TrustCheck {
+    HealthCheck {
         severity: Severity::Warning,
         metric: Some(metric.clone()),
         variant: Some(variant.clone()),
-        ..TrustCheck::new("outliers", !(by_one || by_cap), finding, ADVICE)
+        ..HealthCheck::gate("outliers", EVERYONE, !(by_one || by_cap), finding, ADVICE)
     }
 }
 
@@ -167,9 +113,10 @@ fn told(refit: &Refit) -> String {
     effect.map_or_else(|| "undefined".to_owned(), |effect| format!("{effect:.5} ({conclusion})"))
 }
 
-fn refit(question: &Question, arms: &Arms) -> Refit {
-    let answer = question.answer(arms, question.alpha).absolute;
-    Refit { absolute: Effect::of(&answer), conclusion: question.conclusion(arms, &answer) }
+fn refit(analysis: &Analysis, arms: &Arms) -> Refit {
+    let outcome = analysis.effects(arms, analysis.alpha).absolute;
+    let conclusion = analysis.conclusion(arms, &outcome);
+    Refit { absolute: outcome.effect().map(Effect::plain), conclusion }
 }
 
 /// How the values of an arm are spread; their order is another afterwards.

@@ -79,7 +79,7 @@ fn one_unit_hides_an_effect_or_makes_it() {
 #[test]
 fn a_sign_counts_when_one_unit_moves_the_effect_by_more_than_half_its_error() {
     let refit = |effect: f64, se: f64| Refit {
-        absolute: Some(Effect { effect, se: Some(se), ci: [None, None], p: None }),
+        absolute: Some(Effect { se: Some(se), ..Effect::of(effect) }),
         conclusion: Some(Conclusion::Unclear),
     };
     assert!(hinges(&refit(0.3, 0.5), &refit(-0.1, 0.2)));

@@ -3,52 +3,25 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tranche_metric::{Cap, Fact, Metric, MetricKind, Metrics, Missing, Step};
+use tranche_scorecard::{Amendment, Declared, MetricRole, Preregistration};
 use tranche_stats::Margin;
 
 use crate::experiment::{Experiment, MetricChoice};
 use crate::method;
-use crate::result::MetricRole;
 use crate::statistics::TestDirection;
-
-/// A plan, kept since the first exposure was seen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Registration {
-    /// The BLAKE3 hash of the plan as registered, in hexadecimal digits.
-    pub hash: String,
-    /// The first exposure.
-    pub first_exposure: Timestamp,
-    /// The `as_of` of the measurement that registered it.
-    pub registered_at: Timestamp,
-    /// The plan as it is now, by part.
-    pub plan: BTreeMap<String, Value>,
-    /// What was changed since, oldest first.
-    pub amendments: Vec<Amendment>,
-}
-
-/// A change of the plan after the first exposure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Amendment {
-    /// The `as_of` of the measurement that saw it first.
-    pub as_of: Timestamp,
-    /// The hash of the plan from then on.
-    pub hash: String,
-    /// What was changed: `part: before -> after`.
-    pub changes: Vec<String>,
-}
 
 /// Registers the plan of an experiment, or compares it with the one that was registered. `None` before the first exposure.
 pub(crate) fn register(
-    earlier: Option<&Registration>,
-    plan: BTreeMap<String, Value>,
+    earlier: Option<&Preregistration>,
+    plan: BTreeMap<String, Declared>,
     first_exposure: Option<Timestamp>,
     as_of: Timestamp,
-) -> Option<Registration> {
+) -> Option<Preregistration> {
     let hash = hash(&plan);
     let Some(earlier) = earlier else {
-        return Some(Registration {
+        return Some(Preregistration {
             hash,
             first_exposure: first_exposure?,
             registered_at: as_of,
@@ -66,7 +39,7 @@ pub(crate) fn register(
 }
 
 /// All that an experiment's author decided beforehand, by part.
-pub(crate) fn plan_of(experiment: &Experiment, metrics: &Metrics) -> BTreeMap<String, Value> {
+pub(crate) fn plan_of(experiment: &Experiment, metrics: &Metrics) -> BTreeMap<String, Declared> {
     let chosen = |role: MetricRole| -> Vec<Value> {
         experiment.metrics.iter().filter(|choice| choice.role == role).map(choice_value).collect()
     };
@@ -130,7 +103,7 @@ pub(crate) fn plan_of(experiment: &Experiment, metrics: &Metrics) -> BTreeMap<St
     for metric in experiment.metrics.iter().filter_map(|choice| metrics.get(&choice.metric.value)) {
         plan.insert(format!("metric {}", metric.name), metric_value(metric));
     }
-    plan
+    plan.into_iter().map(|(part, value)| (part, value.into())).collect()
 }
 
 fn choice_value(choice: &MetricChoice) -> Value {
@@ -197,16 +170,16 @@ fn metric_value(metric: &Metric) -> Value {
     value
 }
 
-fn hash(plan: &BTreeMap<String, Value>) -> String {
+fn hash(plan: &BTreeMap<String, Declared>) -> String {
     let lines: Vec<String> = plan.iter().map(|(part, value)| format!("{part}: {value}\n")).collect();
     blake3::hash(lines.concat().as_bytes()).to_hex().to_string()
 }
 
-fn changes(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) -> Vec<String> {
+fn changes(before: &BTreeMap<String, Declared>, now: &BTreeMap<String, Declared>) -> Vec<String> {
     let mut parts: Vec<&String> = before.keys().chain(now.keys()).collect();
     parts.sort();
     parts.dedup();
-    let shown = |value: Option<&Value>| value.map_or_else(|| "(nothing)".to_owned(), Value::to_string);
+    let shown = |value: Option<&Declared>| value.map_or_else(|| "(nothing)".to_owned(), Declared::to_string);
     parts
         .into_iter()
         .filter(|part| before.get(*part) != now.get(*part))
@@ -218,10 +191,10 @@ fn changes(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) -> V
 mod tests {
     use super::*;
 
-    fn plan(alpha: f64) -> BTreeMap<String, Value> {
+    fn plan(alpha: f64) -> BTreeMap<String, Declared> {
         BTreeMap::from([
-            ("control".to_owned(), json!("a")),
-            ("statistics".to_owned(), json!({"alpha": alpha})),
+            ("control".to_owned(), json!("a").into()),
+            ("statistics".to_owned(), json!({"alpha": alpha}).into()),
         ])
     }
 

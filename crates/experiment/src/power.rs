@@ -6,12 +6,12 @@ mod history;
 use jiff::Timestamp;
 use serde::Serialize;
 use tranche_metric::Direction;
+use tranche_scorecard::MetricRole;
 use tranche_stats::{Alternative, Margin, Plan, SampleSize};
 
 use crate::error::ExperimentError;
 use crate::experiment::{Experiment, MetricChoice};
 use crate::measure::MeasureContext;
-use crate::result::MetricRole;
 use design::Needed;
 use history::{History, MetricHistory};
 

@@ -1,117 +1,45 @@
 //! Every estimate by day: of the units that were new on it, and of all units up to it.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use tranche_scorecard::{Effect, Series, SeriesPoint, SeriesSpan};
 
-use crate::arms::Arms;
-use crate::arms::Outcomes;
+use crate::arms::{Arms, Outcomes};
 use crate::cells::{Cells, Group};
 use crate::day::{Day, Days};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
 use crate::family::Measured;
-use crate::result::{Effect, MetricRole};
 use crate::statistics::Method;
 
-/// The estimates for everyone, day by day.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Series {
-    /// By what intervals are made, by name.
-    pub inference: String,
-    /// Whether all intervals of a line hold at once, so that it may be watched day by day and stopped when it is clear.
-    pub valid_at_every_day: bool,
-    /// How it is to be read.
-    pub note: String,
-    /// By metric, treatment and day, a day's own before the cumulative one.
-    #[serde(default)]
-    pub points: Vec<SeriesPoint>,
-}
-
-/// Which units a point is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Span {
-    /// Those first exposed on the day.
-    Daily,
-    /// Those first exposed on the day or before.
-    Cumulative,
-}
-
-impl Span {
-    /// Its name, as in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Daily => "daily",
-            Self::Cumulative => "cumulative",
-        }
-    }
-
-    /// The span with this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Daily, Self::Cumulative].into_iter().find(|span| span.name() == name)
-    }
-}
-
-/// A treatment against control, by one metric, of the units of one day or of all days up to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SeriesPoint {
-    /// The metric.
-    pub metric: String,
-    /// Its role.
-    pub role: MetricRole,
-    /// The treatment.
-    pub variant: String,
-    /// The day, in the project's time zone.
-    pub day: Date,
-    /// Which units it is about.
-    pub span: Span,
-    /// Units in the treatment.
-    pub n: u64,
-    /// The treatment's mean.
-    pub mean: Option<f64>,
-    /// Units in control.
-    pub control_n: u64,
-    /// Control's mean.
-    pub control_mean: Option<f64>,
-    /// The difference; none where it is undefined.
-    pub absolute: Option<Effect>,
-    /// The lift; none where it is undefined.
-    pub relative: Option<Effect>,
-}
-
-impl Series {
-    /// How the series of an experiment are to be read, without points.
-    pub(crate) fn empty(method: &Method) -> Self {
-        let (valid_at_every_day, note) = match method {
-            Method::Fixed => (
-                false,
-                "fixed-horizon intervals: each holds for one look that was planned beforehand, and not for stopping on the first \
-                 day that is clear",
-            ),
-            Method::Sequential { .. } | Method::Mixture { .. } => (
-                true,
-                "the intervals of a line hold on all days at once: it may be watched and stopped on any day",
-            ),
-            Method::GroupSequential(_) => (
-                false,
-                "intervals have the critical value of the look that was taken: they hold at the planned looks, and not for \
-                 stopping on a day between them",
-            ),
-            Method::Bayes { .. } => (
-                false,
-                "credible intervals: each says what to believe on its day, given the prior; the rate of false alarms of stopping \
-                 on the first day that is clear is not bounded",
-            ),
-        };
-        Self {
-            inference: method.name().to_owned(),
-            valid_at_every_day,
-            note: note.to_owned(),
-            points: Vec::new(),
-        }
+/// How the series of an experiment are to be read, without points.
+pub(crate) fn empty(method: &Method) -> Series {
+    let (valid_at_every_day, note) = match method {
+        Method::Fixed => (
+            false,
+            "fixed-horizon intervals: each holds for one look that was planned beforehand, and not for stopping on the first \
+             day that is clear",
+        ),
+        Method::Sequential { .. } | Method::Mixture { .. } => (
+            true,
+            "the intervals of a line hold on all days at once: it may be watched and stopped on any day",
+        ),
+        Method::GroupSequential(_) => (
+            false,
+            "intervals have the critical value of the look that was taken: they hold at the planned looks, and not for \
+             stopping on a day between them",
+        ),
+        Method::Bayes { .. } => (
+            false,
+            "credible intervals: each says what to believe on its day, given the prior; the rate of false alarms of stopping \
+             on the first day that is clear is not bounded",
+        ),
+    };
+    Series {
+        inference: method.name().to_owned(),
+        valid_at_every_day,
+        note: note.to_owned(),
+        points: Vec::new(),
     }
 }
 
@@ -181,7 +109,7 @@ impl Cohorts {
             let own = (vec![number(new_control)], vec![number(new_treatment)]);
             let all = (control.clone(), treatment.clone());
             for (is_shown, (control, treatment), span) in
-                [(is_new, own, Span::Daily), (has_units, all, Span::Cumulative)]
+                [(is_new, own, SeriesSpan::Daily), (has_units, all, SeriesSpan::Cumulative)]
             {
                 if is_shown {
                     let arms = outcomes.arms(&Group::of(control), &Group::of(treatment));
@@ -193,8 +121,8 @@ impl Cohorts {
     }
 }
 
-fn point(measured: &Measured, arms: &Arms, day: Day, span: Span) -> SeriesPoint {
-    let answer = measured.question.answer(arms, measured.question.alpha);
+fn point(measured: &Measured, arms: &Arms, day: Day, span: SeriesSpan) -> SeriesPoint {
+    let effects = measured.analysis.effects(arms, measured.analysis.alpha);
     let mean =
         |arm: &tranche_stats::Arm| (arm.n > 0 && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean);
     SeriesPoint {
@@ -207,8 +135,8 @@ fn point(measured: &Measured, arms: &Arms, day: Day, span: Span) -> SeriesPoint 
         mean: mean(&arms.treatment),
         control_n: arms.control.n,
         control_mean: mean(&arms.control),
-        absolute: Effect::of(&answer.absolute),
-        relative: Effect::of(&answer.relative),
+        absolute: effects.absolute.effect().map(Effect::plain),
+        relative: effects.relative.effect().map(Effect::plain),
     }
 }
 

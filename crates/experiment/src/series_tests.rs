@@ -38,14 +38,14 @@ fn points(until: i64) -> Vec<SeriesPoint> {
 #[test]
 fn each_day_has_its_own_effect_and_that_of_all_units_so_far() {
     let found = points(3);
-    let shown: Vec<(String, Span, u64, u64)> =
+    let shown: Vec<(String, SeriesSpan, u64, u64)> =
         found.iter().map(|point| (point.day.to_string(), point.span, point.control_n, point.n)).collect();
     let expected = [
-        ("1970-01-01", Span::Daily, 3, 3),
-        ("1970-01-01", Span::Cumulative, 3, 3),
-        ("1970-01-02", Span::Cumulative, 3, 3),
-        ("1970-01-03", Span::Daily, 2, 2),
-        ("1970-01-03", Span::Cumulative, 5, 5),
+        ("1970-01-01", SeriesSpan::Daily, 3, 3),
+        ("1970-01-01", SeriesSpan::Cumulative, 3, 3),
+        ("1970-01-02", SeriesSpan::Cumulative, 3, 3),
+        ("1970-01-03", SeriesSpan::Daily, 2, 2),
+        ("1970-01-03", SeriesSpan::Cumulative, 5, 5),
     ];
     assert_eq!(shown, expected.map(|(day, span, control_n, n)| (day.to_owned(), span, control_n, n)));
     let first = [
@@ -65,7 +65,7 @@ fn each_day_has_its_own_effect_and_that_of_all_units_so_far() {
     let all = [3.4, 1.0, 0.998_157_109_261_355, 5.801_842_890_738_644, 0.012_807_967_380_157_286];
     for (point, expected) in found.iter().zip([first, first, first, third, all]) {
         let effect = point.absolute.as_ref().unwrap();
-        let numbers = [Some(effect.effect), effect.se, effect.ci[0], effect.ci[1], effect.p];
+        let numbers = [Some(effect.effect), effect.se, effect.ci.low(), effect.ci.high(), effect.p];
         for (found, expected) in numbers.into_iter().zip(expected) {
             assert!(found.is_some_and(|found| close(found, expected)), "{point:?}: {expected}");
         }
@@ -80,7 +80,7 @@ fn a_day_with_one_arm_has_units_and_no_effect() {
     let last: Vec<_> = found.iter().filter(|point| point.day.to_string() == "1970-01-04").collect();
     let shown: Vec<_> =
         last.iter().map(|point| (point.span, point.control_n, point.n, point.absolute.is_some())).collect();
-    assert_eq!(shown, [(Span::Daily, 0, 1, false), (Span::Cumulative, 5, 6, true)]);
+    assert_eq!(shown, [(SeriesSpan::Daily, 0, 1, false), (SeriesSpan::Cumulative, 5, 6, true)]);
     assert!(points(0).is_empty());
 }
 
@@ -91,7 +91,7 @@ fn only_intervals_that_hold_at_every_look_may_be_watched() {
         (Method::Sequential { tuning: 5000.0 }, true),
         (Method::Bayes { prior: tranche_stats::Prior::Flat, shares: None }, false),
     ] {
-        let series = Series::empty(&method);
+        let series = empty(&method);
         assert_eq!(
             (series.valid_at_every_day, series.inference.as_str()),
             (valid, method.name()),

@@ -10,12 +10,12 @@ use arrow::array::{
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
 use tranche_schema::platform::{self, estimates as columns};
+use tranche_scorecard::{Effect, EstimateRow, ExperimentResult, MetricRole, Series};
+use tranche_segment::EVERYONE;
 use tranche_sql::{Session, SqlError, column_text, instant_literal};
 use tranche_store::{Commit, CommitMode, Lake};
 
 use crate::error::ExperimentError;
-use crate::result::{Effect, EstimateRow, ExperimentResult};
-use crate::series::Series;
 
 /// The folder of the table of estimates.
 pub const ESTIMATES_TABLE: &str = "estimates";
@@ -130,30 +130,7 @@ fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, ExperimentError> {
     let series = Series { points: Vec::new(), ..result.series.clone() };
     let whole = serde_json::to_string(&ExperimentResult { series, ..result.clone() }).map_err(failed)?;
     // A measurement without any estimate still has a result to keep.
-    let nothing = EstimateRow {
-        metric: String::new(),
-        role: crate::MetricRole::Goal,
-        segment: tranche_segment::EVERYONE.to_owned(),
-        variant: String::new(),
-        n: 0,
-        mean: None,
-        variance: None,
-        control_n: 0,
-        control_mean: None,
-        control_variance: None,
-        adjusted_mean: None,
-        control_adjusted_mean: None,
-        absolute: serde_json::Value::Null,
-        relative: serde_json::Value::Null,
-        basis: crate::Basis::default(),
-        family: None,
-        uncapped: None,
-        steps: Vec::new(),
-        undefined: None,
-        alternative: None,
-        non_inferiority: None,
-        conclusion: None,
-    };
+    let nothing = EstimateRow::undefined("", MetricRole::Goal, EVERYONE, "", "nothing was estimated");
     let rows: Vec<&EstimateRow> =
         if result.estimates.is_empty() { vec![&nothing] } else { result.estimates.iter().collect() };
     let text = |value: &dyn Fn(&EstimateRow) -> String| -> ArrayRef {
@@ -176,10 +153,8 @@ fn to_batch(result: &ExperimentResult) -> Result<RecordBatch, ExperimentError> {
         count(&|row| row.control_n),
     ];
     for name in columns::NUMBERS {
-        let effects = |row: &EstimateRow| (Effect::of(&row.absolute), Effect::of(&row.relative));
         let number = |row: &&EstimateRow| {
-            let (absolute, relative) = effects(row);
-            number(name, (row.mean, row.control_mean), (absolute.as_ref(), relative.as_ref()))
+            number(name, (row.mean, row.control_mean), (row.absolute.effect(), row.relative.effect()))
         };
         arrays.push(Arc::new(rows.iter().map(number).collect::<Float64Array>()));
     }
@@ -196,7 +171,15 @@ fn number(
     (mean, control_mean): (Option<f64>, Option<f64>),
     (absolute, relative): (Option<&Effect>, Option<&Effect>),
 ) -> Option<f64> {
-    let of = |effect: Option<&Effect>, part: &str| effect.and_then(|effect| effect.number(part));
+    let of = |effect: Option<&Effect>, part: &str| {
+        effect.and_then(|effect| match part {
+            "effect" => Some(effect.effect),
+            "se" => effect.se,
+            "lower" => effect.ci.low(),
+            "upper" => effect.ci.high(),
+            _ => effect.p,
+        })
+    };
     match name.split_once('_') {
         Some(("absolute", part)) => of(absolute, part),
         Some(("relative", part)) => of(relative, part),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 
 use crate::segments::matches;
 
@@ -14,15 +13,6 @@ pub(crate) struct Strata {
     of: Vec<u32>,
     /// How many numbers there are.
     count: usize,
-}
-
-/// The strata that an estimate was weighed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StrataNote {
-    /// How many were weighed.
-    pub weighed: u64,
-    /// How many had fewer than two units in an arm, and were put together.
-    pub pooled: u64,
 }
 
 impl Strata {

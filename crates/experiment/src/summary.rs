@@ -1,25 +1,20 @@
 //! A result from what was found: what a reader must know first.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
-use tranche_metric::{Direction, Metric, MetricKind, UnitValues};
+use tranche_metric::{Metric, MetricKind, UnitValues};
+use tranche_scorecard::{
+    Direction, EstimateRow, ExperimentResult, FamilyNote, HealthCheck, HeterogeneityRow, MetricNote,
+    OutlierRow, Period, Preregistration, SampleRatioCheck, Series, TrafficRow, ValueKind,
+};
 use tranche_segment::EVERYONE;
 use tranche_stats::Margin;
 
 use crate::decision::{Evidence, Stage, decide};
 use crate::experiment::{Experiment, MetricChoice};
 use crate::exposure::Exposed;
-use crate::family::FamilyNote;
-use crate::heterogeneity::HeterogeneityRow;
 use crate::looks::TakenLook;
 use crate::method;
-use crate::outliers::OutlierRow;
-use crate::plan::Registration;
-use crate::result::{EstimateRow, ExperimentResult, SampleRatioCheck};
-use crate::series::Series;
 use crate::statistics::Method;
-use crate::traffic::TrafficRow;
-use crate::trust::TrustCheck;
 
 /// What a measurement found.
 pub(crate) struct Found {
@@ -30,11 +25,11 @@ pub(crate) struct Found {
     pub(crate) families: Vec<FamilyNote>,
     pub(crate) heterogeneity: Vec<HeterogeneityRow>,
     pub(crate) srm: SampleRatioCheck,
-    pub(crate) checks: Vec<TrustCheck>,
+    pub(crate) checks: Vec<HealthCheck>,
     pub(crate) traffic: Vec<TrafficRow>,
     pub(crate) outliers: Vec<OutlierRow>,
     pub(crate) series: Series,
-    pub(crate) plan: Option<Registration>,
+    pub(crate) plan: Option<Preregistration>,
     pub(crate) left_out: Vec<LeftOut>,
 }
 
@@ -74,7 +69,7 @@ pub(crate) fn result(
     choices: &[(&MetricChoice, &Metric)],
     found: Found,
 ) -> ExperimentResult {
-    let failed: Vec<&TrustCheck> = found.checks.iter().filter(|check| check.bars()).collect();
+    let failed: Vec<&HealthCheck> = found.checks.iter().filter(|check| check.bars()).collect();
     let trustworthy = failed.is_empty();
     let notes = notes(experiment, units, &found, &failed);
     let decision = decide(
@@ -92,7 +87,7 @@ pub(crate) fn result(
         as_of: found.as_of,
         hypothesis: experiment.hypothesis.clone(),
         control: experiment.control.clone(),
-        period: json!({"from": experiment.from, "to": experiment.to, "label": ""}),
+        period: Period { from: experiment.from, label: String::new(), to: experiment.to },
         confidence: 1.0 - experiment.statistics.alpha,
         inference: experiment.statistics.method.name().to_owned(),
         method: method::note(experiment, found.taken.as_ref(), found.families),
@@ -100,7 +95,7 @@ pub(crate) fn result(
         srm: found.srm,
         metrics: choices
             .iter()
-            .map(|(choice, metric)| metric_notes(choice, metric, &found.left_out))
+            .map(|(choice, metric)| metric_note(choice, metric, &found.left_out))
             .collect(),
         estimates: found.estimates,
         heterogeneity: found.heterogeneity,
@@ -116,7 +111,7 @@ pub(crate) fn result(
 }
 
 /// What makes the result untrustworthy comes first, then warnings.
-fn notes(experiment: &Experiment, units: &Exposed, found: &Found, failed: &[&TrustCheck]) -> Vec<String> {
+fn notes(experiment: &Experiment, units: &Exposed, found: &Found, failed: &[&HealthCheck]) -> Vec<String> {
     let warnings = found.checks.iter().filter(|check| !check.ok && !check.bars());
     let mut notes: Vec<String> = failed
         .iter()
@@ -179,26 +174,32 @@ fn window_is_open(experiment: &Experiment, at: Timestamp, as_of: Timestamp) -> b
     length.and_then(|length| at.checked_add(length).ok()).is_some_and(|end| end > as_of)
 }
 
-fn metric_notes(choice: &MetricChoice, metric: &Metric, left_out: &[LeftOut]) -> Value {
-    let kind = match metric.kind {
-        MetricKind::Mean(_) | MetricKind::Count(_) => "mean",
-        MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. } => "proportion",
-        MetricKind::Quantile { .. } => "quantile",
-        MetricKind::Ratio { .. } => "ratio",
-    };
-    let direction = match metric.direction {
-        Direction::Increase => "increase",
-        Direction::Decrease => "decrease",
-    };
+fn metric_note(choice: &MetricChoice, metric: &Metric, left_out: &[LeftOut]) -> MetricNote {
     let left_out = left_out.iter().find(|left_out| left_out.metric == metric.name);
     let (margin, margin_ratio) = match choice.margin {
         Some(Margin::Absolute(size)) => (Some(size), None),
         Some(Margin::Relative(size)) => (None, Some(size)),
         None => (None, None),
     };
-    json!({
-        "metric": metric.name, "description": metric.description, "unit": metric.unit,
-        "direction": direction, "kind": kind, "margin": margin, "margin_ratio": margin_ratio,
-        "missing": left_out.map_or(0, |left_out| left_out.missing), "open": left_out.map_or(0, |left_out| left_out.open),
-    })
+    MetricNote {
+        description: metric.description.clone(),
+        direction: match metric.direction {
+            tranche_metric::Direction::Increase => Direction::Increase,
+            tranche_metric::Direction::Decrease => Direction::Decrease,
+        },
+        kind: match metric.kind {
+            MetricKind::Mean(_) | MetricKind::Count(_) => ValueKind::Mean,
+            MetricKind::Proportion(_) | MetricKind::Retention { .. } | MetricKind::Funnel { .. } => {
+                ValueKind::Proportion
+            }
+            MetricKind::Quantile { .. } => ValueKind::Quantile,
+            MetricKind::Ratio { .. } => ValueKind::Ratio,
+        },
+        margin,
+        margin_ratio,
+        metric: metric.name.clone(),
+        missing: left_out.map_or(0, |left_out| left_out.missing),
+        open: left_out.map_or(0, |left_out| left_out.open),
+        unit: metric.unit.clone(),
+    }
 }

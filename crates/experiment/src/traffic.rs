@@ -2,29 +2,18 @@
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use tranche_scorecard::{HealthCheck, Severity, TrafficRow};
+use tranche_segment::EVERYONE;
 use tranche_stats::exact_sample_ratio;
 
 use crate::day::{Day, Days};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
-use crate::trust::{LEAST_EXPECTED, Severity, THRESHOLD, TrustCheck, as_number};
+use crate::trust::{LEAST_EXPECTED, THRESHOLD, as_number};
 
 /// At most so many days are named in a finding.
 const MOST_NAMED: usize = 5;
-
-/// The units of a variant that were first exposed on a day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrafficRow {
-    /// The day, in the project's time zone.
-    pub day: Date,
-    /// The variant.
-    pub variant: String,
-    /// Its units.
-    pub units: u64,
-}
 
 /// The units of each day of the period so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,12 +62,12 @@ impl<'a> Traffic<'a> {
         self.days.iter().flat_map(of_day).collect()
     }
 
-    pub(crate) fn checks(&self) -> Vec<TrustCheck> {
+    pub(crate) fn checks(&self) -> Vec<HealthCheck> {
         self.daily_split().into_iter().chain(self.gaps()).collect()
     }
 
     /// The split of each day that has enough units.
-    fn daily_split(&self) -> Option<TrustCheck> {
+    fn daily_split(&self) -> Option<HealthCheck> {
         let shares: Vec<f64> = self.variants.values().copied().collect();
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         let large = self
@@ -105,10 +94,10 @@ impl<'a> Traffic<'a> {
                 named(&departing)
             )
         };
-        Some(TrustCheck {
+        Some(HealthCheck {
             p: Some(lowest),
             threshold: Some(threshold),
-            ..TrustCheck::new("daily_sample_ratio", departing.is_empty(), finding, SPLIT_ADVICE)
+            ..HealthCheck::gate("daily_sample_ratio", EVERYONE, departing.is_empty(), finding, SPLIT_ADVICE)
         })
     }
 
@@ -124,7 +113,7 @@ impl<'a> Traffic<'a> {
     }
 
     /// Days without a unit, of an experiment that has units on most days and so many that chance does not leave one out.
-    fn gaps(&self) -> Option<TrustCheck> {
+    fn gaps(&self) -> Option<HealthCheck> {
         let whole: Vec<(Day, u64)> = self
             .days
             .iter()
@@ -145,9 +134,9 @@ impl<'a> Traffic<'a> {
             0 => format!("units were exposed on each of {days} days"),
             some => format!("no unit was exposed on {some} of {days} days: {}", named(&empty)),
         };
-        Some(TrustCheck {
+        Some(HealthCheck {
             severity: Severity::Warning,
-            ..TrustCheck::new("traffic", ok, finding, GAPS_ADVICE)
+            ..HealthCheck::gate("traffic", EVERYONE, ok, finding, GAPS_ADVICE)
         })
     }
 }

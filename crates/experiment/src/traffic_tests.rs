@@ -13,7 +13,7 @@ fn at(day: i64, hour: i64) -> Timestamp {
 }
 
 /// The traffic of `days`, from the epoch on, with so many units in each variant at noon, seen at an hour of the day after.
-fn checks(days: &[[u64; 2]], hour: i64) -> Vec<TrustCheck> {
+fn checks(days: &[[u64; 2]], hour: i64) -> Vec<HealthCheck> {
     let variants = variants();
     let of_day = |(day, counts): (usize, &[u64; 2])| {
         let noon = at(i64::try_from(day).unwrap(), 12);

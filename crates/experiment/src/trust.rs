@@ -1,14 +1,14 @@
 //! Whether a result may be believed: checks of the data, and what to do about one that failed.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use tranche_scorecard::{HealthCheck, SampleRatioCheck, VariantCount};
+use tranche_segment::EVERYONE;
 use tranche_stats::{Options, compare, exact_sample_ratio, sample_ratio, sequential_sample_ratio};
 
 use crate::arms::Outcomes;
 use crate::cells::{Cells, Side};
 use crate::experiment::Experiment;
 use crate::exposure::Exposed;
-use crate::result::{SampleRatioCheck, VariantCount};
 
 /// What is less probable than this, if all is well, makes a result untrustworthy.
 pub(crate) const THRESHOLD: f64 = 0.001;
@@ -18,69 +18,6 @@ pub(crate) const CONCENTRATION: f64 = 10_000.0;
 pub(crate) const LEAST_EXPECTED: f64 = 5.0;
 /// Units exposed to several variants may be this share of all, or this many, before they are a failure of the assignment.
 const MOST_SEVERAL: (f64, u64) = (0.01, 10);
-
-/// What follows when a check fails.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// The result is not to be believed.
-    #[default]
-    Gate,
-    /// The result stands; whoever reads it should know.
-    Warning,
-}
-
-/// A check of the data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrustCheck {
-    /// `sample_ratio`, `sequential_sample_ratio`, `daily_sample_ratio`, `several_variants`, `mixed_clusters`, `pre_period`, `traffic`
-    /// or `outliers`.
-    pub check: String,
-    /// What follows when it fails; in older results every check is a gate.
-    #[serde(default)]
-    pub severity: Severity,
-    /// The segment at first exposure that was looked at, `all` for everyone.
-    pub segment: String,
-    /// The metric before exposure that was looked at.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub metric: Option<String>,
-    /// The treatment that was held against control.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub variant: Option<String>,
-    /// How probable such data are if all is well, where that can be said.
-    pub p: Option<f64>,
-    /// Below which p it fails: already divided by the number of like checks.
-    pub threshold: Option<f64>,
-    /// Whether it passes.
-    pub ok: bool,
-    /// What was found, in words.
-    pub finding: String,
-    /// What to do about it; empty when it passes.
-    pub advice: String,
-}
-
-impl TrustCheck {
-    /// A gate about everyone, without a p-value. `advice` is for when it fails.
-    pub(crate) fn new(check: &str, ok: bool, finding: String, advice: &str) -> Self {
-        Self {
-            check: check.to_owned(),
-            severity: Severity::Gate,
-            segment: tranche_segment::EVERYONE.to_owned(),
-            metric: None,
-            variant: None,
-            p: None,
-            threshold: None,
-            ok,
-            finding,
-            advice: if ok { String::new() } else { advice.to_owned() },
-        }
-    }
-
-    /// Whether it makes the result untrustworthy.
-    pub(crate) fn bars(&self) -> bool {
-        !self.ok && self.severity == Severity::Gate
-    }
-}
 
 /// Units of each variant against the planned shares.
 pub(crate) fn sample_ratio_check(experiment: &Experiment, units: &Exposed) -> SampleRatioCheck {
@@ -116,7 +53,7 @@ pub(crate) fn checks(
     srm: &SampleRatioCheck,
     before: &[(&str, Outcomes<'_>)],
     cells: &Cells,
-) -> Vec<TrustCheck> {
+) -> Vec<HealthCheck> {
     let mut checks = of_split(srm);
     checks.extend(several_variants(units));
     checks.extend(mixed_clusters(units));
@@ -128,7 +65,7 @@ pub(crate) fn checks(
 const SPLIT_ADVICE: &str = "look for exposures that are lost or logged twice in one variant, for bots, and for a change of the planned \
                             shares while the experiment ran; measure anew once the exposures are right";
 
-fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
+fn of_split(srm: &SampleRatioCheck) -> Vec<HealthCheck> {
     let counts: Vec<String> = srm
         .observed
         .iter()
@@ -139,14 +76,18 @@ fn of_split(srm: &SampleRatioCheck) -> Vec<TrustCheck> {
         let state = if ok { "were split as planned" } else { "were not split as planned" };
         let shown = p.map_or_else(|| "there are no units".to_owned(), |p| format!("p = {p:.2e}"));
         let finding = format!("{} {state}: {} ({shown})", srm.counted, counts.join(", "));
-        TrustCheck { p, threshold: Some(THRESHOLD), ..TrustCheck::new(name, ok, finding, SPLIT_ADVICE) }
+        HealthCheck {
+            p,
+            threshold: Some(THRESHOLD),
+            ..HealthCheck::gate(name, EVERYONE, ok, finding, SPLIT_ADVICE)
+        }
     };
     let mut checks = vec![check("sample_ratio", srm.p), check("sequential_sample_ratio", srm.sequential_p)];
     checks[1].finding = checks[1].finding.replacen("planned:", "planned, however often one looks:", 1);
     checks
 }
 
-fn several_variants(units: &Exposed) -> Option<TrustCheck> {
+fn several_variants(units: &Exposed) -> Option<HealthCheck> {
     let lost = units.cluster_losses.mixed_units + units.cluster_losses.without;
     let seen = units.several_variants + units.unmatched + lost + units.variants.len() as u64;
     let advice = "find out why assignments change: an id that is shared or reset, another id for assignment than for exposure, shares \
@@ -154,7 +95,7 @@ fn several_variants(units: &Exposed) -> Option<TrustCheck> {
     contaminated("several_variants", (units.several_variants, seen), "units saw several variants", advice)
 }
 
-fn mixed_clusters(units: &Exposed) -> Option<TrustCheck> {
+fn mixed_clusters(units: &Exposed) -> Option<HealthCheck> {
     let clusters = units.clusters.as_ref()?;
     let mixed = units.cluster_losses.mixed;
     let seen = mixed + clusters.distinct(0..units.variants.len());
@@ -164,19 +105,19 @@ fn mixed_clusters(units: &Exposed) -> Option<TrustCheck> {
 }
 
 /// Whether few enough of what was seen came into touch with several variants.
-fn contaminated(check: &str, (several, seen): (u64, u64), what: &str, advice: &str) -> Option<TrustCheck> {
+fn contaminated(check: &str, (several, seen): (u64, u64), what: &str, advice: &str) -> Option<HealthCheck> {
     if seen == 0 {
         return None;
     }
     let ok = as_number(several) / as_number(seen) <= MOST_SEVERAL.0 || several < MOST_SEVERAL.1;
-    Some(TrustCheck::new(check, ok, format!("{several} of {seen} {what}"), advice))
+    Some(HealthCheck::gate(check, EVERYONE, ok, format!("{several} of {seen} {what}"), advice))
 }
 
 fn segment_splits(
     experiment: &Experiment,
     units: &Exposed,
     segments: &IndexMap<String, Vec<usize>>,
-) -> Vec<TrustCheck> {
+) -> Vec<HealthCheck> {
     let shares: Vec<f64> = experiment.variants.values().copied().collect();
     let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
     let large = |members: &&Vec<usize>| as_number(members.len() as u64) * least >= LEAST_EXPECTED;
@@ -194,12 +135,10 @@ fn segment_splits(
         let advice = format!(
             "look at how `{segment}` is exposed: a variant may reach or lose its units differently there"
         );
-        let segment = segment.clone();
-        Some(TrustCheck {
-            segment,
+        Some(HealthCheck {
             p: Some(p),
             threshold: Some(threshold),
-            ..TrustCheck::new("sample_ratio", ok, finding, &advice)
+            ..HealthCheck::gate("sample_ratio", segment, ok, finding, &advice)
         })
     };
     tested.into_iter().filter_map(check).collect()
@@ -210,7 +149,7 @@ const PRE_PERIOD_ADVICE: &str = "variants differed before anything was done to t
                                  experiment whose effect goes on";
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
-fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, Outcomes<'_>)]) -> Vec<TrustCheck> {
+fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, Outcomes<'_>)]) -> Vec<HealthCheck> {
     // The first segment is everyone.
     let group = |variant: &str| {
         cells.group(Side::In(0), experiment.variants.get_index_of(variant).unwrap_or(usize::MAX))
@@ -235,12 +174,12 @@ fn pre_period(experiment: &Experiment, cells: &Cells, before: &[(&str, Outcomes<
             "{metric} before exposure {state} in `{variant}` and `{}`: difference {:.5} (p = {:.2e})",
             experiment.control, estimate.effect, estimate.p
         );
-        TrustCheck {
+        HealthCheck {
             metric: Some(metric.to_owned()),
             variant: Some(variant.to_owned()),
             p: Some(estimate.p),
             threshold: Some(threshold),
-            ..TrustCheck::new("pre_period", ok, finding, PRE_PERIOD_ADVICE)
+            ..HealthCheck::gate("pre_period", EVERYONE, ok, finding, PRE_PERIOD_ADVICE)
         }
     };
     found.into_iter().map(check).collect()

@@ -7,7 +7,8 @@ mod validate;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use tranche_experiment::{EstimateRow, ExperimentResult, Severity, store};
+use tranche_experiment::store;
+use tranche_scorecard::{Effect, ExperimentResult, Interval, Severity};
 
 use crate::args::{AsOf, Experiment, Format};
 use crate::failure::Failure;
@@ -128,7 +129,8 @@ fn estimates(result: &ExperimentResult) -> Rows {
     let mut rows = Rows::new(&COLUMNS);
     let mut filled = COLUMNS.map(|column| !OPTIONAL.contains(&column));
     for row in &result.estimates {
-        let number = |name: &str| EstimateRow::number(&row.absolute, name);
+        let (absolute, relative) = (row.absolute.effect(), row.relative.effect());
+        let number = |of: fn(&Effect) -> Option<f64>| absolute.and_then(of);
         let values = vec![
             json!(row.metric),
             json!(row.role),
@@ -140,16 +142,16 @@ fn estimates(result: &ExperimentResult) -> Rows {
             rounded(row.control_mean),
             json!(row.basis.clusters),
             json!(row.basis.control_clusters),
-            rounded(number("effect")),
-            range(&row.absolute, "ci"),
-            rounded(EstimateRow::number(&row.relative, "effect")),
-            range(&row.relative, "ci"),
-            number("p").map_or_else(|| json!(row.undefined), scientific),
+            rounded(absolute.map(|effect| effect.effect)),
+            range(absolute.map(|effect| effect.ci)),
+            rounded(relative.map(|effect| effect.effect)),
+            range(relative.map(|effect| effect.ci)),
+            number(|effect| effect.p).map_or_else(|| json!(row.undefined), scientific),
             json!(row.family),
-            number("p_adjusted").map_or(Value::Null, scientific),
-            range(&row.absolute, "ci_adjusted"),
-            rounded(number("chance_to_win")),
-            rounded(number("risk")),
+            number(|effect| effect.p_adjusted).map_or(Value::Null, scientific),
+            range(absolute.and_then(|effect| effect.ci_adjusted)),
+            rounded(number(|effect| effect.chance_to_win)),
+            rounded(number(|effect| effect.risk)),
             row.non_inferiority.as_ref().and_then(|test| test.p).map_or(Value::Null, scientific),
             json!(row.conclusion),
             json!(result.trustworthy),
@@ -220,12 +222,11 @@ fn scientific(value: f64) -> Value {
 }
 
 /// An interval; a side without a bound is open.
-fn range(effect: &Value, name: &str) -> Value {
-    let Some(ends) = effect.get(name) else { return Value::Null };
-    let end = |place: usize, open: &str| {
-        ends.get(place).and_then(Value::as_f64).map_or_else(|| open.to_owned(), |end| format!("{end:.5}"))
-    };
-    json!(format!("[{}, {}]", end(0, "-inf"), end(1, "inf")))
+fn range(interval: Option<Interval>) -> Value {
+    let Some(interval) = interval else { return Value::Null };
+    let end =
+        |bound: Option<f64>, open: &str| bound.map_or_else(|| open.to_owned(), |bound| format!("{bound:.5}"));
+    json!(format!("[{}, {}]", end(interval.low(), "-inf"), end(interval.high(), "inf")))
 }
 
 fn summary(result: &ExperimentResult) -> String {

@@ -1,24 +1,11 @@
 //! What estimates take into account besides the values of units, named.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tranche_scorecard::EstimatorNote;
 use tranche_stats::{Adjustment, VarianceMethod};
 
 use crate::experiment::Experiment;
 use crate::statistics::{DeclaredFamily, Method};
-
-/// Something that estimates take into account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EstimatorNote {
-    /// Its name: `cluster_robust`, `cuped`, `post_stratification`, `bootstrap` or `beta_binomial`.
-    pub estimator: String,
-    /// How it goes into estimates.
-    pub formula: String,
-    /// Where the formula is from.
-    pub source: String,
-    /// What was declared of it, by the keys of a definition.
-    pub parameters: Value,
-}
 
 /// Names all of them.
 pub(super) fn of(experiment: &Experiment) -> Vec<EstimatorNote> {
@@ -44,7 +31,7 @@ pub(super) fn of(experiment: &Experiment) -> Vec<EstimatorNote> {
             estimator: estimator.to_owned(),
             formula: formula.to_owned(),
             source: source.to_owned(),
-            parameters,
+            parameters: parameters.into(),
         }
     };
     found.into_iter().flatten().map(note).collect()

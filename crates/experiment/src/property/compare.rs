@@ -6,7 +6,7 @@ use tranche_metric::{MetricKind, MetricValues, UnitValues};
 use crate::experiment::Experiment;
 use crate::gather::{Gathered, choices, covariates};
 use crate::measure::MeasureContext;
-use crate::result::ExperimentResult;
+use tranche_scorecard::ExperimentResult;
 
 /// Holds what two ways found of each unit against each other; how many values there were.
 pub(super) fn values(

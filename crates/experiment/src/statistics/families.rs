@@ -1,11 +1,11 @@
 //! `families:` from what its author wrote to what it means.
 
 use tranche_project::{Location, Problems, SourceFile, Spanned};
+use tranche_scorecard::MetricRole;
 use tranche_segment::EVERYONE;
 use tranche_stats::Adjustment;
 
 use super::validate::adjustment;
-use crate::result::MetricRole;
 use crate::segments::matches;
 use crate::spec::{AdjustSpec, ExperimentSpec, FamilySpec};
 
@@ -76,10 +76,7 @@ pub(crate) fn validate(
     let mut families: Vec<DeclaredFamily> = Vec::new();
     for (name, written) in &spec.statistics.families {
         let at = written.referenced;
-        if [MetricRole::Goal, MetricRole::Secondary, MetricRole::Guardrail]
-            .iter()
-            .any(|role| role.name() == name)
-        {
+        if MetricRole::named(name).is_some() {
             let message = format!(
                 "`{name}` is the family of that role's metrics which no other holds; give this one another name"
             );

@@ -10,15 +10,14 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use datafusion::prelude::ident;
 use jiff::civil::{Date, date};
-use jiff::{Span as Length, ToSpan};
+use jiff::{Span, ToSpan};
 use tranche_schema::platform::{estimate_series as columns, estimates};
+use tranche_scorecard::{Effect, ExperimentResult, Interval, MetricRole, SeriesPoint, SeriesSpan};
 use tranche_sql::{Session, SqlError, column_text};
 use tranche_store::Lake;
 
 use super::{SERIES_TABLE, number, same};
 use crate::error::ExperimentError;
-use crate::result::{Effect, ExperimentResult, MetricRole};
-use crate::series::{SeriesPoint, Span};
 
 /// Arrow counts days from here.
 const FIRST: Date = date(1970, 1, 1);
@@ -81,7 +80,7 @@ pub(super) async fn read(
         };
         result.estimates.iter().position(|row| own(row.role, &row.metric, &row.variant))
     };
-    points.sort_by_cached_key(|point| (place(point), point.day, point.span == Span::Cumulative));
+    points.sort_by_cached_key(|point| (place(point), point.day, point.span == SeriesSpan::Cumulative));
     Ok(points)
 }
 
@@ -101,18 +100,16 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<SeriesPoint>, ExperimentError> 
     let point = |row: usize| -> Option<SeriesPoint> {
         let effect = |scale: &str| {
             let of = |part: &str| number(&format!("{scale}_{part}"), row);
-            Some(Effect { effect: of("effect")?, se: of("se"), ci: [of("lower"), of("upper")], p: of("p") })
+            let ci = Interval::between(of("lower"), of("upper"));
+            Some(Effect { se: of("se"), ci, p: of("p"), ..Effect::of(of("effect")?) })
         };
-        let role = roles[row].as_deref()?;
-        let day: Length = i64::from(days.as_primitive::<Date32Type>().value(row)).days();
+        let day: Span = i64::from(days.as_primitive::<Date32Type>().value(row)).days();
         Some(SeriesPoint {
             metric: metrics[row].clone()?,
-            role: [MetricRole::Goal, MetricRole::Secondary, MetricRole::Guardrail]
-                .into_iter()
-                .find(|r| r.name() == role)?,
+            role: MetricRole::named(roles[row].as_deref()?)?,
             variant: variants[row].clone()?,
             day: FIRST.checked_add(day).ok()?,
-            span: Span::named(spans[row].as_deref()?)?,
+            span: SeriesSpan::named(spans[row].as_deref()?)?,
             n: u64::try_from(n.as_primitive::<Int64Type>().value(row)).ok()?,
             mean: number("mean", row),
             control_n: u64::try_from(control_n.as_primitive::<Int64Type>().value(row)).ok()?,
