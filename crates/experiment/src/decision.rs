@@ -2,7 +2,8 @@
 
 use tranche_scorecard::{Conclusion, Decision, EstimateRow, MetricRole, VariantDecision};
 
-use crate::spec::{AtEndSpec, DecisionSpec, GoalsSpec, GuardrailsSpec, HarmSpec};
+use crate::definition::spec::{AtEndSpec, DecisionSpec, GoalsSpec, GuardrailsSpec, HarmSpec};
+use crate::units::status::Stage;
 
 /// What a decision is made from.
 #[derive(Debug)]
@@ -17,17 +18,6 @@ pub(crate) struct Evidence<'a> {
     pub(crate) alpha: f64,
     /// Where the plan stands.
     pub(crate) stage: Stage,
-}
-
-/// Where a plan stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// No decision may be made yet, and why.
-    Closed(String),
-    /// One may be made, and more is to come: when the plan ends.
-    Open(String),
-    /// All that was planned is in.
-    Ended,
 }
 
 /// Applies the rule, if there is one.
@@ -71,7 +61,7 @@ fn of_variant(rule: &DecisionSpec, variant: &str, evidence: &Evidence<'_>) -> Va
         HarmSpec::Never => Vec::new(),
     };
     let harms: Vec<String> =
-        watched.into_iter().filter(|row| is_worse(row)).map(|row| told(row, evidence.alpha)).collect();
+        watched.into_iter().filter(|row| is_worse(row)).map(|row| sentence(row, evidence.alpha)).collect();
     if !harms.is_empty() {
         return decided("stop", harms);
     }
@@ -84,10 +74,10 @@ fn of_variant(rule: &DecisionSpec, variant: &str, evidence: &Evidence<'_>) -> Va
         GuardrailsSpec::NonInferior => row.non_inferiority.as_ref().is_some_and(|test| test.holds),
         GuardrailsSpec::NotHarmed => !is_worse(row),
     };
-    let mut reasons: Vec<String> = goals.iter().map(|row| told(row, evidence.alpha)).collect();
+    let mut reasons: Vec<String> = goals.iter().map(|row| sentence(row, evidence.alpha)).collect();
     reasons.extend(guardrails.iter().map(|row| match rule.ship.guardrails {
-        GuardrailsSpec::NonInferior => told_margin(row),
-        GuardrailsSpec::NotHarmed => told(row, evidence.alpha),
+        GuardrailsSpec::NonInferior => margin_sentence(row),
+        GuardrailsSpec::NotHarmed => sentence(row, evidence.alpha),
     }));
     if goals_hold && guardrails.iter().all(|row| guardrail_holds(row)) {
         return decided("ship", reasons);
@@ -109,7 +99,7 @@ fn is_worse(row: &EstimateRow) -> bool {
 }
 
 /// "orders is better (p = 0.0012, alpha 0.05)".
-fn told(row: &EstimateRow, alpha: f64) -> String {
+fn sentence(row: &EstimateRow, alpha: f64) -> String {
     let state = match row.conclusion {
         Some(Conclusion::Better) => "is better",
         Some(Conclusion::Worse) => "is worse",
@@ -132,7 +122,7 @@ fn told(row: &EstimateRow, alpha: f64) -> String {
 }
 
 /// "unsubscribes is not worse by its margin (p = 0.0003)".
-fn told_margin(row: &EstimateRow) -> String {
+fn margin_sentence(row: &EstimateRow) -> String {
     let Some(test) = &row.non_inferiority else { return format!("{} has no margin", row.metric) };
     match (test.p, test.holds) {
         (None, _) => {
