@@ -93,7 +93,8 @@ fn the_program_knows_every_call_in_documents() {
     let mut problems = Vec::new();
     for document in documents() {
         let mut check = |line: usize, call: &[String]| {
-            let problem = refusal(call).map(|why| format!("{}:{line}: tranche {}: {why}", document.path, call.join(" ")));
+            let problem = refusal(call)
+                .map(|why| format!("{}:{line}: tranche {}: {why}", document.path, call.join(" ")));
             problems.extend(problem);
         };
         for block in document.blocks().iter().filter(|block| block.is_shell()) {
@@ -107,7 +108,11 @@ fn the_program_knows_every_call_in_documents() {
             }
         }
         for (line, cell) in document.first_cells("command") {
-            cell.replace("\\|", "|").split('`').skip(1).step_by(2).for_each(|call| check(line, &shown_call(call)));
+            cell.replace("\\|", "|")
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .for_each(|call| check(line, &shown_call(call)));
         }
     }
     assert_none(&problems);
@@ -117,7 +122,8 @@ fn the_program_knows_every_call_in_documents() {
 fn the_readme_lists_every_command() {
     let readme = Document::read("README.md");
     let cells = readme.first_cells("command");
-    let listed: BTreeSet<String> = cells.iter().flat_map(|(_, cell)| cell.split('`').skip(1).step_by(2)).map(name).collect();
+    let listed: BTreeSet<String> =
+        cells.iter().flat_map(|(_, cell)| cell.split('`').skip(1).step_by(2)).map(name).collect();
     let mut missing: Vec<String> = Vec::new();
     for command in subcommands(&[]) {
         let below = subcommands(&[&command]);
@@ -132,7 +138,8 @@ fn the_readme_lists_every_command() {
 
 /// The words of a call before its arguments and flags.
 fn name(call: &str) -> String {
-    let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+    let is_name =
+        |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
     call.split_whitespace().take_while(is_name).collect::<Vec<_>>().join(" ")
 }
 
@@ -142,7 +149,8 @@ fn subcommands(command: &[&str]) -> Vec<String> {
     let Some((_, list)) = help.split_once("Commands:\n") else { return Vec::new() };
     let lines = list.lines().take_while(|line| line.starts_with("  "));
     // A name stands two blanks in, what it does further on.
-    let names = lines.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    let names =
+        lines.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
@@ -152,9 +160,12 @@ fn chores_in_documents_are_there() {
     let mut problems = Vec::new();
     for document in documents() {
         let blocks = document.blocks();
-        let lines = blocks.iter().flat_map(|block| block.text.lines().map(|line| (block.line, line.to_owned())));
+        let lines =
+            blocks.iter().flat_map(|block| block.text.lines().map(|line| (block.line, line.to_owned())));
         for (line, text) in lines.chain(document.code_spans()) {
-            let chore = text.split_once("cargo xtask ").map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default());
+            let chore = text
+                .split_once("cargo xtask ")
+                .map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default());
             if chore.is_some_and(|chore| chore != "help" && !chores.contains(&format!("name: \"{chore}\""))) {
                 problems.push(format!("{}:{line}: there is no such chore: {text}", document.path));
             }
@@ -173,7 +184,11 @@ fn links_lead_somewhere() {
             }
             let (path, fragment) = target.split_once('#').unwrap_or((&target, ""));
             let folder = Path::new(&document.path).parent().unwrap_or(Path::new(""));
-            let path = if path.is_empty() { document.path.clone() } else { folder.join(path).to_string_lossy().into_owned() };
+            let path = if path.is_empty() {
+                document.path.clone()
+            } else {
+                folder.join(path).to_string_lossy().into_owned()
+            };
             if !root().join(&path).exists() {
                 problems.push(format!("{}:{line}: there is no {path}", document.path));
             } else if !fragment.is_empty() && !Document::read(&path).anchors().contains(fragment) {
@@ -211,8 +226,13 @@ fn shown_files_are_those_of_the_demo() {
             let Some(file) = block.attribute("title") else { continue };
             let text = fs::read_to_string(root().join(file)).unwrap_or_default();
             let mut lines = text.lines().map(without_comment);
-            let lost = block.text.lines().map(without_comment).find(|line| !lines.any(|known| known == *line));
-            problems.extend(lost.map(|line| format!("{}:{}: {file} has no line `{line}` there", document.path, block.line)));
+            let lost =
+                block.text.lines().map(without_comment).find(|line| !lines.any(|known| known == *line));
+            problems.extend(
+                lost.map(|line| {
+                    format!("{}:{}: {file} has no line `{line}` there", document.path, block.line)
+                }),
+            );
             shown += 1;
         }
     }

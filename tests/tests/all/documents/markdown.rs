@@ -70,7 +70,8 @@ fn collect(folder: &Path, deep: bool, paths: &mut Vec<String>) {
 impl Document {
     /// The document at a path below the root.
     pub(crate) fn read(path: &str) -> Self {
-        let text = fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("cannot read {path}: {e}"));
+        let text =
+            fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("cannot read {path}: {e}"));
         Self { path: path.to_owned(), text }
     }
 
@@ -133,7 +134,10 @@ impl Document {
     /// What the headings of this level say, with their lines.
     pub(crate) fn headings(&self, level: usize) -> Vec<(usize, &str)> {
         let prefix = format!("{} ", "#".repeat(level));
-        self.prose().into_iter().filter_map(|(line, text)| Some((line, text.strip_prefix(&prefix)?))).collect()
+        self.prose()
+            .into_iter()
+            .filter_map(|(line, text)| Some((line, text.strip_prefix(&prefix)?)))
+            .collect()
     }
 
     /// The fragments that links may name: those of its headings.

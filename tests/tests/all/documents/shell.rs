@@ -75,8 +75,8 @@ fn commands(line: &str) -> Vec<Vec<String>> {
 
 /// A call as a table or a sentence shows it: `[--full]` and `--missing|--failed` are the flags, and so is what follows them.
 pub(crate) fn shown_call(text: &str) -> Vec<String> {
-    let flags_apart = text.replace("|--", " --").replace(['[', ']'], " ").replace("...", " ");
-    flags_apart.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned()).collect()
+    let flags_apart = text.replace("|--", " --").replace('|', "_or_").replace(['[', ']'], " ");
+    commands(&flags_apart.replace("...", "")).swap_remove(0)
 }
 
 /// What the program has against a call. `--help` at its end keeps it from doing anything: words before it are parsed first.
@@ -125,7 +125,8 @@ impl<'a> Shell<'a> {
 /// Whether a text is what a document shows of it: blanks count as one, `...` stands for anything in its line, and a line of `...` alone
 /// for any lines.
 pub(crate) fn is_shown(text: &str, shown: &str) -> bool {
-    let lines = |text: &str| -> Vec<String> { text.lines().map(plain).filter(|line| !line.is_empty()).collect() };
+    let lines =
+        |text: &str| -> Vec<String> { text.lines().map(plain).filter(|line| !line.is_empty()).collect() };
     are_shown(&lines(text), &lines(shown))
 }
 
@@ -133,13 +134,37 @@ fn are_shown(text: &[String], shown: &[String]) -> bool {
     match shown {
         [] => text.is_empty(),
         [gap, rest @ ..] if gap == "..." => (0..=text.len()).any(|from| are_shown(&text[from..], rest)),
-        [line, rest @ ..] => text.first().is_some_and(|first| has_parts(first, line)) && are_shown(&text[1..], rest),
+        [line, rest @ ..] => {
+            text.first().is_some_and(|first| has_parts(first, line)) && are_shown(&text[1..], rest)
+        }
     }
 }
 
 /// A line with single blanks, without the rules of tables.
 fn plain(line: &str) -> String {
-    let is_rule = |c: char| matches!(c, '─' | '━' | '│' | '┃' | '┆' | '╌' | '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' | '╞' | '╡' | '═' | '╪');
+    let is_rule = |c: char| {
+        matches!(
+            c,
+            '─' | '━'
+                | '│'
+                | '┃'
+                | '┆'
+                | '╌'
+                | '┌'
+                | '┐'
+                | '└'
+                | '┘'
+                | '├'
+                | '┤'
+                | '┬'
+                | '┴'
+                | '┼'
+                | '╞'
+                | '╡'
+                | '═'
+                | '╪'
+        )
+    };
     let bare: String = line.chars().map(|c| if is_rule(c) { ' ' } else { c }).collect();
     bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -153,10 +178,15 @@ pub(crate) fn has_parts(text: &str, pattern: &str) -> bool {
 
 #[test]
 fn a_line_is_taken_apart_as_a_shell_does() {
-    let found = calls("A=1 tranche sql 'SELECT 1 | 2' --format csv | head && ./target/debug/tranche check > out # tranche no");
+    let found = calls(
+        "A=1 tranche sql 'SELECT 1 | 2' --format csv | head && ./target/debug/tranche check > out # tranche no",
+    );
     let expected = [vec!["sql", "SELECT 1 | 2", "--format", "csv"], vec!["check"]];
     assert_eq!(found, expected);
-    assert_eq!(shown_call("backfill P --from T [--missing|--all]"), ["backfill", "P", "--from", "T", "--missing", "--all"]);
+    assert_eq!(
+        shown_call("backfill P --from T [--missing|--all]"),
+        ["backfill", "P", "--from", "T", "--missing", "--all"]
+    );
 }
 
 #[test]
