@@ -151,7 +151,7 @@ impl Document {
         let mut inside = false;
         let mut cells = Vec::new();
         for (line, text) in self.prose() {
-            let Some(row) = text.strip_prefix("| ") else {
+            let Some(row) = text.strip_prefix('|').map(str::trim_start) else {
                 inside = false;
                 continue;
             };
