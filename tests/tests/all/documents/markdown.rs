@@ -146,23 +146,35 @@ impl Document {
         headings.map(|(_, heading)| anchor(heading)).collect()
     }
 
-    /// The first column of each table whose header begins with this word.
-    pub(crate) fn first_cells(&self, header: &str) -> Vec<(usize, &str)> {
+    /// The first column of each table whose header begins with this word, with lines.
+    pub(crate) fn first_cells(&self, header: &str) -> Vec<(usize, String)> {
+        let rows = self.table_rows(header).into_iter();
+        rows.map(|(line, mut cells)| (line, cells.swap_remove(0))).collect()
+    }
+
+    /// The cells of each row of each table whose header begins with this word.
+    pub(crate) fn rows(&self, header: &str) -> Vec<Vec<String>> {
+        self.table_rows(header).into_iter().map(|(_, cells)| cells).collect()
+    }
+
+    fn table_rows(&self, header: &str) -> Vec<(usize, Vec<String>)> {
         let mut inside = false;
-        let mut cells = Vec::new();
+        let mut rows = Vec::new();
         for (line, text) in self.prose() {
-            let Some(row) = text.strip_prefix('|').map(str::trim_start) else {
+            let Some(row) = text.strip_prefix('|') else {
                 inside = false;
                 continue;
             };
-            let cell = row.split(" | ").next().unwrap_or_default();
+            // A bar within a cell is written `\\|`.
+            let bare = row.trim_end().trim_end_matches('|').replace("\\|", "\u{1f}");
+            let cells: Vec<String> = bare.split('|').map(|cell| cell.trim().replace('\u{1f}', "|")).collect();
             match inside {
-                true if !row.starts_with("--") => cells.push((line, cell)),
+                true if !row.starts_with("--") => rows.push((line, cells)),
                 true => {}
-                false => inside = cell == header,
+                false => inside = cells[0] == header,
             }
         }
-        cells
+        rows
     }
 }
 
@@ -183,6 +195,6 @@ fn a_document_is_taken_apart() {
     assert!(blocks[0].has("demo") && blocks[0].attribute("title") == Some("a"));
     assert_eq!(document.links(), [(1, "a.md#b".to_owned())]);
     assert_eq!(document.code_spans(), [(1, "runs".to_owned()), (5, "x | y".to_owned())]);
-    assert_eq!(document.first_cells("command"), [(5, "`x \\| y`")]);
+    assert_eq!(document.first_cells("command"), [(5, "`x | y`".to_owned())]);
     assert_eq!(anchor("Changes of the clock: `dst`"), "changes-of-the-clock-dst");
 }
