@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tranche_metric::{
-    FactsRead, Measurement, Metric, MetricError, Past, Population, Span, UnitValues, Wanted,
+    FactsRead, Measurement, Metric, MetricError, Population, PriorState, Span, UnitValues, Wanted,
 };
 use tranche_sql::keys::Sample;
 
@@ -110,7 +110,11 @@ impl<'a> ValuesPlan<'a> {
                     memory.read(&mut measurement, &table, context.session.as_of(), failed).await?
                 }
                 None => {
-                    measurement.read(&table, Past::Ignored, Sample::default()).await.map_err(failed)?.facts
+                    measurement
+                        .read(&table, PriorState::Ignored, Sample::default())
+                        .await
+                        .map_err(failed)?
+                        .facts
                 }
             });
         }
@@ -119,7 +123,7 @@ impl<'a> ValuesPlan<'a> {
 
     fn failed(&self, source: MetricError) -> ExperimentError {
         let experiment = match &source {
-            MetricError::Proof(mismatch) => mismatch.population.clone(),
+            MetricError::Mismatch(mismatch) => mismatch.population.clone(),
             _ => self.experiments.join(", "),
         };
         ExperimentError::Metric { experiment, source }
