@@ -100,7 +100,9 @@ async fn show(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<(), 
             }),
             Format::Json,
         ),
-        Format::Csv => measures(profile.as_ref(), quantiles.as_deref()).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => {
+            measures(profile.as_ref(), quantiles.as_deref()).print(format)
+        }
         Format::Table => {
             let default =
                 found.default().map(|default| format!(", {default} by default")).unwrap_or_default();

@@ -159,7 +159,7 @@ fn print_plan(planned: &PlannedBackfill, backfill: &Backfill<'_>, format: Format
         });
         return print_json(&document, format);
     }
-    if format == Format::Csv {
+    if format != Format::Table {
         return rows.print(format);
     }
     let listed: Vec<String> = instants.iter().map(Timestamp::to_string).collect();

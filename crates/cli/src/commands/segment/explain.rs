@@ -50,11 +50,11 @@ pub(super) async fn run(
             });
             print_json(&documents.collect::<Vec<_>>(), Format::Json)
         }
-        Format::Csv => aggregates(&found).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => aggregates(&found).print(format),
         Format::Table => {
             for (pipeline, explanation) in &found {
                 print_text(&headline(pipeline, explanation))?;
-                scans(explanation).print(Format::Table)?;
+                scans(explanation).print_beside(Format::Table)?;
                 definitions(explanation).print(Format::Table)?;
             }
             Ok(())

@@ -36,7 +36,7 @@ pub(super) async fn run(
     let pairs = overlaps(&bench.lake()?, &session, &entity, (key, &key_type), &segments).await?;
     match bench.global.format {
         Format::Json => print_json(&pairs, Format::Json),
-        Format::Csv => list(pairs.iter()).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => list(pairs.iter()).print(format),
         Format::Table if segments.len() <= MATRIX => {
             matrix(&segments, &pairs, &published).print(Format::Table)
         }

@@ -63,7 +63,7 @@ async fn show(
         print_text(
             "some members, with what the definition reads of them (--format json shows all of their columns):",
         )?;
-        sample.only(|column| column == SEGMENT || found.reads.contains(column)).print(format)?;
+        sample.only(|column| column == SEGMENT || found.reads.contains(column)).print_beside(format)?;
     }
     Ok(())
 }

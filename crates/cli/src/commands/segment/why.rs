@@ -34,7 +34,7 @@ pub(super) async fn run(
             }),
             Format::Json,
         ),
-        Format::Csv => conditions(&found).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => conditions(&found).print(format),
         Format::Table => print(name, key, as_of, definition, &found, &values),
     }
 }
@@ -53,7 +53,7 @@ fn print(
         for (column, value) in values {
             rows.push(vec![json!(column), value.clone()]);
         }
-        rows.print(Format::Table)?;
+        rows.print_beside(Format::Table)?;
     }
     match &found.conditions {
         Some(none) if none.is_empty() => {
@@ -78,7 +78,7 @@ fn print(
         return print_text("it never was a member in what is published");
     }
     print_text("memberships, as published:")?;
-    rows.print(Format::Table)
+    rows.print_beside(Format::Table)
 }
 
 fn answer(name: &str, key: &str, as_of: Timestamp, definition: &SegmentDefinition, found: &Why) -> String {
