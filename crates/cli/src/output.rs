@@ -137,6 +137,15 @@ pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
     done(writeln!(std::io::stdout().lock(), "{text}"))
 }
 
+/// Standard error as the console of a process that stays up. A terminal that went away is no reason to stop.
+pub(crate) struct StandardError;
+
+impl tranche_daemon::Console for StandardError {
+    fn line(&self, text: &str) {
+        let _ = note(text);
+    }
+}
+
 /// Tells something beside the result, on stderr.
 pub(crate) fn note(text: &str) -> Result<(), Failure> {
     done(writeln!(std::io::stderr().lock(), "{text}"))

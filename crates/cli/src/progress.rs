@@ -22,18 +22,6 @@ impl Progress {
         Self { bars: MultiProgress::new(), terminal: std::io::stderr().is_terminal(), steps: Arc::default() }
     }
 
-    /// Progress that nobody looks at.
-    pub(crate) fn quiet() -> Self {
-        Self { bars: MultiProgress::new(), terminal: false, steps: Arc::default() }
-    }
-
-    /// What a step is at, such as `orders: 3 of 18 files`.
-    pub(crate) fn message(&self, step: &str, message: String) {
-        if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(step) {
-            bar.set_message(message);
-        }
-    }
-
     #[expect(clippy::print_stderr, reason = "progress goes to stderr")]
     fn line(&self, line: &str) {
         if self.terminal {
@@ -87,6 +75,14 @@ impl Count {
             let seconds = self.bar.elapsed().as_secs_f64();
             self.bar.finish_and_clear();
             self.progress.line(&format!("✓ {}: {done} in {seconds:.1} s", self.what));
+        }
+    }
+}
+
+impl tranche_workspace::Progress for Progress {
+    fn message(&self, step: &str, message: String) {
+        if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(step) {
+            bar.set_message(message);
         }
     }
 }

@@ -12,24 +12,24 @@ use tranche_experiment::{EstimateRow, ExperimentResult, Severity, store};
 use crate::args::{AsOf, Experiment, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::app::App;
 
-pub(super) async fn run(experiment: &Experiment, bench: &Workbench) -> Result<ExitCode, Failure> {
+pub(super) async fn run(experiment: &Experiment, app: &App) -> Result<ExitCode, Failure> {
     let done = match experiment {
-        Experiment::List => list(bench).await,
-        Experiment::Show { experiment, as_of } => show(experiment, as_of, bench).await,
-        Experiment::Power(wanted) => power::run(wanted, bench).await,
-        Experiment::Validate(wanted) => return validate::run(wanted, bench).await,
-        Experiment::Assign { experiment, id } => assign(experiment, id, bench).await,
+        Experiment::List => list(app).await,
+        Experiment::Show { experiment, as_of } => show(experiment, as_of, app).await,
+        Experiment::Power(wanted) => power::run(wanted, app).await,
+        Experiment::Validate(wanted) => return validate::run(wanted, app).await,
+        Experiment::Assign { experiment, id } => assign(experiment, id, app).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(bench: &Workbench) -> Result<(), Failure> {
+async fn list(app: &App) -> Result<(), Failure> {
     let mut rows =
         Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy", "decision"]);
-    let (lake, session) = (bench.lake()?, bench.engine.session(bench.instant_or_latest(None)?));
-    for (pipeline, definitions) in &bench.workspace.pipelines {
+    let (lake, session) = (app.tranche.lake()?, app.tranche.engine.session(app.tranche.instant_or_latest(None)?));
+    for (pipeline, definitions) in &app.tranche.definitions.pipelines {
         for (name, experiment) in &definitions.experiments {
             let result = store::read_without_series(&lake, &session, name).await?;
             let units = result.as_ref().map(|r| r.srm.observed.iter().map(|v| v.count).sum::<u64>());
@@ -44,14 +44,14 @@ async fn list(bench: &Workbench) -> Result<(), Failure> {
             ]);
         }
     }
-    rows.print(bench.global.format)
+    rows.print(app.global.format)
 }
 
-async fn assign(name: &str, ids: &[String], bench: &Workbench) -> Result<(), Failure> {
-    let Some((_, _, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name)) else {
+async fn assign(name: &str, ids: &[String], app: &App) -> Result<(), Failure> {
+    let Some((_, _, experiment)) = app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name)) else {
         return Err(unknown(name));
     };
-    bench.check_file(experiment.file.path()).await?;
+    app.tranche.check_file(experiment.file.path()).await?;
     let mut rows = Rows::new(&["experiment", "id", "hash", "in_namespace", "variant"]);
     for id in ids {
         let found = experiment.assign(id);
@@ -64,34 +64,34 @@ async fn assign(name: &str, ids: &[String], bench: &Workbench) -> Result<(), Fai
             json!(found.variant),
         ]);
     }
-    rows.print(bench.global.format)
+    rows.print(app.global.format)
 }
 
 fn unknown(name: &str) -> Failure {
     Failure::definition(format!("there is no experiment `{name}`; `tranche experiment list` shows all"))
 }
 
-async fn show(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
-    if bench.workspace.find(|pipeline| pipeline.experiments.get(name)).is_none() {
+async fn show(name: &str, as_of: &AsOf, app: &App) -> Result<(), Failure> {
+    if app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name)).is_none() {
         return Err(unknown(name));
     }
-    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
-    let Some(result) = store::read(&bench.lake()?, &session, name).await? else {
+    let session = app.tranche.engine.session(app.tranche.instant_or_latest(as_of.as_of.as_deref())?);
+    let Some(result) = store::read(&app.tranche.lake()?, &session, name).await? else {
         return Err(Failure::data(format!("experiment `{name}` was not measured yet; run its pipeline")));
     };
-    if bench.global.format == Format::Json {
+    if app.global.format == Format::Json {
         return print_json(&result, Format::Json);
     }
-    if bench.global.format == Format::Table {
+    if app.global.format == Format::Table {
         print_text(&summary(&result))?;
     }
-    match bench.global.format {
+    match app.global.format {
         Format::Table => estimates(&result)
             .only(|name| !["ci_adjusted", "risk", "trustworthy"].contains(&name))
             .print(Format::Table)?,
         format => estimates(&result).print(format)?,
     }
-    if bench.global.format == Format::Table && !result.heterogeneity.is_empty() {
+    if app.global.format == Format::Table && !result.heterogeneity.is_empty() {
         print_text("between segments:")?;
         between(&result).print(Format::Table)?;
     }

@@ -7,16 +7,16 @@ use super::{meant, read_history};
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::app::App;
 
 /// As many refreshes as a sparkline shows: the latest ones.
 const POINTS: usize = 60;
 
-pub(super) async fn run(name: &str, bench: &Workbench) -> Result<(), Failure> {
-    let (_, _, definition) = bench.workspace.segment(name)?;
-    let all = read_history(&AsOf { as_of: None }, bench).await?;
+pub(super) async fn run(name: &str, app: &App) -> Result<(), Failure> {
+    let (_, _, definition) = app.tranche.definitions.segment(name)?;
+    let all = read_history(&AsOf { as_of: None }, app).await?;
     let own = meant(&all, name, definition)?;
-    let format = bench.global.format;
+    let format = app.global.format;
     if format == Format::Json {
         return print_json(&own, format);
     }
