@@ -16,4 +16,4 @@ mod write;
 pub(crate) use column::Column;
 pub(crate) use rows::{Rows, print_titled};
 pub(crate) use view::View;
-pub(crate) use write::{note, paragraph, print_json, print_text};
+pub(crate) use write::{StandardError, note, paragraph, print_json, print_text};

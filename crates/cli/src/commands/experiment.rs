@@ -11,27 +11,28 @@ use std::process::ExitCode;
 use serde_json::json;
 use tranche_experiment::store;
 
+use crate::app::App;
 use crate::args::Experiment;
 use crate::failure::Failure;
 use crate::output::Rows;
-use crate::workbench::Workbench;
 
-pub(super) async fn run(experiment: &Experiment, bench: &Workbench) -> Result<ExitCode, Failure> {
+pub(super) async fn run(experiment: &Experiment, app: &App) -> Result<ExitCode, Failure> {
     let done = match experiment {
-        Experiment::List => list(bench).await,
-        Experiment::Show { experiment, as_of } => show::run(experiment, as_of, bench).await,
-        Experiment::Power(wanted) => power::run(wanted, bench).await,
-        Experiment::Validate(wanted) => return validate::run(wanted, bench).await,
-        Experiment::Assign { experiment, id } => assign(experiment, id, bench).await,
+        Experiment::List => list(app).await,
+        Experiment::Show { experiment, as_of } => show::run(experiment, as_of, app).await,
+        Experiment::Power(wanted) => power::run(wanted, app).await,
+        Experiment::Validate(wanted) => return validate::run(wanted, app).await,
+        Experiment::Assign { experiment, id } => assign(experiment, id, app).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(bench: &Workbench) -> Result<(), Failure> {
+async fn list(app: &App) -> Result<(), Failure> {
     let mut rows =
         Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy", "decision"]);
-    let (lake, session) = (bench.lake()?, bench.engine.session(bench.instant_or_latest(None)?));
-    for (pipeline, definitions) in &bench.workspace.pipelines {
+    let (lake, session) =
+        (app.tranche.lake()?, app.tranche.engine.session(app.tranche.instant_or_latest(None)?));
+    for (pipeline, definitions) in &app.tranche.definitions.pipelines {
         for (name, experiment) in &definitions.experiments {
             let result = store::read_without_series(&lake, &session, name).await?;
             let units = result.as_ref().map(|r| r.srm.observed.iter().map(|v| v.count).sum::<u64>());
@@ -46,14 +47,15 @@ async fn list(bench: &Workbench) -> Result<(), Failure> {
             ]);
         }
     }
-    rows.print(bench.global.format)
+    rows.print(app.global.format)
 }
 
-async fn assign(name: &str, ids: &[String], bench: &Workbench) -> Result<(), Failure> {
-    let Some((_, _, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name)) else {
+async fn assign(name: &str, ids: &[String], app: &App) -> Result<(), Failure> {
+    let Some((_, _, experiment)) = app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name))
+    else {
         return Err(unknown(name));
     };
-    bench.check_file(experiment.file.path()).await?;
+    app.tranche.check_file(experiment.file.path()).await?;
     let mut rows = Rows::new(&["experiment", "id", "hash", "in_namespace", "variant"]);
     for id in ids {
         let found = experiment.assign(id);
@@ -66,7 +68,7 @@ async fn assign(name: &str, ids: &[String], bench: &Workbench) -> Result<(), Fai
             json!(found.variant),
         ]);
     }
-    rows.print(bench.global.format)
+    rows.print(app.global.format)
 }
 
 fn unknown(name: &str) -> Failure {

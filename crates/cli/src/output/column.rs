@@ -113,7 +113,9 @@ impl From<&str> for Column {
             "status" | "fate" | "decision" | "variant" | "type" => Self::text(name).main(),
             "run_id" | "kind" | "default" | "aggregate" | "mode" | "scans" => Self::text(name),
             "entity" | "local" | "dst" | "file" | "traits" => Self::text(name).detail(),
-            "finding" | "advice" | "message" | "failures" | "condition" | "refresh" => Self::prose(name).main(),
+            "finding" | "advice" | "message" | "failures" | "condition" | "refresh" => {
+                Self::prose(name).main()
+            }
             "reason" | "evaluated" => Self::prose(name),
             "hypothesis" => Self::prose(name).detail(),
             "size" | "both" | "units" | "rows_written" | "share" => Self::number(name).main(),

@@ -35,7 +35,8 @@ pub(super) fn fit(columns: &[Column], extents: &[Extent], limit: usize) -> Vec<P
     let mut shown: Vec<usize> = (0..columns.len()).collect();
     while total(shown.iter().map(|&column| readable(column))) > limit {
         let droppable = shown.iter().copied().filter(|&column| columns[column].kind != Kind::Key);
-        let Some(least) = droppable.min_by_key(|&column| (columns[column].importance, usize::MAX - column)) else {
+        let Some(least) = droppable.min_by_key(|&column| (columns[column].importance, usize::MAX - column))
+        else {
             break;
         };
         if shown.len() == 1 {

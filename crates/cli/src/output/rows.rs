@@ -38,7 +38,8 @@ impl Rows {
     /// An object for each row.
     pub(crate) fn objects(&self) -> Vec<Value> {
         let names = || self.columns.iter().map(|column| column.name.clone());
-        let object = |row: &Vec<Value>| Value::Object(names().zip(row.iter().cloned()).collect::<Map<_, _>>());
+        let object =
+            |row: &Vec<Value>| Value::Object(names().zip(row.iter().cloned()).collect::<Map<_, _>>());
         self.rows.iter().map(object).collect()
     }
 
@@ -63,7 +64,8 @@ impl Rows {
     /// Without those of the columns `optional` that no row fills.
     pub(crate) fn without_empty(&self, optional: &[&str]) -> Self {
         let place = |name: &str| self.columns.iter().position(|column| column.name == name);
-        let is_filled = |place: usize| self.rows.iter().any(|row| row.get(place).is_some_and(|v| !v.is_null()));
+        let is_filled =
+            |place: usize| self.rows.iter().any(|row| row.get(place).is_some_and(|v| !v.is_null()));
         self.only(|name| !optional.contains(&name) || place(name).is_some_and(is_filled))
     }
 
@@ -147,9 +149,7 @@ impl Rows {
         let mut written = csv.write_record(header);
         for row in &self.rows {
             let values = row.iter().zip(&self.columns).flat_map(|(value, column)| match column.kind {
-                Kind::Interval => {
-                    ends(value).iter().map(|end| plain(&json!(end))).collect::<Vec<_>>()
-                }
+                Kind::Interval => ends(value).iter().map(|end| plain(&json!(end))).collect::<Vec<_>>(),
                 _ => vec![plain(value)],
             });
             written = written.and_then(|()| csv.write_record(values));
@@ -200,7 +200,11 @@ mod tests {
         rows
     }
 
-    fn printed(format: Format, columns: &[&str], width: Option<usize>) -> Result<(String, Vec<String>), Failure> {
+    fn printed(
+        format: Format,
+        columns: &[&str],
+        width: Option<usize>,
+    ) -> Result<(String, Vec<String>), Failure> {
         let columns = columns.iter().map(|&name| name.to_owned()).collect();
         rows().printed(format, &View { columns, width }).map(|printed| (printed.text, printed.left_out))
     }
@@ -212,7 +216,10 @@ mod tests {
             text,
             "metric,effect,ci_low,ci_high,note\nrevenue,0.3333333333333333,0.25,,\"a|b, c\"\norders,,,,\n"
         );
-        assert_eq!(printed(Format::Csv, &["ci", "metric"], None).unwrap().0, "ci_low,ci_high,metric\n0.25,,revenue\n,,orders\n");
+        assert_eq!(
+            printed(Format::Csv, &["ci", "metric"], None).unwrap().0,
+            "ci_low,ci_high,metric\n0.25,,revenue\n,,orders\n"
+        );
     }
 
     #[test]

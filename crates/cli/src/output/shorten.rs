@@ -25,7 +25,8 @@ pub(super) fn shorten(text: &str, room: usize) -> String {
         cut = at + char.len_utf8();
     }
     let (head, rest) = text.split_at(cut);
-    let whole = if rest.starts_with(char::is_whitespace) { Some(cut) } else { head.rfind(char::is_whitespace) };
+    let whole =
+        if rest.starts_with(char::is_whitespace) { Some(cut) } else { head.rfind(char::is_whitespace) };
     let head = whole.and_then(|end| head.get(..end)).unwrap_or(head);
     format!("{}{MORE}", head.trim_end_matches([' ', ',', ';', ':']))
 }

@@ -60,7 +60,8 @@ pub(super) fn markdown(columns: &[Column], rows: &[Vec<Value>]) -> String {
 }
 
 fn cells(columns: &[Column], rows: &[Vec<Value>]) -> Vec<Vec<String>> {
-    let row = |row: &Vec<Value>| row.iter().zip(columns).map(|(value, column)| shown(value, column.kind)).collect();
+    let row =
+        |row: &Vec<Value>| row.iter().zip(columns).map(|(value, column)| shown(value, column.kind)).collect();
     rows.iter().map(row).collect()
 }
 
@@ -69,7 +70,8 @@ fn is_number(column: &Column, index: usize, rows: &[Vec<Value>]) -> bool {
     match column.kind {
         Kind::Number | Kind::Estimate | Kind::Probability | Kind::Interval => true,
         Kind::Any => {
-            let mut values = rows.iter().filter_map(|row| row.get(index)).filter(|value| !value.is_null()).peekable();
+            let mut values =
+                rows.iter().filter_map(|row| row.get(index)).filter(|value| !value.is_null()).peekable();
             values.peek().is_some() && values.all(Value::is_number)
         }
         Kind::Key | Kind::Text | Kind::Prose | Kind::Instant => false,

@@ -36,6 +36,15 @@ pub(crate) fn note(text: &str) -> Result<(), Failure> {
     done(writeln!(std::io::stderr().lock(), "{text}"))
 }
 
+/// Standard error as the console of a process that stays up. A terminal that went away is no reason to stop.
+pub(crate) struct StandardError;
+
+impl tranche_daemon::Console for StandardError {
+    fn line(&self, text: &str) {
+        let _ = note(text);
+    }
+}
+
 fn done(written: std::io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::internal(error.to_string())),

@@ -47,7 +47,8 @@ fn at_every_width(lab: &Lab, name: &str, arguments: &[&str]) {
     let mut text = String::new();
     for width in WIDTHS {
         let ran = lab.at_width(width, arguments);
-        let (longest, limit) = (ran.stdout.lines().map(|line| line.chars().count()).max(), usize::from(width));
+        let (longest, limit) =
+            (ran.stdout.lines().map(|line| line.chars().count()).max(), usize::from(width));
         assert!(longest.is_none_or(|longest| longest <= limit), "wider than {width}:\n{}", ran.stdout);
         text.push_str(&format!("{width} columns\n{}", screen(arguments, &ran)));
     }
@@ -91,7 +92,15 @@ fn tables_fit_the_terminal() {
         &["segment", "list", "--columns", "segment,sizes"],
         &["experiment", "show", "winback_mail", "--columns", "metric,variant,relative_ci"],
         &["experiment", "show", "winback_mail", "--format", "csv"],
-        &["experiment", "show", "winback_mail", "--format", "markdown", "--columns", "metric,segment,relative,p"],
+        &[
+            "experiment",
+            "show",
+            "winback_mail",
+            "--format",
+            "markdown",
+            "--columns",
+            "metric,segment,relative,p",
+        ],
         &["runs", "--columns", "run_id,pipeline,as_of,status"],
     ] {
         text.push_str(&screen(arguments, &shop.at_width(60, arguments)));

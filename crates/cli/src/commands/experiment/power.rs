@@ -6,18 +6,19 @@ use tranche_pipeline::{Clock, SystemClock};
 use tranche_segment::EVERYONE;
 
 use super::unknown;
+use crate::app::App;
 use crate::args::{Format, Power};
 use crate::failure::Failure;
 use crate::output::{Column, Rows, note, paragraph, print_json, print_text};
-use crate::workbench::Workbench;
 
-pub(super) async fn run(wanted: &Power, bench: &Workbench) -> Result<(), Failure> {
+pub(super) async fn run(wanted: &Power, app: &App) -> Result<(), Failure> {
     let name = &wanted.experiment;
-    let Some((_, pipeline, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name))
+    let Some((_, pipeline, experiment)) =
+        app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name))
     else {
         return Err(unknown(name));
     };
-    bench.check_file(experiment.file.path()).await?;
+    app.tranche.check_file(experiment.file.path()).await?;
     if !(wanted.power > experiment.statistics.alpha && wanted.power < 1.0) {
         return Err(Failure::definition(format!(
             "--power must lie between alpha, {}, and 1",
@@ -38,15 +39,15 @@ pub(super) async fn run(wanted: &Power, bench: &Workbench) -> Result<(), Failure
         return Err(Failure::unknown("segment", segment, known, "`tranche segment list` shows all"));
     }
     let as_of = match &wanted.as_of {
-        Some(text) => bench.instant(text)?,
+        Some(text) => app.tranche.instant(text)?,
         None => experiment.from.min(SystemClock.now()),
     };
-    let lake = bench.lake()?;
-    let tables = bench.tables(&lake).await?;
-    let session = bench.engine.session_over(&tables, as_of).await?;
+    let lake = app.tranche.lake()?;
+    let tables = app.tranche.tables(&lake).await?;
+    let session = app.tranche.engine.session_over(&tables, as_of).await?;
     let context = MeasureContext {
         tables: &tables,
-        engine: &bench.engine,
+        engine: &app.tranche.engine,
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
@@ -59,7 +60,7 @@ pub(super) async fn run(wanted: &Power, bench: &Workbench) -> Result<(), Failure
         segment,
     };
     let plan = tranche_experiment::power(experiment, &request, &context).await?;
-    match bench.global.format {
+    match app.global.format {
         Format::Json => print_json(&plan, Format::Json),
         format @ (Format::Csv | Format::Markdown) => sizes(&plan).print(format),
         Format::Table => table(&plan),

@@ -4,20 +4,20 @@ use tranche_experiment::{ExperimentResult, Severity, store};
 
 use super::estimates::{Part, all, between, of};
 use super::unknown;
+use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, View, paragraph, print_json, print_text, print_titled};
-use crate::workbench::Workbench;
 
-pub(super) async fn run(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
-    if bench.workspace.find(|pipeline| pipeline.experiments.get(name)).is_none() {
+pub(super) async fn run(name: &str, as_of: &AsOf, app: &App) -> Result<(), Failure> {
+    if app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name)).is_none() {
         return Err(unknown(name));
     }
-    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
-    let Some(result) = store::read(&bench.lake()?, &session, name).await? else {
+    let session = app.tranche.engine.session(app.tranche.instant_or_latest(as_of.as_of.as_deref())?);
+    let Some(result) = store::read(&app.tranche.lake()?, &session, name).await? else {
         return Err(Failure::data(format!("experiment `{name}` was not measured yet; run its pipeline")));
     };
-    match bench.global.format {
+    match app.global.format {
         Format::Json => print_json(&result, Format::Json),
         Format::Table if !View::has_chosen_columns() => screen(&result),
         format => all(&result).print(format),
@@ -69,11 +69,7 @@ fn checks(result: &ExperimentResult) -> Vec<String> {
     let split: Vec<String> =
         result.srm.observed.iter().map(|v| format!("{} {}", v.variant, v.count)).collect();
     let p = result.srm.p.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
-    lines.push(paragraph(&format!(
-        "{}: {} (sample ratio p = {p})",
-        result.srm.counted,
-        split.join(", ")
-    )));
+    lines.push(paragraph(&format!("{}: {} (sample ratio p = {p})", result.srm.counted, split.join(", "))));
     for check in result.checks.iter().filter(|check| !check.ok) {
         let about = [Some(check.segment.as_str()), check.metric.as_deref(), check.variant.as_deref()];
         let about: Vec<&str> = about.into_iter().flatten().collect();

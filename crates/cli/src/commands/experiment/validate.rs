@@ -7,19 +7,20 @@ use tranche_experiment::{MeasureContext, Validation, ValidationRequest, Validati
 use tranche_pipeline::{Clock, FailureClass, SystemClock};
 
 use super::unknown;
+use crate::app::App;
 use crate::args::{Format, Validate};
 use crate::failure::{Failure, exit_code};
 use crate::output::{Column, Rows, note, paragraph, print_json, print_text};
 use crate::progress::Progress;
-use crate::workbench::Workbench;
 
-pub(super) async fn run(wanted: &Validate, bench: &Workbench) -> Result<ExitCode, Failure> {
+pub(super) async fn run(wanted: &Validate, app: &App) -> Result<ExitCode, Failure> {
     let name = &wanted.experiment;
-    let Some((_, pipeline, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name))
+    let Some((_, pipeline, experiment)) =
+        app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name))
     else {
         return Err(unknown(name));
     };
-    bench.check_file(experiment.file.path()).await?;
+    app.tranche.check_file(experiment.file.path()).await?;
     if wanted.iterations == 0 {
         return Err(Failure::definition("--iterations must be at least 1"));
     }
@@ -31,15 +32,15 @@ pub(super) async fn run(wanted: &Validate, bench: &Workbench) -> Result<ExitCode
         }
     }
     let as_of = match &wanted.as_of {
-        Some(text) => bench.instant(text)?,
+        Some(text) => app.tranche.instant(text)?,
         None => SystemClock.now(),
     };
-    let lake = bench.lake()?;
-    let tables = bench.tables(&lake).await?;
-    let session = bench.engine.session_over(&tables, as_of).await?;
+    let lake = app.tranche.lake()?;
+    let tables = app.tranche.tables(&lake).await?;
+    let session = app.tranche.engine.session_over(&tables, as_of).await?;
     let context = MeasureContext {
         tables: &tables,
-        engine: &bench.engine,
+        engine: &app.tranche.engine,
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
@@ -55,7 +56,7 @@ pub(super) async fn run(wanted: &Validate, bench: &Workbench) -> Result<ExitCode
     let count = progress.count(&format!("draws of {name}"), wanted.iterations);
     let found =
         tranche_experiment::validate(experiment, &request, &context, &|done| count.done(done)).await?;
-    match bench.global.format {
+    match app.global.format {
         Format::Json => print_json(&found, Format::Json)?,
         format @ (Format::Csv | Format::Markdown) => rows(&found).print(format)?,
         Format::Table => table(&found)?,

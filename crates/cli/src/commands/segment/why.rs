@@ -4,28 +4,23 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_segment::{Replay, SegmentDefinition, Why, why};
 
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
 
-pub(super) async fn run(
-    name: &str,
-    key: &str,
-    as_of: Option<&str>,
-    bench: &Workbench,
-) -> Result<(), Failure> {
-    let (pipeline, definitions, definition) = bench.workspace.segment(name)?;
-    bench.check_file(definition.file.path()).await?;
+pub(super) async fn run(name: &str, key: &str, as_of: Option<&str>, app: &App) -> Result<(), Failure> {
+    let (pipeline, definitions, definition) = app.tranche.definitions.segment(name)?;
+    app.tranche.check_file(definition.file.path()).await?;
     let label = name.split_once('/').map(|(_, label)| label).filter(|label| *label != "*");
-    let lake = bench.lake()?;
-    let as_of = bench.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
-    let tables = bench.tables(&lake).await?;
+    let lake = app.tranche.lake()?;
+    let as_of = app.tranche.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
+    let tables = app.tranche.tables(&lake).await?;
     let replay =
-        Replay { definitions: &definitions.definitions, tables: &tables, engine: &bench.engine, as_of };
+        Replay { definitions: &definitions.definitions, tables: &tables, engine: &app.tranche.engine, as_of };
     let found = why(&replay, definition, label, key, &lake).await?;
     let values = values(&found)?;
-    match bench.global.format {
+    match app.global.format {
         Format::Json => print_json(
             &json!({
                 "segment": name, "entity": definition.entity, "key": key, "as_of": as_of, "is_entity": found.is_entity,
