@@ -258,8 +258,9 @@ pub(crate) enum Segment {
     Explain {
         /// Only these segments and sets (default: all, with the traits).
         segments: Vec<String>,
-        #[command(flatten)]
-        as_of: AsOf,
+        /// The instant of the refresh, such as 2026-11-01 (default: now).
+        #[arg(long, value_name = "T")]
+        as_of: Option<String>,
         /// Only this pipeline.
         #[arg(long)]
         pipeline: Option<String>,

@@ -13,6 +13,9 @@ use self::places::{end_of, find_word, is_within, mentioned_in, parser_position, 
 use self::words::{cause, in_plain_words};
 use crate::SqlProblem;
 
+/// A diagnostic of the engine that says less than its error.
+const UNSPECIFIC: &str = "expressions have incompatible types";
+
 /// A name that stands for nothing.
 pub(crate) enum UnknownName<'a> {
     /// A column, with those that there are where it stands.
@@ -47,7 +50,8 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
         return unreadable(syntax, sql);
     }
     let diagnostic = error.diagnostic();
-    let text = cause(&diagnostic.map_or_else(|| error.strip_backtrace(), |d| d.message.clone()));
+    let said = diagnostic.map(|d| d.message.as_str()).filter(|message| *message != UNSPECIFIC);
+    let text = cause(&said.map_or_else(|| error.strip_backtrace(), str::to_owned));
     let (message, help) = in_plain_words(&text);
     // The relation of a segment stands in a subquery of ours, whose positions are not the author's.
     let ours = text.contains("segment:");
@@ -56,6 +60,11 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
         .and_then(|d| d.span)
         .map(|span| Position { line: span.start.line, column: span.start.column });
     SqlProblem { position: spanned.unwrap_or_else(|| mentioned_in(&text, sql)), message, help }
+}
+
+/// The innermost cause of an error, in plain words.
+pub(crate) fn plain_cause(text: &str) -> String {
+    in_plain_words(&cause(text)).0
 }
 
 /// Text that is no SQL.

@@ -60,6 +60,18 @@ pub(super) fn in_plain_words(text: &str) -> (String, Option<String>) {
         let function = function.split('(').next().unwrap_or(&function);
         return (format!("`{function}` does not take arguments of these types"), usage(function));
     }
+    if let Some((_, plain)) = SYNTAX.iter().find(|(engine, _)| text.starts_with(engine)) {
+        return ((*plain).to_owned(), None);
+    }
+    for (before, after, plain) in TYPE_MISMATCHES {
+        if let Some((types, _)) = text.strip_prefix(before).and_then(|rest| rest.rsplit_once(after)) {
+            let help = "convert one of them, such as CAST(x AS double) or CAST(x AS timestamp)".to_owned();
+            return (format!("{}: {plain}", plain_types(types)), Some(help));
+        }
+    }
+    if let Some(condition) = quoted("Cannot create filter with non-boolean predicate '") {
+        return (format!("the condition after WHERE is neither true nor false: `{condition}`"), None);
+    }
     let mut chars = text.chars();
     let head = match (chars.next(), chars.clone().next()) {
         (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
@@ -70,6 +82,27 @@ pub(super) fn in_plain_words(text: &str) -> (String, Option<String>) {
     let head = plain_types(&head).replace(": Expected: ", ": expected ");
     (head.strip_suffix("EOF").map_or(head.clone(), |head| format!("{head}the end")), None)
 }
+
+/// What the parser says of text that it cannot take apart, and what is meant.
+const SYNTAX: [(&str, &str); 3] = [
+    ("Unterminated string literal", "the text in single quotes is not closed"),
+    ("Unexpected EOF while in a multi-line comment", "the comment is not closed"),
+    ("Expected close delimiter '\"' before EOF", "the name in double quotes is not closed"),
+];
+
+/// How the engine says that types do not fit: what stands before and behind them, and what is meant.
+const TYPE_MISMATCHES: [(&str, &str, &str); 2] = [
+    (
+        "Cannot infer common argument type for comparison operation ",
+        "",
+        "values of these types cannot be compared",
+    ),
+    (
+        "Cannot coerce arithmetic expression ",
+        " to valid types",
+        "values of these types cannot be computed with",
+    ),
+];
 
 /// The engine's names of types, and an author's.
 const TYPES: [(&str, &str); 19] = [
@@ -173,6 +206,11 @@ mod tests {
             (
                 "Error during planning: Invalid function 'days'.\nDid you mean 'day'?",
                 "there is no function `days`",
+            ),
+            ("Arrow error: Divide by zero error", "divide by zero error"),
+            (
+                "Arrow error: Cast error: Cannot cast string 'DE' to value of Int32 type",
+                "cannot cast string 'DE' to value of int32 type",
             ),
             (
                 "Internal error: Function 'date_part' failed to match any signature, errors: x",

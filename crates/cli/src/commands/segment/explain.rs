@@ -1,16 +1,17 @@
 //! `segment explain`: what a refresh would read, and which definitions share it.
 
 use serde_json::json;
+use tranche_pipeline::{Clock, SystemClock};
 use tranche_segment::{ExplainedDefinition, Explanation, explain};
 
 use crate::app::App;
-use crate::args::{AsOf, Format};
+use crate::args::Format;
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
 
 pub(super) async fn run(
     names: &[String],
-    as_of: &AsOf,
+    as_of: Option<&str>,
     pipeline: Option<&str>,
     app: &App,
 ) -> Result<(), Failure> {
@@ -21,7 +22,10 @@ pub(super) async fn run(
         let _ = app.tranche.definitions.pipeline(pipeline)?;
     }
     let lake = app.tranche.lake()?;
-    let as_of = app.tranche.instant_or_latest(as_of.as_of.as_deref())?;
+    let as_of = match as_of {
+        Some(text) => app.tranche.instant(text)?,
+        None => SystemClock.now(),
+    };
     let tables = app.tranche.tables(&lake).await?;
     let mut found = Vec::new();
     for (name, definitions) in
