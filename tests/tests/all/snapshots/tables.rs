@@ -25,7 +25,7 @@ fn shop() -> Lab {
     lab.write(
         "pipelines/shop/traits/spending.sql",
         "/*---\ntraits: spending\nentity: person\ndefaults: {spent: 0, orders: 0}\n---*/\n\
-         SELECT person_id, sum(amount) AS spent, count(*) AS orders, max(bought_at) AS last_order_at\n\
+         SELECT person_id, sum(amount) AS spent, count(*) AS orders,\n  max(bought_at) AS last_order_at\n\
          FROM purchases GROUP BY person_id\n",
     );
     lab.write(
@@ -65,6 +65,7 @@ fn tables_fit_the_terminal() {
         ("segment_overlap", &["segment", "overlap"]),
         ("segment_why", &["segment", "why", "generous", "p7"]),
         ("segment_preview", &["segment", "preview", "generous", "--limit", "3"]),
+        ("segment_explain", &["segment", "explain", "--as-of", "2026-09-21"]),
         ("trait_list", &["trait", "list"]),
         ("trait_show", &["trait", "show", "spent"]),
         ("experiment_list", &["experiment", "list"]),
@@ -73,6 +74,10 @@ fn tables_fit_the_terminal() {
         ("sql", &["sql", "SELECT * FROM segment_history ORDER BY as_of, segment", "--as-of", "2026-09-21"]),
     ] {
         at_every_width(&shop, name, arguments);
+    }
+
+    for arguments in [&["segment", "explain"][..], &["segment", "explain", "--format", "json"]] {
+        assert_plain(&screen(arguments, &shop.at_width(80, arguments)));
     }
 
     let show = ["experiment", "show", "winback_mail"];

@@ -7,7 +7,7 @@ use tranche_segment::{ExplainedDefinition, Explanation, explain};
 use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
+use crate::output::{Rows, paragraph, print_json, print_text};
 
 pub(super) async fn run(
     names: &[String],
@@ -59,7 +59,7 @@ pub(super) async fn run(
         format @ (Format::Csv | Format::Markdown) => aggregates(&found).print(format),
         Format::Table => {
             for (pipeline, explanation) in &found {
-                print_text(&headline(pipeline, explanation))?;
+                print_text(&paragraph(&headline(pipeline, explanation)))?;
                 scans(explanation).print_beside(Format::Table)?;
                 definitions(explanation).print(Format::Table)?;
             }

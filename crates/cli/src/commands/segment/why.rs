@@ -7,7 +7,7 @@ use tranche_segment::{Replay, SegmentDefinition, Why, why};
 use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
+use crate::output::{Rows, paragraph, print_json, print_text};
 
 pub(super) async fn run(name: &str, key: &str, as_of: Option<&str>, app: &App) -> Result<(), Failure> {
     let (pipeline, definitions, definition) = app.tranche.definitions.segment(name)?;
@@ -42,7 +42,7 @@ fn print(
     found: &Why,
     values: &Value,
 ) -> Result<(), Failure> {
-    print_text(&answer(name, key, as_of, definition, found))?;
+    print_text(&paragraph(&answer(name, key, as_of, definition, found)))?;
     if let Some(values) = values.as_object() {
         let mut rows = Rows::new(&["column", "value"]);
         for (column, value) in values {
@@ -52,16 +52,16 @@ fn print(
     }
     match &found.conditions {
         Some(none) if none.is_empty() => {
-            print_text("the definition has no WHERE, so that nothing keeps an entity out")?
+            print_text(&paragraph("the definition has no WHERE, so that nothing keeps an entity out"))?
         }
         Some(several) if several.iter().any(|condition| condition.rows != 1) => {
             conditions(found).print(Format::Table)?
         }
         Some(_) => conditions(found).only(|column| !column.starts_with("rows")).print(Format::Table)?,
         None if found.is_entity => {
-            print_text(
+            print_text(&paragraph(
                 "the definition is not a SELECT of the key from one table: it has no conditions to show one by one",
-            )?;
+            ))?;
         }
         None => {}
     }
