@@ -20,7 +20,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, Spanned, Value, VisitMut, VisitorMut, visit_expressions,
+    Expr, Ident, Select, SelectItem, Spanned, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use tranche_project::Position;
 
@@ -92,8 +92,9 @@ impl Session {
 /// The tables and functions of a session, and besides them what a statement takes to be there.
 struct Names {
     context: SessionContext,
-    /// The columns of tables that are not there: every name of the statement that no table has.
+    /// What may be a column of a table that is not there: every name without a qualifier that no table has.
     supplied: BTreeSet<String>,
+    mentioned: Mentioned,
     seen: HashSet<String>,
 }
 
@@ -108,21 +109,26 @@ impl Names {
         let state =
             SessionStateBuilder::new_from_existing(state).with_catalog_list(Arc::new(catalogs)).build();
         let context = SessionContext::new_with_state(state);
-        let mut supplied = mentioned_columns(statement);
+        let mentioned = Mentioned::in_statement(statement);
+        let mut supplied = mentioned.columns.clone();
         let text = statement.to_string();
         for name in known.table_names() {
             let Some(table) = known.table(&name).await? else { continue };
             if text.contains(&name) {
-                table.schema().fields().iter().for_each(|field| drop(supplied.remove(field.name())));
+                for field in table.schema().fields() {
+                    supplied.remove(field.name());
+                }
             }
             context.register_table(TableReference::bare(name), table)?;
         }
-        Ok(Self { context, supplied, seen: HashSet::new() })
+        Ok(Self { context, supplied, mentioned, seen: HashSet::new() })
     }
 
-    /// A table without rows, in which every name of the statement may be a column.
+    /// A table without rows that has every column that the statement may take from it.
     fn supply_table(&mut self, name: &str) -> bool {
-        let fields = self.supplied.iter().map(|column| Field::new(column, DataType::Null, true));
+        let own = self.mentioned.columns_of(name);
+        let columns: BTreeSet<&str> = self.supplied.iter().map(String::as_str).chain(own).collect();
+        let fields = columns.into_iter().map(|column| Field::new(column, DataType::Null, true));
         let table = EmptyTable::new(Arc::new(Schema::new(fields.collect::<Vec<_>>())));
         let registered = self.context.register_table(TableReference::bare(name), Arc::new(table));
         self.seen.insert(format!("table {name}")) && registered.is_ok()
@@ -139,19 +145,64 @@ impl Names {
     }
 }
 
-/// The last part of every column name in a statement.
-fn mentioned_columns(statement: &Statement) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let Statement::Statement(statement) = statement else { return names };
-    let _: ControlFlow<()> = visit_expressions(statement.as_ref(), |expr| {
+/// The names in a statement.
+#[derive(Default)]
+struct Mentioned {
+    /// Columns without a qualifier.
+    columns: BTreeSet<String>,
+    /// Columns with one: qualifier and name.
+    qualified: Vec<(String, String)>,
+    /// Tables with another name: table and alias.
+    aliases: Vec<(String, String)>,
+}
+
+impl Mentioned {
+    fn in_statement(statement: &Statement) -> Self {
+        let mut mentioned = Self::default();
+        if let Statement::Statement(statement) = statement {
+            let _: ControlFlow<()> = Visit::visit(statement.as_ref(), &mut mentioned);
+        }
+        mentioned
+    }
+
+    /// The columns that are taken from a table by its name or an alias.
+    fn columns_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a str> {
+        let is_it = move |qualifier: &str| {
+            qualifier == table || self.aliases.iter().any(|(of, alias)| of == table && alias == qualifier)
+        };
+        self.qualified
+            .iter()
+            .filter(move |(qualifier, _)| is_it(qualifier))
+            .map(|(_, column)| column.as_str())
+    }
+}
+
+impl Visitor for Mentioned {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, alias: Some(alias), .. } = factor
+            && let Some(table) = name.0.last().and_then(|part| part.as_ident())
+        {
+            self.aliases.push((normal(table), normal(&alias.name)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Identifier(ident) => drop(names.insert(normal(ident))),
-            Expr::CompoundIdentifier(parts) => names.extend(parts.last().map(normal)),
+            Expr::Identifier(ident) => {
+                self.columns.insert(normal(ident));
+            }
+            Expr::CompoundIdentifier(parts) => {
+                if let [.., qualifier, column] = parts.as_slice() {
+                    self.qualified.push((normal(qualifier), normal(column)));
+                }
+            }
             _ => {}
         }
         ControlFlow::Continue(())
-    });
-    names
+    }
 }
 
 /// A name as the engine reads it.
@@ -245,7 +296,7 @@ mod tests {
                 "1:12: there is no column `contry`",
                 "2:25: there is no function `years`",
                 "2:31: there is no column `born`",
-                "2:65: there is no table `ordres`",
+                "2:67: there is no table `ordres`",
             ],
         )
         .await;
@@ -282,8 +333,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_mistake_of_another_kind_stands_alone() {
-        check("SELECT id FROM people WHERE (country = 'DE'", &["1:44: expected ), found: the end"]).await;
-        check("SELECT 'open", &["1:8: unterminated string literal"]).await;
+        check("SELECT id FROM people WHERE (country = 'DE'", &["1:44: expected: ), found: the end"]).await;
+        check("SELECT 'open", &["1:8: the text in single quotes is not closed"]).await;
         let deep = format!("SELECT {}1{}", "(".repeat(200), ")".repeat(200));
         check(&deep, &["1:1: this is nested too deeply"]).await;
     }
