@@ -14,7 +14,7 @@ use tranche_experiment::store;
 use crate::app::App;
 use crate::args::Experiment;
 use crate::failure::Failure;
-use crate::output::Rows;
+use crate::output::{Column, Rows};
 
 pub(super) async fn run(experiment: &Experiment, app: &App) -> Result<ExitCode, Failure> {
     let done = match experiment {
@@ -28,8 +28,15 @@ pub(super) async fn run(experiment: &Experiment, app: &App) -> Result<ExitCode, 
 }
 
 async fn list(app: &App) -> Result<(), Failure> {
-    let mut rows =
-        Rows::new(&["experiment", "pipeline", "hypothesis", "as_of", "units", "trustworthy", "decision"]);
+    let mut rows = Rows::new(&[
+        Column::key("experiment"),
+        Column::text("pipeline").detail(),
+        Column::prose("hypothesis").detail(),
+        Column::instant("as_of"),
+        Column::number("units"),
+        Column::any("trustworthy").main(),
+        Column::text("decision").main(),
+    ]);
     let (lake, session) =
         (app.tranche.lake()?, app.tranche.engine.session(app.tranche.instant_or_latest(None)?));
     for (pipeline, definitions) in &app.tranche.definitions.pipelines {

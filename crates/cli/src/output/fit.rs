@@ -56,6 +56,7 @@ fn readable(column: &Column, extent: Extent) -> usize {
         (Kind::Key, _) => 20,
         (Kind::Text, Importance::Main) => 16,
         (Kind::Any, _) if extent.is_number => return extent.line,
+        (Kind::Text | Kind::Any, Importance::Detail) => LONGEST_WORD,
         (Kind::Text | Kind::Any, _) => 10,
         (Kind::Prose, _) => extent.word.clamp(20, LONGEST_WORD),
         _ => return extent.line,

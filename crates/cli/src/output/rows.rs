@@ -1,12 +1,14 @@
 //! Rows of named values: a table for people, objects for programs, CSV for spreadsheets.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::cell::{ends, plain};
 use super::column::{Column, Kind};
 use super::table::{drawn, markdown};
 use super::view::View;
-use super::write::{note, print_text};
+use super::write::{note, paragraph, print_text};
 use crate::args::Format;
 use crate::failure::Failure;
 
@@ -161,26 +163,26 @@ impl Rows {
     }
 }
 
-/// Prints tables for people, each below its title, and once which columns had no room.
+/// Prints tables for people, each below its title, and once which columns had room in none.
 pub(crate) fn print_titled(tables: &[(&str, Rows)]) -> Result<(), Failure> {
-    let mut left_out: Vec<String> = Vec::new();
+    let (mut shown, mut left_out) = (BTreeSet::new(), BTreeSet::new());
     for (title, rows) in tables {
         let printed = rows.printed(Format::Table, &View::current())?;
         print_text(&format!("{title}\n{}", printed.text))?;
+        let names = rows.columns.iter().map(|column| column.name.clone());
+        shown.extend(names.filter(|name| !printed.left_out.contains(name)));
         left_out.extend(printed.left_out);
     }
-    left_out.sort_unstable();
-    left_out.dedup();
-    note_left_out(&left_out)
+    note_left_out(&left_out.difference(&shown).cloned().collect::<Vec<_>>())
 }
 
 fn note_left_out(columns: &[String]) -> Result<(), Failure> {
     match columns {
         [] => Ok(()),
-        names => note(&format!(
+        names => note(&paragraph(&format!(
             "columns left out: {} (--wide shows all, --columns those you name)",
-            names.join(",")
-        )),
+            names.join(", ")
+        ))),
     }
 }
 

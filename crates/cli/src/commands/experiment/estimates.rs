@@ -40,7 +40,7 @@ impl Part {
 fn columns() -> [Column; 24] {
     [
         Column::key("metric"),
-        Column::text("role").main(),
+        Column::text("role"),
         Column::key("segment"),
         Column::key("variant"),
         Column::number("n"),
@@ -53,7 +53,7 @@ fn columns() -> [Column; 24] {
         Column::interval("ci"),
         Column::estimate("relative").main(),
         Column::interval("relative_ci").main(),
-        Column::probability("p").main(),
+        Column::probability("p"),
         Column::text("family").detail(),
         Column::probability("p_adjusted"),
         Column::interval("ci_adjusted").detail(),
@@ -61,7 +61,7 @@ fn columns() -> [Column; 24] {
         Column::estimate("risk"),
         Column::probability("margin_p"),
         Column::text("conclusion").main(),
-        Column::prose("undefined").main(),
+        Column::prose("undefined"),
         Column::any("trustworthy").detail(),
     ]
 }
@@ -81,7 +81,7 @@ const OPTIONAL: [&str; 10] = [
 ];
 
 /// The columns of a part, as people read them: what is concluded, the lift, how sure it is, and then the rest.
-const SHOWN: [&str; 20] = [
+const SHOWN: [&str; 19] = [
     "metric",
     "role",
     "segment",
@@ -101,7 +101,6 @@ const SHOWN: [&str; 20] = [
     "n",
     "ci_adjusted",
     "risk",
-    "undefined",
 ];
 
 /// Every estimate.
@@ -155,6 +154,19 @@ fn rows(result: &ExperimentResult, wanted: impl Fn(&Value) -> bool) -> Rows {
         ]);
     }
     rows
+}
+
+/// Why metrics have no effect, each reason once.
+pub(super) fn reasons(result: &ExperimentResult) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for row in &result.estimates {
+        let Some(reason) = &row.undefined else { continue };
+        let line = format!("no effect on {}: {reason}", row.metric);
+        if !reasons.contains(&line) {
+            reasons.push(line);
+        }
+    }
+    reasons
 }
 
 /// Whether effects differ between segments: a row for each segment of each test.

@@ -2,7 +2,7 @@
 
 use tranche_experiment::{ExperimentResult, Severity, store};
 
-use super::estimates::{Part, all, between, of};
+use super::estimates::{Part, all, between, of, reasons};
 use super::unknown;
 use crate::app::App;
 use crate::args::{AsOf, Format};
@@ -80,7 +80,8 @@ fn checks(result: &ExperimentResult) -> Vec<String> {
 
 /// How the numbers were made, and what a reader must know.
 fn details(result: &ExperimentResult) -> Vec<String> {
-    let mut lines = vec![inference(result)];
+    let mut lines = reasons(result);
+    lines.push(inference(result));
     let estimators = result.method.estimators.iter();
     lines.extend(estimators.map(|one| format!("{} {}: {}", one.estimator, one.parameters, one.formula)));
     lines.extend(result.method.families.iter().map(|family| {
