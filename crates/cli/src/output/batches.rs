@@ -1,7 +1,7 @@
 //! The rows of a query's result.
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::Value;
 
@@ -12,7 +12,11 @@ use crate::failure::Failure;
 impl Rows {
     /// The rows of a query's result.
     pub(crate) fn from_batches(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, Failure> {
-        let columns: Vec<Column> = schema.fields().iter().map(|f| Column::any(f.name())).collect();
+        let column = |field: &FieldRef| match field.data_type() {
+            DataType::Timestamp(..) | DataType::Date32 => Column::instant(field.name()),
+            _ => Column::any(field.name()),
+        };
+        let columns: Vec<Column> = schema.fields().iter().map(column).collect();
         let mut rows = Self::new(&columns);
         let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
         for batch in batches {
