@@ -29,7 +29,7 @@ fn screen(arguments: &[&str], ran: &Ran) -> String {
     let mut text = format!("$ tranche {}\n", arguments.join(" "));
     text.push_str(&ran.stdout);
     for line in ran.stderr.lines() {
-        text.push_str(&format!("[stderr] {line}").trim_end().to_owned());
+        text.push_str(format!("[stderr] {line}").trim_end());
         text.push('\n');
     }
     format!("{text}[exit code {}]\n\n", ran.code)
