@@ -1,7 +1,7 @@
 //! From an engine's error to a position in the SQL text, and to words that its author understands.
 
 mod places;
-mod words;
+pub(crate) mod words;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, SchemaError};
@@ -61,11 +61,6 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
         .and_then(|d| d.span)
         .map(|span| Position { line: span.start.line, column: span.start.column });
     SqlProblem { position: spanned.unwrap_or_else(|| mentioned_in(&text, sql)), message, help }
-}
-
-/// The innermost cause of an error, in plain words.
-pub(crate) fn plain_cause(text: &str) -> String {
-    in_plain_words(&cause(text)).0
 }
 
 /// The name of a type as contracts have it, but for units and time zones.

@@ -2,12 +2,14 @@
 //! believed, and who gets which variant.
 
 mod estimates;
+mod lookup;
 mod power;
 mod show;
 mod validate;
 
 use std::process::ExitCode;
 
+use lookup::find;
 use serde_json::json;
 use tranche_experiment::store;
 
@@ -58,10 +60,7 @@ async fn list(app: &App) -> Result<(), Failure> {
 }
 
 async fn assign(name: &str, ids: &[String], app: &App) -> Result<(), Failure> {
-    let Some((_, _, experiment)) = app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name))
-    else {
-        return Err(unknown(name));
-    };
+    let (_, experiment) = find(name, app)?;
     app.tranche.check_file(experiment.file.path()).await?;
     let mut rows = Rows::new(&["experiment", "id", "hash", "in_namespace", "variant"]);
     for id in ids {
@@ -76,8 +75,4 @@ async fn assign(name: &str, ids: &[String], app: &App) -> Result<(), Failure> {
         ]);
     }
     rows.print(app.global.format)
-}
-
-fn unknown(name: &str) -> Failure {
-    Failure::definition(format!("there is no experiment `{name}`; `tranche experiment list` shows all"))
 }

@@ -5,7 +5,7 @@ use tranche_experiment::{MeasureContext, PowerPlan, PowerRequest};
 use tranche_pipeline::{Clock, SystemClock};
 use tranche_segment::EVERYONE;
 
-use super::unknown;
+use super::lookup::find;
 use crate::app::App;
 use crate::args::{Format, Power};
 use crate::failure::Failure;
@@ -13,11 +13,7 @@ use crate::output::{Column, Rows, note, paragraph, print_json, print_text};
 
 pub(super) async fn run(wanted: &Power, app: &App) -> Result<(), Failure> {
     let name = &wanted.experiment;
-    let Some((_, pipeline, experiment)) =
-        app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name))
-    else {
-        return Err(unknown(name));
-    };
+    let (pipeline, experiment) = find(name, app)?;
     app.tranche.check_file(experiment.file.path()).await?;
     if !(wanted.power > experiment.statistics.alpha && wanted.power < 1.0) {
         return Err(Failure::definition(format!(

@@ -3,16 +3,14 @@
 use tranche_experiment::{ExperimentResult, Severity, store};
 
 use super::estimates::{Part, all, between, of, reasons};
-use super::unknown;
+use super::lookup::find;
 use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, View, paragraph, print_json, print_text, print_titled};
 
 pub(super) async fn run(name: &str, as_of: &AsOf, app: &App) -> Result<(), Failure> {
-    if app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name)).is_none() {
-        return Err(unknown(name));
-    }
+    find(name, app)?;
     let session = app.tranche.engine.session(app.tranche.instant_or_latest(as_of.as_of.as_deref())?);
     let Some(result) = store::read(&app.tranche.lake()?, &session, name).await? else {
         return Err(Failure::data(format!("experiment `{name}` was not measured yet; run its pipeline")));

@@ -6,7 +6,7 @@ use serde_json::json;
 use tranche_experiment::{MeasureContext, Validation, ValidationRequest, ValidationRow};
 use tranche_pipeline::{Clock, FailureClass, SystemClock};
 
-use super::unknown;
+use super::lookup::find;
 use crate::app::App;
 use crate::args::{Format, Validate};
 use crate::failure::{Failure, exit_code};
@@ -15,11 +15,7 @@ use crate::progress::Progress;
 
 pub(super) async fn run(wanted: &Validate, app: &App) -> Result<ExitCode, Failure> {
     let name = &wanted.experiment;
-    let Some((_, pipeline, experiment)) =
-        app.tranche.definitions.find(|pipeline| pipeline.experiments.get(name))
-    else {
-        return Err(unknown(name));
-    };
+    let (pipeline, experiment) = find(name, app)?;
     app.tranche.check_file(experiment.file.path()).await?;
     if wanted.iterations == 0 {
         return Err(Failure::definition("--iterations must be at least 1"));
