@@ -187,7 +187,7 @@ impl Catalog for ProjectCatalog {
         let found = tranche.definitions.pipeline(pipeline).map_err(wrong)?.pipeline.clone();
         let message = format!("the definitions of pipeline `{pipeline}` cannot be read");
         let found = found.ok_or(RunError::Definitions { message })?;
-        let runner = Box::new(tranche.steps(Arc::new(())).map_err(wrong)?);
+        let runner = Box::new(tranche.runner(Arc::new(())).map_err(wrong)?);
         let console = Box::new(ConsoleObserver::new(pipeline, Arc::clone(&self.console)));
         let observer = self.observers.observe(&found, &tranche, console).await.map_err(wrong)?;
         Ok(Equipment { pipeline: found, runner, observer })

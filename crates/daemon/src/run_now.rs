@@ -32,9 +32,9 @@ pub async fn run_now(
     cancel: CancellationToken,
 ) -> Result<RunReport, Failure> {
     let observers = RunObservers::default();
-    let steps = tranche.steps(display.progress)?;
+    let runner = tranche.runner(display.progress)?;
     let observer = observers.observe(&plan.pipeline, tranche, display.observer).await?;
-    let report = execute(plan, &steps, ledger, &*observer, &SystemClock, cancel).await;
+    let report = execute(plan, &runner, ledger, &*observer, &SystemClock, cancel).await;
     drop(observer);
     observers.close(tranche, NO_LIMIT).await;
     Ok(report?)

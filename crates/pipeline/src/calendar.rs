@@ -14,6 +14,7 @@ use croner::{CivilDateTime, Cron, CronDateTime, Resolution, Weekday};
 use jiff::civil::{DateTime, date};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A cron expression, read on the clock of a zone.
@@ -25,7 +26,7 @@ pub struct Calendar {
 }
 
 /// What a zone's clock does around a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DstClass {
     /// It goes on.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::scheduler::{Upstream, read_settled};
@@ -14,11 +15,12 @@ use crate::{
 };
 
 /// A slot, for its reader.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ExplainedSlot {
     /// The pipeline.
     pub pipeline: String,
     /// The instant.
+    #[schemars(with = "String")]
     pub slot: Timestamp,
     /// What the clock of the schedule's zone shows then, with the zone's name.
     pub local: String,
@@ -33,7 +35,7 @@ pub struct ExplainedSlot {
 }
 
 /// What became of a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SlotFate {
     /// It is run, or was.

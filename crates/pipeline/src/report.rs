@@ -1,19 +1,21 @@
 //! What `run --format json` prints.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{FailureClass, RunRecord, RunStatus, StepStatus};
 
 /// A run and what its steps did, for its caller.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RunReport {
     /// The run.
     pub run_id: String,
     /// The pipeline that it ran.
     pub pipeline: String,
     /// The logical instant of its results.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
     /// How it ended.
     pub status: RunStatus,
@@ -25,7 +27,7 @@ pub struct RunReport {
 }
 
 /// What a step did.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StepReport {
     /// The step.
     pub id: String,

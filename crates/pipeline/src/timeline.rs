@@ -1,27 +1,32 @@
 //! A run as a timeline: when each attempt at each step began and ended, and how.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Event, FailureClass, RunRecord, RunStatus, StepStatus};
 
 /// A run and when everything in it happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Timeline {
     /// The run.
     pub run_id: String,
     /// The pipeline that it runs.
     pub pipeline: String,
     /// The slot that it fills; `None` for a run that someone asked for.
+    #[schemars(with = "Option<String>")]
     pub slot: Option<Timestamp>,
     /// The logical instant of its results.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
     /// How it stands.
     pub status: RunStatus,
     /// When it began.
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it ended, if it did.
+    #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
     /// When others went on with it.
     pub resumed_at: Vec<Timestamp>,
@@ -33,15 +38,17 @@ pub struct Timeline {
 }
 
 /// A step and when everything in it happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StepTimeline {
     /// The step.
     pub id: String,
     /// How it stands.
     pub status: StepStatus,
     /// When its first attempt began.
+    #[schemars(with = "Option<String>")]
     pub started_at: Option<Timestamp>,
     /// When its last attempt ended.
+    #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
     /// How long its last finished attempt took.
     pub seconds: Option<f64>,
@@ -64,11 +71,12 @@ pub struct StepTimeline {
 }
 
 /// An attempt at a step that failed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FailedAttempt {
     /// Which attempt.
     pub attempt: u32,
     /// When it ended.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// How long it took.
     pub seconds: f64,

@@ -12,6 +12,7 @@ use tranche_pipeline::{
     new_run_id,
 };
 use tranche_workspace::Tranche;
+use tranche_workspace::queries::runs::full_id;
 
 use crate::args::{Format, Run};
 use crate::failure::{Failure, exit_code};
@@ -51,7 +52,8 @@ pub(super) async fn resume(run: &str, force: bool, app: &App) -> Result<ExitCode
         wait_for_silence(&mut record, &ledger).await?;
     }
     // A run continues with the definitions that it started with, whatever they are today.
-    let pinned = Tranche::with_project(&app.tranche.place, ledger.definitions(&record.definitions).await?)?;
+    let project = ledger.definitions(&record.definitions).await?;
+    let pinned = Tranche::with_project(&app.tranche.place, project, app.tranche.actions.clone())?;
     let pipeline = pinned.definitions.pipeline(&record.pipeline)?.pipeline.clone();
     let pipeline = pipeline
         .ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", record.pipeline)))?;
@@ -124,7 +126,7 @@ fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
     let mut rows = Rows::new(&["step", "status", "seconds", "rows_read", "rows_written", "message"]);
     for step in &report.steps {
         let seconds = step.seconds.map(|s| (s * 10.0).round() / 10.0);
-        let message = step.message.clone().or_else(|| told_in(&step.detail));
+        let message = step.message.clone().or_else(|| result_of(&step.detail));
         rows.push(vec![
             json!(step.id),
             json!(step.status),
@@ -137,21 +139,11 @@ fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
     rows.print(format)
 }
 
-/// What a reader looks for in what a step tells: where the page of a report is, or why memberships stayed as they were.
-pub(super) fn told_in(detail: &Value) -> Option<String> {
+/// What a reader looks for in the detail of a step: where the page of a report is, or why memberships stayed as they were.
+pub(super) fn result_of(detail: &Value) -> Option<String> {
     if let Some(kept) = detail.get("kept") {
         return kept.as_str().map(str::to_owned);
     }
     let pages = detail.get("reports")?.as_array()?.iter().filter_map(|report| report.get("page")?.as_str());
     Some(pages.collect::<Vec<_>>().join(" "))
-}
-
-/// The id of the one run that begins like this.
-pub(super) async fn full_id(run: &str, ledger: &Ledger) -> Result<String, Failure> {
-    let found: Vec<String> = ledger.run_ids().await?.into_iter().filter(|id| id.starts_with(run)).collect();
-    match found.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => Err(Failure::definition(format!("no run `{run}`; `tranche runs` lists them"))),
-        several => Err(Failure::definition(format!("`{run}` may be any of {}", several.join(", ")))),
-    }
 }

@@ -53,6 +53,12 @@ impl InputField {
 }
 
 impl Dataset {
+    /// Its name within its namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The dataset `name` of a lake or a bucket.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {

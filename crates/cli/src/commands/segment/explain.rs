@@ -1,12 +1,14 @@
 //! `segment explain`: what a refresh would read, and which definitions share it.
 
 use serde_json::json;
-use tranche_segment::{ExplainedDefinition, Explanation, explain};
+use tranche_segment::Explanation;
+use tranche_workspace::queries::explain::{ExplainedRefresh, explain};
 
+use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::app::App;
+use crate::output::{Rows, print_text};
+use crate::records::print_document;
 
 pub(super) async fn run(
     names: &[String],
@@ -14,45 +16,12 @@ pub(super) async fn run(
     pipeline: Option<&str>,
     app: &App,
 ) -> Result<(), Failure> {
-    for name in names {
-        let _ = app.tranche.definitions.segment(name)?;
-    }
-    if let Some(pipeline) = pipeline {
-        let _ = app.tranche.definitions.pipeline(pipeline)?;
-    }
-    let lake = app.tranche.lake()?;
-    let as_of = app.tranche.instant_or_latest(as_of.as_of.as_deref())?;
-    let tables = app.tranche.tables(&lake).await?;
-    let mut found = Vec::new();
-    for (name, definitions) in app.tranche.definitions.pipelines.iter().map(|(name, p)| (name, &p.definitions)) {
-        if pipeline.is_some_and(|wanted| wanted != name) {
-            continue;
-        }
-        for entity in definitions.entities() {
-            let session = app.tranche.engine.session_over(&tables, as_of).await?;
-            let mut explanation = explain(definitions, entity, name, &lake, &tables, &session).await?;
-            if !names.is_empty() {
-                let is_wanted = |definition: &ExplainedDefinition| {
-                    names.iter().any(|name| name.split('/').next() == Some(&definition.name))
-                };
-                explanation.definitions.retain(is_wanted);
-            }
-            found.push((name, explanation));
-        }
-    }
-    found.retain(|(_, explanation)| !explanation.definitions.is_empty());
+    let found = explain(&app.tranche, names, as_of.as_of.as_deref(), pipeline).await?;
     match app.global.format {
-        Format::Json => {
-            let documents = found.iter().map(|(pipeline, explanation)| {
-                let mut document = json!(explanation);
-                document["pipeline"] = json!(pipeline);
-                document
-            });
-            print_json(&documents.collect::<Vec<_>>(), Format::Json)
-        }
+        Format::Json => print_document(&found),
         Format::Csv => aggregates(&found).print(Format::Csv),
         Format::Table => {
-            for (pipeline, explanation) in &found {
+            for ExplainedRefresh { pipeline, explanation } in &found {
                 print_text(&headline(pipeline, explanation))?;
                 scans(explanation).print(Format::Table)?;
                 definitions(explanation).print(Format::Table)?;
@@ -128,10 +97,10 @@ fn definitions(explanation: &Explanation) -> Rows {
     rows
 }
 
-fn aggregates(found: &[(&String, Explanation)]) -> Rows {
+fn aggregates(found: &[ExplainedRefresh]) -> Rows {
     let mut rows =
         Rows::new(&["pipeline", "definition", "table", "aggregate", "from", "to", "mode", "reason"]);
-    for (pipeline, explanation) in found {
+    for ExplainedRefresh { pipeline, explanation } in found {
         for definition in &explanation.definitions {
             for aggregate in &definition.aggregates {
                 rows.push(vec![

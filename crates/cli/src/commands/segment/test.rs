@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tranche_pipeline::FailureClass;
-use tranche_segment::{TestReport, run_tests};
+use tranche_segment::TestReport;
+use tranche_workspace::queries::segment_tests::test;
 
 use crate::args::Format;
 use crate::failure::{Failure, exit_code};
@@ -12,17 +13,7 @@ use crate::output::{Rows, note, print_json};
 use crate::app::App;
 
 pub(super) async fn run(segments: &[String], app: &App) -> Result<ExitCode, Failure> {
-    for segment in segments {
-        app.tranche.definitions.segment(segment)?;
-    }
-    app.tranche.check().await?;
-    let wanted = (!segments.is_empty()).then_some(segments);
-    let tables = app.tranche.tables(&app.tranche.lake()?).await?;
-    let zone = &app.tranche.definitions.settings.timezone;
-    let mut reports = Vec::new();
-    for pipeline in app.tranche.definitions.pipelines.values() {
-        reports.extend(run_tests(&pipeline.definitions, wanted, &tables, &app.tranche.engine, zone).await?);
-    }
+    let reports = test(&app.tranche, segments).await?;
     print(&reports, app.global.format)?;
     for failure in reports.iter().flat_map(|report| &report.failures) {
         note(&format!("{}\n", failure.problem))?;

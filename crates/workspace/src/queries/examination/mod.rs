@@ -3,6 +3,7 @@
 mod lake;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_pipeline::{Clock, SystemClock};
 use tranche_store::{Finding, RACES, WRITERS, probe};
@@ -14,7 +15,7 @@ use crate::tranche::Tranche;
 const CLOCK_TOLERANCE_SECONDS: i64 = 30;
 
 /// A check that holds, or one finding of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CheckResult {
     /// The check, such as `storage` or `tables`.
     pub check: &'static str,

@@ -1,0 +1,70 @@
+//! The JSON Schemas of what `--format json` prints, by command.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use tranche_experiment::{Assigned, ExperimentResult, PowerPlan, Validation};
+use tranche_pipeline::{ExplainedSlot, RunReport, Timeline, Totals};
+use tranche_segment::store::HistoryRow;
+use tranche_segment::{Overlap, TestReport};
+
+use super::backfills::BackfillRow;
+use super::definitions::DefinitionCounts;
+use super::examination::CheckResult;
+use super::experiments::ExperimentRow;
+use super::explain::ExplainedRefresh;
+use super::preview::PreviewedDefinition;
+use super::report::MadeReport;
+use super::rows::ResultRows;
+use super::runs::RunRow;
+use super::segment_backfill::{SegmentBackfillDone, SegmentBackfillPlan};
+use super::segments::{SegmentDescription, SegmentRow};
+use super::slots::PauseState;
+use super::traits::{TraitDescription, TraitRow};
+use super::why::WhyMember;
+
+/// The schema of a value as it is written.
+#[must_use]
+pub fn output<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
+}
+
+/// The schemas of outputs, each by its command's words joined by `-`. A command that prints one document for each of several things, one
+/// a line, has the schema of one.
+#[must_use]
+pub fn outputs() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("check", output::<DefinitionCounts>()),
+        ("run", output::<RunReport>()),
+        ("resume", output::<RunReport>()),
+        ("runs", output::<Vec<RunRow>>()),
+        ("runs-run", output::<Timeline>()),
+        ("schedule", output::<Totals>()),
+        ("schedule-explain", output::<Vec<ExplainedSlot>>()),
+        ("schedule-pause", output::<PauseState>()),
+        ("schedule-resume", output::<PauseState>()),
+        ("backfill", output::<BackfillRow>()),
+        ("backfill-list", output::<Vec<BackfillRow>>()),
+        ("segment-list", output::<Vec<SegmentRow>>()),
+        ("segment-show", output::<SegmentDescription>()),
+        ("segment-members", output::<ResultRows>()),
+        ("segment-preview", output::<PreviewedDefinition>()),
+        ("segment-why", output::<WhyMember>()),
+        ("segment-overlap", output::<Vec<Overlap>>()),
+        ("segment-explain", output::<Vec<ExplainedRefresh>>()),
+        ("segment-history", output::<Vec<HistoryRow>>()),
+        ("segment-test", output::<Vec<TestReport>>()),
+        ("segment-backfill", output::<SegmentBackfillDone>()),
+        ("segment-backfill-dry-run", output::<SegmentBackfillPlan>()),
+        ("trait-list", output::<Vec<TraitRow>>()),
+        ("trait-show", output::<TraitDescription>()),
+        ("experiment-list", output::<Vec<ExperimentRow>>()),
+        ("experiment-show", output::<ExperimentResult>()),
+        ("experiment-power", output::<PowerPlan>()),
+        ("experiment-validate", output::<Validation>()),
+        ("experiment-assign", output::<Vec<Assigned>>()),
+        ("report", output::<MadeReport>()),
+        ("quarantine-list", output::<ResultRows>()),
+        ("sql", output::<ResultRows>()),
+        ("doctor", output::<Vec<CheckResult>>()),
+    ]
+}
