@@ -25,15 +25,15 @@ const OWN: [&str; 12] = [
     "observe",
 ];
 
-/// Starts logging as the flags ask for: without any, errors, and where nobody looks on warnings too. `TRANCHE_LOG` overrides them with a filter of its own. Where the environment names a
-/// collector, spans of runs, steps and queries are for it.
+/// Starts logging as the flags ask for: without any, errors, and of commands that run unattended warnings too. `TRANCHE_LOG` overrides
+/// them with a filter of its own. Where the environment names a collector, spans of runs, steps and queries are sent to it.
 ///
 /// # Errors
 /// [`Failure`] of the caller, when the collector cannot be spoken to as the environment says.
 pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
     let global = &arguments.global;
     let (others, own) = match global.verbose {
-        0 if arguments.command.goes_on_by_itself() => ("off", "warn"),
+        0 if arguments.command.runs_unattended() => ("off", "warn"),
         0 => ("off", "error"),
         1 => ("warn", "info"),
         2 => ("info", "debug"),

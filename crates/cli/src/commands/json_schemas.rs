@@ -7,6 +7,7 @@ use schemars::{Schema, schema_for};
 use tranche_workspace::queries::schemas::{output, outputs};
 
 use super::init::InitSummary;
+use super::schedule::ScheduleSummary;
 use crate::failure::{Failure, FailureDocument};
 
 pub(super) fn write(folder: &Path) -> Result<(), Failure> {
@@ -26,7 +27,11 @@ pub(super) fn write(folder: &Path) -> Result<(), Failure> {
     }
     let folder = folder.join("output");
     fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
-    let own = [("init", output::<InitSummary>()), ("error", output::<FailureDocument<'_>>())];
+    let own = [
+        ("init", output::<InitSummary>()),
+        ("schedule", output::<ScheduleSummary>()),
+        ("error", output::<FailureDocument<'_>>()),
+    ];
     for (name, schema) in outputs().into_iter().chain(own) {
         write_schema(&folder, name, &schema)?;
     }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tranche_daemon::DaemonOptions;
 use tranche_pipeline::{SchedulerOptions, Totals};
 use tranche_project::duration;
@@ -12,7 +13,7 @@ use tranche_workspace::queries::slots::{explain, set_paused};
 
 use crate::args::{Format, Schedule, ScheduleAction};
 use crate::failure::Failure;
-use crate::output::{StandardError, note, print_json, print_text};
+use crate::output::{StandardError, note, print_text};
 use crate::records::{print_document, print_records};
 use crate::app::App;
 
@@ -56,9 +57,18 @@ async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     })
 }
 
+/// What `schedule` did until it ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ScheduleSummary {
+    /// Runs that are done.
+    done: u64,
+    /// Runs that failed.
+    failed: u64,
+}
+
 fn print_totals(totals: Totals, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        return print_json(&json!({"done": totals.done, "failed": totals.failed}), format);
+        return print_document(&ScheduleSummary { done: totals.done, failed: totals.failed });
     }
     print_text(&format!("{} runs done, {} failed", totals.done, totals.failed))
 }

@@ -12,6 +12,7 @@ pub mod quarantine;
 pub mod report;
 pub mod rows;
 pub mod runs;
+pub mod schemas;
 pub mod segment_backfill;
 pub mod segment_tests;
 pub mod segments;

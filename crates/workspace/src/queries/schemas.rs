@@ -2,8 +2,7 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
-use tranche_experiment::{Assigned, ExperimentResult, PowerPlan, Validation};
-use tranche_pipeline::{ExplainedSlot, RunReport, Timeline, Totals};
+use tranche_pipeline::{ExplainedSlot, RunReport, Timeline};
 use tranche_segment::store::HistoryRow;
 use tranche_segment::{Overlap, TestReport};
 
@@ -38,7 +37,6 @@ pub fn outputs() -> Vec<(&'static str, Schema)> {
         ("resume", output::<RunReport>()),
         ("runs", output::<Vec<RunRow>>()),
         ("runs-run", output::<Timeline>()),
-        ("schedule", output::<Totals>()),
         ("schedule-explain", output::<Vec<ExplainedSlot>>()),
         ("schedule-pause", output::<PauseState>()),
         ("schedule-resume", output::<PauseState>()),
@@ -58,10 +56,6 @@ pub fn outputs() -> Vec<(&'static str, Schema)> {
         ("trait-list", output::<Vec<TraitRow>>()),
         ("trait-show", output::<TraitDescription>()),
         ("experiment-list", output::<Vec<ExperimentRow>>()),
-        ("experiment-show", output::<ExperimentResult>()),
-        ("experiment-power", output::<PowerPlan>()),
-        ("experiment-validate", output::<Validation>()),
-        ("experiment-assign", output::<Vec<Assigned>>()),
         ("report", output::<MadeReport>()),
         ("quarantine-list", output::<ResultRows>()),
         ("sql", output::<ResultRows>()),

@@ -1,4 +1,4 @@
-//! What is in the lake: runs, tables, and whether they agree.
+//! The checks of the lake: runs, tables, and whether they agree.
 
 use arrow::datatypes::{DataType, SchemaRef};
 use jiff::Timestamp;

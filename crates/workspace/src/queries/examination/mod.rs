@@ -27,14 +27,14 @@ pub struct CheckResult {
     pub advice: String,
 }
 
-/// What was looked at so far.
+/// The checks so far.
 #[derive(Default)]
 struct Examination {
     results: Vec<CheckResult>,
 }
 
 impl Examination {
-    /// What a check found; `holds` says what is so when that is nothing.
+    /// Adds the findings of a check; `holds` is what holds when there are none.
     fn add(&mut self, check: &'static str, holds: &str, findings: Vec<Finding>) {
         if findings.is_empty() {
             self.results.push(CheckResult { check, ok: true, finding: holds.to_owned(), advice: String::new() });
@@ -44,10 +44,10 @@ impl Examination {
         self.results.extend(findings.into_iter().map(result));
     }
 
-    /// The same of a check that may not come to its end: then that is what it found.
+    /// The same of a check that may fail: then the failure is its finding.
     fn add_result(&mut self, check: &'static str, holds: &str, findings: Result<Vec<Finding>, Failure>) {
         let findings = findings.unwrap_or_else(|failure| {
-            let advice = "mend what the other findings name, then look again";
+            let advice = "correct what the other findings name, then run `tranche doctor` again";
             vec![Finding::new(failure.message, advice)]
         });
         self.add(check, holds, findings);
