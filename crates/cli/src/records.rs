@@ -6,7 +6,7 @@ use tranche_workspace::queries::rows::ResultRows;
 
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json};
+use crate::output::{Column, Rows, print_json};
 
 /// A row for each record, with these of its fields.
 pub(crate) fn rows_of<T: Serialize>(columns: &[&str], records: &[T]) -> Result<Rows, Failure> {
@@ -32,7 +32,7 @@ pub(crate) fn print_records<T: Serialize>(
 
 /// The rows of a query.
 pub(crate) fn rows_of_result(found: ResultRows) -> Rows {
-    let columns: Vec<&str> = found.columns.iter().map(String::as_str).collect();
+    let columns: Vec<Column> = found.columns.iter().map(|name| Column::any(name)).collect();
     let mut rows = Rows::new(&columns);
     found.rows.into_iter().for_each(|row| rows.push(row));
     rows

@@ -19,6 +19,7 @@ pub mod keys;
 mod lineage;
 mod lists;
 mod locate;
+mod mistakes;
 pub mod pass;
 mod raw;
 mod session;

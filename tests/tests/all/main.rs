@@ -26,4 +26,5 @@ mod s3;
 mod s3_server;
 mod scenarios;
 mod small_project;
+mod snapshots;
 mod validation;

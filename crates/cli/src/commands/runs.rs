@@ -100,7 +100,7 @@ async fn follow(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Fai
                 Format::Json => {
                     serde_json::to_string(event).map_err(|error| Failure::internal(error.to_string()))?
                 }
-                Format::Table | Format::Csv => line_of(event),
+                Format::Table | Format::Csv | Format::Markdown => line_of(event),
             };
             print_text(&text)?;
         }

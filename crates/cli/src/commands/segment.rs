@@ -36,7 +36,7 @@ pub(super) async fn run(segment: &Segment, app: &App) -> Result<ExitCode, Failur
             overlap::run(segments, entity.as_deref(), as_of, app).await?
         }
         Segment::Explain { segments, as_of, pipeline } => {
-            explain::run(segments, as_of, pipeline.as_deref(), app).await?
+            explain::run(segments, as_of.as_deref(), pipeline.as_deref(), app).await?
         }
         Segment::Backfill(wanted) => backfill::run(wanted, app).await?,
         Segment::History { segment } => history::run(segment, app).await?,

@@ -23,7 +23,7 @@ pub(super) async fn run(wanted: &Trait, app: &App) -> Result<(), Failure> {
 fn print(found: &TraitDescription, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => print_document(found),
-        Format::Csv => measures(found.values.as_ref()).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => measures(found.values.as_ref()).print(format),
         Format::Table => {
             let row = &found.row;
             let default =

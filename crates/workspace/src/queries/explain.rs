@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tranche_pipeline::{Clock, SystemClock};
 use tranche_segment::{ExplainedDefinition, Explanation, explain as explain_entity};
 
 use crate::failure::Failure;
@@ -17,7 +18,7 @@ pub struct ExplainedRefresh {
     pub explanation: Explanation,
 }
 
-/// Explains the refreshes of every pipeline, or of one; of all definitions, or of those that are named.
+/// Explains the refreshes at an instant, or now, of every pipeline, or of one; of all definitions, or of those that are named.
 ///
 /// # Errors
 /// [`Failure`] when there is no such segment or pipeline, or the lake cannot be read.
@@ -34,7 +35,10 @@ pub async fn explain(
         let _ = tranche.definitions.pipeline(pipeline)?;
     }
     let lake = tranche.lake()?;
-    let as_of = tranche.instant_or_latest(as_of)?;
+    let as_of = match as_of {
+        Some(text) => tranche.instant(text)?,
+        None => SystemClock.now(),
+    };
     let tables = tranche.tables(&lake).await?;
     let is_wanted = |definition: &ExplainedDefinition| {
         names.is_empty() || names.iter().any(|name| name.split('/').next() == Some(&definition.name))

@@ -18,11 +18,15 @@ pub async fn sql(tranche: &Tranche, query: &str, as_of: Option<&str>) -> Result<
         None => SystemClock.now(),
     };
     let session = lake_sql::session(tranche, as_of).await?;
-    let plan = session.plan(query, None).await.map_err(|problem| {
-        let mut diagnostic = SourceFile::new("query", query).problem(problem.position, problem.message);
-        diagnostic.help = problem.help;
-        Failure { diagnostics: vec![diagnostic], ..Failure::definition("the query cannot be planned") }
-    })?;
+    let Ok(plan) = session.plan(query, None).await else {
+        let mistakes = session.mistakes(query, None).await.into_iter().map(|problem| {
+            let mut diagnostic = SourceFile::new("query", query).problem(problem.position, problem.message);
+            diagnostic.help = problem.help;
+            diagnostic
+        });
+        let diagnostics = mistakes.collect();
+        return Err(Failure { diagnostics, ..Failure::definition("the query cannot be planned") });
+    };
     let found = session.collect(&plan).await?;
     ResultRows::from_batches(&found.schema, &found.batches)
 }

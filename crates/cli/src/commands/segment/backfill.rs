@@ -55,7 +55,7 @@ fn print_plan(planned: &SegmentBackfillPlan, format: Format) -> Result<(), Failu
     let rows = rows_of(&["segment", "last_refresh", "replaced"], &planned.segments)?;
     match format {
         Format::Json => return print_document(planned),
-        Format::Csv => return rows.print(format),
+        Format::Csv | Format::Markdown => return rows.print(format),
         Format::Table => {}
     }
     let listed: Vec<String> = planned.as_of.iter().map(Timestamp::to_string).collect();

@@ -5,25 +5,25 @@ use tranche_segment::Explanation;
 use tranche_workspace::queries::explain::{ExplainedRefresh, explain};
 
 use crate::app::App;
-use crate::args::{AsOf, Format};
+use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_text};
+use crate::output::{Rows, paragraph, print_text};
 use crate::records::print_document;
 
 pub(super) async fn run(
     names: &[String],
-    as_of: &AsOf,
+    as_of: Option<&str>,
     pipeline: Option<&str>,
     app: &App,
 ) -> Result<(), Failure> {
-    let found = explain(&app.tranche, names, as_of.as_of.as_deref(), pipeline).await?;
+    let found = explain(&app.tranche, names, as_of, pipeline).await?;
     match app.global.format {
         Format::Json => print_document(&found),
-        Format::Csv => aggregates(&found).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => aggregates(&found).print(format),
         Format::Table => {
             for ExplainedRefresh { pipeline, explanation } in &found {
-                print_text(&headline(pipeline, explanation))?;
-                scans(explanation).print(Format::Table)?;
+                print_text(&paragraph(&headline(pipeline, explanation)))?;
+                scans(explanation).print_beside(Format::Table)?;
                 definitions(explanation).print(Format::Table)?;
             }
             Ok(())

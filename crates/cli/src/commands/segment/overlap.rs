@@ -24,7 +24,7 @@ pub(super) async fn run(
     let found = overlap(&app.tranche, names, entity, as_of.as_of.as_deref()).await?;
     match app.global.format {
         Format::Json => print_json(&found.pairs, Format::Json),
-        Format::Csv => list(found.pairs.iter()).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => list(found.pairs.iter()).print(format),
         Format::Table if found.segments.len() <= MATRIX => matrix(&found).print(Format::Table),
         Format::Table => {
             let mut most: Vec<&Overlap> = found.pairs.iter().filter(|pair| pair.both > 0).collect();

@@ -6,7 +6,7 @@ use tranche_workspace::queries::preview::{PreviewRequest, PreviewedDefinition, p
 use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_text};
+use crate::output::{Rows, paragraph, print_text};
 use crate::records::{print_document, rows_of_result};
 
 pub(super) async fn run(
@@ -24,17 +24,17 @@ pub(super) async fn run(
     if format == Format::Table {
         let members: u64 = found.segments.iter().map(|segment| segment.size).sum();
         let PreviewedDefinition { segment, as_of, universe, entity, .. } = &found;
-        print_text(&format!(
+        print_text(&paragraph(&format!(
             "{segment} as of {as_of}: {members} of {universe} entities `{entity}`; nothing was published"
-        ))?;
+        )))?;
     }
     figures(&found).print(format)?;
     if format == Format::Table {
-        print_text(
+        print_text(&paragraph(
             "some members, with what the definition reads of them (--format json shows all of their columns):",
-        )?;
+        ))?;
         let is_read = |column: &str| column == SEGMENT || found.reads.contains(column);
-        rows_of_result(found.sample.clone()).only(is_read).print(format)?;
+        rows_of_result(found.sample.clone()).only(is_read).print_beside(format)?;
     }
     Ok(())
 }

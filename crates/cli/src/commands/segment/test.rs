@@ -7,10 +7,10 @@ use tranche_pipeline::FailureClass;
 use tranche_segment::TestReport;
 use tranche_workspace::queries::segment_tests::test;
 
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::{Failure, exit_code};
 use crate::output::{Rows, note, print_json};
-use crate::app::App;
 
 pub(super) async fn run(segments: &[String], app: &App) -> Result<ExitCode, Failure> {
     let reports = test(&app.tranche, segments).await?;

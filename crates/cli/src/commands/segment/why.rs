@@ -6,39 +6,39 @@ use tranche_workspace::queries::why::{WhyMember, why};
 use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_text};
+use crate::output::{Rows, paragraph, print_text};
 use crate::records::print_document;
 
 pub(super) async fn run(name: &str, key: &str, as_of: Option<&str>, app: &App) -> Result<(), Failure> {
     let found = why(&app.tranche, name, key, as_of).await?;
     match app.global.format {
         Format::Json => print_document(&found),
-        Format::Csv => conditions(&found).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => conditions(&found).print(format),
         Format::Table => print(&found),
     }
 }
 
 fn print(found: &WhyMember) -> Result<(), Failure> {
-    print_text(&answer(found))?;
+    print_text(&paragraph(&answer(found)))?;
     if let Some(values) = &found.values {
         let mut rows = Rows::new(&["column", "value"]);
         for (column, value) in values {
             rows.push(vec![json!(column), value.clone()]);
         }
-        rows.print(Format::Table)?;
+        rows.print_beside(Format::Table)?;
     }
     match &found.conditions {
         Some(none) if none.is_empty() => {
-            print_text("the definition has no WHERE, so that nothing keeps an entity out")?
+            print_text(&paragraph("the definition has no WHERE, so that nothing keeps an entity out"))?
         }
         Some(several) if several.iter().any(|condition| condition.rows != 1) => {
             conditions(found).print(Format::Table)?
         }
         Some(_) => conditions(found).only(|column| !column.starts_with("rows")).print(Format::Table)?,
         None if found.is_entity => {
-            print_text(
+            print_text(&paragraph(
                 "the definition is not a SELECT of the key from one table: it has no conditions to show one by one",
-            )?;
+            ))?;
         }
         None => {}
     }
@@ -50,7 +50,7 @@ fn print(found: &WhyMember) -> Result<(), Failure> {
         return print_text("it never was a member in what is published");
     }
     print_text("memberships, as published:")?;
-    rows.print(Format::Table)
+    rows.print_beside(Format::Table)
 }
 
 fn answer(found: &WhyMember) -> String {
