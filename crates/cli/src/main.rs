@@ -12,7 +12,6 @@ mod failure;
 mod logging;
 mod output;
 mod progress;
-mod records;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@
 mod cell;
 mod column;
 mod fit;
+mod records;
 mod rows;
 mod shorten;
 mod table;
@@ -13,6 +14,7 @@ mod view;
 mod write;
 
 pub(crate) use column::Column;
+pub(crate) use records::{print_document, print_records, rows_of, rows_of_result};
 pub(crate) use rows::{Rows, print_titled};
 pub(crate) use view::View;
 pub(crate) use write::{StandardError, note, paragraph, print_json, print_text};

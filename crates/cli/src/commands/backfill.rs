@@ -10,8 +10,7 @@ use super::run::LEASE;
 use crate::app::App;
 use crate::args::{BackfillSlots, Format, Order};
 use crate::failure::Failure;
-use crate::output::{StandardError, note, print_text};
-use crate::records::{print_document, print_records, rows_of};
+use crate::output::{StandardError, note, print_document, print_records, print_text, rows_of};
 
 const COLUMNS: [&str; 10] =
     ["id", "pipeline", "from", "to", "mode", "slots", "done", "failed", "running", "waiting"];

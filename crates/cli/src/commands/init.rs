@@ -11,8 +11,7 @@ use tranche_demo::{DemoOptions, generate};
 
 use crate::args::{Format, Global, Init};
 use crate::failure::Failure;
-use crate::output::print_text;
-use crate::records::print_document;
+use crate::output::{print_document, print_text};
 
 static PIPELINES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../pipelines");
 static SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../schemas");

@@ -22,8 +22,7 @@ use tranche_workspace::queries::definitions;
 
 use crate::args::{Arguments, Command, Format};
 use crate::failure::Failure;
-use crate::output::print_text;
-use crate::records::print_document;
+use crate::output::{print_document, print_text};
 use crate::app::App;
 
 /// Does what was typed.

@@ -5,7 +5,7 @@ use tranche_workspace::queries::quarantine::list;
 use crate::app::App;
 use crate::args::Quarantine;
 use crate::failure::Failure;
-use crate::records::rows_of_result;
+use crate::output::rows_of_result;
 
 pub(super) async fn run(quarantine: &Quarantine, app: &App) -> Result<(), Failure> {
     let Quarantine::List { source, limit } = quarantine;

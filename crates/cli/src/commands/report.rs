@@ -7,9 +7,8 @@ use tranche_workspace::queries::report::make;
 use crate::app::App;
 use crate::args::{Format, Report};
 use crate::failure::Failure;
-use crate::output::print_text;
+use crate::output::{print_document, print_text};
 use crate::progress::Progress;
-use crate::records::print_document;
 
 pub(super) async fn run(report: &Report, app: &App) -> Result<(), Failure> {
     let as_of = report.as_of.as_of.as_deref();

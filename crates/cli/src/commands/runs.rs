@@ -10,8 +10,7 @@ use crate::app::App;
 use crate::args::{Format, Runs};
 use crate::commands::run::result_of;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::records::print_records;
+use crate::output::{Rows, print_json, print_records, print_text};
 
 const COLUMNS: [&str; 7] = ["run_id", "pipeline", "slot", "as_of", "status", "started_at", "ended_at"];
 

@@ -13,8 +13,7 @@ use tranche_workspace::queries::slots::{explain, set_paused};
 
 use crate::args::{Format, Schedule, ScheduleAction};
 use crate::failure::Failure;
-use crate::output::{StandardError, note, print_text};
-use crate::records::{print_document, print_records};
+use crate::output::{StandardError, note, print_document, print_records, print_text};
 use crate::app::App;
 
 pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {

@@ -15,8 +15,7 @@ use tranche_workspace::queries::segments::{SegmentDescription, SegmentRow, list,
 use crate::app::App;
 use crate::args::{Format, Segment};
 use crate::failure::Failure;
-use crate::output::print_text;
-use crate::records::{print_document, print_records, rows_of, rows_of_result};
+use crate::output::{print_document, print_records, print_text, rows_of, rows_of_result};
 
 pub(super) async fn run(segment: &Segment, app: &App) -> Result<ExitCode, Failure> {
     let (tranche, format) = (&app.tranche, app.global.format);

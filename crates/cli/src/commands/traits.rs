@@ -6,8 +6,7 @@ use tranche_workspace::queries::traits::{TraitDescription, TraitValues, list, sh
 use crate::app::App;
 use crate::args::{Format, Trait};
 use crate::failure::Failure;
-use crate::output::{Rows, print_text};
-use crate::records::{print_document, print_records};
+use crate::output::{Rows, print_document, print_records, print_text};
 
 pub(super) async fn run(wanted: &Trait, app: &App) -> Result<(), Failure> {
     let format = app.global.format;

@@ -12,9 +12,8 @@ use crate::app::App;
 use crate::args;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::print_text;
+use crate::output::{print_document, print_text, rows_of};
 use crate::progress::Progress;
-use crate::records::{print_document, rows_of};
 
 pub(super) async fn run(wanted: &args::Backfill, app: &App) -> Result<(), Failure> {
     let format = app.global.format;

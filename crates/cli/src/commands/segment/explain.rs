@@ -7,8 +7,7 @@ use tranche_workspace::queries::explain::{ExplainedRefresh, explain};
 use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, paragraph, print_text};
-use crate::records::print_document;
+use crate::output::{Rows, paragraph, print_document, print_text};
 
 pub(super) async fn run(
     names: &[String],

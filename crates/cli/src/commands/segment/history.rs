@@ -6,8 +6,7 @@ use tranche_workspace::queries::segments::refreshes;
 use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{print_json, print_text};
-use crate::records::rows_of;
+use crate::output::{print_json, print_text, rows_of};
 
 /// As many refreshes as a sparkline shows: the latest ones.
 const POINTS: usize = 60;

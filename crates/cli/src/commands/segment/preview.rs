@@ -6,8 +6,7 @@ use tranche_workspace::queries::preview::{PreviewRequest, PreviewedDefinition, p
 use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, paragraph, print_text};
-use crate::records::{print_document, rows_of_result};
+use crate::output::{Rows, paragraph, print_document, print_text, rows_of_result};
 
 pub(super) async fn run(
     segment: &str,

@@ -6,8 +6,7 @@ use tranche_workspace::queries::why::{WhyMember, why};
 use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, paragraph, print_text};
-use crate::records::print_document;
+use crate::output::{Rows, paragraph, print_document, print_text};
 
 pub(super) async fn run(name: &str, key: &str, as_of: Option<&str>, app: &App) -> Result<(), Failure> {
     let found = why(&app.tranche, name, key, as_of).await?;

@@ -4,26 +4,34 @@ use serde::Serialize;
 use serde_json::Value;
 use tranche_workspace::queries::rows::ResultRows;
 
+use super::column::Column;
+use super::rows::Rows;
+use super::write::print_json;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Column, Rows, print_json};
 
-/// A row for each record, with these of its fields.
-pub(crate) fn rows_of<T: Serialize>(columns: &[&str], records: &[T]) -> Result<Rows, Failure> {
-    let mut rows = Rows::new(columns);
+/// A row for each record, with the fields that these columns name.
+pub(crate) fn rows_of<C, T>(columns: &[C], records: &[T]) -> Result<Rows, Failure>
+where
+    C: Clone + Into<Column>,
+    T: Serialize,
+{
+    let columns: Vec<Column> = columns.iter().cloned().map(Into::into).collect();
+    let mut rows = Rows::new(&columns);
     for record in records {
         let record = document(record)?;
-        rows.push(columns.iter().map(|column| record.get(column).cloned().unwrap_or_default()).collect());
+        let value = |column: &Column| record.get(&column.name).cloned().unwrap_or_default();
+        rows.push(columns.iter().map(value).collect());
     }
     Ok(rows)
 }
 
-/// Prints records: as an array of objects, or as rows with these of their fields.
-pub(crate) fn print_records<T: Serialize>(
-    columns: &[&str],
-    records: &[T],
-    format: Format,
-) -> Result<(), Failure> {
+/// Prints records: as an array of objects, or as rows with the fields that these columns name.
+pub(crate) fn print_records<C, T>(columns: &[C], records: &[T], format: Format) -> Result<(), Failure>
+where
+    C: Clone + Into<Column>,
+    T: Serialize,
+{
     match format {
         Format::Json => print_document(records),
         format => rows_of(columns, records)?.print(format),
