@@ -19,11 +19,7 @@ const ALL: &str = "experiment report segment metric ingest observe pipeline sql 
 const MEASURED: &str = "metric segment stats sql store project schema";
 
 const FLOORS: &[Floor] = &[
-    Floor {
-        krate: "cli",
-        floor: 11,
-        may_use: "daemon workspace demo experiment segment observe pipeline stats project schema ingest metric report sql",
-    },
+    Floor { krate: "cli", floor: 11, may_use: "daemon workspace demo" },
     Floor { krate: "daemon", floor: 9, may_use: "workspace observe pipeline" },
     Floor { krate: "workspace", floor: 8, may_use: ALL },
     Floor { krate: "experiment", floor: 6, may_use: MEASURED },

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 pub(crate) use schedule::{BackfillSlots, Order, Runs, Schedule, ScheduleAction};
-use tranche_experiment::InferenceKind;
-use tranche_stats::cases::CaseInference;
-use tranche_stats::{Alternative, Margin, Prior, RelativeMethod, Spending};
+use tranche_workspace::queries::experiments::InferenceKind;
+use tranche_workspace::queries::statistics::{
+    Alternative, CaseInference, Margin, Prior, RelativeMethod, Spending,
+};
 
 /// Nightly audience segments, A/B measurement and KPI reports over Parquet in object storage.
 #[derive(Debug, Parser)]

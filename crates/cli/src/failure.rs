@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use tranche_pipeline::FailureClass;
-use tranche_project::Diagnostic;
 pub(crate) use tranche_workspace::Failure;
+use tranche_workspace::{Diagnostic, FailureClass};
 
 use crate::args::{Format, Global};
 

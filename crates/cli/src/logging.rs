@@ -3,8 +3,7 @@
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, filter, fmt};
-use tranche_daemon::environment_variable;
-use tranche_observe::{TraceOptions, Traces};
+use tranche_daemon::{TraceOptions, Traces, environment_variable};
 
 use crate::args::{Arguments, LogFormat};
 use crate::failure::Failure;

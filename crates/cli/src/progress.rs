@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tranche_pipeline::{Observer, RunReport, Step, StepFailure, StepOutcome};
+use tranche_daemon::{Observer, RunReport, Step, StepFailure, StepOutcome};
 
 /// Shows how far a run is; its steps report to it too.
 #[derive(Clone)]

@@ -16,8 +16,10 @@ use crate::telemetry::{look_forever, serve_metrics};
 /// How a daemon works.
 #[derive(Debug, Clone, Copy)]
 pub struct DaemonOptions {
-    /// How its scheduler works.
-    pub scheduler: SchedulerOptions,
+    /// How many runs it works on at a time, at most.
+    pub max_runs: usize,
+    /// Whether it ends when nothing is left to do for now.
+    pub once: bool,
     /// After how long a silence other daemons take a run over.
     pub lease: Duration,
     /// How long running steps may take to end once the daemon is asked to.
@@ -43,7 +45,9 @@ pub async fn serve(
     let (drain, to_listener) = (stop.drain.clone(), Arc::clone(&console));
     let listener = tokio::spawn(async move { drain_on_signal(drain, &*to_listener).await });
     let totals = {
-        let scheduler = Scheduler::new(&ledger, &catalog, &SystemClock, options.scheduler);
+        let DaemonOptions { max_runs, once, .. } = options;
+        let scheduling = SchedulerOptions { max_runs, once, ..SchedulerOptions::default() };
+        let scheduler = Scheduler::new(&ledger, &catalog, &SystemClock, scheduling);
         tokio::select! {
             biased;
             totals = scheduler.run(stop.clone()) => Some(totals),

@@ -44,3 +44,5 @@ pub use failure::{Failure, chain};
 pub use progress::Progress;
 pub use runner::ActionRunner;
 pub use tranche::{Place, Tranche};
+pub use tranche_pipeline::FailureClass;
+pub use tranche_project::{Diagnostic, duration};

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tranche_pipeline::{Backfill, BackfillMode, BackfillOrder};
-use tranche_workspace::queries::backfills::{BackfillRequest, BackfillRow, find, list, plan};
+use tranche_workspace::queries::backfills::{
+    Backfill, BackfillMode, BackfillOrder, BackfillRequest, begin, find, list, plan,
+};
 
-use super::run::LEASE;
 use crate::app::App;
 use crate::args::{BackfillSlots, Format, Order};
 use crate::failure::Failure;
@@ -20,13 +20,12 @@ pub(super) async fn run(wanted: &BackfillSlots, app: App) -> Result<ExitCode, Fa
         print_records(&COLUMNS, &list(&app.tranche).await?, app.global.format)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let ledger = app.tranche.ledger()?.with_lease(LEASE);
     app.tranche.check().await?;
     let backfill = match &wanted.resume {
-        Some(id) => find(id, &ledger).await?,
+        Some(id) => find(&app.tranche, id).await?,
         None => {
             let Some(backfill) = asked_for(wanted, &app).await? else { return Ok(ExitCode::SUCCESS) };
-            ledger.begin_backfill(&backfill).await?;
+            begin(&app.tranche, &backfill).await?;
             backfill
         }
     };
@@ -66,9 +65,7 @@ async fn perform(backfill: &Backfill, app: App) -> Result<ExitCode, Failure> {
         "backfill {id}: {} slots; after an interruption: tranche backfill --resume {id}",
         backfill.slots.len()
     ))?;
-    let ledger = app.tranche.ledger()?.with_lease(LEASE);
-    let progress = tranche_daemon::backfill(backfill, &ledger, app.tranche, Arc::new(StandardError)).await?;
-    let row = BackfillRow::new(backfill, progress);
+    let row = tranche_daemon::backfill(backfill, app.tranche, Arc::new(StandardError)).await?;
     if format == Format::Json {
         print_document(&row)?;
     } else {

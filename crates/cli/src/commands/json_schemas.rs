@@ -3,26 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use schemars::{Schema, schema_for};
-use tranche_workspace::queries::schemas::{output, outputs};
+use schemars::Schema;
+use tranche_workspace::queries::schemas::{definitions, output, outputs};
 
 use super::init::InitSummary;
 use super::schedule::ScheduleSummary;
 use crate::failure::{Failure, FailureDocument};
 
 pub(super) fn write(folder: &Path) -> Result<(), Failure> {
-    let definitions: [(&str, Schema); 9] = [
-        ("project", schema_for!(tranche_project::SettingsSpec)),
-        ("contract", schema_for!(tranche_schema::ContractSpec)),
-        ("source", schema_for!(tranche_ingest::SourceSpec)),
-        ("traits", schema_for!(tranche_segment::TraitsSpec)),
-        ("segment", schema_for!(tranche_segment::SegmentSpec)),
-        ("metric", schema_for!(tranche_metric::MetricSpec)),
-        ("experiment", schema_for!(tranche_experiment::ExperimentSpec)),
-        ("report", schema_for!(tranche_report::ReportSpec)),
-        ("pipeline", schema_for!(tranche_pipeline::PipelineSpec)),
-    ];
-    for (name, schema) in definitions {
+    for (name, schema) in definitions() {
         write_schema(folder, name, &schema)?;
     }
     let folder = folder.join("output");

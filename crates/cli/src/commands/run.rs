@@ -1,18 +1,10 @@
-//! `run`, `runs` and `resume`: the ledger of runs.
+//! `run` and `resume`: one run, now.
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use tranche_daemon::{RunDisplay, cancel_on_signal, run_now};
-use tranche_pipeline::{
-    Clock, FailureClass, LeaseWatch, Ledger, Liveness, RunPlan, RunRecord, RunReport, RunStatus, SystemClock,
-    new_run_id,
-};
-use tranche_workspace::Tranche;
-use tranche_workspace::queries::runs::full_id;
+use tranche_daemon::{RunDisplay, RunReport, RunRequest, RunStatus, failure_class, run_now};
 
 use crate::app::App;
 use crate::args::{Format, Run};
@@ -21,105 +13,30 @@ use crate::output::{Rows, note, print_json};
 use crate::progress::Progress;
 
 pub(super) async fn run(run: &Run, app: &App) -> Result<ExitCode, Failure> {
-    app.tranche.definitions.pipeline(&run.pipeline)?;
-    app.tranche.check().await?;
-    let pipeline = app.tranche.definitions.pipeline(&run.pipeline)?.pipeline.clone();
-    let pipeline =
-        pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", run.pipeline)))?;
-    let now = SystemClock.now();
-    let as_of = match &run.as_of {
-        Some(text) => app.tranche.instant(text)?,
-        None => pipeline.latest_slot(now).unwrap_or(now),
-    };
-    let ledger = app.tranche.ledger()?.with_lease(LEASE);
-    let plan = RunPlan {
-        run_id: new_run_id(&SystemClock),
-        pipeline,
-        slot: None,
-        as_of,
-        full: run.full,
-        restatement: 0,
-        definitions: ledger.pin(&app.tranche.definitions.project).await?,
-        resumes: None,
-    };
-    perform(&plan, &app.tranche, &ledger, app.global.format).await
+    let request = RunRequest { pipeline: &run.pipeline, as_of: run.as_of.as_deref(), full: run.full };
+    ended(&run_now(&app.tranche, &request, display()).await?, app.global.format)
 }
 
 pub(super) async fn resume(run: &str, force: bool, app: &App) -> Result<ExitCode, Failure> {
-    let ledger = app.tranche.ledger()?.with_lease(LEASE);
-    let mut record = ledger.read(&full_id(run, &ledger).await?).await?;
-    if record.status == RunStatus::Running && !force {
-        wait_for_silence(&mut record, &ledger).await?;
-    }
-    // A run continues with the definitions that it started with, whatever they are today.
-    let project = ledger.definitions(&record.definitions).await?;
-    let pinned = Tranche::with_project(&app.tranche.place, project, app.tranche.actions.clone())?;
-    let pipeline = pinned.definitions.pipeline(&record.pipeline)?.pipeline.clone();
-    let pipeline = pipeline
-        .ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", record.pipeline)))?;
-    perform(&RunPlan::resume(pipeline, record), &pinned, &ledger, app.global.format).await
+    let waiting = |text: &str| {
+        // A terminal that went away is no reason to stop.
+        let _ = note(text);
+    };
+    let report = tranche_daemon::resume(&app.tranche, run, force, &waiting, display()).await?;
+    ended(&report, app.global.format)
 }
 
-/// After how long a silence a run that a person started counts as dead: resuming it waits for that long.
-pub(super) const LEASE: Duration = Duration::from_secs(10);
-
-/// Watches a run until it is certain that no process works on it.
-async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(), Failure> {
-    let mut watch = LeaseWatch::begin();
-    let mut is_noted = false;
-    loop {
-        let is_alive = match watch.look(ledger, &record.run_id).await? {
-            Liveness::Dead => return Ok(()),
-            Liveness::Alive => true,
-            Liveness::Unknown => ledger.refresh(record).await?,
-        };
-        if is_alive {
-            let advice =
-                format!("run `{}` is active; to take it over all the same, add --force", record.run_id);
-            return Err(Failure::definition(advice));
-        }
-        if !std::mem::replace(&mut is_noted, true) {
-            note("the run may still be active; waiting for a heartbeat (--force takes it over at once)")?;
-        }
-        tokio::time::sleep(WATCH_EVERY).await;
-    }
-}
-
-/// How often the lease of a run that may be alive is looked at.
-const WATCH_EVERY: Duration = Duration::from_millis(500);
-
-/// Executes a plan; the first Ctrl-C stops it cleanly, the second at once.
-async fn perform(
-    plan: &RunPlan,
-    tranche: &Tranche,
-    ledger: &Ledger,
-    format: Format,
-) -> Result<ExitCode, Failure> {
+fn display() -> RunDisplay {
     let progress = Progress::new();
-    let display = RunDisplay { observer: Box::new(progress.clone()), progress: Arc::new(progress) };
-    let cancel = CancellationToken::new();
-    let listener = tokio::spawn(cancel_on_signal(cancel.clone(), || {}));
-    let report = run_now(plan, tranche, ledger, display, cancel).await;
-    listener.abort();
-    let report = report?;
-    print_report(&report, format)?;
+    RunDisplay { observer: Box::new(progress.clone()), progress: Arc::new(progress) }
+}
+
+fn ended(report: &RunReport, format: Format) -> Result<ExitCode, Failure> {
+    print_report(report, format)?;
     Ok(match report.status {
-        RunStatus::Failed => exit_code(worst(&report)),
+        RunStatus::Failed => exit_code(failure_class(report)),
         _ => ExitCode::SUCCESS,
     })
-}
-
-/// Who has to act first: an author before the data, the data before the storage.
-fn worst(report: &RunReport) -> FailureClass {
-    let failed = |class: FailureClass| report.steps.iter().any(|step| step.class == Some(class));
-    let order = [
-        FailureClass::Definition,
-        FailureClass::Data,
-        FailureClass::Internal,
-        FailureClass::Timeout,
-        FailureClass::Storage,
-    ];
-    order.into_iter().find(|class| failed(*class)).unwrap_or(FailureClass::Data)
 }
 
 fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {

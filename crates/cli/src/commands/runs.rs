@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tranche_pipeline::{Event, Ledger, Timeline};
-use tranche_workspace::queries::runs::{RunFilter, full_id, list, of_backfill, timeline};
+use tranche_workspace::Tranche;
+use tranche_workspace::queries::runs::{
+    Event, RunFilter, Timeline, events, list, of_backfill, timeline,
+};
 
 use crate::app::App;
 use crate::args::{Format, Runs};
@@ -18,8 +20,7 @@ pub(super) async fn run(wanted: &Runs, app: &App) -> Result<(), Failure> {
     let (tranche, format) = (&app.tranche, app.global.format);
     if let Some(run) = &wanted.run {
         if wanted.follow {
-            let ledger = tranche.ledger()?;
-            return follow(&full_id(run, &ledger).await?, &ledger, format).await;
+            return follow(run, tranche, format).await;
         }
         return show(&timeline(tranche, run).await?, format);
     }
@@ -90,10 +91,10 @@ fn show(timeline: &Timeline, format: Format) -> Result<(), Failure> {
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// Prints every event of a run, those of the past first, until the run ends.
-async fn follow(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Failure> {
+async fn follow(run: &str, tranche: &Tranche, format: Format) -> Result<(), Failure> {
     let mut seen = 0;
     loop {
-        let events = ledger.events_from(run_id, seen).await?;
+        let events = events(tranche, run, seen).await?;
         for event in &events {
             let text = match format {
                 Format::Json => {

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tranche_daemon::DaemonOptions;
-use tranche_pipeline::{SchedulerOptions, Totals};
-use tranche_project::duration;
+use tranche_daemon::{DaemonOptions, Totals};
+use tranche_workspace::duration;
 use tranche_workspace::queries::slots::{explain, set_paused};
 
 use crate::args::{Format, Schedule, ScheduleAction};
@@ -33,11 +32,8 @@ pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failu
 /// Runs what is due until it is asked to end.
 async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     let options = DaemonOptions {
-        scheduler: SchedulerOptions {
-            max_runs: schedule.max_runs.into(),
-            once: schedule.once,
-            ..SchedulerOptions::default()
-        },
+        max_runs: schedule.max_runs.into(),
+        once: schedule.once,
         lease: parse(&schedule.lease, "--lease")?,
         drain_limit: parse(&schedule.drain, "--drain")?,
         metrics: schedule.metrics,

@@ -3,10 +3,8 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tranche_pipeline::{
-    Backfill, BackfillMode, BackfillOrder, BackfillProgress, ExplainedSlot, Ledger, StorageClock, SystemClock,
-    new_run_id,
-};
+use tranche_pipeline::{BackfillProgress, ExplainedSlot, StorageClock, SystemClock, new_run_id};
+pub use tranche_pipeline::{Backfill, BackfillMode, BackfillOrder};
 
 use crate::failure::Failure;
 use crate::tranche::Tranche;
@@ -121,13 +119,21 @@ pub async fn plan(tranche: &Tranche, request: &BackfillRequest<'_>) -> Result<Pl
     Ok(PlannedBackfill { backfill, slots })
 }
 
+/// Begins a backfill: from now on it is listed, and can be continued.
+///
+/// # Errors
+/// [`Failure`] when the ledger cannot be written.
+pub async fn begin(tranche: &Tranche, backfill: &Backfill) -> Result<(), Failure> {
+    Ok(tranche.ledger()?.begin_backfill(backfill).await?)
+}
+
 /// The one backfill whose id begins like this.
 ///
 /// # Errors
 /// [`Failure`] when there is none, or several, or the ledger cannot be read.
-pub async fn find(id: &str, ledger: &Ledger) -> Result<Backfill, Failure> {
+pub async fn find(tranche: &Tranche, id: &str) -> Result<Backfill, Failure> {
     let mut found: Vec<Backfill> =
-        ledger.backfills().await?.into_iter().filter(|found| found.id.starts_with(id)).collect();
+        tranche.ledger()?.backfills().await?.into_iter().filter(|found| found.id.starts_with(id)).collect();
     match (found.pop(), found.is_empty()) {
         (Some(one), true) => Ok(one),
         (None, _) => {

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tranche_experiment::{
-    Assigned, Experiment, ExperimentResult, MeasureContext, PowerPlan, PowerRequest, Validation,
-    ValidationRequest, store,
+pub use tranche_experiment::{
+    Assigned, EstimateRow, ExperimentResult, InferenceKind, PowerPlan, PowerRequest, Severity, Validation,
+    ValidationRequest, ValidationRow,
 };
+use tranche_experiment::{Experiment, MeasureContext, store};
 use tranche_pipeline::{Clock, SystemClock};
 use tranche_segment::EVERYONE;
 

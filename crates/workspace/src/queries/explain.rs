@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_pipeline::{Clock, SystemClock};
-use tranche_segment::{ExplainedDefinition, Explanation, explain as explain_entity};
+pub use tranche_segment::Explanation;
+use tranche_segment::{ExplainedDefinition, explain as explain_entity};
 
 use crate::failure::Failure;
 use crate::tranche::Tranche;

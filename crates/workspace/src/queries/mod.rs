@@ -18,5 +18,6 @@ pub mod segment_tests;
 pub mod segments;
 pub mod slots;
 pub mod sql;
+pub mod statistics;
 pub mod traits;
 pub mod why;

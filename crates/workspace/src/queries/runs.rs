@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use tranche_pipeline::{Fate, Ledger, RunRecord, RunStatus, Timeline};
+pub use tranche_pipeline::{Event, Timeline};
+use tranche_pipeline::{Fate, Ledger, RunRecord, RunStatus};
 
 use super::backfills;
 use crate::failure::Failure;
@@ -123,9 +124,8 @@ pub async fn list(tranche: &Tranche, filter: &RunFilter<'_>) -> Result<Vec<RunRo
 /// # Errors
 /// [`Failure`] when there is no such backfill, or the ledger cannot be read.
 pub async fn of_backfill(tranche: &Tranche, id: &str) -> Result<Vec<RunRow>, Failure> {
-    let ledger = tranche.ledger()?;
-    let backfill = backfills::find(id, &ledger).await?;
-    let runs = ledger.backfill_runs(&backfill).await?;
+    let backfill = backfills::find(tranche, id).await?;
+    let runs = tranche.ledger()?.backfill_runs(&backfill).await?;
     Ok(runs.into_iter().flatten().map(RunRow::from).collect())
 }
 
@@ -138,6 +138,15 @@ pub async fn timeline(tranche: &Tranche, run: &str) -> Result<Timeline, Failure>
     let run_id = full_id(run, &ledger).await?;
     Timeline::from_events(&ledger.events(&run_id).await?)
         .ok_or_else(|| Failure::data(format!("the log of run `{run_id}` does not begin with its start")))
+}
+
+/// The events of a run in their order, those after the first `seen`.
+///
+/// # Errors
+/// [`Failure`] when no run's id begins like this, or its log cannot be read.
+pub async fn events(tranche: &Tranche, run: &str, seen: u64) -> Result<Vec<Event>, Failure> {
+    let ledger = tranche.ledger()?;
+    Ok(ledger.events_from(&full_id(run, &ledger).await?, seen).await?)
 }
 
 /// The id of the one run that begins like this.

@@ -1,7 +1,7 @@
-//! The JSON Schemas of what `--format json` prints, by command.
+//! The JSON Schemas of definitions, and of what `--format json` prints.
 
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, schema_for};
 use tranche_pipeline::{ExplainedSlot, RunReport, Timeline};
 use tranche_segment::store::HistoryRow;
 use tranche_segment::{Overlap, TestReport};
@@ -20,6 +20,22 @@ use super::segments::{SegmentDescription, SegmentRow};
 use super::slots::PauseState;
 use super::traits::{TraitDescription, TraitRow};
 use super::why::WhyMember;
+
+/// The schemas of definitions, by kind.
+#[must_use]
+pub fn definitions() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("project", schema_for!(tranche_project::SettingsSpec)),
+        ("contract", schema_for!(tranche_schema::ContractSpec)),
+        ("source", schema_for!(tranche_ingest::SourceSpec)),
+        ("traits", schema_for!(tranche_segment::TraitsSpec)),
+        ("segment", schema_for!(tranche_segment::SegmentSpec)),
+        ("metric", schema_for!(tranche_metric::MetricSpec)),
+        ("experiment", schema_for!(tranche_experiment::ExperimentSpec)),
+        ("report", schema_for!(tranche_report::ReportSpec)),
+        ("pipeline", schema_for!(tranche_pipeline::PipelineSpec)),
+    ]
+}
 
 /// The schema of a value as it is written.
 #[must_use]

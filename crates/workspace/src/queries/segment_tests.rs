@@ -1,6 +1,7 @@
 //! The tests in segments' definitions, against a replay.
 
-use tranche_segment::{TestReport, run_tests};
+pub use tranche_segment::TestReport;
+use tranche_segment::run_tests;
 
 use crate::failure::Failure;
 use crate::tranche::Tranche;

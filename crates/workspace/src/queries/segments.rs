@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tranche_segment::store::{HistoryRow, history, latest, members as read_members};
+pub use tranche_segment::EVERYONE;
+pub use tranche_segment::store::HistoryRow;
+use tranche_segment::store::{history, latest, members as read_members};
 use tranche_segment::{SegmentDefinition, SegmentKind};
 
 use super::rows::ResultRows;

@@ -1,8 +1,7 @@
 //! `experiment power`: how many units and days an experiment needs.
 
 use serde_json::{Value, json};
-use tranche_experiment::{PowerPlan, PowerRequest};
-use tranche_workspace::queries::experiments;
+use tranche_workspace::queries::experiments::{self, PowerPlan, PowerRequest};
 
 use crate::app::App;
 use crate::args::{Format, Power};

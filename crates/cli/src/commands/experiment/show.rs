@@ -1,7 +1,6 @@
 //! `experiment show`: the decision, whether the data can be trusted, the goals, and then everything else.
 
-use tranche_experiment::{ExperimentResult, Severity};
-use tranche_workspace::queries::experiments;
+use tranche_workspace::queries::experiments::{self, ExperimentResult, Severity};
 
 use super::estimates::{Part, all, between, of, reasons};
 use crate::app::App;

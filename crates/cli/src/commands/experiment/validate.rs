@@ -4,9 +4,8 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use serde_json::json;
-use tranche_experiment::{Validation, ValidationRequest, ValidationRow};
-use tranche_pipeline::FailureClass;
-use tranche_workspace::queries::experiments;
+use tranche_workspace::FailureClass;
+use tranche_workspace::queries::experiments::{self, Validation, ValidationRequest, ValidationRow};
 
 use crate::app::App;
 use crate::args::{Format, Validate};

@@ -1,8 +1,7 @@
 //! `segment explain`: what a refresh would read, and which definitions share it.
 
 use serde_json::json;
-use tranche_segment::Explanation;
-use tranche_workspace::queries::explain::{ExplainedRefresh, explain};
+use tranche_workspace::queries::explain::{ExplainedRefresh, Explanation, explain};
 
 use crate::app::App;
 use crate::args::Format;

@@ -1,7 +1,6 @@
 //! `segment history`: a segment, refresh by refresh.
 
-use tranche_segment::store::HistoryRow;
-use tranche_workspace::queries::segments::refreshes;
+use tranche_workspace::queries::segments::{HistoryRow, refreshes};
 
 use crate::app::App;
 use crate::args::Format;

@@ -1,8 +1,7 @@
 //! `segment overlap`: what segments have in common.
 
 use serde_json::{Value, json};
-use tranche_segment::Overlap;
-use tranche_workspace::queries::overlap::{Overlaps, overlap};
+use tranche_workspace::queries::overlap::{Overlap, Overlaps, overlap};
 
 use crate::app::App;
 use crate::args::{AsOf, Format};

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use tranche_pipeline::FailureClass;
-use tranche_segment::TestReport;
-use tranche_workspace::queries::segment_tests::test;
+use tranche_workspace::FailureClass;
+use tranche_workspace::queries::segment_tests::{TestReport, test};
 
 use crate::app::App;
 use crate::args::Format;
