@@ -128,7 +128,7 @@ mod tests {
     fn downward_edges_pass() {
         check(
             &[
-                ("cli", "stats"),
+                ("cli", "workspace"),
                 ("report", "segment"),
                 ("segment", "sql"),
                 ("sql", "store"),
