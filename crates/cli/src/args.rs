@@ -44,10 +44,10 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Show every column of a table, and every text in full, however wide that is.
+    /// Show every column and every text in full, however wide that is.
     #[arg(long, global = true)]
     pub(crate) wide: bool,
-    /// Show these columns of a table, in this order; of tables, CSV and Markdown.
+    /// Show only these columns, in this order; in tables, CSV and Markdown.
     #[arg(long, global = true, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
     /// Log more: -v for what happens, -vv for details, -vvv for everything. Without it, errors; of `schedule` and `backfill` warnings too.

@@ -31,6 +31,7 @@ pub use dialect::SegmentReferences;
 pub use engine::{Engine, EngineOptions, machine_memory_bytes};
 pub use error::{SqlError, SqlProblem};
 pub use lineage::{Origin, column_lineage};
+pub use locate::type_name;
 pub use raw::NumericText;
 pub use session::{Collected, Session, segment_relation};
 pub use tables::{Source, TableSources, TableVersion, Tables, table_folder};

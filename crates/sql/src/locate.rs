@@ -1,8 +1,9 @@
 //! From an engine's error to a position in the SQL text, and to words that its author understands.
 
 mod places;
-mod words;
+pub(crate) mod words;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -10,7 +11,7 @@ use tranche_project::Position;
 
 pub(crate) use self::places::first_star;
 use self::places::{end_of, find_word, is_within, mentioned_in, parser_position, position_at, start_of};
-use self::words::{cause, in_plain_words};
+use self::words::{cause, in_plain_words, plain_types};
 use crate::SqlProblem;
 
 /// A diagnostic of the engine that says less than its error.
@@ -62,9 +63,10 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
     SqlProblem { position: spanned.unwrap_or_else(|| mentioned_in(&text, sql)), message, help }
 }
 
-/// The innermost cause of an error, in plain words.
-pub(crate) fn plain_cause(text: &str) -> String {
-    in_plain_words(&cause(text)).0
+/// The name of a type as contracts have it, but for units and time zones.
+#[must_use]
+pub fn type_name(data_type: &DataType) -> String {
+    plain_types(&data_type.to_string())
 }
 
 /// Text that is no SQL.

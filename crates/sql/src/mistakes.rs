@@ -111,10 +111,9 @@ impl Names {
         let context = SessionContext::new_with_state(state);
         let mentioned = Mentioned::in_statement(statement);
         let mut supplied = mentioned.columns.clone();
-        let text = statement.to_string();
         for name in known.table_names() {
             let Some(table) = known.table(&name).await? else { continue };
-            if text.contains(&name) {
+            if mentioned.tables.contains(&name) {
                 for field in table.schema().fields() {
                     supplied.remove(field.name());
                 }
@@ -148,6 +147,7 @@ impl Names {
 /// The names in a statement.
 #[derive(Default)]
 struct Mentioned {
+    tables: BTreeSet<String>,
     /// Columns without a qualifier.
     columns: BTreeSet<String>,
     /// Columns with one: qualifier and name.
@@ -181,10 +181,11 @@ impl Visitor for Mentioned {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, alias: Some(alias), .. } = factor
+        if let TableFactor::Table { name, alias, .. } = factor
             && let Some(table) = name.0.last().and_then(|part| part.as_ident())
         {
-            self.aliases.push((normal(table), normal(&alias.name)));
+            self.tables.insert(normal(table));
+            self.aliases.extend(alias.iter().map(|alias| (normal(table), normal(&alias.name))));
         }
         ControlFlow::Continue(())
     }

@@ -15,7 +15,7 @@ fn check(name: &str, text: &str) {
         snapshot_path => "snapshots",
         prepend_module_to_snapshot => false,
         omit_expression => true,
-        filters => [
+        filters => vec![
             (r"\b01[0-9a-f]{30}\b", "0123456789ab7cde8f0123456789abcd"),
             (r"/[^ `'\n]*/\.tmp[A-Za-z0-9]{6}", "<folder>"),
         ],
@@ -29,7 +29,7 @@ fn screen(arguments: &[&str], ran: &Ran) -> String {
     let mut text = format!("$ tranche {}\n", arguments.join(" "));
     text.push_str(&ran.stdout);
     for line in ran.stderr.lines() {
-        text.push_str(&format!("[stderr] {line}").trim_end().to_owned());
+        text.push_str(format!("[stderr] {line}").trim_end());
         text.push('\n');
     }
     format!("{text}[exit code {}]\n\n", ran.code)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use tranche_workspace::queries::rows::ResultRows;
+use tranche_workspace::queries::rows::{ResultColumn, ResultRows};
 
 use super::column::Column;
 use super::rows::Rows;
@@ -40,7 +40,11 @@ where
 
 /// The rows of a query.
 pub(crate) fn rows_of_result(found: ResultRows) -> Rows {
-    let columns: Vec<Column> = found.columns.iter().map(|name| Column::any(name)).collect();
+    let column = |found: &ResultColumn| match found.is_instant {
+        true => Column::instant(&found.name),
+        false => Column::any(&found.name),
+    };
+    let columns: Vec<Column> = found.columns.iter().map(column).collect();
     let mut rows = Rows::new(&columns);
     found.rows.into_iter().for_each(|row| rows.push(row));
     rows

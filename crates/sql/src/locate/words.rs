@@ -1,5 +1,10 @@
 //! An engine's error in words that its author understands.
 
+/// The innermost cause of an error, in plain words.
+pub(crate) fn plain_cause(text: &str) -> String {
+    in_plain_words(&cause(text)).0
+}
+
 /// The innermost cause in an error's text, without the engine's own prefixes.
 pub(super) fn cause(text: &str) -> String {
     let last = text.rsplit("caused by\n").next().unwrap_or(text);
@@ -128,7 +133,7 @@ const TYPES: [(&str, &str); 19] = [
 ];
 
 /// A message with types as authors know them; of what stands in brackets behind one, only numbers are kept.
-fn plain_types(text: &str) -> String {
+pub(super) fn plain_types(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some(next) = rest.chars().next() {

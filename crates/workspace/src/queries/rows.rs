@@ -1,7 +1,7 @@
 //! The rows of a query whose columns are known only once it has run.
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
@@ -10,11 +10,26 @@ use tranche_sql::SqlError;
 
 use crate::failure::Failure;
 
+/// A column of a query's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultColumn {
+    /// Its name.
+    pub name: String,
+    /// Whether its values are instants or days.
+    pub is_instant: bool,
+}
+
+impl ResultColumn {
+    fn new(name: &str, is_instant: bool) -> Self {
+        Self { name: name.to_owned(), is_instant }
+    }
+}
+
 /// Named columns and rows of JSON values. As JSON an array with an object for each row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResultRows {
-    /// The names of the columns.
-    pub columns: Vec<String>,
+    /// The columns.
+    pub columns: Vec<ResultColumn>,
     /// The rows: a value for each column.
     pub rows: Vec<Vec<Value>>,
 }
@@ -23,12 +38,14 @@ impl ResultRows {
     /// No rows, with these columns.
     #[must_use]
     pub fn empty(columns: &[&str]) -> Self {
-        Self { columns: columns.iter().map(|&column| column.to_owned()).collect(), rows: Vec::new() }
+        Self { columns: columns.iter().map(|name| ResultColumn::new(name, false)).collect(), rows: Vec::new() }
     }
 
     /// The rows of batches: numbers and truth values as such, everything else as text.
     pub(crate) fn from_batches(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, Failure> {
-        let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let is_instant = |field: &Field| matches!(field.data_type(), DataType::Timestamp(..) | DataType::Date32);
+        let columns = schema.fields().iter().map(|field| ResultColumn::new(field.name(), is_instant(field)));
+        let columns = columns.collect();
         let mut rows = Vec::new();
         let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
         for batch in batches {
@@ -45,13 +62,14 @@ impl ResultRows {
     /// An object for each row.
     #[must_use]
     pub fn objects(&self) -> Vec<Map<String, Value>> {
-        let object = |row: &Vec<Value>| self.columns.iter().cloned().zip(row.iter().cloned()).collect();
+        let names = || self.columns.iter().map(|column| column.name.clone());
+        let object = |row: &Vec<Value>| names().zip(row.iter().cloned()).collect();
         self.rows.iter().map(object).collect()
     }
 
     /// With another column before the others.
     pub(crate) fn with_first(mut self, name: &str, values: impl IntoIterator<Item = Value>) -> Self {
-        self.columns.insert(0, name.to_owned());
+        self.columns.insert(0, ResultColumn::new(name, false));
         for (row, value) in self.rows.iter_mut().zip(values) {
             row.insert(0, value);
         }

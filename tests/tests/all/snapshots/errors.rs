@@ -40,7 +40,6 @@ fn commands_that_fail_say_what_to_do() {
         &["sql", "SELECT 'open"],
         &["sql", "SELECT 1 / 0"],
         &["sql", "SELECT amount / 0 FROM purchases"],
-        &["sql", "SELECT arrow_cast('x', 'Int64')"],
         &["sql", "SELECT CAST(country AS int) FROM people"],
         &["--project", "nowhere", "check"],
         &["--lake", "nowhere://lake", "runs"],

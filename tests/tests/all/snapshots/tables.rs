@@ -99,7 +99,15 @@ fn tables_fit_the_terminal() {
         &["segment", "list", "--columns", "size,segment", "--format", "markdown"],
         &["segment", "list", "--columns", "segment,sizes"],
         &["experiment", "show", "winback_mail", "--columns", "metric,variant,relative_ci"],
-        &["experiment", "show", "winback_mail", "--format", "csv"],
+        &[
+            "experiment",
+            "show",
+            "winback_mail",
+            "--format",
+            "csv",
+            "--columns",
+            "metric,segment,variant,n,conclusion",
+        ],
         &[
             "experiment",
             "show",

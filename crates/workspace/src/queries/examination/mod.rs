@@ -37,10 +37,19 @@ impl Examination {
     /// Adds the findings of a check; `holds` is what holds when there are none.
     fn add(&mut self, check: &'static str, holds: &str, findings: Vec<Finding>) {
         if findings.is_empty() {
-            self.results.push(CheckResult { check, ok: true, finding: holds.to_owned(), advice: String::new() });
+            self.results.push(CheckResult {
+                check,
+                ok: true,
+                finding: holds.to_owned(),
+                advice: String::new(),
+            });
         }
-        let result =
-            |finding: Finding| CheckResult { check, ok: false, finding: finding.problem, advice: finding.advice };
+        let result = |finding: Finding| CheckResult {
+            check,
+            ok: false,
+            finding: finding.problem,
+            advice: finding.advice,
+        };
         self.results.extend(findings.into_iter().map(result));
     }
 
