@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::lease::Heartbeat;
+use crate::progress::with_reports;
 use crate::{
-    Clock, Event, FailureClass, Ledger, Observer, OnFailure, Pipeline, RunError, RunLog, RunRecord,
+    Clock, Event, FailureClass, Ledger, Observer, OnFailure, Pipeline, Progress, RunError, RunLog, RunRecord,
     RunReport, RunStatus, Started, Step, StepContext, StepFailure, StepOutcome, StepRunner, StepStatus,
     graph,
 };
@@ -60,16 +61,22 @@ impl RunPlan {
     /// What a step of this run needs to know about it.
     #[must_use]
     pub fn context(&self, step: &Step) -> StepContext {
-        let occasion = self.slot.map_or_else(|| self.run_id.clone(), |slot| slot.to_string());
-        let again = if self.restatement > 0 { format!("#{}", self.restatement) } else { String::new() };
         StepContext {
             run_id: self.run_id.clone(),
             pipeline: self.pipeline.name.clone(),
             slot: self.slot,
             as_of: self.as_of,
             full: self.full,
-            transaction: format!("{}/{}/{occasion}{again}", self.pipeline.name, step.id),
+            transaction: self.transaction(step),
+            progress: Progress::default(),
         }
+    }
+
+    /// The application transaction of a step's commits.
+    fn transaction(&self, step: &Step) -> String {
+        let occasion = self.slot.map_or_else(|| self.run_id.clone(), |slot| slot.to_string());
+        let again = if self.restatement > 0 { format!("#{}", self.restatement) } else { String::new() };
+        format!("{}/{}/{occasion}{again}", self.pipeline.name, step.id)
     }
 
     async fn open(&self, ledger: &Ledger, at: Timestamp) -> Result<RunLog, RunError> {
@@ -170,7 +177,7 @@ fn span_of(step: &Step) -> tracing::Span {
         rows_read = tracing::field::Empty,
         rows_written = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
-        otel.status_message = tracing::field::Empty
+        otel.status_description = tracing::field::Empty
     )
 }
 
@@ -264,7 +271,7 @@ impl Execution<'_> {
     /// Tries a step until it is done, or not worth another try. Only the work and the pauses are interrupted, never the writing of
     /// an event: so the log always knows which event comes next.
     async fn step<'s>(&self, step: &'s Step) -> Result<(&'s Step, StepEnd), RunError> {
-        let mut pauses = step.retries.pauses(&self.run.context(step).transaction);
+        let mut pauses = step.retries.pauses(&self.run.transaction(step));
         if let Some(reason) = self.refusal(step).await {
             self.append(Event::StepSkipped { step: step.id.clone(), reason, at: self.clock.now() }).await?;
             return Ok((step, StepEnd::LeftOut));
@@ -289,7 +296,7 @@ impl Execution<'_> {
         }
         loop {
             attempt += 1;
-            tracing::Span::current().record("attempt", attempt);
+            tracing::Span::current().record("attempt", i64::from(attempt));
             self.append(Event::StepStarted { step: step.id.clone(), attempt, at: self.clock.now() }).await?;
             self.observer.step_started(step, attempt);
             let begun = Instant::now();
@@ -330,6 +337,8 @@ impl Execution<'_> {
     async fn attempt(&self, step: &Step) -> Result<StepOutcome, StepFailure> {
         let context = self.run.context(step);
         let work = AssertUnwindSafe(self.runner.run(step, &context)).catch_unwind();
+        let notify = |message: &str| self.observer.step_progress(step, message);
+        let work = with_reports(context.progress.clone(), work, notify);
         let ended = match step.timeout {
             None => work.await,
             Some(limit) => timeout(limit, work).await.map_err(|_| {
@@ -362,8 +371,8 @@ impl Execution<'_> {
         };
         self.append(event).await?;
         tracing::Span::current()
-            .record("rows_read", outcome.rows_read)
-            .record("rows_written", outcome.rows_written);
+            .record("rows_read", count(outcome.rows_read))
+            .record("rows_written", count(outcome.rows_written));
         tracing::info!(
             seconds,
             rows_read = outcome.rows_read,
@@ -386,7 +395,7 @@ impl Execution<'_> {
         if !will_retry {
             tracing::Span::current()
                 .record("otel.status_code", "ERROR")
-                .record("otel.status_message", message.as_str());
+                .record("otel.status_description", message.as_str());
         }
         tracing::warn!(?class, attempt, will_retry, "step failed: {message}");
         let detail = failure.detail.clone().unwrap_or(Value::Null);
@@ -429,6 +438,11 @@ impl Execution<'_> {
 
 /// A step that brought its process down so often in a row is not tried again by itself: it would bring down every daemon in turn.
 const UNENDED: u32 = 5;
+
+/// A count as an attribute of a span: OpenTelemetry has signed integers only.
+fn count(rows: u64) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
 
 /// Seconds to the millisecond: more would be noise in a log that people read.
 fn seconds_since(begun: Instant) -> f64 {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{FailureClass, RunPlan, RunReport, Step};
+use crate::{FailureClass, Progress, RunPlan, RunReport, Step};
 
 /// Does the work of steps. The one place where a pipeline meets what it is made of.
 #[async_trait]
@@ -22,7 +22,7 @@ pub trait StepRunner: Send + Sync {
 }
 
 /// What a step needs to know about its run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StepContext {
     /// The run.
     pub run_id: String,
@@ -36,6 +36,8 @@ pub struct StepContext {
     pub full: bool,
     /// `pipeline/step/slot`, or `pipeline/step/run_id` where there is no slot: the application transaction of the step's commits.
     pub transaction: String,
+    /// Where the step reports what it is working on.
+    pub progress: Progress,
 }
 
 /// What a step did.
@@ -80,6 +82,12 @@ pub trait Observer: Send + Sync {
         let _ = (step, attempt);
     }
 
+    /// A running step reported what it is working on, such as `orders: 3 of 18 files`. Of reports in quick succession only the last is
+    /// given on.
+    fn step_progress(&self, step: &Step, message: &str) {
+        let _ = (step, message);
+    }
+
     /// A step did its work.
     fn step_done(&self, step: &Step, outcome: &StepOutcome, seconds: f64) {
         let _ = (step, outcome, seconds);
@@ -110,6 +118,10 @@ where
 
     fn step_started(&self, step: &Step, attempt: u32) {
         self.iter().for_each(|observer| observer.step_started(step, attempt));
+    }
+
+    fn step_progress(&self, step: &Step, message: &str) {
+        self.iter().for_each(|observer| observer.step_progress(step, message));
     }
 
     fn step_done(&self, step: &Step, outcome: &StepOutcome, seconds: f64) {

@@ -22,8 +22,16 @@ pub(super) async fn run(report: &Report, bench: &Workbench) -> Result<(), Failur
     let run_id = new_run_id(&SystemClock);
     let steps = bench.steps(Progress::new())?;
     let transaction = format!("{name}/report/{run_id}");
-    let context =
-        StepContext { run_id, pipeline: name.to_owned(), slot: None, as_of, full: false, transaction };
+    let (pipeline_name, progress) = (name.to_owned(), tranche_pipeline::Progress::default());
+    let context = StepContext {
+        run_id,
+        pipeline: pipeline_name,
+        slot: None,
+        as_of,
+        full: false,
+        transaction,
+        progress,
+    };
     let (page, _, _) = steps.publish(&report.report, &context, pipeline).await?;
     if bench.global.format == Format::Json {
         return print_json(&json!({"report": report.report, "as_of": as_of, "page": page}), Format::Json);
