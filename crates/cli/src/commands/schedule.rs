@@ -57,7 +57,7 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
             totals = scheduler.run(stop.clone()) => Some(totals),
             () = catalog.reload_forever() => None,
             () = outside::look_forever(&catalog, schedule.metrics.is_some()) => None,
-            failure = outside::serve(schedule.metrics, &catalog.metrics) => return Err(failure),
+            failure = outside::serve(schedule.metrics, &catalog) => return Err(failure),
             () = after_drain(&stop.drain, drain_limit) => None,
         }
     };

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::{sleep, timeout};
-use tranche_observe::Metrics;
-use tranche_pipeline::{Backlog, Clock, SystemClock};
+use tranche_observe::{Monitoring, Readiness};
+use tranche_pipeline::{Backlog, Clock, Ledger, SystemClock};
 
 use super::catalog::ProjectCatalog;
 use crate::failure::{Failure, chain};
@@ -22,17 +24,34 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How far back slots are looked at.
 const LOOKED_BACK: Duration = Duration::from_secs(86_400);
 
-/// Answers scrapes, if there is an address for them, until that fails.
-pub(super) async fn serve(address: Option<SocketAddr>, metrics: &Metrics) -> Failure {
+/// Serves the endpoints of monitoring, if there is an address for them, until that fails.
+pub(super) async fn serve(address: Option<SocketAddr>, catalog: &ProjectCatalog) -> Failure {
     let Some(address) = address else { return std::future::pending().await };
     let listening = |address: SocketAddr| {
-        // A terminal that went away is no reason to stop.
+        // A closed terminal is no reason to stop.
         let _ = note(&format!("metrics at http://{address}/metrics"));
     };
-    match tranche_observe::serve(address, metrics.clone(), || SystemClock.now(), listening).await {
-        Ok(()) => Failure::internal("the port of metrics was closed"),
+    let ledger = match catalog.bench().lake() {
+        Ok(lake) => Workbench::ledger(&lake),
+        Err(failure) => return failure,
+    };
+    let monitoring = Monitoring {
+        metrics: catalog.metrics.clone(),
+        clock: Arc::new(SystemClock),
+        readiness: readiness(ledger),
+    };
+    match monitoring.serve(address, listening).await {
+        Ok(()) => Failure::internal("the monitoring port was closed"),
         Err(error) => Failure::definition(chain(&error)),
     }
+}
+
+/// Ready when the lake answers a listing; definitions are loaded before the endpoints are served.
+fn readiness(ledger: Ledger) -> Readiness {
+    Arc::new(move || {
+        let ledger = ledger.clone();
+        async move { ledger.scheduled_pipelines().await.map(drop).map_err(|error| chain(&error)) }.boxed()
+    })
 }
 
 /// What pipelines have yet to decide about, by name.
