@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tranche_observe::{Dataset, EventType, Field, InputField, Lineage, LineageEvent, step_run_id};
+use tranche_pipeline::definition::Targets;
 use tranche_pipeline::{
-    Clock, Observer, Pipeline, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome, SystemClock,
-    Targets,
+    Clock, Observer, Pipeline, RunPlan, RunRecord, RunStatus, Step, StepFailure, StepOutcome, SystemClock,
 };
 use tranche_schema::{Contract, platform};
 use tranche_sql::{Session, column_lineage, table_folder};
@@ -125,7 +125,7 @@ impl Observer for LineageWatch {
         }
     }
 
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         let message = report.message.as_deref().unwrap_or("a step failed");
         self.send(match report.status {
             RunStatus::Done => self.run_event(EventType::Complete),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tranche_pipeline::{Observer, RunReport, Step, StepFailure, StepOutcome};
+use tranche_pipeline::{Observer, RunRecord, Step, StepFailure, StepOutcome};
 
 /// Watches a run. Shared with the steps, which say what they are at.
 #[derive(Clone)]
@@ -118,7 +118,7 @@ impl Observer for Progress {
         self.finish(step, &format!("✗ {}: {}{next}", step.id, failure.message));
     }
 
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         if let Some(message) = &report.message {
             self.line(message);
         }

@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 use tranche_experiment::{Experiment, MeasureContext, Memory};
 use tranche_ingest::LoadContext;
+use tranche_pipeline::definition::Targets;
 use tranche_pipeline::{
-    Clock, FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, SystemClock, Targets,
+    Clock, FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner, SystemClock,
 };
 use tranche_report::BuildContext;
 use tranche_segment::SegmentError;

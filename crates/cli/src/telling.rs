@@ -8,9 +8,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 use tranche_observe::{Background, Message, ObserveError, Outbox, Sender, messages_of};
-use tranche_pipeline::{
-    Clock, Event, Ledger, Observer, RunError, RunRecord, RunReport, RunStatus, SystemClock,
-};
+use tranche_pipeline::ledger::Event;
+use tranche_pipeline::{Clock, Ledger, Observer, RunError, RunRecord, RunStatus, SystemClock};
 use tranche_sql::Session;
 use tranche_store::Lake;
 
@@ -64,7 +63,7 @@ impl Untold {
 }
 
 impl Observer for Untold {
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         self.lock().ended.insert(report.run_id.clone());
     }
 }
@@ -79,7 +78,7 @@ pub(crate) async fn expect_messages(workspace: &Workspace, lake: &Lake) {
 
 /// Tells people what there is to tell: of runs that ended, and of what is not fresh. Nothing is done when nobody wants to know.
 pub(crate) async fn tell(workspace: &Workspace, lake: &Lake, session: &Session, untold: &Untold) {
-    if workspace.settings.notifications.is_empty() {
+    if workspace.observe.notifications.is_empty() {
         return;
     }
     if let Err(failure) = told(workspace, lake, session, untold).await {
@@ -120,7 +119,7 @@ fn failed(error: ObserveError) -> Failure {
 
 fn senders(workspace: &Workspace) -> Vec<Sender> {
     let mut senders = Vec::new();
-    for notification in &workspace.settings.notifications {
+    for notification in &workspace.observe.notifications {
         match Sender::of(notification, variable) {
             Ok(of_one) => senders.extend(of_one),
             // The others are told all the same, and this one when it can be.

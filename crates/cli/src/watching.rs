@@ -2,7 +2,7 @@
 
 use tokio::task::JoinHandle;
 use tranche_observe::Lineage;
-use tranche_pipeline::{Observer, Pipeline, RunError, RunPlan, RunReport};
+use tranche_pipeline::{Observer, Pipeline, RunError, RunPlan, RunRecord};
 use tranche_store::Lake;
 
 use crate::failure::Failure;
@@ -21,8 +21,8 @@ pub(crate) async fn watched(
     plan: &RunPlan,
     bench: &Workbench,
     progress: &Progress,
-    run: impl AsyncFnOnce(&dyn Observer) -> Result<RunReport, RunError>,
-) -> Result<RunReport, Failure> {
+    run: impl AsyncFnOnce(&dyn Observer) -> Result<RunRecord, RunError>,
+) -> Result<RunRecord, Failure> {
     let lake = bench.lake()?;
     expect_messages(&bench.workspace, &lake).await;
     let untold = Untold::default();
@@ -46,7 +46,7 @@ pub(crate) async fn lineage_of(
     bench: &Workbench,
     lake: &Lake,
 ) -> Result<Option<(LineageWatch, JoinHandle<()>)>, Failure> {
-    let Some(spec) = &bench.workspace.settings.lineage else { return Ok(None) };
+    let Some(spec) = &bench.workspace.observe.lineage else { return Ok(None) };
     let lineage = match Lineage::new(spec, &bench.folder, variable) {
         Ok(lineage) => lineage,
         Err(error) => {

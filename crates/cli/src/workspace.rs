@@ -7,8 +7,13 @@ use jiff::Timestamp;
 use tranche_experiment::Experiment;
 use tranche_ingest::{Source, SourceSpec};
 use tranche_metric::Metrics;
-use tranche_pipeline::{Pipeline, Step, Targets, Trigger};
-use tranche_project::{DefinitionKind, Position, Problems, Project, Settings, SourceFile, duration, yaml};
+use tranche_observe::ObserveSettings;
+use tranche_pipeline::definition::Targets;
+use tranche_pipeline::schedule::Trigger;
+use tranche_pipeline::{Pipeline, Step};
+use tranche_project::{
+    DefinitionKind, Position, Problems, Project, Settings, SettingsSpec, SourceFile, duration, yaml,
+};
 use tranche_report::Report;
 use tranche_schema::{Contract, ContractSpec};
 use tranche_segment::{Definitions, SegmentDefinition};
@@ -22,6 +27,7 @@ use crate::steps::ACTIONS;
 pub(crate) struct Workspace {
     pub(crate) project: Project,
     pub(crate) settings: Settings,
+    pub(crate) observe: ObserveSettings,
     pub(crate) contracts: IndexMap<String, Contract>,
     /// How old the newest load of a table may be, by table.
     pub(crate) freshness: IndexMap<String, Duration>,
@@ -51,6 +57,10 @@ impl Workspace {
     pub(crate) fn read(project: Project) -> Self {
         let mut problems = Problems::default();
         let settings = project.settings(&mut problems);
+        let observe = ObserveSettings::read(&settings.sections, &mut problems);
+        settings
+            .sections
+            .check(&[&SettingsSpec::KEYS[..], &ObserveSettings::SECTIONS].concat(), &mut problems);
         project.check_layout(&mut problems);
         let (contracts, contract_files, freshness) = read_contracts(&project, &mut problems);
         let mut pipelines = IndexMap::new();
@@ -73,8 +83,17 @@ impl Workspace {
         let read = |file: &&SourceFile| contract_files.values().any(|known| known.path() == file.path());
         let unreadable =
             project.schemas().filter(|file| !read(file)).map(|file| file.stem().to_owned()).collect();
-        let mut workspace =
-            Self { project, settings, contracts, freshness, pipelines, problems, contract_files, unreadable };
+        let mut workspace = Self {
+            project,
+            settings,
+            observe,
+            contracts,
+            freshness,
+            pipelines,
+            problems,
+            contract_files,
+            unreadable,
+        };
         workspace.check_across_pipelines();
         workspace
     }

@@ -1,11 +1,12 @@
 //! Observability: how runs are seen from outside.
 //!
-//! People are notified by a [`Message`], which an [`Outbox`] holds until each [`Sender`] has delivered it. Data catalogues receive
-//! a [`LineageEvent`], in the form of OpenLineage. Monitoring scrapes [`Metrics`] and probes from [`Monitoring`], and spans of
-//! `tracing` go to a collector by [`Traces`].
+//! People are notified by a [`Message`], which an [`Outbox`] holds until each [`Sender`] has delivered it.
+//! Data catalogues receive a [`LineageEvent`], in the form of OpenLineage. Monitoring scrapes [`Metrics`] and
+//! probes from [`Monitoring`], and spans of `tracing` go to a collector by [`Traces`].
 //!
-//! This crate observes runs and changes none: delivery errors are logged and fail no run. It knows nothing of SQL or segments, and
-//! of tables only their names. No secret is stored in the lake: messages are, addresses are not.
+//! This crate observes runs and changes none: delivery errors are logged and fail no run. It knows nothing of
+//! SQL or segments, and of tables only their names. No secret is stored in the lake: messages are, addresses
+//! are not.
 //!
 //! ```
 //! use jiff::Timestamp;
@@ -24,11 +25,17 @@ mod lineage;
 mod metrics;
 mod monitoring;
 mod notify;
+mod settings;
 mod traces;
+mod variables;
 
 pub use error::ObserveError;
 pub use lineage::{Dataset, EventType, Facets, Field, InputField, Lineage, LineageEvent, step_run_id};
 pub use metrics::{Metrics, RunMeter, SlotEnd};
 pub use monitoring::{Monitoring, Readiness};
-pub use notify::{Background, Delivery, Message, Outbox, Sender, messages_of};
+pub use notify::{
+    Background, Channel, ChannelSpec, Delivery, Message, Notification, NotificationSpec, Occasion, Outbox,
+    Sender, messages_of,
+};
+pub use settings::{LineageSpec, ObserveSettings, ObserveSpec};
 pub use traces::Traces;

@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tranche_pipeline::{
-    FailureClass, Observer, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome,
+    FailureClass, Observer, RunPlan, RunRecord, RunStatus, Step, StepFailure, StepOutcome,
 };
 
 /// Upper bounds of the histogram of steps' durations, in seconds: from an instant to a long night.
@@ -111,7 +111,8 @@ impl Default for Metrics {
 }
 
 impl Families {
-    /// Registers every family. Counters get their suffix `_total`, and help texts their full stop, from the registry.
+    /// Registers every family. Counters get their suffix `_total`, and help texts their full stop, from the
+    /// registry.
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("tranche_slots", "Slots by their outcome", self.slots.clone());
@@ -147,7 +148,8 @@ impl Metrics {
         self.0.slots.get_or_create(&SlotLabels { pipeline: pipeline.to_owned(), fate: end }).inc();
     }
 
-    /// Sets how far a pipeline is behind its schedule: the age of its oldest slot that is due and not decided.
+    /// Sets how far a pipeline is behind its schedule: the age of its oldest slot that is due and not
+    /// decided.
     pub fn lag(&self, pipeline: &str, lag: Duration) {
         let labels = PipelineLabels { pipeline: pipeline.to_owned() };
         self.0.lag_seconds.get_or_create(&labels).set(lag.as_secs_f64());
@@ -230,7 +232,7 @@ impl Observer for RunMeter {
         self.fills_slot.store(run.slot.is_some(), Ordering::Relaxed);
     }
 
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         let end = match report.status {
             RunStatus::Done => SlotEnd::Done,
             RunStatus::Failed => SlotEnd::Failed,

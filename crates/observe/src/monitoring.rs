@@ -38,7 +38,8 @@ pub struct Monitoring {
 }
 
 impl Monitoring {
-    /// The three endpoints, to be served alone or among others. Each answer closes its connection: scrapes are seconds apart.
+    /// The three endpoints, to be served alone or among others. Each answer closes its connection: scrapes
+    /// are seconds apart.
     pub fn router(self) -> Router {
         Router::new()
             .route("/metrics", get(metrics))
@@ -49,7 +50,8 @@ impl Monitoring {
             .with_state(self)
     }
 
-    /// Serves the endpoints at an address until dropped; `listening` receives the bound address, whose port is chosen when it is 0.
+    /// Serves the endpoints at an address until dropped; `listening` receives the bound address, whose port
+    /// is chosen when it is 0.
     ///
     /// # Errors
     /// [`ObserveError::Machine`] when the address cannot be bound.
@@ -92,9 +94,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::oneshot;
-    use tranche_pipeline::{
-        FailureClass, Observer, OnFailure, Retries, Step, StepFailure, StepOutcome, Targets,
-    };
+    use tranche_pipeline::definition::{OnFailure, Retries, Targets};
+    use tranche_pipeline::{FailureClass, Observer, Step, StepFailure, StepOutcome};
 
     use super::*;
     use crate::SlotEnd;
@@ -175,7 +176,8 @@ mod tests {
         assert!(ask(address, "GET /readyz").await.starts_with("HTTP/1.1 200 OK\r\n"));
     }
 
-    /// By the parser of Prometheus's own client, `TRANCHE_TEST_PYTHON` (default python3) with `prometheus_client`.
+    /// By the parser of Prometheus's own client, `TRANCHE_TEST_PYTHON` (default python3) with
+    /// `prometheus_client`.
     #[tokio::test]
     #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
     async fn another_parser_reads_what_was_measured() {

@@ -3,10 +3,8 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use tranche_pipeline::{
-    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Ledger, RunStatus, Stop, StorageClock,
-    SystemClock, new_run_id, run_backfill,
-};
+use tranche_pipeline::backfill::{Backfill, BackfillMode, BackfillOrder, BackfillProgress, run_backfill};
+use tranche_pipeline::{Ledger, RunStatus, Stop, StorageClock, SystemClock, new_run_id};
 
 use super::run::LEASE;
 use super::schedule::{ProjectCatalog, listen, take_leave};
@@ -64,7 +62,7 @@ async fn plan(
     if wanted.dry_run || slots.is_empty() {
         let mut rows = Rows::new(&["pipeline", "slot", "local", "fate", "reason", "run_id"]);
         for slot in slots {
-            let (instant, fate) = (json!(slot.slot), json!(slot.fate));
+            let (instant, fate) = (json!(slot.slot), json!(slot.outcome));
             rows.push(vec![
                 json!(slot.pipeline),
                 instant,

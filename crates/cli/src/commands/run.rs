@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tranche_pipeline::ledger::{LeaseWatch, Liveness};
 use tranche_pipeline::{
-    Clock, FailureClass, LeaseWatch, Ledger, Liveness, RunPlan, RunRecord, RunReport, RunStatus, SystemClock,
-    execute, new_run_id,
+    Clock, FailureClass, Ledger, RunPlan, RunRecord, RunStatus, SystemClock, execute, new_run_id,
 };
 
 use crate::args::{Format, Run};
@@ -131,7 +131,7 @@ pub(super) async fn interrupted() -> bool {
 }
 
 /// Who has to act first: an author before the data, the data before the storage.
-fn worst(report: &RunReport) -> FailureClass {
+fn worst(report: &RunRecord) -> FailureClass {
     let failed = |class: FailureClass| report.steps.iter().any(|step| step.class == Some(class));
     let order = [
         FailureClass::Definition,
@@ -143,9 +143,9 @@ fn worst(report: &RunReport) -> FailureClass {
     order.into_iter().find(|class| failed(*class)).unwrap_or(FailureClass::Data)
 }
 
-fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
+fn print_report(report: &RunRecord, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        return print_json(report, format);
+        return print_json(&report.report(), format);
     }
     let mut rows = Rows::new(&["step", "status", "seconds", "rows_read", "rows_written", "message"]);
     for step in &report.steps {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tranche_pipeline::{Event, Fate, Ledger, RunRecord, RunStatus, Timeline};
+use tranche_pipeline::ledger::{Event, SlotDecision};
+use tranche_pipeline::{Ledger, RunRecord, RunStatus};
 
 use crate::args::{Format, Runs};
 use crate::commands::run::full_id;
@@ -100,10 +101,10 @@ async fn not_run(
         && let Some(found) = looked_up.next().await
     {
         let (slot, Some(last)) = found? else { continue };
-        let status = match last.fate {
-            Fate::Run { .. } => continue,
-            Fate::Skipped { .. } => RunStatus::Skipped,
-            Fate::Missed { .. } => RunStatus::Missed,
+        let status = match last.decision {
+            SlotDecision::Run { .. } => continue,
+            SlotDecision::Skipped { .. } => RunStatus::Skipped,
+            SlotDecision::Missed { .. } => RunStatus::Missed,
         };
         if fits(pipeline, status, slot) {
             let cells = vec![
@@ -144,7 +145,7 @@ fn print(lines: Vec<Line>, format: Format) -> Result<(), Failure> {
 }
 
 async fn show(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Failure> {
-    let timeline = Timeline::from_events(&ledger.events(run_id).await?);
+    let timeline = RunRecord::from_events(&ledger.events(run_id).await?);
     let timeline = timeline
         .ok_or_else(|| Failure::data(format!("the log of run `{run_id}` does not begin with its start")))?;
     if format == Format::Json {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use tranche_pipeline::{
-    History, Ledger, ScheduleEvent, Scheduler, SchedulerOptions, Stop, SystemClock, Totals,
-};
+use tranche_pipeline::schedule::{ScheduleEvent, ScheduleLog};
+use tranche_pipeline::scheduler::{CronWaker, SchedulerOptions, Totals};
+use tranche_pipeline::{Ledger, Scheduler, Stop, SystemClock};
 use tranche_project::duration;
 
 use crate::args::{Format, Schedule, ScheduleAction};
@@ -50,8 +50,13 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
     };
     let stop = Stop::default();
     let listener = tokio::spawn(listen(stop.drain.clone()));
+    let waker = CronWaker::start().await;
     let totals = {
         let scheduler = Scheduler::new(&ledger, &catalog, &SystemClock, options);
+        let scheduler = match &waker {
+            Some(waker) => scheduler.woken_by(waker),
+            None => scheduler,
+        };
         tokio::select! {
             biased;
             totals = scheduler.run(stop.clone()) => Some(totals),
@@ -66,11 +71,11 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
     take_leave(&catalog).await;
     listener.abort();
     let Some(totals) = totals else {
-        note("the steps at work took too long to end: others go on with their runs")?;
+        note("the steps at work took too long to end: other processes continue their runs")?;
         return Ok(ExitCode::FAILURE);
     };
     print_totals(totals, format)?;
-    Ok(if totals.passes_failed + totals.left > 0 {
+    Ok(if totals.ticks_failed + totals.left > 0 {
         ExitCode::from(3)
     } else if schedule.once && totals.failed > 0 {
         ExitCode::FAILURE
@@ -111,15 +116,15 @@ fn parse(text: &str, option: &str) -> Result<Duration, Failure> {
 async fn hold(pipeline: &str, pause: bool, bench: &Workbench) -> Result<ExitCode, Failure> {
     bench.workspace.pipeline(pipeline)?;
     let ledger: Ledger = Workbench::ledger(&bench.lake()?);
-    let mut history = History::default();
+    let mut history = ScheduleLog::default();
     let mut clock = tranche_pipeline::StorageClock::new(&ledger, &SystemClock);
     let at = clock.now().await?;
-    let wanted = |history: &History| match (history.is_paused(), pause) {
+    let wanted = |history: &ScheduleLog| match (history.is_paused(), pause) {
         (false, true) => Some(ScheduleEvent::Paused { at }),
         (true, false) => Some(ScheduleEvent::Resumed { at }),
         _ => None,
     };
-    let changed = ledger.amend_history(pipeline, &mut history, wanted).await?;
+    let changed = ledger.amend_schedule_log(pipeline, &mut history, wanted).await?;
     if bench.global.format == Format::Json {
         let held = json!({"pipeline": pipeline, "paused": history.is_paused(), "changed": changed});
         print_json(&held, Format::Json)?;

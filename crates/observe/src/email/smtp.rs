@@ -1,4 +1,5 @@
-//! Handing a mail to a server over SMTP, with `lettre` speaking the protocol: when what is said is encrypted, and what a failure is.
+//! Handing a mail to a server over SMTP, with `lettre` speaking the protocol: when what is said is encrypted,
+//! and what a failure is.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -89,8 +90,8 @@ impl Server {
     }
 }
 
-/// A stream that is read byte by byte: what someone in between sends ahead of the encryption is not read as if the server had said it
-/// afterwards, but as a part of the encryption, which fails.
+/// A stream that is read byte by byte: what someone in between sends ahead of the encryption is not read as
+/// if the server had said it afterwards, but as a part of the encryption, which fails.
 #[derive(Debug)]
 struct Stepwise(TcpStream);
 
@@ -139,8 +140,8 @@ mod tests {
 
     use super::*;
 
-    /// What a submission says to a server that answers with these lines, one for each of ours. It hangs up afterwards, or stays silent
-    /// where its last answer is empty.
+    /// What a submission says to a server that answers with these lines, one for each of ours. It hangs up
+    /// afterwards, or stays silent where its last answer is empty.
     async fn check(
         answers: &'static [&'static str],
         login: Option<Credentials>,
@@ -181,7 +182,8 @@ mod tests {
         (outcome, server.await.unwrap())
     }
 
-    /// The server hangs up or says nothing to our farewell: it has the mail all the same, and does not get it twice.
+    /// The server hangs up or says nothing to our farewell: it has the mail all the same, and does not get it
+    /// twice.
     #[tokio::test]
     async fn a_mail_that_was_taken_is_sent() {
         let hangs_up =

@@ -6,7 +6,8 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use reqwest::Client;
 use tokio::runtime::Runtime;
 
-/// A client for the thread on which the SDK exports. That thread has no runtime of its own, and waits for each request.
+/// A client for the thread on which the SDK exports. That thread has no runtime of its own, and waits for
+/// each request.
 #[derive(Debug)]
 pub(super) struct CollectorClient {
     client: Client,

@@ -1,8 +1,9 @@
 //! Spans of `tracing` as OpenTelemetry traces, exported to a collector by OTLP over HTTP.
 //!
-//! Everything about them is the SDK's, and is set by its variables of the environment: where they go, sampling, batches, timeouts,
-//! what is said of the process. Two things are ours: a trace of a run has the run's id, so that who knows a run finds its trace and
-//! a resumed run continues in it; and the program exports nothing unless a collector is named.
+//! Everything about them is the SDK's, and is set by its variables of the environment: where they go,
+//! sampling, batches, timeouts, what is said of the process. Two things are ours: a trace of a run has the
+//! run's id, so that who knows a run finds its trace and a resumed run continues in it; and the program
+//! exports nothing unless a collector is named.
 
 mod client;
 mod run_tracer;
@@ -31,11 +32,12 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Traces as the environment asks for them; `None` when it names no collector (`OTEL_EXPORTER_OTLP_ENDPOINT` or
-    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) or sets `OTEL_SDK_DISABLED`.
+    /// Traces as the environment asks for them; `None` when it names no collector
+    /// (`OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) or sets `OTEL_SDK_DISABLED`.
     ///
     /// # Errors
-    /// [`ObserveError::Place`] when its variables contradict themselves, or ask for another protocol than `http/protobuf`.
+    /// [`ObserveError::Place`] when its variables contradict themselves, or ask for another protocol than
+    /// `http/protobuf`.
     pub fn from_environment(value_of: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, ObserveError> {
         if !is_wanted(&value_of)? {
             return Ok(None);
@@ -44,7 +46,8 @@ impl Traces {
         Self::export(None, milliseconds.map_or(EXPORT_TIMEOUT, Duration::from_millis)).map(Some)
     }
 
-    /// Exports to this endpoint, or to the one that the environment names. A request takes no longer than `timeout`.
+    /// Exports to this endpoint, or to the one that the environment names. A request takes no longer than
+    /// `timeout`.
     fn export(endpoint: Option<&str>, timeout: Duration) -> Result<Self, ObserveError> {
         let wrong =
             |reason: &dyn ToString| ObserveError::place("the collector of traces", reason.to_string());
@@ -78,7 +81,8 @@ impl Traces {
             .with_target(false)
     }
 
-    /// Exports what has ended, and nothing after that. Blocks: for the end of the process, outside of its tasks.
+    /// Exports what has ended, and nothing after that. Blocks: for the end of the process, outside of its
+    /// tasks.
     ///
     /// # Errors
     /// [`ObserveError::Refused`] when the collector does not take it in time.
@@ -94,7 +98,8 @@ fn variable(value_of: &impl Fn(&str) -> Option<String>, suffix: &str) -> Option<
     names.iter().find_map(|name| value_of(name).filter(|value| !value.is_empty()))
 }
 
-/// Whether the environment names a collector, by the protocol that is spoken here: of another, the SDK would say nothing.
+/// Whether the environment names a collector, by the protocol that is spoken here: of another, the SDK would
+/// say nothing.
 fn is_wanted(value_of: &impl Fn(&str) -> Option<String>) -> Result<bool, ObserveError> {
     let is_disabled = value_of("OTEL_SDK_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true"));
     if is_disabled || variable(value_of, "ENDPOINT").is_none() {
@@ -108,7 +113,8 @@ fn is_wanted(value_of: &impl Fn(&str) -> Option<String>) -> Result<bool, Observe
     Err(ObserveError::place("the collector of traces", reason))
 }
 
-/// What is said of the process: as the environment says, with the program's name where that gives the service none.
+/// What is said of the process: as the environment says, with the program's name where that gives the service
+/// none.
 fn resource() -> Resource {
     let resource = Resource::builder().build();
     let name = resource.get(&Key::from_static_str("service.name"));

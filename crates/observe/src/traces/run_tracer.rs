@@ -12,7 +12,8 @@ use opentelemetry_sdk::trace::{SdkTracer, SpanData, SpanExporter};
 
 /// The attribute of a span that names its run, as 32 hexadecimal digits.
 const RUN: &str = "run";
-/// The span that stands for whoever asked for a run: a parent by which the run's span gets its trace, and which is never exported.
+/// The span that stands for whoever asked for a run: a parent by which the run's span gets its trace, and
+/// which is never exported.
 const ORIGIN: SpanId = SpanId::from_bytes(1_u64.to_be_bytes());
 
 /// Starts the span of a run in the trace that has the run's id, and every other span where it belongs.
@@ -40,7 +41,8 @@ fn trace_of_run(span: &SpanBuilder) -> Option<TraceId> {
     uuid::Uuid::try_parse(id.as_str()).ok().map(|id| TraceId::from_bytes(*id.as_bytes()))
 }
 
-/// Exports spans of runs as what they are: roots of their traces. What the collector does not take is logged and given up.
+/// Exports spans of runs as what they are: roots of their traces. What the collector does not take is logged
+/// and given up.
 #[derive(Debug)]
 pub(super) struct RunTraces<E>(pub(super) E);
 

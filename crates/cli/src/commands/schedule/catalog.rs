@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tranche_observe::{Metrics, SlotEnd};
-use tranche_pipeline::{Catalog, Equipment, Fate, Ledger, Loaded, Observer, Pipeline, RunError, SourceFiles};
+use tranche_pipeline::ledger::SlotDecision;
+use tranche_pipeline::schedule::SourceFiles;
+use tranche_pipeline::scheduler::{Catalog, LoadedPipelines, RunResources};
+use tranche_pipeline::{Ledger, Observer, Pipeline, RunError};
 use tranche_project::Project;
 use tranche_store::list_matching;
 
@@ -181,9 +184,9 @@ fn pipelines_of(bench: &Workbench) -> Vec<Pipeline> {
 
 #[async_trait]
 impl Catalog for ProjectCatalog {
-    fn current(&self) -> Loaded {
+    fn current(&self) -> LoadedPipelines {
         let current = self.lock();
-        Loaded { edition: current.edition, pipelines: Arc::clone(&current.pipelines) }
+        LoadedPipelines { revision: current.edition, pipelines: Arc::clone(&current.pipelines) }
     }
 
     async fn pin(&self, ledger: &Ledger) -> Result<String, RunError> {
@@ -202,7 +205,12 @@ impl Catalog for ProjectCatalog {
         Ok(hash)
     }
 
-    async fn equip(&self, ledger: &Ledger, definitions: &str, pipeline: &str) -> Result<Equipment, RunError> {
+    async fn prepare_run(
+        &self,
+        ledger: &Ledger,
+        definitions: &str,
+        pipeline: &str,
+    ) -> Result<RunResources, RunError> {
         let bench = match self.bench_of(definitions) {
             Some(bench) => bench,
             None => Arc::new(self.bench().with_definitions(ledger.definitions(definitions).await?)),
@@ -223,7 +231,7 @@ impl Catalog for ProjectCatalog {
             observers.push(Box::new(lineage));
             self.keep_sending(sending);
         }
-        Ok(Equipment { pipeline: found, runner, observer: Box::new(observers) })
+        Ok(RunResources { pipeline: found, runner, observer: Box::new(observers) })
     }
 
     async fn source_files(&self, pipeline: &str, source: &str) -> Result<Option<SourceFiles>, RunError> {
@@ -245,11 +253,11 @@ impl Catalog for ProjectCatalog {
         Ok(Some(SourceFiles { newest, digest: digest.finalize().to_hex().to_string() }))
     }
 
-    fn slot_decided(&self, pipeline: &str, slot: Timestamp, fate: &Fate) {
+    fn slot_decided(&self, pipeline: &str, slot: Timestamp, fate: &SlotDecision) {
         let (end, told) = match fate {
-            Fate::Run { .. } => return,
-            Fate::Skipped { reason } => (SlotEnd::Skipped, format!("skipped: {reason}")),
-            Fate::Missed { reason } => (SlotEnd::Missed, format!("missed: {reason}")),
+            SlotDecision::Run { .. } => return,
+            SlotDecision::Skipped { reason } => (SlotEnd::Skipped, format!("skipped: {reason}")),
+            SlotDecision::Missed { reason } => (SlotEnd::Missed, format!("missed: {reason}")),
         };
         self.metrics.slot(pipeline, end);
         // A terminal that went away is no reason to stop.

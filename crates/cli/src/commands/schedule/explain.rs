@@ -1,7 +1,8 @@
 //! `schedule explain`: every slot, its local time, and what became of it.
 
 use serde_json::json;
-use tranche_pipeline::{Clock, Pipeline, SystemClock, explain};
+use tranche_pipeline::scheduler::explain;
+use tranche_pipeline::{Clock, Pipeline, SystemClock};
 
 use crate::failure::Failure;
 use crate::output::Rows;
@@ -35,7 +36,7 @@ pub(super) async fn run(
                 json!(slot.slot),
                 json!(slot.local),
                 json!(slot.dst),
-                json!(slot.fate),
+                json!(slot.outcome),
                 json!(slot.reason),
                 json!(slot.run_id),
             ]);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::{sleep, timeout};
 use tranche_observe::{Monitoring, Readiness};
-use tranche_pipeline::{Backlog, Clock, Ledger, SystemClock};
+use tranche_pipeline::scheduler::ScheduleLag;
+use tranche_pipeline::{Clock, Ledger, SystemClock};
 
 use super::catalog::ProjectCatalog;
 use crate::failure::{Failure, chain};
@@ -55,7 +56,7 @@ fn readiness(ledger: Ledger) -> Readiness {
 }
 
 /// What pipelines have yet to decide about, by name.
-type Backlogs = BTreeMap<String, Backlog>;
+type Backlogs = BTreeMap<String, ScheduleLag>;
 
 /// Looks again and again.
 pub(super) async fn look_forever(catalog: &ProjectCatalog, measure: bool) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tranche_pipeline::{Observer, RunReport, Step, StepFailure, StepOutcome};
+use tranche_pipeline::{Observer, RunRecord, Step, StepFailure, StepOutcome};
 
 use crate::output::note;
 
@@ -37,7 +37,7 @@ impl Observer for Watcher {
         self.tell(step, &format!("failed: {}{next}", failure.message));
     }
 
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         let _ =
             note(&format!("{} {} {}: run {}", report.pipeline, report.as_of, report.status, report.run_id));
     }
