@@ -1,8 +1,6 @@
 //! What every definition that has a name has in common: the edition of its format, and a name that is its
 //! own.
 
-use std::collections::BTreeMap;
-
 use serde_yaml::Spanned;
 
 use crate::problems::Problems;
@@ -16,18 +14,29 @@ pub fn check_version(version: &Spanned<u32>, file: &SourceFile, problems: &mut P
     }
 }
 
-/// Definitions of one kind by name, where a name may be defined once.
+/// Definitions of one kind, in the order in which they were read. A name may be defined once.
 #[derive(Debug, Clone)]
 pub struct Named<T> {
     kind: &'static str,
-    definitions: BTreeMap<String, (SourceFile, T)>,
+    definitions: Vec<NamedDefinition<T>>,
+}
+
+/// A definition, its name and its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedDefinition<T> {
+    /// Its name, unique among those of its kind.
+    pub name: String,
+    /// The file that defines it.
+    pub file: SourceFile,
+    /// What the file defines.
+    pub definition: T,
 }
 
 impl<T> Named<T> {
     /// No definition yet; `kind` is what messages call one, such as `metric`.
     #[must_use]
     pub fn new(kind: &'static str) -> Self {
-        Self { kind, definitions: BTreeMap::new() }
+        Self { kind, definitions: Vec::new() }
     }
 
     /// Adds a definition, unless its name is taken, which is reported at `at`; says whether it was added.
@@ -39,24 +48,27 @@ impl<T> Named<T> {
         at: impl Into<Position>,
         problems: &mut Problems,
     ) -> bool {
-        if let Some((other, _)) = self.definitions.get(name) {
-            let message = format!("{} `{name}` is already defined in {}", self.kind, other.path());
+        if let Some(other) = self.definitions.iter().find(|other| other.name == name) {
+            let message = format!("{} `{name}` is already defined in {}", self.kind, other.file.path());
             problems.report(file, at, message);
             return false;
         }
-        self.definitions.insert(name.to_owned(), (file.clone(), definition));
+        self.definitions.push(NamedDefinition { name: name.to_owned(), file: file.clone(), definition });
         true
-    }
-
-    /// The definitions by name, each with its file.
-    #[must_use]
-    pub fn into_map(self) -> BTreeMap<String, (SourceFile, T)> {
-        self.definitions
     }
 
     /// The definitions by name.
     pub fn into_definitions(self) -> impl Iterator<Item = (String, T)> {
-        self.definitions.into_iter().map(|(name, (_, definition))| (name, definition))
+        self.definitions.into_iter().map(|named| (named.name, named.definition))
+    }
+}
+
+impl<T> IntoIterator for Named<T> {
+    type Item = NamedDefinition<T>;
+    type IntoIter = std::vec::IntoIter<NamedDefinition<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.definitions.into_iter()
     }
 }
 

@@ -8,7 +8,8 @@ use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
 use url::Url;
 
-use crate::{Message, ObserveError};
+use crate::error::ObserveError;
+use crate::notify::Message;
 use smtp::{Server, Tls};
 
 /// Who sends mails to whom, over which server.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tranche_project::{Problems, Settings, SourceFile, Spanned, duration, yaml};
+use tranche_project::{Problems, Settings, SourceFile, Spanned, check_version, duration, yaml};
 
 use super::graph;
 use super::pipeline::{Pipeline, Retries, Step, Targets};
@@ -37,12 +37,7 @@ impl PipelineSpec {
     ) -> Option<Pipeline> {
         let problems_before = problems.len();
         let mut check = Check { file, actions, settings, problems };
-        if self.version.value != 1 {
-            check.report(
-                &self.version,
-                format!("version {} is not known; write `version: 1`", self.version.value),
-            );
-        }
+        check_version(&self.version, file, check.problems);
         check.name("pipeline", &self.pipeline);
         check.folder(&self.pipeline);
         if self.steps.value.is_empty() {
