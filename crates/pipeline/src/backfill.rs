@@ -284,7 +284,7 @@ async fn fill(
             }
         };
         let run = SlotRun { slot, run_id: run_id.to_owned(), restatement, resumes };
-        match perform(ledger, catalog, clock, pipeline, run, stop.clone()).await {
+        match run_slot(ledger, catalog, clock, pipeline, run, stop.clone()).await {
             Ok(report) => return Ok(Some(report.status)),
             Err(RunError::Taken { .. }) if pause(&stop).await.is_break() => return Ok(None),
             Err(RunError::Taken { .. }) => {}

@@ -57,7 +57,6 @@ impl fmt::Display for Diagnostic {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Position, SourceFile};
 
     #[test]

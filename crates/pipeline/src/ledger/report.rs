@@ -67,7 +67,19 @@ impl RunRecord {
     /// The run as `run --format json` prints it.
     #[must_use]
     pub fn report(&self) -> RunReport<'_> {
-        let step = |step: &'_ StepRecord| StepReport {
+        RunReport {
+            run_id: &self.run_id,
+            pipeline: &self.pipeline,
+            as_of: self.as_of,
+            status: self.status,
+            steps: self.steps.iter().map(StepReport::of).collect(),
+        }
+    }
+}
+
+impl<'a> StepReport<'a> {
+    fn of(step: &'a StepRecord) -> Self {
+        Self {
             id: &step.id,
             status: step.status,
             seconds: step.seconds,
@@ -75,13 +87,6 @@ impl RunRecord {
             rows_written: step.rows_written,
             detail: &step.detail,
             message: step.message.as_deref(),
-        };
-        RunReport {
-            run_id: &self.run_id,
-            pipeline: &self.pipeline,
-            as_of: self.as_of,
-            status: self.status,
-            steps: self.steps.iter().map(step).collect(),
         }
     }
 }

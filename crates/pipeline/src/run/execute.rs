@@ -106,7 +106,7 @@ enum StepEnd {
     Failed,
     Interrupted,
     /// Its condition does not hold.
-    LeftOut,
+    Skipped,
     /// It is to be tried again, by another process.
     LeftOver,
 }
@@ -159,9 +159,11 @@ impl Execution<'_> {
             }
             let Some(ended) = running.next().await else { return Ok(end) };
             match ended? {
-                (step, StepEnd::Done | StepEnd::LeftOut) => drop(done.insert(step.id.as_str())),
+                (step, StepEnd::Done | StepEnd::Skipped) => {
+                    done.insert(step.id.as_str());
+                }
                 (step, StepEnd::Failed) if step.on_failure == OnFailure::Continue => {
-                    drop(done.insert(step.id.as_str()))
+                    done.insert(step.id.as_str());
                 }
                 (_, StepEnd::Failed) => {}
                 (_, StepEnd::Interrupted) => end.interrupted = true,
@@ -184,7 +186,7 @@ impl Execution<'_> {
         let mut pauses = step.retries.pauses(&self.run.transaction(step));
         if let Some(reason) = self.refusal(step).await {
             self.append(Event::StepSkipped { step: step.id.clone(), reason, at: self.clock.now() }).await?;
-            return Ok((step, StepEnd::LeftOut));
+            return Ok((step, StepEnd::Skipped));
         }
         let (mut attempt, unended) = self
             .log

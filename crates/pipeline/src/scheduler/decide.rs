@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_is_skip_reason_is_no_reason_to_miss_another() {
+    fn a_skipped_slot_is_no_reason_to_miss_another() {
         let now: Timestamp = "2026-11-02T00:00:00Z".parse().unwrap();
         let mut schedule = Schedule::new(Trigger::After(vec!["shop".into()]));
         schedule.catchup = Catchup::All { max: Some(1), window_seconds: None };
