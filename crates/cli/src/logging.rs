@@ -3,7 +3,7 @@
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, filter, fmt};
-use tranche_daemon::{TraceOptions, Traces, environment_variable};
+use tranche_daemon::{Traces, environment_variable};
 
 use crate::args::{Arguments, LogFormat};
 use crate::failure::Failure;
@@ -48,9 +48,8 @@ pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
         LogFormat::Text => lines.compact().with_filter(wanted).boxed(),
     };
-    let options = TraceOptions::from_environment(environment_variable)
+    let traces = Traces::from_environment(environment_variable)
         .map_err(|error| Failure::definition(error.to_string()))?;
-    let traces = options.map(Traces::new);
     let is_ours = filter::filter_fn(|about| about.is_span() && about.target().starts_with("tranche"));
     let spans = traces.as_ref().map(|traces| traces.layer().with_filter(is_ours));
     tracing_subscriber::registry().with(lines).with(spans).init();

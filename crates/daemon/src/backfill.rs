@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tranche_pipeline::{Backfill, RunStatus, Stop, SystemClock, run_backfill};
+use tranche_pipeline::backfill::{Backfill, run_backfill};
+use tranche_pipeline::{RunStatus, Stop, SystemClock};
 use tranche_workspace::queries::backfills::BackfillRow;
 use tranche_workspace::{Failure, Tranche};
 

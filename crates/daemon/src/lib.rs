@@ -38,9 +38,8 @@ pub use catalog::ProjectCatalog;
 pub use console::Console;
 pub use environment::environment_variable;
 pub use observers::RunObservers;
-pub use run_now::{RunDisplay, RunRequest, failure_class, resume, run_now};
+pub use run_now::{RunRequest, failure_class, resume, run_now};
 pub use serve::{DaemonOptions, serve};
-pub use tranche_observe::{TraceOptions, Traces};
-pub use tranche_pipeline::{
-    FailureClass, Observer, RunReport, RunStatus, Step, StepFailure, StepOutcome, StepReport, Totals,
-};
+pub use tranche_observe::Traces;
+pub use tranche_pipeline::scheduler::Totals;
+pub use tranche_pipeline::{FailureClass, Observer, RunRecord, RunStatus, Step, StepFailure, StepOutcome};

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tranche_observe::{EventType, Lineage, LineageEvent, step_run_id};
 use tranche_pipeline::{
-    Clock, Observer, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome, SystemClock,
+    Clock, Observer, RunPlan, RunRecord, RunStatus, Step, StepFailure, StepOutcome, SystemClock,
 };
 use tranche_workspace::lineage::Datasets;
 
@@ -106,7 +106,7 @@ impl Observer for LineageObserver {
         }
     }
 
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         let message = report.message.as_deref().unwrap_or("a step failed");
         self.send(match report.status {
             RunStatus::Done => self.run_event(EventType::Complete),

@@ -47,7 +47,7 @@ impl RunObservers {
         pipeline: &Pipeline,
         tranche: &Tranche,
     ) -> Result<Option<Box<dyn Observer>>, Failure> {
-        let Some(spec) = &tranche.definitions.settings.lineage else { return Ok(None) };
+        let Some(spec) = &tranche.definitions.observe.lineage else { return Ok(None) };
         let lineage = match Lineage::new(spec, &tranche.place.folder, environment_variable) {
             Ok(lineage) => lineage,
             Err(error) => {

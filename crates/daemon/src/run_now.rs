@@ -1,15 +1,15 @@
 //! One run that a person started, observed like those of the scheduler.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tranche_pipeline::ledger::{LeaseWatch, Liveness};
 use tranche_pipeline::{
-    Clock, FailureClass, LeaseWatch, Ledger, Liveness, Observer, Pipeline, RunPlan, RunRecord, RunReport,
-    RunStatus, SystemClock, execute, new_run_id,
+    Clock, FailureClass, Ledger, Observer, Pipeline, RunPlan, RunRecord, RunStatus, SystemClock, execute,
+    new_run_id,
 };
 use tranche_workspace::queries::runs::full_id;
-use tranche_workspace::{Failure, Progress, Tranche};
+use tranche_workspace::{Failure, Tranche};
 
 use crate::observers::RunObservers;
 use crate::shutdown::cancel_on_signal;
@@ -32,23 +32,16 @@ pub struct RunRequest<'a> {
     pub full: bool,
 }
 
-/// Where a run that a person started is shown.
-pub struct RunDisplay {
-    /// Shows the run's events.
-    pub observer: Box<dyn Observer>,
-    /// Shows how far its steps are.
-    pub progress: Arc<dyn Progress>,
-}
-
-/// Runs a pipeline until it ends or a signal stops it cleanly; returns when everything that observes it has been sent.
+/// Runs a pipeline until it ends or a signal stops it cleanly, and shows its events on `display`; returns when everything that observes
+/// it has been sent.
 ///
 /// # Errors
 /// [`Failure`] when there is no such pipeline, a definition has a problem, or the ledger fails. A step that fails is in the report.
 pub async fn run_now(
     tranche: &Tranche,
     request: &RunRequest<'_>,
-    display: RunDisplay,
-) -> Result<RunReport, Failure> {
+    display: Box<dyn Observer>,
+) -> Result<RunRecord, Failure> {
     let name = request.pipeline;
     tranche.definitions.pipeline(name)?;
     tranche.check().await?;
@@ -82,8 +75,8 @@ pub async fn resume(
     run: &str,
     force: bool,
     note: &(dyn Fn(&str) + Send + Sync),
-    display: RunDisplay,
-) -> Result<RunReport, Failure> {
+    display: Box<dyn Observer>,
+) -> Result<RunRecord, Failure> {
     let ledger = tranche.ledger()?.with_lease(LEASE);
     let mut record = ledger.read(&full_id(run, &ledger).await?).await?;
     if record.status == RunStatus::Running && !force {
@@ -129,13 +122,13 @@ async fn perform(
     plan: &RunPlan,
     tranche: &Tranche,
     ledger: &Ledger,
-    display: RunDisplay,
-) -> Result<RunReport, Failure> {
+    display: Box<dyn Observer>,
+) -> Result<RunRecord, Failure> {
     let observers = RunObservers::default();
-    let runner = tranche.runner(display.progress)?;
+    let runner = tranche.runner()?;
     let cancel = CancellationToken::new();
     let listener = tokio::spawn(cancel_on_signal(cancel.clone(), || {}));
-    let observer = observers.observe(&plan.pipeline, tranche, display.observer).await?;
+    let observer = observers.observe(&plan.pipeline, tranche, display).await?;
     let report = execute(plan, &runner, ledger, &*observer, &SystemClock, cancel).await;
     drop(observer);
     observers.close(tranche, NO_LIMIT).await;
@@ -145,7 +138,7 @@ async fn perform(
 
 /// Who has to act first on a run that failed: an author before the data, the data before the storage.
 #[must_use]
-pub fn failure_class(report: &RunReport) -> FailureClass {
+pub fn failure_class(report: &RunRecord) -> FailureClass {
     let failed = |class: FailureClass| report.steps.iter().any(|step| step.class == Some(class));
     let order = [
         FailureClass::Definition,

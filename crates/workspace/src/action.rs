@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
-use tranche_pipeline::{Step, StepContext, StepOutcome, Targets};
+use tranche_pipeline::definition::Targets;
+use tranche_pipeline::{Step, StepContext, StepOutcome};
 use tranche_project::{Problems, SourceFile};
 use tranche_sql::{Engine, Session, Tables};
 use tranche_store::{Lake, Storage};
@@ -14,7 +15,6 @@ use tranche_store::{Lake, Storage};
 use crate::definitions::{PipelineDefinitions, ProjectDefinitions};
 use crate::failure::Failure;
 use crate::lineage::{Datasets, LineageScope};
-use crate::progress::Progress;
 
 /// A kind of step.
 ///
@@ -80,10 +80,8 @@ pub struct ActionContext<'a> {
     pub resources: &'a Resources,
     /// The definitions of its pipeline.
     pub pipeline: &'a PipelineDefinitions,
-    /// Its run.
+    /// Its run, and where it reports its progress.
     pub run: &'a StepContext,
-    /// Where it says how far it is.
-    pub progress: &'a dyn Progress,
 }
 
 /// The definitions that a step is about, each once: those that it names, in its order, or all.

@@ -9,14 +9,12 @@ use tranche_pipeline::{FailureClass, Step, StepContext, StepFailure, StepOutcome
 
 use crate::action::{ActionContext, Actions, Resources};
 use crate::failure::Failure;
-use crate::progress::Progress;
 
 /// Runs steps by their actions.
 #[derive(Clone)]
 pub struct ActionRunner {
     pub(crate) resources: Arc<Resources>,
     pub(crate) actions: Actions,
-    pub(crate) progress: Arc<dyn Progress>,
 }
 
 #[async_trait]
@@ -39,8 +37,7 @@ impl StepRunner for ActionRunner {
 impl ActionRunner {
     async fn act(&self, step: &Step, run: &StepContext) -> Result<StepOutcome, Failure> {
         let pipeline = self.resources.definitions.pipeline(&run.pipeline)?;
-        let (resources, progress) = (&*self.resources, &*self.progress);
-        let context = ActionContext { resources, pipeline, run, progress };
+        let context = ActionContext { resources: &self.resources, pipeline, run };
         self.actions.of(step)?.run(step, &context).await
     }
 }

@@ -17,7 +17,6 @@ use crate::check::check;
 use crate::definitions::{ProjectDefinitions, read};
 use crate::failure::Failure;
 use crate::lineage::{Datasets, LineageScope};
-use crate::progress::Progress;
 use crate::runner::ActionRunner;
 
 /// An instant after every refresh: a question without an instant is asked of the latest.
@@ -85,13 +84,12 @@ impl Tranche {
         Ok(self.with_definitions(Project::read(&self.place.folder)?))
     }
 
-    /// What does the work of a run's steps; `progress` is told how far they are.
+    /// What does the work of a run's steps.
     ///
     /// # Errors
     /// [`Failure`] when the lake's location is not one.
-    pub fn runner(&self, progress: Arc<dyn Progress>) -> Result<ActionRunner, Failure> {
-        let resources = Arc::new(self.resources()?);
-        Ok(ActionRunner { resources, actions: self.actions.clone(), progress })
+    pub fn runner(&self) -> Result<ActionRunner, Failure> {
+        Ok(ActionRunner { resources: Arc::new(self.resources()?), actions: self.actions.clone() })
     }
 
     /// What steps share.

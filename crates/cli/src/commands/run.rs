@@ -1,10 +1,9 @@
 //! `run` and `resume`: one run, now.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tranche_daemon::{RunDisplay, RunReport, RunRequest, RunStatus, failure_class, run_now};
+use tranche_daemon::{RunRecord, RunRequest, RunStatus, failure_class, run_now};
 
 use crate::app::App;
 use crate::args::{Format, Run};
@@ -14,7 +13,7 @@ use crate::progress::Progress;
 
 pub(super) async fn run(run: &Run, app: &App) -> Result<ExitCode, Failure> {
     let request = RunRequest { pipeline: &run.pipeline, as_of: run.as_of.as_deref(), full: run.full };
-    ended(&run_now(&app.tranche, &request, display()).await?, app.global.format)
+    ended(&run_now(&app.tranche, &request, Box::new(Progress::new())).await?, app.global.format)
 }
 
 pub(super) async fn resume(run: &str, force: bool, app: &App) -> Result<ExitCode, Failure> {
@@ -22,16 +21,11 @@ pub(super) async fn resume(run: &str, force: bool, app: &App) -> Result<ExitCode
         // A terminal that went away is no reason to stop.
         let _ = note(text);
     };
-    let report = tranche_daemon::resume(&app.tranche, run, force, &waiting, display()).await?;
+    let report = tranche_daemon::resume(&app.tranche, run, force, &waiting, Box::new(Progress::new())).await?;
     ended(&report, app.global.format)
 }
 
-fn display() -> RunDisplay {
-    let progress = Progress::new();
-    RunDisplay { observer: Box::new(progress.clone()), progress: Arc::new(progress) }
-}
-
-fn ended(report: &RunReport, format: Format) -> Result<ExitCode, Failure> {
+fn ended(report: &RunRecord, format: Format) -> Result<ExitCode, Failure> {
     print_report(report, format)?;
     Ok(match report.status {
         RunStatus::Failed => exit_code(failure_class(report)),
@@ -39,9 +33,9 @@ fn ended(report: &RunReport, format: Format) -> Result<ExitCode, Failure> {
     })
 }
 
-fn print_report(report: &RunReport, format: Format) -> Result<(), Failure> {
+fn print_report(report: &RunRecord, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        return print_json(report, format);
+        return print_json(&report.report(), format);
     }
     let mut rows = Rows::new(&["step", "status", "seconds", "rows_read", "rows_written", "message"]);
     for step in &report.steps {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tranche_workspace::Tranche;
 use tranche_workspace::queries::runs::{
-    Event, RunFilter, Timeline, events, list, of_backfill, timeline,
+    Event, RunFilter, RunRecord, events, list, of_backfill, timeline,
 };
 
 use crate::app::App;
@@ -39,7 +39,7 @@ pub(super) async fn run(wanted: &Runs, app: &App) -> Result<(), Failure> {
     print_records(&COLUMNS, &rows, format)
 }
 
-fn show(timeline: &Timeline, format: Format) -> Result<(), Failure> {
+fn show(timeline: &RunRecord, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         return print_json(timeline, format);
     }

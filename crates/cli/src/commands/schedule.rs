@@ -43,7 +43,7 @@ async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::FAILURE);
     };
     print_totals(totals, app.global.format)?;
-    Ok(if totals.passes_failed + totals.left > 0 {
+    Ok(if totals.ticks_failed + totals.left > 0 {
         ExitCode::from(3)
     } else if schedule.once && totals.failed > 0 {
         ExitCode::FAILURE

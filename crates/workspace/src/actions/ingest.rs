@@ -56,7 +56,7 @@ impl Action for Ingest {
         for (source, _) in targets(step, &context.pipeline.sources) {
             let Some(contract) = resources.definitions.contracts.get(&source.into.value) else { continue };
             let progress = |done: usize, all: usize| {
-                context.progress.message(&step.id, format!("{}: {done} of {all} files", source.name));
+                context.run.progress.report(format!("{}: {done} of {all} files", source.name));
             };
             let load = LoadContext {
                 lake: &resources.lake,

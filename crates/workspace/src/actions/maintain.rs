@@ -1,7 +1,8 @@
 //! `maintain`: the whole lake stays quick to open and no larger than it must be.
 
 use async_trait::async_trait;
-use tranche_pipeline::{Clock, Step, StepOutcome, SystemClock, Targets};
+use tranche_pipeline::definition::Targets;
+use tranche_pipeline::{Clock, Step, StepOutcome, SystemClock};
 use tranche_project::{Problems, SourceFile};
 
 use crate::action::{Action, ActionContext};
@@ -40,8 +41,8 @@ impl Action for Maintain {
         Ok(Datasets::default())
     }
 
-    async fn run(&self, step: &Step, context: &ActionContext<'_>) -> Result<StepOutcome, Failure> {
-        let progress = |message: String| context.progress.message(&step.id, message);
+    async fn run(&self, _: &Step, context: &ActionContext<'_>) -> Result<StepOutcome, Failure> {
+        let progress = |message: String| context.run.progress.report(message);
         let maintenance = Maintenance {
             lake: &context.resources.lake,
             definitions: &context.resources.definitions,

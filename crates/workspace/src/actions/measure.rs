@@ -71,7 +71,7 @@ impl Action for Measure {
             earlier.push(stored.and_then(|result| result.plan));
         }
         let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name.as_str()).collect();
-        context.progress.message(&step.id, names.join(", "));
+        context.run.progress.report(names.join(", "));
         let wanted: Vec<_> = experiments.iter().copied().zip(earlier.iter().map(Option::as_ref)).collect();
         let measured = tranche_experiment::measure(&wanted, &measure).await?;
         let transaction = &context.run.transaction;

@@ -57,7 +57,7 @@ impl Action for MakeReport {
         let mut outcome = StepOutcome::default();
         let mut pages = Vec::new();
         for report in targets(step, &context.pipeline.reports) {
-            context.progress.message(&step.id, report.name.clone());
+            context.run.progress.report(report.name.clone());
             let published = publish(report, context).await?;
             outcome.rows_read += published.rows_read;
             outcome.rows_written += published.rows_written;

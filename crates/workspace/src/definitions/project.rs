@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tranche_experiment::Experiment;
 use tranche_ingest::Source;
 use tranche_metric::Metrics;
+use tranche_observe::ObserveSettings;
 use tranche_pipeline::Pipeline;
 use tranche_project::{Problems, Project, Settings, SourceFile};
 use tranche_report::Report;
@@ -23,6 +24,8 @@ pub struct ProjectDefinitions {
     pub project: Project,
     /// `tranche.yaml`.
     pub settings: Settings,
+    /// Its sections about observability.
+    pub observe: ObserveSettings,
     /// The contracts, by table.
     pub contracts: IndexMap<String, Contract>,
     /// How old the newest load of a table may be, by table.

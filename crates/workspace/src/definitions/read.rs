@@ -3,8 +3,9 @@
 use indexmap::IndexMap;
 use tranche_ingest::{Source, SourceSpec};
 use tranche_metric::Metrics;
+use tranche_observe::ObserveSettings;
 use tranche_pipeline::Pipeline;
-use tranche_project::{DefinitionKind, Problems, Project, SourceFile, yaml};
+use tranche_project::{DefinitionKind, Problems, Project, SettingsSpec, SourceFile, yaml};
 use tranche_schema::Contract;
 use tranche_segment::{Definitions, SegmentDefinition};
 
@@ -16,6 +17,8 @@ use super::triggers::check_triggers;
 pub(crate) fn read(project: Project, actions: &[&str]) -> ProjectDefinitions {
     let mut problems = Problems::default();
     let settings = project.settings(&mut problems);
+    let observe = ObserveSettings::read(&settings.sections, &mut problems);
+    settings.sections.check(&[&SettingsSpec::KEYS[..], &ObserveSettings::SECTIONS].concat(), &mut problems);
     project.check_layout(&mut problems);
     let Contracts { contracts, files: contract_files, freshness } = read_contracts(&project, &mut problems);
     let mut pipelines = IndexMap::new();
@@ -39,7 +42,17 @@ pub(crate) fn read(project: Project, actions: &[&str]) -> ProjectDefinitions {
     let unreadable =
         project.schemas().filter(|file| !read(file)).map(|file| file.stem().to_owned()).collect();
     problems.extend(check_across_pipelines(&pipelines));
-    ProjectDefinitions { project, settings, contracts, freshness, pipelines, problems, contract_files, unreadable }
+    ProjectDefinitions {
+        project,
+        settings,
+        observe,
+        contracts,
+        freshness,
+        pipelines,
+        problems,
+        contract_files,
+        unreadable,
+    }
 }
 
 /// Memberships and tables are shared by all pipelines of a project, so names must be too.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use tranche_pipeline::Trigger;
+use tranche_pipeline::schedule::Trigger;
 use tranche_project::Problems;
 
 use super::project::PipelineDefinitions;

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tranche_pipeline::{BackfillProgress, ExplainedSlot, StorageClock, SystemClock, new_run_id};
-pub use tranche_pipeline::{Backfill, BackfillMode, BackfillOrder};
+use tranche_pipeline::backfill::BackfillProgress;
+pub use tranche_pipeline::backfill::{Backfill, BackfillMode, BackfillOrder};
+use tranche_pipeline::scheduler::ExplainedSlot;
+use tranche_pipeline::{StorageClock, SystemClock, new_run_id};
 
 use crate::failure::Failure;
 use crate::tranche::Tranche;

@@ -1,16 +1,13 @@
 //! A report now, from what the lake holds.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tranche_pipeline::{StepContext, SystemClock, new_run_id};
+use tranche_pipeline::{Progress, StepContext, SystemClock, new_run_id};
 
 use crate::action::ActionContext;
 use crate::actions::publish;
 use crate::failure::Failure;
-use crate::progress::Progress;
 use crate::tranche::Tranche;
 
 /// A report that was made.
@@ -33,7 +30,6 @@ pub async fn make(
     tranche: &Tranche,
     name: &str,
     as_of: Option<&str>,
-    progress: Arc<dyn Progress>,
 ) -> Result<MadeReport, Failure> {
     tranche.check().await?;
     let found = tranche.definitions.find(|pipeline| pipeline.reports.get(name));
@@ -47,9 +43,17 @@ pub async fn make(
     let run_id = new_run_id(&SystemClock);
     let transaction = format!("{pipeline_name}/report/{run_id}");
     let pipeline_name = pipeline_name.to_owned();
-    let run = StepContext { run_id, pipeline: pipeline_name, slot: None, as_of, full: false, transaction };
+    let run = StepContext {
+        run_id,
+        pipeline: pipeline_name,
+        slot: None,
+        as_of,
+        full: false,
+        transaction,
+        progress: Progress::default(),
+    };
     let resources = tranche.resources()?;
-    let context = ActionContext { resources: &resources, pipeline, run: &run, progress: &*progress };
+    let context = ActionContext { resources: &resources, pipeline, run: &run };
     let page = publish(report, &context).await?.page;
     Ok(MadeReport { report: name.to_owned(), as_of, page })
 }

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-pub use tranche_pipeline::{Event, Timeline};
-use tranche_pipeline::{Fate, Ledger, RunRecord, RunStatus};
+pub use tranche_pipeline::ledger::Event;
+use tranche_pipeline::ledger::SlotDecision;
+pub use tranche_pipeline::{Ledger, RunRecord, RunStatus};
 
 use super::backfills;
 use crate::failure::Failure;
@@ -133,10 +134,10 @@ pub async fn of_backfill(tranche: &Tranche, id: &str) -> Result<Vec<RunRow>, Fai
 ///
 /// # Errors
 /// [`Failure`] when no run's id begins like this, or its log cannot be read.
-pub async fn timeline(tranche: &Tranche, run: &str) -> Result<Timeline, Failure> {
+pub async fn timeline(tranche: &Tranche, run: &str) -> Result<RunRecord, Failure> {
     let ledger = tranche.ledger()?;
     let run_id = full_id(run, &ledger).await?;
-    Timeline::from_events(&ledger.events(&run_id).await?)
+    RunRecord::from_events(&ledger.events(&run_id).await?)
         .ok_or_else(|| Failure::data(format!("the log of run `{run_id}` does not begin with its start")))
 }
 
@@ -191,10 +192,10 @@ async fn not_run(
         && let Some(found) = looked_up.next().await
     {
         let (slot, Some(last)) = found? else { continue };
-        let status = match last.fate {
-            Fate::Run { .. } => continue,
-            Fate::Skipped { .. } => RunStatus::Skipped,
-            Fate::Missed { .. } => RunStatus::Missed,
+        let status = match last.decision {
+            SlotDecision::Run { .. } => continue,
+            SlotDecision::Skipped { .. } => RunStatus::Skipped,
+            SlotDecision::Missed { .. } => RunStatus::Missed,
         };
         if wanted.fits(pipeline, status, slot) {
             let row = RunRow {

@@ -2,7 +2,10 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, schema_for};
-use tranche_pipeline::{ExplainedSlot, RunReport, Timeline};
+use serde_json::Value;
+use tranche_pipeline::RunRecord;
+use tranche_pipeline::ledger::RunReport;
+use tranche_pipeline::scheduler::ExplainedSlot;
 use tranche_segment::store::HistoryRow;
 use tranche_segment::{Overlap, TestReport};
 
@@ -25,7 +28,7 @@ use super::why::WhyMember;
 #[must_use]
 pub fn definitions() -> Vec<(&'static str, Schema)> {
     vec![
-        ("project", schema_for!(tranche_project::SettingsSpec)),
+        ("project", project()),
         ("contract", schema_for!(tranche_schema::ContractSpec)),
         ("source", schema_for!(tranche_ingest::SourceSpec)),
         ("traits", schema_for!(tranche_segment::TraitsSpec)),
@@ -33,8 +36,21 @@ pub fn definitions() -> Vec<(&'static str, Schema)> {
         ("metric", schema_for!(tranche_metric::MetricSpec)),
         ("experiment", schema_for!(tranche_experiment::ExperimentSpec)),
         ("report", schema_for!(tranche_report::ReportSpec)),
-        ("pipeline", schema_for!(tranche_pipeline::PipelineSpec)),
+        ("pipeline", schema_for!(tranche_pipeline::definition::PipelineSpec)),
     ]
+}
+
+/// The schema of `tranche.yaml`: its own keys, and the sections that other crates read.
+fn project() -> Schema {
+    let mut schema = schema_for!(tranche_project::SettingsSpec);
+    let sections = schema_for!(tranche_observe::ObserveSpec);
+    for part in ["properties", "$defs"] {
+        let theirs = sections.get(part).and_then(Value::as_object);
+        if let (Some(own), Some(theirs)) = (schema.get_mut(part).and_then(Value::as_object_mut), theirs) {
+            own.extend(theirs.clone());
+        }
+    }
+    schema
 }
 
 /// The schema of a value as it is written.
@@ -49,10 +65,10 @@ pub fn output<T: JsonSchema>() -> Schema {
 pub fn outputs() -> Vec<(&'static str, Schema)> {
     vec![
         ("check", output::<DefinitionCounts>()),
-        ("run", output::<RunReport>()),
-        ("resume", output::<RunReport>()),
+        ("run", output::<RunReport<'static>>()),
+        ("resume", output::<RunReport<'static>>()),
         ("runs", output::<Vec<RunRow>>()),
-        ("runs-run", output::<Timeline>()),
+        ("runs-run", output::<RunRecord>()),
         ("schedule-explain", output::<Vec<ExplainedSlot>>()),
         ("schedule-pause", output::<PauseState>()),
         ("schedule-resume", output::<PauseState>()),

@@ -2,9 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tranche_pipeline::{
-    Clock, ExplainedSlot, History, ScheduleEvent, StorageClock, SystemClock, explain as explain_pipeline,
-};
+use tranche_pipeline::schedule::{ScheduleEvent, ScheduleLog};
+use tranche_pipeline::scheduler::{ExplainedSlot, explain as explain_pipeline};
+use tranche_pipeline::{Clock, StorageClock, SystemClock};
 
 use crate::failure::Failure;
 use crate::tranche::Tranche;
@@ -55,14 +55,14 @@ pub struct PauseState {
 pub async fn set_paused(tranche: &Tranche, pipeline: &str, paused: bool) -> Result<PauseState, Failure> {
     tranche.definitions.pipeline(pipeline)?;
     let ledger = tranche.ledger()?;
-    let mut history = History::default();
+    let mut log = ScheduleLog::default();
     let mut clock = StorageClock::new(&ledger, &SystemClock);
     let at = clock.now().await?;
-    let wanted = |history: &History| match (history.is_paused(), paused) {
+    let wanted = |log: &ScheduleLog| match (log.is_paused(), paused) {
         (false, true) => Some(ScheduleEvent::Paused { at }),
         (true, false) => Some(ScheduleEvent::Resumed { at }),
         _ => None,
     };
-    let changed = ledger.amend_history(pipeline, &mut history, wanted).await?;
-    Ok(PauseState { pipeline: pipeline.to_owned(), paused: history.is_paused(), changed })
+    let changed = ledger.amend_schedule_log(pipeline, &mut log, wanted).await?;
+    Ok(PauseState { pipeline: pipeline.to_owned(), paused: log.is_paused(), changed })
 }

@@ -68,7 +68,7 @@ async fn an_action_of_ones_own_runs_in_a_pipeline() {
         definitions: ledger.pin(&tranche.definitions.project).await.unwrap(),
         resumes: None,
     };
-    let runner = tranche.runner(std::sync::Arc::new(())).unwrap();
+    let runner = tranche.runner().unwrap();
     let report =
         execute(&plan, &runner, &ledger, &(), &SystemClock, CancellationToken::new()).await.unwrap();
     assert_eq!(report.status, RunStatus::Done, "{report:?}");

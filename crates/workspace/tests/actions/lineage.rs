@@ -1,9 +1,8 @@
 //! The lineage of each step is what it reads and writes: as declared, and as the storage sees it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use tranche_pipeline::{StepContext, StepRunner};
+use tranche_pipeline::{Progress, StepContext, StepRunner};
 use tranche_workspace::actions;
 
 use crate::project::Fixture;
@@ -69,7 +68,7 @@ async fn a_step_reads_and_writes_nothing_that_it_does_not_declare() {
     let tranche = &fixture.tranche;
     let pipeline = tranche.definitions.pipeline("shop").unwrap().pipeline.clone().unwrap();
     let datasets = tranche.datasets(&pipeline).await.unwrap();
-    let runner = tranche.runner(Arc::new(())).unwrap();
+    let runner = tranche.runner().unwrap();
     let mut read_at_all = BTreeSet::new();
     for step in pipeline.steps.iter().filter(|step| step.action != "maintain") {
         fixture.recorder.take();
@@ -80,6 +79,7 @@ async fn a_step_reads_and_writes_nothing_that_it_does_not_declare() {
             as_of: fixture.as_of(),
             full: false,
             transaction: format!("shop/{}/r1", step.id),
+            progress: Progress::default(),
         };
         runner.run(step, &context).await.unwrap();
         let accesses = fixture.recorder.take();
