@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tranche_pipeline::FailureClass;
-pub(crate) use tranche_workspace::Failure;
+pub(crate) use tranche_workspace::{Failure, chain};
 
 use crate::args::{Format, Global};
 
