@@ -12,7 +12,8 @@ use crate::args::{Format, Global};
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "the edge of the program")]
 pub(crate) fn report(failure: &Failure, global: &Global) -> ExitCode {
     if global.format == Format::Json {
-        let document = json!({"error": failure.message, "class": failure.class, "problems": failure.diagnostics});
+        let document =
+            json!({"error": failure.message, "class": failure.class, "problems": failure.diagnostics});
         println!("{document}");
     }
     for diagnostic in &failure.diagnostics {

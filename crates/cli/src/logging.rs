@@ -49,8 +49,8 @@ pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
         LogFormat::Text => lines.compact().with_filter(wanted).boxed(),
     };
-    let options =
-        TraceOptions::from_environment(environment_variable).map_err(|error| Failure::definition(error.to_string()))?;
+    let options = TraceOptions::from_environment(environment_variable)
+        .map_err(|error| Failure::definition(error.to_string()))?;
     let traces = options.map(Traces::new);
     let is_ours = filter::filter_fn(|about| about.is_span() && about.target().starts_with("tranche"));
     let spans = traces.as_ref().map(|traces| traces.layer().with_filter(is_ours));

@@ -23,6 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
+    output::View::set(&arguments.global);
     let traces = match logging::start(&arguments) {
         Ok(traces) => traces,
         Err(failure) => return failure::report(&failure, &arguments.global),

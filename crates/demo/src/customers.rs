@@ -173,7 +173,8 @@ const CORRUPTION: Corruption = Corruption {
 
 /// Writes `customers.csv` as it stands at the end, and returns the number of its rows.
 pub(crate) fn write(out: &Path, seed: u64, customers: &[Customer]) -> io::Result<u64> {
-    let mut file = RawFile::create(&out.join("customers.csv"), HEADER, CORRUPTION, corruption_stream(seed, 1, 0))?;
+    let mut file =
+        RawFile::create(&out.join("customers.csv"), HEADER, CORRUPTION, corruption_stream(seed, 1, 0))?;
     for customer in customers {
         file.row_and_copy(&customer.line())?;
     }

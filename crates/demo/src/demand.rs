@@ -81,8 +81,8 @@ pub(crate) fn at_some_hour(random: &mut Random, at: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::random::Topic;
     use super::*;
+    use crate::random::Topic;
 
     #[test]
     fn black_friday_is_the_peak_and_christmas_is_quiet() {

@@ -79,7 +79,8 @@ const ANSWER_CORRUPTION: Corruption = Corruption {
 pub(crate) fn write_answers(out: &Path, seed: u64, answers: &mut [Answer]) -> io::Result<u64> {
     answers.sort_unstable_by_key(|answer| (answer.at, answer.customer));
     let header = "customer_id,answered,recommend,satisfaction,q1,q2,q3,q4";
-    let mut file = RawFile::create(&out.join("survey.csv"), header, ANSWER_CORRUPTION, corruption_stream(seed, 5, 0))?;
+    let mut file =
+        RawFile::create(&out.join("survey.csv"), header, ANSWER_CORRUPTION, corruption_stream(seed, 5, 0))?;
     for Answer { at, customer, recommends, satisfaction, attitudes: [price, green, novel, easy] } in answers {
         let at = Stamp(*at);
         file.row(&format!("{customer},{at},{recommends},{satisfaction},{price},{green},{novel},{easy}"))?;
@@ -90,15 +91,23 @@ pub(crate) fn write_answers(out: &Path, seed: u64, answers: &mut [Answer]) -> io
 const COMPLAINT_CORRUPTION: Corruption = Corruption {
     one_in: 600,
     delimiter: ',',
-    kinds: &[(CorruptionKind::Field(1, ""), 1), (CorruptionKind::Field(3, "31.09.2025"), 1), (CorruptionKind::Twice, 1)],
+    kinds: &[
+        (CorruptionKind::Field(1, ""), 1),
+        (CorruptionKind::Field(3, "31.09.2025"), 1),
+        (CorruptionKind::Twice, 1),
+    ],
 };
 
 /// Writes `complaints.csv`, and returns the number of its rows.
 pub(crate) fn write_complaints(out: &Path, seed: u64, complaints: &mut [Complaint]) -> io::Result<u64> {
     complaints.sort_unstable_by_key(|complaint| (complaint.opened_at, complaint.customer));
     let header = "complaint_id,customer_id,topic,opened,closed";
-    let mut file =
-        RawFile::create(&out.join("complaints.csv"), header, COMPLAINT_CORRUPTION, corruption_stream(seed, 6, 0))?;
+    let mut file = RawFile::create(
+        &out.join("complaints.csv"),
+        header,
+        COMPLAINT_CORRUPTION,
+        corruption_stream(seed, 6, 0),
+    )?;
     for (number, Complaint { opened_at, customer, topic, closed_at }) in (1..).zip(complaints) {
         let closed = closed_at.map(|at| Stamp(at).to_string()).unwrap_or_default();
         file.row(&format!("k{number:05},{customer},{topic},{},{closed}", Stamp(*opened_at)))?;

@@ -21,12 +21,12 @@
 mod calendar;
 mod customers;
 mod demand;
+mod feedback;
 mod orders;
 mod places;
 mod random;
 mod raw_file;
 mod sends;
-mod feedback;
 mod web_events;
 mod winback;
 
@@ -35,10 +35,10 @@ use std::path::Path;
 
 use calendar::Month;
 use customers::Customer;
+use feedback::{Answer, Complaint};
 use orders::Order;
 use random::{Random, Topic};
 use sends::Send;
-use feedback::{Answer, Complaint};
 use web_events::WebEvent;
 
 /// How large a demo, and which one.
@@ -65,11 +65,7 @@ pub struct Summary {
 }
 
 /// Writes the demo's raw files under `out`, replacing files of the same name; `progress` hears of each month before it is written.
-pub fn generate(
-    options: &DemoOptions,
-    out: &Path,
-    progress: &mut dyn FnMut(&str),
-) -> io::Result<Summary> {
+pub fn generate(options: &DemoOptions, out: &Path, progress: &mut dyn FnMut(&str)) -> io::Result<Summary> {
     let mut customers: Vec<Customer> =
         (1..=options.customers).map(|number| Customer::draw(options.seed, number)).collect();
     let (mut orders, mut web_events, mut sends) = (0, 0, 0);

@@ -38,7 +38,12 @@ pub(crate) struct RawFile {
 
 impl RawFile {
     /// Creates the file and its folders. A header is a first line that does not count as a row; it may be empty.
-    pub(crate) fn create(path: &Path, header: &str, corruption: Corruption, random: Random) -> io::Result<Self> {
+    pub(crate) fn create(
+        path: &Path,
+        header: &str,
+        corruption: Corruption,
+        random: Random,
+    ) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -87,7 +92,9 @@ impl RawFile {
     fn corrupted(&mut self, line: &str, kind: CorruptionKind) -> io::Result<()> {
         match kind {
             CorruptionKind::Twice => self.clean(line),
-            CorruptionKind::Cut => self.clean(&line.chars().take(line.chars().count() * 2 / 3).collect::<String>()),
+            CorruptionKind::Cut => {
+                self.clean(&line.chars().take(line.chars().count() * 2 / 3).collect::<String>())
+            }
             CorruptionKind::Field(position, text) => {
                 let delimiter = self.corruption.delimiter;
                 let fields = line

@@ -124,10 +124,7 @@ impl ProjectDefinitions {
     }
 
     /// The definition of a segment, `vip` or `lifecycle/new`, and the name of its pipeline.
-    pub fn segment(
-        &self,
-        name: &str,
-    ) -> Result<(&str, &PipelineDefinitions, &SegmentDefinition), Failure> {
+    pub fn segment(&self, name: &str) -> Result<(&str, &PipelineDefinitions, &SegmentDefinition), Failure> {
         self.find(|pipeline| pipeline.definitions.definition_of(name)).ok_or_else(|| {
             let known =
                 self.pipelines.values().flat_map(|p| p.definitions.segments.keys()).map(String::as_str);

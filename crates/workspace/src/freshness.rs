@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tranche_observe::Message;
 
+use crate::definitions::ProjectDefinitions;
 use crate::failure::Failure;
 use crate::tranche::Tranche;
-use crate::definitions::ProjectDefinitions;
 
 /// Tables and segments that are older than their `freshness`.
-pub async fn stale(
-    tranche: &Tranche,
-    now: Timestamp,
-) -> Result<Vec<Message>, Failure> {
+pub async fn stale(tranche: &Tranche, now: Timestamp) -> Result<Vec<Message>, Failure> {
     let newest = newest(tranche).await?;
     let limits = limits(&tranche.definitions);
     let is_old = |newest: Option<Timestamp>, limit: std::time::Duration| {
@@ -48,7 +45,8 @@ pub async fn newest(tranche: &Tranche) -> Result<BTreeMap<Named, Timestamp>, Fai
         newest.insert(("table", table), as_of);
     }
     for row in tranche_segment::store::history(&lake, &session).await? {
-        let known = tranche.definitions.segment(&row.segment).map(|(_, _, definition)| definition.name.clone());
+        let known =
+            tranche.definitions.segment(&row.segment).map(|(_, _, definition)| definition.name.clone());
         let at = newest.entry(("segment", known.unwrap_or(row.segment))).or_insert(row.as_of);
         *at = (*at).max(row.as_of);
     }

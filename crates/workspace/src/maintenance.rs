@@ -15,8 +15,8 @@ use tranche_sql::Session;
 use tranche_store::object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tranche_store::{Lake, Retention, StoreError};
 
-use crate::failure::{Failure, chain};
 use crate::definitions::ProjectDefinitions;
+use crate::failure::{Failure, chain};
 
 /// About how large files become.
 const TARGET_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
@@ -65,8 +65,9 @@ impl Maintenance<'_> {
             }
         }
         (self.progress)("runs".to_owned());
-        let expired =
-            ledger.expire(&runs, before(self.now, self.definitions.settings.retention.runs), self.now).await?;
+        let expired = ledger
+            .expire(&runs, before(self.now, self.definitions.settings.retention.runs), self.now)
+            .await?;
         let state = self.expire_state().await?;
         let messages =
             Outbox::new(self.lake.objects()).expire(before(self.now, MESSAGES).as_millisecond()).await;

@@ -20,10 +20,10 @@ use tranche_sql::keys::Sample;
 use tranche_sql::{Engine, Session, Tables};
 use tranche_store::{Lake, Storage};
 
+use crate::definitions::{PipelineDefinitions, ProjectDefinitions};
 use crate::failure::Failure;
 use crate::maintenance::Maintenance;
 use crate::progress::Progress;
-use crate::definitions::{PipelineDefinitions, ProjectDefinitions};
 
 /// What every step works with.
 #[derive(Clone)]

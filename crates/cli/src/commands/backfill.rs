@@ -9,10 +9,10 @@ use tranche_pipeline::{
 };
 
 use super::run::LEASE;
+use crate::app::App;
 use crate::args::{BackfillSlots, Format, Order};
 use crate::failure::Failure;
 use crate::output::{Rows, StandardError, note, print_json, print_text};
-use crate::app::App;
 
 pub(super) async fn run(wanted: &BackfillSlots, app: App) -> Result<ExitCode, Failure> {
     let ledger = app.tranche.ledger()?.with_lease(LEASE);
@@ -33,11 +33,7 @@ pub(super) async fn run(wanted: &BackfillSlots, app: App) -> Result<ExitCode, Fa
 }
 
 /// The backfill that was asked for; `None` when there is nothing to run, or nothing is to be.
-async fn plan(
-    wanted: &BackfillSlots,
-    ledger: &Ledger,
-    app: &App,
-) -> Result<Option<Backfill>, Failure> {
+async fn plan(wanted: &BackfillSlots, ledger: &Ledger, app: &App) -> Result<Option<Backfill>, Failure> {
     let name = wanted.pipeline.as_deref().unwrap_or_default();
     let pipeline = app.tranche.definitions.pipeline(name)?.pipeline.as_ref();
     let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{name}` has no steps")))?;
@@ -88,8 +84,7 @@ async fn perform(backfill: &Backfill, ledger: &Ledger, app: App) -> Result<ExitC
         "backfill {id}: {} slots; after an interruption: tranche backfill --resume {id}",
         backfill.slots.len()
     ))?;
-    let progress =
-        tranche_daemon::backfill(backfill, ledger, app.tranche, Arc::new(StandardError)).await?;
+    let progress = tranche_daemon::backfill(backfill, ledger, app.tranche, Arc::new(StandardError)).await?;
     if format == Format::Json {
         print_json(&with_id(backfill, progress), format)?;
     } else {

@@ -20,10 +20,10 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use serde_json::json;
 
+use crate::app::App;
 use crate::args::{Arguments, Command, Format};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
-use crate::app::App;
 
 /// Does what was typed.
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {

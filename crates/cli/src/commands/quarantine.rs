@@ -3,10 +3,10 @@
 use datafusion::logical_expr::ident;
 use tranche_schema::platform::quarantine as columns;
 
+use crate::app::App;
 use crate::args::Quarantine;
 use crate::failure::Failure;
 use crate::output::Rows;
-use crate::app::App;
 
 const SHOWN: [&str; 7] = [
     columns::SOURCE,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::json;
 use tranche_pipeline::{StepContext, SystemClock, new_run_id};
 
+use crate::app::App;
 use crate::args::{Format, Report};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
 use crate::progress::Progress;
-use crate::app::App;
 
 pub(super) async fn run(report: &Report, app: &App) -> Result<(), Failure> {
     app.tranche.check().await?;

@@ -13,11 +13,11 @@ use tranche_pipeline::{
 };
 use tranche_workspace::Tranche;
 
+use crate::app::App;
 use crate::args::{Format, Run};
 use crate::failure::{Failure, exit_code};
 use crate::output::{Rows, note, print_json};
 use crate::progress::Progress;
-use crate::app::App;
 
 pub(super) async fn run(run: &Run, app: &App) -> Result<ExitCode, Failure> {
     app.tranche.definitions.pipeline(&run.pipeline)?;
@@ -77,9 +77,7 @@ async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(),
             return Err(Failure::definition(advice));
         }
         if !std::mem::replace(&mut is_noted, true) {
-            note(
-                "the run may still be active; waiting for a heartbeat (--force takes it over at once)",
-            )?;
+            note("the run may still be active; waiting for a heartbeat (--force takes it over at once)")?;
         }
         tokio::time::sleep(WATCH_EVERY).await;
     }
@@ -89,7 +87,12 @@ async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(),
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 /// Executes a plan; the first Ctrl-C stops it cleanly, the second at once.
-async fn perform(plan: &RunPlan, tranche: &Tranche, ledger: &Ledger, format: Format) -> Result<ExitCode, Failure> {
+async fn perform(
+    plan: &RunPlan,
+    tranche: &Tranche,
+    ledger: &Ledger,
+    format: Format,
+) -> Result<ExitCode, Failure> {
     let progress = Progress::new();
     let display = RunDisplay { observer: Box::new(progress.clone()), progress: Arc::new(progress) };
     let cancel = CancellationToken::new();

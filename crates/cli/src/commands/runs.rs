@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_pipeline::{Event, Fate, Ledger, RunRecord, RunStatus, Timeline};
 
+use crate::app::App;
 use crate::args::{Format, Runs};
 use crate::commands::run::full_id;
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::app::App;
 
 const COLUMNS: [&str; 7] = ["run_id", "pipeline", "slot", "as_of", "status", "started_at", "ended_at"];
 
@@ -207,7 +207,7 @@ async fn follow(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Fai
                 Format::Json => {
                     serde_json::to_string(event).map_err(|error| Failure::internal(error.to_string()))?
                 }
-                Format::Table | Format::Csv => line_of(event),
+                Format::Table | Format::Csv | Format::Markdown => line_of(event),
             };
             print_text(&text)?;
         }

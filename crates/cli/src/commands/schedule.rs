@@ -11,10 +11,10 @@ use tranche_daemon::DaemonOptions;
 use tranche_pipeline::{History, Ledger, ScheduleEvent, SchedulerOptions, SystemClock, Totals};
 use tranche_project::duration;
 
+use crate::app::App;
 use crate::args::{Format, Schedule, ScheduleAction};
 use crate::failure::Failure;
 use crate::output::{StandardError, note, print_json, print_text};
-use crate::app::App;
 
 pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     match &schedule.action {

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tranche_segment::store::{HistoryRow, history, latest, members};
 use tranche_segment::{SegmentDefinition, SegmentKind};
 
+use crate::app::App;
 use crate::args::{AsOf, Format, Segment};
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::app::App;
 
 pub(super) async fn run(segment: &Segment, app: &App) -> Result<ExitCode, Failure> {
     match segment {
@@ -32,7 +32,7 @@ pub(super) async fn run(segment: &Segment, app: &App) -> Result<ExitCode, Failur
             overlap::run(segments, entity.as_deref(), as_of, app).await?
         }
         Segment::Explain { segments, as_of, pipeline } => {
-            explain::run(segments, as_of, pipeline.as_deref(), app).await?
+            explain::run(segments, as_of.as_deref(), pipeline.as_deref(), app).await?
         }
         Segment::Backfill(wanted) => backfill::run(wanted, app).await?,
         Segment::History { segment } => history::run(segment, app).await?,
@@ -64,7 +64,8 @@ async fn read_history(as_of: &AsOf, app: &App) -> Result<Vec<HistoryRow>, Failur
 async fn list(as_of: &AsOf, app: &App) -> Result<(), Failure> {
     let mut rows = Rows::new(&COLUMNS);
     let refreshed = latest(&read_history(as_of, app).await?);
-    let definitions = || app.tranche.definitions.pipelines.values().flat_map(|p| p.definitions.segments.values());
+    let definitions =
+        || app.tranche.definitions.pipelines.values().flat_map(|p| p.definitions.segments.values());
     for row in refreshed.iter().filter(|row| definitions().any(|d| belongs(&row.segment, d))) {
         rows.push(row_of(row));
     }

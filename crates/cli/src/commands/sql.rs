@@ -15,11 +15,18 @@ pub(super) async fn run(sql: &Sql, app: &App) -> Result<(), Failure> {
         None => SystemClock.now(),
     };
     let session = lake_sql::session(&app.tranche, as_of).await?;
-    let plan = session.plan(&sql.query, None).await.map_err(|problem| {
-        let mut diagnostic = SourceFile::new("query", &sql.query).problem(problem.position, problem.message);
-        diagnostic.help = problem.help;
-        Failure { diagnostics: vec![diagnostic], ..Failure::definition("the query cannot be planned") }
-    })?;
+    let Ok(plan) = session.plan(&sql.query, None).await else {
+        let mistakes = session.mistakes(&sql.query, None).await.into_iter().map(|problem| {
+            let mut diagnostic =
+                SourceFile::new("query", &sql.query).problem(problem.position, problem.message);
+            diagnostic.help = problem.help;
+            diagnostic
+        });
+        return Err(Failure {
+            diagnostics: mistakes.collect(),
+            ..Failure::definition("the query cannot be planned")
+        });
+    };
     let found = session.collect(&plan).await?;
     Rows::from_batches(&found.schema, &found.batches)?.print(app.global.format)
 }

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tranche_project::Problems;
 use tranche_segment::{Definitions, Profile, QUANTILES, Replay, TraitsDefinition, published_values};
 
+use crate::app::App;
 use crate::args::{Format, Trait};
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::app::App;
 
 pub(super) async fn run(wanted: &Trait, app: &App) -> Result<(), Failure> {
     match wanted {
@@ -100,7 +100,9 @@ async fn show(name: &str, as_of: Option<&str>, app: &App) -> Result<(), Failure>
             }),
             Format::Json,
         ),
-        Format::Csv => measures(profile.as_ref(), quantiles.as_deref()).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => {
+            measures(profile.as_ref(), quantiles.as_deref()).print(format)
+        }
         Format::Table => {
             let default =
                 found.default().map(|default| format!(", {default} by default")).unwrap_or_default();
@@ -137,7 +139,8 @@ async fn values(
         return Ok(published_values(&lake, &session, entity, name).await?);
     };
     let tables = app.tranche.tables(&lake).await?;
-    let replay = Replay { definitions: found.definitions, tables: &tables, engine: &app.tranche.engine, as_of };
+    let replay =
+        Replay { definitions: found.definitions, tables: &tables, engine: &app.tranche.engine, as_of };
     let wide = replay.traits(entity, &found.group.name).await?;
     Ok(wide.column_by_name(name).cloned())
 }

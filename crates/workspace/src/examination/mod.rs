@@ -36,10 +36,19 @@ impl Examination {
     /// What a check found; `holds` says what is so when that is nothing.
     fn add(&mut self, check: &'static str, holds: &str, findings: Vec<Finding>) {
         if findings.is_empty() {
-            self.results.push(CheckResult { check, ok: true, finding: holds.to_owned(), advice: String::new() });
+            self.results.push(CheckResult {
+                check,
+                ok: true,
+                finding: holds.to_owned(),
+                advice: String::new(),
+            });
         }
-        let result =
-            |finding: Finding| CheckResult { check, ok: false, finding: finding.problem, advice: finding.advice };
+        let result = |finding: Finding| CheckResult {
+            check,
+            ok: false,
+            finding: finding.problem,
+            advice: finding.advice,
+        };
         self.results.extend(findings.into_iter().map(result));
     }
 

@@ -3,16 +3,11 @@
 use serde_json::json;
 use tranche_pipeline::{Clock, Pipeline, SystemClock, explain};
 
+use crate::app::App;
 use crate::failure::Failure;
 use crate::output::Rows;
-use crate::app::App;
 
-pub(super) async fn run(
-    from: &str,
-    to: &str,
-    wanted: Option<&str>,
-    app: &App,
-) -> Result<(), Failure> {
+pub(super) async fn run(from: &str, to: &str, wanted: Option<&str>, app: &App) -> Result<(), Failure> {
     let (from, to) = (app.tranche.instant(from)?, app.tranche.instant(to)?);
     if to <= from {
         return Err(Failure::definition("--to must lie after --from"));

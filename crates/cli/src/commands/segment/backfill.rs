@@ -9,12 +9,12 @@ use tranche_pipeline::{SystemClock, new_run_id};
 use tranche_project::duration;
 use tranche_segment::{Backfill, Backfilled, PlannedBackfill};
 
+use crate::app::App;
 use crate::args;
 use crate::args::Format;
 use crate::failure::{Failure, chain};
 use crate::output::{Rows, print_json, print_text};
 use crate::progress::Progress;
-use crate::app::App;
 
 /// So many instants are rather a slip of the pen.
 const MAX_INSTANTS: usize = 10_000;
@@ -159,7 +159,7 @@ fn print_plan(planned: &PlannedBackfill, backfill: &Backfill<'_>, format: Format
         });
         return print_json(&document, format);
     }
-    if format == Format::Csv {
+    if format != Format::Table {
         return rows.print(format);
     }
     let listed: Vec<String> = instants.iter().map(Timestamp::to_string).collect();

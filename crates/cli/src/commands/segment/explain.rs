@@ -1,16 +1,17 @@
 //! `segment explain`: what a refresh would read, and which definitions share it.
 
 use serde_json::json;
+use tranche_pipeline::{Clock, SystemClock};
 use tranche_segment::{ExplainedDefinition, Explanation, explain};
 
-use crate::args::{AsOf, Format};
-use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
 use crate::app::App;
+use crate::args::Format;
+use crate::failure::Failure;
+use crate::output::{Rows, paragraph, print_json, print_text};
 
 pub(super) async fn run(
     names: &[String],
-    as_of: &AsOf,
+    as_of: Option<&str>,
     pipeline: Option<&str>,
     app: &App,
 ) -> Result<(), Failure> {
@@ -21,10 +22,15 @@ pub(super) async fn run(
         let _ = app.tranche.definitions.pipeline(pipeline)?;
     }
     let lake = app.tranche.lake()?;
-    let as_of = app.tranche.instant_or_latest(as_of.as_of.as_deref())?;
+    let as_of = match as_of {
+        Some(text) => app.tranche.instant(text)?,
+        None => SystemClock.now(),
+    };
     let tables = app.tranche.tables(&lake).await?;
     let mut found = Vec::new();
-    for (name, definitions) in app.tranche.definitions.pipelines.iter().map(|(name, p)| (name, &p.definitions)) {
+    for (name, definitions) in
+        app.tranche.definitions.pipelines.iter().map(|(name, p)| (name, &p.definitions))
+    {
         if pipeline.is_some_and(|wanted| wanted != name) {
             continue;
         }
@@ -50,11 +56,11 @@ pub(super) async fn run(
             });
             print_json(&documents.collect::<Vec<_>>(), Format::Json)
         }
-        Format::Csv => aggregates(&found).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => aggregates(&found).print(format),
         Format::Table => {
             for (pipeline, explanation) in &found {
-                print_text(&headline(pipeline, explanation))?;
-                scans(explanation).print(Format::Table)?;
+                print_text(&paragraph(&headline(pipeline, explanation)))?;
+                scans(explanation).print_beside(Format::Table)?;
                 definitions(explanation).print(Format::Table)?;
             }
             Ok(())

@@ -4,10 +4,10 @@ use serde_json::json;
 use tranche_segment::store::HistoryRow;
 
 use super::{meant, read_history};
+use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::app::App;
 
 /// As many refreshes as a sparkline shows: the latest ones.
 const POINTS: usize = 60;

@@ -5,10 +5,10 @@ use tranche_segment::store::{HistoryRow, latest};
 use tranche_segment::{Overlap, overlaps};
 
 use super::{belongs, meant, read_history};
+use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, note, print_json};
-use crate::app::App;
 
 /// As many segments as fit a matrix on a screen.
 const MATRIX: usize = 8;
@@ -36,7 +36,7 @@ pub(super) async fn run(
     let pairs = overlaps(&app.tranche.lake()?, &session, &entity, (key, &key_type), &segments).await?;
     match app.global.format {
         Format::Json => print_json(&pairs, Format::Json),
-        Format::Csv => list(pairs.iter()).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => list(pairs.iter()).print(format),
         Format::Table if segments.len() <= MATRIX => {
             matrix(&segments, &pairs, &published).print(Format::Table)
         }
@@ -110,7 +110,8 @@ fn everything(
             return Err(Failure::definition(format!("name an entity with --entity: {}", several.join(", "))));
         }
     };
-    let definitions = || app.tranche.definitions.pipelines.values().flat_map(|p| p.definitions.segments.values());
+    let definitions =
+        || app.tranche.definitions.pipelines.values().flat_map(|p| p.definitions.segments.values());
     let defined = published
         .iter()
         .filter(|row| row.entity == entity && definitions().any(|d| belongs(&row.segment, d)));

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use tranche_segment::{Preview, Replay, SegmentKind, preview};
 use tranche_workspace::{Draft, Tranche};
 
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::app::App;
+use crate::output::{Rows, paragraph, print_json, print_text};
 
 pub(super) async fn run(
     wanted: &str,
@@ -54,16 +54,16 @@ async fn show(
     if format == Format::Table {
         let members: u64 = found.segments.iter().map(|segment| segment.size).sum();
         let (universe, entity) = (found.universe, &definition.entity);
-        print_text(&format!(
+        print_text(&paragraph(&format!(
             "{name} as of {as_of}: {members} of {universe} entities `{entity}`; nothing was published"
-        ))?;
+        )))?;
     }
     figures(&found).print(format)?;
     if format == Format::Table {
-        print_text(
+        print_text(&paragraph(
             "some members, with what the definition reads of them (--format json shows all of their columns):",
-        )?;
-        sample.only(|column| column == SEGMENT || found.reads.contains(column)).print(format)?;
+        ))?;
+        sample.only(|column| column == SEGMENT || found.reads.contains(column)).print_beside(format)?;
     }
     Ok(())
 }

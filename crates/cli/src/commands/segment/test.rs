@@ -6,10 +6,10 @@ use serde_json::json;
 use tranche_pipeline::FailureClass;
 use tranche_segment::{TestReport, run_tests};
 
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::{Failure, exit_code};
 use crate::output::{Rows, note, print_json};
-use crate::app::App;
 
 pub(super) async fn run(segments: &[String], app: &App) -> Result<ExitCode, Failure> {
     for segment in segments {
