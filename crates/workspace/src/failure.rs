@@ -165,7 +165,7 @@ impl From<MetricError> for Failure {
         match error {
             MetricError::Sql(error) => error.into(),
             MetricError::Fact { .. } => Self::definition(chain(&error)),
-            MetricError::Proof(_) => Self::internal(chain(&error)),
+            MetricError::Mismatch(_) => Self::internal(chain(&error)),
         }
     }
 }

@@ -1,29 +1,14 @@
-//! Who is measured, and over which stretch of time around each unit's instant.
+//! The interval around each unit's instant in which its facts count.
 
-use arrow::array::ArrayRef;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-use crate::metrics::{Metric, MetricKind, Metrics};
+use crate::definition::{Metric, MetricKind, Metrics};
 
-/// The units to measure, each with the instant that its time is counted from.
-#[derive(Debug)]
-pub struct Population {
-    /// What messages call it, and what is kept of it is found by: no other population has it.
-    pub name: String,
-    /// The entity that units are.
-    pub entity: String,
-    /// The keys, each once.
-    pub keys: ArrayRef,
-    /// The instant of each unit: its exposure, or the beginning of a period.
-    pub at: Vec<Timestamp>,
-    /// Facts from this instant on are not counted.
-    pub until: Timestamp,
-}
-
-/// Over which stretch of time around a unit's instant its facts count.
+/// The interval around a unit's instant in which its facts count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
-    /// From the instant on, for so long; until facts end without a length. A metric's own window and delay go before it.
+    /// From the instant on, for so long; until facts end without a length. A metric's own window and delay
+    /// take precedence.
     After(Option<SignedDuration>),
     /// As long before the instant: a covariate. A metric's own window and delay do not matter.
     Before(SignedDuration),
@@ -31,11 +16,19 @@ pub enum Span {
     Period(SignedDuration),
 }
 
-/// A stretch of time, in microseconds from a unit's instant: the first that counts, and the first that does not any more.
+/// An interval in microseconds from a unit's instant: the first that counts, and the first that no longer
+/// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Window {
     pub(crate) from: i64,
     pub(crate) to: i64,
+}
+
+impl Window {
+    /// Whether another window is inside this one.
+    pub(crate) fn contains(self, other: Self) -> bool {
+        self.from <= other.from && other.to <= self.to
+    }
 }
 
 impl Span {
@@ -70,8 +63,8 @@ fn microseconds(length: SignedDuration) -> i64 {
 }
 
 impl Metrics {
-    /// How long after exposure a unit is observed for a metric; `None` when without end. `length` is what the metric's own window, if
-    /// it has one, goes before.
+    /// How long after exposure a unit is observed for a metric; `None` when without end. A metric's own
+    /// window takes precedence over `length`.
     #[must_use]
     pub fn observed(&self, metric: &Metric, length: Option<SignedDuration>) -> Option<SignedDuration> {
         let ends = self.parts(metric).into_iter().map(|part| Span::After(length).window(part).to);

@@ -8,7 +8,8 @@ use tranche_project::{Position, Problems, Spanned};
 use tranche_schema::Contract;
 use tranche_sql::{Session, SqlProblem};
 
-use super::{Fact, Metric, MetricKind, Metrics, Missing};
+use super::metric::{Fact, Metric, MetricKind, Missing};
+use super::metrics::Metrics;
 
 /// Checks every metric against the contracts and each other; reports every problem.
 pub fn check(

@@ -1,31 +1,17 @@
-//! The metrics of a pipeline: validated, and checked against the contracts.
+//! A metric: a fact aggregated per unit.
 
-mod check;
-mod validate;
-
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use indexmap::IndexMap;
-use tranche_project::{DefinitionKind, Problems, Project, SourceFile, Spanned, yaml};
-
-use crate::spec::MetricSpec;
-pub use check::check;
-pub(crate) use check::expression;
-use validate::validate;
-
-/// The metrics of a pipeline, by name.
-#[derive(Debug, Clone, Default)]
-pub struct Metrics(pub IndexMap<String, Metric>);
+use tranche_project::{SourceFile, Spanned};
 
 /// A fact aggregated per unit.
 #[derive(Debug, Clone)]
 pub struct Metric {
-    /// Its name.
+    /// Its name, unique in a pipeline.
     pub name: String,
-    /// What it measures, in words.
+    /// A sentence about what it measures.
     pub description: Option<String>,
-    /// How it is made.
+    /// Its type, with the facts or metrics that it is computed from.
     pub kind: MetricKind,
     /// The unit of its values.
     pub unit: Option<String>,
@@ -33,7 +19,7 @@ pub struct Metric {
     pub direction: Direction,
     /// Values above this are counted as this.
     pub cap: Option<Cap>,
-    /// How long facts count, when not as long as whoever measures it says.
+    /// How long facts count; `None` leaves it to the experiment or report.
     pub window: Option<Duration>,
     /// How long after exposure facts begin to count.
     pub delay: Duration,
@@ -43,7 +29,7 @@ pub struct Metric {
     pub file: SourceFile,
 }
 
-/// How a metric is made.
+/// The type of a metric, with what it is computed from.
 #[derive(Debug, Clone)]
 pub enum MetricKind {
     /// The mean over units of the fact's aggregate.
@@ -61,20 +47,20 @@ pub enum MetricKind {
     },
     /// A quantile of the fact.
     Quantile {
-        /// What is measured.
+        /// The fact that is ranked.
         fact: Fact,
         /// Which quantile, in (0, 1).
         level: f64,
-        /// What is ranked.
+        /// Whether units or events are ranked.
         over: Over,
     },
-    /// The share of units with the fact in a stretch of time after exposure, of those for whom it is over.
+    /// The share of units with the fact in an interval after exposure, of those whose interval has ended.
     Retention {
-        /// What makes a unit retained.
+        /// The fact that counts as a return.
         fact: Fact,
         /// The first instant that counts, so long after exposure.
         from: Duration,
-        /// The first instant that does not count any more.
+        /// The first instant that no longer counts.
         to: Duration,
     },
     /// The share of units that pass all steps, in order of time.
@@ -120,13 +106,13 @@ pub struct Fact {
     pub table: Spanned<String>,
     /// The value of an event, as SQL.
     pub value: Option<Spanned<String>>,
-    /// What becomes of a unit's values.
+    /// What a unit's values are aggregated to.
     pub aggregate: Aggregate,
     /// Which events count, as SQL.
     pub filter: Option<Spanned<String>>,
 }
 
-/// What becomes of a unit's values.
+/// What a unit's values are aggregated to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aggregate {
     /// Their sum; 0 without an event.
@@ -155,57 +141,6 @@ pub enum Cap {
     Quantile(f64),
 }
 
-impl Metrics {
-    /// Reads the metrics of a pipeline; problems are reported and what is unsound is left out.
-    pub fn read(project: &Project, pipeline: &str, problems: &mut Problems) -> Self {
-        let mut metrics: IndexMap<String, Metric> = IndexMap::new();
-        for file in project.definitions(pipeline, DefinitionKind::Metric) {
-            let Some(spec) = yaml::read::<MetricSpec>(file, problems) else { continue };
-            let at = spec.metric.referenced;
-            let Some(metric) = validate(spec, file, problems) else { continue };
-            if let Some(other) = metrics.get(&metric.name) {
-                let message = format!("metric `{}` is already defined in {}", metric.name, other.file.path());
-                problems.report(file, at, message);
-                continue;
-            }
-            metrics.insert(metric.name.clone(), metric);
-        }
-        Self(metrics)
-    }
-
-    /// The metric with this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Metric> {
-        self.0.get(name)
-    }
-
-    /// The fact tables that metrics are made from.
-    pub fn tables<'a>(&'a self, metrics: impl IntoIterator<Item = &'a Metric>) -> BTreeSet<&'a str> {
-        let parts = metrics.into_iter().flat_map(|metric| self.parts(metric));
-        parts.flat_map(Metric::own_tables).map(|table| table.value.as_str()).collect()
-    }
-
-    /// The metrics with a fact of their own that a metric is made of.
-    pub(crate) fn parts<'a>(&'a self, metric: &'a Metric) -> Vec<&'a Metric> {
-        match &metric.kind {
-            MetricKind::Ratio { numerator, denominator } => {
-                [numerator, denominator].into_iter().filter_map(|name| self.get(&name.value)).collect()
-            }
-            _ => vec![metric],
-        }
-    }
-
-    /// The message for a metric that is not there.
-    #[must_use]
-    pub fn unknown(&self, name: &str) -> String {
-        let known: Vec<&str> = self.0.keys().map(String::as_str).collect();
-        format!(
-            "there is no metric `{name}`; metrics/ defines {}",
-            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-        )
-    }
-}
-
 impl Metric {
     /// The fact of a metric that has one of its own.
     #[must_use]
@@ -221,7 +156,7 @@ impl Metric {
     }
 
     /// The tables that its own facts are in.
-    fn own_tables(&self) -> Vec<&Spanned<String>> {
+    pub(crate) fn own_tables(&self) -> Vec<&Spanned<String>> {
         match &self.kind {
             MetricKind::Funnel { steps, .. } => steps.iter().map(|step| &step.table).collect(),
             _ => self.fact().map(|fact| &fact.table).into_iter().collect(),

@@ -1,11 +1,11 @@
-//! A metric as written, made into one that holds together.
+//! From a metric as written to a valid [`Metric`]; every problem is reported.
 
 use std::time::Duration;
 
 use tranche_project::{Location, Problems, SourceFile, Spanned, duration};
 
-use super::{Aggregate, Cap, Direction, Fact, Metric, MetricKind, Missing, Over, Step};
-use crate::spec::{
+use super::metric::{Aggregate, Cap, Direction, Fact, Metric, MetricKind, Missing, Over, Step};
+use super::spec::{
     AggregateSpec, CapSpec, DirectionSpec, FactSpec, MetricSpec, MissingSpec, OverSpec, TypeSpec, WindowSpec,
 };
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use arrow::buffer::BooleanBuffer;
 
-use crate::metrics::{Cap, Metric, MetricKind, Over};
+use crate::definition::{Cap, Metric, MetricKind, Over};
+use crate::plan::UnitIndex;
 
 /// The values of some metrics, one per unit in the order of the population.
 #[derive(Debug, Clone, Default)]
 pub struct UnitValues(pub(crate) HashMap<String, Arc<MetricValues>>);
 
-/// What is known of a metric with facts of its own, unit by unit.
+/// A metric with facts of its own, unit by unit.
 #[derive(Debug, Default)]
 pub struct MetricValues {
     /// The values, capped where a cap is declared. Nothing for a quantile over events.
@@ -76,7 +77,7 @@ impl UnitValues {
         self.details(metric)?.counted.as_ref()
     }
 
-    /// What else is known of a metric with facts of its own.
+    /// The values of a metric with facts of its own, and which units count.
     #[must_use]
     pub fn details(&self, metric: &Metric) -> Option<&MetricValues> {
         self.0.get(&metric.name).map(Arc::as_ref)
@@ -105,10 +106,10 @@ impl UnitValues {
 
 impl EventValues {
     /// Sorts values into units.
-    pub(crate) fn of(mut values: Vec<(u32, f64)>, units: usize) -> Self {
+    pub(crate) fn of(mut values: Vec<(UnitIndex, f64)>, units: usize) -> Self {
         values.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then(x.total_cmp(y)));
         let mut offsets = vec![0; units + 1];
-        values.iter().for_each(|(unit, _)| offsets[*unit as usize + 1] += 1);
+        values.iter().for_each(|(unit, _)| offsets[unit.place() + 1] += 1);
         for unit in 0..units {
             offsets[unit + 1] += offsets[unit];
         }
@@ -174,7 +175,10 @@ mod tests {
 
     #[test]
     fn events_are_sorted_into_units() {
-        let events = EventValues::of(vec![(2, 5.0), (0, 3.0), (2, 1.0)], 4);
+        let events = EventValues::of(
+            [(2, 5.0), (0, 3.0), (2, 1.0)].map(|(unit, value)| (UnitIndex(unit), value)).to_vec(),
+            4,
+        );
         let found: Vec<&[f64]> = (0..4).map(|unit| events.of_unit(unit)).collect();
         assert_eq!(found, [&[3.0][..], &[], &[1.0, 5.0], &[]]);
     }

@@ -50,8 +50,8 @@ pub struct MetricSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub within: Option<Spanned<String>>,
-    /// How long facts count, when not for the experiment's conversion window: `3 days`. Retention: from when to when after exposure,
-    /// `{from: 7 days, to: 14 days}`.
+    /// How long facts count, when not for the experiment's conversion window: `3 days`. Retention: from when
+    /// to when after exposure, `{from: 7 days, to: 14 days}`.
     #[serde(default)]
     #[schemars(with = "Option<WindowSpec>")]
     pub window: Option<Spanned<WindowSpec>>,
@@ -89,7 +89,7 @@ pub enum TypeSpec {
     Ratio,
     /// A quantile of the fact, over units or over events.
     Quantile,
-    /// The share of units with the fact in a stretch of time after exposure.
+    /// The share of units with the fact in an interval after exposure.
     Retention,
     /// The share of units that pass all of several steps.
     Funnel,
@@ -133,7 +133,7 @@ pub enum WindowSpec {
 pub struct RangeSpec {
     /// The first instant that counts, so long after exposure.
     pub from: String,
-    /// The first instant that does not count any more.
+    /// The first instant that no longer counts.
     pub to: String,
 }
 

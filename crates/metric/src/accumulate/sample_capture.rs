@@ -1,4 +1,5 @@
-//! Copying the facts of a share of the units while files are read, so that they can be computed again without the files.
+//! Copies the facts of a share of the units while files are read, so that their values can be recomputed
+//! without the files.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,69 +10,69 @@ use tranche_sql::SqlError;
 use tranche_sql::keys::{KeyIndex, KeyShare};
 use tranche_sql::pass::Rows;
 
-use crate::numbered::Numbered;
+use super::key_index::EntityKeys;
 
-/// So many facts are copied. Of more, whoever needs them looks for them in the files.
-const FACTS: usize = 4_000_000;
+/// The most facts that are copied; of more, verification reads the files.
+const MOST_FACTS: usize = 4_000_000;
 
-/// What is copied, and what was so far.
-pub(crate) struct Extracting {
+/// The facts to copy, and those copied so far.
+pub(crate) struct SampleCapture {
     share: KeyShare,
     /// By source, the file whose rows are copied.
     files: Vec<Option<String>>,
-    found: Mutex<Found>,
+    copied: Mutex<Copied>,
 }
 
 #[derive(Default)]
-struct Found {
+struct Copied {
     /// The source of each batch.
     batches: Vec<(usize, RecordBatch)>,
     rows: usize,
 }
 
-impl Extracting {
+impl SampleCapture {
     /// Copies the facts of units in a share of the keys.
     pub(crate) fn new(share: KeyShare, files: Vec<Option<String>>) -> Self {
-        Self { share, files, found: Mutex::default() }
+        Self { share, files, copied: Mutex::default() }
     }
 
-    /// Copies what is of the share. `keys` are the columns that name units, with the units that there are.
+    /// Copies the facts of the share. `keys` are the columns that name units, with the keys of the units.
     pub(crate) fn take<'a>(
         &self,
         rows: &Rows<'_>,
-        keys: impl Iterator<Item = (&'a str, &'a Numbered)>,
+        keys: impl Iterator<Item = (&'a str, &'a EntityKeys)>,
     ) -> Result<(), SqlError> {
         if self.files[rows.source].is_none() {
             return Ok(());
         }
         let mut held = vec![false; rows.len()];
-        for (column, numbered) in keys {
+        for (column, known_keys) in keys {
             let keys = rows.column(column)?;
-            let of_share = self.share.holds(keys, numbered.index().data_type())?;
-            let numbers = numbered.numbers(&filter(keys, &BooleanArray::new(of_share.clone(), None))?)?;
+            let of_share = self.share.holds(keys, known_keys.index().data_type())?;
+            let numbers = known_keys.numbers(&filter(keys, &BooleanArray::new(of_share.clone(), None))?)?;
             let is_unit =
                 numbers.into_iter().map(|number| number != KeyIndex::UNKNOWN && number != KeyIndex::NULL);
             of_share.set_indices().zip(is_unit).for_each(|(row, is_unit)| held[row] |= is_unit);
         }
         let picked = rows.picked(&BooleanBuffer::from(held))?;
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.rows += picked.num_rows();
-        if found.rows > FACTS {
-            found.batches.clear();
+        let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        copied.rows += picked.num_rows();
+        if copied.rows > MOST_FACTS {
+            copied.batches.clear();
         } else if picked.num_rows() > 0 {
-            found.batches.push((rows.source, picked));
+            copied.batches.push((rows.source, picked));
         }
         Ok(())
     }
 
-    /// The facts of each file; nothing when they are too many.
+    /// The facts of each file; `None` when they are too many.
     pub(crate) fn into_files(self) -> Option<Vec<(String, Vec<RecordBatch>)>> {
-        let found = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if found.rows > FACTS {
+        let copied = self.copied.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if copied.rows > MOST_FACTS {
             return None;
         }
         let mut batches: Vec<Vec<RecordBatch>> = self.files.iter().map(|_| Vec::new()).collect();
-        found.batches.into_iter().for_each(|(source, batch)| batches[source].push(batch));
+        copied.batches.into_iter().for_each(|(source, batch)| batches[source].push(batch));
         Some(
             self.files
                 .into_iter()

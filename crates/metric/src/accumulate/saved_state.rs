@@ -1,6 +1,6 @@
-//! What is kept of the facts of a table, so that the next measurement reads only what is new.
+//! The columns of a table as rows, so that the next measurement reads only facts that are new.
 //!
-//! It is rows and a description of them, and knows nothing of where they lie.
+//! Saved state is rows and a header that describes them; where they are stored is not known here.
 
 use std::sync::Arc;
 
@@ -10,44 +10,43 @@ use serde::{Deserialize, Serialize};
 use tranche_sql::fused::Extract;
 use tranche_sql::{Source, SqlError};
 
-use crate::columns::{Column, Passing};
-use crate::numbered::NOBODY;
-use crate::population::Population;
+use super::column::{Column, Passing};
+use crate::plan::{Population, UnitIndex};
 
-/// What an earlier measurement left of a table's facts.
+/// What an earlier measurement saved of a table's facts.
 #[derive(Debug)]
-pub struct Kept {
+pub struct SavedState {
     /// The files that the table had.
     pub files: Vec<Source>,
     /// What the rows are.
-    pub about: KeptAbout,
+    pub header: StateHeader,
     /// The rows.
     pub parts: Vec<RecordBatch>,
-    /// All facts of the units that are computed again each time.
-    pub extract: Option<Extract>,
+    /// All facts of the sampled units.
+    pub sample: Option<Extract>,
 }
 
-/// What kept rows are.
+/// What the rows of saved state are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct KeptAbout {
-    populations: Vec<KeptPopulation>,
+pub struct StateHeader {
+    populations: Vec<SavedPopulation>,
 }
 
-/// Units, and what was counted of each.
+/// The units of a population, and their columns.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct KeptPopulation {
+pub(crate) struct SavedPopulation {
     name: String,
     entity: String,
     /// Facts before this instant are counted, microseconds.
     pub(crate) until: i64,
     /// The part with the key and the instant of each unit.
     units: usize,
-    columns: Vec<KeptColumn>,
+    columns: Vec<SavedColumn>,
 }
 
 /// A column of a part, or several that belong together.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct KeptColumn {
+pub(crate) struct SavedColumn {
     identity: String,
     kind: Kind,
     part: usize,
@@ -64,10 +63,10 @@ enum Kind {
     Steps,
 }
 
-/// What may be kept of a measurement.
-pub struct Keepable<'a> {
+/// The columns of a measurement that can be saved.
+pub struct NewState<'a> {
     /// What the parts are.
-    pub about: KeptAbout,
+    pub header: StateHeader,
     parts: Vec<Part<'a>>,
 }
 
@@ -78,18 +77,18 @@ enum Part<'a> {
 
 /// Columns of a part: few, so that parts are encoded side by side.
 const COLUMNS_OF_A_PART: usize = 4;
-/// Lists of more events are not kept: they would cost what reading the events costs.
+/// Longer lists of events are not saved: reading them would cost what reading the events costs.
 const LIST_EVENTS: usize = 4_000_000;
 
-impl<'a> Keepable<'a> {
-    /// Populations with the columns of each, which have an identity, and the instant up to which facts are counted.
+impl<'a> NewState<'a> {
+    /// Populations, the instant up to which their facts are counted, and their columns by identity.
     pub(crate) fn new(
         populations: impl IntoIterator<Item = (&'a Population, i64, Vec<(String, &'a Column)>)>,
     ) -> Self {
-        let (mut about, mut parts) = (KeptAbout::default(), Vec::new());
+        let (mut header, mut parts) = (StateHeader::default(), Vec::new());
         for (population, until, columns) in populations {
             let (name, entity) = (population.name.clone(), population.entity.clone());
-            let mut kept = KeptPopulation { name, entity, until, units: parts.len(), columns: Vec::new() };
+            let mut saved = SavedPopulation { name, entity, until, units: parts.len(), columns: Vec::new() };
             parts.push(Part::Units(population));
             // The part that has room for further columns, and the number of its fields.
             let mut open: Option<(usize, usize)> = None;
@@ -104,11 +103,11 @@ impl<'a> Keepable<'a> {
                 if !kind.is_list() {
                     open = Some((part, field + kind.fields())).filter(|_| own.len() < COLUMNS_OF_A_PART);
                 }
-                kept.columns.push(KeptColumn { identity, kind, part, field });
+                saved.columns.push(SavedColumn { identity, kind, part, field });
             }
-            about.populations.push(kept);
+            header.populations.push(saved);
         }
-        Self { about, parts }
+        Self { header, parts }
     }
 
     /// How many parts there are.
@@ -139,7 +138,7 @@ impl<'a> Keepable<'a> {
 }
 
 impl Kind {
-    /// The kind of a column that can be kept.
+    /// The kind of a column that can be saved.
     fn of(column: &Column) -> Option<Self> {
         match column {
             Column::Counts(_) => Some(Self::Counts),
@@ -177,41 +176,43 @@ fn arrays(column: &Column) -> Vec<ArrayRef> {
             vec![floats(sums), floats(lost)]
         }
         Column::Values(values) => {
-            let (units, values): (Vec<u32>, Vec<f64>) = values.iter().copied().unzip();
+            let (units, values): (Vec<u32>, Vec<f64>) =
+                values.iter().map(|(unit, value)| (unit.0, *value)).unzip();
             vec![counts(units), floats(values)]
         }
         Column::Steps(passings) => {
             let of = |part: fn(&Passing) -> u32| passings.iter().map(part).collect::<Vec<u32>>();
             let after = digits(passings.iter().map(|passing| passing.after).collect());
-            vec![counts(of(|passing| passing.unit)), after, counts(of(|passing| passing.steps))]
+            vec![counts(of(|passing| passing.unit.0)), after, counts(of(|passing| passing.steps))]
         }
     }
 }
 
-impl Kept {
-    /// What was kept of a population.
-    pub(crate) fn population(&self, population: &Population) -> Option<&KeptPopulation> {
-        self.about
+impl SavedState {
+    /// What was saved of a population.
+    pub(crate) fn population(&self, population: &Population) -> Option<&SavedPopulation> {
+        self.header
             .populations
             .iter()
-            .find(|kept| kept.name == population.name && kept.entity == population.entity)
+            .find(|saved| saved.name == population.name && saved.entity == population.entity)
     }
 
-    /// The keys and instants of a kept population's units.
-    pub(crate) fn units(&self, kept: &KeptPopulation) -> Option<(&ArrayRef, &[i64])> {
-        let part = self.parts.get(kept.units).filter(|part| part.num_columns() == 2)?;
+    /// The keys and instants of a saved population's units.
+    pub(crate) fn units(&self, saved: &SavedPopulation) -> Option<(&ArrayRef, &[i64])> {
+        let part = self.parts.get(saved.units).filter(|part| part.num_columns() == 2)?;
         Some((part.column(0), part.column(1).as_primitive_opt::<Int64Type>()?.values()))
     }
 
-    /// What was kept of a column, for as many units as there are now; `places` has the unit of each that was kept, or [`NOBODY`].
+    /// A saved column for the units of now; `places` has the present unit of each saved one, or
+    /// [`UnitIndex::NONE`].
     pub(crate) fn column(
         &self,
-        kept: &KeptPopulation,
+        saved: &SavedPopulation,
         identity: &str,
-        places: &[u32],
+        places: &[UnitIndex],
         units: usize,
     ) -> Option<Column> {
-        let column = kept.columns.iter().find(|column| column.identity == identity)?;
+        let column = saved.columns.iter().find(|column| column.identity == identity)?;
         let fields =
             self.parts.get(column.part)?.columns().get(column.field..column.field + column.kind.fields())?;
         let is_whole = column.kind.is_list() || fields[0].len() == places.len();
@@ -219,11 +220,15 @@ impl Kept {
     }
 }
 
-fn placed(kind: Kind, fields: &[ArrayRef], places: &[u32], units: usize) -> Option<Column> {
-    fn each<T: Copy + Default>(values: impl Iterator<Item = T>, places: &[u32], units: usize) -> Vec<T> {
+fn placed(kind: Kind, fields: &[ArrayRef], places: &[UnitIndex], units: usize) -> Option<Column> {
+    fn each<T: Copy + Default>(
+        values: impl Iterator<Item = T>,
+        places: &[UnitIndex],
+        units: usize,
+    ) -> Vec<T> {
         let mut all = vec![T::default(); units];
-        for (value, &place) in values.zip(places).filter(|(_, place)| **place != NOBODY) {
-            all[place as usize] = value;
+        for (value, &place) in values.zip(places).filter(|(_, place)| **place != UnitIndex::NONE) {
+            all[place.place()] = value;
         }
         all
     }
@@ -232,7 +237,7 @@ fn placed(kind: Kind, fields: &[ArrayRef], places: &[u32], units: usize) -> Opti
     let digits = |field: usize| Some(fields[field].as_primitive_opt::<Int64Type>()?.values().iter().copied());
     let floats =
         |field: usize| Some(fields[field].as_primitive_opt::<Float64Type>()?.values().iter().copied());
-    let unit = |unit: u32| places.get(unit as usize).copied().filter(|place| *place != NOBODY);
+    let unit = |saved: u32| places.get(saved as usize).copied().filter(|place| *place != UnitIndex::NONE);
     Some(match kind {
         Kind::Counts => Column::Counts(each(counts(0)?, places, units)),
         Kind::Digits(scale) => Column::Digits(each(digits(0)?, places, units), scale),
@@ -257,40 +262,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_found_again_in_the_places_of_now() {
+    fn saved_columns_are_placed_at_the_units_of_now() {
         let at = [1, 2, 3].map(|second| Timestamp::from_second(second).unwrap()).to_vec();
         let keys: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
         let (name, entity) = ("winback".to_owned(), "person".to_owned());
         let population = Population { name, entity, keys, at, until: Timestamp::UNIX_EPOCH };
-        let passing = |unit| Passing { unit, after: -7, steps: 3 };
+        let passing = |unit| Passing { unit: UnitIndex(unit), after: -7, steps: 3 };
+        let values = |list: &[(u32, f64)]| {
+            Column::Values(list.iter().map(|&(unit, value)| (UnitIndex(unit), value)).collect())
+        };
         let columns = [
             Column::Counts(vec![1, 2, 3]),
-            Column::Values(vec![(2, 0.5), (0, 1.5)]),
+            values(&[(2, 0.5), (0, 1.5)]),
             Column::Floats(vec![(1.0, 0.1), (2.0, 0.2), (3.0, 0.3)]),
             Column::Digits(vec![10, 20, 30], 2),
             Column::Steps(vec![passing(0), passing(1)]),
             Column::Counts(vec![4, 5, 6]),
         ];
         let named = columns.iter().enumerate().map(|(number, column)| (number.to_string(), column)).collect();
-        let keepable = Keepable::new([(&population, 77, named)]);
-        let parts = (0..keepable.parts()).map(|part| keepable.part(part).unwrap()).collect();
-        let kept = Kept { files: Vec::new(), about: keepable.about, parts, extract: None };
-        let found = kept.population(&population).unwrap();
-        let (keys, at) = kept.units(found).unwrap();
+        let state = NewState::new([(&population, 77, named)]);
+        let parts = (0..state.parts()).map(|part| state.part(part).unwrap()).collect();
+        let saved = SavedState { files: Vec::new(), header: state.header, parts, sample: None };
+        let found = saved.population(&population).unwrap();
+        let (keys, at) = saved.units(found).unwrap();
         assert_eq!((found.until, keys.len(), at), (77, 3, &[1_000_000, 2_000_000, 3_000_000][..]));
-        // The second is no more, and there is one before the others.
-        let column = |number: &str| kept.column(found, number, &[1, NOBODY, 2], 3).unwrap();
+        // The second is gone, and there is one before the others.
+        let places = [UnitIndex(1), UnitIndex::NONE, UnitIndex(2)];
+        let column = |number: &str| saved.column(found, number, &places, 3).unwrap();
         let expected = [
             ("0", Column::Counts(vec![0, 1, 3])),
-            ("1", Column::Values(vec![(1, 1.5), (2, 0.5)])),
+            ("1", values(&[(1, 1.5), (2, 0.5)])),
             ("2", Column::Floats(vec![(0.0, 0.0), (1.0, 0.1), (3.0, 0.3)])),
             ("3", Column::Digits(vec![0, 10, 30], 2)),
             ("4", Column::Steps(vec![passing(1)])),
             ("5", Column::Counts(vec![0, 4, 6])),
         ];
         for (number, expected) in expected {
-            assert_eq!(column(number).picked(&[0, 1, 2]).differs(&expected), None, "{number}");
+            assert_eq!(
+                column(number).picked(&[0, 1, 2].map(UnitIndex)).first_difference(&expected),
+                None,
+                "{number}"
+            );
         }
-        assert!(kept.column(found, "6", &[1, NOBODY, 2], 3).is_none());
+        assert!(saved.column(found, "6", &places, 3).is_none());
     }
 }

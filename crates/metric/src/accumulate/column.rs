@@ -1,4 +1,4 @@
-//! What is added up per unit while facts are read.
+//! The values that are accumulated per unit while facts are read.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -9,36 +9,28 @@ use arrow::datatypes::DataType;
 use tranche_sql::SqlError;
 use tranche_sql::pass::Numbers;
 
-/// What becomes of the events of a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Making {
-    /// Their number.
-    Count,
-    /// The sum of their values.
-    Sum,
-    /// Their values, one by one.
-    Values,
-    /// When they were, and which steps of a funnel they are.
-    Steps,
-}
+use crate::plan::{Accumulator, UnitIndex};
 
-/// One number a unit, or a list of events.
+/// One number per unit, or a list of events.
 #[derive(Debug, Clone)]
 pub(crate) enum Column {
+    /// Numbers of events.
     Counts(Vec<u32>),
     /// Sums of whole numbers of this scale: they are exact, in whatever order events come.
     Digits(Vec<i64>, i8),
-    /// Sums of floats, with what rounding took from each (Neumaier 1974), so that the order of events does not show.
+    /// Sums of floats with the rounding error of each (Neumaier 1974), so that the order of events does not
+    /// show.
     Floats(Vec<(f64, f64)>),
     /// Units and values, in no order.
-    Values(Vec<(u32, f64)>),
+    Values(Vec<(UnitIndex, f64)>),
+    /// Events of funnels, in no order.
     Steps(Vec<Passing>),
 }
 
 /// An event of a unit that is a step of a funnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Passing {
-    pub(crate) unit: u32,
+    pub(crate) unit: UnitIndex,
     /// Microseconds after the unit's instant.
     pub(crate) after: i64,
     /// A bit for each step that it can be.
@@ -50,28 +42,28 @@ pub(crate) struct Counted<'a> {
     /// The rows.
     pub(crate) rows: &'a BooleanBuffer,
     /// The unit of each row; undefined where the row does not count.
-    pub(crate) units: &'a [u32],
+    pub(crate) units: &'a [UnitIndex],
 }
 
 impl Column {
-    /// A column of nothing for so many units. `value_type` is the type of the values.
-    pub(crate) fn new(making: Making, value_type: Option<&DataType>, units: usize) -> Self {
-        match (making, value_type) {
-            (Making::Count, _) | (Making::Sum, None) => Self::Counts(vec![0; units]),
-            (Making::Sum, Some(value_type)) if Numbers::are_digits(value_type) => {
+    /// A column without events for so many units. `value_type` is the type of the values.
+    pub(crate) fn new(accumulator: Accumulator, value_type: Option<&DataType>, units: usize) -> Self {
+        match (accumulator, value_type) {
+            (Accumulator::Count, _) | (Accumulator::Sum, None) => Self::Counts(vec![0; units]),
+            (Accumulator::Sum, Some(value_type)) if Numbers::are_digits(value_type) => {
                 let scale = if let DataType::Decimal128(_, scale) = value_type { *scale } else { 0 };
                 Self::Digits(vec![0; units], scale)
             }
-            (Making::Sum, Some(_)) => Self::Floats(vec![(0.0, 0.0); units]),
-            (Making::Values, _) => Self::Values(Vec::new()),
-            (Making::Steps, _) => Self::Steps(Vec::new()),
+            (Accumulator::Sum, Some(_)) => Self::Floats(vec![(0.0, 0.0); units]),
+            (Accumulator::Values, _) => Self::Values(Vec::new()),
+            (Accumulator::Steps, _) => Self::Steps(Vec::new()),
         }
     }
 
     /// Adds one for each row.
     pub(crate) fn count(&mut self, counted: &Counted<'_>) {
         if let Self::Counts(counts) = self {
-            counted.rows.set_indices().for_each(|row| counts[counted.units[row] as usize] += 1);
+            counted.rows.set_indices().for_each(|row| counts[counted.units[row].place()] += 1);
         }
     }
 
@@ -81,14 +73,14 @@ impl Column {
         match (Numbers::of(values)?, self) {
             (Numbers::Digits(digits, nulls), Self::Digits(sums, _)) => {
                 for row in with_value(counted.rows, nulls).set_indices() {
-                    let sum = &mut sums[units[row] as usize];
+                    let sum = &mut sums[units[row].place()];
                     *sum = sum.checked_add(digits[row]).ok_or_else(too_large)?;
                 }
             }
             (numbers, Self::Floats(sums)) => {
                 let (floats, nulls) = floats(numbers, values.data_type());
                 for row in with_value(counted.rows, nulls).set_indices() {
-                    let (sum, lost) = &mut sums[units[row] as usize];
+                    let (sum, lost) = &mut sums[units[row].place()];
                     *lost += rounding(*sum, floats[row]);
                     *sum += floats[row];
                 }
@@ -111,12 +103,12 @@ impl Column {
         }
     }
 
-    /// Whether what was added can be taken away again, as if it had never been there.
+    /// Whether what was added can be subtracted again without a trace.
     pub(crate) fn is_exact(&self) -> bool {
         !matches!(self, Self::Floats(_))
     }
 
-    /// A column of nothing for the same units.
+    /// A column without events for the same units.
     pub(crate) fn like(&self) -> Self {
         match self {
             Self::Counts(counts) => Self::Counts(vec![0; counts.len()]),
@@ -127,8 +119,8 @@ impl Column {
         }
     }
 
-    /// Adds what is in another column of the same units.
-    pub(crate) fn join(&mut self, other: &Self) -> Result<(), SqlError> {
+    /// Adds another column of the same units.
+    pub(crate) fn add_column(&mut self, other: &Self) -> Result<(), SqlError> {
         match (self, other) {
             (Self::Counts(own), Self::Counts(other)) => {
                 own.iter_mut().zip(other).for_each(|(own, other)| *own += other)
@@ -151,8 +143,8 @@ impl Column {
         Ok(())
     }
 
-    /// Takes away what is in another column of the same units.
-    pub(crate) fn take_away(&mut self, other: Self) -> Result<(), SqlError> {
+    /// Subtracts another column of the same units.
+    pub(crate) fn subtract(&mut self, other: Self) -> Result<(), SqlError> {
         fn from_each<T: Copy>(own: &mut [T], other: &[T], less: impl Fn(T, T) -> Option<T>) -> bool {
             own.iter_mut().zip(other).all(|(own, other)| less(*own, *other).map(|rest| *own = rest).is_some())
         }
@@ -165,16 +157,18 @@ impl Column {
             (Self::Steps(own), Self::Steps(other)) => without(own, other, Ord::cmp),
             _ => false,
         };
-        was_there.then_some(()).ok_or_else(|| SqlError::Engine("what was removed was not counted".to_owned()))
+        was_there
+            .then_some(())
+            .ok_or_else(|| SqlError::Engine("an event that was removed was never counted".to_owned()))
     }
 
-    /// The units that a count has something of.
+    /// The units with a count above 0.
     pub(crate) fn touched(&self) -> impl Iterator<Item = usize> {
         let counts = if let Self::Counts(counts) = self { counts.as_slice() } else { &[] };
         counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(unit, _)| unit)
     }
 
-    /// Forgets what these units have in a sum of floats.
+    /// Resets the sums of floats of these units.
     pub(crate) fn clear(&mut self, units: &BTreeSet<usize>) {
         if let Self::Floats(sums) = self {
             units.iter().for_each(|&unit| sums[unit] = (0.0, 0.0));
@@ -182,17 +176,20 @@ impl Column {
     }
 
     /// These units alone, numbered in their order, which is rising; lists are sorted.
-    pub(crate) fn picked(&self, units: &[u32]) -> Self {
-        fn each<T: Copy>(values: &[T], units: &[u32]) -> Vec<T> {
-            units.iter().map(|&unit| values[unit as usize]).collect()
+    pub(crate) fn picked(&self, units: &[UnitIndex]) -> Self {
+        fn each<T: Copy>(values: &[T], units: &[UnitIndex]) -> Vec<T> {
+            units.iter().map(|unit| values[unit.place()]).collect()
         }
-        let place = |unit: u32| units.binary_search(&unit).ok().and_then(|place| u32::try_from(place).ok());
+        let place = |unit: UnitIndex| {
+            let place = units.binary_search(&unit).ok()?;
+            u32::try_from(place).ok().map(UnitIndex)
+        };
         match self {
             Self::Counts(counts) => Self::Counts(each(counts, units)),
             Self::Digits(sums, scale) => Self::Digits(each(sums, units), *scale),
             Self::Floats(sums) => Self::Floats(each(sums, units)),
             Self::Values(values) => {
-                let mut picked: Vec<(u32, f64)> =
+                let mut picked: Vec<(UnitIndex, f64)> =
                     values.iter().filter_map(|&(unit, value)| Some((place(unit)?, value))).collect();
                 picked.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then(x.total_cmp(y)));
                 Self::Values(picked)
@@ -208,16 +205,18 @@ impl Column {
         }
     }
 
-    /// The first unit of which another column says something else, but for the rounding of floats. Lists are sorted.
-    pub(crate) fn differs(&self, other: &Self) -> Option<usize> {
+    /// The first unit whose value differs in another column, apart from the rounding of floats. Lists are
+    /// sorted.
+    pub(crate) fn first_difference(&self, other: &Self) -> Option<usize> {
         match (self, other) {
-            (Self::Counts(a), Self::Counts(b)) => first_difference(a, b, PartialEq::eq),
-            (Self::Digits(a, _), Self::Digits(b, _)) => first_difference(a, b, PartialEq::eq),
+            (Self::Counts(a), Self::Counts(b)) => difference(a, b, PartialEq::eq),
+            (Self::Digits(a, _), Self::Digits(b, _)) => difference(a, b, PartialEq::eq),
             (Self::Floats(a), Self::Floats(b)) => {
-                first_difference(a, b, |a, b| is_close(added_up(*a), added_up(*b)))
+                difference(a, b, |a, b| is_close(corrected(*a), corrected(*b)))
             }
             (Self::Values(a), Self::Values(b)) => {
-                let is_same = |a: &(u32, f64), b: &(u32, f64)| a.0 == b.0 && a.1.total_cmp(&b.1).is_eq();
+                let is_same =
+                    |a: &(UnitIndex, f64), b: &(UnitIndex, f64)| a.0 == b.0 && a.1.total_cmp(&b.1).is_eq();
                 list_difference(a, b, is_same, |(unit, _)| *unit)
             }
             (Self::Steps(a), Self::Steps(b)) => list_difference(a, b, PartialEq::eq, |passing| passing.unit),
@@ -225,14 +224,14 @@ impl Column {
         }
     }
 
-    /// What a unit has, as text for people.
-    pub(crate) fn shown(&self, unit: usize) -> String {
-        let is_own = |other: u32| other as usize == unit;
+    /// The value of a unit, as text for people.
+    pub(crate) fn describe(&self, unit: usize) -> String {
+        let is_own = |other: UnitIndex| other.place() == unit;
         match self {
             Self::Counts(counts) => counts[unit].to_string(),
             Self::Digits(sums, 0) => sums[unit].to_string(),
             Self::Digits(sums, scale) => format!("{}e-{scale}", sums[unit]),
-            Self::Floats(sums) => added_up(sums[unit]).to_string(),
+            Self::Floats(sums) => corrected(sums[unit]).to_string(),
             Self::Values(values) => {
                 let own: Vec<f64> =
                     values.iter().filter(|(other, _)| is_own(*other)).map(|(_, value)| *value).collect();
@@ -246,7 +245,7 @@ impl Column {
         }
     }
 
-    /// One number a unit.
+    /// One number per unit.
     #[expect(
         clippy::cast_precision_loss,
         reason = "sums of up to 18 digits, which are numbers for an estimate from here on"
@@ -258,7 +257,7 @@ impl Column {
                 let one = 10f64.powi(i32::from(scale));
                 sums.into_iter().map(|sum| sum as f64 / one).collect()
             }
-            Self::Floats(sums) => sums.into_iter().map(added_up).collect(),
+            Self::Floats(sums) => sums.into_iter().map(corrected).collect(),
             Self::Values(_) | Self::Steps(_) => Vec::new(),
         }
     }
@@ -268,8 +267,8 @@ fn too_large() -> SqlError {
     SqlError::Engine("a unit's values add up to more than 18 digits".to_owned())
 }
 
-/// A sum with what rounding took from it.
-fn added_up((sum, lost): (f64, f64)) -> f64 {
+/// A sum with its rounding error.
+fn corrected((sum, lost): (f64, f64)) -> f64 {
     if lost.is_finite() { sum + lost } else { sum }
 }
 
@@ -280,7 +279,7 @@ fn is_close(a: f64, b: f64) -> bool {
         || (a - b).abs() <= 1e-12 * a.abs().max(b.abs()).max(1e-12)
 }
 
-fn first_difference<T>(a: &[T], b: &[T], is_same: impl Fn(&T, &T) -> bool) -> Option<usize> {
+fn difference<T>(a: &[T], b: &[T], is_same: impl Fn(&T, &T) -> bool) -> Option<usize> {
     a.iter().zip(b).position(|(a, b)| !is_same(a, b))
 }
 
@@ -288,14 +287,14 @@ fn list_difference<T>(
     a: &[T],
     b: &[T],
     is_same: impl Fn(&T, &T) -> bool,
-    unit: impl Fn(&T) -> u32,
+    unit: impl Fn(&T) -> UnitIndex,
 ) -> Option<usize> {
     let place = a
         .iter()
         .zip(b)
         .position(|(a, b)| !is_same(a, b))
         .or((a.len() != b.len()).then_some(a.len().min(b.len())))?;
-    [a.get(place), b.get(place)].into_iter().flatten().map(|item| unit(item) as usize).min()
+    [a.get(place), b.get(place)].into_iter().flatten().map(|item| unit(item).place()).min()
 }
 
 /// Takes items out of a list; false when one of them is not there.
@@ -318,7 +317,7 @@ fn with_value(rows: &BooleanBuffer, nulls: Option<NullBuffer>) -> BooleanBuffer 
     }
 }
 
-/// What `a + b` loses by rounding.
+/// The rounding error of `a + b`.
 fn rounding(a: f64, b: f64) -> f64 {
     let sum = a + b;
     if a.abs() >= b.abs() { (a - sum) + b } else { (b - sum) + a }
@@ -345,9 +344,10 @@ mod tests {
     use super::*;
 
     fn sum(values: &ArrayRef, units: &[u32], length: usize) -> Vec<f64> {
-        let mut column = Column::new(Making::Sum, Some(values.data_type()), length);
+        let mut column = Column::new(Accumulator::Sum, Some(values.data_type()), length);
         let rows = BooleanBuffer::new_set(units.len());
-        column.add(&Counted { rows: &rows, units }, values).unwrap();
+        let units: Vec<UnitIndex> = units.iter().copied().map(UnitIndex).collect();
+        column.add(&Counted { rows: &rows, units: &units }, values).unwrap();
         column.into_numbers()
     }
 
@@ -362,32 +362,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_away_was_never_there() {
-        let list = |items: &[(u32, f64)]| Column::Values(items.to_vec());
+    fn subtracted_events_leave_no_trace() {
+        let list = |items: &[(u32, f64)]| {
+            Column::Values(items.iter().map(|&(unit, value)| (UnitIndex(unit), value)).collect())
+        };
         let mut column = list(&[(1, 5.0), (0, 3.0), (1, 5.0), (0, f64::NAN)]);
-        column.take_away(list(&[(0, f64::NAN), (1, 5.0)])).unwrap();
-        assert_eq!(column.differs(&list(&[(0, 3.0), (1, 5.0)])), None);
-        assert!(column.take_away(list(&[(0, 4.0)])).is_err());
+        column.subtract(list(&[(0, f64::NAN), (1, 5.0)])).unwrap();
+        assert_eq!(column.first_difference(&list(&[(0, 3.0), (1, 5.0)])), None);
+        assert!(column.subtract(list(&[(0, 4.0)])).is_err());
         let mut counts = Column::Counts(vec![3, 1]);
-        counts.take_away(Column::Counts(vec![2, 0])).unwrap();
-        assert_eq!((counts.shown(0), counts.touched().collect::<Vec<_>>()), ("1".to_owned(), vec![0, 1]));
-        assert!(counts.take_away(Column::Counts(vec![0, 2])).is_err());
+        counts.subtract(Column::Counts(vec![2, 0])).unwrap();
+        assert_eq!((counts.describe(0), counts.touched().collect::<Vec<_>>()), ("1".to_owned(), vec![0, 1]));
+        assert!(counts.subtract(Column::Counts(vec![0, 2])).is_err());
     }
 
     #[test]
     fn two_columns_differ_at_their_first_unit() {
         let digits = |sums: &[i64]| Column::Digits(sums.to_vec(), 2);
-        assert_eq!(digits(&[1, 2, 3]).picked(&[0, 2]).differs(&digits(&[1, 4])), Some(1));
-        let passing = |unit, after| Passing { unit, after, steps: 1 };
+        assert_eq!(
+            digits(&[1, 2, 3]).picked(&[0, 2].map(UnitIndex)).first_difference(&digits(&[1, 4])),
+            Some(1)
+        );
+        let passing = |unit, after| Passing { unit: UnitIndex(unit), after, steps: 1 };
         let steps = Column::Steps(vec![passing(7, 3), passing(2, 9), passing(5, 1)]);
         let expected = Column::Steps(vec![passing(0, 9), passing(1, 3)]);
-        assert_eq!(steps.picked(&[2, 7]).differs(&expected), None);
-        assert_eq!(steps.picked(&[2, 5, 7]).differs(&expected), Some(1));
-        assert_eq!(Column::Steps(Vec::new()).differs(&expected), Some(0));
+        assert_eq!(steps.picked(&[2, 7].map(UnitIndex)).first_difference(&expected), None);
+        assert_eq!(steps.picked(&[2, 5, 7].map(UnitIndex)).first_difference(&expected), Some(1));
+        assert_eq!(Column::Steps(Vec::new()).first_difference(&expected), Some(0));
         let floats = |sum| Column::Floats(vec![(sum, 0.0)]);
-        assert_eq!(floats(0.3).differs(&floats(0.1 + 0.2)), None);
-        assert_eq!(floats(0.3).differs(&floats(0.300_000_1)), Some(0));
-        assert_eq!(floats(f64::NAN).differs(&floats(f64::NAN)), None);
+        assert_eq!(floats(0.3).first_difference(&floats(0.1 + 0.2)), None);
+        assert_eq!(floats(0.3).first_difference(&floats(0.300_000_1)), Some(0));
+        assert_eq!(floats(f64::NAN).first_difference(&floats(f64::NAN)), None);
     }
 
     #[test]

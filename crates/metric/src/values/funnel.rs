@@ -1,9 +1,9 @@
 //! How far units get in a funnel.
 
-use crate::columns::Passing;
+use crate::accumulate::Passing;
 
-/// How many steps each unit passed. A step is passed by an event after that of the step before it, or at the same instant; one event
-/// passes one step.
+/// How many steps each unit passed. A step is passed by an event after that of the step before it, or at the
+/// same instant; one event passes one step.
 pub(crate) fn reached(mut passings: Vec<Passing>, units: usize) -> Vec<u8> {
     // Events of one instant pass in the order of the steps.
     passings.sort_unstable_by_key(|passing| {
@@ -11,7 +11,7 @@ pub(crate) fn reached(mut passings: Vec<Passing>, units: usize) -> Vec<u8> {
     });
     let mut reached = vec![0u8; units];
     for Passing { unit, steps, .. } in passings {
-        let next = &mut reached[unit as usize];
+        let next = &mut reached[unit.place()];
         if steps.checked_shr(u32::from(*next)).is_some_and(|rest| rest & 1 == 1) {
             *next += 1;
         }
@@ -22,9 +22,11 @@ pub(crate) fn reached(mut passings: Vec<Passing>, units: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::UnitIndex;
 
     fn check(events: &[(i64, u32)], expected: u8) {
-        let passings = events.iter().map(|&(after, steps)| Passing { unit: 0, after, steps }).collect();
+        let passings =
+            events.iter().map(|&(after, steps)| Passing { unit: UnitIndex(0), after, steps }).collect();
         assert_eq!(reached(passings, 2), [expected, 0], "{events:?}");
     }
 
