@@ -44,7 +44,11 @@ pub(crate) async fn flush(sending: Vec<JoinHandle<()>>) {
 
 impl LineageObserver {
     /// An observer of the runs of `pipeline`. The task sends what the observer emits, and ends some time after the observer is dropped.
-    pub(crate) fn new(lineage: Lineage, pipeline: &str, datasets: IndexMap<String, Datasets>) -> (Self, JoinHandle<()>) {
+    pub(crate) fn new(
+        lineage: Lineage,
+        pipeline: &str,
+        datasets: IndexMap<String, Datasets>,
+    ) -> (Self, JoinHandle<()>) {
         let (events, mut received) = mpsc::channel(WAITING);
         let namespace = lineage.namespace().to_owned();
         let sending = tokio::spawn(async move {

@@ -108,7 +108,8 @@ async fn wait_for_silence(
             Liveness::Unknown => ledger.refresh(record).await?,
         };
         if is_alive {
-            let advice = format!("run `{}` is active; to take it over all the same, add --force", record.run_id);
+            let advice =
+                format!("run `{}` is active; to take it over all the same, add --force", record.run_id);
             return Err(Failure::definition(advice));
         }
         if !std::mem::replace(&mut is_noted, true) {

@@ -20,10 +20,10 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use tranche_workspace::queries::definitions;
 
+use crate::app::App;
 use crate::args::{Arguments, Command, Format};
 use crate::failure::Failure;
 use crate::output::{print_document, print_text};
-use crate::app::App;
 
 /// Does what was typed.
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -68,5 +68,8 @@ async fn check(app: &App) -> Result<(), Failure> {
         ("experiments", found.experiments),
         ("reports", found.reports),
     ];
-    print_text(&format!("no problems in {}", counts.map(|(name, count)| format!("{count} {name}")).join(", ")))
+    print_text(&format!(
+        "no problems in {}",
+        counts.map(|(name, count)| format!("{count} {name}")).join(", ")
+    ))
 }

@@ -21,7 +21,8 @@ pub(super) async fn resume(run: &str, force: bool, app: &App) -> Result<ExitCode
         // A terminal that went away is no reason to stop.
         let _ = note(text);
     };
-    let report = tranche_daemon::resume(&app.tranche, run, force, &waiting, Box::new(Progress::new())).await?;
+    let report =
+        tranche_daemon::resume(&app.tranche, run, force, &waiting, Box::new(Progress::new())).await?;
     ended(&report, app.global.format)
 }
 

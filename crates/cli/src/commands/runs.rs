@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tranche_workspace::Tranche;
-use tranche_workspace::queries::runs::{
-    Event, RunFilter, RunRecord, events, list, of_backfill, timeline,
-};
+use tranche_workspace::queries::runs::{Event, RunFilter, RunRecord, events, list, of_backfill, timeline};
 
 use crate::app::App;
 use crate::args::{Format, Runs};

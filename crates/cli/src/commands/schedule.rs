@@ -10,10 +10,10 @@ use tranche_daemon::{DaemonOptions, Totals};
 use tranche_workspace::duration;
 use tranche_workspace::queries::slots::{explain, set_paused};
 
+use crate::app::App;
 use crate::args::{Format, Schedule, ScheduleAction};
 use crate::failure::Failure;
 use crate::output::{StandardError, note, print_document, print_records, print_text};
-use crate::app::App;
 
 pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     match &schedule.action {

@@ -51,10 +51,7 @@ fn measures(values: Option<&TraitValues>) -> Rows {
     let Some(values) = values else { return rows };
     rows.push(vec![json!("entities"), json!(values.entities)]);
     rows.push(vec![json!("nulls"), json!(values.nulls)]);
-    rows.push(vec![
-        json!("null_share"),
-        json!(values.null_share.map(|share| (share * 1e6).round() / 1e6)),
-    ]);
+    rows.push(vec![json!("null_share"), json!(values.null_share.map(|share| (share * 1e6).round() / 1e6))]);
     rows.push(vec![json!("distinct"), json!(values.distinct)]);
     for found in values.quantiles.iter().flatten() {
         rows.push(vec![json!(format!("quantile {}", found.quantile)), found.value.clone()]);

@@ -69,8 +69,7 @@ async fn an_action_of_ones_own_runs_in_a_pipeline() {
         resumes: None,
     };
     let runner = tranche.runner().unwrap();
-    let report =
-        execute(&plan, &runner, &ledger, &(), &SystemClock, CancellationToken::new()).await.unwrap();
+    let report = execute(&plan, &runner, &ledger, &(), &SystemClock, CancellationToken::new()).await.unwrap();
     assert_eq!(report.status, RunStatus::Done, "{report:?}");
     assert_eq!(report.steps[1].detail, json!({"rows": {"people": 4, "purchases": 3}}));
     let datasets = tranche.datasets(&pipeline).await.unwrap();

@@ -96,9 +96,11 @@ async fn a_step_reads_and_writes_nothing_that_it_does_not_declare() {
         for path in names(&accesses.read) {
             assert!(is_of(path, &inputs) || is_of(path, &outputs), "{}: {path} is read", step.id);
         }
-        read_at_all.extend(inputs.into_iter().filter(|input| {
-            accesses.read.iter().any(|path| path.starts_with(&format!("shop/{input}/")))
-        }));
+        read_at_all.extend(
+            inputs
+                .into_iter()
+                .filter(|input| accesses.read.iter().any(|path| path.starts_with(&format!("shop/{input}/")))),
+        );
     }
     // The storage does see what is read.
     let expected = ["tables/exposures", "tables/logins", "tables/people", "tables/purchases", "loads"];

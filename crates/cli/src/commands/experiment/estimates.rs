@@ -27,7 +27,8 @@ impl Part {
     }
 
     fn holds(self, row: &Value) -> bool {
-        let (everyone, goal) = (row["segment"] == tranche_workspace::queries::segments::EVERYONE, row["role"] == "goal");
+        let (everyone, goal) =
+            (row["segment"] == tranche_workspace::queries::segments::EVERYONE, row["role"] == "goal");
         match self {
             Self::Goals => everyone && goal,
             Self::Others => everyone && !goal,
