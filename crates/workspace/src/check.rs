@@ -26,8 +26,9 @@ pub(crate) async fn check(
         check_steps(pipeline, actions, &mut problems);
     }
     // A contract that cannot be read is the mistake, not everything that refers to its table.
-    let blamed =
-        |message: &str| definitions.unreadable.iter().any(|table| message.contains(&format!("table `{table}`")));
+    let blamed = |message: &str| {
+        definitions.unreadable.iter().any(|table| message.contains(&format!("table `{table}`")))
+    };
     let problems = problems.without(|problem| blamed(&problem.message));
     if problems.is_empty() { Ok(()) } else { Err(Failure::problems(problems)) }
 }
@@ -48,7 +49,13 @@ async fn check_pipeline(
     }
     tranche_segment::check(&pipeline.definitions, &session, problems).await?;
     tranche_metric::check(&pipeline.metrics, &definitions.contracts, &session, problems);
-    tranche_experiment::check(&pipeline.experiments, &pipeline.definitions, &pipeline.metrics, &session, problems);
+    tranche_experiment::check(
+        &pipeline.experiments,
+        &pipeline.definitions,
+        &pipeline.metrics,
+        &session,
+        problems,
+    );
     tranche_report::check(&pipeline.reports, &pipeline.definitions, &pipeline.metrics, problems);
     Ok(())
 }
@@ -63,25 +70,25 @@ fn check_steps(definitions: &PipelineDefinitions, actions: &Actions, problems: &
     }
 }
 
-    fn check_contract(
+fn check_contract(
     contract: &Contract,
     definitions: &ProjectDefinitions,
-    session: &Session, problems: &mut Problems) {
-        let Some(file) = definitions.contract_files.get(&contract.table) else { return };
-        for column in &contract.columns {
-            let Some(check) = &column.check else { continue };
-            let Ok(schema) = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone())
-            else {
-                continue;
-            };
-            if let Err(problem) = session.expression(check, &schema) {
-                let start = position_of(file, check);
-                let at = Position { line: start.line, column: start.column + problem.position.column - 1 };
-                let mut diagnostic =
-                    file.problem(at, format!("check of `{}`: {}", column.name, problem.message));
-                diagnostic.help = problem.help;
-                problems.push(diagnostic);
-            }
+    session: &Session,
+    problems: &mut Problems,
+) {
+    let Some(file) = definitions.contract_files.get(&contract.table) else { return };
+    for column in &contract.columns {
+        let Some(check) = &column.check else { continue };
+        let Ok(schema) = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone())
+        else {
+            continue;
+        };
+        if let Err(problem) = session.expression(check, &schema) {
+            let start = position_of(file, check);
+            let at = Position { line: start.line, column: start.column + problem.position.column - 1 };
+            let mut diagnostic = file.problem(at, format!("check of `{}`: {}", column.name, problem.message));
+            diagnostic.help = problem.help;
+            problems.push(diagnostic);
         }
     }
 }

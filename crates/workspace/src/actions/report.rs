@@ -79,7 +79,10 @@ pub(crate) struct PublishedReport {
 }
 
 /// Makes one report.
-pub(crate) async fn publish(report: &Report, context: &ActionContext<'_>) -> Result<PublishedReport, Failure> {
+pub(crate) async fn publish(
+    report: &Report,
+    context: &ActionContext<'_>,
+) -> Result<PublishedReport, Failure> {
     let (resources, pipeline, run) = (context.resources, context.pipeline, context.run);
     let (session, tables) = resources.session(run.as_of).await?;
     let zone = &resources.definitions.settings.timezone;

@@ -100,10 +100,7 @@ impl ProjectDefinitions {
     ///
     /// # Errors
     /// [`Failure`] when there is none of this name; it suggests one that is near.
-    pub fn segment(
-        &self,
-        name: &str,
-    ) -> Result<(&str, &PipelineDefinitions, &SegmentDefinition), Failure> {
+    pub fn segment(&self, name: &str) -> Result<(&str, &PipelineDefinitions, &SegmentDefinition), Failure> {
         self.find(|pipeline| pipeline.definitions.definition_of(name)).ok_or_else(|| {
             let known =
                 self.pipelines.values().flat_map(|p| p.definitions.segments.keys()).map(String::as_str);

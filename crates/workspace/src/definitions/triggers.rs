@@ -15,27 +15,27 @@ pub(super) fn check_triggers(
     pipelines: &IndexMap<String, PipelineDefinitions>,
     problems: &mut Problems,
 ) {
-        let (Some(pipeline), Some(file)) = (&definitions.pipeline, &definitions.manifest) else { return };
-        for schedule in &pipeline.schedules {
-            match &schedule.trigger {
-                Trigger::Calendar(_) => {}
-                Trigger::NewFiles(source) if definitions.sources.contains_key(source) => {}
-                Trigger::NewFiles(source) => {
-                    let known: Vec<&str> = definitions.sources.keys().map(String::as_str).collect();
-                    let message =
-                        format!("there is no source `{source}`; this pipeline has {}", known.join(", "));
-                    problems.report(file, position_of(file, "on_new_files"), message);
-                }
-                Trigger::After(names) => {
-                    for name in names {
-                        if let Some(message) = wrong_upstream(&pipeline.name, name, pipelines) {
-                            problems.report(file, position_of(file, "after"), message);
-                        }
+    let (Some(pipeline), Some(file)) = (&definitions.pipeline, &definitions.manifest) else { return };
+    for schedule in &pipeline.schedules {
+        match &schedule.trigger {
+            Trigger::Calendar(_) => {}
+            Trigger::NewFiles(source) if definitions.sources.contains_key(source) => {}
+            Trigger::NewFiles(source) => {
+                let known: Vec<&str> = definitions.sources.keys().map(String::as_str).collect();
+                let message =
+                    format!("there is no source `{source}`; this pipeline has {}", known.join(", "));
+                problems.report(file, position_of(file, "on_new_files"), message);
+            }
+            Trigger::After(names) => {
+                for name in names {
+                    if let Some(message) = wrong_upstream(&pipeline.name, name, pipelines) {
+                        problems.report(file, position_of(file, "after"), message);
                     }
                 }
             }
         }
     }
+}
 
 /// Why a pipeline cannot come after another, if it cannot.
 fn wrong_upstream(

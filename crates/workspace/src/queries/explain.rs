@@ -51,8 +51,7 @@ pub async fn explain(
         }
         for entity in definitions.entities() {
             let session = tranche.engine.session_over(&tables, as_of).await?;
-            let mut explanation =
-                explain_entity(definitions, entity, name, &lake, &tables, &session).await?;
+            let mut explanation = explain_entity(definitions, entity, name, &lake, &tables, &session).await?;
             explanation.definitions.retain(is_wanted);
             if !explanation.definitions.is_empty() {
                 found.push(ExplainedRefresh { pipeline: name.clone(), explanation });

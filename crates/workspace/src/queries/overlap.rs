@@ -1,8 +1,8 @@
 //! What segments have in common, as published.
 
-use tranche_segment::store::{HistoryRow, latest};
 pub use tranche_segment::Overlap;
 use tranche_segment::overlaps;
+use tranche_segment::store::{HistoryRow, latest};
 
 use super::segments::{belongs, meant, read_history};
 use crate::failure::Failure;

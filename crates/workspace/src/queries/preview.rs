@@ -52,7 +52,10 @@ pub struct PreviewedDefinition {
 ///
 /// # Errors
 /// [`Failure`] when there is no such segment, its file has a problem, or the lake cannot be read.
-pub async fn preview(tranche: &Tranche, request: &PreviewRequest<'_>) -> Result<PreviewedDefinition, Failure> {
+pub async fn preview(
+    tranche: &Tranche,
+    request: &PreviewRequest<'_>,
+) -> Result<PreviewedDefinition, Failure> {
     if request.segment.to_ascii_lowercase().ends_with(".sql") {
         let draft = Draft::read(request.segment, request.pipeline, tranche)?;
         draft.check().await?;

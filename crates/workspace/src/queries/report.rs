@@ -26,11 +26,7 @@ pub struct MadeReport {
 ///
 /// # Errors
 /// [`Failure`] when there is no such report, a definition has a problem, or the lake cannot be read or written.
-pub async fn make(
-    tranche: &Tranche,
-    name: &str,
-    as_of: Option<&str>,
-) -> Result<MadeReport, Failure> {
+pub async fn make(tranche: &Tranche, name: &str, as_of: Option<&str>) -> Result<MadeReport, Failure> {
     tranche.check().await?;
     let found = tranche.definitions.find(|pipeline| pipeline.reports.get(name));
     let Some((pipeline_name, pipeline, report)) = found else {

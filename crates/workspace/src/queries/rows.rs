@@ -38,12 +38,16 @@ impl ResultRows {
     /// No rows, with these columns.
     #[must_use]
     pub fn empty(columns: &[&str]) -> Self {
-        Self { columns: columns.iter().map(|name| ResultColumn::new(name, false)).collect(), rows: Vec::new() }
+        Self {
+            columns: columns.iter().map(|name| ResultColumn::new(name, false)).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// The rows of batches: numbers and truth values as such, everything else as text.
     pub(crate) fn from_batches(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, Failure> {
-        let is_instant = |field: &Field| matches!(field.data_type(), DataType::Timestamp(..) | DataType::Date32);
+        let is_instant =
+            |field: &Field| matches!(field.data_type(), DataType::Timestamp(..) | DataType::Date32);
         let columns = schema.fields().iter().map(|field| ResultColumn::new(field.name(), is_instant(field)));
         let columns = columns.collect();
         let mut rows = Vec::new();

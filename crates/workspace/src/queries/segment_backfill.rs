@@ -155,10 +155,8 @@ pub async fn run(
     let count = |entity: &str, done: usize| progress(entity, done, all);
     let transaction = format!("backfill/{}", new_run_id(&SystemClock));
     let done = backfill.run(&transaction, &count).await?;
-    let of_entity = |done: Backfilled| SegmentBackfillDone {
-        span: prepared.span(&done.entity),
-        segments: done.segments,
-    };
+    let of_entity =
+        |done: Backfilled| SegmentBackfillDone { span: prepared.span(&done.entity), segments: done.segments };
     Ok(done.into_iter().map(of_entity).collect())
 }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::Serialize;
+use tranche_stats::GroupSequential;
 pub use tranche_stats::cases::CaseInference;
 use tranche_stats::cases::{CasesDocument, CasesOptions, evaluate as evaluate_cases};
-use tranche_stats::GroupSequential;
 pub use tranche_stats::{Alternative, Margin, Prior, RelativeMethod, Spending};
 
 use crate::failure::Failure;

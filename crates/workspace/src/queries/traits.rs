@@ -172,8 +172,7 @@ async fn values(
         return Ok(published_values(&lake, &session, entity, name).await?);
     };
     let tables = tranche.tables(&lake).await?;
-    let replay =
-        Replay { definitions: found.definitions, tables: &tables, engine: &tranche.engine, as_of };
+    let replay = Replay { definitions: found.definitions, tables: &tables, engine: &tranche.engine, as_of };
     let wide = replay.traits(entity, &found.group.name).await?;
     Ok(wide.column_by_name(name).cloned())
 }
@@ -191,8 +190,7 @@ fn profile(profile: &Profile) -> Result<TraitValues, Failure> {
 }
 
 fn quantiles(values: &ArrayRef) -> Result<Vec<QuantileValue>, Failure> {
-    let batch =
-        RecordBatch::try_from_iter([("value", ArrayRef::clone(values))]).map_err(SqlError::from)?;
+    let batch = RecordBatch::try_from_iter([("value", ArrayRef::clone(values))]).map_err(SqlError::from)?;
     let rows = ResultRows::from_batches(&batch.schema(), &[batch])?.rows;
     let values = rows.into_iter().flatten();
     Ok(QUANTILES.into_iter().zip(values).map(|(quantile, value)| QuantileValue { quantile, value }).collect())
