@@ -56,6 +56,6 @@ pub use context::MeasureContext;
 pub use definition::{Experiment, ExperimentSpec, check, read};
 pub use error::ExperimentError;
 pub use measure::{Measurements, measure};
-pub use power::{PowerPlan, PowerRequest, power};
+pub use power::power;
 pub use state::{Memory, examine_state};
-pub use validate::{InferenceKind, Validation, ValidationRequest, ValidationRow, validate};
+pub use validate::validate;

@@ -26,9 +26,10 @@ impl Compared {
         let experiment = data.observed.experiment;
         let analysis = analysis(data, inputs.choice, inputs.metric);
         let mut compared = Vec::new();
-        for (place, segment) in data.segments.keys().enumerate() {
-            let group =
-                |variant: &str| data.cells.group(Side::In(SegmentIndex(place)), experiment.index_of(variant));
+        for (place, segment) in data.divided.segments.keys().enumerate() {
+            let group = |variant: &str| {
+                data.divided.cells.group(Side::In(SegmentIndex(place)), experiment.index_of(variant))
+            };
             let control = group(&experiment.control);
             for variant in experiment.treatments() {
                 let groups = Groups { control: &control, treatment: &group(variant) };

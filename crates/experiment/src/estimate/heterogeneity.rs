@@ -44,10 +44,11 @@ fn groups(
     let is_own = |one: &&Compared| one.row.variant == variant && matches(pattern, &one.row.segment);
     let mut groups: Vec<(String, Arms)> =
         compared.iter().filter(is_own).map(|one| (one.row.segment.clone(), one.arms.clone())).collect();
-    let first = groups.first().and_then(|(segment, _)| data.segments.get_index_of(segment)).map(SegmentIndex);
+    let first =
+        groups.first().and_then(|(segment, _)| data.divided.segments.get_index_of(segment)).map(SegmentIndex);
     if let (false, Some(place)) = (pattern.ends_with("/*"), first) {
         let experiment = data.observed.experiment;
-        let rest = |variant: &str| data.cells.group(Side::Out(place), experiment.index_of(variant));
+        let rest = |variant: &str| data.divided.cells.group(Side::Out(place), experiment.index_of(variant));
         let arms = inputs.outcomes.arms(&rest(&experiment.control), &rest(variant));
         groups.push((REST.to_owned(), arms));
     }

@@ -56,7 +56,7 @@ impl<'a> MetricInputs<'a> {
                 })
             };
             let covariates = data.before.as_ref().map_or_else(Vec::new, columns);
-            Outcomes::new(after, Adjustments { covariates, ..adjustments.clone() }, &data.cells)
+            Outcomes::new(after, Adjustments { covariates, ..adjustments.clone() }, &data.divided.cells)
         });
         let funnel = match &metric.kind {
             MetricKind::Funnel { steps, .. } => data
@@ -66,7 +66,7 @@ impl<'a> MetricInputs<'a> {
                 .map(|reached| FunnelSteps { reached, steps: steps.len() }),
             _ => None,
         };
-        let outcomes = Outcomes::new(values, adjustments, &data.cells);
+        let outcomes = Outcomes::new(values, adjustments, &data.divided.cells);
         Some(Self { choice, metric, outcomes, extras: Extras { uncapped, funnel } })
     }
 }
@@ -88,7 +88,7 @@ impl<'a> Adjustments<'a> {
             counted: data.after.counted(metric),
             covariates: data.before.as_ref().map_or_else(Vec::new, columns),
             clusters: data.observed.units.clusters.as_ref(),
-            strata: data.strata.as_ref(),
+            strata: data.divided.strata.as_ref(),
             variance: if is_quantile { VarianceMethod::Formula } else { variance },
             successes: experiment.statistics.method.counts_shares() && is_share(metric),
         }
@@ -104,7 +104,7 @@ pub(crate) fn before_exposure<'a>(
         let values = data.before.as_ref()?.of(metric)?;
         let adjustments =
             Adjustments { clusters: data.observed.units.clusters.as_ref(), ..Adjustments::default() };
-        Some((metric.name.as_str(), Outcomes::new(values, adjustments, &data.cells)))
+        Some((metric.name.as_str(), Outcomes::new(values, adjustments, &data.divided.cells)))
     };
     let covariates = data.observed.experiment.covariates(metrics);
     on_all_cores(&covariates, |metric| of(metric)).into_iter().flatten().collect()

@@ -47,7 +47,8 @@ impl MetricEstimates {
     /// Looks at each effect for everyone without a few units, and by day.
     fn look_closer(&mut self, data: &UnitData<'_>, inputs: &MetricInputs<'_>, cohorts: &Cohorts) {
         let experiment = data.observed.experiment;
-        let group = |variant: VariantIndex| data.cells.group(Side::In(SegmentIndex::EVERYONE), variant);
+        let group =
+            |variant: VariantIndex| data.divided.cells.group(Side::In(SegmentIndex::EVERYONE), variant);
         let control = experiment.index_of(&experiment.control);
         let by_day = inputs.outcomes.over(cohorts.cells());
         for one in self.compared.iter().filter(|one| one.row.segment == EVERYONE) {

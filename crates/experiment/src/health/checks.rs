@@ -8,10 +8,9 @@ use super::thresholds::{CONCENTRATION, LEAST_EXPECTED, THRESHOLD};
 use crate::counts::as_number;
 use crate::definition::Experiment;
 use crate::estimate::arms::Outcomes;
-use crate::units::cells::{SegmentIndex, Side};
+use crate::units::cells::{Membership, SegmentIndex, Side};
 use crate::units::collect::UnitData;
 use crate::units::exposed::Exposed;
-use crate::units::segments::Membership;
 
 /// Units exposed to several variants may be this share of all, or this many, before they are a failure of the
 /// assignment.
@@ -53,7 +52,7 @@ pub(super) fn checks(
     let mut checks = of_split(srm);
     checks.extend(several_variants(units));
     checks.extend(mixed_clusters(units));
-    checks.extend(segment_splits(data.observed.experiment, units, &data.segments));
+    checks.extend(segment_splits(data.observed.experiment, units, &data.divided.segments));
     checks.extend(pre_period(data, before));
     checks
 }
@@ -143,8 +142,9 @@ const PRE_PERIOD_ADVICE: &str = "variants differed before anything was done to t
 /// The covariate of control against each treatment: before exposure there can be no effect.
 fn pre_period(data: &UnitData<'_>, before: &[(&str, Outcomes<'_>)]) -> Vec<HealthCheck> {
     let experiment = data.observed.experiment;
-    let group =
-        |variant: &str| data.cells.group(Side::In(SegmentIndex::EVERYONE), experiment.index_of(variant));
+    let group = |variant: &str| {
+        data.divided.cells.group(Side::In(SegmentIndex::EVERYONE), experiment.index_of(variant))
+    };
     let control = group(&experiment.control);
     let mut found = Vec::new();
     for (metric, outcomes) in before {

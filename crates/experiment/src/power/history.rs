@@ -16,8 +16,7 @@ use crate::definition::{Experiment, MetricChoice, VariantIndex, filter_expressio
 use crate::error::ExperimentError;
 use crate::estimate::arms::{Adjustments, Outcomes, arm};
 use crate::estimate::inputs::covariate_columns;
-use crate::units::cells::{Cells, SegmentIndex, Side};
-use crate::units::segments::Membership;
+use crate::units::cells::{Cells, Membership, SegmentIndex, Side};
 use crate::units::values::ValuesPlan;
 
 /// Days of exposures that units per day are counted over.

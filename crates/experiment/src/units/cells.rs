@@ -4,8 +4,12 @@
 //! moments of a metric are summed up once for each cell, in one pass over the units, and merged for each
 //! comparison.
 
-use super::segments::Membership;
+use indexmap::IndexMap;
+
 use crate::definition::VariantIndex;
+
+/// The places of an experiment's units in each segment, by its name.
+pub(crate) type Membership = IndexMap<String, Vec<usize>>;
 
 /// The cells.
 #[derive(Debug, Clone)]

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use tranche_metric::{FactsRead, Span, UnitValues};
 
-use super::cells::Cells;
-use super::segments::{Membership, Segmented, segments_at_exposure};
+use super::segments::{Divided, Segmented, segments_at_exposure};
 use super::status::{Observed, observe};
-use super::strata::Strata;
 use super::values::{MeasuredValues, ValuesId, ValuesPlan};
 use crate::context::MeasureContext;
 use crate::definition::Experiment;
@@ -21,12 +19,8 @@ use crate::error::ExperimentError;
 pub(crate) struct UnitData<'a> {
     /// The experiment with its units, and where it stands.
     pub(crate) observed: Observed<'a>,
-    /// The places of the units in each segment, rising; everyone first, then in the author's order.
-    pub(crate) segments: Arc<Membership>,
-    /// The units by variant and segments.
-    pub(crate) cells: Arc<Cells>,
-    /// What units are weighed by, where that is declared.
-    pub(crate) strata: Option<Strata>,
+    /// The units by segment, stratum and variant.
+    pub(crate) divided: Arc<Divided>,
     /// What each unit did in its window after exposure.
     pub(crate) after: UnitValues,
     /// What each unit did before it, where that is a covariate.
@@ -62,11 +56,7 @@ pub(crate) async fn collect<'a>(
         segmented.into_iter().map(|segmented| Requested::of(segmented, &mut plan, context)).collect();
     let mut values = plan.measure(context, context.memory.as_ref()).await?;
     let exposure_rows = exposure_rows(&requested);
-    let mut data: Vec<UnitData<'a>> = Vec::new();
-    for requested in requested {
-        let collected = requested.collected(&mut values, &data);
-        data.push(collected);
-    }
+    let data = requested.into_iter().map(|requested| requested.collected(&mut values)).collect();
     let fact_rows = values.facts.iter().map(|read| read.rows_read).sum::<u64>();
     Ok(Collected { data, rows_read: exposure_rows + segment_rows + fact_rows, facts: values.facts })
 }
@@ -90,19 +80,11 @@ impl<'a> Requested<'a> {
         Self { segmented, after, before }
     }
 
-    /// The experiment with its values; `others` with the same units have their cells already.
-    fn collected(self, values: &mut MeasuredValues, others: &[UnitData<'a>]) -> UnitData<'a> {
-        let Segmented { observed, segments } = self.segmented;
-        let (strata, segments) = Strata::declared(observed.experiment, segments, observed.units.at.len());
-        let is_same = |other: &&UnitData<'_>| {
-            Arc::ptr_eq(&other.observed.units, &observed.units) && Arc::ptr_eq(&other.segments, &segments)
-        };
-        let cells = match others.iter().find(is_same) {
-            Some(other) => Arc::clone(&other.cells),
-            None => Arc::new(Cells::new(&observed.units.variants, &segments)),
-        };
+    /// The experiment with its values.
+    fn collected(self, values: &mut MeasuredValues) -> UnitData<'a> {
+        let Segmented { observed, divided } = self.segmented;
         let (after, before) = (values.take(self.after), self.before.map(|id| values.take(id)));
-        UnitData { observed, segments, cells, strata, after, before }
+        UnitData { observed, divided, after, before }
     }
 }
 

@@ -5,29 +5,41 @@ use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
+use tranche_project::Spanned;
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::{EVERYONE, Scope};
 use tranche_sql::Tables;
 
+use super::cells::{Cells, Membership};
 use super::exposed::Exposed;
 use super::status::Observed;
+use super::strata::Strata;
 use crate::context::MeasureContext;
 use crate::definition::{Experiment, matches};
 use crate::error::ExperimentError;
 
-/// The places of an experiment's units in each segment.
-pub(crate) type Membership = IndexMap<String, Vec<usize>>;
-
 /// An experiment with the segments that its units were in.
+#[derive(Debug)]
 pub(super) struct Segmented<'a> {
     pub(super) observed: Observed<'a>,
-    pub(super) segments: Arc<Membership>,
+    pub(super) divided: Arc<Divided>,
+}
+
+/// Units by what they were when they were first exposed.
+#[derive(Debug)]
+pub(crate) struct Divided {
+    /// The places of the units in each segment, rising; everyone first, then in the author's order.
+    pub(crate) segments: Membership,
+    /// What units are weighed by, where that is declared.
+    pub(crate) strata: Option<Strata>,
+    /// The units by variant and segments.
+    pub(crate) cells: Cells,
 }
 
 /// Which units of each experiment were in each segment and stratum just before their first exposure: the
-/// segments are replayed at the beginning of each day with a first exposure, so that nothing that the
-/// treatment did can leak into them. A day is replayed once for all experiments, and segments that do not
-/// depend on the day are found once. Returns the rows that were read, too.
+/// segments are replayed at the beginning of each day with a first exposure, so that nothing that the treatment
+/// did can leak into them. A day is replayed once for all experiments, and segments that do not depend on the
+/// day are found once. Returns the rows that were read, too.
 pub(super) async fn segments_at_exposure<'a>(
     observed: Vec<Observed<'a>>,
     context: &MeasureContext<'_>,
@@ -35,14 +47,10 @@ pub(super) async fn segments_at_exposure<'a>(
     let mut distinct: Vec<Breakdown<'a>> = Vec::new();
     let mut placed: Vec<(Observed<'a>, usize)> = Vec::new();
     for observed in observed {
-        let wanted = wanted_segments(observed.experiment);
-        let is_same =
-            |known: &Breakdown<'_>| Arc::ptr_eq(&known.units, &observed.units) && known.wanted == wanted;
+        let is_same = |known: &Breakdown<'_>| known.is_of(&observed);
         let place = distinct.iter().position(is_same).unwrap_or(distinct.len());
         if place == distinct.len() {
-            let units = Arc::clone(&observed.units);
-            let found = IndexMap::from([(EVERYONE.to_owned(), (0..units.at.len()).collect::<Vec<_>>())]);
-            distinct.push(Breakdown { experiment: observed.experiment, units, wanted, found });
+            distinct.push(Breakdown::of(&observed));
         }
         placed.push((observed, place));
     }
@@ -55,18 +63,12 @@ pub(super) async fn segments_at_exposure<'a>(
             .collect();
         rows_read += of_entity(entity, own, context).await?;
     }
-    let found: Vec<Arc<Membership>> = distinct.into_iter().map(|one| Arc::new(one.sorted())).collect();
+    let divided: Vec<Arc<Divided>> = distinct.into_iter().map(|one| Arc::new(one.divided())).collect();
     let with_segments = |(observed, place): (Observed<'a>, usize)| Segmented {
         observed,
-        segments: Arc::clone(&found[place]),
+        divided: Arc::clone(&divided[place]),
     };
     Ok((placed.into_iter().map(with_segments).collect(), rows_read))
-}
-
-/// The segments and strata that an experiment names, each once.
-fn wanted_segments(experiment: &Experiment) -> Vec<String> {
-    let named = experiment.segments.iter().chain(&experiment.statistics.strata).map(|written| &written.value);
-    Vec::from_iter(named.filter(|name| *name != EVERYONE).cloned().collect::<IndexSet<String>>())
 }
 
 /// The units of an experiment by segment.
@@ -77,7 +79,27 @@ struct Breakdown<'a> {
     found: Membership,
 }
 
-impl Breakdown<'_> {
+impl<'a> Breakdown<'a> {
+    fn of(observed: &Observed<'a>) -> Self {
+        let (experiment, units) = (observed.experiment, Arc::clone(&observed.units));
+        let named = experiment.segments.iter().chain(&experiment.statistics.strata).map(|entry| &entry.value);
+        let wanted: IndexSet<String> = named.filter(|name| *name != EVERYONE).cloned().collect();
+        let everyone = (0..units.at.len()).collect::<Vec<_>>();
+        let found = IndexMap::from([(EVERYONE.to_owned(), everyone)]);
+        Self { experiment, units, wanted: Vec::from_iter(wanted), found }
+    }
+
+    /// Whether an experiment has the same units, and looks at them by the same segments and strata.
+    fn is_of(&self, observed: &Observed<'_>) -> bool {
+        let names = |entries: &[Spanned<String>]| -> Vec<String> {
+            entries.iter().map(|entry| entry.value.clone()).collect()
+        };
+        let declared =
+            |experiment: &Experiment| (names(&experiment.segments), names(&experiment.statistics.strata));
+        Arc::ptr_eq(&self.units, &observed.units)
+            && declared(self.experiment) == declared(observed.experiment)
+    }
+
     /// The units first exposed on each day.
     fn by_day(&self) -> BTreeMap<i64, Vec<usize>> {
         let mut by_day: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
@@ -103,13 +125,20 @@ impl Breakdown<'_> {
     }
 
     /// Everyone first, then in the order that the author gave; units in their order.
-    fn sorted(mut self) -> Membership {
+    fn divided(mut self) -> Divided {
         let place = |name: &str| {
             self.wanted.iter().position(|pattern| matches(pattern, name)).map_or(0, |place| place + 1)
         };
         self.found.sort_by(|a, _, b, _| (place(a), a).cmp(&(place(b), b)));
         self.found.values_mut().for_each(|units| units.sort_unstable());
-        self.found
+        let mut segments = self.found;
+        let strata = Strata::declared(self.experiment, &segments, self.units.at.len());
+        // What is nothing but a stratum is no dimension of the result.
+        segments.retain(|name, _| {
+            name == EVERYONE || self.experiment.segments.iter().any(|own| matches(&own.value, name))
+        });
+        let cells = Cells::new(&self.units.variants, &segments);
+        Divided { segments, strata, cells }
     }
 }
 

@@ -1,11 +1,8 @@
 //! Strata: what units were when they were first exposed, as one label each.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use tranche_segment::EVERYONE;
-
-use super::segments::Membership;
+use super::cells::Membership;
 use crate::definition::{Experiment, matches};
 
 /// The stratum of each unit.
@@ -18,24 +15,11 @@ pub(crate) struct Strata {
 }
 
 impl Strata {
-    /// The strata that are declared, and the segments without those that are nothing but strata: they are no
-    /// dimension of the result.
-    pub(crate) fn declared(
-        experiment: &Experiment,
-        segments: Arc<Membership>,
-        units: usize,
-    ) -> (Option<Self>, Arc<Membership>) {
+    /// The strata that an experiment declares; `segments` hold those that they name.
+    pub(super) fn declared(experiment: &Experiment, segments: &Membership, units: usize) -> Option<Self> {
         let patterns: Vec<&str> =
             experiment.statistics.strata.iter().map(|pattern| pattern.value.as_str()).collect();
-        if patterns.is_empty() {
-            return (None, segments);
-        }
-        let strata = Self::of(&patterns, &segments, units);
-        let mut segments = Arc::unwrap_or_clone(segments);
-        segments.retain(|name, _| {
-            name == EVERYONE || experiment.segments.iter().any(|own| matches(&own.value, name))
-        });
-        (Some(strata), Arc::new(segments))
+        (!patterns.is_empty()).then(|| Self::of(&patterns, segments, units))
     }
 
     /// The strata of `units` units: a unit's label in each set or segment that `patterns` name, all of them

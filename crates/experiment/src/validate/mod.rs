@@ -72,7 +72,8 @@ pub async fn validate(
         .iter()
         .filter_map(|(choice, metric)| {
             let adjustments = Adjustments::declared(data, (choice, metric), context.metrics);
-            let observed = Observed { values: data.after.of(metric)?, adjustments, cells: &data.cells };
+            let observed =
+                Observed { values: data.after.of(metric)?, adjustments, cells: &data.divided.cells };
             Some(Subject::of(experiment, (choice, metric), &observed, &rows, &request.inferences))
         })
         .collect();

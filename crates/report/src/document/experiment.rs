@@ -131,3 +131,45 @@ impl Serialize for Scale<'_> {
         fields.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tranche_scorecard::{Interval, MetricRole};
+
+    use super::*;
+
+    /// What is published of a result: these fields, in this order, and numbers that are null where there is no effect.
+    #[test]
+    fn a_selection_of_the_result_is_published() {
+        let text = r#"{"experiment":"winback","hypothesis":null,"control":"none","period":null,"confidence":0.95,"srm":{"p":0.5,"observed":[{"variant":"none","count":2,"expected":2.0}],"ok":true},"metrics":[{"metric":"orders","description":null,"unit":null,"direction":"increase","kind":"mean","margin":null,"margin_ratio":null}],"estimates":[],"method":{"inference":"fixed","formula":"effect ± t se","look":null},"heterogeneity":[],"checks":[{"check":"traffic","segment":"all","ok":true,"severity":"warning","finding":"units came every day","advice":""}],"traffic":[{"day":"2026-09-01","variant":"none","units":2}],"series":{"inference":"fixed","valid_at_every_day":false,"note":"","points":[]},"plan":null,"decision":{"action":"undecided","reasons":["no decision rule is declared"],"variants":[]},"trustworthy":true,"notes":[]}"#;
+        let summary: ExperimentSummary = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&summary).unwrap(), text);
+    }
+
+    #[test]
+    fn an_estimate_is_published_with_the_numbers_of_its_effects() {
+        let effect = Effect {
+            se: Some(0.1),
+            ci: Interval::new(0.1, f64::INFINITY),
+            p: Some(0.01),
+            p_adjusted: Some(0.02),
+            risk: Some(0.001),
+            ..Effect::of(0.3)
+        };
+        let row = EstimateRow {
+            absolute: EffectOutcome::Effect(effect),
+            undefined: None,
+            non_inferiority: Some(NonInferiority { holds: true, ..NonInferiority::default() }),
+            ..EstimateRow::undefined("orders", MetricRole::Goal, "all", "letter", "the control mean is zero")
+        };
+        assert_eq!(
+            serde_json::to_string(&Estimate(&row)).unwrap(),
+            concat!(
+                r#"{"metric":"orders","role":"goal","segment":"all","variant":"letter","n":0,"mean":null,"control_n":0,"#,
+                r#""control_mean":null,"absolute":{"effect":0.3,"se":0.1,"ci":[0.1,null],"p":0.01,"risk":0.001},"#,
+                r#""relative":{"effect":null,"se":null,"ci":null,"p":null},"undefined":null,"#,
+                r#""non_inferiority":{"bound":null,"p":null,"holds":true}}"#
+            )
+        );
+    }
+}
