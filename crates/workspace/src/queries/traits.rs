@@ -141,12 +141,14 @@ async fn all(tranche: &Tranche) -> Result<Vec<DefinedTrait<'_>>, Failure> {
         let definitions = &pipeline.definitions;
         let session = tranche.definitions.empty_session(&tranche.engine)?;
         for group in definitions.traits.values() {
-            let plan = match session.plan(group.file.text(), definitions.key(&group.entity)).await {
-                Ok(plan) => plan,
-                Err(problem) => {
-                    problems.push(group.file.problem(problem.position, problem.message));
-                    continue;
+            let (sql, key) = (group.file.text(), definitions.key(&group.entity));
+            let Ok(plan) = session.plan(sql, key).await else {
+                for problem in session.mistakes(sql, key).await {
+                    let mut diagnostic = group.file.problem(problem.position, problem.message);
+                    diagnostic.help = problem.help;
+                    problems.push(diagnostic);
                 }
+                continue;
             };
             let traits = plan.schema().fields().iter().skip(1);
             found.extend(traits.map(|field| DefinedTrait {
