@@ -13,7 +13,7 @@ use tranche_pipeline::{
     Targets,
 };
 use tranche_schema::{Contract, platform};
-use tranche_sql::{Session, column_lineage, table_folder};
+use tranche_sql::{Session, column_lineage, dialect, table_folder};
 
 use crate::workspace::{PipelineDefinitions, Workspace};
 
@@ -191,7 +191,7 @@ impl Known<'_> {
             };
             let columns = contract.columns.iter().map(|column| {
                 let raw = match source.columns.get(&column.name) {
-                    Some(sql) => Session::columns_of(&sql.value),
+                    Some(sql) => dialect::columns(&sql.value),
                     None => vec![column.name.clone()],
                 };
                 let raw: BTreeSet<String> = raw.into_iter().collect();
@@ -207,7 +207,7 @@ impl Known<'_> {
         let definitions = &self.definitions.definitions;
         let texts = definitions.traits.values().map(|traits| traits.file.text());
         let texts = texts.chain(definitions.segments.values().map(|segment| segment.file.text()));
-        let tables: BTreeSet<String> = texts.flat_map(Session::tables_of).collect();
+        let tables: BTreeSet<String> = texts.flat_map(dialect::relations).collect();
         let entities = definitions.entities();
         let read = definitions.contracts.values();
         let read = read.filter(|c| {

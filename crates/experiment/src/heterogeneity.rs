@@ -1,7 +1,7 @@
 //! Whether an effect differs between segments, and what to expect of each of them.
 
 use serde::{Deserialize, Serialize};
-use tranche_segment::EVERYONE;
+use tranche_segment::{EVERYONE, Pattern};
 use tranche_stats::{
     BetweenVariance, Options, SegmentEffect, adjusted, against_the_rest, compare, heterogeneity,
 };
@@ -95,7 +95,7 @@ impl Between<'_> {
         let own = self.segments.keys().enumerate().filter(|(_, name)| matches(pattern, name));
         let mut sides: Vec<(String, Side)> =
             own.map(|(place, name)| (name.clone(), Side::In(place))).collect();
-        if let (false, Some((_, Side::In(place)))) = (pattern.ends_with("/*"), sides.first()) {
+        if let (false, Some((_, Side::In(place)))) = (Pattern::parse(pattern).is_set(), sides.first()) {
             sides.push((REST.to_owned(), Side::Out(*place)));
         }
         sides

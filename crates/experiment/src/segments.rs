@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
-use tranche_segment::{EVERYONE, Scope};
+use tranche_segment::{EVERYONE, Pattern, Scope};
 use tranche_sql::Tables;
 
 use crate::error::ExperimentError;
@@ -192,5 +192,5 @@ async fn replay(
 
 /// Whether an entry of `segments:` names a segment.
 pub(crate) fn matches(pattern: &str, segment: &str) -> bool {
-    pattern == segment || pattern.strip_suffix("/*").is_some_and(|set| segment.split('/').next() == Some(set))
+    Pattern::parse(pattern).covers(segment)
 }

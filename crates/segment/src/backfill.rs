@@ -18,7 +18,6 @@ use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Members, Sharing, evaluate_program};
 use crate::history::OwnHistory;
 use crate::memberships::Key;
-use crate::parallel;
 use crate::past::Past;
 use crate::plan::{Plans, Program};
 use crate::publish::{Destination, Findings, Publication, is_wanted, key_of, publish};
@@ -159,7 +158,7 @@ impl Backfill<'_> {
 
     /// Instants are evaluated side by side, each on a thread of its own.
     fn engine_of_instant(&self) -> Engine {
-        self.engine.with_threads(parallel::cores() / self.instants.len().clamp(1, parallel::cores()))
+        self.engine.with_threads(self.engine.threads().shared_by(self.instants.len()))
     }
 
     fn wants(&self, segment: &str) -> bool {
@@ -220,7 +219,7 @@ impl Backfill<'_> {
         let plans = Plans::default();
         let engine = self.engine_of_instant();
         let evaluated = |place: usize| self.evaluation(entity, &engine, tables, &plans, self.instants[place]);
-        parallel::in_order(self.instants.len(), evaluated, |place, evaluation| {
+        self.engine.threads().in_order(self.instants.len(), evaluated, |place, evaluation| {
             let as_of = self.instants[place];
             match &mut found {
                 Some(found) => found.add(evaluation, as_of)?,

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use tranche_project::{Position, Problems, SourceFile};
 use tranche_schema::Contract;
-use tranche_sql::{Session, SqlError, segment_relation};
+use tranche_sql::{Session, SqlError, dialect, segment_relation};
 
 use crate::definitions::{Definitions, SegmentDefinition, SegmentKind};
 use crate::{TRAITS, traits};
@@ -121,7 +121,7 @@ fn check_result(
     problems: &mut Problems,
 ) {
     let columns = plan.schema().fields();
-    let positions = Session::projection_positions(segment.file.text());
+    let positions = dialect::projection_positions(segment.file.text());
     let at = |index: usize| positions.get(index).or(positions.last()).copied().unwrap_or(Position::START);
     let key = definitions.key(&segment.entity).unwrap_or_default();
     let (wanted, shape) = match segment.kind {

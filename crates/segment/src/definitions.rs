@@ -10,6 +10,7 @@ use tranche_project::{
 use tranche_schema::{Contract, Universe};
 use tranche_sql::Session;
 
+use crate::names::SegmentName;
 use crate::order;
 use crate::spec::{ExpectSpec, Scalar, SegmentSpec, TestSpec, TraitsSpec};
 
@@ -161,10 +162,9 @@ impl Definitions {
     /// The definition that a segment's full name (`vip`, `lifecycle/new`) or a pattern (`lifecycle/*`) belongs to.
     #[must_use]
     pub fn definition_of(&self, segment: &str) -> Option<&SegmentDefinition> {
-        match segment.split_once('/') {
-            None => self.segments.get(segment),
-            Some((set, _)) => self.segments.get(set).filter(|definition| definition.kind == SegmentKind::Set),
-        }
+        let SegmentName { definition, label } = SegmentName::parse(segment);
+        let found = self.segments.get(definition);
+        found.filter(|definition| label.is_none() || definition.kind == SegmentKind::Set)
     }
 
     fn add_traits(&mut self, spec: TraitsSpec, file: &SourceFile, problems: &mut Problems) {
@@ -200,7 +200,10 @@ impl Definitions {
             }
         };
         let at = Position::from(name.referenced);
-        if name.value.contains('/') || name.value == crate::EVERYONE || name.value.trim().is_empty() {
+        if SegmentName::parse(&name.value).label.is_some()
+            || name.value == crate::EVERYONE
+            || name.value.trim().is_empty()
+        {
             problems.report(file, at, format!("`{}` cannot be the name of a segment", name.value));
         }
         validate_tests(&spec.tests, kind, file, problems);

@@ -9,6 +9,7 @@ use tranche_sql::{Engine, Tables};
 
 use crate::definitions::{Definitions, SegmentDefinition};
 use crate::error::SegmentError;
+use crate::names::SegmentName;
 use crate::replay::{Replay, Replayed};
 use crate::spec::{Scalar, TestSpec};
 
@@ -95,7 +96,7 @@ fn plan<'a>(
             let Ok(as_of) = instant::parse(&test.as_of.value, zone) else { continue };
             let planned_test = PlannedTest { definition, test, as_of };
             let name = planned_test.name();
-            if wanted.is_none_or(|wanted| wanted.iter().any(|w| *w == name || *w == definition.name)) {
+            if wanted.is_none_or(|wanted| SegmentName::parse(&name).is_among(wanted)) {
                 planned.push(planned_test);
             }
         }
@@ -132,7 +133,7 @@ async fn open(
 impl PlannedTest<'_> {
     fn name(&self) -> String {
         match &self.test.label {
-            Some(label) => format!("{}/{}", self.definition.name, label.value),
+            Some(label) => SegmentName::labelled(&self.definition.name, &label.value).to_string(),
             None => self.definition.name.clone(),
         }
     }

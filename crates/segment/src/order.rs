@@ -5,6 +5,7 @@ use tranche_project::{Position, Problems};
 use tranche_sql::Session;
 
 use crate::definitions::{SegmentDefinition, SegmentKind};
+use crate::names::SegmentName;
 
 /// The definitions in order. Unknown references and cycles are reported, with the cycle; whoever is in one comes last.
 pub(crate) fn in_order(
@@ -23,7 +24,7 @@ pub(crate) fn in_order(
                 Some(message) => {
                     problems.report(&definition.file, reference_position(definition, &need), message)
                 }
-                None => found.push(need.split('/').next().unwrap_or_default().to_owned()),
+                None => found.push(SegmentName::parse(&need).definition.to_owned()),
             }
         }
         definition.needs = found;
@@ -42,7 +43,7 @@ pub(crate) fn in_order(
 
 /// Why a reference to a segment cannot be followed, if it cannot.
 fn refused(need: &str, entity: &str, shapes: &IndexMap<String, (SegmentKind, String)>) -> Option<String> {
-    let (name, label) = need.split_once('/').map_or((need, None), |(set, label)| (set, Some(label)));
+    let SegmentName { definition: name, label } = SegmentName::parse(need);
     let Some((kind, of)) = shapes.get(name) else { return Some(format!("there is no segment `{need}`")) };
     if of != entity {
         return Some(format!("`{need}` is a segment of `{of}`, not of `{entity}`"));
@@ -112,7 +113,8 @@ impl Walk<'_> {
 /// Where a definition mentions another segment.
 fn reference_position(definition: &SegmentDefinition, segment: &str) -> Position {
     let references = Session::segments_of(definition.file.text(), Some("key")).unwrap_or_default();
-    let found =
-        references.into_iter().find(|(name, _)| name == segment || name.split('/').next() == Some(segment));
+    let found = references
+        .into_iter()
+        .find(|(name, _)| name == segment || SegmentName::parse(name).definition == segment);
     found.map_or(Position::START, |(_, position)| position)
 }

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use tranche_sql::keys::KeyIndex;
+use tranche_sql::parallel::Threads;
 use tranche_sql::{Session, SqlError};
 use tranche_store::{FileCommit, Lake, ParquetFile, Snapshot, StoreError, Transaction, parquet_options};
 
@@ -19,8 +20,8 @@ use crate::definitions::{Definitions, Expectation, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Members};
 use crate::history::OwnHistory;
-use crate::memberships::{Change, Key, Memberships, compact, stored_key};
-use crate::parallel;
+use crate::memberships::{Change, Key, MembershipTable, Memberships, compact, stored_key};
+use crate::names::SegmentName;
 use crate::past::Past;
 use crate::refresh::SegmentReport;
 use crate::store::{HistoryRow, memberships_table, traits_table};
@@ -142,13 +143,13 @@ async fn attempt(
     let instants: Vec<Timestamp> = publication.findings.iter().map(|findings| findings.as_of).collect();
     let [first, ..] = instants[..] else { return Ok(Vec::new()) };
     let entity = publication.entity.clone();
-    let table = memberships_table(&entity);
-    let base = lake.snapshot(&table).await?;
+    let folder = memberships_table(&entity);
+    let base = lake.snapshot(&folder).await?;
     let mut history = OwnHistory::read(lake, session, pipeline, &entity, base.as_ref()).await?;
     past.allow(&history.rows, wanted, &instants)?;
     let names = names(definitions, wanted, publication, &history);
     let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
-    let key = publication.key.clone();
+    let table = MembershipTable { folder, base, key: publication.key.clone(), threads: session.threads() };
     // A refresh of some segments computes some traits; the table holds all of them.
     let mut traits = publication.traits.as_ref().filter(|_| wanted.is_none());
     if let (Some(rows), Some(version)) = (traits, publication.copy_of)
@@ -157,8 +158,8 @@ async fn attempt(
         traits = None;
     }
     let (memberships, traits) = try_join(
-        Memberships::read(table, base, key, &mut publication.index, &all_names, first),
-        encoded(traits),
+        Memberships::read(table, &mut publication.index, &all_names, first),
+        encoded(traits, session.threads()),
     )
     .await?;
     let mut memberships = memberships;
@@ -248,14 +249,13 @@ fn names(
 
 /// Whether a segment, or its set, is among those that are wanted.
 pub(crate) fn is_wanted(wanted: Option<&[String]>, segment: &str) -> bool {
-    wanted.is_none_or(|names| {
-        names.iter().any(|name| name == segment || segment.split('/').next() == Some(name.as_str()))
-    })
+    wanted.is_none_or(|names| SegmentName::parse(segment).is_among(names))
 }
 
 /// Whether a segment that was published before is still defined as what it was.
 fn is_defined(definitions: &Definitions, entity: &str, segment: &str) -> bool {
-    let kind = if segment.contains('/') { SegmentKind::Set } else { SegmentKind::Single };
+    let is_label = SegmentName::parse(segment).label.is_some();
+    let kind = if is_label { SegmentKind::Set } else { SegmentKind::Single };
     definitions
         .definition_of(segment)
         .is_some_and(|definition| definition.kind == kind && definition.entity == entity)
@@ -335,14 +335,17 @@ impl Expectation {
 /// A wide table as files, of some of its rows each.
 type TraitsFiles = (SchemaRef, Vec<ParquetFile>);
 
-async fn encoded(traits: Option<&RecordBatch>) -> Result<Option<TraitsFiles>, SegmentError> {
+async fn encoded(
+    traits: Option<&RecordBatch>,
+    threads: Threads,
+) -> Result<Option<TraitsFiles>, SegmentError> {
     let Some(traits) = traits else { return Ok(None) };
     let rows = traits.num_rows();
     let parts = (0..rows.max(1))
         .step_by(TRAITS_FILE_ROWS)
         .map(|start| traits.slice(start, TRAITS_FILE_ROWS.min(rows - start)));
     let parts: Vec<RecordBatch> = parts.collect();
-    let files = parallel::on_all_cores(parts, |part| {
+    let files = threads.map(parts, |part: RecordBatch| {
         Ok::<_, SegmentError>(ParquetFile::encode(&part.schema(), [&part], parquet_options(&part.schema()))?)
     });
     Ok(Some((traits.schema(), files.await?)))

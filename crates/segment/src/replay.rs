@@ -13,6 +13,7 @@ use crate::TRAITS;
 use crate::definitions::{Definitions, SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Sharing, evaluate};
+use crate::names::SegmentName;
 use crate::scope::Scope;
 
 /// What a replay works with.
@@ -74,7 +75,7 @@ impl Replayed {
             (SegmentKind::Single, _) => name == definition.name,
             (SegmentKind::Set, None) => is_label_of(name, definition),
             (SegmentKind::Set, Some(label)) => {
-                name.strip_prefix(&definition.name) == Some(&format!("/{label}"))
+                SegmentName::parse(name) == SegmentName::labelled(&definition.name, label)
             }
         };
         let mut members = RoaringBitmap::new();
@@ -126,6 +127,5 @@ impl Replayed {
 
 /// Whether a segment is one of a set's.
 pub(crate) fn is_label_of(segment: &str, definition: &SegmentDefinition) -> bool {
-    definition.kind == SegmentKind::Set
-        && segment.split_once('/').is_some_and(|(set, _)| set == definition.name)
+    definition.kind == SegmentKind::Set && SegmentName::parse(segment).is_label_of(&definition.name)
 }

@@ -6,10 +6,11 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 use tranche_project::{Problems, SourceFile};
 use tranche_schema::{History, TableKind, Universe};
-use tranche_sql::{Session, SqlError};
+use tranche_sql::{Session, SqlError, dialect};
 
 use crate::check::wide_schema;
 use crate::definitions::Definitions;
+use crate::names::Pattern;
 use crate::{TRAITS, check};
 
 /// The definitions of one entity that an evaluation computes. Found once, used at as many instants as one likes.
@@ -76,7 +77,7 @@ impl Scope {
 /// The wanted definitions and all that they need.
 fn closure(definitions: &Definitions, wanted: &[String]) -> Vec<String> {
     let mut names: Vec<String> =
-        wanted.iter().map(|name| name.split('/').next().unwrap_or(name).to_owned()).collect();
+        wanted.iter().map(|name| Pattern::parse(name).definition().to_owned()).collect();
     let mut next = 0;
     while let Some(name) = names.get(next).cloned() {
         let needs =
@@ -98,7 +99,7 @@ impl Scope {
         };
         self.tables(definitions).iter().all(is_undated)
             && definitions.universe(&self.entity) == Universe::Declared
-            && self.files(definitions).all(|file| !Session::asks_for_the_instant(file.text()))
+            && self.files(definitions).all(|file| !dialect::reads_as_of(file.text()))
     }
 
     /// The tables of contracts that an evaluation reads.
@@ -107,7 +108,7 @@ impl Scope {
         let mut tables: BTreeSet<String> =
             definitions.entity_contract(&self.entity).map(|c| c.table.clone()).into_iter().collect();
         for file in self.files(definitions) {
-            tables.extend(Session::tables_of(file.text()));
+            tables.extend(dialect::relations(file.text()));
         }
         tables.retain(|name| definitions.contracts.contains_key(name));
         tables

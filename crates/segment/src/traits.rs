@@ -11,7 +11,7 @@ use datafusion::prelude::{DataFrame, ident};
 use datafusion::scalar::ScalarValue;
 use tranche_project::{Position, Problems};
 use tranche_schema as schema;
-use tranche_sql::{Session, SqlError};
+use tranche_sql::{Session, SqlError, dialect};
 
 use crate::check::is_key_name;
 use crate::definitions::{Definitions, TraitsDefinition};
@@ -27,7 +27,7 @@ pub(crate) fn check(
     problems: &mut Problems,
 ) -> Vec<Field> {
     let columns = plan.schema().fields();
-    let positions = Session::projection_positions(definition.file.text());
+    let positions = dialect::projection_positions(definition.file.text());
     let at = |index: usize| positions.get(index).copied().unwrap_or(Position::START);
     let key = definitions.key(&definition.entity).unwrap_or_default();
     let keys: Vec<usize> = (0..columns.len())

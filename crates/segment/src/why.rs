@@ -13,6 +13,7 @@ use tranche_store::Lake;
 
 use crate::definitions::{SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
+use crate::names::SegmentName;
 use crate::replay::{Replay, Replayed, is_label_of};
 use crate::store::memberships_table;
 
@@ -190,7 +191,7 @@ async fn published(
     let (entered, exited) = (instants(&batches, 1)?, instants(&batches, 2)?);
     let rows = column_text(&batches, 0)?.into_iter().zip(entered).zip(exited);
     let meant = |segment: &str| match label {
-        Some(label) => segment == format!("{}/{label}", definition.name),
+        Some(label) => SegmentName::parse(segment) == SegmentName::labelled(&definition.name, label),
         None => segment == definition.name || is_label_of(segment, definition),
     };
     let rows = rows.filter_map(|((segment, entered_at), exited_at)| {

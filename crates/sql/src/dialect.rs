@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 use tranche_project::Position;
 
-use crate::{SqlProblem, segment_relation};
+use crate::{SqlProblem, functions, segment_relation};
 
 /// The segments that a query asks for with `in_segment`, each with the position of its first mention.
 pub type SegmentReferences = Vec<(String, Position)>;
@@ -45,8 +45,9 @@ pub(crate) fn parse(sql: &str, key: Option<&str>) -> Result<(DfStatement, Segmen
     Ok((DfStatement::Statement(Box::new(Statement::Query(query))), segments))
 }
 
-/// Where each item of the outermost select list stands; empty when the SQL cannot be parsed.
-pub(crate) fn projection_positions(sql: &str) -> Vec<Position> {
+/// Where each item of the outermost select list stands in the text; empty when the SQL cannot be parsed.
+#[must_use]
+pub fn projection_positions(sql: &str) -> Vec<Position> {
     let Ok(query) = parse_query(sql) else { return Vec::new() };
     let mut body = query.body.as_ref();
     while let SetExpr::SetOperation { left, .. } = body {
@@ -66,8 +67,9 @@ fn item_position(item: &SelectItem, sql: &str) -> Position {
     }
 }
 
-/// The relations that a query names, wherever they stand; empty when the SQL cannot be parsed.
-pub(crate) fn relations(sql: &str) -> Vec<String> {
+/// The relations that a SELECT names, wherever they stand, in lower case; empty when it cannot be parsed.
+#[must_use]
+pub fn relations(sql: &str) -> Vec<String> {
     let Ok(query) = parse_query(sql) else { return Vec::new() };
     let mut names = Vec::new();
     let _: ControlFlow<()> = visit_relations(&query, |name| {
@@ -77,8 +79,14 @@ pub(crate) fn relations(sql: &str) -> Vec<String> {
     names
 }
 
+/// Whether the result of a SELECT depends on the instant that it is true for; yes when it cannot be parsed.
+#[must_use]
+pub fn reads_as_of(sql: &str) -> bool {
+    calls(sql, functions::AS_OF)
+}
+
 /// Whether a SELECT calls a function of this name; yes when it cannot be parsed.
-pub(crate) fn calls(sql: &str, function: &str) -> bool {
+fn calls(sql: &str, function: &str) -> bool {
     let Ok(query) = parse_query(sql) else { return true };
     let found = visit_expressions(&query, |expr| match expr {
         Expr::Function(called)
@@ -127,7 +135,8 @@ pub(crate) fn parse_expression(sql: &str) -> Result<Expr, SqlProblem> {
 }
 
 /// The columns that an expression names; empty when it cannot be parsed.
-pub(crate) fn columns(sql: &str) -> Vec<String> {
+#[must_use]
+pub fn columns(sql: &str) -> Vec<String> {
     let Ok(expr) = parse_expression(sql) else { return Vec::new() };
     let mut names = Vec::new();
     let _: ControlFlow<()> = visit_expressions(&expr, |node| {

@@ -10,6 +10,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 
 use crate::SqlError;
+use crate::parallel::Threads;
 
 /// How much of the machine queries may take.
 #[derive(Debug, Clone)]
@@ -76,16 +77,18 @@ impl Engine {
 
     /// The same engine with so many threads for each query: where many queries run at a time, each is best on a thread of its own.
     #[must_use]
-    pub fn with_threads(&self, threads: usize) -> Self {
-        Self { config: self.config.clone().with_target_partitions(threads.max(1)), ..self.clone() }
+    pub fn with_threads(&self, threads: Threads) -> Self {
+        Self { config: self.config.clone().with_target_partitions(threads.count()), ..self.clone() }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
 
-    pub(crate) fn threads(&self) -> usize {
-        self.config.target_partitions()
+    /// Threads that work on one query.
+    #[must_use]
+    pub fn threads(&self) -> Threads {
+        Threads::new(self.config.target_partitions())
     }
 
     pub(crate) fn runtime(&self) -> Arc<RuntimeEnv> {

@@ -9,7 +9,7 @@
 
 mod columns;
 mod conjuncts;
-mod dialect;
+pub mod dialect;
 mod engine;
 mod error;
 mod functions;
@@ -19,6 +19,7 @@ pub mod keys;
 mod lineage;
 mod lists;
 mod locate;
+pub mod parallel;
 pub mod pass;
 mod raw;
 mod session;

@@ -15,13 +15,12 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use futures::StreamExt;
 use object_store::ObjectStore;
-use tokio::task::JoinSet;
 use tranche_schema::{Contract, platform};
 
 use crate::fused::predicates::{Asked, Evaluated, Expressions, Uses};
 use crate::fused::scan::columns_of;
 use crate::fused::{ValueKind, files, values};
-use crate::{Session, Source, SqlError, TableSources};
+use crate::{Session, Source, SqlError, TableSources, parallel};
 
 /// What a pass reads.
 #[derive(Debug)]
@@ -186,18 +185,15 @@ pub async fn run(
         objects,
         next: AtomicUsize::new(0),
         rows_read: AtomicU64::new(0),
-        workers: session.threads().min(sources.len()),
+        workers: session.threads().count().min(sources.len()),
         sources,
         take,
     });
-    let mut workers = JoinSet::new();
-    for worker in 0..shared.workers {
+    parallel::workers(shared.workers, |worker| {
         let shared = Arc::clone(&shared);
-        workers.spawn(async move { shared.work(worker).await });
-    }
-    while let Some(worker) = workers.join_next().await {
-        worker.map_err(|error| SqlError::Engine(error.to_string()))??;
-    }
+        async move { shared.work(worker).await }
+    })
+    .await?;
     Ok(shared.rows_read.load(Ordering::Relaxed))
 }
 

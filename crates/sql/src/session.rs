@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, TableProvider,
@@ -16,7 +16,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
@@ -28,6 +28,7 @@ use tranche_store::{DeltaPlanner, Lake, Snapshot};
 
 use crate::intervals::Intervals;
 use crate::lists::Lists;
+use crate::parallel::Threads;
 use crate::raw::RefuseIntervalComparison;
 use crate::{
     Engine, SegmentReferences, SqlError, SqlProblem, Tables, dialect, functions, instant_literal, locate,
@@ -292,8 +293,8 @@ impl Session {
 
     /// Threads that work on one query.
     #[must_use]
-    pub fn threads(&self) -> usize {
-        self.context.state().config().target_partitions().max(1)
+    pub fn threads(&self) -> Threads {
+        Threads::new(self.context.copied_config().target_partitions())
     }
 
     /// A plan after the engine's own optimisation.
@@ -304,30 +305,12 @@ impl Session {
         self.context.state().optimize(plan).map_err(SqlError::engine)
     }
 
-    /// The relations that a SELECT names, wherever they stand, in lower case; empty when it cannot be parsed.
-    #[must_use]
-    pub fn tables_of(sql: &str) -> Vec<String> {
-        dialect::relations(sql)
-    }
-
-    /// Whether a SELECT asks for the instant that it is true for; yes when it cannot be parsed.
-    #[must_use]
-    pub fn asks_for_the_instant(sql: &str) -> bool {
-        dialect::calls(sql, functions::as_of(Timestamp::UNIX_EPOCH).name())
-    }
-
     /// The segments that a SELECT asks for with `in_segment`.
     ///
     /// # Errors
     /// [`SqlProblem`] when the SQL cannot be parsed.
     pub fn segments_of(sql: &str, key: Option<&str>) -> Result<SegmentReferences, SqlProblem> {
         dialect::parse(sql, key).map(|(_, segments)| segments)
-    }
-
-    /// Where each item of the outermost select list stands in the text; empty when it cannot be parsed.
-    #[must_use]
-    pub fn projection_positions(sql: &str) -> Vec<tranche_project::Position> {
-        dialect::projection_positions(sql)
     }
 
     /// Plans an expression over the rows of a schema, as definitions in YAML have them.
@@ -345,10 +328,25 @@ impl Session {
         Ok(expr)
     }
 
-    /// The columns that an expression names; empty when it cannot be parsed.
-    #[must_use]
-    pub fn columns_of(sql: &str) -> Vec<String> {
-        dialect::columns(sql)
+    /// Plans an expression over the rows of a contract's table.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub fn row_expression(&self, contract: &Contract, sql: &str) -> Result<Expr, SqlProblem> {
+        self.expression(sql, &self.row_schema(contract, sql)?)
+    }
+
+    /// The type of an expression over the rows of a contract's table.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub fn row_expression_type(&self, contract: &Contract, sql: &str) -> Result<DataType, SqlProblem> {
+        let schema = self.row_schema(contract, sql)?;
+        self.expression(sql, &schema)?.get_type(&schema).map_err(|error| locate::problem(&error, sql))
+    }
+
+    fn row_schema(&self, contract: &Contract, sql: &str) -> Result<DFSchema, SqlProblem> {
+        DFSchema::try_from(contract.arrow_schema()).map_err(|error| locate::problem(&error, sql))
     }
 
     /// Runs a plan.

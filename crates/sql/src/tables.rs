@@ -138,7 +138,7 @@ impl Tables {
             let session = engine.session(jiff::Timestamp::UNIX_EPOCH);
             let found = session.collect_frame(session.read(snapshot).await?).await?;
             let stretches = in_stretches(found.batches, table.contract.event_time())?;
-            let threads = engine.threads().max(1);
+            let threads = engine.threads().count();
             let mut partitions = vec![Vec::new(); threads];
             for (index, stretch) in stretches.iter().enumerate() {
                 partitions[index % threads].push(stretch.rows.clone());

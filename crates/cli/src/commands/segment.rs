@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tranche_segment::store::{HistoryRow, history, latest, members};
-use tranche_segment::{SegmentDefinition, SegmentKind};
+use tranche_segment::{Pattern, SegmentDefinition, SegmentKind, SegmentName};
 
 use crate::args::{AsOf, Format, Segment};
 use crate::failure::Failure;
@@ -89,13 +89,14 @@ async fn list(as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
 fn belongs(segment: &str, definition: &SegmentDefinition) -> bool {
     match definition.kind {
         SegmentKind::Single => segment == definition.name,
-        SegmentKind::Set => segment.split_once('/').is_some_and(|(set, _)| set == definition.name),
+        SegmentKind::Set => SegmentName::parse(segment).is_label_of(&definition.name),
     }
 }
 
 /// Whether a name that someone typed means this segment: it, its set, or `set/*`.
 fn is_meant(segment: &str, name: &str, definition: &SegmentDefinition) -> bool {
-    segment == name || ((name == definition.name || name.ends_with("/*")) && belongs(segment, definition))
+    segment == name
+        || ((name == definition.name || Pattern::parse(name).is_set()) && belongs(segment, definition))
 }
 
 /// The segments that a name means, in a history; fails when a label is not among them.
@@ -149,7 +150,7 @@ async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
 
 async fn print_members(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
     let (_, pipeline, definition) = bench.workspace.segment(name)?;
-    if definition.kind == SegmentKind::Set && !name.contains('/') {
+    if definition.kind == SegmentKind::Set && SegmentName::parse(name).label.is_none() {
         return Err(Failure::definition(format!(
             "`{name}` is a set; name one of its segments, such as `{name}/<label>`"
         )));

@@ -18,6 +18,7 @@ use super::table::WideTable;
 use super::{Members, WIDE, as_is};
 use crate::definitions::{Definitions, SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
+use crate::names::SegmentName;
 use crate::plan::{Compiled, Program};
 use crate::scope::Scope;
 
@@ -84,7 +85,7 @@ impl<'a> Rounds<'a> {
             }
         }
         let place =
-            |name: &str| scope.segments.iter().position(|known| name.split('/').next() == Some(known));
+            |name: &str| scope.segments.iter().position(|known| SegmentName::parse(name).definition == known);
         self.segments.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
         Ok(())
     }
@@ -139,7 +140,7 @@ impl<'a> Rounds<'a> {
                     place += 1;
                     let labels: Vec<&ArrayRef> = ranges.iter().map(|values| &values[place]).collect();
                     for (label, members) in labelled(&present, &labels, self.table.universe)? {
-                        self.publish(format!("{}/{label}", definition.name), members)?;
+                        self.publish(SegmentName::labelled(&definition.name, &label).to_string(), members)?;
                     }
                 }
             }
@@ -177,7 +178,7 @@ impl<'a> Rounds<'a> {
             SegmentKind::Set => {
                 for (label, rows) in rows_by_label(definition, &numbers, batch.column(1), &index)? {
                     self.publish(
-                        format!("{}/{label}", definition.name),
+                        SegmentName::labelled(&definition.name, &label).to_string(),
                         numbered(rows.into_iter(), universe),
                     )?;
                 }

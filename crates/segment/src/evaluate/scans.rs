@@ -17,7 +17,6 @@ use super::changes::{Changes, REMOVED, is_latest_event};
 use super::measures::{Recipe, groups_of, measures_of};
 use crate::definitions::Definitions;
 use crate::error::SegmentError;
-use crate::parallel;
 use crate::plan::{Program, Scan};
 use crate::state::{Kept, KeptMeasure, Reading, StatePlace, identity, is_keepable, prove};
 
@@ -242,11 +241,8 @@ impl TableScan<'_> {
             by_group[recipe.group].push((number, recipe));
         }
         let mut all: Vec<Option<Cells>> = vec![None; self.scan.measures.len()];
-        for found in parallel::on_all_cores(columns.into_iter().zip(by_group), |(columns, recipes)| {
-            Ok::<_, SegmentError>(measures_of(columns, recipes))
-        })
-        .await?
-        {
+        let measures = |(columns, recipes)| Ok::<_, SegmentError>(measures_of(columns, recipes));
+        for found in self.session.threads().map(columns.into_iter().zip(by_group), measures).await? {
             found.into_iter().for_each(|(number, cells)| all[number] = Some(cells));
         }
         for (cells, measure) in all.iter_mut().zip(&self.scan.measures).filter(|_| is_incremental) {

@@ -12,7 +12,6 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use futures::StreamExt;
 use object_store::ObjectStore;
-use tokio::task::JoinSet;
 use tranche_schema::{Contract, platform};
 
 use super::cells::{Arguments, Selection};
@@ -20,7 +19,7 @@ use super::predicates::{Asked, Expressions, only_in_conditions};
 use super::sums::Sums;
 use super::{Cells, ClassedSource, Group, Part, extract, files};
 use crate::keys::{KeyIndex, KeySample, KeyShare};
-use crate::{Session, Source, SqlError};
+use crate::{Session, Source, SqlError, parallel};
 
 /// What a fused scan reads.
 pub struct FusedInput<'a> {
@@ -79,7 +78,7 @@ pub async fn run(
         expr.as_ref().map(|expr| expr.get_type(&df_schema).map_err(SqlError::engine)).transpose()
     };
     let kinds = groups.iter().map(|group| argument_type(&group.argument)).collect::<Result<Vec<_>, _>>()?;
-    let threads = session.threads().min(sources.len());
+    let threads = session.threads().count().min(sources.len());
     let known = input.sample.as_ref().map_or(index.len(), |sample| sample.len()) as usize;
     let shared = Arc::new(Shared {
         expressions: Expressions::plan(&asked(groups), session, &df_schema)?,
@@ -98,14 +97,8 @@ pub async fn run(
         extracts: Mutex::default(),
         sample: input.sample,
     });
-    let mut workers = JoinSet::new();
-    for number in 0..threads {
-        let worker = Worker { shared: Arc::clone(&shared), index: Arc::clone(index), number, threads };
-        workers.spawn(worker.work());
-    }
-    while let Some(worker) = workers.join_next().await {
-        worker.map_err(|error| SqlError::Engine(error.to_string()))??;
-    }
+    let worker = |number| Worker { shared: Arc::clone(&shared), index: Arc::clone(index), number, threads };
+    parallel::workers(threads, |number| worker(number).work()).await?;
     let Ok(shared) = Arc::try_unwrap(shared) else {
         return Err(SqlError::Engine("a scan has not ended".to_owned()));
     };

@@ -7,7 +7,7 @@ use jiff::{Span, Timestamp, Zoned};
 use serde_json::json;
 use tranche_pipeline::{SystemClock, new_run_id};
 use tranche_project::duration;
-use tranche_segment::{Backfill, Backfilled, PlannedBackfill};
+use tranche_segment::{Backfill, Backfilled, Pattern, PlannedBackfill};
 
 use crate::args;
 use crate::args::Format;
@@ -79,7 +79,7 @@ fn pipeline<'a>(wanted: &'a args::Backfill, bench: &'a Workbench) -> Result<&'a 
 
 /// The segments and sets that names mean. The labels of a set exclude each other, so that one stands for all.
 fn names(typed: &[String]) -> Vec<String> {
-    typed.iter().map(|name| name.split('/').next().unwrap_or(name).to_owned()).collect()
+    typed.iter().map(|name| Pattern::parse(name).definition().to_owned()).collect()
 }
 
 fn instants(wanted: &args::Backfill, bench: &Workbench) -> Result<Vec<Timestamp>, Failure> {

@@ -1,7 +1,7 @@
 //! `segment explain`: what a refresh would read, and which definitions share it.
 
 use serde_json::json;
-use tranche_segment::{ExplainedDefinition, Explanation, explain};
+use tranche_segment::{ExplainedDefinition, Explanation, Pattern, explain};
 
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
@@ -33,7 +33,7 @@ pub(super) async fn run(
             let mut explanation = explain(definitions, entity, name, &lake, &tables, &session).await?;
             if !names.is_empty() {
                 let is_wanted = |definition: &ExplainedDefinition| {
-                    names.iter().any(|name| name.split('/').next() == Some(&definition.name))
+                    names.iter().any(|name| Pattern::parse(name).definition() == definition.name)
                 };
                 explanation.definitions.retain(is_wanted);
             }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tranche_segment::{Replay, SegmentDefinition, Why, why};
+use tranche_segment::{Pattern, Replay, SegmentDefinition, Why, why};
 
 use crate::args::Format;
 use crate::failure::Failure;
@@ -17,7 +17,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let (pipeline, definitions, definition) = bench.workspace.segment(name)?;
     bench.check_file(definition.file.path()).await?;
-    let label = name.split_once('/').map(|(_, label)| label).filter(|label| *label != "*");
+    let label = Pattern::parse(name).label();
     let lake = bench.lake()?;
     let as_of = bench.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
     let tables = bench.tables(&lake).await?;
