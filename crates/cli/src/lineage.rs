@@ -13,6 +13,7 @@ use tranche_pipeline::{
     Targets,
 };
 use tranche_schema::{Contract, platform};
+use tranche_segment::InSegment;
 use tranche_sql::{Session, column_lineage, dialect, table_folder};
 
 use crate::workspace::{PipelineDefinitions, Workspace};
@@ -244,7 +245,7 @@ impl Known<'_> {
         let key = contract.key.first().map(String::as_str);
         for traits in self.definitions.definitions.traits.values().filter(|traits| traits.entity == entity) {
             // What does not plan was refused before the run.
-            let Ok(plan) = self.session.plan(traits.file.text(), key).await else { continue };
+            let Ok(plan) = self.session.plan(traits.file.text(), &InSegment::InTraits).await else { continue };
             for field in plan.schema().fields().iter().filter(|field| Some(field.name().as_str()) != key) {
                 fields.push(Field::new(field.name(), field.data_type()));
             }

@@ -4,7 +4,7 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use tranche_project::Position;
 
-use crate::SqlProblem;
+use crate::{SqlProblem, UnknownName};
 
 /// The mistake that an error of parsing or planning `sql` is about.
 pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
@@ -18,17 +18,21 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
     let (text, parsed) =
         parser_position(&text).map_or((text, None), |(text, position)| (text, Some(position)));
     let (message, help) = in_plain_words(&text);
-    // The relation of a segment stands in a subquery of ours, whose positions are not the author's.
-    let ours = text.contains("segment:");
     let spanned = diagnostic
-        .filter(|_| !ours)
         .and_then(|d| d.span)
         .map(|span| Position { line: span.start.line, column: span.start.column });
     let position = parsed.filter(|p| is_within(*p, sql)).or(spanned).unwrap_or_else(|| match parsed {
         Some(_) => end_of(sql),
         None => told(&text, sql),
     });
-    SqlProblem { position, message, help }
+    let unknown = unknown_table(&text).map(UnknownName::Table);
+    SqlProblem { position, message, help, unknown }
+}
+
+/// The table that an error says is not there.
+fn unknown_table(text: &str) -> Option<String> {
+    let table = text.strip_prefix("table '")?.split('\'').next()?;
+    Some(table.rsplit("public.").next().unwrap_or(table).to_owned())
 }
 
 /// Where a mistake stands that the engine only tells about.
@@ -39,9 +43,6 @@ fn told(text: &str, sql: &str) -> Position {
     };
     if text.ends_with("found: EOF") {
         return end_of(sql);
-    }
-    if text.contains("segment:") {
-        return find_word(sql, "in_segment").map_or_else(|| mentioned(text, sql), |at| position_at(sql, at));
     }
     if text.contains("the WHERE clause") {
         return behind("WHERE").unwrap_or_else(|| mentioned(text, sql));
@@ -74,6 +75,7 @@ fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> SqlProblem {
         position: position_at(sql, position),
         message: format!("there is no column `{shown}`"),
         help,
+        unknown: Some(UnknownName::Column(field.name.clone())),
     }
 }
 
@@ -117,19 +119,8 @@ const PREFIXES: [&str; 12] = [
 fn in_plain_words(text: &str) -> (String, Option<String>) {
     let quoted =
         |after: &str| text.split(after).nth(1).and_then(|rest| rest.split('\'').next()).map(str::to_owned);
-    if let Some(table) = text.strip_prefix("table '").and_then(|rest| rest.split('\'').next()) {
-        let table = table.rsplit("public.").next().unwrap_or(table);
-        return match table {
-            _ if table.starts_with("segment:") => {
-                ("in_segment has no meaning here: segments are made from traits".to_owned(), None)
-            }
-            "traits" => (
-                "there is no table `traits` here: it is made of all traits, and only segments can query it"
-                    .to_owned(),
-                None,
-            ),
-            table => (format!("there is no table `{table}`"), None),
-        };
+    if let Some(table) = unknown_table(text) {
+        return (format!("there is no table `{table}`"), None);
     }
     if let Some(function) = quoted("Invalid function '") {
         return (format!("there is no function `{function}`"), None);

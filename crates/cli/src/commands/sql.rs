@@ -9,7 +9,7 @@ use tranche_pipeline::{Clock, RunRecord, RunSummary, SystemClock};
 use tranche_project::SourceFile;
 use tranche_schema::platform::{self, memberships};
 use tranche_segment::store::{HISTORY_TABLE, memberships_table, traits_table};
-use tranche_segment::{Definitions, TRAITS};
+use tranche_segment::{Definitions, InSegment, TRAITS};
 use tranche_sql::Session;
 use tranche_store::Lake;
 
@@ -55,7 +55,7 @@ pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
             .await?;
     }
     register_runs(&lake, &session).await?;
-    let plan = session.plan(&sql.query, None).await.map_err(|problem| {
+    let plan = session.plan(&sql.query, &InSegment::WithoutEntity).await.map_err(|problem| {
         let mut diagnostic = SourceFile::new("query", &sql.query).problem(problem.position, problem.message);
         diagnostic.help = problem.help;
         Failure { diagnostics: vec![diagnostic], ..Failure::definition("the query cannot be planned") }

@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Field;
 use serde_json::{Value, json};
 use tranche_project::Problems;
-use tranche_segment::{Definitions, Profile, QUANTILES, Replay, TraitsDefinition, published_values};
+use tranche_segment::{Definitions, InSegment, Profile, QUANTILES, Replay, TraitsDefinition, published_values};
 
 use crate::args::{Format, Trait};
 use crate::failure::Failure;
@@ -39,7 +39,7 @@ async fn all(bench: &Workbench) -> Result<Vec<Found<'_>>, Failure> {
         let definitions = &pipeline.definitions;
         let session = bench.workspace.empty_session(&bench.engine)?;
         for group in definitions.traits.values() {
-            let plan = match session.plan(group.file.text(), definitions.key(&group.entity)).await {
+            let plan = match session.plan(group.file.text(), &InSegment::InTraits).await {
                 Ok(plan) => plan,
                 Err(problem) => {
                     problems.push(group.file.problem(problem.position, problem.message));

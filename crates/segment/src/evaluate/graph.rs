@@ -9,7 +9,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, 
 use datafusion::physical_plan::PhysicalExpr;
 use tranche_sql::{Session, SqlError};
 
-use crate::names::SegmentName;
+use crate::definition::names::SegmentName;
 use crate::plan::{Compiled, Program, WideColumn};
 
 /// A node's number.
@@ -191,7 +191,7 @@ impl<'a> Graph<'a> {
             WideColumn::HasKey | WideColumn::Declared | WideColumn::Universe => DataType::Boolean,
             WideColumn::Member(_) | WideColumn::NullKey(_) => DataType::Boolean,
             WideColumn::Own(name) => self.types.own.field_with_name(name)?.data_type().clone(),
-            WideColumn::Slot(number) => self.program.slots[*number].data_type.clone(),
+            WideColumn::Aggregate(number) => self.program.aggregates[*number].data_type.clone(),
             WideColumn::Trait(name) => match self.program.traits.get(name) {
                 Some(column) => column.data_type.clone(),
                 None => return Err(SqlError::Engine(format!("there is no trait `{name}`"))),

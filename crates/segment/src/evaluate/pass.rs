@@ -11,7 +11,7 @@ use tranche_sql::SqlError;
 use tranche_sql::parallel::Threads;
 
 use super::graph::{Node, Operation};
-use super::table::WideTable;
+use super::wide_table::WideTable;
 use crate::plan::WideColumn;
 
 /// Rows of a range: few enough that the columns of a definition stay in the cache, and a multiple of eight.
@@ -90,7 +90,7 @@ impl Rows<'_> {
             WideColumn::Declared => Ok(WideTable::below(rows, table.declared)),
             WideColumn::Universe => Ok(WideTable::below(rows, table.universe)),
             WideColumn::Own(name) => table.own(name, rows),
-            WideColumn::Slot(number) => table.slot(*number, rows),
+            WideColumn::Aggregate(number) => table.aggregate(*number, rows),
             WideColumn::Trait(name) => Ok(part(table.traits.get(name).ok_or_else(missing)?)),
             WideColumn::Member(name) => Ok(part(table.members.get(name).ok_or_else(missing)?)),
             // The graph knows what it is for all rows.

@@ -87,7 +87,7 @@ impl Memberships {
             .collect();
         let mut all_ended = changed.iter().any(|name| self.segments[*name].has_reopened());
         let mut open: BTreeSet<&str> = changed;
-        // The rows of a segment are in memory as one: whoever rewrites it rewrites all files that hold some of it.
+        // The rows of a segment are in memory as one: rewriting it rewrites all files that hold some of it.
         let mut rewritten = vec![false; self.files.len()];
         loop {
             let hit = |file: &ReadFile| match file.kind {

@@ -15,8 +15,8 @@ use futures::future::OptionFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use tranche_sql::fused::{Cells, Extract};
 use tranche_sql::keys::{KeyIndex, KeyShare};
+use tranche_sql::scan::{Cells, Extract};
 use tranche_sql::{SqlError, parallel};
 use tranche_store::{Lake, ParquetFile, StoreError, parquet_options};
 
