@@ -245,7 +245,9 @@ impl Known<'_> {
         let key = contract.key.first().map(String::as_str);
         for traits in self.definitions.definitions.traits.values().filter(|traits| traits.entity == entity) {
             // What does not plan was refused before the run.
-            let Ok(plan) = self.session.plan(traits.file.text(), &InSegment::InTraits).await else { continue };
+            let Ok(plan) = self.session.plan(traits.file.text(), &InSegment::InTraits).await else {
+                continue;
+            };
             for field in plan.schema().fields().iter().filter(|field| Some(field.name().as_str()) != key) {
                 fields.push(Field::new(field.name(), field.data_type()));
             }

@@ -85,7 +85,9 @@ pub(crate) fn filter_expression(
     contract: &Contract,
     session: &Session,
 ) -> Result<Expr, SqlProblem> {
-    let failed = |e: datafusion::error::DataFusionError| SqlProblem::new(tranche_project::Position::START, e.strip_backtrace());
+    let failed = |e: datafusion::error::DataFusionError| {
+        SqlProblem::new(tranche_project::Position::START, e.strip_backtrace())
+    };
     session.expression(sql, &DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(failed)?)
 }
 

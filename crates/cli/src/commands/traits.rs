@@ -4,7 +4,9 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Field;
 use serde_json::{Value, json};
 use tranche_project::Problems;
-use tranche_segment::{Definitions, InSegment, Profile, QUANTILES, Replay, TraitsDefinition, published_values};
+use tranche_segment::{
+    Definitions, InSegment, Profile, QUANTILES, Replay, TraitsDefinition, published_values,
+};
 
 use crate::args::{Format, Trait};
 use crate::failure::Failure;

@@ -140,3 +140,7 @@ fn check_result(
         );
     }
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;
