@@ -12,6 +12,7 @@ use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
 use datafusion::scalar::ScalarValue;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_schema::platform::{self, segment_history as columns};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
@@ -21,7 +22,7 @@ use crate::error::SegmentError;
 use crate::store::{HISTORY_TABLE, memberships_table};
 
 /// What one refresh found of one segment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HistoryRow {
     /// The segment.
     pub segment: String,
@@ -40,6 +41,7 @@ pub struct HistoryRow {
     /// Rows for which the definition's predicate was null, where it is known.
     pub null_predicates: Option<u64>,
     /// The instant of the refresh.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
 }
 

@@ -59,8 +59,13 @@ const REFUSED: [(&str, &str); 16] = [
 
 /// Parses one SELECT, refuses clocks, and rewrites it.
 pub(crate) fn parse(sql: &str, rewrite: &dyn Rewrite) -> Result<DfStatement, SqlProblem> {
-    let mut query = parse_query(sql)?;
+    let query = parse_query(sql)?;
     refuse_clocks(query.as_ref())?;
+    rewritten(query, rewrite)
+}
+
+/// A query as the engine plans it.
+pub(crate) fn rewritten(mut query: Box<Query>, rewrite: &dyn Rewrite) -> Result<DfStatement, SqlProblem> {
     rewrite.rewrite(&mut query)?;
     Ok(DfStatement::Statement(Box::new(Statement::Query(query))))
 }
@@ -181,23 +186,25 @@ pub fn columns(sql: &str) -> Vec<String> {
 }
 
 fn refuse_clocks(sql: &impl Visit) -> Result<(), SqlProblem> {
-    let found = visit_expressions(sql, |expr| {
+    clocks(sql).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Every call of a clock or a die.
+pub(crate) fn clocks(sql: &impl Visit) -> Vec<SqlProblem> {
+    let mut found = Vec::new();
+    let _: ControlFlow<()> = visit_expressions(sql, |expr| {
         if let Expr::Function(function) = expr {
             let name = function.name.to_string().to_ascii_lowercase();
             if let Some((_, fix)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
                 let message = format!(
                     "`{name}` changes from run to run; a definition must give the same result at the same as_of"
                 );
-                let problem = SqlProblem::new(position(function.name.span()), message);
-                return ControlFlow::Break(problem.with_help(*fix));
+                found.push(SqlProblem::new(position(function.name.span()), message).with_help(*fix));
             }
         }
         ControlFlow::Continue(())
     });
-    match found {
-        ControlFlow::Break(problem) => Err(problem),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    found
 }
 
 /// Where a span of the parser's begins.

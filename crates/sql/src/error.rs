@@ -6,6 +6,8 @@ use thiserror::Error;
 use tranche_project::Position;
 use tranche_store::StoreError;
 
+use crate::locate::words::plain_cause;
+
 /// A mistake in the SQL of a definition, at a position of the SQL text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
@@ -17,12 +19,12 @@ pub struct SqlProblem {
     /// What to do about it, where that is known.
     pub help: Option<String>,
     /// The name that stands for nothing, where that is what is wrong.
-    pub unknown: Option<UnknownName>,
+    pub missing: Option<MissingName>,
 }
 
 /// A name that stands for nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UnknownName {
+pub enum MissingName {
     /// A column, without its table.
     Column(String),
     /// A table.
@@ -33,7 +35,7 @@ impl SqlProblem {
     /// A mistake at a position of the SQL text.
     #[must_use]
     pub fn new(position: Position, message: impl Into<String>) -> Self {
-        Self { position, message: message.into(), help: None, unknown: None }
+        Self { position, message: message.into(), help: None, missing: None }
     }
 
     /// What to do about it.
@@ -77,7 +79,7 @@ impl From<DataFusionError> for SqlError {
         let text = error.strip_backtrace();
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
-            DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Data(text),
+            DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Data(plain_cause(&text)),
             DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
                 Self::Store(StoreError::Read { reason: text })
             }
@@ -91,6 +93,6 @@ impl From<DataFusionError> for SqlError {
 
 impl From<arrow::error::ArrowError> for SqlError {
     fn from(error: arrow::error::ArrowError) -> Self {
-        Self::Data(error.to_string())
+        Self::Data(plain_cause(&error.to_string()))
     }
 }

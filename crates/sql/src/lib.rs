@@ -19,6 +19,7 @@ mod intervals;
 pub mod keys;
 mod lineage;
 mod locate;
+mod mistakes;
 pub mod parallel;
 pub mod pass;
 pub mod scan;
@@ -29,8 +30,9 @@ mod values;
 
 pub use conjuncts::{Conjuncts, Outcome};
 pub use engine::{ENGINE_VERSION, Engine, EngineBuilder, EngineOptions, Planner, machine_memory_bytes};
-pub use error::{SqlError, SqlProblem, UnknownName};
+pub use error::{MissingName, SqlError, SqlProblem};
 pub use lineage::{Origin, column_lineage};
+pub use locate::type_name;
 pub use scan::{Source, TableSources};
 pub use session::{Collected, Session};
 pub use tables::{TableVersion, Tables, table_folder};

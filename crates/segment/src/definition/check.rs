@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use tranche_project::{Diagnostic, Position, Problems, SourceFile};
 use tranche_schema::Contract;
-use tranche_sql::{Session, SqlError, SqlProblem, UnknownName, dialect};
+use tranche_sql::{MissingName, Session, SqlError, SqlProblem, dialect};
 
 use super::in_segment::{InSegment, Reference, members_relation, references};
 use super::traits;
@@ -38,9 +38,11 @@ pub async fn check(
         for segment in definitions.segments.values().filter(|s| s.entity == entity) {
             match plan_segment(segment, definitions, &schema, session).await? {
                 Ok(plan) => check_result(segment, definitions, &plan, problems),
-                // A trait that cannot be planned is the mistake, not a segment that misses it.
-                Err(problem) if misses_a_column(&problem, &broken) => {}
-                Err(problem) => problems.push(diagnostic(&segment.file, problem)),
+                Err(mistakes) => {
+                    // A trait that cannot be planned is the mistake, not a segment that misses it.
+                    let own = mistakes.into_iter().filter(|problem| !misses_a_column(problem, &broken));
+                    own.for_each(|problem| problems.push(diagnostic(&segment.file, problem)));
+                }
             }
         }
         problems.extend(of_traits);
@@ -64,10 +66,10 @@ pub(crate) async fn wide_schema(
     let mut fields: Vec<Field> = own.fields().iter().map(|f| f.as_ref().clone()).collect();
     let mut owners = Vec::new();
     for definition in definitions.traits.values().filter(|t| t.entity == entity) {
-        let plan = match session.plan(definition.file.text(), &InSegment::InTraits).await {
+        let plan = match planned(session, &definition.file, InSegment::InTraits).await {
             Ok(plan) => plan,
-            Err(problem) => {
-                problems.push(diagnostic(&definition.file, problem));
+            Err(mistakes) => {
+                mistakes.into_iter().for_each(|problem| problems.push(diagnostic(&definition.file, problem)));
                 continue;
             }
         };
@@ -84,20 +86,32 @@ pub(crate) async fn plan_segment(
     definitions: &Definitions,
     wide: &SchemaRef,
     session: &Session,
-) -> Result<Result<LogicalPlan, SqlProblem>, SqlError> {
+) -> Result<Result<LogicalPlan, Vec<SqlProblem>>, SqlError> {
     let key = definitions.key(&segment.entity).unwrap_or_default();
     let key_type = wide.field_with_name(key).map_or(DataType::Utf8, |f| f.data_type().clone());
     let members = Arc::new(Schema::new(vec![Field::new(key, key_type, false)]));
     for Reference { segment: needed, .. } in references(segment.file.text()) {
         session.register_empty(&members_relation(&needed), Arc::clone(&members))?;
     }
-    Ok(session.plan(segment.file.text(), &InSegment::OfKey(key)).await)
+    Ok(planned(session, &segment.file, InSegment::OfKey(key)).await)
+}
+
+/// Plans a definition; where it cannot be planned, all of its mistakes.
+async fn planned(
+    session: &Session,
+    file: &SourceFile,
+    place: InSegment<'_>,
+) -> Result<LogicalPlan, Vec<SqlProblem>> {
+    match session.plan(file.text(), &place).await {
+        Ok(plan) => Ok(plan),
+        Err(_) => Err(session.mistakes(file.text(), &place).await),
+    }
 }
 
 /// Whether a column is missing that one of these files of traits would have.
 fn misses_a_column(problem: &SqlProblem, broken: &[&SourceFile]) -> bool {
-    match &problem.unknown {
-        Some(UnknownName::Column(name)) => broken.iter().any(|file| file.text().contains(name.as_str())),
+    match &problem.missing {
+        Some(MissingName::Column(name)) => broken.iter().any(|file| file.text().contains(name.as_str())),
         _ => false,
     }
 }

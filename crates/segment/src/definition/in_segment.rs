@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 use tranche_project::Position;
 use tranche_sql::dialect::{self, Rewrite};
-use tranche_sql::{SqlProblem, UnknownName};
+use tranche_sql::{MissingName, SqlProblem};
 
 use crate::TRAITS;
 
@@ -80,7 +80,7 @@ impl Rewrite for InSegment<'_> {
     }
 
     fn explain(&self, problem: SqlProblem) -> SqlProblem {
-        if problem.unknown == Some(UnknownName::Table(TRAITS.to_owned())) {
+        if problem.missing == Some(MissingName::Table(TRAITS.to_owned())) {
             let message =
                 "there is no table `traits` here: it is made of all traits, and only segments can query it";
             return SqlProblem { message: message.to_owned(), ..problem };

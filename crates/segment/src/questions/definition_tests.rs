@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_project::{Diagnostic, Spanned, instant};
 use tranche_sql::{Engine, Tables};
@@ -15,11 +16,12 @@ use crate::error::SegmentError;
 use crate::questions::replay::{Replay, Replayed};
 
 /// What came of a test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TestReport {
     /// The segment, `set/label` where the test names a label.
     pub segment: String,
     /// The instant.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
     /// The definition's file.
     pub file: String,
@@ -36,7 +38,7 @@ pub struct TestReport {
 }
 
 /// A key that is a member and should not be, or the other way round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TestFailure {
     /// The key.
     pub key: String,

@@ -1,11 +1,12 @@
 //! What a refresh did.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::history::HistoryRow;
 
 /// What a refresh did to one segment; of a backfill, all of its instants together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SegmentReport {
     /// The segment.
     pub segment: String,
