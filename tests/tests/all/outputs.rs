@@ -87,7 +87,8 @@ fn what_is_printed_fits_its_schema() {
     let Some(python) = python() else { return };
     let sandbox = demo_shop::shop();
     let mut outputs = Outputs::default();
-    let mut run = |schema: &str, code: i32, arguments: &[&str]| outputs.run(&sandbox, schema, code, arguments);
+    let mut run =
+        |schema: &str, code: i32, arguments: &[&str]| outputs.run(&sandbox, schema, code, arguments);
     let _ = run("init", 0, &["init", "fresh", "--customers", "10"]);
     let _ = run("check", 0, &["check"]);
     let _ = run("error", 2, &["segment", "show", "nothing"]);
@@ -109,7 +110,8 @@ fn what_is_printed_fits_its_schema() {
     let span = ["--from", "2026-10-01", "--to", "2026-10-03"];
     let plan = [&["segment", "backfill", "app_users", "--rebuild", "--dry-run"], &span[..]].concat();
     let _ = run("segment-backfill-dry-run", 0, &plan);
-    let _ = run("segment-backfill", 0, &[&["segment", "backfill", "app_users", "--rebuild"], &span[..]].concat());
+    let _ =
+        run("segment-backfill", 0, &[&["segment", "backfill", "app_users", "--rebuild"], &span[..]].concat());
     let _ = run("trait-list", 0, &["trait", "list"]);
     let _ = run("trait-show", 0, &["trait", "show", "orders_365d"]);
     let _ = run("experiment-list", 0, &["experiment", "list"]);
@@ -119,7 +121,8 @@ fn what_is_printed_fits_its_schema() {
     let _ = run("report", 0, &["report", "monthly"]);
     let _ = run("quarantine-list", 0, &["quarantine", "list"]);
     let _ = run("sql", 0, &["sql", "SELECT segment, size, as_of FROM segment_history LIMIT 3"]);
-    let _ = run("schedule-explain", 0, &["schedule", "explain", "--from", "2026-10-24", "--to", "2026-10-26"]);
+    let _ =
+        run("schedule-explain", 0, &["schedule", "explain", "--from", "2026-10-24", "--to", "2026-10-26"]);
     let _ = run("schedule-pause", 0, &["schedule", "pause", "shop"]);
     let _ = run("schedule-resume", 0, &["schedule", "resume", "shop"]);
     let _ = run("schedule", 0, &["schedule", "--once"]);

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 use tranche_experiment::store::{ESTIMATES_TABLE, SERIES_TABLE};
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_report::{BuildContext, Report};
 use tranche_schema::platform;
+use tranche_scorecard::ExperimentResult;
 use tranche_segment::EVERYONE;
 use tranche_segment::store::HISTORY_TABLE;
 use tranche_sql::Session;
@@ -86,13 +87,14 @@ pub(crate) async fn publish(
     let (resources, pipeline, run) = (context.resources, context.pipeline, context.run);
     let (session, tables) = resources.session(run.as_of).await?;
     let zone = &resources.definitions.settings.timezone;
+    let experiments = results(&session, context).await?;
     let build = BuildContext {
         lake: &resources.lake,
         engine: &resources.engine,
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
-        experiments: results(&session, context).await?,
+        experiments: &experiments,
         tables: &tables,
         sources: pipeline.sources.keys().cloned().collect(),
         pipeline: &run.pipeline,
@@ -106,12 +108,10 @@ pub(crate) async fn publish(
 }
 
 /// What the pipeline's experiments showed.
-async fn results(session: &Session, context: &ActionContext<'_>) -> Result<Vec<Value>, Failure> {
+async fn results(session: &Session, context: &ActionContext<'_>) -> Result<Vec<ExperimentResult>, Failure> {
     let mut results = Vec::new();
     for name in context.pipeline.experiments.keys() {
-        if let Some(result) = tranche_experiment::store::read(&context.resources.lake, session, name).await? {
-            results.push(serde_json::to_value(result).map_err(|e| Failure::internal(e.to_string()))?);
-        }
+        results.extend(tranche_experiment::store::read(&context.resources.lake, session, name).await?);
     }
     Ok(results)
 }

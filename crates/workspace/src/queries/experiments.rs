@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-pub use tranche_experiment::{
-    Assigned, EstimateRow, ExperimentResult, InferenceKind, PowerPlan, PowerRequest, Severity, Validation,
-    ValidationRequest, ValidationRow,
-};
+pub use tranche_experiment::definition::Assigned;
+pub use tranche_experiment::power::{PowerPlan, PowerRequest};
+pub use tranche_experiment::validate::{InferenceKind, Validation, ValidationRequest, ValidationRow};
 use tranche_experiment::{Experiment, MeasureContext, store};
 use tranche_pipeline::{Clock, SystemClock};
+pub use tranche_scorecard::{ExperimentResult, Severity};
 use tranche_segment::EVERYONE;
 
 use crate::definitions::PipelineDefinitions;

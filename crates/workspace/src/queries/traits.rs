@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tranche_project::Problems;
-use tranche_segment::{Definitions, Profile, QUANTILES, Replay, TraitsDefinition, published_values};
+use tranche_segment::{
+    Definitions, InSegment, Profile, QUANTILES, Replay, TraitsDefinition, published_values,
+};
 use tranche_sql::SqlError;
 
 use super::rows::ResultRows;
@@ -141,12 +143,14 @@ async fn all(tranche: &Tranche) -> Result<Vec<DefinedTrait<'_>>, Failure> {
         let definitions = &pipeline.definitions;
         let session = tranche.definitions.empty_session(&tranche.engine)?;
         for group in definitions.traits.values() {
-            let plan = match session.plan(group.file.text(), definitions.key(&group.entity)).await {
-                Ok(plan) => plan,
-                Err(problem) => {
-                    problems.push(group.file.problem(problem.position, problem.message));
-                    continue;
+            let (sql, place) = (group.file.text(), InSegment::InTraits);
+            let Ok(plan) = session.plan(sql, &place).await else {
+                for problem in session.mistakes(sql, &place).await {
+                    let mut diagnostic = group.file.problem(problem.position, problem.message);
+                    diagnostic.help = problem.help;
+                    problems.push(diagnostic);
                 }
+                continue;
             };
             let traits = plan.schema().fields().iter().skip(1);
             found.extend(traits.map(|field| DefinedTrait {
