@@ -1,4 +1,4 @@
-//! Whether an effect differs between segments, and what to expect of each of them.
+//! Heterogeneity: tests of whether an effect differs between segments, and each segment's pooled effect.
 
 use tranche_scorecard::{HeterogeneityRow, MetricRole, SegmentContrast};
 use tranche_segment::{EVERYONE, Pattern};
@@ -13,7 +13,7 @@ use crate::definition::matches;
 use crate::units::cells::{SegmentIndex, Side};
 use crate::units::collect::UnitData;
 
-/// Everyone who is not in a segment.
+/// The units that are not in a segment.
 const REST: &str = "(rest)";
 
 /// The tests of one metric: one for each entry of `segments:` and each treatment. `compared` are its
