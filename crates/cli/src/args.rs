@@ -26,7 +26,8 @@ const EXAMPLES: &str = "Examples:
   tranche --project my-project check              every definition, no data read
   tranche --project my-project run shop --as-of 2026-11-01
   tranche --project my-project segment list
-  tranche --project my-project sql 'SELECT segment, size FROM segment_history'
+  tranche --project my-project segment list --columns segment,size,as_of
+  tranche --project my-project sql 'SELECT segment, size FROM segment_history' --format markdown
 
 Exit codes: 0 done, 1 a run or check of data failed, 2 a definition or argument is wrong, 3 storage or network.";
 
@@ -42,6 +43,12 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// Show every column and every text in full, however wide that is.
+    #[arg(long, global = true)]
+    pub(crate) wide: bool,
+    /// Show only these columns, in this order; in tables, CSV and Markdown.
+    #[arg(long, global = true, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
     /// Log more: -v for what happens, -vv for details, -vvv for everything. Without it, errors; of `schedule` and `backfill` warnings too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -68,6 +75,8 @@ pub(crate) enum Format {
     Json,
     /// For spreadsheets.
     Csv,
+    /// For documents.
+    Markdown,
 }
 
 /// What is to be done.
@@ -249,8 +258,9 @@ pub(crate) enum Segment {
     Explain {
         /// Only these segments and sets (default: all, with the traits).
         segments: Vec<String>,
-        #[command(flatten)]
-        as_of: AsOf,
+        /// The instant of the refresh, such as 2026-11-01 (default: now).
+        #[arg(long, value_name = "T")]
+        as_of: Option<String>,
         /// Only this pipeline.
         #[arg(long)]
         pipeline: Option<String>,

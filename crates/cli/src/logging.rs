@@ -3,15 +3,27 @@
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, filter, fmt};
+use tranche_daemon::environment_variable;
 use tranche_observe::{TraceOptions, Traces};
 
 use crate::args::{Arguments, LogFormat};
 use crate::failure::Failure;
-use crate::watching::variable;
 
 /// The crates whose logs are ours.
-const OWN: [&str; 10] =
-    ["tranche", "ingest", "store", "sql", "segment", "metric", "experiment", "report", "pipeline", "observe"];
+const OWN: [&str; 12] = [
+    "tranche",
+    "daemon",
+    "workspace",
+    "ingest",
+    "store",
+    "sql",
+    "segment",
+    "metric",
+    "experiment",
+    "report",
+    "pipeline",
+    "observe",
+];
 
 /// Starts logging as the flags ask for: without any, errors, and where nobody looks on warnings too. `TRANCHE_LOG` overrides them with a filter of its own. Where the environment names a
 /// collector, spans of runs, steps and queries are for it.
@@ -37,8 +49,8 @@ pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
         LogFormat::Text => lines.compact().with_filter(wanted).boxed(),
     };
-    let options =
-        TraceOptions::from_environment(variable).map_err(|error| Failure::definition(error.to_string()))?;
+    let options = TraceOptions::from_environment(environment_variable)
+        .map_err(|error| Failure::definition(error.to_string()))?;
     let traces = options.map(Traces::new);
     let is_ours = filter::filter_fn(|about| about.is_span() && about.target().starts_with("tranche"));
     let spans = traces.as_ref().map(|traces| traces.layer().with_filter(is_ours));

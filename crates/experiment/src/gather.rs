@@ -6,8 +6,8 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use jiff::SignedDuration;
 use tranche_metric::{
-    FactsRead, Measurement, Metric, MetricError, MetricKind, Past, Population, Span, UnitValues, Values,
-    Wanted,
+    FactsRead, Measurement, Metric, MetricError, MetricKind, Population, PriorState, Span, UnitValues,
+    Values, Wanted,
 };
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_segment::{EVERYONE, Scope};
@@ -251,7 +251,7 @@ pub(crate) async fn gather(
     }
     let failed = |source| {
         let experiment = match &source {
-            MetricError::Proof(mismatch) => mismatch.population.clone(),
+            MetricError::Mismatch(mismatch) => mismatch.population.clone(),
             _ => experiments.iter().map(|experiment| experiment.name.as_str()).collect::<Vec<_>>().join(", "),
         };
         ExperimentError::Metric { experiment, source }
@@ -261,7 +261,9 @@ pub(crate) async fn gather(
     for table in measurement.tables() {
         facts.push(match &context.memory {
             Some(memory) => memory.read(&mut measurement, &table, as_of, failed).await?,
-            None => measurement.read(&table, Past::Ignored, Sample::default()).await.map_err(failed)?.facts,
+            None => {
+                measurement.read(&table, PriorState::Ignored, Sample::default()).await.map_err(failed)?.facts
+            }
         });
     }
     let values = measurement.into_values();

@@ -27,4 +27,5 @@ mod s3;
 mod s3_server;
 mod scenarios;
 mod small_project;
+mod snapshots;
 mod validation;

@@ -1,50 +1,45 @@
 //! `backfill`: past slots of a pipeline.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
 use tranche_pipeline::{
-    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Ledger, RunStatus, Stop, StorageClock,
-    SystemClock, new_run_id, run_backfill,
+    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Ledger, StorageClock, SystemClock, new_run_id,
 };
 
 use super::run::LEASE;
-use super::schedule::{ProjectCatalog, listen, take_leave};
+use crate::app::App;
 use crate::args::{BackfillSlots, Format, Order};
 use crate::failure::Failure;
-use crate::output::{Rows, note, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{Rows, StandardError, note, print_json, print_text};
 
-pub(super) async fn run(wanted: &BackfillSlots, bench: Workbench) -> Result<ExitCode, Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
+pub(super) async fn run(wanted: &BackfillSlots, app: App) -> Result<ExitCode, Failure> {
+    let ledger = app.tranche.ledger()?.with_lease(LEASE);
     if wanted.list {
-        list(&ledger, bench.global.format).await?;
+        list(&ledger, app.global.format).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    bench.check().await?;
+    app.tranche.check().await?;
     let backfill = match &wanted.resume {
         Some(id) => find(id, &ledger).await?,
         None => {
-            let Some(backfill) = plan(wanted, &ledger, &bench).await? else { return Ok(ExitCode::SUCCESS) };
+            let Some(backfill) = plan(wanted, &ledger, &app).await? else { return Ok(ExitCode::SUCCESS) };
             ledger.begin_backfill(&backfill).await?;
             backfill
         }
     };
-    perform(&backfill, &ledger, bench).await
+    perform(&backfill, &ledger, app).await
 }
 
 /// The backfill that was asked for; `None` when there is nothing to run, or nothing is to be.
-async fn plan(
-    wanted: &BackfillSlots,
-    ledger: &Ledger,
-    bench: &Workbench,
-) -> Result<Option<Backfill>, Failure> {
+async fn plan(wanted: &BackfillSlots, ledger: &Ledger, app: &App) -> Result<Option<Backfill>, Failure> {
     let name = wanted.pipeline.as_deref().unwrap_or_default();
-    let pipeline = bench.workspace.pipeline(name)?.pipeline.as_ref();
+    let pipeline = app.tranche.definitions.pipeline(name)?.pipeline.as_ref();
     let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{name}` has no steps")))?;
     let (from, to) = (
-        bench.instant(wanted.from.as_deref().unwrap_or_default())?,
-        bench.instant(wanted.to.as_deref().unwrap_or_default())?,
+        app.tranche.instant(wanted.from.as_deref().unwrap_or_default())?,
+        app.tranche.instant(wanted.to.as_deref().unwrap_or_default())?,
     );
     if to <= from {
         return Err(Failure::definition("--to must lie after --from"));
@@ -58,7 +53,7 @@ async fn plan(
         Order::Oldest => BackfillOrder::Oldest,
         Order::Newest => BackfillOrder::Newest,
     };
-    let zone = &bench.workspace.settings.timezone;
+    let zone = &app.tranche.definitions.settings.timezone;
     let now = StorageClock::new(ledger, &SystemClock).now().await?;
     let slots = Backfill::slots(ledger, pipeline, zone, (from, to), (mode, order), now).await?;
     if wanted.dry_run || slots.is_empty() {
@@ -74,7 +69,7 @@ async fn plan(
                 json!(slot.run_id),
             ]);
         }
-        rows.print(bench.global.format)?;
+        rows.print(app.global.format)?;
         return Ok(None);
     }
     let (id, slots) = (new_run_id(&SystemClock), slots.into_iter().map(|slot| slot.slot).collect());
@@ -82,24 +77,14 @@ async fn plan(
     Ok(Some(Backfill { id, pipeline: name.to_owned(), from, to, mode, order, concurrency, slots, at: now }))
 }
 
-async fn perform(backfill: &Backfill, ledger: &Ledger, bench: Workbench) -> Result<ExitCode, Failure> {
-    let format = bench.global.format;
+async fn perform(backfill: &Backfill, ledger: &Ledger, app: App) -> Result<ExitCode, Failure> {
+    let format = app.global.format;
     let id = &backfill.id;
     note(&format!(
         "backfill {id}: {} slots; after an interruption: tranche backfill --resume {id}",
         backfill.slots.len()
     ))?;
-    let catalog = ProjectCatalog::new(bench);
-    let stop = Stop::default();
-    let listener = tokio::spawn(listen(stop.drain.clone()));
-    let told = |slot, status: RunStatus| {
-        // A terminal that went away is no reason to stop.
-        let _ = note(&format!("{slot} {status}"));
-    };
-    let progress = run_backfill(backfill, ledger, &catalog, &SystemClock, stop, &told).await;
-    take_leave(&catalog).await;
-    listener.abort();
-    let progress = progress?;
+    let progress = tranche_daemon::backfill(backfill, ledger, app.tranche, Arc::new(StandardError)).await?;
     if format == Format::Json {
         print_json(&with_id(backfill, progress), format)?;
     } else {

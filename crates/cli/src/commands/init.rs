@@ -5,9 +5,9 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 use serde_json::json;
+use tranche_demo::{DemoOptions, generate};
 
 use crate::args::{Format, Global, Init};
-use crate::demo::{DemoOptions, generate};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
 

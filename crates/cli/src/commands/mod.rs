@@ -20,15 +20,15 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use serde_json::json;
 
+use crate::app::App;
 use crate::args::{Arguments, Command, Format};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
-use crate::workbench::Workbench;
 
 /// Does what was typed.
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let global = &arguments.global;
-    let open = || Workbench::open(global);
+    let open = || App::open(global);
     match &arguments.command {
         Command::Init(init) => init::run(init, global)?,
         Command::Check => check(&open()?).await?,
@@ -53,16 +53,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check(bench: &Workbench) -> Result<(), Failure> {
-    bench.check().await?;
-    let workspace = &bench.workspace;
-    let count = |each: &dyn Fn(&crate::workspace::PipelineDefinitions) -> usize| {
-        workspace.pipelines.values().map(each).sum::<usize>()
+async fn check(app: &App) -> Result<(), Failure> {
+    app.tranche.check().await?;
+    let definitions = &app.tranche.definitions;
+    let count = |each: &dyn Fn(&tranche_workspace::PipelineDefinitions) -> usize| {
+        definitions.pipelines.values().map(each).sum::<usize>()
     };
     let found = json!({
         "problems": [],
-        "contracts": workspace.contracts.len(),
-        "pipelines": workspace.pipelines.len(),
+        "contracts": definitions.contracts.len(),
+        "pipelines": definitions.pipelines.len(),
         "sources": count(&|p| p.sources.len()),
         "traits": count(&|p| p.definitions.traits.len()),
         "segments": count(&|p| p.definitions.segments.len()),
@@ -70,7 +70,7 @@ async fn check(bench: &Workbench) -> Result<(), Failure> {
         "experiments": count(&|p| p.experiments.len()),
         "reports": count(&|p| p.reports.len()),
     });
-    if bench.global.format == Format::Json {
+    if app.global.format == Format::Json {
         return print_json(&found, Format::Json);
     }
     let shown = |name: &str| format!("{} {name}", found[name]);

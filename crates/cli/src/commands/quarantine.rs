@@ -3,10 +3,10 @@
 use datafusion::logical_expr::ident;
 use tranche_schema::platform::quarantine as columns;
 
+use crate::app::App;
 use crate::args::Quarantine;
 use crate::failure::Failure;
 use crate::output::Rows;
-use crate::workbench::Workbench;
 
 const SHOWN: [&str; 7] = [
     columns::SOURCE,
@@ -18,16 +18,16 @@ const SHOWN: [&str; 7] = [
     columns::REJECTED_AT,
 ];
 
-pub(super) async fn run(quarantine: &Quarantine, bench: &Workbench) -> Result<(), Failure> {
+pub(super) async fn run(quarantine: &Quarantine, app: &App) -> Result<(), Failure> {
     let Quarantine::List { source, limit } = quarantine;
-    let known = || bench.workspace.pipelines.values().flat_map(|p| p.sources.keys());
+    let known = || app.tranche.definitions.pipelines.values().flat_map(|p| p.sources.keys());
     if let Some(source) = source
         && !known().any(|name| name == source)
     {
         return Err(Failure::definition(format!("there is no source `{source}`")));
     }
-    let lake = bench.lake()?;
-    let session = bench.engine.session(bench.instant_or_latest(None)?);
+    let lake = app.tranche.lake()?;
+    let session = app.tranche.engine.session(app.tranche.instant_or_latest(None)?);
     let mut batches = Vec::new();
     let mut left = *limit;
     for name in known().filter(|name| source.as_ref().is_none_or(|source| source == *name)) {
@@ -46,7 +46,7 @@ pub(super) async fn run(quarantine: &Quarantine, bench: &Workbench) -> Result<()
         batches.extend(found.batches);
     }
     match batches.first() {
-        Some(first) => Rows::from_batches(&first.schema(), &batches)?.print(bench.global.format),
-        None => Rows::new(&SHOWN).print(bench.global.format),
+        Some(first) => Rows::from_batches(&first.schema(), &batches)?.print(app.global.format),
+        None => Rows::new(&SHOWN).print(app.global.format),
     }
 }

@@ -1,34 +1,36 @@
 //! `run`, `runs` and `resume`: the ledger of runs.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tranche_daemon::{RunDisplay, cancel_on_signal, run_now};
 use tranche_pipeline::{
     Clock, FailureClass, LeaseWatch, Ledger, Liveness, RunPlan, RunRecord, RunReport, RunStatus, SystemClock,
-    execute, new_run_id,
+    new_run_id,
 };
+use tranche_workspace::Tranche;
 
+use crate::app::App;
 use crate::args::{Format, Run};
 use crate::failure::{Failure, exit_code};
 use crate::output::{Rows, note, print_json};
 use crate::progress::Progress;
-use crate::watching::watched;
-use crate::workbench::Workbench;
 
-pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failure> {
-    bench.workspace.pipeline(&run.pipeline)?;
-    bench.check().await?;
-    let pipeline = bench.workspace.pipeline(&run.pipeline)?.pipeline.clone();
+pub(super) async fn run(run: &Run, app: &App) -> Result<ExitCode, Failure> {
+    app.tranche.definitions.pipeline(&run.pipeline)?;
+    app.tranche.check().await?;
+    let pipeline = app.tranche.definitions.pipeline(&run.pipeline)?.pipeline.clone();
     let pipeline =
         pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", run.pipeline)))?;
     let now = SystemClock.now();
     let as_of = match &run.as_of {
-        Some(text) => bench.instant(text)?,
+        Some(text) => app.tranche.instant(text)?,
         None => pipeline.latest_slot(now).unwrap_or(now),
     };
-    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
+    let ledger = app.tranche.ledger()?.with_lease(LEASE);
     let plan = RunPlan {
         run_id: new_run_id(&SystemClock),
         pipeline,
@@ -36,33 +38,33 @@ pub(super) async fn run(run: &Run, bench: &Workbench) -> Result<ExitCode, Failur
         as_of,
         full: run.full,
         restatement: 0,
-        definitions: ledger.pin(&bench.workspace.project).await?,
+        definitions: ledger.pin(&app.tranche.definitions.project).await?,
         resumes: None,
     };
-    perform(&plan, bench, &ledger).await
+    perform(&plan, &app.tranche, &ledger, app.global.format).await
 }
 
-pub(super) async fn resume(run: &str, force: bool, bench: &Workbench) -> Result<ExitCode, Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
+pub(super) async fn resume(run: &str, force: bool, app: &App) -> Result<ExitCode, Failure> {
+    let ledger = app.tranche.ledger()?.with_lease(LEASE);
     let mut record = ledger.read(&full_id(run, &ledger).await?).await?;
     if record.status == RunStatus::Running && !force {
         wait_for_silence(&mut record, &ledger).await?;
     }
-    // A run goes on with the definitions that it started with, whatever they are today.
-    let pinned = Workbench::with_project(&bench.global, ledger.definitions(&record.definitions).await?)?;
-    let pipeline = pinned.workspace.pipeline(&record.pipeline)?.pipeline.clone();
+    // A run continues with the definitions that it started with, whatever they are today.
+    let pinned = Tranche::with_project(&app.tranche.place, ledger.definitions(&record.definitions).await?)?;
+    let pipeline = pinned.definitions.pipeline(&record.pipeline)?.pipeline.clone();
     let pipeline = pipeline
         .ok_or_else(|| Failure::definition(format!("pipeline `{}` has no steps", record.pipeline)))?;
-    perform(&RunPlan::resume(pipeline, record), &pinned, &ledger).await
+    perform(&RunPlan::resume(pipeline, record), &pinned, &ledger, app.global.format).await
 }
 
-/// After how long a silence a run that someone asked for counts as dead: whoever goes on with it waits for that long.
+/// After how long a silence a run that a person started counts as dead: resuming it waits for that long.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
 
-/// Watches a run until it is certain that nobody is at work on it.
+/// Watches a run until it is certain that no process works on it.
 async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(), Failure> {
     let mut watch = LeaseWatch::begin();
-    let mut is_told = false;
+    let mut is_noted = false;
     loop {
         let is_alive = match watch.look(ledger, &record.run_id).await? {
             Liveness::Dead => return Ok(()),
@@ -71,13 +73,11 @@ async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(),
         };
         if is_alive {
             let advice =
-                format!("run `{}` is at work; to take it over all the same, add --force", record.run_id);
+                format!("run `{}` is active; to take it over all the same, add --force", record.run_id);
             return Err(Failure::definition(advice));
         }
-        if !std::mem::replace(&mut is_told, true) {
-            note(
-                "someone may be at work on this run: waiting for a sign of life (--force takes it over at once)",
-            )?;
+        if !std::mem::replace(&mut is_noted, true) {
+            note("the run may still be active; waiting for a heartbeat (--force takes it over at once)")?;
         }
         tokio::time::sleep(WATCH_EVERY).await;
     }
@@ -87,47 +87,24 @@ async fn wait_for_silence(record: &mut RunRecord, ledger: &Ledger) -> Result<(),
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 /// Executes a plan; the first Ctrl-C stops it cleanly, the second at once.
-async fn perform(plan: &RunPlan, bench: &Workbench, ledger: &Ledger) -> Result<ExitCode, Failure> {
+async fn perform(
+    plan: &RunPlan,
+    tranche: &Tranche,
+    ledger: &Ledger,
+    format: Format,
+) -> Result<ExitCode, Failure> {
     let progress = Progress::new();
-    let steps = bench.steps(progress.clone())?;
+    let display = RunDisplay { observer: Box::new(progress.clone()), progress: Arc::new(progress) };
     let cancel = CancellationToken::new();
-    let on_signal = cancel.clone();
-    let listener = tokio::spawn(async move {
-        while interrupted().await {
-            if on_signal.is_cancelled() {
-                std::process::exit(130);
-            }
-            on_signal.cancel();
-        }
-    });
-    let report = watched(plan, bench, &progress, async |observer| {
-        execute(plan, &steps, ledger, observer, &SystemClock, cancel).await
-    })
-    .await;
+    let listener = tokio::spawn(cancel_on_signal(cancel.clone(), || {}));
+    let report = run_now(plan, tranche, ledger, display, cancel).await;
     listener.abort();
     let report = report?;
-    print_report(&report, bench.global.format)?;
+    print_report(&report, format)?;
     Ok(match report.status {
         RunStatus::Failed => exit_code(worst(&report)),
         _ => ExitCode::SUCCESS,
     })
-}
-
-/// Waits for Ctrl-C, or for a polite request to end.
-pub(super) async fn interrupted() -> bool {
-    #[cfg(unix)]
-    {
-        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(terminate) => terminate,
-            Err(_) => return tokio::signal::ctrl_c().await.is_ok(),
-        };
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed.is_ok(),
-            _ = terminate.recv() => true,
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.is_ok()
 }
 
 /// Who has to act first: an author before the data, the data before the storage.

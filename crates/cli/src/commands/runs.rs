@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_pipeline::{Event, Fate, Ledger, RunRecord, RunStatus, Timeline};
 
+use crate::app::App;
 use crate::args::{Format, Runs};
 use crate::commands::run::full_id;
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
 
 const COLUMNS: [&str; 7] = ["run_id", "pipeline", "slot", "as_of", "status", "started_at", "ended_at"];
 
@@ -21,9 +21,9 @@ struct Line {
     cells: Vec<Value>,
 }
 
-pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?);
-    let format = bench.global.format;
+pub(super) async fn run(wanted: &Runs, app: &App) -> Result<(), Failure> {
+    let ledger = app.tranche.ledger()?;
+    let format = app.global.format;
     if let Some(run) = &wanted.run {
         let run_id = full_id(run, &ledger).await?;
         return if wanted.follow {
@@ -38,7 +38,7 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
         return print(runs.into_iter().flatten().map(Line::of_run).collect(), format);
     }
     let status = wanted.status.as_deref().map(parse_status).transpose()?;
-    let since = wanted.since.as_deref().map(|text| bench.instant(text)).transpose()?;
+    let since = wanted.since.as_deref().map(|text| app.tranche.instant(text)).transpose()?;
     let fits = |pipeline: &str, found: RunStatus, began: Timestamp| {
         wanted.pipeline.as_ref().is_none_or(|wanted| wanted == pipeline)
             && status.is_none_or(|wanted| wanted == found)
@@ -53,7 +53,7 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
     let oldest = lines.iter().map(|line: &Line| line.began).min().filter(|_| lines.len() >= wanted.limit);
     let oldest = oldest.max(since).unwrap_or(Timestamp::MIN);
     if !matches!(status, Some(RunStatus::Running | RunStatus::Done | RunStatus::Failed)) {
-        for pipeline in bench.workspace.pipelines.keys() {
+        for pipeline in app.tranche.definitions.pipelines.keys() {
             if wanted.pipeline.as_ref().is_none_or(|wanted| wanted == pipeline) {
                 lines.extend(not_run(pipeline, (oldest, wanted.limit), &ledger, &fits).await?);
             }
@@ -64,7 +64,7 @@ pub(super) async fn run(wanted: &Runs, bench: &Workbench) -> Result<(), Failure>
         && lines.is_empty()
         && !ledger.scheduled_pipelines().await?.contains(name)
     {
-        bench.workspace.pipeline(name)?;
+        app.tranche.definitions.pipeline(name)?;
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.began));
     lines.truncate(wanted.limit);
@@ -207,7 +207,7 @@ async fn follow(run_id: &str, ledger: &Ledger, format: Format) -> Result<(), Fai
                 Format::Json => {
                     serde_json::to_string(event).map_err(|error| Failure::internal(error.to_string()))?
                 }
-                Format::Table | Format::Csv => line_of(event),
+                Format::Table | Format::Csv | Format::Markdown => line_of(event),
             };
             print_text(&text)?;
         }

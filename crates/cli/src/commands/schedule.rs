@@ -1,75 +1,50 @@
 //! `schedule`: the daemon, what it will do and did, and how to hold it.
 
-mod catalog;
 mod explain;
-mod outside;
-mod watch;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
-use tranche_pipeline::{
-    History, Ledger, ScheduleEvent, Scheduler, SchedulerOptions, Stop, SystemClock, Totals,
-};
+use tranche_daemon::DaemonOptions;
+use tranche_pipeline::{History, Ledger, ScheduleEvent, SchedulerOptions, SystemClock, Totals};
 use tranche_project::duration;
 
+use crate::app::App;
 use crate::args::{Format, Schedule, ScheduleAction};
-use crate::commands::run::interrupted;
 use crate::failure::Failure;
-use crate::output::{note, print_json, print_text};
-use crate::workbench::Workbench;
-pub(super) use catalog::ProjectCatalog;
-pub(super) use outside::take_leave;
+use crate::output::{StandardError, note, print_json, print_text};
 
-pub(super) async fn run(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failure> {
+pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     match &schedule.action {
-        None => serve(schedule, bench).await,
+        None => serve(schedule, app).await,
         Some(ScheduleAction::Explain { from, to, pipeline }) => {
-            explain::run(from, to, pipeline.as_deref(), &bench).await?;
+            explain::run(from, to, pipeline.as_deref(), &app).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(ScheduleAction::Pause { pipeline }) => hold(pipeline, true, &bench).await,
-        Some(ScheduleAction::Resume { pipeline }) => hold(pipeline, false, &bench).await,
+        Some(ScheduleAction::Pause { pipeline }) => hold(pipeline, true, &app).await,
+        Some(ScheduleAction::Resume { pipeline }) => hold(pipeline, false, &app).await,
     }
 }
 
-/// Runs what is due until it is told to end.
-async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failure> {
-    let lease = parse(&schedule.lease, "--lease")?;
-    let drain_limit = parse(&schedule.drain, "--drain")?;
-    bench.check().await?;
-    let format = bench.global.format;
-    let ledger = Workbench::ledger(&bench.lake()?).with_lease(lease);
-    let catalog = ProjectCatalog::new(bench);
-    let options = SchedulerOptions {
-        max_runs: schedule.max_runs.into(),
-        once: schedule.once,
-        ..SchedulerOptions::default()
+/// Runs what is due until it is asked to end.
+async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
+    let options = DaemonOptions {
+        scheduler: SchedulerOptions {
+            max_runs: schedule.max_runs.into(),
+            once: schedule.once,
+            ..SchedulerOptions::default()
+        },
+        lease: parse(&schedule.lease, "--lease")?,
+        drain_limit: parse(&schedule.drain, "--drain")?,
+        metrics: schedule.metrics,
     };
-    let stop = Stop::default();
-    let listener = tokio::spawn(listen(stop.drain.clone()));
-    let totals = {
-        let scheduler = Scheduler::new(&ledger, &catalog, &SystemClock, options);
-        tokio::select! {
-            biased;
-            totals = scheduler.run(stop.clone()) => Some(totals),
-            () = catalog.reload_forever() => None,
-            () = outside::look_forever(&catalog, schedule.metrics.is_some()) => None,
-            failure = outside::serve(schedule.metrics, &catalog.metrics) => return Err(failure),
-            () = after_drain(&stop.drain, drain_limit) => None,
-        }
-    };
-    // Whoever asks to end from here on does not want to wait for receivers either.
-    stop.drain.cancel();
-    take_leave(&catalog).await;
-    listener.abort();
-    let Some(totals) = totals else {
-        note("the steps at work took too long to end: others go on with their runs")?;
+    let Some(totals) = tranche_daemon::serve(app.tranche, options, Arc::new(StandardError)).await? else {
+        note("running steps took too long to end: other daemons continue their runs")?;
         return Ok(ExitCode::FAILURE);
     };
-    print_totals(totals, format)?;
+    print_totals(totals, app.global.format)?;
     Ok(if totals.passes_failed + totals.left > 0 {
         ExitCode::from(3)
     } else if schedule.once && totals.failed > 0 {
@@ -77,23 +52,6 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
     } else {
         ExitCode::SUCCESS
     })
-}
-
-/// The first request to end is polite: steps at work come to their end. The second is not.
-pub(super) async fn listen(drain: CancellationToken) {
-    while interrupted().await {
-        if drain.is_cancelled() {
-            std::process::exit(130);
-        }
-        drain.cancel();
-        // A terminal that went away is no reason to stay.
-        let _ = note("ending: the steps at work come to their end; once more to end at once");
-    }
-}
-
-async fn after_drain(drain: &CancellationToken, limit: Duration) {
-    drain.cancelled().await;
-    tokio::time::sleep(limit).await;
 }
 
 fn print_totals(totals: Totals, format: Format) -> Result<(), Failure> {
@@ -108,9 +66,9 @@ fn parse(text: &str, option: &str) -> Result<Duration, Failure> {
 }
 
 /// Pauses a pipeline, or lets it go on.
-async fn hold(pipeline: &str, pause: bool, bench: &Workbench) -> Result<ExitCode, Failure> {
-    bench.workspace.pipeline(pipeline)?;
-    let ledger: Ledger = Workbench::ledger(&bench.lake()?);
+async fn hold(pipeline: &str, pause: bool, app: &App) -> Result<ExitCode, Failure> {
+    app.tranche.definitions.pipeline(pipeline)?;
+    let ledger: Ledger = app.tranche.ledger()?;
     let mut history = History::default();
     let mut clock = tranche_pipeline::StorageClock::new(&ledger, &SystemClock);
     let at = clock.now().await?;
@@ -120,7 +78,7 @@ async fn hold(pipeline: &str, pause: bool, bench: &Workbench) -> Result<ExitCode
         _ => None,
     };
     let changed = ledger.amend_history(pipeline, &mut history, wanted).await?;
-    if bench.global.format == Format::Json {
+    if app.global.format == Format::Json {
         let held = json!({"pipeline": pipeline, "paused": history.is_paused(), "changed": changed});
         print_json(&held, Format::Json)?;
         return Ok(ExitCode::SUCCESS);

@@ -1,7 +1,6 @@
 //! `segment list`, `show`, `members` and more: the analyst's tools.
 
 mod backfill;
-mod draft;
 mod explain;
 mod history;
 mod overlap;
@@ -15,29 +14,29 @@ use serde_json::{Value, json};
 use tranche_segment::store::{HistoryRow, history, latest, members};
 use tranche_segment::{SegmentDefinition, SegmentKind};
 
+use crate::app::App;
 use crate::args::{AsOf, Format, Segment};
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
 
-pub(super) async fn run(segment: &Segment, bench: &Workbench) -> Result<ExitCode, Failure> {
+pub(super) async fn run(segment: &Segment, app: &App) -> Result<ExitCode, Failure> {
     match segment {
-        Segment::List(as_of) => list(as_of, bench).await?,
-        Segment::Show { segment } => show(segment, bench).await?,
-        Segment::Members { segment, as_of } => print_members(segment, as_of, bench).await?,
+        Segment::List(as_of) => list(as_of, app).await?,
+        Segment::Show { segment } => show(segment, app).await?,
+        Segment::Members { segment, as_of } => print_members(segment, as_of, app).await?,
         Segment::Preview { segment, as_of, limit, pipeline } => {
-            preview::run(segment, as_of.as_of.as_deref(), *limit, pipeline.as_deref(), bench).await?;
+            preview::run(segment, as_of.as_of.as_deref(), *limit, pipeline.as_deref(), app).await?;
         }
-        Segment::Why { segment, key, as_of } => why::run(segment, key, as_of.as_of.as_deref(), bench).await?,
+        Segment::Why { segment, key, as_of } => why::run(segment, key, as_of.as_of.as_deref(), app).await?,
         Segment::Overlap { segments, entity, as_of } => {
-            overlap::run(segments, entity.as_deref(), as_of, bench).await?
+            overlap::run(segments, entity.as_deref(), as_of, app).await?
         }
         Segment::Explain { segments, as_of, pipeline } => {
-            explain::run(segments, as_of, pipeline.as_deref(), bench).await?
+            explain::run(segments, as_of.as_deref(), pipeline.as_deref(), app).await?
         }
-        Segment::Backfill(wanted) => backfill::run(wanted, bench).await?,
-        Segment::History { segment } => history::run(segment, bench).await?,
-        Segment::Test { segments } => return test::run(segments, bench).await,
+        Segment::Backfill(wanted) => backfill::run(wanted, app).await?,
+        Segment::History { segment } => history::run(segment, app).await?,
+        Segment::Test { segments } => return test::run(segments, app).await,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -57,15 +56,16 @@ fn row_of(row: &HistoryRow) -> Vec<Value> {
     ]
 }
 
-async fn read_history(as_of: &AsOf, bench: &Workbench) -> Result<Vec<HistoryRow>, Failure> {
-    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
-    Ok(history(&bench.lake()?, &session).await?)
+async fn read_history(as_of: &AsOf, app: &App) -> Result<Vec<HistoryRow>, Failure> {
+    let session = app.tranche.engine.session(app.tranche.instant_or_latest(as_of.as_of.as_deref())?);
+    Ok(history(&app.tranche.lake()?, &session).await?)
 }
 
-async fn list(as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
+async fn list(as_of: &AsOf, app: &App) -> Result<(), Failure> {
     let mut rows = Rows::new(&COLUMNS);
-    let refreshed = latest(&read_history(as_of, bench).await?);
-    let definitions = || bench.workspace.pipelines.values().flat_map(|p| p.definitions.segments.values());
+    let refreshed = latest(&read_history(as_of, app).await?);
+    let definitions =
+        || app.tranche.definitions.pipelines.values().flat_map(|p| p.definitions.segments.values());
     for row in refreshed.iter().filter(|row| definitions().any(|d| belongs(&row.segment, d))) {
         rows.push(row_of(row));
     }
@@ -83,7 +83,7 @@ async fn list(as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
             unknown(),
         ]);
     }
-    rows.print(bench.global.format)
+    rows.print(app.global.format)
 }
 
 fn belongs(segment: &str, definition: &SegmentDefinition) -> bool {
@@ -121,11 +121,11 @@ fn meant<'a>(
     }
 }
 
-async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
-    let (_, _, definition) = bench.workspace.segment(name)?;
-    let all = read_history(&AsOf { as_of: None }, bench).await?;
+async fn show(name: &str, app: &App) -> Result<(), Failure> {
+    let (_, _, definition) = app.tranche.definitions.segment(name)?;
+    let all = read_history(&AsOf { as_of: None }, app).await?;
     let own: Vec<&HistoryRow> = all.iter().filter(|row| is_meant(&row.segment, name, definition)).collect();
-    if bench.global.format == Format::Json {
+    if app.global.format == Format::Json {
         let history: Vec<Value> = own.iter().map(|row| json!(row)).collect();
         return print_json(
             &json!({
@@ -144,20 +144,20 @@ async fn show(name: &str, bench: &Workbench) -> Result<(), Failure> {
     for row in own {
         rows.push(row_of(row));
     }
-    rows.print(bench.global.format)
+    rows.print(app.global.format)
 }
 
-async fn print_members(name: &str, as_of: &AsOf, bench: &Workbench) -> Result<(), Failure> {
-    let (_, pipeline, definition) = bench.workspace.segment(name)?;
+async fn print_members(name: &str, as_of: &AsOf, app: &App) -> Result<(), Failure> {
+    let (_, pipeline, definition) = app.tranche.definitions.segment(name)?;
     if definition.kind == SegmentKind::Set && !name.contains('/') {
         return Err(Failure::definition(format!(
             "`{name}` is a set; name one of its segments, such as `{name}/<label>`"
         )));
     }
     let key = pipeline.definitions.key(&definition.entity).unwrap_or_default();
-    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
-    match members(&bench.lake()?, &session, &definition.entity, key, name).await? {
-        Some(found) => Rows::from_batches(&found.schema, &found.batches)?.print(bench.global.format),
-        None => Rows::new(&[key]).print(bench.global.format),
+    let session = app.tranche.engine.session(app.tranche.instant_or_latest(as_of.as_of.as_deref())?);
+    match members(&app.tranche.lake()?, &session, &definition.entity, key, name).await? {
+        Some(found) => Rows::from_batches(&found.schema, &found.batches)?.print(app.global.format),
+        None => Rows::new(&[key]).print(app.global.format),
     }
 }

@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use tranche_project::Problems;
 use tranche_segment::{Definitions, Profile, QUANTILES, Replay, TraitsDefinition, published_values};
 
+use crate::app::App;
 use crate::args::{Format, Trait};
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
 
-pub(super) async fn run(wanted: &Trait, bench: &Workbench) -> Result<(), Failure> {
+pub(super) async fn run(wanted: &Trait, app: &App) -> Result<(), Failure> {
     match wanted {
-        Trait::List => list(bench).await,
-        Trait::Show { name, as_of } => show(name, as_of.as_deref(), bench).await,
+        Trait::List => list(app).await,
+        Trait::Show { name, as_of } => show(name, as_of.as_deref(), app).await,
     }
 }
 
@@ -32,12 +32,12 @@ impl Found<'_> {
 }
 
 /// Every trait, in the order of files and columns.
-async fn all(bench: &Workbench) -> Result<Vec<Found<'_>>, Failure> {
+async fn all(app: &App) -> Result<Vec<Found<'_>>, Failure> {
     let mut found = Vec::new();
     let mut problems = Problems::default();
-    for pipeline in bench.workspace.pipelines.values() {
+    for pipeline in app.tranche.definitions.pipelines.values() {
         let definitions = &pipeline.definitions;
-        let session = bench.workspace.empty_session(&bench.engine)?;
+        let session = app.tranche.definitions.empty_session(&app.tranche.engine)?;
         for group in definitions.traits.values() {
             let plan = match session.plan(group.file.text(), definitions.key(&group.entity)).await {
                 Ok(plan) => plan,
@@ -53,9 +53,9 @@ async fn all(bench: &Workbench) -> Result<Vec<Found<'_>>, Failure> {
     if problems.is_empty() { Ok(found) } else { Err(Failure::problems(problems)) }
 }
 
-async fn list(bench: &Workbench) -> Result<(), Failure> {
+async fn list(app: &App) -> Result<(), Failure> {
     let mut rows = Rows::new(&["trait", "entity", "type", "default", "traits", "file"]);
-    for found in all(bench).await? {
+    for found in all(app).await? {
         rows.push(vec![
             json!(found.field.name()),
             json!(found.group.entity),
@@ -65,17 +65,17 @@ async fn list(bench: &Workbench) -> Result<(), Failure> {
             json!(found.group.file.path()),
         ]);
     }
-    rows.print(bench.global.format)
+    rows.print(app.global.format)
 }
 
-async fn show(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<(), Failure> {
-    let traits = all(bench).await?;
+async fn show(name: &str, as_of: Option<&str>, app: &App) -> Result<(), Failure> {
+    let traits = all(app).await?;
     let Some(found) = traits.iter().find(|found| found.field.name() == name) else {
         let known = traits.iter().map(|found| found.field.name().as_str());
         return Err(Failure::unknown("trait", name, known, "`tranche trait list` shows all"));
     };
-    let as_of = as_of.map(|text| bench.instant(text)).transpose()?;
-    let profile = match values(found, as_of, bench).await? {
+    let as_of = as_of.map(|text| app.tranche.instant(text)).transpose()?;
+    let profile = match values(found, as_of, app).await? {
         Some(values) => Some(Profile::of(&values)?),
         None => None,
     };
@@ -83,7 +83,7 @@ async fn show(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<(), 
     let quantiles = quantiles.map(quantile_values).transpose()?;
     let group = found.group;
     let data_type = found.field.data_type().to_string();
-    match bench.global.format {
+    match app.global.format {
         Format::Json => print_json(
             &json!({
                 "trait": name, "entity": group.entity, "type": data_type, "default": found.default(), "traits": group.name,
@@ -100,7 +100,9 @@ async fn show(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<(), 
             }),
             Format::Json,
         ),
-        Format::Csv => measures(profile.as_ref(), quantiles.as_deref()).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => {
+            measures(profile.as_ref(), quantiles.as_deref()).print(format)
+        }
         Format::Table => {
             let default =
                 found.default().map(|default| format!(", {default} by default")).unwrap_or_default();
@@ -128,16 +130,17 @@ async fn show(name: &str, as_of: Option<&str>, bench: &Workbench) -> Result<(), 
 async fn values(
     found: &Found<'_>,
     as_of: Option<jiff::Timestamp>,
-    bench: &Workbench,
+    app: &App,
 ) -> Result<Option<ArrayRef>, Failure> {
-    let lake = bench.lake()?;
+    let lake = app.tranche.lake()?;
     let (entity, name) = (&found.group.entity, found.field.name());
     let Some(as_of) = as_of else {
-        let session = bench.engine.session(bench.instant_or_latest(None)?);
+        let session = app.tranche.engine.session(app.tranche.instant_or_latest(None)?);
         return Ok(published_values(&lake, &session, entity, name).await?);
     };
-    let tables = bench.tables(&lake).await?;
-    let replay = Replay { definitions: found.definitions, tables: &tables, engine: &bench.engine, as_of };
+    let tables = app.tranche.tables(&lake).await?;
+    let replay =
+        Replay { definitions: found.definitions, tables: &tables, engine: &app.tranche.engine, as_of };
     let wide = replay.traits(entity, &found.group.name).await?;
     Ok(wide.column_by_name(name).cloned())
 }

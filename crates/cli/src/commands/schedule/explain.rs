@@ -3,32 +3,27 @@
 use serde_json::json;
 use tranche_pipeline::{Clock, Pipeline, SystemClock, explain};
 
+use crate::app::App;
 use crate::failure::Failure;
 use crate::output::Rows;
-use crate::workbench::Workbench;
 
-pub(super) async fn run(
-    from: &str,
-    to: &str,
-    wanted: Option<&str>,
-    bench: &Workbench,
-) -> Result<(), Failure> {
-    let (from, to) = (bench.instant(from)?, bench.instant(to)?);
+pub(super) async fn run(from: &str, to: &str, wanted: Option<&str>, app: &App) -> Result<(), Failure> {
+    let (from, to) = (app.tranche.instant(from)?, app.tranche.instant(to)?);
     if to <= from {
         return Err(Failure::definition("--to must lie after --from"));
     }
     if let Some(wanted) = wanted {
-        bench.workspace.pipeline(wanted)?;
+        app.tranche.definitions.pipeline(wanted)?;
     }
-    let ledger = Workbench::ledger(&bench.lake()?);
+    let ledger = app.tranche.ledger()?;
     let now = SystemClock.now();
     let pipelines =
-        bench.workspace.pipelines.values().filter_map(|definitions| definitions.pipeline.as_ref());
+        app.tranche.definitions.pipelines.values().filter_map(|definitions| definitions.pipeline.as_ref());
     let mut rows = Rows::new(&["pipeline", "slot", "local", "dst", "fate", "reason", "run_id"]);
     for pipeline in
         pipelines.filter(|pipeline: &&Pipeline| wanted.is_none_or(|wanted| wanted == pipeline.name))
     {
-        let zone = &bench.workspace.settings.timezone;
+        let zone = &app.tranche.definitions.settings.timezone;
         for slot in explain(&ledger, pipeline, zone, (from, to), now).await? {
             rows.push(vec![
                 json!(slot.pipeline),
@@ -41,5 +36,5 @@ pub(super) async fn run(
             ]);
         }
     }
-    rows.print(bench.global.format)
+    rows.print(app.global.format)
 }

@@ -9,36 +9,36 @@ use tranche_pipeline::{SystemClock, new_run_id};
 use tranche_project::duration;
 use tranche_segment::{Backfill, Backfilled, PlannedBackfill};
 
+use crate::app::App;
 use crate::args;
 use crate::args::Format;
 use crate::failure::{Failure, chain};
 use crate::output::{Rows, print_json, print_text};
 use crate::progress::Progress;
-use crate::workbench::Workbench;
 
 /// So many instants are rather a slip of the pen.
 const MAX_INSTANTS: usize = 10_000;
 
-pub(super) async fn run(wanted: &args::Backfill, bench: &Workbench) -> Result<(), Failure> {
-    let pipeline = pipeline(wanted, bench)?;
-    let instants = instants(wanted, bench)?;
-    bench.check().await?;
+pub(super) async fn run(wanted: &args::Backfill, app: &App) -> Result<(), Failure> {
+    let pipeline = pipeline(wanted, app)?;
+    let instants = instants(wanted, app)?;
+    app.tranche.check().await?;
     let names = names(&wanted.segments);
-    let lake = bench.lake()?;
-    let tables = bench.tables(&lake).await?;
+    let lake = app.tranche.lake()?;
+    let tables = app.tranche.tables(&lake).await?;
     let backfill = Backfill {
-        definitions: &bench.workspace.pipeline(pipeline)?.definitions,
+        definitions: &app.tranche.definitions.pipeline(pipeline)?.definitions,
         wanted: (!names.is_empty()).then_some(&*names),
         instants: &instants,
         rebuild: wanted.rebuild,
         lake: &lake,
         tables: &tables,
-        engine: &bench.engine,
+        engine: &app.tranche.engine,
         pipeline,
     };
     if wanted.dry_run {
         let planned = backfill.plan().await?;
-        return planned.iter().try_for_each(|entity| print_plan(entity, &backfill, bench.global.format));
+        return planned.iter().try_for_each(|entity| print_plan(entity, &backfill, app.global.format));
     }
     let progress = Progress::new();
     let counts = Mutex::new(HashMap::new());
@@ -48,17 +48,17 @@ pub(super) async fn run(wanted: &args::Backfill, bench: &Workbench) -> Result<()
         counts.entry(entity.to_owned()).or_insert_with(begin).done(done);
     };
     let done = backfill.run(&format!("backfill/{}", new_run_id(&SystemClock)), &count).await?;
-    done.iter().try_for_each(|entity| print(entity, &backfill, bench.global.format))
+    done.iter().try_for_each(|entity| print(entity, &backfill, app.global.format))
 }
 
 /// The pipeline that is meant: the one that is named, that of the segments, or the only one.
-fn pipeline<'a>(wanted: &'a args::Backfill, bench: &'a Workbench) -> Result<&'a str, Failure> {
+fn pipeline<'a>(wanted: &'a args::Backfill, app: &'a App) -> Result<&'a str, Failure> {
     let mut meant: Option<&str> = wanted.pipeline.as_deref();
     if let Some(name) = meant {
-        let _ = bench.workspace.pipeline(name)?;
+        let _ = app.tranche.definitions.pipeline(name)?;
     }
     for segment in &wanted.segments {
-        let (pipeline, ..) = bench.workspace.segment(segment)?;
+        let (pipeline, ..) = app.tranche.definitions.segment(segment)?;
         match meant {
             Some(other) if other != pipeline => {
                 let message = format!(
@@ -69,7 +69,7 @@ fn pipeline<'a>(wanted: &'a args::Backfill, bench: &'a Workbench) -> Result<&'a 
             _ => meant = Some(pipeline),
         }
     }
-    let mut all = bench.workspace.pipelines.keys();
+    let mut all = app.tranche.definitions.pipelines.keys();
     match (meant, all.next(), all.next()) {
         (Some(pipeline), ..) => Ok(pipeline),
         (None, Some(only), None) => Ok(only),
@@ -82,10 +82,10 @@ fn names(typed: &[String]) -> Vec<String> {
     typed.iter().map(|name| name.split('/').next().unwrap_or(name).to_owned()).collect()
 }
 
-fn instants(wanted: &args::Backfill, bench: &Workbench) -> Result<Vec<Timestamp>, Failure> {
-    let zone = &bench.workspace.settings.timezone;
-    let from = bench.instant(&wanted.from)?.to_zoned(zone.clone());
-    steps(&from, bench.instant(&wanted.to)?, &wanted.every).map_err(Failure::definition)
+fn instants(wanted: &args::Backfill, app: &App) -> Result<Vec<Timestamp>, Failure> {
+    let zone = &app.tranche.definitions.settings.timezone;
+    let from = app.tranche.instant(&wanted.from)?.to_zoned(zone.clone());
+    steps(&from, app.tranche.instant(&wanted.to)?, &wanted.every).map_err(Failure::definition)
 }
 
 /// The instants from `from` to `to`, both included. Days are those of the calendar: where a clock is put forward or back, they have
@@ -159,7 +159,7 @@ fn print_plan(planned: &PlannedBackfill, backfill: &Backfill<'_>, format: Format
         });
         return print_json(&document, format);
     }
-    if format == Format::Csv {
+    if format != Format::Table {
         return rows.print(format);
     }
     let listed: Vec<String> = instants.iter().map(Timestamp::to_string).collect();

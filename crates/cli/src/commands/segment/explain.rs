@@ -1,35 +1,41 @@
 //! `segment explain`: what a refresh would read, and which definitions share it.
 
 use serde_json::json;
+use tranche_pipeline::{Clock, SystemClock};
 use tranche_segment::{ExplainedDefinition, Explanation, explain};
 
-use crate::args::{AsOf, Format};
+use crate::app::App;
+use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{Rows, paragraph, print_json, print_text};
 
 pub(super) async fn run(
     names: &[String],
-    as_of: &AsOf,
+    as_of: Option<&str>,
     pipeline: Option<&str>,
-    bench: &Workbench,
+    app: &App,
 ) -> Result<(), Failure> {
     for name in names {
-        let _ = bench.workspace.segment(name)?;
+        let _ = app.tranche.definitions.segment(name)?;
     }
     if let Some(pipeline) = pipeline {
-        let _ = bench.workspace.pipeline(pipeline)?;
+        let _ = app.tranche.definitions.pipeline(pipeline)?;
     }
-    let lake = bench.lake()?;
-    let as_of = bench.instant_or_latest(as_of.as_of.as_deref())?;
-    let tables = bench.tables(&lake).await?;
+    let lake = app.tranche.lake()?;
+    let as_of = match as_of {
+        Some(text) => app.tranche.instant(text)?,
+        None => SystemClock.now(),
+    };
+    let tables = app.tranche.tables(&lake).await?;
     let mut found = Vec::new();
-    for (name, definitions) in bench.workspace.pipelines.iter().map(|(name, p)| (name, &p.definitions)) {
+    for (name, definitions) in
+        app.tranche.definitions.pipelines.iter().map(|(name, p)| (name, &p.definitions))
+    {
         if pipeline.is_some_and(|wanted| wanted != name) {
             continue;
         }
         for entity in definitions.entities() {
-            let session = bench.engine.session_over(&tables, as_of).await?;
+            let session = app.tranche.engine.session_over(&tables, as_of).await?;
             let mut explanation = explain(definitions, entity, name, &lake, &tables, &session).await?;
             if !names.is_empty() {
                 let is_wanted = |definition: &ExplainedDefinition| {
@@ -41,7 +47,7 @@ pub(super) async fn run(
         }
     }
     found.retain(|(_, explanation)| !explanation.definitions.is_empty());
-    match bench.global.format {
+    match app.global.format {
         Format::Json => {
             let documents = found.iter().map(|(pipeline, explanation)| {
                 let mut document = json!(explanation);
@@ -50,11 +56,11 @@ pub(super) async fn run(
             });
             print_json(&documents.collect::<Vec<_>>(), Format::Json)
         }
-        Format::Csv => aggregates(&found).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => aggregates(&found).print(format),
         Format::Table => {
             for (pipeline, explanation) in &found {
-                print_text(&headline(pipeline, explanation))?;
-                scans(explanation).print(Format::Table)?;
+                print_text(&paragraph(&headline(pipeline, explanation)))?;
+                scans(explanation).print_beside(Format::Table)?;
                 definitions(explanation).print(Format::Table)?;
             }
             Ok(())

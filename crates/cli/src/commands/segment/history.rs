@@ -4,19 +4,19 @@ use serde_json::json;
 use tranche_segment::store::HistoryRow;
 
 use super::{meant, read_history};
+use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
 
 /// As many refreshes as a sparkline shows: the latest ones.
 const POINTS: usize = 60;
 
-pub(super) async fn run(name: &str, bench: &Workbench) -> Result<(), Failure> {
-    let (_, _, definition) = bench.workspace.segment(name)?;
-    let all = read_history(&AsOf { as_of: None }, bench).await?;
+pub(super) async fn run(name: &str, app: &App) -> Result<(), Failure> {
+    let (_, _, definition) = app.tranche.definitions.segment(name)?;
+    let all = read_history(&AsOf { as_of: None }, app).await?;
     let own = meant(&all, name, definition)?;
-    let format = bench.global.format;
+    let format = app.global.format;
     if format == Format::Json {
         return print_json(&own, format);
     }

@@ -5,10 +5,10 @@ use tranche_segment::store::{HistoryRow, latest};
 use tranche_segment::{Overlap, overlaps};
 
 use super::{belongs, meant, read_history};
+use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, note, print_json};
-use crate::workbench::Workbench;
 
 /// As many segments as fit a matrix on a screen.
 const MATRIX: usize = 8;
@@ -20,11 +20,11 @@ pub(super) async fn run(
     names: &[String],
     entity: Option<&str>,
     as_of: &AsOf,
-    bench: &Workbench,
+    app: &App,
 ) -> Result<(), Failure> {
-    let published = latest(&read_history(as_of, bench).await?);
-    let (entity, segments) = wanted(names, entity, &published, bench)?;
-    let found = bench.workspace.find(|pipeline| {
+    let published = latest(&read_history(as_of, app).await?);
+    let (entity, segments) = wanted(names, entity, &published, app)?;
+    let found = app.tranche.definitions.find(|pipeline| {
         let definitions = &pipeline.definitions;
         let key = definitions.key(&entity)?;
         Some((key, definitions.entity_contract(&entity)?.column(key)?.data_type.clone()))
@@ -32,11 +32,11 @@ pub(super) async fn run(
     let Some((_, _, (key, key_type))) = found else {
         return Err(Failure::definition(format!("there is no entity `{entity}`")));
     };
-    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
-    let pairs = overlaps(&bench.lake()?, &session, &entity, (key, &key_type), &segments).await?;
-    match bench.global.format {
+    let session = app.tranche.engine.session(app.tranche.instant_or_latest(as_of.as_of.as_deref())?);
+    let pairs = overlaps(&app.tranche.lake()?, &session, &entity, (key, &key_type), &segments).await?;
+    match app.global.format {
         Format::Json => print_json(&pairs, Format::Json),
-        Format::Csv => list(pairs.iter()).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => list(pairs.iter()).print(format),
         Format::Table if segments.len() <= MATRIX => {
             matrix(&segments, &pairs, &published).print(Format::Table)
         }
@@ -58,14 +58,14 @@ fn wanted(
     names: &[String],
     entity: Option<&str>,
     published: &[HistoryRow],
-    bench: &Workbench,
+    app: &App,
 ) -> Result<(String, Vec<String>), Failure> {
-    let Some(first) = names.first() else { return everything(entity, published, bench) };
-    let (_, _, definition) = bench.workspace.segment(first)?;
+    let Some(first) = names.first() else { return everything(entity, published, app) };
+    let (_, _, definition) = app.tranche.definitions.segment(first)?;
     let entity = definition.entity.clone();
     let mut segments: Vec<String> = Vec::new();
     for name in names {
-        let (_, _, definition) = bench.workspace.segment(name)?;
+        let (_, _, definition) = app.tranche.definitions.segment(name)?;
         if definition.entity != entity {
             return Err(Failure::definition(format!(
                 "`{first}` segments `{entity}`, `{name}` segments `{}`",
@@ -89,7 +89,7 @@ fn wanted(
 fn everything(
     entity: Option<&str>,
     published: &[HistoryRow],
-    bench: &Workbench,
+    app: &App,
 ) -> Result<(String, Vec<String>), Failure> {
     let mut entities: Vec<&str> = published.iter().map(|row| row.entity.as_str()).collect();
     entities.sort_unstable();
@@ -110,7 +110,8 @@ fn everything(
             return Err(Failure::definition(format!("name an entity with --entity: {}", several.join(", "))));
         }
     };
-    let definitions = || bench.workspace.pipelines.values().flat_map(|p| p.definitions.segments.values());
+    let definitions =
+        || app.tranche.definitions.pipelines.values().flat_map(|p| p.definitions.segments.values());
     let defined = published
         .iter()
         .filter(|row| row.entity == entity && definitions().any(|d| belongs(&row.segment, d)));

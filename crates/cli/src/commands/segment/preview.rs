@@ -2,28 +2,28 @@
 
 use serde_json::{Value, json};
 use tranche_segment::{Preview, Replay, SegmentKind, preview};
+use tranche_workspace::{Draft, Tranche};
 
-use super::draft::Draft;
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{Rows, paragraph, print_json, print_text};
 
 pub(super) async fn run(
     wanted: &str,
     as_of: Option<&str>,
     limit: usize,
     pipeline: Option<&str>,
-    bench: &Workbench,
+    app: &App,
 ) -> Result<(), Failure> {
     if wanted.to_ascii_lowercase().ends_with(".sql") {
-        let draft = Draft::read(wanted, pipeline, bench)?;
+        let draft = Draft::read(wanted, pipeline, &app.tranche)?;
         draft.check().await?;
-        return show(&draft.name, wanted, as_of, limit, &draft.bench).await;
+        return show(&draft.name, wanted, as_of, limit, &draft.tranche, app.global.format).await;
     }
-    let (_, _, definition) = bench.workspace.segment(wanted)?;
-    bench.check_file(definition.file.path()).await?;
-    show(&definition.name, definition.file.path(), as_of, limit, bench).await
+    let (_, _, definition) = app.tranche.definitions.segment(wanted)?;
+    app.tranche.check_file(definition.file.path()).await?;
+    show(&definition.name, definition.file.path(), as_of, limit, &app.tranche, app.global.format).await
 }
 
 async fn show(
@@ -31,17 +31,17 @@ async fn show(
     file: &str,
     as_of: Option<&str>,
     limit: usize,
-    bench: &Workbench,
+    tranche: &Tranche,
+    format: Format,
 ) -> Result<(), Failure> {
-    let (pipeline, definitions, definition) = bench.workspace.segment(name)?;
-    let lake = bench.lake()?;
-    let as_of = bench.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
-    let tables = bench.tables(&lake).await?;
+    let (pipeline, definitions, definition) = tranche.definitions.segment(name)?;
+    let lake = tranche.lake()?;
+    let as_of = tranche.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
+    let tables = tranche.tables(&lake).await?;
     let replay =
-        Replay { definitions: &definitions.definitions, tables: &tables, engine: &bench.engine, as_of };
+        Replay { definitions: &definitions.definitions, tables: &tables, engine: &tranche.engine, as_of };
     let found = preview(&replay, definition, &lake, limit).await?;
     let sample = sample(&found, definition.kind)?;
-    let format = bench.global.format;
     if format == Format::Json {
         return print_json(
             &json!({
@@ -54,16 +54,16 @@ async fn show(
     if format == Format::Table {
         let members: u64 = found.segments.iter().map(|segment| segment.size).sum();
         let (universe, entity) = (found.universe, &definition.entity);
-        print_text(&format!(
+        print_text(&paragraph(&format!(
             "{name} as of {as_of}: {members} of {universe} entities `{entity}`; nothing was published"
-        ))?;
+        )))?;
     }
     figures(&found).print(format)?;
     if format == Format::Table {
-        print_text(
+        print_text(&paragraph(
             "some members, with what the definition reads of them (--format json shows all of their columns):",
-        )?;
-        sample.only(|column| column == SEGMENT || found.reads.contains(column)).print(format)?;
+        ))?;
+        sample.only(|column| column == SEGMENT || found.reads.contains(column)).print_beside(format)?;
     }
     Ok(())
 }

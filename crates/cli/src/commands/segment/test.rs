@@ -6,24 +6,24 @@ use serde_json::json;
 use tranche_pipeline::FailureClass;
 use tranche_segment::{TestReport, run_tests};
 
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::{Failure, exit_code};
 use crate::output::{Rows, note, print_json};
-use crate::workbench::Workbench;
 
-pub(super) async fn run(segments: &[String], bench: &Workbench) -> Result<ExitCode, Failure> {
+pub(super) async fn run(segments: &[String], app: &App) -> Result<ExitCode, Failure> {
     for segment in segments {
-        bench.workspace.segment(segment)?;
+        app.tranche.definitions.segment(segment)?;
     }
-    bench.check().await?;
+    app.tranche.check().await?;
     let wanted = (!segments.is_empty()).then_some(segments);
-    let tables = bench.tables(&bench.lake()?).await?;
-    let zone = &bench.workspace.settings.timezone;
+    let tables = app.tranche.tables(&app.tranche.lake()?).await?;
+    let zone = &app.tranche.definitions.settings.timezone;
     let mut reports = Vec::new();
-    for pipeline in bench.workspace.pipelines.values() {
-        reports.extend(run_tests(&pipeline.definitions, wanted, &tables, &bench.engine, zone).await?);
+    for pipeline in app.tranche.definitions.pipelines.values() {
+        reports.extend(run_tests(&pipeline.definitions, wanted, &tables, &app.tranche.engine, zone).await?);
     }
-    print(&reports, bench.global.format)?;
+    print(&reports, app.global.format)?;
     for failure in reports.iter().flat_map(|report| &report.failures) {
         note(&format!("{}\n", failure.problem))?;
     }

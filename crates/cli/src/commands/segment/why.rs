@@ -4,28 +4,23 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_segment::{Replay, SegmentDefinition, Why, why};
 
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{Rows, paragraph, print_json, print_text};
 
-pub(super) async fn run(
-    name: &str,
-    key: &str,
-    as_of: Option<&str>,
-    bench: &Workbench,
-) -> Result<(), Failure> {
-    let (pipeline, definitions, definition) = bench.workspace.segment(name)?;
-    bench.check_file(definition.file.path()).await?;
+pub(super) async fn run(name: &str, key: &str, as_of: Option<&str>, app: &App) -> Result<(), Failure> {
+    let (pipeline, definitions, definition) = app.tranche.definitions.segment(name)?;
+    app.tranche.check_file(definition.file.path()).await?;
     let label = name.split_once('/').map(|(_, label)| label).filter(|label| *label != "*");
-    let lake = bench.lake()?;
-    let as_of = bench.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
-    let tables = bench.tables(&lake).await?;
+    let lake = app.tranche.lake()?;
+    let as_of = app.tranche.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
+    let tables = app.tranche.tables(&lake).await?;
     let replay =
-        Replay { definitions: &definitions.definitions, tables: &tables, engine: &bench.engine, as_of };
+        Replay { definitions: &definitions.definitions, tables: &tables, engine: &app.tranche.engine, as_of };
     let found = why(&replay, definition, label, key, &lake).await?;
     let values = values(&found)?;
-    match bench.global.format {
+    match app.global.format {
         Format::Json => print_json(
             &json!({
                 "segment": name, "entity": definition.entity, "key": key, "as_of": as_of, "is_entity": found.is_entity,
@@ -34,7 +29,7 @@ pub(super) async fn run(
             }),
             Format::Json,
         ),
-        Format::Csv => conditions(&found).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => conditions(&found).print(format),
         Format::Table => print(name, key, as_of, definition, &found, &values),
     }
 }
@@ -47,26 +42,26 @@ fn print(
     found: &Why,
     values: &Value,
 ) -> Result<(), Failure> {
-    print_text(&answer(name, key, as_of, definition, found))?;
+    print_text(&paragraph(&answer(name, key, as_of, definition, found)))?;
     if let Some(values) = values.as_object() {
         let mut rows = Rows::new(&["column", "value"]);
         for (column, value) in values {
             rows.push(vec![json!(column), value.clone()]);
         }
-        rows.print(Format::Table)?;
+        rows.print_beside(Format::Table)?;
     }
     match &found.conditions {
         Some(none) if none.is_empty() => {
-            print_text("the definition has no WHERE, so that nothing keeps an entity out")?
+            print_text(&paragraph("the definition has no WHERE, so that nothing keeps an entity out"))?
         }
         Some(several) if several.iter().any(|condition| condition.rows != 1) => {
             conditions(found).print(Format::Table)?
         }
         Some(_) => conditions(found).only(|column| !column.starts_with("rows")).print(Format::Table)?,
         None if found.is_entity => {
-            print_text(
+            print_text(&paragraph(
                 "the definition is not a SELECT of the key from one table: it has no conditions to show one by one",
-            )?;
+            ))?;
         }
         None => {}
     }
@@ -78,7 +73,7 @@ fn print(
         return print_text("it never was a member in what is published");
     }
     print_text("memberships, as published:")?;
-    rows.print(Format::Table)
+    rows.print_beside(Format::Table)
 }
 
 fn answer(name: &str, key: &str, as_of: Timestamp, definition: &SegmentDefinition, found: &Why) -> String {

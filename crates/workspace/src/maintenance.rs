@@ -1,0 +1,130 @@
+//! The step `maintain`: tables stay quick to open and no larger than they must be, and what is long over is forgotten.
+//!
+//! Nothing goes that a run still at work may read, or that `retention` keeps. What other commits are in the way of is left for the next
+//! time.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tranche_observe::Outbox;
+use tranche_pipeline::{Ledger, RunRecord, RunStatus, StepOutcome};
+use tranche_sql::Session;
+use tranche_store::object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use tranche_store::{Lake, Retention, StoreError};
+
+use crate::definitions::ProjectDefinitions;
+use crate::failure::{Failure, chain};
+
+/// About how large files become.
+const TARGET_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
+/// How long messages to people stay in the outbox.
+const MESSAGES: Duration = Duration::from_secs(30 * 86_400);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What maintenance works on.
+pub struct Maintenance<'a> {
+    pub lake: &'a Lake,
+    pub definitions: &'a ProjectDefinitions,
+    pub session: &'a Session,
+    pub now: Timestamp,
+    /// Told what is being done.
+    pub progress: &'a (dyn Fn(String) + Send + Sync),
+}
+
+impl Maintenance<'_> {
+    /// Maintains everything in the lake; what cannot be done now is told in the detail, and is no failure.
+    pub async fn run(&self) -> Result<StepOutcome, Failure> {
+        let ledger = Ledger::new(self.lake.objects());
+        let runs = ledger.list().await?;
+        let versions = self.versions_kept(&runs);
+        let mut left = Vec::new();
+        let (mut merged, mut written, mut deleted) = (0, 0, 0);
+        let tables = self.lake.tables().await?;
+        for table in &tables {
+            (self.progress)(table.clone());
+            // Memberships lie in files as their refresh reads them, which merges them itself; traits are written whole.
+            if !table.starts_with("memberships/") && !table.starts_with("traits/") {
+                match self.lake.compact(self.session.shared_state(), table, TARGET_BYTES).await {
+                    Ok(done) => {
+                        merged += done.merged_files;
+                        written += done.written_files;
+                    }
+                    Err(error) => left.push(left_over(table, "compact", &error)),
+                }
+            }
+            match self.lake.vacuum(table, Retention::AtLeastADay(versions)).await {
+                Ok(files) => deleted += files,
+                Err(error) => left.push(left_over(table, "vacuum", &error)),
+            }
+            // A checkpoint may forget which files were removed long ago: they are deleted before.
+            if let Err(error) = self.lake.checkpoint(table).await {
+                left.push(left_over(table, "checkpoint", &error));
+            }
+        }
+        (self.progress)("runs".to_owned());
+        let expired = ledger
+            .expire(&runs, before(self.now, self.definitions.settings.retention.runs), self.now)
+            .await?;
+        let state = self.expire_state().await?;
+        let messages =
+            Outbox::new(self.lake.objects()).expire(before(self.now, MESSAGES).as_millisecond()).await;
+        let messages = messages.map_err(|error| Failure::storage(chain(&error)))?;
+        let detail = json!({"maintained": {
+            "tables": tables.len(), "merged_files": merged, "written_files": written, "deleted_files": deleted,
+            "expired_runs": expired.runs, "expired_definitions": expired.definitions, "expired_state": state,
+            "expired_leases": expired.leases, "expired_backfills": expired.backfills, "expired_messages": messages, "left": left,
+        }});
+        Ok(StepOutcome { detail, ..StepOutcome::default() })
+    }
+
+    /// How long files stay: as long as the project says, and longer while a run is at work that may have begun to read them.
+    fn versions_kept(&self, runs: &[RunRecord]) -> Duration {
+        let running = runs.iter().filter(|run| run.status == RunStatus::Running);
+        let oldest = running.map(|run| run.started_at).min().unwrap_or(self.now);
+        let at_work = Duration::try_from(self.now.duration_since(oldest)).unwrap_or_default();
+        self.definitions.settings.retention.versions.max(at_work + DAY)
+    }
+
+    /// Removes what is kept for pipelines, entities and tables that are no longer defined; returns how many objects.
+    async fn expire_state(&self) -> Result<u64, Failure> {
+        let objects = self.lake.objects();
+        let root = Path::from("_state");
+        let listed = objects
+            .list(Some(&root))
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(|e| StoreError::object(&root, e))?;
+        let mut expired = 0;
+        for object in listed {
+            let parts: Vec<&str> = object.location.as_ref().split('/').collect();
+            let [_, pipeline, entity, table, _] = parts[..] else { continue };
+            let is_used = self.definitions.contracts.contains_key(table)
+                && self
+                    .definitions
+                    .pipelines
+                    .get(pipeline)
+                    .is_some_and(|p| p.definitions.entities().contains(&entity));
+            if !is_used {
+                objects
+                    .delete(&object.location)
+                    .await
+                    .map_err(|error| StoreError::object(&object.location, error))?;
+                expired += 1;
+            }
+        }
+        Ok(expired)
+    }
+}
+
+fn before(now: Timestamp, age: Duration) -> Timestamp {
+    now.checked_sub(age).unwrap_or(Timestamp::MIN)
+}
+
+fn left_over(table: &str, what: &str, error: &StoreError) -> Value {
+    let reason = chain(error);
+    tracing::warn!(table, what, reason, "left for the next maintenance");
+    json!({"table": table, "what": what, "reason": reason})
+}
