@@ -2,19 +2,31 @@
 
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
-use tranche_pipeline::FailureClass;
-pub(crate) use tranche_workspace::{Failure, chain};
+pub(crate) use tranche_workspace::Failure;
+use tranche_workspace::{Diagnostic, FailureClass};
 
 use crate::args::{Format, Global};
+
+/// A failure as `--format json` prints it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FailureDocument<'a> {
+    /// Who has to act.
+    class: FailureClass,
+    /// What went wrong.
+    error: &'a str,
+    /// The problems of definitions, each at its place.
+    problems: &'a [Diagnostic],
+}
 
 /// Prints a failure and gives its exit code.
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "the edge of the program")]
 pub(crate) fn report(failure: &Failure, global: &Global) -> ExitCode {
     if global.format == Format::Json {
-        let document =
-            json!({"error": failure.message, "class": failure.class, "problems": failure.diagnostics});
-        println!("{document}");
+        let Failure { class, message: error, diagnostics: problems } = failure;
+        println!("{}", json!(FailureDocument { class: *class, error, problems }));
     }
     for diagnostic in &failure.diagnostics {
         eprintln!("{diagnostic}\n");

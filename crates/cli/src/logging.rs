@@ -3,8 +3,7 @@
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, filter, fmt};
-use tranche_daemon::environment_variable;
-use tranche_observe::{TraceOptions, Traces};
+use tranche_daemon::{Traces, environment_variable};
 
 use crate::args::{Arguments, LogFormat};
 use crate::failure::Failure;
@@ -25,15 +24,15 @@ const OWN: [&str; 12] = [
     "observe",
 ];
 
-/// Starts logging as the flags ask for: without any, errors, and where nobody looks on warnings too. `TRANCHE_LOG` overrides them with a filter of its own. Where the environment names a
-/// collector, spans of runs, steps and queries are for it.
+/// Starts logging as the flags ask for: without any, errors, and of commands that run unattended warnings too. `TRANCHE_LOG` overrides
+/// them with a filter of its own. Where the environment names a collector, spans of runs, steps and queries are sent to it.
 ///
 /// # Errors
 /// [`Failure`] of the caller, when the collector cannot be spoken to as the environment says.
 pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
     let global = &arguments.global;
     let (others, own) = match global.verbose {
-        0 if arguments.command.goes_on_by_itself() => ("off", "warn"),
+        0 if arguments.command.runs_unattended() => ("off", "warn"),
         0 => ("off", "error"),
         1 => ("warn", "info"),
         2 => ("info", "debug"),
@@ -49,9 +48,8 @@ pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
         LogFormat::Text => lines.compact().with_filter(wanted).boxed(),
     };
-    let options = TraceOptions::from_environment(environment_variable)
+    let traces = Traces::from_environment(environment_variable)
         .map_err(|error| Failure::definition(error.to_string()))?;
-    let traces = options.map(Traces::new);
     let is_ours = filter::filter_fn(|about| about.is_span() && about.target().starts_with("tranche"));
     let spans = traces.as_ref().map(|traces| traces.layer().with_filter(is_ours));
     tracing_subscriber::registry().with(lines).with(spans).init();

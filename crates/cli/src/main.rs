@@ -36,16 +36,10 @@ fn main() -> ExitCode {
                 return failure::report(&failure, &arguments.global);
             }
         };
-    let outcome = runtime.block_on(async {
-        let Some(traces) = traces else { return commands::run(&arguments).await };
-        let regular = traces.clone();
-        tokio::spawn(async move { regular.send_regularly().await });
-        let outcome = commands::run(&arguments).await;
-        if let Err(error) = traces.send().await {
-            tracing::warn!("traces were not sent: {error}");
-        }
-        outcome
-    });
+    let outcome = runtime.block_on(commands::run(&arguments));
+    if let Some(Err(error)) = traces.map(|traces| traces.shutdown()) {
+        tracing::warn!("traces were not exported: {error}");
+    }
     // A reader of raw files may still wait for its consumer; nothing is owed to it any more.
     runtime.shutdown_background();
     match outcome {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tranche_pipeline::{Observer, RunReport, Step, StepFailure, StepOutcome};
+use tranche_daemon::{Observer, RunRecord, Step, StepFailure, StepOutcome};
 
 /// Shows how far a run is; its steps report to it too.
 #[derive(Clone)]
@@ -79,14 +79,6 @@ impl Count {
     }
 }
 
-impl tranche_workspace::Progress for Progress {
-    fn message(&self, step: &str, message: String) {
-        if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(step) {
-            bar.set_message(message);
-        }
-    }
-}
-
 impl Observer for Progress {
     fn step_started(&self, step: &Step, attempt: u32) {
         let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
@@ -104,6 +96,12 @@ impl Observer for Progress {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).insert(step.id.clone(), bar);
     }
 
+    fn step_progress(&self, step: &Step, message: &str) {
+        if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(&step.id) {
+            bar.set_message(message.to_owned());
+        }
+    }
+
     fn step_done(&self, step: &Step, outcome: &StepOutcome, seconds: f64) {
         let (read, written) = (outcome.rows_read, outcome.rows_written);
         self.finish(step, &format!("✓ {} in {seconds:.1} s: {read} rows read, {written} written", step.id));
@@ -114,7 +112,7 @@ impl Observer for Progress {
         self.finish(step, &format!("✗ {}: {}{next}", step.id, failure.message));
     }
 
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         if let Some(message) = &report.message {
             self.line(message);
         }

@@ -9,7 +9,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::sleep;
 use tranche_observe::SlotEnd;
-use tranche_pipeline::{Catalog, Equipment, Fate, Ledger, Loaded, Pipeline, RunError, SourceFiles};
+use tranche_pipeline::ledger::SlotDecision;
+use tranche_pipeline::schedule::SourceFiles;
+use tranche_pipeline::scheduler::{Catalog, LoadedPipelines, RunResources};
+use tranche_pipeline::{Ledger, Pipeline, RunError};
 use tranche_workspace::{Failure, Tranche};
 
 use crate::console::{Console, ConsoleObserver};
@@ -27,7 +30,7 @@ pub struct ProjectCatalog {
 }
 
 struct Current {
-    edition: u64,
+    revision: u64,
     tranche: Arc<Tranche>,
     pipelines: Arc<Vec<Pipeline>>,
     /// The hash under which the ledger stores the definitions, once it does.
@@ -42,7 +45,7 @@ impl ProjectCatalog {
     pub fn new(tranche: Tranche, console: Arc<dyn Console>) -> Self {
         let pipelines = Arc::new(pipelines_of(&tranche));
         let tranche = Arc::new(tranche);
-        let current = Current { edition: 1, tranche, pipelines, pinned: None, refused: None };
+        let current = Current { revision: 1, tranche, pipelines, pinned: None, refused: None };
         Self { current: Mutex::new(current), observers: RunObservers::default(), console }
     }
 
@@ -91,7 +94,7 @@ impl ProjectCatalog {
         let pipelines = Arc::new(pipelines_of(&loaded));
         {
             let mut current = self.lock();
-            (current.edition, current.pipelines) = (current.edition + 1, pipelines);
+            (current.revision, current.pipelines) = (current.revision + 1, pipelines);
             (current.pinned, current.refused) = (None, None);
             current.tranche = Arc::new(loaded);
         }
@@ -157,28 +160,33 @@ fn pipelines_of(tranche: &Tranche) -> Vec<Pipeline> {
 
 #[async_trait]
 impl Catalog for ProjectCatalog {
-    fn current(&self) -> Loaded {
+    fn current(&self) -> LoadedPipelines {
         let current = self.lock();
-        Loaded { edition: current.edition, pipelines: Arc::clone(&current.pipelines) }
+        LoadedPipelines { revision: current.revision, pipelines: Arc::clone(&current.pipelines) }
     }
 
     async fn pin(&self, ledger: &Ledger) -> Result<String, RunError> {
-        let (edition, tranche) = {
+        let (revision, tranche) = {
             let current = self.lock();
             if let Some(hash) = &current.pinned {
                 return Ok(hash.clone());
             }
-            (current.edition, Arc::clone(&current.tranche))
+            (current.revision, Arc::clone(&current.tranche))
         };
         let hash = ledger.pin(&tranche.definitions.project).await?;
         let mut current = self.lock();
-        if current.edition == edition {
+        if current.revision == revision {
             current.pinned = Some(hash.clone());
         }
         Ok(hash)
     }
 
-    async fn equip(&self, ledger: &Ledger, definitions: &str, pipeline: &str) -> Result<Equipment, RunError> {
+    async fn prepare_run(
+        &self,
+        ledger: &Ledger,
+        definitions: &str,
+        pipeline: &str,
+    ) -> Result<RunResources, RunError> {
         let tranche = match self.loaded_as(definitions) {
             Some(tranche) => tranche,
             None => Arc::new(self.tranche().with_definitions(ledger.definitions(definitions).await?)),
@@ -187,21 +195,21 @@ impl Catalog for ProjectCatalog {
         let found = tranche.definitions.pipeline(pipeline).map_err(wrong)?.pipeline.clone();
         let message = format!("the definitions of pipeline `{pipeline}` cannot be read");
         let found = found.ok_or(RunError::Definitions { message })?;
-        let runner = Box::new(tranche.steps(Arc::new(())).map_err(wrong)?);
+        let runner = Box::new(tranche.runner().map_err(wrong)?);
         let console = Box::new(ConsoleObserver::new(pipeline, Arc::clone(&self.console)));
         let observer = self.observers.observe(&found, &tranche, console).await.map_err(wrong)?;
-        Ok(Equipment { pipeline: found, runner, observer })
+        Ok(RunResources { pipeline: found, runner, observer })
     }
 
     async fn source_files(&self, pipeline: &str, source: &str) -> Result<Option<SourceFiles>, RunError> {
         self.tranche().source_files(pipeline, source).await
     }
 
-    fn slot_decided(&self, pipeline: &str, slot: Timestamp, fate: &Fate) {
-        let (end, decision) = match fate {
-            Fate::Run { .. } => return,
-            Fate::Skipped { reason } => (SlotEnd::Skipped, format!("skipped: {reason}")),
-            Fate::Missed { reason } => (SlotEnd::Missed, format!("missed: {reason}")),
+    fn slot_decided(&self, pipeline: &str, slot: Timestamp, decided: &SlotDecision) {
+        let (end, decision) = match decided {
+            SlotDecision::Run { .. } => return,
+            SlotDecision::Skipped { reason } => (SlotEnd::Skipped, format!("skipped: {reason}")),
+            SlotDecision::Missed { reason } => (SlotEnd::Missed, format!("missed: {reason}")),
         };
         self.observers.metrics.slot(pipeline, end);
         self.console.line(&format!("{pipeline} {slot} {decision}"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tranche_pipeline::{Observer, RunReport, Step, StepFailure, StepOutcome};
+use tranche_pipeline::{Observer, RunRecord, Step, StepFailure, StepOutcome};
 
 /// Where a process writes lines for people, such as its standard error.
 pub trait Console: Send + Sync {
@@ -43,8 +43,8 @@ impl Observer for ConsoleObserver {
         self.step_line(step, &format!("failed: {}{next}", failure.message));
     }
 
-    fn run_ended(&self, report: &RunReport) {
-        let RunReport { pipeline, as_of, status, run_id, .. } = report;
+    fn run_ended(&self, report: &RunRecord) {
+        let RunRecord { pipeline, as_of, status, run_id, .. } = report;
         self.console.line(&format!("{pipeline} {as_of} {status}: run {run_id}"));
     }
 }

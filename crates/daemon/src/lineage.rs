@@ -3,14 +3,15 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tranche_observe::{EventType, Lineage, LineageEvent, step_run_id};
 use tranche_pipeline::{
-    Clock, Observer, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome, SystemClock,
+    Clock, Observer, RunPlan, RunRecord, RunStatus, Step, StepFailure, StepOutcome, SystemClock,
 };
-use tranche_workspace::datasets::StepDatasets;
+use tranche_workspace::lineage::Datasets;
 
 /// Emits the lineage of a run; events are sent on a task of their own, so that no step waits for a catalogue.
 pub(crate) struct LineageObserver {
@@ -18,7 +19,7 @@ pub(crate) struct LineageObserver {
     pipeline: String,
     /// The run and the instant of its results, once it began.
     run: OnceLock<(String, jiff::Timestamp)>,
-    datasets: Vec<StepDatasets>,
+    datasets: IndexMap<String, Datasets>,
     events: mpsc::Sender<LineageEvent>,
 }
 
@@ -46,7 +47,7 @@ impl LineageObserver {
     pub(crate) fn new(
         lineage: Lineage,
         pipeline: &str,
-        datasets: Vec<StepDatasets>,
+        datasets: IndexMap<String, Datasets>,
     ) -> (Self, JoinHandle<()>) {
         let (events, mut received) = mpsc::channel(WAITING);
         let namespace = lineage.namespace().to_owned();
@@ -79,7 +80,7 @@ impl LineageObserver {
         let (run, job) = (step_run_id(run_id, &step.id), format!("{}.{}", self.pipeline, step.id));
         let event = LineageEvent::new(event_type, SystemClock.now(), &run, &self.namespace, &job);
         let event = event.nominal(*as_of).within(run_id, &self.pipeline);
-        Some(match self.datasets.iter().find(|of| of.step == step.id) {
+        Some(match self.datasets.get(&step.id) {
             Some(found) => event.datasets(found.inputs.clone(), found.outputs.clone()),
             None => event,
         })
@@ -109,7 +110,7 @@ impl Observer for LineageObserver {
         }
     }
 
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         let message = report.message.as_deref().unwrap_or("a step failed");
         self.send(match report.status {
             RunStatus::Done => self.run_event(EventType::Complete),

@@ -8,9 +8,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 use tranche_observe::{Background, Message, ObserveError, Outbox, Sender, messages_of};
-use tranche_pipeline::{
-    Clock, Event, Ledger, Observer, RunError, RunRecord, RunReport, RunStatus, SystemClock,
-};
+use tranche_pipeline::ledger::Event;
+use tranche_pipeline::{Clock, Ledger, Observer, RunError, RunRecord, RunStatus, SystemClock};
 use tranche_workspace::{Failure, Tranche, chain, freshness};
 
 use crate::environment::environment_variable;
@@ -60,7 +59,7 @@ impl PendingNotifications {
 }
 
 impl Observer for PendingNotifications {
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         self.lock().ended.insert(report.run_id.clone());
     }
 }
@@ -78,7 +77,7 @@ pub(crate) async fn open_channels(tranche: &Tranche) -> Result<(), Failure> {
 /// Sends the notifications that are due: of runs that ended, and of data that is not fresh. A project without `notifications` has
 /// none. A failure is logged.
 pub(crate) async fn notify(tranche: &Tranche, pending: &PendingNotifications) {
-    if tranche.definitions.settings.notifications.is_empty() {
+    if tranche.definitions.observe.notifications.is_empty() {
         return;
     }
     if let Err(failure) = try_notify(tranche, pending).await {
@@ -116,7 +115,7 @@ fn failed(error: ObserveError) -> Failure {
 
 fn senders(tranche: &Tranche) -> Vec<Sender> {
     let mut senders = Vec::new();
-    for notification in &tranche.definitions.settings.notifications {
+    for notification in &tranche.definitions.observe.notifications {
         match Sender::of(notification, environment_variable) {
             Ok(of_one) => senders.extend(of_one),
             // The others are notified all the same, and this one when it can be.

@@ -8,7 +8,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tranche_observe::{Lineage, Metrics};
 use tranche_pipeline::{Observer, Pipeline};
-use tranche_workspace::datasets::datasets;
 use tranche_workspace::{Failure, Tranche};
 
 use crate::environment::environment_variable;
@@ -48,7 +47,7 @@ impl RunObservers {
         pipeline: &Pipeline,
         tranche: &Tranche,
     ) -> Result<Option<Box<dyn Observer>>, Failure> {
-        let Some(spec) = &tranche.definitions.settings.lineage else { return Ok(None) };
+        let Some(spec) = &tranche.definitions.observe.lineage else { return Ok(None) };
         let lineage = match Lineage::new(spec, &tranche.place.folder, environment_variable) {
             Ok(lineage) => lineage,
             Err(error) => {
@@ -57,7 +56,7 @@ impl RunObservers {
             }
         };
         let (observer, task) =
-            LineageObserver::new(lineage, &pipeline.name, datasets(pipeline, tranche).await?);
+            LineageObserver::new(lineage, &pipeline.name, tranche.datasets(pipeline).await?);
         let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         sending.retain(|task| !task.is_finished());
         sending.push(task);

@@ -30,7 +30,7 @@ async fn interrupted() -> bool {
 }
 
 /// Cancels `stop` at the first signal, and calls `on_first` then; a second signal ends the process at once.
-pub async fn cancel_on_signal(stop: CancellationToken, on_first: impl Fn()) {
+pub(crate) async fn cancel_on_signal(stop: CancellationToken, on_first: impl Fn()) {
     while interrupted().await {
         if stop.is_cancelled() {
             std::process::exit(INTERRUPTED);

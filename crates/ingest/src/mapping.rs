@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use tranche_project::{Position, Problems, SourceFile};
 use tranche_schema::Contract;
-use tranche_sql::{Session, SqlProblem};
+use tranche_sql::{Session, SqlProblem, dialect};
 
 use crate::quarantine::legible;
 use crate::read::RawRows;
@@ -59,7 +59,7 @@ pub fn check_mapping(
             problems.report(file, sql.referenced, message);
         }
         // Nothing is known about the raw row but its names: any type that lets the expression plan will do.
-        let names = Session::columns_of(&sql.value);
+        let names = dialect::columns(&sql.value);
         let attempt = |data_type: &DataType| {
             let fields: Vec<Field> = names.iter().map(|n| Field::new(n, data_type.clone(), true)).collect();
             plan(&sql.value, &Schema::new(fields), session).map(|_| ())
@@ -81,7 +81,7 @@ pub fn check_mapping(
 /// The raw columns that the expressions of a source compute with; what they hold decides how they are read.
 pub(crate) fn computed_columns(source: &Source) -> Vec<String> {
     let mut names: Vec<String> =
-        source.columns.values().flat_map(|sql| Session::columns_of(&sql.value)).collect();
+        source.columns.values().flat_map(|sql| dialect::columns(&sql.value)).collect();
     names.sort();
     names.dedup();
     names.retain(|name| name != FILE && name != ROW);
@@ -104,7 +104,7 @@ impl Mapping {
         for column in &contract.columns {
             columns.push(match source.columns.get(&column.name) {
                 Some(sql) => {
-                    let named = Session::columns_of(&sql.value);
+                    let named = dialect::columns(&sql.value);
                     if let Some(missing) = named.iter().find(|name| input.field_with_name(name).is_err()) {
                         let reason =
                             format!("no column `{missing}`, from which `{}` is made (the file has {})", column.name, list(raw));
@@ -265,11 +265,7 @@ pub(crate) fn plan(
     schema: &Schema,
     session: &Session,
 ) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
-    let failed = |e: DataFusionError| SqlProblem {
-        position: Position::START,
-        message: e.strip_backtrace(),
-        help: None,
-    };
+    let failed = |e: DataFusionError| SqlProblem::new(Position::START, e.strip_backtrace());
     let schema = DFSchema::try_from(schema.clone()).map_err(failed)?;
     let logical = session.expression(sql, &schema)?;
     session.state().create_physical_expr(logical, &schema).map_err(failed)

@@ -61,7 +61,7 @@ impl Draft {
             path = path.replace(".sql", "_.sql");
         }
         let project = Project::from_files(others.into_iter().chain([(path.as_str(), text.as_str())]));
-        let tranche = Tranche::with_project(&tranche.place, project)?;
+        let tranche = Tranche::with_project(&tranche.place, project, tranche.actions.clone())?;
         Ok(Self { tranche, name, typed: typed.to_owned(), path })
     }
 

@@ -1,7 +1,7 @@
-//! The step `maintain`: tables stay quick to open and no larger than they must be, and what is long over is forgotten.
+//! Maintenance of the lake: tables are compacted, vacuumed and checkpointed; expired runs, states and messages are removed.
 //!
-//! Nothing goes that a run still at work may read, or that `retention` keeps. What other commits are in the way of is left for the next
-//! time.
+//! Nothing is removed that an active run may read, or that `retention` protects. What conflicts with other commits is left for the next
+//! maintenance.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::failure::{Failure, chain};
 
 /// About how large files become.
 const TARGET_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
-/// How long messages to people stay in the outbox.
+/// How long notifications stay in the outbox.
 const MESSAGES: Duration = Duration::from_secs(30 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -30,12 +30,12 @@ pub struct Maintenance<'a> {
     pub definitions: &'a ProjectDefinitions,
     pub session: &'a Session,
     pub now: Timestamp,
-    /// Told what is being done.
+    /// Is told what is being done.
     pub progress: &'a (dyn Fn(String) + Send + Sync),
 }
 
 impl Maintenance<'_> {
-    /// Maintains everything in the lake; what cannot be done now is told in the detail, and is no failure.
+    /// Maintains everything in the lake; what cannot be done now is reported in the detail, and is no failure.
     pub async fn run(&self) -> Result<StepOutcome, Failure> {
         let ledger = Ledger::new(self.lake.objects());
         let runs = ledger.list().await?;
@@ -80,15 +80,15 @@ impl Maintenance<'_> {
         Ok(StepOutcome { detail, ..StepOutcome::default() })
     }
 
-    /// How long files stay: as long as the project says, and longer while a run is at work that may have begun to read them.
+    /// How long files stay: as long as the project says, and longer while a run is active that may have begun to read them.
     fn versions_kept(&self, runs: &[RunRecord]) -> Duration {
         let running = runs.iter().filter(|run| run.status == RunStatus::Running);
         let oldest = running.map(|run| run.started_at).min().unwrap_or(self.now);
-        let at_work = Duration::try_from(self.now.duration_since(oldest)).unwrap_or_default();
-        self.definitions.settings.retention.versions.max(at_work + DAY)
+        let active = Duration::try_from(self.now.duration_since(oldest)).unwrap_or_default();
+        self.definitions.settings.retention.versions.max(active + DAY)
     }
 
-    /// Removes what is kept for pipelines, entities and tables that are no longer defined; returns how many objects.
+    /// Removes saved state of pipelines, entities and tables that are no longer defined; returns how many objects.
     async fn expire_state(&self) -> Result<u64, Failure> {
         let objects = self.lake.objects();
         let root = Path::from("_state");

@@ -1,7 +1,8 @@
 //! The files that a source names, as a schedule that waits for them sees them.
 
 use jiff::Timestamp;
-use tranche_pipeline::{RunError, SourceFiles};
+use tranche_pipeline::RunError;
+use tranche_pipeline::schedule::SourceFiles;
 use tranche_store::list_matching;
 
 use crate::tranche::Tranche;

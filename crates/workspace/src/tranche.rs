@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
-use tranche_pipeline::{Clock, Ledger, SystemClock};
+use tranche_pipeline::{Clock, Ledger, Pipeline, SystemClock};
 use tranche_project::{MemoryLimit, Problems, Project, instant};
 use tranche_sql::{Engine, EngineOptions, Session, Tables, machine_memory_bytes};
 use tranche_store::{Lake, Storage};
 
-use crate::definitions::ProjectDefinitions;
+use crate::action::{Actions, Resources};
+use crate::actions;
+use crate::check::check;
+use crate::definitions::{ProjectDefinitions, read};
 use crate::failure::Failure;
-use crate::progress::Progress;
-use crate::steps::Steps;
+use crate::lineage::{Datasets, LineageScope};
+use crate::runner::ActionRunner;
 
 /// An instant after every refresh: a question without an instant is asked of the latest.
 const LATEST: &str = "9999-01-01T00:00:00Z";
@@ -37,6 +41,8 @@ pub struct Tranche {
     pub engine: Engine,
     /// The object stores, with credentials.
     pub storage: Arc<Storage>,
+    /// The kinds of steps there are.
+    pub actions: Actions,
 }
 
 impl Tranche {
@@ -45,29 +51,29 @@ impl Tranche {
     /// # Errors
     /// [`Failure`] when there is no project, or it cannot be read. What is wrong in its definitions is left to [`Tranche::check`].
     pub fn open(place: &Place) -> Result<Self, Failure> {
-        Self::with_project(place, Project::read(&place.folder)?)
+        Self::with_project(place, Project::read(&place.folder)?, actions::standard())
     }
 
-    /// The same with the definitions of another day.
+    /// A project whose files were read before, with the kinds of steps that it may have.
     ///
     /// # Errors
     /// [`Failure`] when the engine cannot be started.
-    pub fn with_project(place: &Place, project: Project) -> Result<Self, Failure> {
-        let definitions = ProjectDefinitions::read(project);
+    pub fn with_project(place: &Place, project: Project, actions: Actions) -> Result<Self, Failure> {
+        let definitions = read(project, &actions.names());
         let limit = definitions.settings.memory.unwrap_or(MemoryLimit::Share(0.5));
         let memory_bytes = usize::try_from(limit.bytes(machine_memory_bytes())).unwrap_or(usize::MAX);
         let engine = Engine::new(&EngineOptions { memory_bytes, ..EngineOptions::default() })?;
         let storage = Arc::new(Storage::new(storage_options(&definitions)));
-        Ok(Self { place: place.clone(), definitions: Arc::new(definitions), engine, storage })
+        Ok(Self { place: place.clone(), definitions: Arc::new(definitions), engine, storage, actions })
     }
 
     /// The same with other definitions, sharing the engine and its memory.
     #[must_use]
     pub fn with_definitions(&self, project: Project) -> Self {
-        let definitions = ProjectDefinitions::read(project);
+        let definitions = read(project, &self.actions.names());
         let storage = Arc::new(Storage::new(storage_options(&definitions)));
-        let (place, engine) = (self.place.clone(), self.engine.clone());
-        Self { place, definitions: Arc::new(definitions), engine, storage }
+        let (place, engine, actions) = (self.place.clone(), self.engine.clone(), self.actions.clone());
+        Self { place, definitions: Arc::new(definitions), engine, storage, actions }
     }
 
     /// The same project as its files are now.
@@ -79,21 +85,48 @@ impl Tranche {
     }
 
     /// What does the work of a run's steps.
-    pub fn steps(&self, progress: Arc<dyn Progress>) -> Result<Steps, Failure> {
-        Ok(Steps {
+    ///
+    /// # Errors
+    /// [`Failure`] when the lake's location is not one.
+    pub fn runner(&self) -> Result<ActionRunner, Failure> {
+        Ok(ActionRunner { resources: Arc::new(self.resources()?), actions: self.actions.clone() })
+    }
+
+    /// What steps share.
+    pub(crate) fn resources(&self) -> Result<Resources, Failure> {
+        Ok(Resources {
             definitions: Arc::clone(&self.definitions),
             engine: self.engine.clone(),
             storage: Arc::clone(&self.storage),
             lake: self.lake()?,
             folder: self.place.folder.clone(),
             started_at: SystemClock.now(),
-            progress,
         })
+    }
+
+    /// What every step of a pipeline reads and writes, by the step's id.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no such pipeline, or the lake's location is not one.
+    pub async fn datasets(&self, pipeline: &Pipeline) -> Result<IndexMap<String, Datasets>, Failure> {
+        let lake = self.lake()?;
+        let session = self.definitions.empty_session(&self.engine)?;
+        let scope = LineageScope {
+            lake: lake.url().as_str().trim_end_matches('/'),
+            definitions: &self.definitions,
+            pipeline: self.definitions.pipeline(&pipeline.name)?,
+            session: &session,
+        };
+        let mut datasets = IndexMap::new();
+        for step in &pipeline.steps {
+            datasets.insert(step.id.clone(), self.actions.of(step)?.datasets(step, &scope).await?);
+        }
+        Ok(datasets)
     }
 
     /// Fails with every problem of the definitions, if there is one.
     pub async fn check(&self) -> Result<(), Failure> {
-        self.definitions.check(&self.engine).await
+        check(&self.definitions, &self.actions, &self.engine).await
     }
 
     /// Fails with the problems of one file, if it has any: a question about one definition need not wait for the others.

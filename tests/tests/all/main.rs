@@ -21,6 +21,7 @@ mod mistakes;
 mod night;
 mod night_shift;
 mod observed;
+mod outputs;
 mod real_experiments;
 mod refreshes;
 mod s3;

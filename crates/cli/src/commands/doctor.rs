@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use tranche_workspace::examination::{CheckResult, examine};
+use tranche_workspace::queries::examination::{CheckResult, examine};
 
 use crate::app::App;
 use crate::args::Format;

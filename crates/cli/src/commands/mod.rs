@@ -18,12 +18,12 @@ mod traits;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use serde_json::json;
+use tranche_workspace::queries::definitions;
 
 use crate::app::App;
 use crate::args::{Arguments, Command, Format};
 use crate::failure::Failure;
-use crate::output::{print_json, print_text};
+use crate::output::{print_document, print_text};
 
 /// Does what was typed.
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -54,27 +54,22 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 async fn check(app: &App) -> Result<(), Failure> {
-    app.tranche.check().await?;
-    let definitions = &app.tranche.definitions;
-    let count = |each: &dyn Fn(&tranche_workspace::PipelineDefinitions) -> usize| {
-        definitions.pipelines.values().map(each).sum::<usize>()
-    };
-    let found = json!({
-        "problems": [],
-        "contracts": definitions.contracts.len(),
-        "pipelines": definitions.pipelines.len(),
-        "sources": count(&|p| p.sources.len()),
-        "traits": count(&|p| p.definitions.traits.len()),
-        "segments": count(&|p| p.definitions.segments.len()),
-        "metrics": count(&|p| p.metrics.0.len()),
-        "experiments": count(&|p| p.experiments.len()),
-        "reports": count(&|p| p.reports.len()),
-    });
+    let found = definitions::check(&app.tranche).await?;
     if app.global.format == Format::Json {
-        return print_json(&found, Format::Json);
+        return print_document(&found);
     }
-    let shown = |name: &str| format!("{} {name}", found[name]);
-    let names =
-        ["contracts", "pipelines", "sources", "traits", "segments", "metrics", "experiments", "reports"];
-    print_text(&format!("no problems in {}", names.map(shown).join(", ")))
+    let counts = [
+        ("contracts", found.contracts),
+        ("pipelines", found.pipelines),
+        ("sources", found.sources),
+        ("traits", found.traits),
+        ("segments", found.segments),
+        ("metrics", found.metrics),
+        ("experiments", found.experiments),
+        ("reports", found.reports),
+    ];
+    print_text(&format!(
+        "no problems in {}",
+        counts.map(|(name, count)| format!("{count} {name}")).join(", ")
+    ))
 }

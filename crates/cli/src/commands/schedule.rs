@@ -1,26 +1,27 @@
 //! `schedule`: the daemon, what it will do and did, and how to hold it.
 
-mod explain;
-
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-use tranche_daemon::DaemonOptions;
-use tranche_pipeline::{History, Ledger, ScheduleEvent, SchedulerOptions, SystemClock, Totals};
-use tranche_project::duration;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tranche_daemon::{DaemonOptions, Totals};
+use tranche_workspace::duration;
+use tranche_workspace::queries::slots::{explain, set_paused};
 
 use crate::app::App;
 use crate::args::{Format, Schedule, ScheduleAction};
 use crate::failure::Failure;
-use crate::output::{StandardError, note, print_json, print_text};
+use crate::output::{StandardError, note, print_document, print_records, print_text};
 
 pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     match &schedule.action {
         None => serve(schedule, app).await,
         Some(ScheduleAction::Explain { from, to, pipeline }) => {
-            explain::run(from, to, pipeline.as_deref(), &app).await?;
+            let slots = explain(&app.tranche, from, to, pipeline.as_deref()).await?;
+            let columns = ["pipeline", "slot", "local", "dst", "fate", "reason", "run_id"];
+            print_records(&columns, &slots, app.global.format)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(ScheduleAction::Pause { pipeline }) => hold(pipeline, true, &app).await,
@@ -31,11 +32,8 @@ pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failu
 /// Runs what is due until it is asked to end.
 async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     let options = DaemonOptions {
-        scheduler: SchedulerOptions {
-            max_runs: schedule.max_runs.into(),
-            once: schedule.once,
-            ..SchedulerOptions::default()
-        },
+        max_runs: schedule.max_runs.into(),
+        once: schedule.once,
         lease: parse(&schedule.lease, "--lease")?,
         drain_limit: parse(&schedule.drain, "--drain")?,
         metrics: schedule.metrics,
@@ -45,7 +43,7 @@ async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::FAILURE);
     };
     print_totals(totals, app.global.format)?;
-    Ok(if totals.passes_failed + totals.left > 0 {
+    Ok(if totals.ticks_failed + totals.left > 0 {
         ExitCode::from(3)
     } else if schedule.once && totals.failed > 0 {
         ExitCode::FAILURE
@@ -54,9 +52,18 @@ async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     })
 }
 
+/// What `schedule` did until it ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ScheduleSummary {
+    /// Runs that are done.
+    done: u64,
+    /// Runs that failed.
+    failed: u64,
+}
+
 fn print_totals(totals: Totals, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        return print_json(&json!({"done": totals.done, "failed": totals.failed}), format);
+        return print_document(&ScheduleSummary { done: totals.done, failed: totals.failed });
     }
     print_text(&format!("{} runs done, {} failed", totals.done, totals.failed))
 }
@@ -65,32 +72,20 @@ fn parse(text: &str, option: &str) -> Result<Duration, Failure> {
     duration::parse(text).map_err(|message| Failure::definition(format!("{option}: {message}")))
 }
 
-/// Pauses a pipeline, or lets it go on.
+/// Pauses a pipeline, or resumes it.
 async fn hold(pipeline: &str, pause: bool, app: &App) -> Result<ExitCode, Failure> {
-    app.tranche.definitions.pipeline(pipeline)?;
-    let ledger: Ledger = app.tranche.ledger()?;
-    let mut history = History::default();
-    let mut clock = tranche_pipeline::StorageClock::new(&ledger, &SystemClock);
-    let at = clock.now().await?;
-    let wanted = |history: &History| match (history.is_paused(), pause) {
-        (false, true) => Some(ScheduleEvent::Paused { at }),
-        (true, false) => Some(ScheduleEvent::Resumed { at }),
-        _ => None,
-    };
-    let changed = ledger.amend_history(pipeline, &mut history, wanted).await?;
+    let state = set_paused(&app.tranche, pipeline, pause).await?;
     if app.global.format == Format::Json {
-        let held = json!({"pipeline": pipeline, "paused": history.is_paused(), "changed": changed});
-        print_json(&held, Format::Json)?;
+        print_document(&state)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let told = match (changed, pause) {
+    print_text(&match (state.changed, pause) {
         (true, true) => format!(
             "`{pipeline}` is paused: its slots are skipped until `tranche schedule resume {pipeline}`"
         ),
-        (true, false) => format!("`{pipeline}` goes on with its next slot"),
+        (true, false) => format!("`{pipeline}` continues with its next slot"),
         (false, true) => format!("`{pipeline}` was paused already"),
         (false, false) => format!("`{pipeline}` was not paused"),
-    };
-    print_text(&told)?;
+    })?;
     Ok(ExitCode::SUCCESS)
 }

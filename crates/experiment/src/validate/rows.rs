@@ -1,6 +1,7 @@
-//! The rows that variants are drawn for: units, or the clusters that these were randomised in, in the order of their exposure.
+//! The rows that variants are drawn for: units, or the clusters that these were randomised in, in the order
+//! of their exposure.
 
-use crate::clusters::Clusters;
+use crate::units::clusters::Clusters;
 
 /// Which units each row is made of.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Rows {
         self.units.iter().copied()
     }
 
-    /// The sum of what a row's units have.
+    /// The sum over the units of each row.
     pub(super) fn sums(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut sums = vec![0.0; self.count];
         self.units.iter().for_each(|&(row, unit)| sums[row] += of(unit));

@@ -1,7 +1,7 @@
 //! The estimates of an experiment as tables: all of them, and by role and segment.
 
 use serde_json::{Value, json};
-use tranche_experiment::ExperimentResult;
+use tranche_workspace::queries::experiments::ExperimentResult;
 
 use crate::output::{Column, Rows};
 
@@ -27,7 +27,8 @@ impl Part {
     }
 
     fn holds(self, row: &Value) -> bool {
-        let (everyone, goal) = (row["segment"] == tranche_segment::EVERYONE, row["role"] == "goal");
+        let (everyone, goal) =
+            (row["segment"] == tranche_workspace::queries::segments::EVERYONE, row["role"] == "goal");
         match self {
             Self::Goals => everyone && goal,
             Self::Others => everyone && !goal,

@@ -1,61 +1,22 @@
 //! `experiment power`: how many units and days an experiment needs.
 
 use serde_json::{Value, json};
-use tranche_experiment::{MeasureContext, PowerPlan, PowerRequest};
-use tranche_pipeline::{Clock, SystemClock};
-use tranche_segment::EVERYONE;
+use tranche_workspace::queries::experiments::{self, PowerPlan, PowerRequest};
 
-use super::lookup::find;
 use crate::app::App;
 use crate::args::{Format, Power};
 use crate::failure::Failure;
 use crate::output::{Column, Rows, note, paragraph, print_json, print_text};
 
 pub(super) async fn run(wanted: &Power, app: &App) -> Result<(), Failure> {
-    let name = &wanted.experiment;
-    let (pipeline, experiment) = find(name, app)?;
-    app.tranche.check_file(experiment.file.path()).await?;
-    if !(wanted.power > experiment.statistics.alpha && wanted.power < 1.0) {
-        return Err(Failure::definition(format!(
-            "--power must lie between alpha, {}, and 1",
-            experiment.statistics.alpha
-        )));
-    }
-    if wanted.units_per_day.is_some_and(|units| !(units > 0.0 && units.is_finite())) {
-        return Err(Failure::definition("--units-per-day must be more than 0"));
-    }
-    let segment = wanted.segment.clone().filter(|segment| segment != EVERYONE);
-    if let Some(segment) = &segment
-        && pipeline
-            .definitions
-            .definition_of(segment)
-            .is_none_or(|definition| definition.entity != experiment.entity)
-    {
-        let known = pipeline.definitions.segments.keys().map(String::as_str);
-        return Err(Failure::unknown("segment", segment, known, "`tranche segment list` shows all"));
-    }
-    let as_of = match &wanted.as_of {
-        Some(text) => app.tranche.instant(text)?,
-        None => experiment.from.min(SystemClock.now()),
-    };
-    let lake = app.tranche.lake()?;
-    let tables = app.tranche.tables(&lake).await?;
-    let session = app.tranche.engine.session_over(&tables, as_of).await?;
-    let context = MeasureContext {
-        tables: &tables,
-        engine: &app.tranche.engine,
-        session: &session,
-        definitions: &pipeline.definitions,
-        metrics: &pipeline.metrics,
-        memory: None,
-    };
     let request = PowerRequest {
         power: wanted.power,
         effects: wanted.effect.clone(),
         units_per_day: wanted.units_per_day,
-        segment,
+        segment: wanted.segment.clone(),
     };
-    let plan = tranche_experiment::power(experiment, &request, &context).await?;
+    let as_of = wanted.as_of.as_deref();
+    let plan = experiments::power(&app.tranche, &wanted.experiment, request, as_of).await?;
     match app.global.format {
         Format::Json => print_json(&plan, Format::Json),
         format @ (Format::Csv | Format::Markdown) => sizes(&plan).print(format),

@@ -1,20 +1,15 @@
 //! `experiment show`: the decision, whether the data can be trusted, the goals, and then everything else.
 
-use tranche_experiment::{ExperimentResult, Severity, store};
+use tranche_workspace::queries::experiments::{self, ExperimentResult, Severity};
 
 use super::estimates::{Part, all, between, of, reasons};
-use super::lookup::find;
 use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, View, paragraph, print_json, print_text, print_titled};
 
 pub(super) async fn run(name: &str, as_of: &AsOf, app: &App) -> Result<(), Failure> {
-    find(name, app)?;
-    let session = app.tranche.engine.session(app.tranche.instant_or_latest(as_of.as_of.as_deref())?);
-    let Some(result) = store::read(&app.tranche.lake()?, &session, name).await? else {
-        return Err(Failure::data(format!("experiment `{name}` was not measured yet; run its pipeline")));
-    };
+    let result = experiments::show(&app.tranche, name, as_of.as_of.as_deref()).await?;
     match app.global.format {
         Format::Json => print_json(&result, Format::Json),
         Format::Table if !View::has_chosen_columns() => screen(&result),

@@ -1,12 +1,12 @@
 //! `experiment validate`: whether the statistics keep their promises on an experiment's own data.
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use serde_json::json;
-use tranche_experiment::{MeasureContext, Validation, ValidationRequest, ValidationRow};
-use tranche_pipeline::{Clock, FailureClass, SystemClock};
+use tranche_workspace::FailureClass;
+use tranche_workspace::queries::experiments::{self, Validation, ValidationRequest, ValidationRow};
 
-use super::lookup::find;
 use crate::app::App;
 use crate::args::{Format, Validate};
 use crate::failure::{Failure, exit_code};
@@ -15,43 +15,18 @@ use crate::progress::Progress;
 
 pub(super) async fn run(wanted: &Validate, app: &App) -> Result<ExitCode, Failure> {
     let name = &wanted.experiment;
-    let (pipeline, experiment) = find(name, app)?;
-    app.tranche.check_file(experiment.file.path()).await?;
-    if wanted.iterations == 0 {
-        return Err(Failure::definition("--iterations must be at least 1"));
-    }
-    let known = || experiment.metrics.iter().map(|choice| choice.metric.value.as_str());
-    for metric in &wanted.metric {
-        if !known().any(|known| known == metric) {
-            let otherwise = format!("`{name}` has {}", known().collect::<Vec<_>>().join(", "));
-            return Err(Failure::unknown("metric", metric, known(), &otherwise));
-        }
-    }
-    let as_of = match &wanted.as_of {
-        Some(text) => app.tranche.instant(text)?,
-        None => SystemClock.now(),
-    };
-    let lake = app.tranche.lake()?;
-    let tables = app.tranche.tables(&lake).await?;
-    let session = app.tranche.engine.session_over(&tables, as_of).await?;
-    let context = MeasureContext {
-        tables: &tables,
-        engine: &app.tranche.engine,
-        session: &session,
-        definitions: &pipeline.definitions,
-        metrics: &pipeline.metrics,
-        memory: None,
-    };
     let request = ValidationRequest {
         iterations: wanted.iterations,
         seed: wanted.seed,
         metrics: wanted.metric.clone(),
         inferences: wanted.inference.clone(),
     };
-    let progress = Progress::new();
-    let count = progress.count(&format!("draws of {name}"), wanted.iterations);
-    let found =
-        tranche_experiment::validate(experiment, &request, &context, &|done| count.done(done)).await?;
+    let (progress, count) = (Progress::new(), OnceLock::new());
+    let drawn = |done: usize| {
+        count.get_or_init(|| progress.count(&format!("draws of {name}"), wanted.iterations)).done(done);
+    };
+    let as_of = wanted.as_of.as_deref();
+    let found = experiments::validate(&app.tranche, name, &request, as_of, &drawn).await?;
     match app.global.format {
         Format::Json => print_json(&found, Format::Json)?,
         format @ (Format::Csv | Format::Markdown) => rows(&found).print(format)?,

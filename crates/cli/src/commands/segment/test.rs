@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use tranche_pipeline::FailureClass;
-use tranche_segment::{TestReport, run_tests};
+use tranche_workspace::FailureClass;
+use tranche_workspace::queries::segment_tests::{TestReport, test};
 
 use crate::app::App;
 use crate::args::Format;
@@ -12,17 +12,7 @@ use crate::failure::{Failure, exit_code};
 use crate::output::{Rows, note, print_json};
 
 pub(super) async fn run(segments: &[String], app: &App) -> Result<ExitCode, Failure> {
-    for segment in segments {
-        app.tranche.definitions.segment(segment)?;
-    }
-    app.tranche.check().await?;
-    let wanted = (!segments.is_empty()).then_some(segments);
-    let tables = app.tranche.tables(&app.tranche.lake()?).await?;
-    let zone = &app.tranche.definitions.settings.timezone;
-    let mut reports = Vec::new();
-    for pipeline in app.tranche.definitions.pipelines.values() {
-        reports.extend(run_tests(&pipeline.definitions, wanted, &tables, &app.tranche.engine, zone).await?);
-    }
+    let reports = test(&app.tranche, segments).await?;
     print(&reports, app.global.format)?;
     for failure in reports.iter().flat_map(|report| &report.failures) {
         note(&format!("{}\n", failure.problem))?;
