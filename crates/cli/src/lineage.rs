@@ -12,7 +12,7 @@ use tranche_pipeline::{
     Clock, Observer, Pipeline, RunPlan, RunReport, RunStatus, Step, StepFailure, StepOutcome, SystemClock,
     Targets,
 };
-use tranche_schema::{Contract, platform};
+use tranche_schema::{Contract, layout, platform};
 use tranche_sql::{Session, column_lineage, table_folder};
 
 use crate::workspace::{PipelineDefinitions, Workspace};
@@ -150,9 +150,14 @@ impl Known<'_> {
             "refresh" => self.of_refresh().await,
             "measure" => self.of_measure(step),
             "report" => {
-                let read = ["segment_history", "estimates"].map(|name| self.dataset(name));
+                let read = [layout::SEGMENT_HISTORY, layout::ESTIMATES]
+                    .map(|table| table.folder)
+                    .map(|name| self.dataset(name));
                 let read = read.into_iter().chain(self.memberships());
-                (read.collect(), vec![with_schema(self.dataset("kpis"), &platform::kpis::schema())])
+                (
+                    read.collect(),
+                    vec![with_schema(self.dataset(layout::KPIS.folder), &platform::kpis::schema())],
+                )
             }
             _ => (Vec::new(), Vec::new()),
         }
@@ -214,8 +219,10 @@ impl Known<'_> {
             tables.contains(&c.table) || c.entity().is_some_and(|entity| entities.contains(&entity))
         });
         let inputs = read.map(|contract| self.table(contract)).collect();
-        let mut outputs =
-            vec![with_schema(self.dataset("segment_history"), &platform::segment_history::schema())];
+        let mut outputs = vec![with_schema(
+            self.dataset(layout::SEGMENT_HISTORY.folder),
+            &platform::segment_history::schema(),
+        )];
         for entity in entities {
             let Some(contract) = definitions.entity_contract(entity) else { continue };
             outputs.push(self.traits(entity, contract).await);
@@ -266,7 +273,7 @@ impl Known<'_> {
         let tables: BTreeSet<&str> = experiments.map(|experiment| experiment.table.value.as_str()).collect();
         let exposures = tables.into_iter().filter_map(|table| self.workspace.contracts.get(table));
         let inputs = exposures.map(|contract| self.table(contract)).chain(self.memberships()).collect();
-        (inputs, vec![with_schema(self.dataset("estimates"), &platform::estimates::schema())])
+        (inputs, vec![with_schema(self.dataset(layout::ESTIMATES.folder), &platform::estimates::schema())])
     }
 }
 

@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
+use tranche_schema::layout;
 use tranche_schema::platform::{self, estimates as columns};
 use tranche_sql::{Session, SqlError, column_text, instant_literal};
 use tranche_store::{Commit, CommitMode, Lake};
@@ -18,10 +19,10 @@ use crate::result::{Effect, EstimateRow, ExperimentResult};
 use crate::series::Series;
 
 /// The folder of the table of estimates.
-pub const ESTIMATES_TABLE: &str = "estimates";
+pub const ESTIMATES_TABLE: &str = layout::ESTIMATES.folder;
 
 /// The folder of the table of series.
-pub const SERIES_TABLE: &str = "estimate_series";
+pub const SERIES_TABLE: &str = layout::ESTIMATE_SERIES.folder;
 
 /// Stores the results of a measurement in place of earlier ones for the same experiments and `as_of`; returns the rows written.
 ///

@@ -27,4 +27,4 @@ pub use quarantine::{Reject, table as quarantine_table};
 pub use source::{Format, OnReject, Source, SourceSpec};
 
 /// The folder of the table with one row for each raw file that was loaded.
-pub const LOADS_TABLE: &str = "loads";
+pub const LOADS_TABLE: &str = tranche_schema::layout::LOADS.folder;

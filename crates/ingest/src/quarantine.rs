@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use jiff::Timestamp;
+use tranche_schema::layout;
 use tranche_schema::platform::quarantine as columns;
 use tranche_sql::SqlError;
 
@@ -38,7 +39,7 @@ impl std::fmt::Display for Reject {
 /// The folder of a source's quarantine in the lake.
 #[must_use]
 pub fn table(source: &str) -> String {
-    format!("quarantine/{source}")
+    layout::QUARANTINE.of(source)
 }
 
 /// The rejects as rows of the quarantine table.

@@ -25,7 +25,7 @@ use crate::{
 /// A run that is not over and of which nothing was heard for so long has nobody who works on it.
 const OWNERLESS_AFTER: Duration = Duration::from_secs(6 * 3_600);
 
-const ARRIVALS: &str = "_sys/arrivals";
+const ARRIVALS: &str = tranche_store::layout::system::ARRIVALS.path;
 
 impl Ledger {
     /// What is wrong with the logs of runs. `now` is an instant of the storage's own clock.

@@ -274,7 +274,7 @@ impl Era {
     }
 }
 
-pub(crate) const SCHEDULES: &str = "_sys/schedules";
+pub(crate) const SCHEDULES: &str = tranche_store::layout::system::SCHEDULES.path;
 
 impl Ledger {
     /// The pipelines that have a schedule history, as a listing shows them.

@@ -16,7 +16,7 @@ use tranche_store::StoreError;
 use crate::append_log::{Append, AppendLog};
 use crate::{Event, RunError, RunRecord, RunStatus, Started};
 
-const RUNS: &str = "_sys/runs";
+const RUNS: &str = tranche_store::layout::system::RUNS.path;
 
 /// Runs that are read at the same time.
 pub(crate) const CONCURRENCY: usize = 16;

@@ -11,7 +11,7 @@ use tranche_project::{Project, SourceFile};
 use crate::ledger::failed;
 use crate::{Ledger, RunError};
 
-pub(crate) const DEFINITIONS: &str = "_sys/definitions";
+pub(crate) const DEFINITIONS: &str = tranche_store::layout::system::DEFINITIONS.path;
 
 impl Ledger {
     /// Keeps every definition file of a project, and says under which hash.

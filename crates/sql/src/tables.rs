@@ -8,7 +8,7 @@ use arrow::compute::{cast, concat_batches, max, min};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::catalog::{MemTable, TableProvider};
 use object_store::ObjectStore;
-use tranche_schema::{Contract, platform};
+use tranche_schema::{Contract, layout, platform};
 use tranche_store::{DataFile, Lake, Snapshot};
 
 use crate::fused::time_range;
@@ -101,7 +101,7 @@ impl Source {
 /// The folder of a contract's table in the lake.
 #[must_use]
 pub fn table_folder(table: &str) -> String {
-    format!("tables/{table}")
+    layout::TABLES.of(table)
 }
 
 impl Tables {

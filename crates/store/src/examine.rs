@@ -8,11 +8,6 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use crate::{DataFile, Finding, Lake, Snapshot, StoreError};
 
-/// The folders that hold one table for each of something.
-const FOLDERS_OF_TABLES: [&str; 4] = ["tables", "traits", "memberships", "quarantine"];
-/// The tables of which there is one.
-const SINGLE_TABLES: [&str; 4] = ["loads", "segment_history", "estimates", "kpis"];
-
 const LOG: &str = "_delta_log";
 /// What a Parquet file begins and ends with.
 const MAGIC: &[u8] = b"PAR1";
@@ -28,11 +23,15 @@ impl Lake {
     /// [`StoreError::Object`] when listing fails.
     pub async fn tables(&self) -> Result<Vec<String>, StoreError> {
         let mut found = BTreeSet::new();
-        for folder in FOLDERS_OF_TABLES {
-            found.extend(self.subfolders(folder).await?.into_iter().map(|name| format!("{folder}/{name}")));
-        }
         let all = self.subfolders("").await?;
-        found.extend(all.into_iter().filter(|name| SINGLE_TABLES.contains(&name.as_str())));
+        for table in self.layout().tables().iter().filter(|table| all.iter().any(|name| name == table.folder))
+        {
+            if table.is_one_of_many() {
+                found.extend(self.subfolders(table.folder).await?.iter().map(|name| table.of(name)));
+            } else {
+                found.insert(table.folder.to_owned());
+            }
+        }
         Ok(found.into_iter().collect())
     }
 

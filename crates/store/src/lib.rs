@@ -49,3 +49,4 @@ pub use replace_files::{FileCommit, Transaction};
 pub use runs::{RunValues, Runs};
 pub use snapshot::Snapshot;
 pub use storage::{Location, Storage};
+pub use tranche_schema::layout;

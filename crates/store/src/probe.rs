@@ -17,7 +17,7 @@ pub const RACES: usize = 20;
 pub const WRITERS: usize = 8;
 
 /// Where the objects of a probe lie until they are removed.
-const SCRATCH: &str = "_sys/doctor";
+const SCRATCH: &str = tranche_schema::layout::system::PROBE.path;
 
 /// What a storage did when it was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -24,7 +24,7 @@ pub(crate) struct Settled {
 }
 
 fn settled_path(pipeline: &str) -> Path {
-    Path::from("_sys/settled").join(format!("{pipeline}.json"))
+    Path::from(tranche_store::layout::system::WATERMARKS.path).join(format!("{pipeline}.json"))
 }
 
 /// What is settled of a pipeline, as the storage keeps it.
