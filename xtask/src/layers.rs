@@ -22,16 +22,18 @@ const FLOORS: [Floor; 13] = [
     Floor { krate: "cli", floor: 6, may_use: ALL },
     Floor { krate: "experiment", floor: 5, may_use: MEASURED },
     Floor { krate: "report", floor: 5, may_use: MEASURED },
-    Floor { krate: "segment", floor: 4, may_use: "sql store project schema" },
+    Floor { krate: "segment", floor: 4, may_use: "sql store project schema faults" },
     Floor { krate: "metric", floor: 4, may_use: "sql project schema" },
     Floor { krate: "ingest", floor: 4, may_use: "sql store project schema" },
     Floor { krate: "observe", floor: 4, may_use: "pipeline store project" },
     Floor { krate: "pipeline", floor: 3, may_use: "store project" },
     Floor { krate: "sql", floor: 3, may_use: "store project schema" },
-    Floor { krate: "store", floor: 2, may_use: "schema" },
+    Floor { krate: "store", floor: 2, may_use: "schema faults" },
     Floor { krate: "stats", floor: 1, may_use: "" },
     Floor { krate: "project", floor: 1, may_use: "" },
     Floor { krate: "schema", floor: 1, may_use: "" },
+    // For tests alone.
+    Floor { krate: "faults", floor: 1, may_use: "" },
 ];
 
 impl Floor {
@@ -146,7 +148,7 @@ mod tests {
                 ("stats", "schema"),
             ],
             &[
-                "store -> sql: `store` (floor 2) may use schema; `sql` is on floor 3",
+                "store -> sql: `store` (floor 2) may use schema, faults; `sql` is on floor 3",
                 "report -> experiment: `report` (floor 5) may use metric, segment, stats, sql, store, project, schema; \
                  `experiment` is on floor 5",
                 "pipeline -> schema: `pipeline` (floor 3) may use store, project; `schema` is on floor 1",

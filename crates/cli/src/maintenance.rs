@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_observe::Outbox;
 use tranche_pipeline::{Ledger, RunRecord, RunStatus, StepOutcome};
+use tranche_schema::layout;
 use tranche_schema::layout::state::{self, Kind, State};
-use tranche_schema::layout::{self, Compaction};
 use tranche_sql::Session;
 use tranche_store::object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tranche_store::{Lake, Retention, StoreError};
@@ -47,26 +47,12 @@ impl Maintenance<'_> {
         let tables = self.lake.tables().await?;
         for table in &tables {
             (self.progress)(table.clone());
-            let Some((kind, _)) = self.lake.layout().find(table) else { continue };
-            if kind.compaction == Compaction::Maintenance {
-                match self.lake.compact(self.session.shared_state(), table, TARGET_BYTES).await {
-                    Ok(done) => {
-                        merged += done.merged_files;
-                        written += done.written_files;
-                    }
-                    Err(error) => left.push(left_over(table, "compact", &error)),
-                }
-            }
-            if kind.retention == layout::Retention::Versions {
-                match self.lake.vacuum(table, Retention::AtLeastADay(versions)).await {
-                    Ok(files) => deleted += files,
-                    Err(error) => left.push(left_over(table, "vacuum", &error)),
-                }
-            }
-            // A checkpoint may forget which files were removed long ago: they are deleted before.
-            if let Err(error) = self.lake.checkpoint(table).await {
-                left.push(left_over(table, "checkpoint", &error));
-            }
+            let (session, versions) = (self.session.shared_state(), Retention::AtLeastADay(versions));
+            let done = self.lake.maintain(session, table, TARGET_BYTES, versions).await;
+            merged += done.compaction.merged_files;
+            written += done.compaction.written_files;
+            deleted += done.deleted_files;
+            left.extend(done.left.iter().map(|(what, error)| left_over(table, what, error)));
         }
         (self.progress)("runs".to_owned());
         let expired =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use tranche_experiment::Experiment;
-use tranche_ingest::{Source, SourceSpec};
+use tranche_ingest::{Formats, Source, SourceSpec};
 use tranche_metric::Metrics;
 use tranche_pipeline::{Pipeline, Step, Targets, Trigger};
 use tranche_project::{DefinitionKind, Position, Problems, Project, Settings, SourceFile, duration, yaml};
@@ -282,7 +282,7 @@ fn read_sources(
                 format!("no contract for table `{}`; schemas/ has {}", spec.into.value, known.join(", "));
             problems.report(file, spec.into.referenced, message);
         }
-        let Some(source) = spec.validate(file, problems) else { continue };
+        let Some(source) = spec.validate(&Formats::default(), file, problems) else { continue };
         if let Some((_, other)) = sources.get(&source.name) {
             problems.report(
                 file,

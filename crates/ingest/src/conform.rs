@@ -11,13 +11,15 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use tranche_schema::{Contract, platform};
-use tranche_sql::{Session, SqlProblem};
 
+use crate::IngestError;
+use crate::context::Load;
 use crate::mapping::{MappedValues, evaluate, plan};
-use crate::quarantine::{Reject, legible, shorten};
+use crate::quarantine::Reject;
 use crate::read::RawRows;
+use crate::shown::{legible, shorten};
 
-/// What a row must be to be let in.
+/// What a row must be to enter a table.
 pub(crate) struct Conformer {
     contract: Contract,
     schema: SchemaRef,
@@ -31,20 +33,23 @@ pub(crate) struct Conformed {
 }
 
 impl Conformer {
-    /// The rules of a contract.
-    pub(crate) fn new(contract: &Contract, session: &Session) -> Result<Self, (String, SqlProblem)> {
+    /// The rules of the contract that is loaded into.
+    pub(crate) fn new(load: &Load<'_>) -> Result<Self, IngestError> {
+        let Load { source, contract, context } = *load;
         let mut checks = Vec::new();
         for column in &contract.columns {
             if let Some(sql) = &column.check {
-                let expr = plan(sql, &contract.arrow_schema(), session)
-                    .map_err(|problem| (column.name.clone(), problem))?;
+                let expr = plan(sql, &contract.arrow_schema(), context.session).map_err(|problem| {
+                    let (source_name, column) = (source.name.clone(), column.name.clone());
+                    IngestError::Mapping { source_name, column, problem }
+                })?;
                 checks.push((column.name.clone(), sql.clone(), expr));
             }
         }
         Ok(Self { contract: contract.clone(), schema: stored_schema(contract), checks })
     }
 
-    /// The schema of the rows that are let in: the contract's columns, and for events the day.
+    /// The schema of accepted rows: the contract's columns, and for events the day.
     pub(crate) fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }

@@ -69,3 +69,10 @@ pub enum IngestError {
     #[error("cannot stage rows on local disk")]
     Staging(#[source] std::io::Error),
 }
+
+impl IngestError {
+    /// The file as a whole cannot be read.
+    pub(crate) fn file(source_name: &str, file: &str, reason: String) -> Self {
+        Self::File { source_name: source_name.to_owned(), file: file.to_owned(), reason }
+    }
+}

@@ -13,8 +13,9 @@ use tranche_project::{Position, Problems, SourceFile};
 use tranche_schema::Contract;
 use tranche_sql::{Session, SqlProblem};
 
-use crate::quarantine::legible;
+use crate::context::Load;
 use crate::read::RawRows;
+use crate::shown::legible;
 use crate::{IngestError, Source};
 
 /// The raw column with the path of the file.
@@ -22,11 +23,14 @@ const FILE: &str = "_file";
 /// The raw column with the 1-based number of the row.
 const ROW: &str = "_row";
 
+/// Raw text columns that expressions read as numbers, with the type of each.
+pub(crate) type NumericColumns = BTreeMap<String, DataType>;
+
 /// How each contract column is made from raw rows of one shape.
 pub(crate) struct Mapping {
     columns: Vec<MappedColumn>,
     /// Raw columns that expressions read as numbers.
-    numeric: BTreeMap<String, DataType>,
+    numeric: NumericColumns,
     input: Arc<Schema>,
 }
 
@@ -91,14 +95,13 @@ pub(crate) fn computed_columns(source: &Source) -> Vec<String> {
 impl Mapping {
     /// The mapping for raw rows with this schema, where expressions read `numeric` columns as those types.
     pub(crate) fn new(
-        source: &Source,
-        contract: &Contract,
+        load: &Load<'_>,
         raw: &Schema,
-        numeric: &BTreeMap<String, DataType>,
-        sparse: bool,
-        session: &Session,
+        numeric: &NumericColumns,
         file: &str,
     ) -> Result<Self, IngestError> {
+        let Load { source, contract, context } = *load;
+        let sparse = source.reader.is_sparse();
         let input = input_schema(raw, numeric, &computed_columns(source), sparse);
         let mut columns = Vec::new();
         for column in &contract.columns {
@@ -108,9 +111,9 @@ impl Mapping {
                     if let Some(missing) = named.iter().find(|name| input.field_with_name(name).is_err()) {
                         let reason =
                             format!("no column `{missing}`, from which `{}` is made (the file has {})", column.name, list(raw));
-                        return Err(IngestError::File { source_name: source.name.clone(), file: file.to_owned(), reason });
+                        return Err(IngestError::file(&source.name, file, reason));
                     }
-                    let planned = plan(&sql.value, &input, session).map_err(|problem| IngestError::Mapping {
+                    let planned = plan(&sql.value, &input, context.session).map_err(|problem| IngestError::Mapping {
                         source_name: source.name.clone(),
                         column: column.name.clone(),
                         problem,
@@ -125,7 +128,7 @@ impl Mapping {
                         list(raw),
                         column.name
                     );
-                    return Err(IngestError::File { source_name: source.name.clone(), file: file.to_owned(), reason });
+                    return Err(IngestError::file(&source.name, file, reason));
                 }
             });
         }
@@ -195,12 +198,7 @@ fn list(raw: &Schema) -> String {
     raw.fields().iter().take(LISTED_COLUMNS).map(|f| legible(f.name())).collect::<Vec<_>>().join(", ")
 }
 
-fn input_schema(
-    raw: &Schema,
-    numeric: &BTreeMap<String, DataType>,
-    computed: &[String],
-    sparse: bool,
-) -> Schema {
+fn input_schema(raw: &Schema, numeric: &NumericColumns, computed: &[String], sparse: bool) -> Schema {
     let mut fields: Vec<Field> = raw
         .fields()
         .iter()

@@ -8,14 +8,19 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
+use datafusion::prelude::DataFrame;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::NamedTempFile;
+use tranche_sql::{Session, SqlError};
 
 use crate::IngestError;
 
@@ -81,6 +86,16 @@ enum Rows {
 }
 
 impl Staged {
+    /// The rows as a frame to build a plan on.
+    pub(crate) fn frame(self, session: &Session) -> Result<DataFrame, SqlError> {
+        let table = StreamingTable::try_new(Arc::clone(&self.schema), vec![Arc::new(self)])
+            .map_err(SqlError::engine)?;
+        let plan = LogicalPlanBuilder::scan("incoming", provider_as_source(Arc::new(table)), None)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(SqlError::engine)?;
+        Ok(session.frame_of(plan))
+    }
+
     fn batches(
         &self,
     ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>> + Send>, DataFusionError> {

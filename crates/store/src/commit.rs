@@ -8,7 +8,7 @@ use deltalake_core::operations::write::{SchemaMode, WriteBuilder};
 use deltalake_core::protocol::SaveMode;
 use parquet::file::properties::WriterProperties;
 
-use crate::maintain::TABLE_PROPERTIES;
+use crate::maintenance::TABLE_PROPERTIES;
 use crate::next_version::NextVersion;
 use crate::{Lake, Snapshot, StoreError, Transaction, parquet_options};
 
@@ -150,8 +150,9 @@ const ATTEMPTS: usize = 20;
 
 #[cfg(test)]
 mod tests {
+    use tranche_faults::{FailingStore, Failure};
+
     use super::*;
-    use crate::failing::{FailingStore, Failure};
     use crate::fixture::{Fixture, numbers};
 
     fn step(fixture: &Fixture, transaction: &str, rows: &[i64]) -> Commit {
@@ -182,7 +183,7 @@ mod tests {
         for failure in [Failure::Before, Failure::After] {
             for puts in 0..4 {
                 let store = FailingStore::new(failure);
-                let fixture = Fixture::over(&store.storage());
+                let fixture = Fixture::over(&store);
                 fixture.commit(step(&fixture, "shop/load/before", &[1])).await;
                 store.fail_after(puts);
                 // The owner may be told that it failed, and is not asked again.

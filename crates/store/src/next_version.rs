@@ -3,7 +3,7 @@
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::{DeltaTable, DeltaTableError, kernel};
 
-use crate::maintain::CHECKPOINT_EVERY;
+use crate::maintenance::CHECKPOINT_EVERY;
 use crate::{Lake, Snapshot, StoreError, Transaction};
 
 /// A version that somebody wants to make.

@@ -15,7 +15,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
-use crate::{DataFile, Runs, StoreError, statistics};
+use crate::{DataFile, RunLength, StoreError, statistics};
 
 /// A file that is stored, and not yet part of any version of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub enum ColumnValues<'a> {
     /// Piece by piece.
     Arrays(Box<dyn Iterator<Item = Result<ArrayRef, ArrowError>> + 'a>),
     /// Run by run.
-    Runs(Runs),
+    RunLength(RunLength),
 }
 
 impl ParquetColumns {
@@ -58,7 +58,7 @@ impl ParquetColumns {
     /// # Errors
     /// [`StoreError::Parquet`] when the schema has no form in Parquet.
     pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, StoreError> {
-        // Runs have one page, and no need of an index of pages; a file has one for all columns or for none.
+        // RunLength have one page, and no need of an index of pages; a file has one for all columns or for none.
         let properties = properties.into_builder().set_offset_index_disabled(true).build();
         let (writer, columns) = writer(schema, properties)?.into_serialized_writer()?;
         Ok(Self { writer, columns, schema: SchemaRef::clone(schema) })
@@ -77,7 +77,7 @@ impl ParquetColumns {
             columns.into_iter().zip(writers).zip(&descriptions).zip(self.schema.fields())
         {
             match values {
-                ColumnValues::Runs(runs) => {
+                ColumnValues::RunLength(runs) => {
                     let (bytes, close) = runs.encode(column)?;
                     group.append_column(&bytes, close)?;
                 }

@@ -13,7 +13,7 @@ use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaResult, DeltaTableError};
 use object_store::ObjectStoreExt;
 
-use crate::maintain::TABLE_PROPERTIES;
+use crate::maintenance::TABLE_PROPERTIES;
 use crate::next_version::NextVersion;
 use crate::{DataFile, Lake, NewFile, Snapshot, StoreError};
 
@@ -182,8 +182,9 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Schema};
     use futures::TryStreamExt;
 
+    use tranche_faults::{FailingStore, Failure};
+
     use super::*;
-    use crate::failing::{FailingStore, Failure};
     use crate::fixture::{Fixture, numbers};
     use crate::{Commit, CommitMode, ParquetFile, parquet_options};
 
@@ -281,7 +282,7 @@ mod tests {
         for failure in [Failure::Before, Failure::After] {
             for puts in 0.. {
                 let store = FailingStore::new(failure);
-                let fixture = Fixture::over(&store.storage());
+                let fixture = Fixture::over(&store);
                 let first =
                     fixture.lake.replace_files(planned(&fixture, None, &[], &[1], "a").await).await.unwrap();
                 let next = planned(&fixture, Some(&first), &first.files().unwrap(), &[2], "b").await;

@@ -31,7 +31,9 @@ pub(super) async fn run(quarantine: &Quarantine, bench: &Workbench) -> Result<()
     let mut batches = Vec::new();
     let mut left = *limit;
     for name in known().filter(|name| source.as_ref().is_none_or(|source| source == *name)) {
-        let Some(snapshot) = lake.snapshot(&tranche_ingest::quarantine_table(name)).await? else { continue };
+        let Some(snapshot) = lake.snapshot(&tranche_schema::layout::QUARANTINE.of(name)).await? else {
+            continue;
+        };
         let order =
             [columns::REJECTED_AT, columns::FILE, columns::ROW].map(|name| ident(name).sort(true, false));
         let frame = session

@@ -35,7 +35,7 @@ pub(super) async fn examine(
     let tables = lake.tables().await?;
     for table in &tables {
         note(&format!("… {table}"))?;
-        broken.extend(lake.examine(table).await?);
+        broken.extend(lake.check_integrity(table).await?);
     }
     let is_whole = broken.is_empty();
     examination.add("tables", &format!("the logs and files of {} tables are whole", tables.len()), broken);

@@ -15,26 +15,26 @@ use crate::StoreError;
 
 /// The values of a column, each for so many rows in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Runs {
+pub struct RunLength {
     /// Distinct values.
-    pub values: RunValues,
+    pub values: RunLengthValues,
     /// The place of a value, or none for null, and the number of rows that have it.
     pub runs: Vec<(Option<u32>, usize)>,
 }
 
 /// Distinct values of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunValues {
+pub enum RunLengthValues {
     /// Text.
     Texts(Vec<String>),
     /// What Parquet keeps as 64-bit integers, such as instants.
     Integers(Vec<i64>),
 }
 
-impl Runs {
+impl RunLength {
     /// One value in all rows.
     #[must_use]
-    pub fn all(values: RunValues, rows: usize) -> Self {
+    pub fn all(values: RunLengthValues, rows: usize) -> Self {
         Self { values, runs: vec![(Some(0), rows)] }
     }
 
@@ -42,8 +42,8 @@ impl Runs {
     #[must_use]
     pub fn nulls(data_type: &DataType, rows: usize) -> Self {
         let values = match data_type {
-            DataType::Utf8 => RunValues::Texts(Vec::new()),
-            _ => RunValues::Integers(Vec::new()),
+            DataType::Utf8 => RunLengthValues::Texts(Vec::new()),
+            _ => RunLengthValues::Integers(Vec::new()),
         };
         Self { values, runs: vec![(None, rows)] }
     }
@@ -125,7 +125,7 @@ impl Runs {
     }
 }
 
-impl RunValues {
+impl RunLengthValues {
     fn len(&self) -> usize {
         match self {
             Self::Texts(texts) => texts.len(),

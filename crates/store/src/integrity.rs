@@ -39,13 +39,13 @@ impl Lake {
     ///
     /// # Errors
     /// [`StoreError::Object`] when the storage fails otherwise than by not having what it should.
-    pub async fn examine(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
-        let findings = self.examine_log(table).await?;
+    pub async fn check_integrity(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
+        let findings = self.check_log(table).await?;
         if !findings.is_empty() {
             return Ok(findings);
         }
         match self.snapshot(table).await {
-            Ok(Some(snapshot)) => examine_files(&snapshot).await,
+            Ok(Some(snapshot)) => check_files(&snapshot).await,
             Ok(None) => Ok(vec![Finding::new(format!("`{table}` has no log"), RESTORE)]),
             Err(error) => {
                 Ok(vec![Finding::new(format!("`{table}` cannot be opened: {}", causes(&error)), RESTORE)])
@@ -53,7 +53,7 @@ impl Lake {
         }
     }
 
-    async fn examine_log(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
+    async fn check_log(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
         let objects = self.objects();
         let log = table.split('/').fold(Path::default(), Path::join).join(LOG);
         let listed = objects
@@ -85,7 +85,7 @@ impl Lake {
         }
         let entries = versions.iter().map(|version| log.clone().join(format!("{version:020}.json")));
         let damaged: Vec<Option<Finding>> = stream::iter(entries)
-            .map(|path| examine_entry(objects.as_ref(), path))
+            .map(|path| check_entry(objects.as_ref(), path))
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
@@ -107,7 +107,7 @@ impl Lake {
 const RESTORE: &str = "restore it from the bucket's versions or a backup; a raw table can also be removed whole and loaded anew";
 
 /// Every line of a log entry is a JSON document.
-async fn examine_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<Finding>, StoreError> {
+async fn check_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<Finding>, StoreError> {
     let bytes =
         async { objects.get(&path).await?.bytes().await }.await.map_err(|e| StoreError::object(&path, e))?;
     let text = String::from_utf8_lossy(&bytes);
@@ -121,11 +121,11 @@ async fn examine_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<F
     Ok(problem.map(|problem| Finding::new(format!("`{path}` is damaged: {problem}"), RESTORE)))
 }
 
-async fn examine_files(snapshot: &Snapshot) -> Result<Vec<Finding>, StoreError> {
+async fn check_files(snapshot: &Snapshot) -> Result<Vec<Finding>, StoreError> {
     let objects = snapshot.objects();
     let files = snapshot.files()?;
     let problems: Vec<Option<String>> = stream::iter(&files)
-        .map(|file| examine_file(objects.as_ref(), file))
+        .map(|file| check_file(objects.as_ref(), file))
         .buffered(CONCURRENCY)
         .try_collect()
         .await?;
@@ -145,7 +145,7 @@ async fn examine_files(snapshot: &Snapshot) -> Result<Vec<Finding>, StoreError> 
 }
 
 /// What is wrong with a file: one request tells its size and its last bytes.
-async fn examine_file(objects: &dyn ObjectStore, file: &DataFile) -> Result<Option<String>, StoreError> {
+async fn check_file(objects: &dyn ObjectStore, file: &DataFile) -> Result<Option<String>, StoreError> {
     let path = file.object_path();
     let tail = GetOptions { range: Some(GetRange::Suffix(MAGIC.len() as u64)), ..GetOptions::default() };
     let found = match objects.get_opts(&path, tail).await {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     async fn check(fixture: &Fixture, expected: &[&str]) {
-        let findings = fixture.lake.examine(TABLE).await.unwrap();
+        let findings = fixture.lake.check_integrity(TABLE).await.unwrap();
         assert_eq!(findings.len(), expected.len(), "{findings:?}");
         for (finding, part) in findings.iter().zip(expected) {
             assert!(finding.problem.contains(part), "{finding}");

@@ -1,4 +1,4 @@
-//! What keeps a table quick to open and no larger than it must be.
+//! Maintenance of tables: what keeps them quick to open and no larger than they must be.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -9,6 +9,7 @@ use arrow::temporal_conversions::duration_us_to_duration;
 use datafusion::catalog::Session;
 use deltalake_core::protocol::checkpoints;
 use deltalake_core::{FilterLiteral, FilterOp, FilterValue};
+use tranche_schema::layout;
 
 use crate::{Lake, Snapshot, StoreError, parquet_options};
 
@@ -50,7 +51,48 @@ pub struct Compaction {
     pub written_files: u64,
 }
 
+/// What maintenance did to a table.
+#[derive(Debug, Default)]
+pub struct Maintained {
+    /// Which small files were merged.
+    pub compaction: Compaction,
+    /// How many files were deleted that no version needs.
+    pub deleted_files: u64,
+    /// What failed, by name, such as `compact`: it is left for the next maintenance, and the table is as it was.
+    pub left: Vec<(&'static str, StoreError)>,
+}
+
 impl Lake {
+    /// Maintains the table in a folder as the lake's layout says of its kind: merges small files into ones of about `target_bytes`,
+    /// deletes files of versions that are older than `versions`, and writes a checkpoint.
+    pub async fn maintain(
+        &self,
+        session: Arc<dyn Session>,
+        table: &str,
+        target_bytes: NonZeroU64,
+        versions: Retention,
+    ) -> Maintained {
+        let mut done = Maintained::default();
+        let Some((kind, _)) = self.layout().find(table) else { return done };
+        if kind.compaction == layout::Compaction::Maintenance {
+            match self.compact(session, table, target_bytes).await {
+                Ok(compaction) => done.compaction = compaction,
+                Err(error) => done.left.push(("compact", error)),
+            }
+        }
+        if kind.retention == layout::Retention::Versions {
+            match self.vacuum(table, versions).await {
+                Ok(files) => done.deleted_files = files,
+                Err(error) => done.left.push(("vacuum", error)),
+            }
+        }
+        // A checkpoint may forget which files were removed long ago: they are deleted before.
+        if let Err(error) = self.checkpoint(table).await {
+            done.left.push(("checkpoint", error));
+        }
+        done
+    }
+
     /// Writes a checkpoint of the table's latest version, and ends log entries that are older than the table keeps them. Nothing when
     /// there is no such table.
     ///
@@ -154,8 +196,9 @@ mod tests {
     use object_store::ObjectStoreExt;
     use object_store::path::Path;
 
+    use tranche_faults::{FailingStore, Failure};
+
     use super::*;
-    use crate::failing::{FailingStore, Failure};
     use crate::fixture::{self, Fixture};
     use crate::{Commit, CommitMode};
 
@@ -190,7 +233,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_failed_checkpoint_fails_no_commit() {
         let store = FailingStore::new(Failure::Before);
-        let fixture = Fixture::over(&store.storage());
+        let fixture = Fixture::over(&store);
         let last = i64::try_from(CHECKPOINT_EVERY).unwrap();
         for number in 0..last {
             append(&fixture, number).await;
