@@ -3,9 +3,11 @@
 //! A chore is a row of [`CHORES`] and a module of its own; [`process`] runs other programs for all of them.
 //! Exit codes: 0 done, 1 the chore failed, 2 an argument is wrong.
 
+mod circles;
 mod demo;
 mod layers;
 mod process;
+mod rust_source;
 mod schemas;
 mod test;
 mod tidy;
@@ -32,7 +34,7 @@ impl Flags {
     }
 }
 
-const CHORES: [Chore; 5] = [
+const CHORES: [Chore; 6] = [
     Chore {
         name: "demo",
         flags: &[],
@@ -50,6 +52,12 @@ const CHORES: [Chore; 5] = [
         flags: &[],
         about: "crates depend only on the floors below them",
         run: |_| layers::check(),
+    },
+    Chore {
+        name: "circles",
+        flags: &[],
+        about: "no files of a crate import from each other in a circle",
+        run: |_| circles::check(),
     },
     Chore {
         name: "schemas",

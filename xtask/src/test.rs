@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::process::{build_tranche, cargo, has_cargo, run};
-use crate::{Outcome, layers, schemas, tidy};
+use crate::{Outcome, circles, layers, schemas, tidy};
 
 /// How much of it.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,9 +28,10 @@ struct Stage {
 /// The cross-crate tests are a workspace of their own.
 const CROSS_CRATE: [&str; 2] = ["--manifest-path", "tests/Cargo.toml"];
 
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     Stage { name: "fmt", work: |_| passed(formatted()) },
     Stage { name: "layers", work: |_| passed(layers::check()) },
+    Stage { name: "circles", work: |_| passed(circles::check()) },
     Stage { name: "tidy", work: |_| passed(tidy::check()) },
     Stage {
         name: "clippy",
@@ -49,9 +50,12 @@ const STAGES: [Stage; 12] = [
     Stage { name: "tests", work: |_| passed(cross_crate_tests()) },
     Stage { name: "schemas", work: |_| passed(schemas::check()) },
     Stage { name: "rustdoc", work: rustdoc },
-    Stage { name: "deny", work: |_| if_installed("deny", &["check", "licenses", "bans", "sources"]) },
+    Stage { name: "deny", work: |_| if_installed("deny", &DENY) },
     Stage { name: "machete", work: |_| if_installed("machete", &[]) },
 ];
+
+/// Licences, versions and origins of dependencies, and what is known against them.
+const DENY: [&str; 5] = ["check", "advisories", "bans", "licenses", "sources"];
 
 /// One line of the closing summary.
 struct Line {
@@ -139,6 +143,16 @@ fn summary(lines: &[Line]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_section_of_deny_toml_is_checked() {
+        let configuration =
+            std::fs::read_to_string(crate::process::root().join("deny.toml")).expect("is there");
+        let sections = configuration.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+        let checked: Vec<&str> = sections.filter(|section| *section != "graph").collect();
+        assert_eq!(checked, ["advisories", "licenses", "bans", "sources"]);
+        assert!(checked.iter().all(|section| DENY.contains(section)), "{DENY:?}");
+    }
 
     #[test]
     fn the_summary_tells_every_stage_apart() {
