@@ -2,6 +2,7 @@
 //!
 //! A file is judged by its path and text alone, by each of [`RULES`]; which files there are, git says.
 
+mod folders;
 mod functions;
 mod names;
 mod words;
@@ -38,7 +39,8 @@ impl File<'_> {
     }
 }
 
-const RULES: [fn(&File) -> Vec<Problem>; 5] = [head, length, functions::check, names::check, words::check];
+const RULES: [fn(&File) -> Vec<Problem>; 6] =
+    [head, length, folders::check, functions::check, names::check, words::check];
 
 /// Fails if any file that git tracks, or would track, breaks a rule.
 pub(crate) fn check() -> Outcome {

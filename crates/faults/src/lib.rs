@@ -1,7 +1,8 @@
 //! Object stores that fail on demand, for tests.
 //!
-//! A [`FailingStore`] holds objects in memory and lets one chosen put fail, once, in one of two ways ([`Failure`]): so a test can cut
-//! a writer short after each of its writes in turn, and look at what is left and at what a second try makes of it.
+//! A [`FailingStore`] holds objects in memory and lets one chosen put fail, once, in one of two ways
+//! ([`Failure`]): so a test can cut a writer short after each of its writes in turn, and look at what is left
+//! and at what a second try makes of it.
 //!
 //! ```
 //! use tranche_faults::{FailingStore, Failure};

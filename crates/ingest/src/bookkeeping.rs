@@ -1,5 +1,5 @@
-//! What a load records beside the rows: its rejects in quarantine, and its inputs in the table of loads. Each set of inputs is recorded
-//! once, whichever attempt or run reads it.
+//! What a load records beside the rows: its rejects in quarantine, and its inputs in the table of loads. Each
+//! set of inputs is recorded once, whichever attempt or run reads it.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tranche_schema::{layout, platform};
 use tranche_sql::SqlError;
 use tranche_store::{Commit, CommitMode};
 
-use crate::accept::InputCounts;
+use crate::conform::InputCounts;
 use crate::context::Load;
 use crate::quarantine::{self, Reject};
 use crate::read::Input;

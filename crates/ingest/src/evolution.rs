@@ -9,7 +9,8 @@ use crate::IngestError;
 /// A contract may gain nullable columns if it says so, and nothing else.
 ///
 /// # Errors
-/// [`IngestError::Evolution`] when the stored table is of a contract that is not an earlier edition of this one.
+/// [`IngestError::Evolution`] when the stored table is of a contract that is not an earlier edition of this
+/// one.
 pub fn check_evolution(contract: &Contract, table: &Snapshot) -> Result<(), IngestError> {
     let changed = |reason: String| Err(IngestError::Evolution { table: contract.table.clone(), reason });
     let stored = table.schema()?;

@@ -1,5 +1,5 @@
-//! Which raw text columns hold numbers, decided over all inputs of a load: a reader that looked at some rows only could change its
-//! mind from night to night.
+//! Which raw text columns hold numbers, decided over all inputs of a load: a reader that looked at some rows
+//! only could change its mind from night to night.
 
 use arrow::array::{AsArray, StringArray};
 use arrow::datatypes::DataType;

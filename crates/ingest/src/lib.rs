@@ -1,12 +1,13 @@
 //! Raw formats and row validity: from files as they are to rows that keep a contract.
 //!
-//! [`SourceSpec`] is a source as its author wrote it, [`Source`] what it means; [`load`] brings the inputs of a source that its table
-//! does not have yet into the table, in one commit. A row goes through these in turn: a [`Reader`](read::Reader) of the source's format
-//! reads it, SQL maps it to the contract's columns, it is conformed to their types and checked, the last row of each key stays, and the
-//! rest is staged and committed. A row that fails is a [`Reject`]: it goes to quarantine with file, row, column and reason.
+//! [`SourceSpec`] is a source as its author wrote it, [`Source`] what it means; [`load`] brings the inputs of
+//! a source that its table does not have yet into the table, in one commit. A row goes through these in turn:
+//! a [`Reader`](read::Reader) of the source's format reads it, SQL maps it to the contract's columns, it is
+//! conformed to their types and checked, the last row of each key stays, and the rest is staged and
+//! committed. A row that fails is a [`Reject`]: it goes to quarantine with file, row, column and reason.
 //!
-//! Nothing is half-loaded: a file that cannot be read, or too many rejects, and the table stays as it was. This crate knows rows and
-//! contracts, and nothing of segments or pipelines.
+//! Nothing is half-loaded: a file that cannot be read, or too many rejects, and the table stays as it was.
+//! This crate knows rows and contracts, and nothing of segments or pipelines.
 //!
 //! ```
 //! use tranche_ingest::{Formats, SourceSpec};
@@ -27,6 +28,7 @@ mod dedup;
 mod discover;
 mod error;
 mod evolution;
+mod expression;
 mod freshness;
 mod infer;
 mod load;

@@ -1,16 +1,16 @@
-//! One load: what is new of a source, into its table, in one commit.
+//! One load: the new inputs of a source, into its table, in one commit.
 
 use serde::Serialize;
 use tranche_schema::{Contract, layout};
 use tranche_store::StoreError;
 
-use crate::accept::Accepted;
 use crate::bookkeeping::Records;
+use crate::conform::Accepted;
 use crate::context::Load;
 use crate::publish::publish;
 use crate::{IngestError, LoadContext, Source, accept, check_evolution, discover};
 
-/// What a load did.
+/// The result of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoadReport {
     /// The source.
@@ -31,7 +31,7 @@ pub struct LoadReport {
     pub written: u64,
 }
 
-/// Loads what is new of a source into the table of `contract`.
+/// Loads the new inputs of a source into the table of `contract`.
 ///
 /// # Errors
 /// [`IngestError`]; the table is as it was before, and what was rejected is in quarantine.

@@ -3,12 +3,13 @@
 use tranche_schema::layout;
 use tranche_store::{Commit, Snapshot};
 
-use crate::accept::Accepted;
 use crate::bookkeeping::Records;
+use crate::conform::Accepted;
 use crate::context::Load;
 use crate::{IngestError, discover, upsert};
 
-/// Commits accepted rows to the table as it was when the load began, and returns how many rows of it they replace.
+/// Commits accepted rows to the table as it was when the load began, and returns how many rows of it they
+/// replace.
 pub(crate) async fn publish(
     records: &Records<'_>,
     accepted: Accepted,

@@ -10,10 +10,10 @@ pub(crate) fn legible(value: &str) -> String {
     plain.collect::<String>() + end
 }
 
-/// The longest raw row that is kept, in bytes.
+/// The longest raw row that is stored, in bytes.
 const RAW_LIMIT: usize = 4_096;
 
-/// A raw text shortened to what is worth keeping.
+/// A raw text, shortened to that.
 pub(crate) fn shorten(text: &str) -> String {
     if text.len() <= RAW_LIMIT {
         return text.to_owned();

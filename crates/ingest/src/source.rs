@@ -38,7 +38,8 @@ pub struct SourceSpec {
     /// How to read the format.
     #[serde(default)]
     pub options: OptionsSpec,
-    /// SQL over the raw row for each column that is not simply named alike. `_file` and `_row` (1-based) may be used.
+    /// SQL over the raw row for each column that is not simply named alike. `_file` and `_row` (1-based) may
+    /// be used.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub columns: IndexMap<String, Spanned<String>>,
@@ -146,7 +147,8 @@ impl std::fmt::Display for OnReject {
 }
 
 impl SourceSpec {
-    /// The source that the author means, in one of `formats`, or `None` when it cannot be used; problems are reported.
+    /// The source that the author means, in one of `formats`, or `None` when it cannot be used; problems are
+    /// reported.
     pub fn validate(self, formats: &Formats, file: &SourceFile, problems: &mut Problems) -> Option<Source> {
         if self.version.value != 1 {
             problems.report(

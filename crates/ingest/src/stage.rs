@@ -1,6 +1,7 @@
-//! Rows that keep the contract, kept aside until the whole load is known to be good.
+//! Accepted rows, staged until the whole load is known to be good.
 //!
-//! In memory while they are few, in a temporary file beyond that. As a table partition they can be read as often as a plan wants.
+//! In memory while they are few, in a temporary file beyond that. As a table partition they can be read as
+//! often as a plan wants.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -24,10 +25,10 @@ use tranche_sql::{Session, SqlError};
 
 use crate::IngestError;
 
-/// Bytes of rows that are kept in memory before they go to a file.
+/// Bytes of rows that are held in memory before they go to a file.
 const MEMORY_LIMIT_BYTES: usize = 256 << 20;
 
-/// Collects the rows of a load.
+/// Collects the accepted rows of a load.
 pub(crate) struct Stage {
     schema: SchemaRef,
     memory: Vec<RecordBatch>,

@@ -1,4 +1,4 @@
-//! What is known of a kind of table in the lake: where it lies, what it holds, how it is maintained.
+//! A kind of table in the lake: its folder, its columns, its maintenance.
 
 use arrow::datatypes::SchemaRef;
 
@@ -8,7 +8,8 @@ use crate::contract::Contract;
 /// A kind of table in the lake.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
-    /// Its folder, relative to the lake. Where there is a table for each of something, each has a folder of its own in it.
+    /// Its folder, relative to the lake. Where there is a table for each of something, each has a folder of
+    /// its own in it.
     pub folder: &'static str,
     /// How many there are, and the columns of each.
     pub scope: Scope,
@@ -67,7 +68,8 @@ pub enum Retention {
 }
 
 impl Table {
-    /// A table without partitions, maintained by the step `maintain`, whose earlier versions stay as the project says.
+    /// A table without partitions, maintained by the step `maintain`, whose earlier versions stay as the
+    /// project says.
     #[must_use]
     pub const fn new(folder: &'static str, scope: Scope) -> Self {
         let (partitioning, compaction) = (Partitioning::None, Compaction::Maintenance);
@@ -102,7 +104,8 @@ impl Table {
         (self.is_one_of_many() && !name.is_empty() && !name.contains('/')).then_some(name)
     }
 
-    /// What SQL calls the table for an entity, a source or a contract: rows of a contract go by the contract's name alone.
+    /// What SQL calls the table for an entity, a source or a contract: rows of a contract go by the
+    /// contract's name alone.
     #[must_use]
     pub fn sql_name(&self, name: &str) -> String {
         match self.scope {

@@ -1,4 +1,5 @@
-//! Whether a table is whole: its log without gaps and readable, every file of its latest version there and of its size.
+//! Whether a table is whole: its log without gaps and readable, every file of its latest version there and of
+//! its size.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +10,11 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use crate::{DataFile, Finding, Lake, Snapshot, StoreError};
 
 const LOG: &str = "_delta_log";
-/// What a Parquet file begins and ends with.
+/// The first and last bytes of a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
 /// Objects that are read at the same time.
 const CONCURRENCY: usize = 16;
-/// No more of a table's files are named than this: who lost a bucket need not read of each.
+/// At most this many files of a table are named: after the loss of a bucket the list would be endless.
 const NAMED_FILES: usize = 10;
 
 impl Lake {
@@ -35,7 +36,7 @@ impl Lake {
         Ok(found.into_iter().collect())
     }
 
-    /// What is wrong with a table's log and with the files of its latest version. Rows are not read.
+    /// Findings about a table's log and the files of its latest version. Rows are not read.
     ///
     /// # Errors
     /// [`StoreError::Object`] when the storage fails otherwise than by not having what it should.
@@ -144,7 +145,7 @@ async fn check_files(snapshot: &Snapshot) -> Result<Vec<Finding>, StoreError> {
     Ok(findings)
 }
 
-/// What is wrong with a file: one request tells its size and its last bytes.
+/// The problem of a file, if it has one: one request returns its size and its last bytes.
 async fn check_file(objects: &dyn ObjectStore, file: &DataFile) -> Result<Option<String>, StoreError> {
     let path = file.object_path();
     let tail = GetOptions { range: Some(GetRange::Suffix(MAGIC.len() as u64)), ..GetOptions::default() };

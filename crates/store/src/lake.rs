@@ -81,7 +81,8 @@ impl Lake {
         Ok(self.delta_table(table)?.log_store().object_store(None))
     }
 
-    /// The latest version of the table in the folder `table`, or `None` when nothing was ever committed there.
+    /// The latest version of the table in the folder `table`, or `None` when nothing was ever committed
+    /// there.
     ///
     /// # Errors
     /// [`StoreError::Table`] when its log cannot be read.

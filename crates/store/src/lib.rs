@@ -1,11 +1,14 @@
 //! Objects, tables, commits.
 //!
-//! [`Storage`] turns a location into an object store; a [`Lake`] is one location with tables and objects in it; a [`Snapshot`] is one
-//! committed version of a table, and a [`Commit`] what makes the next one from a plan of rows. A [`FileCommit`] makes it from Parquet
-//! files that were written by hand ([`ParquetFile`]), in place of files of the version before ([`DataFile`]).
-//! [`create_once`](create_once::create_once) is the one primitive that everything which must happen once is built on.
+//! [`Storage`] turns a location into an object store; a [`Lake`] is one location with tables and objects in
+//! it; a [`Snapshot`] is one committed version of a table, and a [`Commit`] what makes the next one from a
+//! plan of rows. A [`FileCommit`] makes it from Parquet files that a writer lays out itself
+//! ([`ParquetFile`]), in place of files of the version before ([`DataFile`]).
+//! [`create_once`](create_once::create_once) is the one primitive that everything which must happen once is
+//! built on.
 //!
-//! [`probe()`](probe) tries whether a storage can bear that, [`Lake::check_integrity`] whether a table is whole; what is not is a [`Finding`].
+//! [`probe()`](probe) checks that a storage supports that, [`Lake::check_integrity`] that a table is whole;
+//! each problem is a [`Finding`].
 //!
 //! This crate moves rows and bytes and never looks at them: it knows nothing of segments, runs or SQL text.
 

@@ -1,4 +1,4 @@
-//! Columns of few values in long runs, encoded run by run rather than row by row.
+//! Run-length encoding: columns of few values in long runs, encoded run by run rather than row by row.
 
 use arrow::datatypes::DataType;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use parquet::schema::types::ColumnDescPtr;
 
 use crate::StoreError;
 
-/// The values of a column, each for so many rows in a row.
+/// The values of a column, each for a number of consecutive rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunLength {
     /// Distinct values.
@@ -27,7 +27,7 @@ pub struct RunLength {
 pub enum RunLengthValues {
     /// Text.
     Texts(Vec<String>),
-    /// What Parquet keeps as 64-bit integers, such as instants.
+    /// Values that Parquet stores as 64-bit integers, such as instants.
     Integers(Vec<i64>),
 }
 
@@ -50,7 +50,8 @@ impl RunLength {
 
     /// The column chunk: its bytes and what the file says about them.
     ///
-    /// The dictionary holds the values; levels and indices are runs (Apache Parquet, "Run Length Encoding / Bit-Packing Hybrid").
+    /// The dictionary holds the values; levels and indices are runs (Apache Parquet, "Run Length Encoding /
+    /// Bit-Packing Hybrid").
     pub(crate) fn encode(&self, column: &ColumnDescPtr) -> Result<(Bytes, ColumnCloseResult), StoreError> {
         let rows: usize = self.runs.iter().map(|(_, rows)| rows).sum();
         let nulls: usize = self.runs.iter().filter(|(value, _)| value.is_none()).map(|(_, rows)| rows).sum();

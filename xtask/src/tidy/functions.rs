@@ -23,7 +23,8 @@ pub(super) fn check(file: &File) -> Vec<Problem> {
     functions.problems
 }
 
-fn is_a_test_file(path: &str) -> bool {
+/// Whether a file has only tests, or what only tests use.
+pub(super) fn is_a_test_file(path: &str) -> bool {
     ["/tests/", "/property/", "/fixture"].iter().any(|part| path.contains(part)) || path.ends_with("tests.rs")
 }
 

@@ -7,9 +7,8 @@ use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::input::Input;
-use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, RawStream, Reader, UnreadableRow, one_byte};
-use super::text::{RowLimited, text, too_long};
+use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow, one_byte};
+use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, too_long};
 use crate::shown::shorten;
 
 /// Text with a header line.
@@ -17,16 +16,16 @@ pub(super) const CSV: Format = Format {
     name: "csv",
     description: "Text with a header line and a delimiter.",
     reader: |options, problems| {
-        Arc::new(Csv {
+        Arc::new(TextReader::new(Csv {
             delimiter: one_byte(options.delimiter.as_ref(), b',', problems),
             quote: one_byte(options.quote.as_ref(), b'"', problems),
             nulls: options.nulls.clone(),
-        })
+        }))
     },
 };
 
 /// How a file says where fields and texts end, and what is null.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Csv {
     delimiter: u8,
     quote: u8,
@@ -34,14 +33,15 @@ struct Csv {
     nulls: Vec<String>,
 }
 
-impl Reader for Csv {
-    fn open(&self, input: &Input) -> RawStream {
-        let format = self.clone();
-        text(input, move |text, sink| read(text, &format, sink))
+impl Parser for Csv {
+    const IS_SPARSE: bool = false;
+
+    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem> {
+        read(text, self, sink)
     }
 }
 
-fn read(reader: impl Read, format: &Csv, sink: &mut dyn FnMut(RawRows) -> bool) -> Result<(), InputProblem> {
+fn read(reader: impl Read, format: &Csv, sink: Sink<'_>) -> Result<(), InputProblem> {
     let Csv { delimiter, quote, ref nulls } = *format;
     let mut builder = ReaderBuilder::new();
     let mut csv =
@@ -67,7 +67,8 @@ fn read(reader: impl Read, format: &Csv, sink: &mut dyn FnMut(RawRows) -> bool) 
             return Ok(());
         }
     }
-    // A quote that is never closed takes the rest of the file into its row. An odd one may also stand within a field without quotes.
+    // A quote that is never closed takes the rest of the file into its row. An odd one may also stand within
+    // a field without quotes.
     if csv.get_ref().has_open_quote() && (spans_lines || !holds_quotes) {
         return Err(format!("a quote that is opened in row {} is never closed", row - 1));
     }

@@ -1,5 +1,5 @@
-//! Reading what a source points to: a [`Reader`] for each format yields batches of raw rows with their positions, and the rows that
-//! cannot be read at all.
+//! Reading what a source points to: a [`Reader`] for each format yields batches of raw rows with their
+//! positions, and the rows that cannot be read at all.
 
 mod csv;
 mod formats;
@@ -16,4 +16,4 @@ pub use options::OptionsSpec;
 pub use reader::{
     BATCH_ROWS, Format, InputProblem, OptionProblems, RawRows, RawStream, Reader, UnreadableRow,
 };
-pub use text::{TextInput, text};
+pub use text::{Parser, Sink, TextInput, TextReader};

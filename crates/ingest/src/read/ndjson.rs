@@ -1,4 +1,4 @@
-//! NDJSON: one JSON object a line. The columns are the keys that appear; nested values are kept as JSON text.
+//! NDJSON: one JSON object a line. The columns are the keys that appear; nested values stay JSON text.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -8,29 +8,29 @@ use arrow::datatypes::{DataType, Field, Schema};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::input::Input;
-use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, RawStream, Reader, UnreadableRow};
-use super::text::{ROW_LIMIT_BYTES, text, too_long};
+use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow};
+use super::text::{Parser, ROW_LIMIT_BYTES, Sink, TextInput, TextReader, too_long};
 use crate::shown::shorten;
 
 /// One JSON object a line.
-pub(super) const NDJSON: Format =
-    Format { name: "ndjson", description: "One JSON object a line.", reader: |_, _| Arc::new(Ndjson) };
+pub(super) const NDJSON: Format = Format {
+    name: "ndjson",
+    description: "One JSON object a line.",
+    reader: |_, _| Arc::new(TextReader::new(Ndjson)),
+};
 
 #[derive(Debug)]
 struct Ndjson;
 
-impl Reader for Ndjson {
-    fn is_sparse(&self) -> bool {
-        true
-    }
+impl Parser for Ndjson {
+    const IS_SPARSE: bool = true;
 
-    fn open(&self, input: &Input) -> RawStream {
-        text(input, read)
+    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem> {
+        read(text, sink)
     }
 }
 
-fn read(reader: impl Read, sink: &mut dyn FnMut(RawRows) -> bool) -> Result<(), InputProblem> {
+fn read(reader: impl Read, sink: Sink<'_>) -> Result<(), InputProblem> {
     let mut reader = BufReader::new(reader);
     let mut pending = Pending { columns: IndexMap::new(), rows: Vec::new(), unreadable: Vec::new() };
     let (mut line, mut row) = (Vec::new(), 0u64);

@@ -16,7 +16,8 @@ use crate::error::IngestError;
 
 /// Reads the inputs of a source. What a value means is decided against the contract and never by a reader.
 pub trait Reader: fmt::Debug + Send + Sync {
-    /// Whether values have types of their own. Otherwise every column is text, and which hold numbers is found out from all values.
+    /// Whether values have types of their own. Otherwise every column is text, and which hold numbers is
+    /// found out from all values.
     fn is_typed(&self) -> bool {
         false
     }
@@ -26,12 +27,14 @@ pub trait Reader: fmt::Debug + Send + Sync {
         false
     }
 
-    /// What there is to read at an origin, in the order in which it counts: later rows replace earlier ones with the same key.
+    /// What there is to read at an origin, in the order in which it counts: later rows replace earlier ones
+    /// with the same key.
     fn inputs<'a>(&'a self, origin: Origin<'a>) -> BoxFuture<'a, Result<Vec<Input>, IngestError>> {
         Box::pin(async move { Ok(origin.objects().await?) })
     }
 
-    /// Reads an input. Batches arrive in the order of their rows; a problem ends them. An input may be read more than once.
+    /// Reads an input. Batches arrive in the order of their rows; a problem ends them. An input may be read
+    /// more than once.
     fn open(&self, input: &Input) -> RawStream;
 }
 
@@ -102,7 +105,7 @@ pub const BATCH_ROWS: usize = 16_384;
 /// Takes what a reader produces.
 pub(super) type Sender = mpsc::Sender<Result<RawRows, InputProblem>>;
 
-/// Rows that a task produces, up to two batches ahead of whoever takes them.
+/// Rows that a task produces, up to two batches ahead of their consumer.
 pub(super) fn produced<F>(produce: impl FnOnce(Sender) -> F) -> RawStream
 where
     F: Future<Output = Result<(), InputProblem>> + Send + 'static,
@@ -111,7 +114,7 @@ where
     let producing = produce(sender.clone());
     tokio::spawn(async move {
         if let Err(problem) = producing.await {
-            // The taker may have given up; then the problem is of no interest.
+            // The consumer may have stopped; then the problem is of no interest.
             let _ = sender.send(Err(problem)).await;
         }
     });

@@ -1,6 +1,8 @@
 //! Reading text: a stream of bytes, parsed on a thread of its own, within limits of what one row may take.
 
+use std::fmt;
 use std::io::{BufReader, Read};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -9,7 +11,7 @@ use object_store::ObjectStoreExt;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::input::{Input, Object};
-use super::reader::{InputProblem, RawRows, RawStream, Sender, produced};
+use super::reader::{InputProblem, RawRows, RawStream, Reader, Sender, produced};
 
 /// The longest row that is read, in bytes.
 pub(super) const ROW_LIMIT_BYTES: usize = 16 << 20;
@@ -17,23 +19,48 @@ pub(super) const ROW_LIMIT_BYTES: usize = 16 << 20;
 /// The bytes of an object from its first character on.
 pub type TextInput = BufReader<SyncIoBridge<StreamReader<BoxStream<'static, std::io::Result<Bytes>>, Bytes>>>;
 
-/// The rows that `parse` finds in the text of an input. It gets the text and takes rows to a sink, which says whether more are wanted.
-/// Text is parsed as it arrives: an input need not fit into memory.
-pub fn text<P>(input: &Input, parse: P) -> RawStream
-where
-    P: FnOnce(TextInput, &mut dyn FnMut(RawRows) -> bool) -> Result<(), InputProblem> + Send + 'static,
-{
-    let object = input.object.clone();
-    produced(|sender| async move {
-        let object = object.ok_or_else(|| "it is no object whose text could be read".to_owned())?;
-        parse_object(object, parse, sender).await
-    })
+/// Takes raw rows, and says whether more are wanted.
+pub type Sink<'a> = &'a mut dyn FnMut(RawRows) -> bool;
+
+/// How the rows of a text are found.
+pub trait Parser: fmt::Debug + Send + Sync + 'static {
+    /// Whether a row may lack columns that others have.
+    const IS_SPARSE: bool;
+
+    /// Parses a text as it arrives: it need not fit into memory.
+    ///
+    /// # Errors
+    /// Why the text as a whole cannot be read.
+    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem>;
 }
 
-async fn parse_object<P>(object: Object, parse: P, sender: Sender) -> Result<(), InputProblem>
-where
-    P: FnOnce(TextInput, &mut dyn FnMut(RawRows) -> bool) -> Result<(), InputProblem> + Send + 'static,
-{
+/// Reads objects that are text.
+#[derive(Debug)]
+pub struct TextReader<P>(Arc<P>);
+
+impl<P: Parser> TextReader<P> {
+    /// The reader of texts that `parser` understands.
+    #[must_use]
+    pub fn new(parser: P) -> Self {
+        Self(Arc::new(parser))
+    }
+}
+
+impl<P: Parser> Reader for TextReader<P> {
+    fn is_sparse(&self) -> bool {
+        P::IS_SPARSE
+    }
+
+    fn open(&self, input: &Input) -> RawStream {
+        let (object, parser) = (input.object.clone(), Arc::clone(&self.0));
+        produced(|sender| async move {
+            let object = object.ok_or_else(|| "it is no object whose text could be read".to_owned())?;
+            parse(object, parser, sender).await
+        })
+    }
+}
+
+async fn parse<P: Parser>(object: Object, parser: Arc<P>, sender: Sender) -> Result<(), InputProblem> {
     let Object { store, meta } = object;
     let found = store.get(&meta.location).await.map_err(|e| e.to_string())?;
     let stream: BoxStream<'static, std::io::Result<Bytes>> =
@@ -42,7 +69,7 @@ where
     let parsing = move || {
         let mut text = BufReader::with_capacity(1 << 20, bridge);
         skip_byte_order_mark(&mut text)?;
-        parse(text, &mut |rows| sender.blocking_send(Ok(rows)).is_ok())
+        parser.parse(text, &mut |rows| sender.blocking_send(Ok(rows)).is_ok())
     };
     tokio::task::spawn_blocking(parsing).await.map_err(|e| format!("the reader stopped: {e}"))?
 }

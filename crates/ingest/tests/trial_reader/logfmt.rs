@@ -6,48 +6,41 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use tranche_ingest::read::{
-    BATCH_ROWS, Format, Input, InputProblem, RawRows, RawStream, Reader, TextInput, UnreadableRow, text,
+    BATCH_ROWS, Format, InputProblem, Parser, RawRows, Sink, TextInput, TextReader, UnreadableRow,
 };
 
 /// The format under the name that sources give.
 pub(crate) const LOGFMT: Format = Format {
     name: "logfmt",
     description: "Pairs of name and value, a row a line.",
-    reader: |_, _| Arc::new(Logfmt),
+    reader: |_, _| Arc::new(TextReader::new(Logfmt)),
 };
 
 #[derive(Debug)]
 struct Logfmt;
 
-impl Reader for Logfmt {
-    fn is_sparse(&self) -> bool {
-        true
-    }
+impl Parser for Logfmt {
+    const IS_SPARSE: bool = true;
 
-    fn open(&self, input: &Input) -> RawStream {
-        text(input, read)
-    }
-}
-
-fn read(text: TextInput, sink: &mut dyn FnMut(RawRows) -> bool) -> Result<(), InputProblem> {
-    let mut lines = (1..).zip(text.lines());
-    loop {
-        let mut pending: Vec<(u64, BTreeMap<String, String>)> = Vec::new();
-        let mut unreadable = Vec::new();
-        for (row, line) in lines.by_ref().take(BATCH_ROWS) {
-            let line = line.map_err(|error| error.to_string())?;
-            match pairs(&line) {
-                Ok(pairs) => pending.push((row, pairs)),
-                Err(reason) => {
-                    unreadable.push(UnreadableRow { row, column: None, reason, raw: Some(line) });
+    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem> {
+        let mut lines = (1..).zip(text.lines());
+        loop {
+            let (mut pending, mut unreadable) = (Vec::new(), Vec::new());
+            for (row, line) in lines.by_ref().take(BATCH_ROWS) {
+                let line = line.map_err(|error| error.to_string())?;
+                match pairs(&line) {
+                    Ok(pairs) => pending.push((row, pairs)),
+                    Err(reason) => {
+                        unreadable.push(UnreadableRow { row, column: None, reason, raw: Some(line) });
+                    }
                 }
             }
-        }
-        let is_last = pending.len() + unreadable.len() < BATCH_ROWS;
-        let batch = batch(&pending).map_err(|error| error.to_string())?;
-        let rows = pending.iter().map(|(row, _)| *row).collect();
-        if !sink(RawRows { batch, rows, unreadable }) || is_last {
-            return Ok(());
+            let is_last = pending.len() + unreadable.len() < BATCH_ROWS;
+            let batch = batch(&pending).map_err(|error| error.to_string())?;
+            let rows = pending.iter().map(|(row, _)| *row).collect();
+            if !sink(RawRows { batch, rows, unreadable }) || is_last {
+                return Ok(());
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A source's format is one file (beside this one) and one line (`with`): here one of files and one of another system, loaded as
-//! CSV and Parquet are.
+//! A source's format is one file (beside this one) and one line (`with`): here one of files and one of
+//! another system, loaded as CSV and Parquet are.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,5 @@
-//! A source that is no file: a till that numbers its receipts. What comes after a receipt is an input of its own.
+//! A source that is no file: a till that numbers its receipts. What comes after a receipt is an input of its
+//! own.
 
 use std::sync::Arc;
 

@@ -1,7 +1,9 @@
-//! Where everything in a lake lies, and for how long: its tables, saved state, the scheduler's objects, reports.
+//! Where everything in a lake lies, and for how long: its tables, saved state, the scheduler's objects,
+//! reports.
 //!
-//! [`Layout`] lists the tables, each a [`Table`]; [`state`] is where partial results are saved, [`system`] what runs and notifications
-//! write, and [`report`] where a report goes. No other place spells a folder of the lake.
+//! [`Layout`] lists the tables, each a [`Table`]; [`state`] is where partial results are saved, [`system`]
+//! what runs and notifications write, and [`report`] where a report goes. No other place spells a folder of
+//! the lake.
 //!
 //! ```
 //! use tranche_schema::layout::{self, Layout};
@@ -29,7 +31,8 @@ pub use crate::platform::tables::TABLES;
 pub use crate::platform::traits::TRAITS;
 pub use crate::table::{Compaction, Partitioning, Retention, Scope, Table};
 
-/// The folder of a report as of an instant. Reports stay for ever; `:` in the instant is written `-`, for file systems that lack it.
+/// The folder of a report as of an instant. Reports stay for ever; `:` in the instant is written `-`, for
+/// file systems that lack it.
 #[must_use]
 pub fn report(name: &str, as_of: &str) -> String {
     format!("reports/{name}/{}", as_of.replace(':', "-"))

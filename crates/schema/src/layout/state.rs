@@ -1,7 +1,8 @@
-//! `_state/`: partial results that make the next run quick. All of it can be deleted at any time, and is then computed anew.
+//! `_state/`: partial results that make the next run quick. All of it can be deleted at any time, and is then
+//! computed anew.
 //!
-//! What is saved of a table for an owner lies in `_state/<kind>/<pipeline>/<owner>/<table>/`. The kind comes first and is one of a few
-//! words, so that no name of a pipeline can be taken for a kind.
+//! What is saved of a table for an owner lies in `_state/<kind>/<pipeline>/<owner>/<table>/`. The kind comes
+//! first and is one of a few words, so that no name of a pipeline can be taken for a kind.
 
 use crate::table::Retention;
 
@@ -55,7 +56,8 @@ impl<'a> State<'a> {
         format!("{ROOT}/{}/{pipeline}/{owner}/{table}", kind.folder())
     }
 
-    /// The state that an object belongs to, and the object's name in its folder. `None` for what no state has.
+    /// The state that an object belongs to, and the object's name in its folder. `None` for what no state
+    /// has.
     #[must_use]
     pub fn of_object(path: &'a str) -> Option<(Self, &'a str)> {
         let mut parts = path.split('/');

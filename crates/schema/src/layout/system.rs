@@ -1,4 +1,5 @@
-//! `_sys/`: what runs, schedules and notifications write. Most objects there are created once and never changed.
+//! `_sys/`: what runs, schedules and notifications write. Most objects there are created once and never
+//! changed.
 
 use crate::table::Retention;
 
@@ -10,7 +11,7 @@ pub const MESSAGE_DAYS: u16 = 30;
 pub struct System {
     /// Its folder or object, relative to the lake.
     pub path: &'static str,
-    /// How long what is in it stays.
+    /// How long its objects stay.
     pub retention: Retention,
 }
 

@@ -40,7 +40,8 @@ impl Layout {
         &self.0
     }
 
-    /// The kind of the table in a folder, and the entity, source or contract that it is for, if it is for one.
+    /// The kind of the table in a folder, and the entity, source or contract that it is for, if it is for
+    /// one.
     #[must_use]
     pub fn find<'a>(&self, folder: &'a str) -> Option<(&Table, Option<&'a str>)> {
         self.0.iter().find_map(|table| match table.name_in(folder) {

@@ -1,4 +1,5 @@
-//! `estimate_series`: one row per measured experiment, metric, treatment, day and span; everyone taken together.
+//! `estimate_series`: one row per measured experiment, metric, treatment, day and span; everyone taken
+//! together.
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ pub const DAY: &str = "day";
 /// `daily`: units first exposed on the day; `cumulative`: on the day or before.
 pub const SPAN: &str = "span";
 
-/// Columns: as_of, experiment, metric, role, variant, day, span, n, control_n, [`estimates::NUMBERS`], trustworthy.
+/// Columns: as_of, experiment, metric, role, variant, day, span, n, control_n, [`estimates::NUMBERS`],
+/// trustworthy.
 #[must_use]
 pub fn schema() -> SchemaRef {
     let text = |name| Field::new(name, DataType::Utf8, false);

@@ -1,4 +1,5 @@
-//! `estimates`: one row per measured experiment, the whole result as JSON beside the columns that one filters by.
+//! `estimates`: one row per measured experiment, the whole result as JSON beside the columns that one filters
+//! by.
 
 use std::sync::Arc;
 
@@ -42,10 +43,11 @@ pub const N: &str = "n";
 /// Units in control.
 pub const CONTROL_N: &str = "control_n";
 
-/// Whether all checks of the data that are gates passed; null in rows from before it was kept.
+/// Whether all checks of the data that are gates passed; null in rows that were written without it.
 pub const TRUSTWORTHY: &str = "trustworthy";
 
-/// Columns: as_of, experiment, metric, role, segment, variant, n, control_n, [`NUMBERS`], result, trustworthy.
+/// Columns: as_of, experiment, metric, role, segment, variant, n, control_n, [`NUMBERS`], result,
+/// trustworthy.
 #[must_use]
 pub fn schema() -> SchemaRef {
     let text = |name| Field::new(name, DataType::Utf8, false);

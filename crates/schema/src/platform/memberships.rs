@@ -8,7 +8,8 @@ use crate::columns::{SEGMENT, instant};
 use crate::contract::Contract;
 use crate::table::{Compaction, Scope, Table};
 
-/// The tables of memberships. A refresh lays their rows out in files as it reads them, and merges those itself.
+/// The tables of memberships. A refresh lays their rows out in files as it reads them, and merges those
+/// itself.
 pub const MEMBERSHIPS: Table =
     Table { compaction: Compaction::Writer, ..Table::new("memberships", Scope::Entity(schema_of)) };
 

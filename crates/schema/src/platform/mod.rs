@@ -1,5 +1,5 @@
-//! The tables that Tranche itself keeps in a lake: one file for each, with its column names, its schema and its
-//! [`Table`](crate::layout::Table).
+//! The tables that Tranche itself keeps in a lake: one file for each, with its column names, its schema and
+//! its [`Table`](crate::layout::Table).
 
 pub mod estimate_series;
 pub mod estimates;

@@ -22,12 +22,13 @@ pub const ENTERED: &str = "entered";
 pub const EXITED: &str = "exited";
 /// Ids that the definition returned and the universe lacks.
 pub const UNMATCHED: &str = "unmatched";
-/// Rows whose key was null, so that nobody is meant.
+/// Rows whose key was null: no entity is meant.
 pub const NULL_KEYS: &str = "null_keys";
-/// Rows for which the definition's predicate was null, so that they are not members; null where it is not known.
+/// Rows for which the definition's predicate was null, so that they are not members; null where it is not
+/// known.
 pub const NULL_PREDICATES: &str = "null_predicates";
-/// Which publication of the pipeline and entity the row belongs to, counted from 1. A row counts once the memberships carry
-/// its publication. Null in rows from before publications were counted.
+/// Which publication of the pipeline and entity the row belongs to, counted from 1. A row counts once the
+/// memberships carry its publication. Null in rows that were written without it.
 pub const PUBLICATION: &str = "publication";
 
 /// Columns in the order of the constants above, after `as_of` and `segment`.
