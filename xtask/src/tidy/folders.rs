@@ -1,100 +1,126 @@
-//! Folders of the lake that are spelled outside the one place that owns them.
+//! Folders of the lake that are spelled outside `schema::layout`, their one owner.
 
-use proc_macro2::{TokenStream, TokenTree};
-use syn::visit::Visit;
-use syn::{Attribute, Lit, LitStr, Macro};
+use proc_macro2::{Literal, TokenStream, TokenTree};
+use syn::visit::{Visit, visit_item_mod};
+use syn::{Attribute, ItemMod, LitStr, Macro};
 
-use super::{File, Problem};
-use crate::rust_source::program_items;
+use super::{File, Problem, is_a_test_file};
+use crate::rust_source::{is_for_tests, program_items};
 
-/// The crate that spells them.
-const OWNER: &str = "crates/schema/";
-/// Folders that hold folders. That of a single table is a word that means other things, too.
-const FOLDERS: [&str; 7] = ["_sys", "_state", "tables", "traits", "memberships", "quarantine", "reports"];
+/// Begins of paths in a lake. A word by itself may be a name in SQL or YAML; with `/` behind it, or `_` before it, it is a folder.
+const FOLDERS: [&str; 14] = [
+    "_state",
+    "_sys",
+    "estimate_series/",
+    "estimates/",
+    "kpis/",
+    "loads/",
+    "memberships/",
+    "predictions/",
+    "profiles/",
+    "quarantine/",
+    "reports/",
+    "segment_history/",
+    "tables/",
+    "traits/",
+];
 
-/// The texts of the program that begin with a folder of the lake.
+/// String literals of the program that begin like a path in a lake.
 pub(super) fn check(file: &File) -> Vec<Problem> {
-    if !file.is_rust() || !file.path.starts_with("crates/") || file.path.starts_with(OWNER) {
-        return vec![];
-    }
-    if super::functions::is_a_test_file(file.path) {
+    let owns_the_layout = file.path.starts_with("crates/schema/");
+    if !file.is_rust() || !file.path.starts_with("crates/") || owns_the_layout || is_a_test_file(file.path) {
         return vec![];
     }
     // What does not parse, the compiler reports.
     let Ok(items) = program_items(file.text) else { return vec![] };
-    let mut texts = Texts { problems: Vec::new() };
+    let mut literals = Literals { problems: Vec::new() };
     for item in &items {
-        texts.visit_item(item);
+        literals.visit_item(item);
     }
-    texts.problems
+    literals.problems
 }
 
-struct Texts {
+struct Literals {
     problems: Vec<Problem>,
 }
 
-impl Texts {
-    fn check(&mut self, literal: &LitStr) {
-        let text = literal.value();
-        let (first, is_path) =
-            text.split_once('/').map_or((text.as_str(), false), |(first, _)| (first, true));
-        if FOLDERS.contains(&first) && (is_path || first.starts_with('_')) {
-            let message = format!("`{first}` is spelled here: take it from `schema::layout`");
-            self.problems.push(Problem { line: literal.span().start().line, message });
+impl Literals {
+    fn check(&mut self, text: &str, line: usize) {
+        let folder = FOLDERS.iter().find(|folder| match text.strip_prefix(**folder) {
+            Some(rest) if folder.starts_with('_') => rest.is_empty() || rest.starts_with('/'),
+            rest => rest.is_some(),
+        });
+        if folder.is_some() {
+            let message = format!("`{text}` is a folder of the lake: take it from `schema::layout`");
+            self.problems.push(Problem { line, message });
         }
     }
 
-    fn check_tokens(&mut self, tokens: TokenStream) {
+    fn read_tokens(&mut self, tokens: TokenStream) {
         for token in tokens {
             match token {
-                TokenTree::Group(group) => self.check_tokens(group.stream()),
-                TokenTree::Literal(literal) => {
-                    if let Lit::Str(text) = Lit::new(literal) {
-                        self.check(&text);
-                    }
-                }
+                TokenTree::Group(group) => self.read_tokens(group.stream()),
+                TokenTree::Literal(literal) => self.check_literal(&literal),
                 TokenTree::Ident(_) | TokenTree::Punct(_) => {}
             }
         }
     }
+
+    fn check_literal(&mut self, literal: &Literal) {
+        let written = literal.to_string();
+        let text = written.trim_start_matches(['b', 'r', '#']).strip_prefix('"');
+        if let Some(text) = text {
+            self.check(text.trim_end_matches(['#', '"']), literal.span().start().line);
+        }
+    }
 }
 
-impl<'ast> Visit<'ast> for Texts {
-    fn visit_lit_str(&mut self, literal: &'ast LitStr) {
-        self.check(literal);
-    }
-
-    fn visit_macro(&mut self, call: &'ast Macro) {
-        self.check_tokens(call.tokens.clone());
-    }
-
-    /// Documentation may name what it explains.
+impl<'ast> Visit<'ast> for Literals {
+    /// Documentation may name a folder.
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
+
+    fn visit_lit_str(&mut self, literal: &'ast LitStr) {
+        self.check(&literal.value(), literal.span().start().line);
+    }
+
+    fn visit_macro(&mut self, item: &'ast Macro) {
+        self.read_tokens(item.tokens.clone());
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        if !is_for_tests(&item.attrs) {
+            visit_item_mod(self, item);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(path: &str, text: &str, lines: &[usize]) {
-        let found: Vec<usize> =
-            super::check(&File { path, text }).into_iter().map(|problem| problem.line).collect();
-        assert_eq!(found, lines, "{path}: {text}");
+    fn check(path: &str, text: &str, expected: &[usize]) {
+        let problems = super::check(&File { path, text });
+        assert_eq!(
+            problems.iter().map(|problem| problem.line).collect::<Vec<_>>(),
+            expected,
+            "{path}: {text}"
+        );
     }
 
     #[test]
-    fn a_folder_is_spelled_by_its_owner_alone() {
-        let text = "/// Under `_sys/runs`.\nconst A: &str = \"_sys/runs\";\nfn b(c: &str) -> String {\n    \
-                    format!(\"traits/{c}\")\n}\nconst D: [&str; 2] = [\"_state\", \"reports\"];\n";
-        check("crates/cli/src/a.rs", text, &[2, 4, 6]);
-        check("crates/schema/src/layout/system.rs", text, &[]);
-        check("crates/cli/src/tests.rs", text, &[]);
-        check("tests/tests/all/a.rs", text, &[]);
-        check(
-            "crates/cli/src/a.rs",
-            "#[cfg(test)]\nmod tests {\n    const A: &str = \"_sys/runs\";\n}\n",
-            &[],
-        );
-        check("crates/cli/src/a.rs", "const A: &str = \"see the tables/ of the lake\";", &[]);
+    fn a_folder_of_the_lake_is_spelled_in_schema_alone() {
+        let text = "const A: &str = \"_sys/runs\";\nfn b(e: &str) -> String {\n    format!(\"traits/{e}\")\n}\n\
+                    const C: &str = r#\"_state\"#;";
+        check("crates/segment/src/store.rs", text, &[1, 3, 5]);
+        check("crates/schema/src/layout/state.rs", text, &[]);
+        check("crates/segment/src/store_tests.rs", text, &[]);
+        check("crates/segment/src/a.rs", &format!("#[cfg(test)]\nmod tests {{ {text} }}"), &[]);
+    }
+
+    #[test]
+    fn words_of_sql_and_documentation_are_no_folders() {
+        let text = "/// Below `traits/customer`.\nconst A: &str = \"traits\";\nconst B: &str = \"_states\";\n\
+                    const C: &str = \"SELECT * FROM memberships\";";
+        check("crates/segment/src/store.rs", text, &[]);
     }
 }

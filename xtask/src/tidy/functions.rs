@@ -3,7 +3,7 @@
 use syn::visit::{Visit, visit_item_fn, visit_item_mod};
 use syn::{Block, ImplItem, ImplItemFn, ItemFn, ItemImpl, ItemMod, Signature, TraitItemFn};
 
-use super::{File, Problem};
+use super::{File, Problem, is_a_test_file};
 use crate::rust_source::{is_for_tests, program_items};
 
 const MAX_LINES: usize = 70;
@@ -21,11 +21,6 @@ pub(super) fn check(file: &File) -> Vec<Problem> {
         functions.visit_item(item);
     }
     functions.problems
-}
-
-/// Whether a file has only tests, or what only tests use.
-pub(super) fn is_a_test_file(path: &str) -> bool {
-    ["/tests/", "/property/", "/fixture"].iter().any(|part| path.contains(part)) || path.ends_with("tests.rs")
 }
 
 struct Functions {
