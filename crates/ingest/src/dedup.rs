@@ -30,7 +30,7 @@ pub(crate) struct Dedup {
 
 impl Dedup {
     /// Takes rows of a schema, which are alike by their `key` columns.
-    fn new(schema: &SchemaRef, key: &[String]) -> Result<Self, SqlError> {
+    pub(crate) fn new(schema: &SchemaRef, key: &[String]) -> Result<Self, SqlError> {
         Ok(Self { seen: SeenKeys::new(schema, key)?, stage: Stage::new(Arc::clone(schema)) })
     }
 
