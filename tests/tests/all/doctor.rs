@@ -10,6 +10,7 @@ use serde_json::Value;
 use tranche_tests::Sandbox;
 
 use crate::demo_shop::shop;
+use crate::documents::assert_in_runbook;
 
 /// A damage, the check that must find it, and what it must name.
 struct Damage {
@@ -192,6 +193,9 @@ fn a_healthy_lake_passes_and_each_damage_is_named() {
             line["check"] == check && line["ok"] == false && named.iter().all(|part| said.contains(part))
         };
         assert!(found.iter().find(says).is_some(), "{what}: {found:#?}");
+        for line in found.iter().filter(|line| line["ok"] == false) {
+            assert_in_runbook(line["check"].as_str().unwrap(), line["finding"].as_str().unwrap());
+        }
         assert!(
             found.iter().filter(|line| line["ok"] == false).all(|line| line["advice"] != ""),
             "{what}: {found:#?}"

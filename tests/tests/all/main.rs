@@ -6,6 +6,7 @@ mod demo_shop;
 mod dirty;
 mod dirty_files;
 mod doctor;
+mod documents;
 mod estimators;
 mod experiment_days;
 mod experiment_edges;
