@@ -117,7 +117,9 @@ impl Sandbox {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
-        command.args(arguments).current_dir(self.path()).envs(self.environment.iter().cloned());
+        // As wide as a pipe, whatever the shell that runs the tests says.
+        command.args(arguments).current_dir(self.path()).env_remove("COLUMNS");
+        command.envs(self.environment.iter().cloned());
         command
     }
 

@@ -1,4 +1,5 @@
-//! `schemas`: the JSON Schemas of all definitions, as the binary writes them, kept in docs/schemas/ for editors.
+//! `schemas`: the JSON Schemas of all definitions and of every JSON output, as the binary writes them. docs/schemas/ keeps those of
+//! definitions for editors, docs/schemas/output/ those of outputs for programs that read them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +11,10 @@ use crate::process::{build_tranche, program, root, run, target_dir};
 
 const SUFFIX: &str = ".schema.json";
 
-/// File name to content.
+/// The folder of the schemas of outputs, below that of definitions.
+const OUTPUT: &str = "output";
+
+/// Path below the folder to content.
 type Schemas = BTreeMap<String, String>;
 
 /// Fails if docs/schemas/ is not what the binary writes.
@@ -64,21 +68,27 @@ fn kept() -> Result<Schemas, String> {
     }
 }
 
-/// The schemas of one folder; line ends are read as git may have changed them.
+/// The schemas of a folder and of its outputs; line ends are read as git may have changed them.
 fn read(folder: &Path) -> io::Result<Schemas> {
     let mut schemas = Schemas::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(SUFFIX) {
-            schemas.insert(name, fs::read_to_string(entry.path())?.replace("\r\n", "\n"));
+    for (prefix, folder) in [("", folder.to_owned()), ("output/", folder.join(OUTPUT))] {
+        if !folder.exists() && !prefix.is_empty() {
+            continue;
+        }
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(SUFFIX) {
+                let content = fs::read_to_string(entry.path())?.replace("\r\n", "\n");
+                schemas.insert(format!("{prefix}{name}"), content);
+            }
         }
     }
     Ok(schemas)
 }
 
 fn replace(generated: &Schemas, kept: &Schemas) -> io::Result<()> {
-    fs::create_dir_all(folder())?;
+    fs::create_dir_all(folder().join(OUTPUT))?;
     for name in kept.keys().filter(|name| !generated.contains_key(*name)) {
         fs::remove_file(folder().join(name))?;
     }

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 pub(crate) use schedule::{BackfillSlots, Order, Runs, Schedule, ScheduleAction};
-use tranche_experiment::InferenceKind;
-use tranche_stats::cases::CaseInference;
-use tranche_stats::{Alternative, Margin, Prior, RelativeMethod, Spending};
+use tranche_workspace::queries::experiments::InferenceKind;
+use tranche_workspace::queries::statistics::{
+    Alternative, CaseInference, Margin, Prior, RelativeMethod, Spending,
+};
 
 /// Nightly audience segments, A/B measurement and KPI reports over Parquet in object storage.
 #[derive(Debug, Parser)]
@@ -26,7 +27,8 @@ const EXAMPLES: &str = "Examples:
   tranche --project my-project check              every definition, no data read
   tranche --project my-project run shop --as-of 2026-11-01
   tranche --project my-project segment list
-  tranche --project my-project sql 'SELECT segment, size FROM segment_history'
+  tranche --project my-project segment list --columns segment,size,as_of
+  tranche --project my-project sql 'SELECT segment, size FROM segment_history' --format markdown
 
 Exit codes: 0 done, 1 a run or check of data failed, 2 a definition or argument is wrong, 3 storage or network.";
 
@@ -42,6 +44,12 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// Show every column and every text in full, however wide that is.
+    #[arg(long, global = true)]
+    pub(crate) wide: bool,
+    /// Show only these columns, in this order; in tables, CSV and Markdown.
+    #[arg(long, global = true, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
     /// Log more: -v for what happens, -vv for details, -vvv for everything. Without it, errors; of `schedule` and `backfill` warnings too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -68,6 +76,8 @@ pub(crate) enum Format {
     Json,
     /// For spreadsheets.
     Csv,
+    /// For documents.
+    Markdown,
 }
 
 /// What is to be done.
@@ -86,7 +96,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tranche run shop\n  tranche run shop --as-of 2026-11-01 --format json"
     )]
     Run(Run),
-    /// Run what is due, and go on doing so: every slot of every schedule, exactly once, with any number of daemons on one lake.
+    /// Run what is due, and keep running: every slot of every schedule, exactly once, with any number of daemons on one lake.
     #[command(
         after_help = "Examples:\n  tranche schedule\n  tranche schedule --once\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --pipeline shop\n  tranche schedule pause shop"
     )]
@@ -96,17 +106,17 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tranche runs --pipeline shop --status failed --since 2026-11-01\n  tranche runs 0199d2c4\n  tranche runs 0199d2c4 --follow"
     )]
     Runs(Runs),
-    /// Run past slots of a pipeline, in order. It may be interrupted, and gone on with by --resume.
+    /// Run past slots of a pipeline, in order. Can be interrupted; continue with --resume.
     #[command(
         after_help = "Examples:\n  tranche backfill shop --from 2026-10-01 --to 2026-11-01 --dry-run\n  tranche backfill shop --from 2026-10-01 --to 2026-11-01 --failed --concurrency 2\n  tranche backfill --list\n  tranche backfill --resume 0199d2c4"
     )]
     Backfill(BackfillSlots),
-    /// Go on with a run after a failure; committed steps are not run again.
+    /// Continue a run after a failure; committed steps are not run again.
     #[command(after_help = "Examples:\n  tranche resume 0199d2c4\n  tranche resume 0199d2c4 --force")]
     Resume {
         /// The run, or the beginning of its id.
         run: String,
-        /// Take the run over at once, even if someone may be at work on it.
+        /// Take the run over at once, even if it may still be active.
         #[arg(long)]
         force: bool,
     },
@@ -130,7 +140,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tranche sql 'SELECT count(*) FROM orders'\n  tranche sql 'SELECT count(*) FROM orders' --as-of 2026-11-01\n  tranche sql 'SELECT * FROM traits LIMIT 5'"
     )]
     Sql(Sql),
-    /// Say whether the storage, the clock, the project and the lake are as they must be, and what to do where not; exit code 1 then.
+    /// Check the storage, the clock, the project and the lake, with advice for each finding; exit code 1 if there is one.
     #[command(
         after_help = "Examples:\n  tranche doctor\n  tranche doctor --format json | jq '.[] | select(.ok | not)'"
     )]
@@ -155,8 +165,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether it tries again what fails, so that only its log says that something does.
-    pub(crate) fn goes_on_by_itself(&self) -> bool {
+    /// Whether it runs unattended and retries what fails, so that only its log reports failures.
+    pub(crate) fn runs_unattended(&self) -> bool {
         matches!(self, Self::Schedule(Schedule { action: None, .. }) | Self::Backfill(_))
     }
 }
@@ -249,8 +259,9 @@ pub(crate) enum Segment {
     Explain {
         /// Only these segments and sets (default: all, with the traits).
         segments: Vec<String>,
-        #[command(flatten)]
-        as_of: AsOf,
+        /// The instant of the refresh, such as 2026-11-01 (default: now).
+        #[arg(long, value_name = "T")]
+        as_of: Option<String>,
         /// Only this pipeline.
         #[arg(long)]
         pipeline: Option<String>,

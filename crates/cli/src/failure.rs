@@ -1,90 +1,38 @@
-//! What a command failed with: a message, and an exit code that says who has to act.
+//! How a failure leaves the program: printed, and as an exit code that says who has to act.
 
-use std::error::Error;
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
-use tranche_experiment::ExperimentError;
-use tranche_ingest::IngestError;
-use tranche_metric::MetricError;
-use tranche_pipeline::{FailureClass, RunError};
-use tranche_project::{Diagnostic, Problems, ProjectError, is_near};
-use tranche_report::ReportError;
-use tranche_segment::SegmentError;
-use tranche_sql::SqlError;
-use tranche_store::StoreError;
+pub(crate) use tranche_workspace::Failure;
+use tranche_workspace::{Diagnostic, FailureClass};
 
 use crate::args::{Format, Global};
 
-/// A failure with who has to act.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) class: FailureClass,
-    pub(crate) message: String,
-    /// Problems of definitions, each at its place.
-    pub(crate) diagnostics: Vec<Diagnostic>,
+/// A failure as `--format json` prints it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FailureDocument<'a> {
+    /// Who has to act.
+    class: FailureClass,
+    /// What went wrong.
+    error: &'a str,
+    /// The problems of definitions, each at its place.
+    problems: &'a [Diagnostic],
 }
 
-impl Failure {
-    fn new(class: FailureClass, message: String) -> Self {
-        Self { class, message, diagnostics: Vec::new() }
+/// Prints a failure and gives its exit code.
+#[expect(clippy::print_stderr, clippy::print_stdout, reason = "the edge of the program")]
+pub(crate) fn report(failure: &Failure, global: &Global) -> ExitCode {
+    if global.format == Format::Json {
+        let Failure { class, message: error, diagnostics: problems } = failure;
+        println!("{}", json!(FailureDocument { class: *class, error, problems }));
     }
-
-    /// The author's or the caller's: exit code 2.
-    pub(crate) fn definition(message: impl Into<String>) -> Self {
-        Self::new(FailureClass::Definition, message.into())
+    for diagnostic in &failure.diagnostics {
+        eprintln!("{diagnostic}\n");
     }
-
-    /// The data's: exit code 1.
-    pub(crate) fn data(message: impl Into<String>) -> Self {
-        Self::new(FailureClass::Data, message.into())
-    }
-
-    /// The storage's: exit code 3.
-    pub(crate) fn storage(message: impl Into<String>) -> Self {
-        Self::new(FailureClass::Storage, message.into())
-    }
-
-    /// Ours: exit code 1.
-    pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self::new(FailureClass::Internal, message.into())
-    }
-
-    /// The caller's, who named something that is not there: the nearest of what is there, or what `otherwise` to do.
-    pub(crate) fn unknown<'a>(
-        what: &str,
-        name: &str,
-        known: impl IntoIterator<Item = &'a str>,
-        otherwise: &str,
-    ) -> Self {
-        match known.into_iter().find(|known| is_near(known, name)) {
-            Some(near) => Self::definition(format!("there is no {what} `{name}`; did you mean `{near}`?")),
-            None => Self::definition(format!("there is no {what} `{name}`; {otherwise}")),
-        }
-    }
-
-    /// The problems of a project: exit code 2.
-    pub(crate) fn problems(problems: Problems) -> Self {
-        let diagnostics = problems.into_sorted();
-        let message = match diagnostics.len() {
-            1 => "1 problem in the definitions".to_owned(),
-            n => format!("{n} problems in the definitions"),
-        };
-        Self { class: FailureClass::Definition, message, diagnostics }
-    }
-
-    /// Prints it and gives the exit code.
-    #[expect(clippy::print_stderr, clippy::print_stdout, reason = "the edge of the program")]
-    pub(crate) fn report(self, global: &Global) -> ExitCode {
-        if global.format == Format::Json {
-            println!("{}", json!({"error": self.message, "class": self.class, "problems": self.diagnostics}));
-        }
-        for diagnostic in &self.diagnostics {
-            eprintln!("{diagnostic}\n");
-        }
-        eprintln!("error: {}", self.message);
-        exit_code(self.class)
-    }
+    eprintln!("error: {}", failure.message);
+    exit_code(failure.class)
 }
 
 /// The documented exit code of a failure.
@@ -93,147 +41,5 @@ pub(crate) fn exit_code(class: FailureClass) -> ExitCode {
         FailureClass::Definition => ExitCode::from(2),
         FailureClass::Storage => ExitCode::from(3),
         FailureClass::Data | FailureClass::Timeout | FailureClass::Internal => ExitCode::from(1),
-    }
-}
-
-/// An error with all of its causes in one line, each said once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-impl From<ProjectError> for Failure {
-    fn from(error: ProjectError) -> Self {
-        match error {
-            ProjectError::Missing { .. } => Self::definition(chain(&error)),
-            ProjectError::Read { .. } => Self::storage(chain(&error)),
-        }
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        let class = match error {
-            StoreError::Location { .. } | StoreError::Pattern { .. } | StoreError::Version { .. } => {
-                FailureClass::Definition
-            }
-            StoreError::Object { .. }
-            | StoreError::Damaged { .. }
-            | StoreError::Table { .. }
-            | StoreError::Conflict { .. }
-            | StoreError::Read { .. }
-            | StoreError::File { .. }
-            | StoreError::Parquet(_) => FailureClass::Storage,
-        };
-        Self::new(class, chain(&error))
-    }
-}
-
-impl From<SqlError> for Failure {
-    fn from(error: SqlError) -> Self {
-        match error {
-            SqlError::Store(error) => error.into(),
-            SqlError::Definition(_) => Self::definition(chain(&error)),
-            SqlError::Data(_) | SqlError::Resources(_) => Self::data(chain(&error)),
-            SqlError::Engine(_) => Self::internal(chain(&error)),
-        }
-    }
-}
-
-impl From<IngestError> for Failure {
-    fn from(error: IngestError) -> Self {
-        match error {
-            IngestError::Store(error) => error.into(),
-            IngestError::Sql(error) => error.into(),
-            IngestError::Mapping { .. } | IngestError::Evolution { .. } => Self::definition(chain(&error)),
-            IngestError::File { .. } | IngestError::TooManyRejects { .. } | IngestError::NoFiles { .. } => {
-                Self::data(chain(&error))
-            }
-            IngestError::Staging(_) => Self::internal(chain(&error)),
-        }
-    }
-}
-
-impl From<SegmentError> for Failure {
-    fn from(error: SegmentError) -> Self {
-        match error {
-            SegmentError::Store(error) => error.into(),
-            SegmentError::Sql(error) => error.into(),
-            SegmentError::Query { definition, source } => {
-                let inner = Self::from(source);
-                Self { message: format!("`{definition}` failed: {}", inner.message), ..inner }
-            }
-            SegmentError::Definition(_)
-            | SegmentError::Unknown(_)
-            | SegmentError::Published { .. }
-            | SegmentError::Shortened { .. }
-            | SegmentError::Instants => Self::definition(chain(&error)),
-            SegmentError::Proof(_) => Self::internal(chain(&error)),
-            SegmentError::Ambiguous { .. } | SegmentError::Expectation(_) | SegmentError::Earlier { .. } => {
-                Self::data(chain(&error))
-            }
-        }
-    }
-}
-
-impl From<MetricError> for Failure {
-    fn from(error: MetricError) -> Self {
-        match error {
-            MetricError::Sql(error) => error.into(),
-            MetricError::Fact { .. } => Self::definition(chain(&error)),
-            MetricError::Proof(_) => Self::internal(chain(&error)),
-        }
-    }
-}
-
-impl From<ExperimentError> for Failure {
-    fn from(error: ExperimentError) -> Self {
-        let within = |experiment: String, inner: Self| Self {
-            message: format!("experiment `{experiment}`: {}", inner.message),
-            ..inner
-        };
-        match error {
-            ExperimentError::Store(error) => error.into(),
-            ExperimentError::Sql(error) => error.into(),
-            ExperimentError::Segment { experiment, source } => within(experiment, (*source).into()),
-            ExperimentError::Metric { experiment, source } => within(experiment, source.into()),
-            ExperimentError::Unknown(_) | ExperimentError::Exposure { .. } => Self::definition(chain(&error)),
-            ExperimentError::Stored { .. } => Self::internal(chain(&error)),
-        }
-    }
-}
-
-impl From<ReportError> for Failure {
-    fn from(error: ReportError) -> Self {
-        match error {
-            ReportError::Store(error) => error.into(),
-            ReportError::Sql(error) => error.into(),
-            ReportError::Segment(error) => error.into(),
-            ReportError::Metric(error) => error.into(),
-            ReportError::Unknown(_) | ReportError::Entity { .. } => Self::definition(chain(&error)),
-            ReportError::Write { .. } => Self::storage(chain(&error)),
-            ReportError::Document(_) => Self::internal(chain(&error)),
-        }
-    }
-}
-
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
-        match error {
-            RunError::Store(error) => error.into(),
-            RunError::Unknown { .. } | RunError::Finished { .. } | RunError::Definitions { .. } => {
-                Self::definition(chain(&error))
-            }
-            RunError::Clock { .. } => Self::storage(chain(&error)),
-            other => Self::data(chain(&other)),
-        }
     }
 }

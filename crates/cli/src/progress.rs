@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tranche_pipeline::{Observer, RunReport, Step, StepFailure, StepOutcome};
+use tranche_daemon::{Observer, RunRecord, Step, StepFailure, StepOutcome};
 
-/// Watches a run. Shared with the steps, which say what they are at.
+/// Shows how far a run is; its steps report to it too.
 #[derive(Clone)]
 pub(crate) struct Progress {
     bars: MultiProgress,
@@ -17,21 +17,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Progress for whoever looks at stderr.
+    /// Progress on stderr.
     pub(crate) fn new() -> Self {
         Self { bars: MultiProgress::new(), terminal: std::io::stderr().is_terminal(), steps: Arc::default() }
-    }
-
-    /// Progress that nobody looks at.
-    pub(crate) fn quiet() -> Self {
-        Self { bars: MultiProgress::new(), terminal: false, steps: Arc::default() }
-    }
-
-    /// What a step is at, such as `orders: 3 of 18 files`.
-    pub(crate) fn message(&self, step: &str, message: String) {
-        if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(step) {
-            bar.set_message(message);
-        }
     }
 
     #[expect(clippy::print_stderr, reason = "progress goes to stderr")]
@@ -52,7 +40,7 @@ impl Progress {
     }
 }
 
-/// Something that is done as often as is known beforehand.
+/// Work in a known number of parts.
 pub(crate) struct Count {
     progress: Progress,
     bar: ProgressBar,
@@ -60,7 +48,7 @@ pub(crate) struct Count {
 }
 
 impl Progress {
-    /// Begins to count to `all`, such as the instants of `customer`.
+    /// Starts to count up to `all`, such as the instants of `customer`.
     pub(crate) fn count(&self, what: &str, all: usize) -> Count {
         let all = u64::try_from(all).unwrap_or(u64::MAX);
         // A bar that is not shown counts all the same.
@@ -80,7 +68,7 @@ impl Progress {
 }
 
 impl Count {
-    /// So many are done; the last of them ends it.
+    /// Shows that so many parts are done; the last one ends the count.
     pub(crate) fn done(&self, done: usize) {
         self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         if Some(self.bar.position()) == self.bar.length() {
@@ -108,17 +96,23 @@ impl Observer for Progress {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).insert(step.id.clone(), bar);
     }
 
+    fn step_progress(&self, step: &Step, message: &str) {
+        if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(&step.id) {
+            bar.set_message(message.to_owned());
+        }
+    }
+
     fn step_done(&self, step: &Step, outcome: &StepOutcome, seconds: f64) {
         let (read, written) = (outcome.rows_read, outcome.rows_written);
         self.finish(step, &format!("✓ {} in {seconds:.1} s: {read} rows read, {written} written", step.id));
     }
 
     fn step_failed(&self, step: &Step, failure: &StepFailure, retry_in: Option<Duration>) {
-        let next = retry_in.map_or_else(String::new, |pause| format!("; again in {} s", pause.as_secs()));
+        let next = retry_in.map_or_else(String::new, |pause| format!("; retry in {} s", pause.as_secs()));
         self.finish(step, &format!("✗ {}: {}{next}", step.id, failure.message));
     }
 
-    fn run_ended(&self, report: &RunReport) {
+    fn run_ended(&self, report: &RunRecord) {
         if let Some(message) = &report.message {
             self.line(message);
         }

@@ -1,33 +1,9 @@
 //! What follows from a result, by the rule that its author declared.
 
-use serde::{Deserialize, Serialize};
+use tranche_scorecard::{Conclusion, Decision, EstimateRow, MetricRole, VariantDecision};
 
-use crate::result::{Conclusion, EstimateRow, MetricRole};
-use crate::spec::{AtEndSpec, DecisionSpec, GoalsSpec, GuardrailsSpec, HarmSpec};
-
-/// What follows from a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// `investigate` when a check of the data failed; else by the rule `ship`, `stop`, `continue` or `undecided`. Without a rule
-    /// `undecided`.
-    pub action: String,
-    /// Why.
-    pub reasons: Vec<String>,
-    /// The same for each treatment, where there is a rule.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub variants: Vec<VariantDecision>,
-}
-
-/// What follows for one treatment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VariantDecision {
-    /// The treatment.
-    pub variant: String,
-    /// `ship`, `stop`, `continue` or `undecided`.
-    pub action: String,
-    /// Why.
-    pub reasons: Vec<String>,
-}
+use crate::definition::spec::{AtEndSpec, DecisionSpec, GoalsSpec, GuardrailsSpec, HarmSpec};
+use crate::units::status::Stage;
 
 /// What a decision is made from.
 #[derive(Debug)]
@@ -42,17 +18,6 @@ pub(crate) struct Evidence<'a> {
     pub(crate) alpha: f64,
     /// Where the plan stands.
     pub(crate) stage: Stage,
-}
-
-/// Where a plan stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// No decision may be made yet, and why.
-    Closed(String),
-    /// One may be made, and more is to come: when the plan ends.
-    Open(String),
-    /// All that was planned is in.
-    Ended,
 }
 
 /// Applies the rule, if there is one.
@@ -96,7 +61,7 @@ fn of_variant(rule: &DecisionSpec, variant: &str, evidence: &Evidence<'_>) -> Va
         HarmSpec::Never => Vec::new(),
     };
     let harms: Vec<String> =
-        watched.into_iter().filter(|row| is_worse(row)).map(|row| told(row, evidence.alpha)).collect();
+        watched.into_iter().filter(|row| is_worse(row)).map(|row| sentence(row, evidence.alpha)).collect();
     if !harms.is_empty() {
         return decided("stop", harms);
     }
@@ -109,10 +74,10 @@ fn of_variant(rule: &DecisionSpec, variant: &str, evidence: &Evidence<'_>) -> Va
         GuardrailsSpec::NonInferior => row.non_inferiority.as_ref().is_some_and(|test| test.holds),
         GuardrailsSpec::NotHarmed => !is_worse(row),
     };
-    let mut reasons: Vec<String> = goals.iter().map(|row| told(row, evidence.alpha)).collect();
+    let mut reasons: Vec<String> = goals.iter().map(|row| sentence(row, evidence.alpha)).collect();
     reasons.extend(guardrails.iter().map(|row| match rule.ship.guardrails {
-        GuardrailsSpec::NonInferior => told_margin(row),
-        GuardrailsSpec::NotHarmed => told(row, evidence.alpha),
+        GuardrailsSpec::NonInferior => margin_sentence(row),
+        GuardrailsSpec::NotHarmed => sentence(row, evidence.alpha),
     }));
     if goals_hold && guardrails.iter().all(|row| guardrail_holds(row)) {
         return decided("ship", reasons);
@@ -134,8 +99,7 @@ fn is_worse(row: &EstimateRow) -> bool {
 }
 
 /// "orders is better (p = 0.0012, alpha 0.05)".
-fn told(row: &EstimateRow, alpha: f64) -> String {
-    let number = |name: &str| EstimateRow::number(&row.absolute, name);
+fn sentence(row: &EstimateRow, alpha: f64) -> String {
     let state = match row.conclusion {
         Some(Conclusion::Better) => "is better",
         Some(Conclusion::Worse) => "is worse",
@@ -148,16 +112,17 @@ fn told(row: &EstimateRow, alpha: f64) -> String {
             );
         }
     };
-    let p = match (number("p_adjusted"), number("p")) {
-        (Some(p), _) => format!("adjusted {}", p_value(p)),
-        (None, Some(p)) => p_value(p),
-        (None, None) => "no p-value".to_owned(),
+    let effect = row.absolute.effect();
+    let p = match effect.map(|effect| (effect.p_adjusted, effect.p)) {
+        Some((Some(p), _)) => format!("adjusted {}", p_value(p)),
+        Some((None, Some(p))) => p_value(p),
+        Some((None, None)) | None => "no p-value".to_owned(),
     };
     format!("{} {state} ({p}, alpha {alpha})", row.metric)
 }
 
 /// "unsubscribes is not worse by its margin (p = 0.0003)".
-fn told_margin(row: &EstimateRow) -> String {
+fn margin_sentence(row: &EstimateRow) -> String {
     let Some(test) = &row.non_inferiority else { return format!("{} has no margin", row.metric) };
     match (test.p, test.holds) {
         (None, _) => {

@@ -1,32 +1,15 @@
 //! Rules against results: the first that applies decides.
 
-use serde_json::{Value, json};
+use tranche_scorecard::{Effect, EffectOutcome, NonInferiority};
 
 use super::*;
-use crate::result::NonInferiority;
 
 fn row(metric: &str, role: MetricRole, conclusion: Option<Conclusion>, holds: Option<bool>) -> EstimateRow {
-    EstimateRow {
-        metric: metric.to_owned(),
-        role,
-        segment: "all".to_owned(),
-        variant: "b".to_owned(),
+    let row = EstimateRow {
         n: 10,
         mean: Some(1.0),
-        variance: None,
         control_n: 10,
         control_mean: Some(1.0),
-        control_variance: None,
-        adjusted_mean: None,
-        control_adjusted_mean: None,
-        absolute: if conclusion.is_some() { json!({"effect": 0.5, "p": 0.01}) } else { Value::Null },
-        relative: Value::Null,
-        basis: crate::Basis::default(),
-        family: None,
-        uncapped: None,
-        steps: Vec::new(),
-        undefined: conclusion.is_none().then(|| "the treatment arm has no units".to_owned()),
-        alternative: None,
         non_inferiority: holds.map(|holds| NonInferiority {
             margin: 0.1,
             scale: "absolute".to_owned(),
@@ -36,7 +19,13 @@ fn row(metric: &str, role: MetricRole, conclusion: Option<Conclusion>, holds: Op
             undefined: None,
         }),
         conclusion,
+        ..EstimateRow::undefined(metric, role, "all", "b", "the treatment arm has no units")
+    };
+    if conclusion.is_none() {
+        return row;
     }
+    let absolute = EffectOutcome::Effect(Effect { p: Some(0.01), ..Effect::of(0.5) });
+    EstimateRow { absolute, undefined: None, ..row }
 }
 
 fn decided(rule: &DecisionSpec, rows: &[EstimateRow], stage: Stage) -> Decision {

@@ -1,13 +1,15 @@
 //! A comparison for tests: two arms of one metric, better when it is more, by Welch's test at 5 %.
 
 use tranche_metric::{Direction, Values};
+use tranche_scorecard::{EstimateRow, MetricRole, OutlierRow};
+use tranche_segment::EVERYONE;
 use tranche_stats::{Alternative, Inference, RelativeMethod};
 
-use crate::arms::{Outcomes, TakenIntoAccount};
-use crate::cells::{Cells, Group};
-use crate::family::Measured;
-use crate::question::{Lens, Question};
-use crate::result::{EstimateRow, MetricRole};
+use crate::estimate::analysis::{Analysis, Effects, InferenceMethod};
+use crate::estimate::arms::{Adjustments, Outcomes};
+use crate::estimate::estimates::Compared;
+use crate::estimate::outliers::audit;
+use crate::units::cells::{Cells, Group};
 
 /// Units of control in cell 0, of the treatment in cell 1, and all others in cell 2.
 pub(crate) fn cells(units: usize, control: &[usize], treatment: &[usize]) -> Cells {
@@ -23,42 +25,40 @@ pub(crate) fn groups() -> (Group, Group) {
 
 /// Values per unit as outcomes without a covariate.
 pub(crate) fn outcomes<'a>(values: &'a [f64], cells: &'a Cells) -> Outcomes<'a> {
-    Outcomes::new(Values::Single(values), TakenIntoAccount::default(), cells)
+    Outcomes::new(Values::Single(values), Adjustments::default(), cells)
 }
 
 /// The estimate of `b` against control.
-pub(crate) fn measured(outcomes: &Outcomes<'_>) -> Measured {
-    let lens = Lens::Test(Inference::Fixed, RelativeMethod::Fieller);
-    let question =
-        Question { better: Direction::Increase, alternative: Alternative::TwoSided, alpha: 0.05, lens };
+pub(crate) fn compared(outcomes: &Outcomes<'_>) -> Compared {
+    let method = InferenceMethod::Test(Inference::Fixed, RelativeMethod::Fieller);
+    let (better, alternative) = (Direction::Increase, Alternative::TwoSided);
+    let analysis = Analysis { better, alternative, alpha: 0.05, method };
     let (control, treatment) = groups();
     let arms = outcomes.arms(&control, &treatment);
-    let answer = question.answer(&arms, question.alpha);
+    let Effects { absolute, relative } = analysis.effects(&arms, analysis.alpha);
     let row = EstimateRow {
-        metric: "revenue".to_owned(),
-        role: MetricRole::Goal,
-        segment: tranche_segment::EVERYONE.to_owned(),
-        variant: "b".to_owned(),
         n: arms.treatment.n,
         mean: Some(arms.treatment.mean),
-        variance: None,
         control_n: arms.control.n,
         control_mean: Some(arms.control.mean),
-        control_variance: None,
-        adjusted_mean: None,
-        control_adjusted_mean: None,
-        conclusion: question.conclusion(&arms, &answer.absolute),
-        absolute: answer.absolute,
-        relative: answer.relative,
-        basis: crate::Basis::default(),
-        family: None,
-        uncapped: None,
-        steps: Vec::new(),
-        undefined: answer.undefined,
-        alternative: None,
-        non_inferiority: None,
+        conclusion: analysis.conclusion(&arms, &absolute),
+        undefined: absolute.reason().map(str::to_owned),
+        absolute,
+        relative,
+        ..EstimateRow::undefined("revenue", MetricRole::Goal, EVERYONE, "b", "")
     };
-    Measured { row, arms, question }
+    Compared { row, arms, analysis }
+}
+
+/// The audit of twenty units an arm: 10 to 14 in control, 11 to 15 in the treatment, four of each; then
+/// changed.
+pub(crate) fn audited(change: impl Fn(&mut [f64])) -> OutlierRow {
+    let mut values: Vec<f64> = (0..40u32).map(|unit| f64::from(10 + unit % 5 + unit / 20)).collect();
+    change(&mut values);
+    let (control, treatment): (Vec<usize>, Vec<usize>) = ((0..20).collect(), (20..40).collect());
+    let (cells, (control, treatment)) = (cells(40, &control, &treatment), groups());
+    let outcomes = outcomes(&values, &cells);
+    audit(&compared(&outcomes), &outcomes, "a", (&control, &treatment)).unwrap()
 }
 
 /// Whether two numbers agree to nine digits.

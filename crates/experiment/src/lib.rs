@@ -1,73 +1,61 @@
 //! How experiments are measured.
 //!
-//! [`ExperimentSpec`] is an experiment as its author wrote it, [`Experiment`] what it means; [`measure`] finds who was first exposed
-//! to what and when, what each unit did in the window after, and in which segments it was before, and hands the moments to
-//! `tranche-stats`. [`store`] keeps and reads [`ExperimentResult`]s.
+//! [`ExperimentSpec`] is an experiment as its author wrote it, [`Experiment`] what it means ([`read`],
+//! [`check`]). With a [`MeasureContext`], [`measure()`] finds who was first exposed to what and when, what
+//! each unit did in the window after, and in which segments it was before; it hands the moments to
+//! `tranche-stats` and returns [`ExperimentResult`](tranche_scorecard::ExperimentResult)s, which [`store`]
+//! keeps and reads. [`power()`] plans an experiment, and [`validate()`] holds the statistics against what
+//! they promise on an experiment's own units.
 //!
-//! Everything is computed at one `as_of`, from facts and definitions alone: measuring again gives the same. This crate knows no
-//! formula; those are `tranche-stats`'s.
+//! Everything is computed at one `as_of`, from facts and definitions alone: measuring again gives the same.
+//! This crate knows no formula; those are `tranche-stats`'s.
+//!
+//! ```
+//! use tranche_experiment::definition::{Method, read};
+//! use tranche_project::{Problems, Project};
+//!
+//! let definition = "version: 1\nexperiment: winback\nentity: customer\nexposure: {table: sends, variant: arm}\n\
+//!                   variants: {letter: 1, none: 1}\ncontrol: none\nperiod: {from: 2026-09-01, to: 2026-10-01}\n\
+//!                   metrics: {goal: [orders]}\n";
+//! let files = [
+//!     ("tranche.yaml", "version: 1\nlake: ./lake\n"),
+//!     ("pipelines/shop/pipeline.yaml", "version: 1\npipeline: shop\nsteps: []\n"),
+//!     ("pipelines/shop/experiments/winback.yaml", definition),
+//! ];
+//! let mut problems = Problems::default();
+//! let project = Project::from_files(files);
+//! let experiments = read(&project, "shop", &jiff::tz::TimeZone::UTC, &mut problems);
+//! assert_eq!(experiments["winback"].statistics.method, Method::Fixed);
+//! assert_eq!(experiments["winback"].treatments().collect::<Vec<_>>(), ["letter"]);
+//! ```
 
-mod arms;
-mod assignment;
-mod cells;
-mod clusters;
-mod comparing;
-mod course;
-mod day;
+mod calendar;
+mod context;
+mod counts;
 mod decision;
+pub mod definition;
 mod error;
-mod experiment;
-mod exposure;
-mod family;
+mod estimate;
 #[cfg(test)]
 mod fixture;
-mod gather;
-mod heterogeneity;
-mod looks;
+mod health;
 mod measure;
 mod method;
-mod outliers;
 mod parallel;
-mod plan;
-mod power;
+pub mod power;
+mod preregistration;
 #[cfg(test)]
 mod property;
-mod question;
 mod result;
-mod segments;
-mod series;
-mod spec;
 mod state;
-mod statistics;
 pub mod store;
-mod strata;
-mod summary;
-mod traffic;
-mod trust;
-mod validate;
+mod units;
+pub mod validate;
 
-pub use arms::Basis;
-pub use assignment::{Assigned, Assignment};
-pub use decision::{Decision, VariantDecision};
+pub use context::MeasureContext;
+pub use definition::{Experiment, ExperimentSpec, check, read};
 pub use error::ExperimentError;
-pub use experiment::{Experiment, MetricChoice, check, read};
-pub use family::FamilyNote;
-pub use heterogeneity::{HeterogeneityRow, SegmentContrast};
-pub use looks::{Design, PlannedLooks};
-pub use measure::{MeasureContext, Measurements, measure};
-pub use method::{EstimatorNote, LookNote, MethodNote};
-pub use outliers::{Concentration, OutlierRow, Refit};
-pub use plan::{Amendment, Registration};
-pub use power::{DetectableRow, MetricPower, PowerPlan, PowerRequest, SampleSizeRow, power};
-pub use result::{
-    Conclusion, Effect, EstimateRow, ExperimentResult, MetricRole, NonInferiority, SampleRatioCheck,
-    StepShares, Uncapped, VariantCount,
-};
-pub use series::{Series, SeriesPoint, Span};
-pub use spec::ExperimentSpec;
+pub use measure::{Measurements, measure};
+pub use power::power;
 pub use state::{Memory, examine_state};
-pub use statistics::{Cuped, DeclaredFamily, Method, Scale, Statistics, TestDirection};
-pub use strata::StrataNote;
-pub use traffic::TrafficRow;
-pub use trust::{Severity, TrustCheck};
-pub use validate::{InferenceKind, Validation, ValidationRequest, ValidationRow, validate};
+pub use validate::validate;

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use object_store::ObjectStore;
 use object_store::path::Path;
-use tranche_metric::{FactsRead, Measurement, MetricError, Past};
+use tranche_metric::{FactsRead, Measurement, MetricError, PriorState};
 use tranche_schema::layout::state::{self, Kind, State};
 use tranche_sql::keys::Sample;
 use tranche_store::{Finding, Lake, StoreError};
@@ -36,7 +36,7 @@ impl Memory<'_> {
     /// Reads the facts of a table, from what was kept of them where there is something, and keeps them for the next time.
     ///
     /// # Errors
-    /// [`MetricError::Proof`] within when what was kept does not lead to what all facts say; it is forgotten.
+    /// [`MetricError::Mismatch`] within when what was kept does not lead to what all facts say; it is forgotten.
     pub(crate) async fn read(
         &self,
         measurement: &mut Measurement<'_>,
@@ -47,10 +47,10 @@ impl Memory<'_> {
         let Self { pipeline, step, .. } = *self;
         let folder = State { kind: Kind::Experiments, pipeline, owner: step, table }.folder();
         let (past, is_older) = self.past(&folder, as_of).await;
-        let was_kept = matches!(past, Past::Kept(_));
+        let was_kept = matches!(past, PriorState::Saved(_));
         tracing::debug!(table, was_kept, "what was kept");
         let read = match measurement.read(table, past, self.sample).await {
-            Err(error @ MetricError::Proof(_)) => {
+            Err(error @ MetricError::Mismatch(_)) => {
                 codec::forget(self.lake, &folder).await;
                 Err(error)
             }
@@ -58,14 +58,14 @@ impl Memory<'_> {
             Err(error) if was_kept => {
                 tracing::warn!(table, %error, "what was kept cannot be continued; everything is read");
                 let reason = format!("what was kept cannot be continued: {error}");
-                measurement.read(table, Past::Unknown(reason), self.sample).await
+                measurement.read(table, PriorState::Absent(reason), self.sample).await
             }
             read => read,
         };
         let read = read.map_err(failed)?;
         tracing::debug!(table, read = ?read.facts, "facts");
         if let (Some((files, extract)), Some(keepable), true) =
-            (read.sources, measurement.keepable(table), is_older)
+            (read.sources, measurement.new_state(table), is_older)
         {
             codec::write(self.lake, &folder, as_of, (files, extract), &keepable).await?;
             tracing::debug!(table, "kept");
@@ -74,19 +74,19 @@ impl Memory<'_> {
     }
 
     /// What was kept, and whether it is not of a later instant, which would be lost.
-    async fn past(&self, folder: &str, as_of: Timestamp) -> (Past, bool) {
+    async fn past(&self, folder: &str, as_of: Timestamp) -> (PriorState, bool) {
         if self.full {
-            return (Past::Unknown("that was asked for".to_owned()), true);
+            return (PriorState::Absent("that was asked for".to_owned()), true);
         }
         match codec::read(self.lake, folder).await {
             Ok(Some((kept_as_of, _))) if kept_as_of > as_of => {
-                (Past::Unknown(format!("what is kept is of a later instant, {kept_as_of}")), false)
+                (PriorState::Absent(format!("what is kept is of a later instant, {kept_as_of}")), false)
             }
-            Ok(Some((_, kept))) => (Past::Kept(Box::new(kept)), true),
-            Ok(None) => (Past::Unknown("nothing is kept of an earlier measurement".to_owned()), true),
+            Ok(Some((_, kept))) => (PriorState::Saved(Box::new(kept)), true),
+            Ok(None) => (PriorState::Absent("nothing is kept of an earlier measurement".to_owned()), true),
             Err(error) => {
                 tracing::warn!(folder, %error, "what was kept of an earlier measurement cannot be read; everything is read");
-                (Past::Unknown(format!("what was kept cannot be read: {error}")), true)
+                (PriorState::Absent(format!("what was kept cannot be read: {error}")), true)
             }
         }
     }

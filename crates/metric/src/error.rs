@@ -16,9 +16,9 @@ pub enum MetricError {
         /// Why not.
         reason: String,
     },
-    /// Ours: what follows from what was kept is not what all facts say. Nothing may be published of it.
+    /// Ours: values that continue from saved state are not those of all facts. None of them may be published.
     #[error("{0}")]
-    Proof(Box<Mismatch>),
+    Mismatch(Box<Mismatch>),
     /// The data's or the engine's.
     #[error(transparent)]
     Sql(#[from] SqlError),

@@ -1,16 +1,16 @@
-//! What can go wrong while runs are shown, and who has to act.
+//! Errors of observing, and who has to act.
 
 use thiserror::Error;
 use tranche_pipeline::RunError;
 use tranche_store::StoreError;
 
-/// An error of telling someone. No run fails for it.
+/// An error of a notification, lineage, metrics or traces. It fails no run.
 #[derive(Debug, Error)]
 pub enum ObserveError {
     /// The author's: a place in tranche.yaml that nothing can be sent to.
     #[error("cannot send to {place}: {reason}")]
     Place {
-        /// Where to, without secrets.
+        /// Its address, without secrets.
         place: String,
         /// Why not.
         reason: String,
@@ -18,9 +18,9 @@ pub enum ObserveError {
     /// The receiver's, or the network's: it did not take what was sent. Worth another try.
     #[error("{place} did not take it: {reason}")]
     Refused {
-        /// Where to, without secrets.
+        /// Its address, without secrets.
         place: String,
-        /// What it said.
+        /// Its answer.
         reason: String,
     },
     /// The machine's: a file or port cannot be used.

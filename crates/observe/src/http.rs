@@ -1,4 +1,4 @@
-//! Posting a document.
+//! Posting documents over HTTP.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::ObserveError;
+use crate::error::ObserveError;
 
-/// How long a receiver may take: nobody waits for it but the end of a run.
+/// How long a receiver may take: only the end of a run waits for it.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How much of a refusal is told.
-const TOLD_CHARS: usize = 200;
+/// How much of a refusal is reported.
+const REPORTED_CHARS: usize = 200;
 
-/// A client, and where it posts to.
+/// A client and the URL that it posts to.
 #[derive(Debug, Clone)]
 pub(crate) struct Poster {
     client: Client,
@@ -36,12 +36,12 @@ impl Poster {
         Ok(Self { client, url })
     }
 
-    /// Where it posts to, without path, query and user: those may be secrets.
+    /// The URL without path, query and user, which may be secrets.
     pub(crate) fn place(&self) -> String {
         shown(&self.url)
     }
 
-    /// Posts, and wants an answer of success.
+    /// Posts, and expects an answer of success.
     pub(crate) async fn post(
         &self,
         content_type: &str,
@@ -62,8 +62,8 @@ impl Poster {
         if status.is_success() {
             return Ok(());
         }
-        let said: String = answer.text().await.unwrap_or_default().chars().take(TOLD_CHARS).collect();
-        Err(ObserveError::refused(self.place(), format!("{status} {said}")))
+        let answered: String = answer.text().await.unwrap_or_default().chars().take(REPORTED_CHARS).collect();
+        Err(ObserveError::refused(self.place(), format!("{status} {answered}")))
     }
 }
 

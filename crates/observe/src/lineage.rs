@@ -1,4 +1,4 @@
-//! What runs read and write, in the form of OpenLineage (run events of its specification 2).
+//! Lineage: what runs read and write, in the form of OpenLineage (run events of its specification 2).
 
 mod facets;
 
@@ -7,28 +7,29 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
-use tranche_project::{LineageSpec, variables};
 
-use crate::ObserveError;
+use crate::error::ObserveError;
 use crate::http::Poster;
+use crate::settings::LineageSpec;
+use crate::variables::variables;
+use facets::PRODUCER;
 pub use facets::{Dataset, Facets, Field, InputField};
 
-const PRODUCER: &str = concat!("https://docs.rs/tranche/", env!("CARGO_PKG_VERSION"));
 const SCHEMA_URL: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 
-/// What happens to a run of a job.
+/// The kind of a lineage event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum EventType {
-    /// It begins.
+    /// The run of a job begins.
     Start,
-    /// It is done.
+    /// The run is done.
     Complete,
-    /// It failed.
+    /// The run failed.
     Fail,
 }
 
-/// One thing that happened to a run of a job.
+/// An event of a run of a job.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LineageEvent {
@@ -77,7 +78,7 @@ impl LineageEvent {
         }
     }
 
-    /// With the instant that the results are true for.
+    /// With the instant for which the results are true.
     #[must_use]
     pub fn nominal(mut self, as_of: Timestamp) -> Self {
         self.run.facets.nominal_time(as_of);
@@ -91,14 +92,14 @@ impl LineageEvent {
         self
     }
 
-    /// With what went wrong.
+    /// With the error.
     #[must_use]
     pub fn failed(mut self, message: &str) -> Self {
         self.run.facets.error(message);
         self
     }
 
-    /// With what was read and what was written.
+    /// With the datasets that were read and written.
     #[must_use]
     pub fn datasets(mut self, inputs: Vec<Dataset>, outputs: Vec<Dataset>) -> Self {
         self.inputs = inputs;
@@ -121,7 +122,7 @@ fn hyphenated(run_id: &str) -> String {
     uuid::Uuid::try_parse(run_id).map_or_else(|_| step_run_id(run_id, ""), |id| id.hyphenated().to_string())
 }
 
-/// Where events go.
+/// The receivers of lineage events.
 #[derive(Debug)]
 pub struct Lineage {
     namespace: String,
@@ -131,7 +132,8 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// Where the settings say; `folder` is the project's, and `value_of` knows the variables of the environment.
+    /// The receivers that the settings name; `folder` is the project's, and `value_of` looks up the variables
+    /// of the environment.
     ///
     /// # Errors
     /// [`ObserveError::Place`] when nothing can be sent there.
@@ -155,13 +157,13 @@ impl Lineage {
         Ok(Self { namespace, file: spec.file.as_ref().map(|file| folder.join(file)), poster, headers })
     }
 
-    /// The namespace of jobs.
+    /// The namespace of all jobs of these events.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Sends an event to all places. What does not get there is logged: no run fails for it.
+    /// Sends an event to all receivers. Delivery errors are logged and fail no run.
     pub async fn emit(&self, event: &LineageEvent) {
         let document = match serde_json::to_vec(event) {
             Ok(document) => document,

@@ -1,7 +1,8 @@
-//! Past slots, made good or computed anew: `_sys/backfills/<id>/00000000.json` says which, once and for all.
+//! Past slots, run late or computed anew: `_sys/backfills/<id>/00000000.json` says which, once and for all.
 //!
-//! Each slot of a backfill gets an entry in the slot's own log, with the backfill's id: that entry is its claim, and the run that it
-//! names is its progress. So a backfill is gone on with by whoever names its id, and two who do share its work.
+//! Each slot of a backfill gets an entry in the slot's own log, with the backfill's id: that entry is its
+//! claim, and the run that it names is its progress. So any process that names its id continues a backfill,
+//! and two that do share its work.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -13,13 +14,20 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::append_log::{Append, AppendLog};
+use crate::clock::{Clock, new_run_id};
+use crate::definition::pipeline::Pipeline;
+use crate::error::RunError;
+use crate::ledger::Ledger;
+use crate::ledger::append_log::{Append, AppendLog};
+use crate::ledger::event::RunStatus;
 use crate::ledger::failed;
-use crate::perform::{SlotRun, perform};
-use crate::{
-    Catalog, Clock, ExplainedSlot, Fate, LeaseWatch, Ledger, Liveness, Pipeline, RunError, RunRecord,
-    RunStatus, SlotEntry, SlotFate, Stop, explain, new_run_id,
-};
+use crate::ledger::lease::{LeaseWatch, Liveness};
+use crate::ledger::record::RunRecord;
+use crate::ledger::slot::{SlotDecision, SlotEntry};
+use crate::run::plan::Stop;
+use crate::scheduler::catalog::Catalog;
+use crate::scheduler::explain::{ExplainedSlot, SlotOutcome, explain};
+use crate::scheduler::run_slot::{SlotRun, run_slot};
 
 /// Past slots of a pipeline that are to be run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +60,7 @@ pub enum BackfillMode {
     Missing,
     /// Those whose run failed.
     Failed,
-    /// All of them, but for those whose run is at work, or about to be.
+    /// All of them, but for those whose run is active or waiting.
     All,
 }
 
@@ -66,7 +74,7 @@ pub enum BackfillOrder {
     Newest,
 }
 
-/// How a backfill stands.
+/// The progress of a backfill.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct BackfillProgress {
     /// All of its slots.
@@ -75,9 +83,9 @@ pub struct BackfillProgress {
     pub done: usize,
     /// Those whose run failed.
     pub failed: usize,
-    /// Those that someone is at work on, or was.
+    /// Slots whose run has begun and not ended.
     pub running: usize,
-    /// Those that nobody has begun.
+    /// Slots whose run has not begun.
     pub waiting: usize,
 }
 
@@ -86,23 +94,23 @@ pub(crate) const BACKFILLS: &str = tranche_store::layout::system::BACKFILLS.path
 /// Slots that are looked up at the same time.
 pub(crate) const CONCURRENCY: usize = 16;
 
-/// How long to wait between two looks at a run that someone else is at work on.
+/// How long to wait between two looks at a run of another process.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 impl BackfillMode {
     /// Whether it takes a slot; none that is in hand takes it.
     fn takes(self, slot: &ExplainedSlot) -> bool {
-        let stands = |how: &str| slot.fate == SlotFate::Run && slot.reason.as_deref() == Some(how);
+        let stands = |how: &str| slot.outcome == SlotOutcome::Run && slot.reason.as_deref() == Some(how);
         match self {
-            Self::All => slot.fate != SlotFate::Future && !stands("running") && !stands("waiting"),
+            Self::All => slot.outcome != SlotOutcome::Future && !stands("running") && !stands("waiting"),
             Self::Failed => stands("failed"),
-            Self::Missing => !matches!(slot.fate, SlotFate::Run | SlotFate::Future),
+            Self::Missing => !matches!(slot.outcome, SlotOutcome::Run | SlotOutcome::Future),
         }
     }
 }
 
 impl Backfill {
-    /// The slots of a pipeline in a stretch of time that a backfill would run.
+    /// The slots of a pipeline in an interval that a backfill would run.
     ///
     /// # Errors
     /// As [`explain`].
@@ -123,8 +131,8 @@ impl Backfill {
     }
 
     pub(crate) fn entry_of<'e>(&self, entries: &'e [SlotEntry]) -> Option<(u64, &'e str)> {
-        let own = |(number, entry): (usize, &'e SlotEntry)| match &entry.fate {
-            Fate::Run { run_id, .. } if entry.backfill.as_ref() == Some(&self.id) => {
+        let own = |(number, entry): (usize, &'e SlotEntry)| match &entry.decision {
+            SlotDecision::Run { run_id, .. } if entry.backfill.as_ref() == Some(&self.id) => {
                 Some((number as u64, run_id.as_str()))
             }
             _ => None,
@@ -191,7 +199,7 @@ impl Ledger {
             .await
     }
 
-    /// How a backfill stands.
+    /// The progress of a backfill.
     ///
     /// # Errors
     /// As [`Ledger::backfill_runs`].
@@ -214,25 +222,25 @@ impl Ledger {
     }
 }
 
-/// Runs what is left of a backfill, in its order; calls `told` with each slot that came to its end. A slot that fails does not keep
-/// the others from being run.
+/// Runs the remaining slots of a backfill, in its order; calls `notify` with each slot that ended. A slot
+/// that fails does not keep the others from being run.
 ///
 /// # Errors
-/// [`RunError::Store`] when the storage fails: what is left is gone on with by running it again.
+/// [`RunError::Store`] when the storage fails: running it again continues with the rest.
 pub async fn run_backfill(
     backfill: &Backfill,
     ledger: &Ledger,
     catalog: &dyn Catalog,
     clock: &dyn Clock,
     stop: Stop,
-    told: &(dyn Fn(Timestamp, RunStatus) + Send + Sync),
+    notify: &(dyn Fn(Timestamp, RunStatus) + Send + Sync),
 ) -> Result<BackfillProgress, RunError> {
     let slots = stream::iter(&backfill.slots).map(|slot| {
         let stop = stop.clone();
         async move {
             let is_stopped = stop.cancel.is_cancelled() || stop.drain.is_cancelled();
             if !is_stopped && let Some(status) = fill(backfill, *slot, ledger, catalog, clock, stop).await? {
-                told(*slot, status);
+                notify(*slot, status);
             }
             Ok::<_, RunError>(())
         }
@@ -241,7 +249,7 @@ pub async fn run_backfill(
     ledger.backfill_progress(backfill).await
 }
 
-/// Brings one slot to its end; `None` when it was there already, or is left to others.
+/// Brings one slot to its end; `None` when it had ended already, or is left to other processes.
 async fn fill(
     backfill: &Backfill,
     slot: Timestamp,
@@ -255,8 +263,9 @@ async fn fill(
     loop {
         let entries = ledger.slot(pipeline, slot).await?;
         let Some((restatement, run_id)) = backfill.entry_of(&entries) else {
-            let fate = Fate::Run { run_id: new_run_id(clock), late: true };
-            let entry = SlotEntry { fate, at: clock.now(), schedule: 0, backfill: Some(backfill.id.clone()) };
+            let decision = SlotDecision::Run { run_id: new_run_id(clock), late: true };
+            let entry =
+                SlotEntry { decision, at: clock.now(), schedule: 0, backfill: Some(backfill.id.clone()) };
             ledger.restate(pipeline, slot, entries.len() as u64, &entry).await?;
             continue;
         };
@@ -275,7 +284,7 @@ async fn fill(
             }
         };
         let run = SlotRun { slot, run_id: run_id.to_owned(), restatement, resumes };
-        match perform(ledger, catalog, clock, pipeline, run, stop.clone()).await {
+        match run_slot(ledger, catalog, clock, pipeline, run, stop.clone()).await {
             Ok(report) => return Ok(Some(report.status)),
             Err(RunError::Taken { .. }) if pause(&stop).await.is_break() => return Ok(None),
             Err(RunError::Taken { .. }) => {}
@@ -284,7 +293,7 @@ async fn fill(
     }
 }
 
-/// Waits for what someone else does, unless there is no more to be done here.
+/// Waits for the runs of other processes, unless there is more to do here.
 async fn pause(stop: &Stop) -> ControlFlow<()> {
     tokio::select! {
         biased;

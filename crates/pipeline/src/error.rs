@@ -1,13 +1,13 @@
-//! What can go wrong with a run, and who has to act.
+//! Errors of runs, and who has to act.
 
 use thiserror::Error;
 use tranche_store::StoreError;
 
-/// An error of a run or of its log. What goes wrong inside a step is not one of these: it is a [`StepFailure`](crate::StepFailure)
-/// in the log.
+/// An error of a run or of its log. An error inside a step is not one of these: it is a
+/// [`StepFailure`](crate::run::step_runner::StepFailure) in the log.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// Nobody's: another process owns the run now. Whoever is told so leaves it alone.
+    /// No one's: another process owns the run now, and the receiver of this error leaves it alone.
     #[error("run `{run_id}` was taken over by another process, which wrote its event {sequence}")]
     Taken {
         /// The run.
@@ -27,11 +27,11 @@ pub enum RunError {
         /// The run.
         run_id: String,
         /// How it ended.
-        status: crate::RunStatus,
+        status: crate::ledger::event::RunStatus,
     },
     /// The storage's: definitions that a run was started with are no longer there.
-    #[error("the definitions `{hash}` are not in the lake; start a new run with today's")]
-    Unpinned {
+    #[error("the definitions `{hash}` are not in the lake; start a new run with the current ones")]
+    MissingDefinitions {
         /// Their hash.
         hash: String,
     },
@@ -43,8 +43,8 @@ pub enum RunError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The storage's: it is so slow that its clock cannot be told. Worth another try.
-    #[error("the storage took {seconds} s to answer, too long to tell its clock")]
+    /// The storage's: it is so slow that its clock cannot be read. Worth another try.
+    #[error("the storage took {seconds} s to answer, too long to read its clock")]
     Clock {
         /// How long it took.
         seconds: u64,

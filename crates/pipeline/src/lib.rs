@@ -1,11 +1,14 @@
-//! YAML pipelines, slots, runs.
+//! YAML pipelines, their schedules, slots and runs.
 //!
-//! [`PipelineSpec`] is a `pipeline.yaml` as its author wrote it; [`PipelineSpec::validate`] turns it into a [`Pipeline`]: [`Schedule`]s,
-//! which say at which instants (slots) it runs by itself, and [`Step`]s. [`execute`] runs a [`RunPlan`]: it gives each step to
-//! a [`StepRunner`] and writes what happens into the [`Ledger`], from which a [`RunRecord`] is read back, and resumed, by anyone.
+//! [`definition`] turns a `pipeline.yaml` into a [`Pipeline`] of [`Step`]s; [`schedule`] says at which
+//! instants (slots) it runs by itself, and remembers how that changed. [`execute`] runs a [`RunPlan`]: it
+//! hands each step to a [`StepRunner`] and writes what happens into the [`Ledger`], from which a
+//! [`RunRecord`] is read back, and resumed, by any process. A [`Scheduler`] decides about slots as they come,
+//! and [`backfill`] about those of the past; [`retention`] removes what is old.
 //!
-//! This crate knows steps by a trait and by name. It knows nothing of SQL, metrics or columns, and of storage only that an object
-//! can be created once: on that, and on no clock, rests that a run has one owner at a time.
+//! This crate knows steps by a trait and by name. It knows nothing of SQL, metrics or columns, and of storage
+//! only that an object can be created once: on that, and on no clock, rests that a run has one owner at a
+//! time.
 //!
 //! ```
 //! use tranche_pipeline::Pipeline;
@@ -31,61 +34,25 @@
 //! assert_eq!(slot.to_string(), "2026-03-29T01:00:00Z");
 //! ```
 
-mod append_log;
-mod arrivals;
-mod backfill;
-mod backlog;
-mod calendar;
+pub mod backfill;
 mod clock;
-mod condition;
-mod definition;
+pub mod definition;
 mod error;
-mod event;
-mod examine;
-mod execute;
-mod expire;
-mod explain;
-mod graph;
-mod history;
-mod lease;
-mod ledger;
-mod perform;
-mod pinned;
-mod record;
-mod report;
-mod runner;
-mod schedule;
-mod scheduler;
-mod slot;
-mod spec;
+mod integrity;
+pub mod ledger;
+pub mod retention;
+pub mod run;
+pub mod schedule;
+pub mod scheduler;
 mod storage_clock;
-mod timeline;
-mod validate;
 
-pub use arrivals::{Arrival, SourceFiles};
-pub use backfill::{Backfill, BackfillMode, BackfillOrder, BackfillProgress, run_backfill};
-pub use backlog::Backlog;
-pub use calendar::{Calendar, DstClass};
 pub use clock::{Clock, SystemClock, new_run_id};
-pub use condition::{Condition, MonthDay};
-pub use definition::{OnFailure, Pipeline, Retries, Step, Targets};
+pub use definition::{Pipeline, Step};
 pub use error::RunError;
-pub use event::{Event, FailureClass, RunStatus, Started, StepStatus};
-pub use execute::{RunPlan, Stop, execute};
-pub use expire::Expired;
-pub use explain::{ExplainedSlot, SlotFate, explain};
-pub use history::{History, HistorySlot, ScheduleEvent};
-pub use lease::{Lease, LeaseWatch, Liveness};
-pub use ledger::{Ledger, RunLog};
-pub use record::{RunRecord, RunSummary, StepRecord};
-pub use report::{RunReport, StepReport};
-pub use runner::{Observer, StepContext, StepFailure, StepOutcome, StepRunner};
-pub use schedule::{Catchup, Overlap, Schedule, Trigger};
-pub use scheduler::{Catalog, Equipment, Loaded, Scheduler, SchedulerOptions, Totals};
-pub use slot::{Fate, SlotEntry};
-pub use spec::{
-    CatchupLimitsSpec, CatchupSpec, PipelineSpec, RetriesSpec, ScheduleSpec, SchedulesSpec, StepSpec,
-    TargetsSpec, WhenSpec,
+pub use ledger::{FailureClass, Ledger, RunRecord, RunStatus, StepStatus};
+pub use run::{
+    Observer, Progress, RunPlan, StepContext, StepFailure, StepOutcome, StepRunner, Stop, execute,
 };
+pub use schedule::Schedule;
+pub use scheduler::Scheduler;
 pub use storage_clock::StorageClock;
-pub use timeline::{FailedAttempt, StepTimeline, Timeline};

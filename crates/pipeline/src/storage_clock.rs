@@ -1,8 +1,9 @@
-//! What time it is for the storage, which all machines share.
+//! The storage's clock, which all machines share.
 //!
-//! A machine whose clock is wrong would claim slots before they come, or late. So its clock is held against the storage's, by the date
-//! of an object that was just written, and corrected where they differ by more than a little. It is held against it anew when it
-//! jumps, which the machine's monotonic clock tells, and from time to time.
+//! A machine whose clock is wrong would claim slots before they come, or late. So its clock is held against
+//! the storage's, by the date of an object that was just written, and corrected where they differ by more
+//! than a little. It is held against it anew when it jumps, which the machine's monotonic clock shows, and
+//! from time to time.
 
 use std::time::Duration;
 
@@ -11,13 +12,15 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use tokio::time::Instant;
 
+use crate::clock::Clock;
+use crate::error::RunError;
+use crate::ledger::Ledger;
 use crate::ledger::failed;
-use crate::{Clock, Ledger, RunError};
 
 /// Dates of objects may be cut to seconds, and answers take their time: a smaller difference says nothing.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(3);
 
-/// An answer that takes longer tells the storage's time too badly.
+/// An answer that takes longer is too inaccurate a reading of the storage's clock.
 const SLOWEST: Duration = Duration::from_secs(2);
 
 /// How often the storage is asked in a row.
@@ -37,7 +40,7 @@ pub struct StorageClock<'a> {
 
 #[derive(Clone, Copy)]
 struct Comparison {
-    /// What the storage's clock is ahead of the local one.
+    /// How far the storage's clock is ahead of the local one.
     offset: SignedDuration,
     local: Timestamp,
     at: Instant,
@@ -53,7 +56,8 @@ impl<'a> StorageClock<'a> {
     /// The present instant.
     ///
     /// # Errors
-    /// [`RunError::Store`] when the clocks have to be compared and the storage fails, [`RunError::Clock`] when it is too slow.
+    /// [`RunError::Store`] when the clocks have to be compared and the storage fails, [`RunError::Clock`]
+    /// when it is too slow.
     pub async fn now(&mut self) -> Result<Timestamp, RunError> {
         let compared = match self.compared {
             Some(compared) if self.holds(compared) => compared,
@@ -62,7 +66,7 @@ impl<'a> StorageClock<'a> {
         Ok(self.local.now().saturating_add(compared.offset).unwrap_or(Timestamp::MAX))
     }
 
-    /// What the storage's clock was ahead of the local one when they were last compared.
+    /// How far the storage's clock was ahead of the local one at the last comparison.
     #[must_use]
     pub fn offset(&self) -> SignedDuration {
         self.compared.map_or(SignedDuration::ZERO, |compared| compared.offset)
@@ -85,7 +89,7 @@ impl<'a> StorageClock<'a> {
                     let seconds = -compared.offset.as_secs();
                     tracing::warn!(
                         seconds,
-                        "this machine's clock is ahead of the storage's; slots are told by the storage's"
+                        "this machine's clock is ahead of the storage's; using the storage's clock for slots"
                     );
                 }
                 self.compared = Some(compared);
@@ -103,7 +107,8 @@ impl<'a> StorageClock<'a> {
         let met = self.ledger.objects.head(&path).await.map_err(|error| failed(&path, error))?;
         let storage = Timestamp::from_millisecond(met.last_modified.timestamp_millis());
         let storage = storage.map_err(|error| RunError::damaged(&path, error))?;
-        // The object was written at some instant between the two: what is left is the least that the clocks can differ by.
+        // The object was written at some instant between the two: the rest is the least by which the clocks
+        // can differ.
         let (took, ahead) = (
             SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX),
             storage.duration_since(local),

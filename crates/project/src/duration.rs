@@ -1,4 +1,5 @@
-//! Durations as definitions write them: `14 days`, `30s`, `20m`, `26h`, `2 weeks`. A day has 24 hours, as in an event window.
+//! Durations as definitions write them: `14 days`, `30s`, `20m`, `26h`, `2 weeks`. A day has 24 hours, as in
+//! an event window.
 
 use std::time::Duration;
 

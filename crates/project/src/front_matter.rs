@@ -1,7 +1,8 @@
 //! SQL definitions: a leading `/*--- ... ---*/` comment holds YAML, the rest is SQL.
 //!
-//! Neither part is cut out of the file. SQL is parsed from the whole text, where the front matter is a comment, and YAML from a
-//! text in which everything else is blank: so every position that a parser reports is a position of the file.
+//! Neither part is cut out of the file. SQL is parsed from the whole text, where the front matter is a
+//! comment, and YAML from a text in which everything else is blank: so every position that a parser reports
+//! is a position of the file.
 
 use serde::de::DeserializeOwned;
 

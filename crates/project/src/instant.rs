@@ -4,7 +4,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// Reads an instant. A date is its first moment in `zone`, a local time is taken in `zone`, and an offset or zone in the text wins.
+/// Reads an instant. A date is its first moment in `zone`, a local time is taken in `zone`, and an offset or
+/// zone in the text wins.
 ///
 /// # Errors
 /// A message that says how instants are written.

@@ -1,8 +1,10 @@
-//! How definitions lie on disk, and how errors point into them.
+//! Definitions on disk, and how errors point into them.
 //!
-//! [`Project`] is every definition file of a project, read once and immutable; [`SourceFile`] is one of them; a [`Diagnostic`] is a
-//! problem at a line and column of one. [`yaml::read`] and [`front_matter::read`] turn a file into an as-written spec, and report
-//! every problem into [`Problems`] on the way: reading never stops at the first.
+//! [`Project`] is every definition file of a project, read once and immutable; [`SourceFile`] is one of them;
+//! a [`Diagnostic`] is a problem at a line and column of one. [`yaml::read`] and [`front_matter::read`] turn
+//! a file into an as-written spec, and report every problem into [`Problems`] on the way: reading never stops
+//! at the first. [`Named`] collects definitions whose names are their own; [`Sections`] hands the parts of
+//! `tranche.yaml` to the crates that know them.
 //!
 //! This crate knows where files lie, not what they mean: nothing of segments, metrics or SQL.
 //!
@@ -19,16 +21,18 @@ pub mod duration;
 pub mod front_matter;
 pub mod instant;
 mod layout;
-mod notification;
+mod named;
+mod problems;
+mod sections;
 mod settings;
 mod source_file;
 pub mod yaml;
 
-pub use diagnostic::{Diagnostic, Problems};
+pub use diagnostic::Diagnostic;
 pub use layout::{DefinitionKind, Project, ProjectError};
-pub use notification::{
-    Channel, ChannelSpec, LineageSpec, Notification, NotificationSpec, Occasion, variables,
-};
+pub use named::{Named, NamedDefinition, check_version};
+pub use problems::Problems;
+pub use sections::Sections;
 pub use serde_yaml::{Location, Spanned};
 pub use settings::{MemoryLimit, Retention, Settings, SettingsSpec, StepDefaults, unknown_zone};
 pub use source_file::{Position, SourceFile};

@@ -8,12 +8,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
-use crate::{LineageSpec, Notification, NotificationSpec, Problems, SourceFile, duration};
+use crate::duration;
+use crate::named::check_version;
+use crate::problems::Problems;
+use crate::sections::Sections;
+use crate::source_file::SourceFile;
 
-/// `tranche.yaml`, as its author wrote it.
+/// `tranche.yaml`, as its author wrote it, but for the [`Sections`] of other crates.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Tranche project")]
+#[schemars(title = "Tranche project", deny_unknown_fields)]
 pub struct SettingsSpec {
     /// The edition of this format: 1.
     #[schemars(with = "u32")]
@@ -35,15 +38,9 @@ pub struct SettingsSpec {
     /// What a step of a pipeline does unless it says otherwise.
     #[serde(default)]
     pub defaults: DefaultsSpec,
-    /// Who is told when a run fails, recovers or is late, and when something is not fresh.
-    #[serde(default)]
-    pub notifications: Vec<NotificationSpec>,
     /// What steps that say `maintain: all` keep.
     #[serde(default)]
     pub retention: RetentionSpec,
-    /// Where OpenLineage events of runs go (default nowhere).
-    #[serde(default)]
-    pub lineage: Option<LineageSpec>,
 }
 
 /// `defaults:` of `tranche.yaml`.
@@ -129,12 +126,10 @@ pub struct Settings {
     pub storage: BTreeMap<String, String>,
     /// What a step does unless it says otherwise.
     pub defaults: StepDefaults,
-    /// Who is told of what.
-    pub notifications: Vec<Notification>,
     /// What maintenance keeps.
     pub retention: Retention,
-    /// Where OpenLineage events go.
-    pub lineage: Option<LineageSpec>,
+    /// The keys that are read by other crates.
+    pub sections: Sections,
 }
 
 /// What a step of a pipeline does unless it says otherwise.
@@ -199,26 +194,21 @@ impl Default for Settings {
             memory: None,
             storage: BTreeMap::new(),
             defaults: StepDefaults::default(),
-            notifications: Vec::new(),
             retention: Retention::default(),
-            lineage: None,
+            sections: Sections::default(),
         }
     }
 }
 
 impl SettingsSpec {
+    /// The keys of `tranche.yaml` that are read here.
+    pub const KEYS: [&str; 7] = ["version", "lake", "timezone", "memory", "storage", "defaults", "retention"];
+
     /// The settings that the author means; what cannot be read is reported and takes its default.
     pub fn validate(self, file: &SourceFile, problems: &mut Problems) -> Settings {
-        if self.version.value != 1 {
-            problems.report(
-                file,
-                self.version.referenced,
-                format!("version {} is not known; write `version: 1`", self.version.value),
-            );
-        }
-        let mut settings = Settings { storage: self.storage, lineage: self.lineage, ..Settings::default() };
-        settings.notifications =
-            self.notifications.into_iter().filter_map(|spec| spec.validate(file, problems)).collect();
+        check_version(&self.version, file, problems);
+        let sections = Sections::of(file);
+        let mut settings = Settings { storage: self.storage, sections, ..Settings::default() };
         if let Some(lake) = self.lake {
             settings.lake = lake;
         }
@@ -257,6 +247,17 @@ pub fn unknown_zone(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keys_that_are_read_are_those_of_the_schema() {
+        let schema = schemars::schema_for!(SettingsSpec);
+        let properties = schema.get("properties").and_then(|found| found.as_object()).unwrap();
+        let mut keys: Vec<&str> = properties.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        let mut expected = SettingsSpec::KEYS.to_vec();
+        expected.sort_unstable();
+        assert_eq!(keys, expected);
+    }
 
     #[test]
     fn memory_is_an_amount_or_a_share() {

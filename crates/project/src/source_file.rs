@@ -86,10 +86,11 @@ impl SourceFile {
         line > 1 && before.ends_with(['|', '>'])
     }
 
-    /// Where a position inside a YAML string stands in this file: SQL in a definition is reported where its author sees it.
+    /// Where a position inside a YAML string stands in this file: SQL in a definition is reported where its
+    /// author sees it.
     ///
-    /// Exact for a plain or quoted string on one line and for a block (`|`), whose location is that of its first line; in any other
-    /// string over several lines, the line is exact.
+    /// Exact for a plain or quoted string on one line and for a block (`|`), whose location is that of its
+    /// first line; in any other string over several lines, the line is exact.
     #[must_use]
     pub fn inside(&self, outer: &Spanned<String>, inner: Position) -> Position {
         let start = Position::from(outer.referenced);

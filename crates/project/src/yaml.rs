@@ -27,7 +27,7 @@ pub(crate) fn read_text<T: DeserializeOwned>(
             at => at,
         };
         problems.push(file.problem(at, message(&error)));
-        // A key nobody knows hides the problems behind it: leave it out and read on.
+        // An unknown key hides the problems behind it: leave it out and continue.
         match unknown_key(&error).and_then(|()| without_entry(&text, at)) {
             Some(shorter) => text = shorter,
             None => return None,
@@ -53,14 +53,7 @@ fn unknown_key(error: &Error) -> Option<()> {
 
 fn message(error: &Error) -> String {
     match error.without_snippet() {
-        Error::SerdeUnknownField { field, expected, .. } => {
-            let near = expected.iter().find(|known| is_near(known, field));
-            let hint = near.map_or_else(
-                || format!("known keys are {}", expected.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
-            format!("unknown key `{field}`; {hint}")
-        }
+        Error::SerdeUnknownField { field, expected, .. } => unknown_key_message(field, expected),
         Error::SerdeUnknownVariant { variant, expected, .. } => {
             format!("`{variant}` is not known here; write one of {}", expected.join(", "))
         }
@@ -83,6 +76,16 @@ fn message(error: &Error) -> String {
     }
 }
 
+/// The message for a key that is none of those known, with the one that was probably meant.
+pub(crate) fn unknown_key_message(key: &str, known: &[&str]) -> String {
+    let near = known.iter().find(|known| is_near(known, key));
+    let hint = near.map_or_else(
+        || format!("known keys are {}", known.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    format!("unknown key `{key}`; {hint}")
+}
+
 /// Whether two names differ by one letter added, dropped, changed or swapped with its neighbour.
 #[must_use]
 pub fn is_near(a: &str, b: &str) -> bool {
@@ -98,7 +101,8 @@ pub fn is_near(a: &str, b: &str) -> bool {
     (middle_a.len() <= 1 && middle_b.len() <= 1) || swapped
 }
 
-/// The text with a block mapping's entry at `at` blanked, so that every other position stays; `None` in a flow mapping.
+/// The text with a block mapping's entry at `at` blanked, so that every other position stays; `None` in a
+/// flow mapping.
 fn without_entry(text: &str, at: Position) -> Option<String> {
     let indent = usize::try_from(at.column - 1).ok()?;
     let first = usize::try_from(at.line - 1).ok()?;

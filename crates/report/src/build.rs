@@ -4,7 +4,8 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use roaring::RoaringBitmap;
-use tranche_metric::{Facts, Metric, Metrics, Population, Span, UnitValues, Wanted, unit_values};
+use tranche_metric::{Facts, Metric, Metrics, Population, UnitValues, Wanted, unit_values};
+use tranche_scorecard::ExperimentResult;
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::store::{HistoryRow, history};
 use tranche_segment::{Definitions, EVERYONE, Scope, SegmentKind};
@@ -13,7 +14,7 @@ use tranche_store::Lake;
 
 use crate::definition::{KpiChoice, Report, Section};
 use crate::document::{
-    Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary, SizeAt,
+    Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary, SizeAt, Span,
     TableVersion, TrendPoint,
 };
 use crate::error::ReportError;
@@ -36,8 +37,8 @@ pub struct BuildContext<'a> {
     pub definitions: &'a Definitions,
     /// The pipeline's metrics.
     pub metrics: &'a Metrics,
-    /// The results of the pipeline's experiments, as JSON.
-    pub experiments: Vec<serde_json::Value>,
+    /// The results of the pipeline's experiments.
+    pub experiments: &'a [ExperimentResult],
     /// The tables of the contracts.
     pub tables: &'a Tables,
     /// The sources of the pipeline.
@@ -71,13 +72,8 @@ pub async fn build(
     let tables =
         context.tables.cached(context.engine, |table| read.contains(table) || facts.contains(table)).await?;
     let session = context.engine.session_over(&tables, as_of).await?;
-    let context = &BuildContext {
-        tables: &tables,
-        session: &session,
-        experiments: context.experiments.clone(),
-        sources: context.sources.clone(),
-        ..*context
-    };
+    let context =
+        &BuildContext { tables: &tables, session: &session, sources: context.sources.clone(), ..*context };
     let current = evaluation(&scope, as_of, context).await?;
     // Who a KPI is about is settled when its period begins: a segment that is made of what people did in it would only tell that
     // they did it.
@@ -90,7 +86,7 @@ pub async fn build(
         Vec::new()
     };
     let experiments = if shows(Section::Experiments) {
-        experiments(&context.experiments, context.zone)?
+        context.experiments.iter().map(|result| summary(result, context.zone)).collect()
     } else {
         Vec::new()
     };
@@ -290,7 +286,7 @@ async fn measured(
         tables: context.tables,
         session: context.session,
     };
-    let span = Span::Period(to.duration_since(from));
+    let span = tranche_metric::Span::Period(to.duration_since(from));
     let (values, _) =
         unit_values(&[Wanted { population: &population, span, metrics: metrics.to_vec() }], &facts).await?;
     Ok(values.into_iter().next().unwrap_or_default())
@@ -328,21 +324,10 @@ async fn trends(
     Ok(points)
 }
 
-fn experiments(
-    results: &[serde_json::Value],
-    zone: &TimeZone,
-) -> Result<Vec<ExperimentSummary>, ReportError> {
-    let mut summaries = Vec::new();
-    for result in results {
-        let mut summary: ExperimentSummary = serde_json::from_value(result.clone())?;
-        if let Some(span) = &mut summary.period {
-            let day =
-                |text: &str| text.parse::<Timestamp>().map(|t| t.to_zoned(zone.clone()).date().to_string());
-            if let (Ok(from), Ok(to)) = (day(&span.from), day(&span.to)) {
-                (span.from, span.to) = (from, to);
-            }
-        }
-        summaries.push(summary);
-    }
-    Ok(summaries)
+/// A result with its period in days of the project's time zone.
+fn summary(result: &ExperimentResult, zone: &TimeZone) -> ExperimentSummary {
+    let day = |at: Timestamp| at.to_zoned(zone.clone()).date().to_string();
+    let period = &result.period;
+    let span = Span { from: day(period.from), to: day(period.to), label: period.label.clone() };
+    ExperimentSummary { period: Some(span), result: result.clone() }
 }

@@ -13,12 +13,8 @@ mod experiment;
 
 use serde::{Deserialize, Serialize};
 
-pub use experiment::{
-    AmendmentSummary, CheckSummary, DailyUnits, DecisionSummary, Effect, EstimateSummary, ExperimentMetric,
-    ExperimentSummary, HeterogeneitySummary, LookSummary, MethodSummary, MetricRole, NonInferioritySummary,
-    PlanSummary, PooledEffect, SeriesPoint, SeriesSpan, SeriesSummary, Severity, Srm, VariantCount,
-    VariantDecision,
-};
+pub use experiment::ExperimentSummary;
+pub use tranche_scorecard::{Direction, Interval, ValueKind};
 
 /// One report of one pipeline at one `as_of`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,30 +129,6 @@ pub struct KpiSummary {
     pub trend: Vec<TrendPoint>,
 }
 
-/// Which way a metric should move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    Increase,
-    Decrease,
-}
-
-/// How a value is to be read and written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ValueKind {
-    /// An average per entity.
-    Mean,
-    /// A share of entities in [0, 1], shown in percent.
-    Proportion,
-    /// One sum over another.
-    Ratio,
-    /// A number of things.
-    Count,
-    /// A value that a given share of entities, or of their events, does not exceed.
-    Quantile,
-}
-
 /// What others reach, and who says so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Benchmark {
@@ -197,37 +169,6 @@ pub struct TrendPoint {
     pub measured: Measurement,
     /// Whether the period is not over yet, or lacks data.
     pub incomplete: bool,
-}
-
-/// Two bounds, written `[low, high]`; a side without bound is `null`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval(Option<f64>, Option<f64>);
-
-impl Interval {
-    /// From `low` to `high`; a bound that is not finite is no bound.
-    pub fn new(low: f64, high: f64) -> Self {
-        Self(Some(low).filter(|bound| bound.is_finite()), Some(high).filter(|bound| bound.is_finite()))
-    }
-
-    /// The lower bound, if there is one.
-    pub fn low(&self) -> Option<f64> {
-        self.0
-    }
-
-    /// The upper bound, if there is one.
-    pub fn high(&self) -> Option<f64> {
-        self.1
-    }
-
-    /// Both bounds, if there are two.
-    pub fn bounds(&self) -> Option<(f64, f64)> {
-        self.0.zip(self.1)
-    }
-
-    /// Whether `value` lies within, bounds included.
-    pub fn contains(&self, value: f64) -> bool {
-        self.0.is_none_or(|low| low <= value) && self.1.is_none_or(|high| value <= high)
-    }
 }
 
 /// What was read for this report, and what was not.

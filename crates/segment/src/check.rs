@@ -103,15 +103,15 @@ async fn planned(
     key: Option<&str>,
     problems: &mut Problems,
 ) -> Option<LogicalPlan> {
-    match session.plan(file.text(), key).await {
-        Ok(plan) => Some(plan),
-        Err(problem) => {
-            let mut diagnostic = file.problem(problem.position, problem.message);
-            diagnostic.help = problem.help;
-            problems.push(diagnostic);
-            None
-        }
+    if let Ok(plan) = session.plan(file.text(), key).await {
+        return Some(plan);
     }
+    for problem in session.mistakes(file.text(), key).await {
+        let mut diagnostic = file.problem(problem.position, problem.message);
+        diagnostic.help = problem.help;
+        problems.push(diagnostic);
+    }
+    None
 }
 
 fn check_result(

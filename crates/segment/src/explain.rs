@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_sql::fused::{has_part, size_of};
 use tranche_sql::{Session, Tables};
@@ -18,11 +19,12 @@ use crate::scope::Scope;
 use crate::state::StatePlace;
 
 /// What a refresh of an entity's definitions would do.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Explanation {
     /// The entity.
     pub entity: String,
     /// The instant.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
     /// Each file of traits, segment and set.
     pub definitions: Vec<ExplainedDefinition>,
@@ -33,7 +35,7 @@ pub struct Explanation {
 }
 
 /// How a definition is evaluated.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ExplainedDefinition {
     /// The name.
     pub name: String,
@@ -50,15 +52,17 @@ pub struct ExplainedDefinition {
 }
 
 /// An aggregate of events that a definition asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ExplainedAggregate {
     /// The event table.
     pub table: String,
     /// What is computed.
     pub aggregate: String,
     /// The first instant of its window; everything before the end without.
+    #[schemars(with = "Option<String>")]
     pub from: Option<Timestamp>,
     /// The first instant after its window.
+    #[schemars(with = "Option<String>")]
     pub to: Option<Timestamp>,
     /// `incremental`, or `full`.
     pub mode: &'static str,
@@ -67,7 +71,7 @@ pub struct ExplainedAggregate {
 }
 
 /// What is read of a table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ExplainedScan {
     /// The table.
     pub table: String,
@@ -86,7 +90,7 @@ pub struct ExplainedScan {
 }
 
 /// Everything together.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Summary {
     /// Files of traits, segments and sets.
     pub definitions: usize,

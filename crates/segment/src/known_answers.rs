@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_project::{Diagnostic, Spanned, instant};
 use tranche_sql::{Engine, Tables};
@@ -13,11 +14,12 @@ use crate::replay::{Replay, Replayed};
 use crate::spec::{Scalar, TestSpec};
 
 /// What came of a test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TestReport {
     /// The segment, `set/label` where the test names a label.
     pub segment: String,
     /// The instant.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
     /// The definition's file.
     pub file: String,
@@ -34,7 +36,7 @@ pub struct TestReport {
 }
 
 /// A key that is a member and should not be, or the other way round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TestFailure {
     /// The key.
     pub key: String,

@@ -2,6 +2,7 @@
 
 use arrow::datatypes::DataType;
 use roaring::RoaringBitmap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_sql::Session;
 use tranche_sql::keys::KeyIndex;
@@ -11,7 +12,7 @@ use crate::error::SegmentError;
 use crate::store;
 
 /// What two segments have in common.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Overlap {
     /// One segment.
     pub a: String,

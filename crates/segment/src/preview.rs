@@ -7,6 +7,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use arrow::datatypes::Schema;
 use roaring::RoaringBitmap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_sql::{Session, SqlError};
 use tranche_store::Lake;
@@ -34,7 +35,7 @@ pub struct Preview {
 }
 
 /// A segment as it would be, and as it is published at the same instant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PreviewedSegment {
     /// The segment.
     pub segment: String,

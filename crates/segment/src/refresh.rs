@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_schema::platform::segment_history;
 use tranche_schema::{History, TableKind, Universe};
@@ -41,7 +42,7 @@ pub struct RefreshContext<'a> {
 }
 
 /// What a refresh did to one segment; of a backfill, all of its instants together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SegmentReport {
     /// The segment.
     pub segment: String,

@@ -3,6 +3,7 @@
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_schema::layout;
 use tranche_schema::platform::{self, memberships};
@@ -28,7 +29,7 @@ pub fn traits_table(entity: &str) -> String {
 }
 
 /// What one refresh found of one segment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HistoryRow {
     /// The segment.
     pub segment: String,
@@ -47,6 +48,7 @@ pub struct HistoryRow {
     /// Rows for which the definition's predicate was null, where it is known.
     pub null_predicates: Option<u64>,
     /// The instant of the refresh.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
 }
 

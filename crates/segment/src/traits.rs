@@ -69,7 +69,7 @@ pub(crate) fn check(
                 let message = format!(
                     "`{}` cannot be the default of `{name}`, which is {}",
                     value.value,
-                    field.data_type()
+                    tranche_sql::type_name(field.data_type())
                 );
                 problems.report(&definition.file, value.referenced, message);
             }

@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::lit;
 use datafusion::prelude::{cast, ident};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_schema::platform::{self, memberships};
 use tranche_sql::{Conjuncts, Outcome, SqlError, column_i64, column_text};
@@ -36,7 +37,7 @@ pub struct Why {
 }
 
 /// One of the conditions that all must be true, and what it is for the entity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Condition {
     /// The condition as SQL.
     pub condition: String,
@@ -49,13 +50,15 @@ pub struct Condition {
 }
 
 /// A published interval in which the entity was in a segment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Membership {
     /// The segment.
     pub segment: String,
     /// The refresh that found it there.
+    #[schemars(with = "String")]
     pub entered_at: Timestamp,
     /// The refresh that no longer did; none while it is a member.
+    #[schemars(with = "Option<String>")]
     pub exited_at: Option<Timestamp>,
 }
 

@@ -39,8 +39,16 @@ const REFUSED: [(&str, &str); 16] = [
 
 /// Parses one SELECT and refuses clocks; the segments that it refers to become subqueries over `key`.
 pub(crate) fn parse(sql: &str, key: Option<&str>) -> Result<(DfStatement, SegmentReferences), SqlProblem> {
-    let mut query = parse_query(sql)?;
+    let query = parse_query(sql)?;
     refuse_clocks(query.as_ref())?;
+    resolve(query, key)
+}
+
+/// A query as the engine plans it, with subqueries over `key` for the segments that it refers to.
+pub(crate) fn resolve(
+    mut query: Box<Query>,
+    key: Option<&str>,
+) -> Result<(DfStatement, SegmentReferences), SqlProblem> {
     let segments = resolve_segments(&mut query, key)?;
     Ok((DfStatement::Statement(Box::new(Statement::Query(query))), segments))
 }
@@ -144,11 +152,17 @@ pub(crate) fn columns(sql: &str) -> Vec<String> {
 }
 
 fn refuse_clocks(sql: &impl Visit) -> Result<(), SqlProblem> {
-    let found = visit_expressions(sql, |expr| {
+    clocks(sql).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Every call of a clock or a die.
+pub(crate) fn clocks(sql: &impl Visit) -> Vec<SqlProblem> {
+    let mut found = Vec::new();
+    let _: ControlFlow<()> = visit_expressions(sql, |expr| {
         if let Expr::Function(function) = expr {
             let name = function.name.to_string().to_ascii_lowercase();
             if let Some((_, fix)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-                return ControlFlow::Break(SqlProblem {
+                found.push(SqlProblem {
                     position: position(function.name.span()),
                     message: format!(
                         "`{name}` changes from run to run; a definition must give the same result at the same as_of"
@@ -159,10 +173,7 @@ fn refuse_clocks(sql: &impl Visit) -> Result<(), SqlProblem> {
         }
         ControlFlow::Continue(())
     });
-    match found {
-        ControlFlow::Break(problem) => Err(problem),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    found
 }
 
 /// `in_segment('x')` becomes `key IN (SELECT key FROM "segment:x")`, `in_segment('x', t.id)` the same with `t.id`.

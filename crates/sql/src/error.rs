@@ -6,6 +6,8 @@ use thiserror::Error;
 use tranche_project::Position;
 use tranche_store::StoreError;
 
+use crate::locate::words::plain_cause;
+
 /// A mistake in the SQL of a definition, at a position of the SQL text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
@@ -52,7 +54,7 @@ impl From<DataFusionError> for SqlError {
         let text = error.strip_backtrace();
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
-            DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Data(text),
+            DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Data(plain_cause(&text)),
             DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
                 Self::Store(StoreError::Read { reason: text })
             }
@@ -66,6 +68,6 @@ impl From<DataFusionError> for SqlError {
 
 impl From<arrow::error::ArrowError> for SqlError {
     fn from(error: arrow::error::ArrowError) -> Self {
-        Self::Data(error.to_string())
+        Self::Data(plain_cause(&error.to_string()))
     }
 }

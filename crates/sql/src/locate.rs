@@ -1,22 +1,58 @@
 //! From an engine's error to a position in the SQL text, and to words that its author understands.
 
+mod places;
+pub(crate) mod words;
+
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 use tranche_project::Position;
 
+pub(crate) use self::places::first_star;
+use self::places::{end_of, find_word, is_within, mentioned_in, parser_position, position_at, start_of};
+use self::words::{cause, in_plain_words, plain_types};
 use crate::SqlProblem;
+
+/// A diagnostic of the engine that says less than its error.
+const UNSPECIFIC: &str = "expressions have incompatible types";
+
+/// A name that stands for nothing.
+pub(crate) enum UnknownName<'a> {
+    /// A column, with those that there are where it stands.
+    Column { field: &'a Column, valid: &'a [Column] },
+    /// A table of no schema but the session's own.
+    Table(String),
+    /// A function.
+    Function(String),
+}
+
+/// The name that planning stopped at, if it was one that stands for nothing.
+pub(crate) fn unknown_name(error: &DataFusionError) -> Option<UnknownName<'_>> {
+    let root = error.find_root();
+    if let DataFusionError::SchemaError(schema_error, _) = root
+        && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
+    {
+        return Some(UnknownName::Column { field, valid: valid_fields });
+    }
+    let text = cause(&root.strip_backtrace());
+    let quoted = |before: &str| Some(text.strip_prefix(before)?.split('\'').next()?.to_owned());
+    quoted("table 'datafusion.public.")
+        .map(UnknownName::Table)
+        .or_else(|| quoted("Invalid function '").map(UnknownName::Function))
+}
 
 /// The mistake that an error of parsing or planning `sql` is about.
 pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
-    if let DataFusionError::SchemaError(schema_error, _) = error.find_root()
-        && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
-    {
-        return unknown_column(field, valid_fields, sql);
+    if let Some(UnknownName::Column { field, valid }) = unknown_name(error) {
+        return unknown_column(field, valid, sql);
+    }
+    if let DataFusionError::SQL(syntax, _) = error.find_root() {
+        return unreadable(syntax, sql);
     }
     let diagnostic = error.diagnostic();
-    let text = cause(&diagnostic.map_or_else(|| error.strip_backtrace(), |d| d.message.clone()));
-    let (text, parsed) =
-        parser_position(&text).map_or((text, None), |(text, position)| (text, Some(position)));
+    let said = diagnostic.map(|d| d.message.as_str()).filter(|message| *message != UNSPECIFIC);
+    let text = cause(&said.map_or_else(|| error.strip_backtrace(), str::to_owned));
     let (message, help) = in_plain_words(&text);
     // The relation of a segment stands in a subquery of ours, whose positions are not the author's.
     let ours = text.contains("segment:");
@@ -24,32 +60,34 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
         .filter(|_| !ours)
         .and_then(|d| d.span)
         .map(|span| Position { line: span.start.line, column: span.start.column });
-    let position = parsed.filter(|p| is_within(*p, sql)).or(spanned).unwrap_or_else(|| match parsed {
+    SqlProblem { position: spanned.unwrap_or_else(|| mentioned_in(&text, sql)), message, help }
+}
+
+/// The name of a type as contracts have it, but for units and time zones.
+#[must_use]
+pub fn type_name(data_type: &DataType) -> String {
+    plain_types(&data_type.to_string())
+}
+
+/// Text that is no SQL.
+fn unreadable(error: &ParserError, sql: &str) -> SqlProblem {
+    let (ParserError::TokenizerError(text) | ParserError::ParserError(text)) = error else {
+        let message = "this is nested too deeply".to_owned();
+        let help = Some("name the inner queries in a WITH".to_owned());
+        return SqlProblem { position: position_at(sql, start_of(sql)), message, help };
+    };
+    let (text, parsed) =
+        parser_position(text).map_or((text.clone(), None), |(text, position)| (text, Some(position)));
+    let (message, help) = in_plain_words(text.trim_end_matches(['.', ' ']));
+    let position = parsed.filter(|p| is_within(*p, sql)).unwrap_or_else(|| match parsed {
         Some(_) => end_of(sql),
-        None => told(&text, sql),
+        None => mentioned_in(&text, sql),
     });
     SqlProblem { position, message, help }
 }
 
-/// Where a mistake stands that the engine only tells about.
-fn told(text: &str, sql: &str) -> Position {
-    let behind = |word: &str| {
-        let end = find_word(sql, word)? + word.len();
-        sql.get(end..)?.find(|c: char| !c.is_whitespace()).map(|skip| position_at(sql, end + skip))
-    };
-    if text.ends_with("found: EOF") {
-        return end_of(sql);
-    }
-    if text.contains("segment:") {
-        return find_word(sql, "in_segment").map_or_else(|| mentioned(text, sql), |at| position_at(sql, at));
-    }
-    if text.contains("the WHERE clause") {
-        return behind("WHERE").unwrap_or_else(|| mentioned(text, sql));
-    }
-    mentioned(text, sql)
-}
-
-fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> SqlProblem {
+/// A column that is not there, and the nearest of those that are.
+pub(crate) fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> SqlProblem {
     let shown = field
         .relation
         .as_ref()
@@ -74,205 +112,5 @@ fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> SqlProblem {
         position: position_at(sql, position),
         message: format!("there is no column `{shown}`"),
         help,
-    }
-}
-
-/// The innermost cause in an error's text, without the engine's own prefixes.
-fn cause(text: &str) -> String {
-    let last = text.rsplit("caused by\n").next().unwrap_or(text);
-    let mut rest = last.lines().next().unwrap_or_default().trim();
-    loop {
-        let before = rest;
-        for prefix in PREFIXES {
-            rest = rest.strip_prefix(prefix).unwrap_or(rest);
-        }
-        if rest == before {
-            break;
-        }
-    }
-    let rest = rest.strip_suffix("\")").unwrap_or(rest);
-    rest.split(". This issue was likely caused")
-        .next()
-        .unwrap_or(rest)
-        .trim_end_matches(['.', ' '])
-        .to_owned()
-}
-
-const PREFIXES: [&str; 12] = [
-    "Error during planning: ",
-    "SQL error: ",
-    "ParserError(\"",
-    "sql parser error: ",
-    "Schema error: ",
-    "Internal error: ",
-    "External error: ",
-    "Arrow error: ",
-    "Parser error: ",
-    "Cast error: ",
-    "Execution error: ",
-    "This feature is not implemented: ",
-];
-
-/// What the engine says, as an analyst would be told.
-fn in_plain_words(text: &str) -> (String, Option<String>) {
-    let quoted =
-        |after: &str| text.split(after).nth(1).and_then(|rest| rest.split('\'').next()).map(str::to_owned);
-    if let Some(table) = text.strip_prefix("table '").and_then(|rest| rest.split('\'').next()) {
-        let table = table.rsplit("public.").next().unwrap_or(table);
-        return match table {
-            _ if table.starts_with("segment:") => {
-                ("in_segment has no meaning here: segments are made from traits".to_owned(), None)
-            }
-            "traits" => (
-                "there is no table `traits` here: it is made of all traits, and only segments can query it"
-                    .to_owned(),
-                None,
-            ),
-            table => (format!("there is no table `{table}`"), None),
-        };
-    }
-    if let Some(function) = quoted("Invalid function '") {
-        return (format!("there is no function `{function}`"), None);
-    }
-    if let Some(function) = quoted("Function '").filter(|_| text.contains("failed to match any signature")) {
-        return (format!("`{function}` does not take arguments of these types"), usage(&function));
-    }
-    if let Some(function) = quoted("No function matches the given name and argument types '") {
-        let function = function.split('(').next().unwrap_or(&function);
-        return (format!("`{function}` does not take arguments of these types"), usage(function));
-    }
-    let mut chars = text.chars();
-    let head = match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        _ => text.to_owned(),
-    };
-    (head.replace("Utf8", "text").replace(": Expected: ", ": expected "), None)
-}
-
-/// How a function of ours is used; those of the engine are in its manual.
-fn usage(function: &str) -> Option<String> {
-    let usage = match function {
-        "bucket" => "write bucket('a name', key), where the key is a text or a whole number",
-        _ => return None,
-    };
-    Some(usage.to_owned())
-}
-
-/// The parser writes its position into the message: `... at Line: 3, Column: 5`.
-fn parser_position(text: &str) -> Option<(String, Position)> {
-    let (head, tail) = text.rsplit_once(" at Line: ")?;
-    let (line, column) = tail.split_once(", Column: ")?;
-    let digits = |s: &str| s.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
-    let position = Position { line: digits(line)?, column: digits(column)? };
-    Some((head.to_owned(), position))
-}
-
-fn is_within(position: Position, sql: &str) -> bool {
-    position.line >= 1
-        && position.column >= 1
-        && sql.lines().nth(usize::try_from(position.line - 1).unwrap_or(usize::MAX)).is_some()
-}
-
-/// Just behind the last character that says anything.
-fn end_of(sql: &str) -> Position {
-    let end = sql.trim_end();
-    position_at(sql, end.len())
-}
-
-/// Where the first name that the message quotes stands in the text, or the start of the statement.
-fn mentioned(message: &str, sql: &str) -> Position {
-    let quoted = message.split(['\'', '`', '"']).skip(1).step_by(2);
-    let found = quoted
-        .filter(|name| !name.is_empty())
-        .find_map(|name| find_word(sql, name.rsplit('.').next().unwrap_or(name)));
-    position_at(sql, found.unwrap_or_else(|| start_of(sql)))
-}
-
-/// Where the first star of the statement stands.
-pub(crate) fn first_star(sql: &str) -> Position {
-    let body = body_of(sql);
-    let found = sql.get(body..).and_then(|rest| rest.find('*')).map_or_else(|| start_of(sql), |at| body + at);
-    position_at(sql, found)
-}
-
-/// Where the statement begins, behind any front matter.
-fn start_of(sql: &str) -> usize {
-    let body = body_of(sql);
-    sql.get(body..).and_then(|rest| rest.find(|c: char| !c.is_whitespace())).map_or(0, |skip| body + skip)
-}
-
-fn body_of(sql: &str) -> usize {
-    sql.find("---*/").map_or(0, |close| close + 5)
-}
-
-/// Where a word stands in the statement; a quote before it belongs to it.
-fn find_word(sql: &str, word: &str) -> Option<usize> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let body = body_of(sql);
-    let lower = sql.to_ascii_lowercase();
-    let word = word.to_ascii_lowercase();
-    let found = lower.match_indices(&word).map(|(at, _)| at).filter(|at| *at >= body).find(|&at| {
-        let before = sql.get(..at).and_then(|s| s.chars().next_back());
-        let after = sql.get(at + word.len()..).and_then(|s| s.chars().next());
-        !before.is_some_and(is_word) && !after.is_some_and(is_word)
-    })?;
-    let quote = sql.get(..found).is_some_and(|head| head.ends_with(['\'', '"']));
-    Some(if quote { found - 1 } else { found })
-}
-
-fn position_at(text: &str, offset: usize) -> Position {
-    let head = text.get(..offset).unwrap_or(text);
-    let line = head.matches('\n').count() as u64 + 1;
-    let column = head.rsplit('\n').next().unwrap_or(head).chars().count() as u64 + 1;
-    Position { line, column }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parser_position_is_taken_out_of_the_message() {
-        let text = "sql parser error: Expected: an expression, found: FROM at Line: 3, Column: 8";
-        let (message, position) = parser_position(&cause(text)).unwrap();
-        assert_eq!(message, "Expected: an expression, found: FROM");
-        assert_eq!(position, Position { line: 3, column: 8 });
-    }
-
-    #[test]
-    fn a_quoted_name_is_looked_for_as_a_word_of_the_statement() {
-        let sql = "SELECT agent,\n  age FROM x";
-        assert_eq!(mentioned("cannot compare 'age' with 'b'", sql), Position { line: 2, column: 3 });
-        assert_eq!(
-            mentioned("cannot read 'soon'", "SELECT 1 WHERE a > 'soon'"),
-            Position { line: 1, column: 20 }
-        );
-        assert_eq!(mentioned("no idea", "/*---\na: 1\n---*/\nSELECT 1"), Position { line: 4, column: 1 });
-    }
-
-    #[test]
-    fn the_innermost_cause_is_told_in_plain_words() {
-        for (text, expected) in [
-            (
-                "Optimizer rule 'simplify_expressions' failed\ncaused by\nArrow error: Parser error: Error parsing timestamp from 'soon': error",
-                "error parsing timestamp from 'soon': error",
-            ),
-            (
-                "Error during planning: table 'datafusion.public.ordres' not found",
-                "there is no table `ordres`",
-            ),
-            (
-                "Error during planning: Invalid function 'days'.\nDid you mean 'day'?",
-                "there is no function `days`",
-            ),
-            (
-                "Internal error: Function 'date_part' failed to match any signature, errors: x",
-                "`date_part` does not take arguments of these types",
-            ),
-        ] {
-            assert_eq!(in_plain_words(&cause(text)).0, expected);
-        }
     }
 }

@@ -53,6 +53,16 @@ impl Arm {
         Self::with(moments.n, moments.mean, variance)
     }
 
+    /// The standard error of the difference between two random halves of the arm, √(4 s² / n); none without a variance.
+    ///
+    /// ```
+    /// let error = tranche_stats::Arm::new(100, 10.0, 25.0).error_between_halves();
+    /// assert_eq!(error, Some(1.0));
+    /// ```
+    pub fn error_between_halves(&self) -> Option<f64> {
+        self.variance.ok().map(|variance| (4.0 * variance / self.n as f64).sqrt())
+    }
+
     /// The share of units that succeeded; the variance is p (1 - p).
     pub fn proportion(proportion: &Proportion) -> Self {
         let variance = if proportion.successes > proportion.n {

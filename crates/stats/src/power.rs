@@ -51,6 +51,9 @@ impl Default for Plan {
     }
 }
 
+/// Steps until units and what they cost agree.
+const STEPS: usize = 60;
+
 /// An experiment of more standard errors than this sees everything.
 const MOST_ERRORS: f64 = 1e3;
 
@@ -90,6 +93,45 @@ impl Plan {
             }
         };
         size().into()
+    }
+
+    /// The units needed where the inflation itself depends on them, given the units of the control: the fixed point of both, approached
+    /// halfway in logarithms, because below its tuning a confidence sequence needs the fewer units the more there are.
+    ///
+    /// ```
+    /// use tranche_stats::{Outcome, Plan};
+    /// let plan = Plan::default();
+    /// let constant = plan.sample_size_inflated(0.1, 0.8, |_| Outcome::Defined(1.5)).value();
+    /// assert_eq!(constant, Plan { inflation: 1.5, ..plan }.sample_size(0.1, 0.8).value());
+    /// ```
+    pub fn sample_size_inflated(
+        &self,
+        effect: f64,
+        power: f64,
+        inflation: impl Fn(f64) -> Outcome<f64>,
+    ) -> Outcome<SampleSize> {
+        let sized = |inflation: f64| Self { inflation, ..*self }.sample_size(effect, power).into_result();
+        let size = || {
+            let mut current = 1.0;
+            let mut size = sized(current)?;
+            for _ in 0..STEPS {
+                let next = inflation(size.control as f64).into_result()?;
+                let damped = f64::sqrt(current * next);
+                if (damped / current - 1.0).abs() < 1e-9 {
+                    break;
+                }
+                current = damped;
+                size = sized(current)?;
+            }
+            Ok(size)
+        };
+        size().into()
+    }
+
+    /// The variance of the effect with `control` units in the control arm.
+    pub fn effect_variance(&self, control: f64) -> Outcome<f64> {
+        let variance = || Ok(self.unit_variance()? / self.positive(control)?);
+        variance().into()
     }
 
     /// The least effect found with the given `power` by `control` units in the control arm: its size in the direction of the

@@ -1,7 +1,7 @@
 //! A project with people, exposures and purchases, as few or as many as a test writes.
 
 use serde_json::Value;
-use tranche_tests::{Ran, Sandbox};
+use tranche_tests::{Ran, Sandbox, ran};
 
 /// A project in which experiments can be measured.
 #[derive(Debug)]
@@ -79,6 +79,13 @@ impl Lab {
     /// The program with these arguments.
     pub(crate) fn tranche(&self, arguments: &[&str]) -> Ran {
         self.sandbox.run(arguments)
+    }
+
+    /// The program with these arguments, on a terminal so many columns wide.
+    pub(crate) fn at_width(&self, width: u16, arguments: &[&str]) -> Ran {
+        let mut command = self.sandbox.command(arguments);
+        let output = command.env("COLUMNS", width.to_string()).output();
+        ran(output.unwrap_or_else(|e| panic!("cannot start the program: {e}")))
     }
 
     /// What `experiment show` prints.

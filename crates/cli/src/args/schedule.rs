@@ -21,7 +21,7 @@ pub(crate) struct Runs {
     /// Only those of this backfill.
     #[arg(long, value_name = "ID", conflicts_with_all = ["run", "pipeline", "status", "since"])]
     pub(crate) backfill: Option<String>,
-    /// Go on telling what happens in the run until it ends.
+    /// Print events of the run until it ends.
     #[arg(long, requires = "run")]
     pub(crate) follow: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) struct BackfillSlots {
     /// The instant after the last.
     #[arg(long, value_name = "T", required_unless_present_any = ["list", "resume"])]
     pub(crate) to: Option<String>,
-    /// Slots without a run: skipped, missed, undecided, or before the schedule was known (the default).
+    /// Slots without a run: skipped, missed, undecided, or before the schedule was known (default).
     #[arg(long, conflicts_with_all = ["failed", "all"])]
     pub(crate) missing: bool,
     /// Slots whose run failed.
@@ -58,7 +58,7 @@ pub(crate) struct BackfillSlots {
     /// List all backfills with their progress.
     #[arg(long, conflicts_with_all = ["pipeline", "from", "to", "missing", "failed", "all", "dry_run", "concurrency", "order", "resume"])]
     pub(crate) list: bool,
-    /// Go on with a backfill, as it was asked for.
+    /// Continue a backfill with the slots and options that it was started with.
     #[arg(long, value_name = "ID", conflicts_with_all = ["pipeline", "from", "to", "missing", "failed", "all", "dry_run", "concurrency", "order"])]
     pub(crate) resume: Option<String>,
 }
@@ -77,26 +77,26 @@ pub(crate) enum Order {
 pub(crate) struct Schedule {
     #[command(subcommand)]
     pub(crate) action: Option<ScheduleAction>,
-    /// Do what is due now, and end.
+    /// Run what is due now, and end.
     #[arg(long)]
     pub(crate) once: bool,
-    /// How many runs may be at work at the same time.
+    /// How many runs may be active at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) max_runs: u16,
     /// After how long a silence other daemons take a run over.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(crate) lease: String,
-    /// How long the steps at work may take to end when the daemon is asked to.
+    /// How long running steps may take to finish when the daemon is asked to end.
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub(crate) drain: String,
-    /// Answer Prometheus at this address, `GET /metrics`.
+    /// Serve metrics for Prometheus at this address, `GET /metrics`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ScheduleAction {
-    /// List every slot with its local time and what became of it.
+    /// List every slot with its local time and its outcome.
     #[command(
         after_help = "Fates: run (the reason tells how the run stands), skipped, missed, due, future (of an edit that no\ndaemon has taken up yet, the reason says so), and before for slots of today's definition that lie before the lake knew the schedule.\n\nExample:\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --format csv"
     )]

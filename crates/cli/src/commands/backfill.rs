@@ -1,150 +1,76 @@
 //! `backfill`: past slots of a pipeline.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use serde_json::json;
-use tranche_pipeline::{
-    Backfill, BackfillMode, BackfillOrder, BackfillProgress, Ledger, RunStatus, Stop, StorageClock,
-    SystemClock, new_run_id, run_backfill,
+use tranche_workspace::queries::backfills::{
+    Backfill, BackfillMode, BackfillOrder, BackfillRequest, begin, find, list, plan,
 };
 
-use super::run::LEASE;
-use super::schedule::{ProjectCatalog, listen, take_leave};
+use crate::app::App;
 use crate::args::{BackfillSlots, Format, Order};
 use crate::failure::Failure;
-use crate::output::{Rows, note, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{StandardError, note, print_document, print_records, print_text, rows_of};
 
-pub(super) async fn run(wanted: &BackfillSlots, bench: Workbench) -> Result<ExitCode, Failure> {
-    let ledger = Workbench::ledger(&bench.lake()?).with_lease(LEASE);
+const COLUMNS: [&str; 10] =
+    ["id", "pipeline", "from", "to", "mode", "slots", "done", "failed", "running", "waiting"];
+
+pub(super) async fn run(wanted: &BackfillSlots, app: App) -> Result<ExitCode, Failure> {
     if wanted.list {
-        list(&ledger, bench.global.format).await?;
+        print_records(&COLUMNS, &list(&app.tranche).await?, app.global.format)?;
         return Ok(ExitCode::SUCCESS);
     }
-    bench.check().await?;
+    app.tranche.check().await?;
     let backfill = match &wanted.resume {
-        Some(id) => find(id, &ledger).await?,
+        Some(id) => find(&app.tranche, id).await?,
         None => {
-            let Some(backfill) = plan(wanted, &ledger, &bench).await? else { return Ok(ExitCode::SUCCESS) };
-            ledger.begin_backfill(&backfill).await?;
+            let Some(backfill) = asked_for(wanted, &app).await? else { return Ok(ExitCode::SUCCESS) };
+            begin(&app.tranche, &backfill).await?;
             backfill
         }
     };
-    perform(&backfill, &ledger, bench).await
+    perform(&backfill, app).await
 }
 
 /// The backfill that was asked for; `None` when there is nothing to run, or nothing is to be.
-async fn plan(
-    wanted: &BackfillSlots,
-    ledger: &Ledger,
-    bench: &Workbench,
-) -> Result<Option<Backfill>, Failure> {
-    let name = wanted.pipeline.as_deref().unwrap_or_default();
-    let pipeline = bench.workspace.pipeline(name)?.pipeline.as_ref();
-    let pipeline = pipeline.ok_or_else(|| Failure::definition(format!("pipeline `{name}` has no steps")))?;
-    let (from, to) = (
-        bench.instant(wanted.from.as_deref().unwrap_or_default())?,
-        bench.instant(wanted.to.as_deref().unwrap_or_default())?,
-    );
-    if to <= from {
-        return Err(Failure::definition("--to must lie after --from"));
-    }
-    let mode = match (wanted.failed, wanted.all) {
-        (true, _) => BackfillMode::Failed,
-        (_, true) => BackfillMode::All,
-        _ => BackfillMode::Missing,
+async fn asked_for(wanted: &BackfillSlots, app: &App) -> Result<Option<Backfill>, Failure> {
+    let request = BackfillRequest {
+        pipeline: wanted.pipeline.as_deref().unwrap_or_default(),
+        from: wanted.from.as_deref().unwrap_or_default(),
+        to: wanted.to.as_deref().unwrap_or_default(),
+        mode: match (wanted.failed, wanted.all) {
+            (true, _) => BackfillMode::Failed,
+            (_, true) => BackfillMode::All,
+            _ => BackfillMode::Missing,
+        },
+        order: match wanted.order {
+            Order::Oldest => BackfillOrder::Oldest,
+            Order::Newest => BackfillOrder::Newest,
+        },
+        concurrency: wanted.concurrency.into(),
     };
-    let order = match wanted.order {
-        Order::Oldest => BackfillOrder::Oldest,
-        Order::Newest => BackfillOrder::Newest,
-    };
-    let zone = &bench.workspace.settings.timezone;
-    let now = StorageClock::new(ledger, &SystemClock).now().await?;
-    let slots = Backfill::slots(ledger, pipeline, zone, (from, to), (mode, order), now).await?;
-    if wanted.dry_run || slots.is_empty() {
-        let mut rows = Rows::new(&["pipeline", "slot", "local", "fate", "reason", "run_id"]);
-        for slot in slots {
-            let (instant, fate) = (json!(slot.slot), json!(slot.fate));
-            rows.push(vec![
-                json!(slot.pipeline),
-                instant,
-                json!(slot.local),
-                fate,
-                json!(slot.reason),
-                json!(slot.run_id),
-            ]);
-        }
-        rows.print(bench.global.format)?;
+    let planned = plan(&app.tranche, &request).await?;
+    if wanted.dry_run || planned.slots.is_empty() {
+        let columns = ["pipeline", "slot", "local", "fate", "reason", "run_id"];
+        rows_of(&columns, &planned.slots)?.print(app.global.format)?;
         return Ok(None);
     }
-    let (id, slots) = (new_run_id(&SystemClock), slots.into_iter().map(|slot| slot.slot).collect());
-    let concurrency = wanted.concurrency.into();
-    Ok(Some(Backfill { id, pipeline: name.to_owned(), from, to, mode, order, concurrency, slots, at: now }))
+    Ok(Some(planned.backfill))
 }
 
-async fn perform(backfill: &Backfill, ledger: &Ledger, bench: Workbench) -> Result<ExitCode, Failure> {
-    let format = bench.global.format;
+async fn perform(backfill: &Backfill, app: App) -> Result<ExitCode, Failure> {
+    let format = app.global.format;
     let id = &backfill.id;
     note(&format!(
         "backfill {id}: {} slots; after an interruption: tranche backfill --resume {id}",
         backfill.slots.len()
     ))?;
-    let catalog = ProjectCatalog::new(bench);
-    let stop = Stop::default();
-    let listener = tokio::spawn(listen(stop.drain.clone()));
-    let told = |slot, status: RunStatus| {
-        // A terminal that went away is no reason to stop.
-        let _ = note(&format!("{slot} {status}"));
-    };
-    let progress = run_backfill(backfill, ledger, &catalog, &SystemClock, stop, &told).await;
-    take_leave(&catalog).await;
-    listener.abort();
-    let progress = progress?;
+    let row = tranche_daemon::backfill(backfill, app.tranche, Arc::new(StandardError)).await?;
     if format == Format::Json {
-        print_json(&with_id(backfill, progress), format)?;
+        print_document(&row)?;
     } else {
-        let BackfillProgress { slots, done, failed, running, waiting } = progress;
-        print_text(&format!("{slots} slots: {done} done, {failed} failed, {} left", running + waiting))?;
+        let left = row.running + row.waiting;
+        print_text(&format!("{} slots: {} done, {} failed, {left} left", row.slots, row.done, row.failed))?;
     }
-    Ok(if progress.done == progress.slots { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn with_id(backfill: &Backfill, progress: BackfillProgress) -> serde_json::Value {
-    json!({
-        "id": backfill.id,
-        "pipeline": backfill.pipeline,
-        "from": backfill.from,
-        "to": backfill.to,
-        "mode": backfill.mode,
-        "slots": progress.slots,
-        "done": progress.done,
-        "failed": progress.failed,
-        "running": progress.running,
-        "waiting": progress.waiting,
-    })
-}
-
-async fn list(ledger: &Ledger, format: Format) -> Result<(), Failure> {
-    let columns = ["id", "pipeline", "from", "to", "mode", "slots", "done", "failed", "running", "waiting"];
-    let mut rows = Rows::new(&columns);
-    for backfill in ledger.backfills().await? {
-        let told = with_id(&backfill, ledger.backfill_progress(&backfill).await?);
-        rows.push(columns.iter().map(|column| told[column].clone()).collect());
-    }
-    rows.print(format)
-}
-
-/// The one backfill whose id begins like this.
-pub(super) async fn find(id: &str, ledger: &Ledger) -> Result<Backfill, Failure> {
-    let mut found: Vec<Backfill> =
-        ledger.backfills().await?.into_iter().filter(|found| found.id.starts_with(id)).collect();
-    match (found.pop(), found.is_empty()) {
-        (Some(one), true) => Ok(one),
-        (None, _) => {
-            Err(Failure::definition(format!("no backfill `{id}`; `tranche backfill --list` shows all")))
-        }
-        (Some(_), false) => {
-            Err(Failure::definition(format!("several backfills begin with `{id}`; write more of the id")))
-        }
-    }
+    Ok(if row.done == row.slots { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

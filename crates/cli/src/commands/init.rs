@@ -1,20 +1,31 @@
 //! `init`: a small working project, with data.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tranche_demo::{DemoOptions, generate};
 
 use crate::args::{Format, Global, Init};
-use crate::demo::{DemoOptions, generate};
 use crate::failure::Failure;
-use crate::output::{print_json, print_text};
+use crate::output::{print_document, print_text};
 
 static PIPELINES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../pipelines");
 static SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../schemas");
 const SETTINGS: &str = include_str!("../../../../tranche.yaml");
 const IGNORED: &str = "/lake\n/data\n";
+
+/// What was written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct InitSummary {
+    /// The project's folder.
+    folder: PathBuf,
+    /// The rows of each family of raw files, by path or glob below `data/`.
+    rows: BTreeMap<String, u64>,
+}
 
 pub(super) fn run(init: &Init, global: &Global) -> Result<(), Failure> {
     let folder = &init.folder;
@@ -45,9 +56,8 @@ pub(super) fn run(init: &Init, global: &Global) -> Result<(), Failure> {
     let summary = generate(&options, &data, &mut progress).map_err(|e| cannot(&data, e))?;
     bar.finish_and_clear();
     if global.format == Format::Json {
-        let files: serde_json::Map<_, _> =
-            summary.files.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))).collect();
-        return print_json(&json!({"folder": folder, "rows": files}), Format::Json);
+        let rows = summary.files.iter().map(|(name, rows)| ((*name).to_owned(), *rows)).collect();
+        return print_document(&InitSummary { folder: folder.clone(), rows });
     }
     for (name, rows) in &summary.files {
         print_text(&format!("{rows:>9} rows in data/{name}"))?;

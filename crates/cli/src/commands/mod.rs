@@ -18,17 +18,17 @@ mod traits;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use serde_json::json;
+use tranche_workspace::queries::definitions;
 
+use crate::app::App;
 use crate::args::{Arguments, Command, Format};
 use crate::failure::Failure;
-use crate::output::{print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{print_document, print_text};
 
 /// Does what was typed.
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let global = &arguments.global;
-    let open = || Workbench::open(global);
+    let open = || App::open(global);
     match &arguments.command {
         Command::Init(init) => init::run(init, global)?,
         Command::Check => check(&open()?).await?,
@@ -53,28 +53,23 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check(bench: &Workbench) -> Result<(), Failure> {
-    bench.check().await?;
-    let workspace = &bench.workspace;
-    let count = |each: &dyn Fn(&crate::workspace::PipelineDefinitions) -> usize| {
-        workspace.pipelines.values().map(each).sum::<usize>()
-    };
-    let found = json!({
-        "problems": [],
-        "contracts": workspace.contracts.len(),
-        "pipelines": workspace.pipelines.len(),
-        "sources": count(&|p| p.sources.len()),
-        "traits": count(&|p| p.definitions.traits.len()),
-        "segments": count(&|p| p.definitions.segments.len()),
-        "metrics": count(&|p| p.metrics.0.len()),
-        "experiments": count(&|p| p.experiments.len()),
-        "reports": count(&|p| p.reports.len()),
-    });
-    if bench.global.format == Format::Json {
-        return print_json(&found, Format::Json);
+async fn check(app: &App) -> Result<(), Failure> {
+    let found = definitions::check(&app.tranche).await?;
+    if app.global.format == Format::Json {
+        return print_document(&found);
     }
-    let shown = |name: &str| format!("{} {name}", found[name]);
-    let names =
-        ["contracts", "pipelines", "sources", "traits", "segments", "metrics", "experiments", "reports"];
-    print_text(&format!("no problems in {}", names.map(shown).join(", ")))
+    let counts = [
+        ("contracts", found.contracts),
+        ("pipelines", found.pipelines),
+        ("sources", found.sources),
+        ("traits", found.traits),
+        ("segments", found.segments),
+        ("metrics", found.metrics),
+        ("experiments", found.experiments),
+        ("reports", found.reports),
+    ];
+    print_text(&format!(
+        "no problems in {}",
+        counts.map(|(name, count)| format!("{count} {name}")).join(", ")
+    ))
 }

@@ -1,76 +1,49 @@
 //! `schedule`: the daemon, what it will do and did, and how to hold it.
 
-mod catalog;
-mod explain;
-mod outside;
-mod watch;
-
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-use tokio_util::sync::CancellationToken;
-use tranche_pipeline::{
-    History, Ledger, ScheduleEvent, Scheduler, SchedulerOptions, Stop, SystemClock, Totals,
-};
-use tranche_project::duration;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tranche_daemon::{DaemonOptions, Totals};
+use tranche_workspace::duration;
+use tranche_workspace::queries::slots::{explain, set_paused};
 
+use crate::app::App;
 use crate::args::{Format, Schedule, ScheduleAction};
-use crate::commands::run::interrupted;
 use crate::failure::Failure;
-use crate::output::{note, print_json, print_text};
-use crate::workbench::Workbench;
-pub(super) use catalog::ProjectCatalog;
-pub(super) use outside::take_leave;
+use crate::output::{StandardError, note, print_document, print_records, print_text};
 
-pub(super) async fn run(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failure> {
+pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     match &schedule.action {
-        None => serve(schedule, bench).await,
+        None => serve(schedule, app).await,
         Some(ScheduleAction::Explain { from, to, pipeline }) => {
-            explain::run(from, to, pipeline.as_deref(), &bench).await?;
+            let slots = explain(&app.tranche, from, to, pipeline.as_deref()).await?;
+            let columns = ["pipeline", "slot", "local", "dst", "fate", "reason", "run_id"];
+            print_records(&columns, &slots, app.global.format)?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(ScheduleAction::Pause { pipeline }) => hold(pipeline, true, &bench).await,
-        Some(ScheduleAction::Resume { pipeline }) => hold(pipeline, false, &bench).await,
+        Some(ScheduleAction::Pause { pipeline }) => hold(pipeline, true, &app).await,
+        Some(ScheduleAction::Resume { pipeline }) => hold(pipeline, false, &app).await,
     }
 }
 
-/// Runs what is due until it is told to end.
-async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failure> {
-    let lease = parse(&schedule.lease, "--lease")?;
-    let drain_limit = parse(&schedule.drain, "--drain")?;
-    bench.check().await?;
-    let format = bench.global.format;
-    let ledger = Workbench::ledger(&bench.lake()?).with_lease(lease);
-    let catalog = ProjectCatalog::new(bench);
-    let options = SchedulerOptions {
+/// Runs what is due until it is asked to end.
+async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
+    let options = DaemonOptions {
         max_runs: schedule.max_runs.into(),
         once: schedule.once,
-        ..SchedulerOptions::default()
+        lease: parse(&schedule.lease, "--lease")?,
+        drain_limit: parse(&schedule.drain, "--drain")?,
+        metrics: schedule.metrics,
     };
-    let stop = Stop::default();
-    let listener = tokio::spawn(listen(stop.drain.clone()));
-    let totals = {
-        let scheduler = Scheduler::new(&ledger, &catalog, &SystemClock, options);
-        tokio::select! {
-            biased;
-            totals = scheduler.run(stop.clone()) => Some(totals),
-            () = catalog.reload_forever() => None,
-            () = outside::look_forever(&catalog, schedule.metrics.is_some()) => None,
-            failure = outside::serve(schedule.metrics, &catalog.metrics) => return Err(failure),
-            () = after_drain(&stop.drain, drain_limit) => None,
-        }
-    };
-    // Whoever asks to end from here on does not want to wait for receivers either.
-    stop.drain.cancel();
-    take_leave(&catalog).await;
-    listener.abort();
-    let Some(totals) = totals else {
-        note("the steps at work took too long to end: others go on with their runs")?;
+    let Some(totals) = tranche_daemon::serve(app.tranche, options, Arc::new(StandardError)).await? else {
+        note("running steps took too long to end: other daemons continue their runs")?;
         return Ok(ExitCode::FAILURE);
     };
-    print_totals(totals, format)?;
-    Ok(if totals.passes_failed + totals.left > 0 {
+    print_totals(totals, app.global.format)?;
+    Ok(if totals.ticks_failed + totals.left > 0 {
         ExitCode::from(3)
     } else if schedule.once && totals.failed > 0 {
         ExitCode::FAILURE
@@ -79,26 +52,18 @@ async fn serve(schedule: &Schedule, bench: Workbench) -> Result<ExitCode, Failur
     })
 }
 
-/// The first request to end is polite: steps at work come to their end. The second is not.
-pub(super) async fn listen(drain: CancellationToken) {
-    while interrupted().await {
-        if drain.is_cancelled() {
-            std::process::exit(130);
-        }
-        drain.cancel();
-        // A terminal that went away is no reason to stay.
-        let _ = note("ending: the steps at work come to their end; once more to end at once");
-    }
-}
-
-async fn after_drain(drain: &CancellationToken, limit: Duration) {
-    drain.cancelled().await;
-    tokio::time::sleep(limit).await;
+/// What `schedule` did until it ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ScheduleSummary {
+    /// Runs that are done.
+    done: u64,
+    /// Runs that failed.
+    failed: u64,
 }
 
 fn print_totals(totals: Totals, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        return print_json(&json!({"done": totals.done, "failed": totals.failed}), format);
+        return print_document(&ScheduleSummary { done: totals.done, failed: totals.failed });
     }
     print_text(&format!("{} runs done, {} failed", totals.done, totals.failed))
 }
@@ -107,32 +72,20 @@ fn parse(text: &str, option: &str) -> Result<Duration, Failure> {
     duration::parse(text).map_err(|message| Failure::definition(format!("{option}: {message}")))
 }
 
-/// Pauses a pipeline, or lets it go on.
-async fn hold(pipeline: &str, pause: bool, bench: &Workbench) -> Result<ExitCode, Failure> {
-    bench.workspace.pipeline(pipeline)?;
-    let ledger: Ledger = Workbench::ledger(&bench.lake()?);
-    let mut history = History::default();
-    let mut clock = tranche_pipeline::StorageClock::new(&ledger, &SystemClock);
-    let at = clock.now().await?;
-    let wanted = |history: &History| match (history.is_paused(), pause) {
-        (false, true) => Some(ScheduleEvent::Paused { at }),
-        (true, false) => Some(ScheduleEvent::Resumed { at }),
-        _ => None,
-    };
-    let changed = ledger.amend_history(pipeline, &mut history, wanted).await?;
-    if bench.global.format == Format::Json {
-        let held = json!({"pipeline": pipeline, "paused": history.is_paused(), "changed": changed});
-        print_json(&held, Format::Json)?;
+/// Pauses a pipeline, or resumes it.
+async fn hold(pipeline: &str, pause: bool, app: &App) -> Result<ExitCode, Failure> {
+    let state = set_paused(&app.tranche, pipeline, pause).await?;
+    if app.global.format == Format::Json {
+        print_document(&state)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let told = match (changed, pause) {
+    print_text(&match (state.changed, pause) {
         (true, true) => format!(
             "`{pipeline}` is paused: its slots are skipped until `tranche schedule resume {pipeline}`"
         ),
-        (true, false) => format!("`{pipeline}` goes on with its next slot"),
+        (true, false) => format!("`{pipeline}` continues with its next slot"),
         (false, true) => format!("`{pipeline}` was paused already"),
         (false, false) => format!("`{pipeline}` was not paused"),
-    };
-    print_text(&told)?;
+    })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,100 +1,13 @@
 //! `sql`: a query over the lake: contracts, traits, memberships, estimates, KPIs, quarantine.
 
-use std::sync::Arc;
+use tranche_workspace::queries::sql::sql;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
-use jiff::Timestamp;
-use tranche_pipeline::{Clock, RunRecord, RunSummary, SystemClock};
-use tranche_project::SourceFile;
-use tranche_schema::layout::{Scope, Table};
-use tranche_segment::Definitions;
-use tranche_sql::Session;
-use tranche_store::Lake;
-
+use crate::app::App;
 use crate::args::Sql;
 use crate::failure::Failure;
-use crate::output::Rows;
-use crate::workbench::Workbench;
+use crate::output::rows_of_result;
 
-pub(super) async fn run(sql: &Sql, bench: &Workbench) -> Result<(), Failure> {
-    let as_of = match &sql.as_of.as_of {
-        Some(text) => bench.instant(text)?,
-        None => SystemClock.now(),
-    };
-    let lake = bench.lake()?;
-    let session = bench.session(&lake, as_of).await?;
-    for table in lake.layout().tables() {
-        register_tables(table, &lake, &session, bench).await?;
-    }
-    register_runs(&lake, &session).await?;
-    let plan = session.plan(&sql.query, None).await.map_err(|problem| {
-        let mut diagnostic = SourceFile::new("query", &sql.query).problem(problem.position, problem.message);
-        diagnostic.help = problem.help;
-        Failure { diagnostics: vec![diagnostic], ..Failure::definition("the query cannot be planned") }
-    })?;
-    let found = session.collect(&plan).await?;
-    Rows::from_batches(&found.schema, &found.batches)?.print(bench.global.format)
-}
-
-/// The ledger as a table: one row per run.
-async fn register_runs(lake: &Lake, session: &Session) -> Result<(), Failure> {
-    let runs: Vec<_> = Workbench::ledger(lake).list().await?.iter().map(RunRecord::summary).collect();
-    let text = |value: &dyn Fn(&RunSummary) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(runs.iter().map(value)))
-    };
-    let instant = |value: &dyn Fn(&RunSummary) -> Option<Timestamp>| -> ArrayRef {
-        let micros = runs.iter().map(|run| value(run).map(|at| at.as_microsecond()));
-        Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
-    };
-    let columns = vec![
-        ("run_id", text(&|run| run.run_id.clone())),
-        ("pipeline", text(&|run| run.pipeline.clone())),
-        ("slot", instant(&|run| run.slot)),
-        ("as_of", instant(&|run| Some(run.as_of))),
-        ("status", text(&|run| run.status.to_string())),
-        ("started_at", instant(&|run| Some(run.started_at))),
-        ("ended_at", instant(&|run| run.ended_at)),
-    ];
-    let batch = RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| (name, column, true)),
-    );
-    let batch = batch.map_err(tranche_sql::SqlError::from)?;
-    Ok(session.register_rows("runs", batch.schema(), vec![batch])?)
-}
-
-/// The tables of one kind; those of entities also without the entity's name where there is only one.
-async fn register_tables(
-    table: &Table,
-    lake: &Lake,
-    session: &Session,
-    bench: &Workbench,
-) -> Result<(), Failure> {
-    let pipelines = || bench.workspace.pipelines.values();
-    match table.scope {
-        Scope::Lake(schema) => {
-            session.register_platform(lake, table.folder, table.folder, schema()).await?;
-        }
-        Scope::Source(schema) => {
-            for source in pipelines().flat_map(|p| p.sources.keys()) {
-                let (folder, name) = (table.of(source), table.sql_name(source));
-                session.register_platform(lake, &folder, &name, schema()).await?;
-            }
-        }
-        Scope::Entity(schema) => {
-            let entities: Vec<(&Definitions, &str)> = pipelines()
-                .flat_map(|p| p.definitions.entities().into_iter().map(|entity| (&p.definitions, entity)))
-                .collect();
-            for (definitions, entity) in &entities {
-                let Some(contract) = definitions.entity_contract(entity) else { continue };
-                let (folder, name) = (table.of(entity), table.sql_name(entity));
-                session.register_platform(lake, &folder, &name, schema(contract)).await?;
-                if entities.len() == 1 {
-                    session.register_platform(lake, &folder, table.folder, schema(contract)).await?;
-                }
-            }
-        }
-        // The session has these, each with its rows as of the instant.
-        Scope::Contract(_) => {}
-    }
-    Ok(())
+pub(super) async fn run(query: &Sql, app: &App) -> Result<(), Failure> {
+    let found = sql(&app.tranche, &query.query, query.as_of.as_of.as_deref()).await?;
+    rows_of_result(found).print(app.global.format)
 }

@@ -2,8 +2,7 @@
 
 use std::io::Read;
 
-use tranche_stats::GroupSequential;
-use tranche_stats::cases::{CasesDocument, CasesOptions, evaluate};
+use tranche_workspace::queries::statistics::{StatisticsRequest, evaluate};
 
 use crate::args::{Global, Stats};
 use crate::failure::Failure;
@@ -18,27 +17,17 @@ pub(super) fn run(stats: &Stats, global: &Global) -> Result<(), Failure> {
     } else {
         std::fs::read_to_string(&stats.file).map_err(unreadable)?
     };
-    let document: CasesDocument = serde_json::from_str(&text)
-        .map_err(|e| Failure::definition(format!("{}:{}:{}: {e}", stats.file, e.line(), e.column())))?;
-    let looks = GroupSequential::parse(stats.spending, &stats.looks)
-        .map_err(|e| Failure::definition(e.to_string()))?;
-    let mut options = CasesOptions {
+    let request = StatisticsRequest {
         alpha: stats.alpha,
+        inferences: &stats.inference,
+        tunings: &stats.tuning,
+        priors: &stats.prior,
         relative: stats.relative,
         alternative: stats.alternative,
         margin: stats.margin,
-        looks: GroupSequential { is_final: stats.last, ..looks },
-        ..CasesOptions::default()
+        looks: &stats.looks,
+        spending: stats.spending,
+        is_final: stats.last,
     };
-    if !stats.inference.is_empty() {
-        options.inferences.clone_from(&stats.inference);
-    }
-    if !stats.tuning.is_empty() {
-        options.sequential_tunings.clone_from(&stats.tuning);
-    }
-    if !stats.prior.is_empty() {
-        options.priors.clone_from(&stats.prior);
-    }
-    let results = evaluate(&document, &options).map_err(|e| Failure::definition(e.to_string()))?;
-    print_json(&results, global.format)
+    print_json(&evaluate(&stats.file, &text, &request)?, global.format)
 }

@@ -1,24 +1,11 @@
 //! What estimates take into account besides the values of units, named.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use tranche_stats::{Adjustment, VarianceMethod};
+use serde_json::{Value, json};
+use tranche_scorecard::EstimatorNote;
+use tranche_stats::VarianceMethod;
 
-use crate::experiment::Experiment;
-use crate::statistics::{DeclaredFamily, Method};
-
-/// Something that estimates take into account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EstimatorNote {
-    /// Its name: `cluster_robust`, `cuped`, `post_stratification`, `bootstrap` or `beta_binomial`.
-    pub estimator: String,
-    /// How it goes into estimates.
-    pub formula: String,
-    /// Where the formula is from.
-    pub source: String,
-    /// What was declared of it, by the keys of a definition.
-    pub parameters: Value,
-}
+use super::declared::{estimation, parameters};
+use crate::definition::{Experiment, Method};
 
 /// Names all of them.
 pub(super) fn of(experiment: &Experiment) -> Vec<EstimatorNote> {
@@ -36,7 +23,7 @@ pub(super) fn of(experiment: &Experiment) -> Vec<EstimatorNote> {
         parameter("cuped").map(|parameters| ("cuped", parameters)),
         parameter("strata").map(|parameters| ("post_stratification", parameters)),
         is_resampled.then(|| ("bootstrap", parameter("variance").unwrap_or_else(|| json!({})))),
-        beta.then(|| ("beta_binomial", super::parameters(&experiment.statistics.method))),
+        beta.then(|| ("beta_binomial", parameters(&experiment.statistics.method))),
     ];
     let note = |(estimator, parameters): (&str, Value)| {
         let (formula, source) = formula(estimator);
@@ -44,7 +31,7 @@ pub(super) fn of(experiment: &Experiment) -> Vec<EstimatorNote> {
             estimator: estimator.to_owned(),
             formula: formula.to_owned(),
             source: source.to_owned(),
-            parameters,
+            parameters: parameters.into(),
         }
     };
     found.into_iter().flatten().map(note).collect()
@@ -74,48 +61,4 @@ fn formula(estimator: &str) -> (&'static str, &'static str) {
             "Gelman et al., Bayesian Data Analysis, section 2.4; Stucchio (2015)",
         ),
     }
-}
-
-/// What is declared of estimates, by the keys of a definition; what is not declared is left out.
-pub(crate) fn estimation(experiment: &Experiment) -> Map<String, Value> {
-    let statistics = &experiment.statistics;
-    let mut declared = Map::new();
-    if let Some(cluster) = &experiment.cluster {
-        declared.insert("cluster".to_owned(), json!(cluster.value));
-    }
-    if let Some(cuped) = &statistics.cuped {
-        let names: Vec<&str> = cuped.covariates.iter().map(|covariate| covariate.value.as_str()).collect();
-        let mut value = json!({"lookback_seconds": cuped.lookback.as_secs()});
-        if !names.is_empty() {
-            value["covariates"] = json!(names);
-        }
-        declared.insert("cuped".to_owned(), value);
-    }
-    if !statistics.strata.is_empty() {
-        let patterns: Vec<&str> = statistics.strata.iter().map(|pattern| pattern.value.as_str()).collect();
-        declared.insert("strata".to_owned(), json!(patterns));
-    }
-    if statistics.variance != VarianceMethod::Formula {
-        declared.insert("variance".to_owned(), variance(statistics.variance));
-    }
-    if !statistics.families.is_empty() {
-        declared.insert("families".to_owned(), statistics.families.iter().map(family).collect());
-    }
-    declared
-}
-
-/// A variance, as a definition writes it.
-pub(crate) fn variance(method: VarianceMethod) -> Value {
-    match method {
-        VarianceMethod::Formula => json!("analytic"),
-        VarianceMethod::Bootstrap { replicates, seed } => {
-            json!({"bootstrap": {"replicates": replicates, "seed": seed}})
-        }
-    }
-}
-
-fn family(family: &DeclaredFamily) -> (String, Value) {
-    let DeclaredFamily { name, metrics, segments, variants, adjust } = family;
-    let adjust = Adjustment::name(*adjust);
-    (name.clone(), json!({"metrics": metrics, "segments": segments, "variants": variants, "adjust": adjust}))
 }

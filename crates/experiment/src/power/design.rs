@@ -1,14 +1,10 @@
 //! The units that an inference needs: those of a single look, times what looking more often costs.
 
 use tranche_stats::{
-    Alternative, ConfidenceSequence, GroupSequential, MixtureTest, Outcome, Plan, SampleSize,
+    Alternative, ConfidenceSequence, GroupSequential, MixtureTest, Outcome, Plan, Reason, SampleSize,
 };
 
-use crate::looks::PlannedLooks;
-use crate::statistics::Method;
-
-/// Steps until units and what they cost agree.
-const STEPS: usize = 60;
+use crate::definition::{Method, PlannedLooks};
 
 /// A plan of one look, and the inference that is meant.
 #[derive(Debug, Clone)]
@@ -20,30 +16,19 @@ pub(super) struct Needed {
 
 impl Needed {
     /// Units per arm to find `effect` with `power`.
-    pub(super) fn units(&self, effect: f64, power: f64) -> Result<SampleSize, String> {
-        let mut inflation = 1.0;
-        let mut size = defined(Plan { inflation, ..self.plan }.sample_size(effect, power))?;
-        for _ in 0..STEPS {
-            let next = self.inflation(as_number(size.control), power)?;
-            // Halfway in logarithms: below its tuning a sequence needs the fewer units the more there are.
-            let damped = (inflation * next).sqrt();
-            if (damped / inflation - 1.0).abs() < 1e-9 {
-                break;
-            }
-            inflation = damped;
-            size = defined(Plan { inflation, ..self.plan }.sample_size(effect, power))?;
-        }
-        Ok(size)
+    pub(super) fn units(&self, effect: f64, power: f64) -> Result<SampleSize, Reason> {
+        let inflation = |control| Outcome::from(self.inflation(control, power));
+        self.plan.sample_size_inflated(effect, power, inflation).into_result()
     }
 
     /// The size of the least effect that `control` units in control find with `power`.
-    pub(super) fn detectable(&self, control: f64, power: f64) -> Result<f64, String> {
+    pub(super) fn detectable(&self, control: f64, power: f64) -> Result<f64, Reason> {
         let inflation = self.inflation(control, power)?;
-        defined(Plan { inflation, ..self.plan }.detectable_effect(control, power))
+        Plan { inflation, ..self.plan }.detectable_effect(control, power).into_result()
     }
 
-    /// What the inference costs with `control` units in control.
-    fn inflation(&self, control: f64, power: f64) -> Result<f64, String> {
+    /// How many times the units of a single look the inference needs with `control` units in control.
+    fn inflation(&self, control: f64, power: f64) -> Result<f64, Reason> {
         let Plan { alpha, alternative, ratio, .. } = self.plan;
         let critical = match &self.method {
             Method::Fixed | Method::Bayes { .. } => return Ok(1.0),
@@ -58,35 +43,22 @@ impl Needed {
                         GroupSequential::evenly(design.spending, u32::try_from(instants.len()).unwrap_or(1))
                     }
                 };
-                return defined(looks.inflation(alpha, alternative, power));
+                return looks.inflation(alpha, alternative, power).into_result();
             }
             Method::Sequential { tuning } => {
                 let sequence = match alternative {
                     Alternative::TwoSided => ConfidenceSequence::tuned(alpha, *tuning),
                     one_sided => ConfidenceSequence::one_sided(alpha, *tuning, one_sided),
                 };
-                defined(sequence)?.critical(control * (1.0 + ratio))
+                sequence.into_result()?.critical(control * (1.0 + ratio))
             }
             Method::Mixture { scale } => {
-                let variance = self.plan.control_variance + self.plan.treatment_variance / ratio;
-                let of_effect = variance * (1.0 - self.plan.variance_reduction) / control;
-                defined(MixtureTest::new(alpha, scale.of(&self.metric), alternative))?.critical(of_effect)
+                let test = MixtureTest::new(alpha, scale.of(&self.metric), alternative).into_result()?;
+                test.critical(self.plan.effect_variance(control).into_result()?)
             }
         };
-        defined(self.plan.inflation_of(critical, power))
+        self.plan.inflation_of(critical, power).into_result()
     }
-}
-
-fn defined<T>(outcome: Outcome<T>) -> Result<T, String> {
-    match outcome {
-        Outcome::Defined(value) => Ok(value),
-        Outcome::Undefined(reason) => Err(reason.to_string()),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of units")]
-fn as_number(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]
@@ -94,8 +66,8 @@ mod tests {
     use tranche_stats::Spending;
 
     use super::*;
-    use crate::looks::Design;
-    use crate::statistics::Scale;
+    use crate::counts::as_number;
+    use crate::definition::{Design, Scale};
 
     fn units(method: Method) -> u64 {
         let plan = Plan { control_variance: 0.09, treatment_variance: 0.09, ..Plan::default() };

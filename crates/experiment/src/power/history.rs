@@ -1,23 +1,23 @@
 //! What entities did in as long before an instant as units will be observed.
 
+use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
 use datafusion::functions_aggregate::expr_fn::count_distinct;
 use datafusion::prelude::ident;
 use jiff::{SignedDuration, Timestamp};
-use tranche_metric::{Direction, Metric, Population, Span, Values, Wanted, unit_values};
+use tranche_metric::{Direction, Metric, Population, Span, UnitValues, Values};
 use tranche_segment::evaluate::{Sharing, evaluate};
 use tranche_segment::{EVERYONE, Scope};
-use tranche_sql::{SqlError, instant_literal};
+use tranche_sql::{SqlError, column_text, instant_literal};
 use tranche_stats::Arm;
 
-use crate::arms::{Outcomes, TakenIntoAccount, arm};
-use crate::cells::{Cells, Side};
+use crate::context::MeasureContext;
+use crate::definition::{Experiment, MetricChoice, VariantIndex, filter_expression};
 use crate::error::ExperimentError;
-use crate::experiment::{Experiment, MetricChoice};
-use crate::exposure::filter_expression;
-use crate::gather::{covariate_columns, covariates};
-use crate::measure::MeasureContext;
-use crate::segments::Membership;
+use crate::estimate::arms::{Adjustments, Outcomes, arm};
+use crate::estimate::inputs::covariate_columns;
+use crate::units::cells::{Cells, Membership, SegmentIndex, Side};
+use crate::units::values::ValuesPlan;
 
 /// Days of exposures that units per day are counted over.
 const TRAFFIC_DAYS: u32 = 28;
@@ -43,7 +43,7 @@ impl<'a> History<'a> {
     pub(super) async fn read(
         experiment: &'a Experiment,
         segment: Option<&str>,
-        context: &MeasureContext<'_>,
+        context: &MeasureContext<'a>,
     ) -> Result<Self, ExperimentError> {
         let as_of = context.session.as_of();
         let observed = observed(experiment, context);
@@ -51,27 +51,27 @@ impl<'a> History<'a> {
         let keys = keys(experiment, segment, from, context).await?;
         let units = keys.len();
         let (name, entity) = (experiment.name.clone(), experiment.entity.clone());
+        let chosen = experiment.chosen(context.metrics);
+        let mut plan = ValuesPlan::default();
         let population = Population { name, entity, keys, at: vec![from; units], until: as_of };
-        let choices: Vec<(&MetricChoice, &Metric)> = experiment
-            .metrics
-            .iter()
-            .filter_map(|choice| Some((choice, context.metrics.get(&choice.metric.value)?)))
-            .collect();
-        let metrics = choices.iter().map(|(_, metric)| *metric).collect();
-        let mut wanted = vec![Wanted { population: &population, span: Span::After(Some(observed)), metrics }];
-        if let Some(cuped) = &experiment.statistics.cuped {
+        let population = plan.population(experiment, population);
+        let metrics = chosen.iter().map(|(_, metric)| *metric).collect();
+        let after = plan.request(population, Span::After(Some(observed)), metrics);
+        let before = experiment.statistics.cuped.as_ref().map(|cuped| {
             let span = Span::Before(SignedDuration::try_from(cuped.lookback).unwrap_or(SignedDuration::MAX));
-            wanted.push(Wanted { population: &population, span, metrics: covariates(experiment, context) });
-        }
-        let failed = |source| ExperimentError::Metric { experiment: experiment.name.clone(), source };
-        let (values, _) = unit_values(&wanted, &context.facts()).await.map_err(failed)?;
-        let (after, before) = (&values[0], values.get(1));
+            plan.request(population, span, experiment.covariates(context.metrics))
+        });
+        let mut values = plan.measure(context, None).await?;
+        let (after, before) = (values.take(after), before.map(|id| values.take(id)));
         let everyone: Vec<usize> = (0..units).collect();
-        let cells = Cells::new(&vec![0; units], &Membership::from([(EVERYONE.to_owned(), everyone.clone())]));
-        let of = |&(choice, metric): &(&'a MetricChoice, &Metric)| {
+        let cells = Cells::new(
+            &vec![VariantIndex(0); units],
+            &Membership::from([(EVERYONE.to_owned(), everyone.clone())]),
+        );
+        let of = |&(choice, metric): &(&'a MetricChoice, &'a Metric)| {
             let values = after.of(metric)?;
-            let columns = before.map(|before| {
-                covariate_columns(experiment, metric, context, |covariate| before.of(covariate))
+            let columns = before.as_ref().map(|before: &UnitValues| {
+                covariate_columns(experiment, metric, context.metrics, |covariate| before.of(covariate))
             });
             let counted = after.counted(metric);
             let everyone: Vec<usize> = everyone
@@ -90,7 +90,7 @@ impl<'a> History<'a> {
             units: units as u64,
             observed_days: observed.as_secs_f64() / SECONDS_OF_DAY,
             units_per_day: units_per_day(experiment, context).await?,
-            metrics: choices.iter().filter_map(of).collect(),
+            metrics: chosen.iter().filter_map(of).collect(),
         })
     }
 }
@@ -107,7 +107,7 @@ async fn keys(
     segment: Option<&str>,
     at: Timestamp,
     context: &MeasureContext<'_>,
-) -> Result<arrow::array::ArrayRef, ExperimentError> {
+) -> Result<ArrayRef, ExperimentError> {
     let session = context.engine.session_over(context.tables, at).await?;
     let scope = match segment {
         Some(segment) => {
@@ -137,9 +137,10 @@ fn variance_reduction(
     cells: &Cells,
 ) -> f64 {
     let variance = |covariates| {
-        let taken = TakenIntoAccount { counted, covariates, ..TakenIntoAccount::default() };
-        let [everyone, nobody] = [0, 1].map(|variant| cells.group(Side::In(0), variant));
-        Outcomes::new(values, taken, cells).arms(&everyone, &nobody).control.variance
+        let adjustments = Adjustments { counted, covariates, ..Adjustments::default() };
+        let [everyone, nobody] =
+            [0, 1].map(|variant| cells.group(Side::In(SegmentIndex::EVERYONE), VariantIndex(variant)));
+        Outcomes::new(values, adjustments, cells).arms(&everyone, &nobody).control.variance
     };
     match (variance(covariates), variance(Vec::new())) {
         (Ok(adjusted), Ok(plain)) => (1.0 - adjusted / plain).clamp(0.0, 0.999_999),
@@ -182,7 +183,7 @@ async fn units_per_day(
     }
     let counted = frame.aggregate(vec![], vec![count_distinct(ident(key))]).map_err(SqlError::engine)?;
     let found = context.session.collect_frame(counted).await?;
-    let units = tranche_sql::column_text(&found.batches, 0)?.into_iter().flatten().next();
+    let units = column_text(&found.batches, 0)?.into_iter().flatten().next();
     let units = units.and_then(|units| units.parse::<u32>().ok()).filter(|units| *units > 0);
     Ok(units.map(|units| f64::from(units) / f64::from(TRAFFIC_DAYS)))
 }

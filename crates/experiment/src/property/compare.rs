@@ -2,24 +2,23 @@
 
 use serde_json::Value;
 use tranche_metric::{MetricKind, MetricValues, UnitValues};
+use tranche_scorecard::ExperimentResult;
 
-use crate::experiment::Experiment;
-use crate::gather::{Gathered, choices, covariates};
-use crate::measure::MeasureContext;
-use crate::result::ExperimentResult;
+use crate::context::MeasureContext;
+use crate::units::collect::UnitData;
 
 /// Holds what two ways found of each unit against each other; how many values there were.
 pub(super) fn values(
-    experiment: &Experiment,
-    found: &Gathered,
-    expected: &Gathered,
+    found: &UnitData<'_>,
+    expected: &UnitData<'_>,
     context: &MeasureContext<'_>,
 ) -> Result<u64, String> {
     let mut values = 0;
+    let experiment = found.observed.experiment;
     let chosen: Vec<&str> =
-        choices(experiment, context).into_iter().map(|(_, metric)| metric.name.as_str()).collect();
+        experiment.chosen(context.metrics).into_iter().map(|(_, metric)| metric.name.as_str()).collect();
     let before: Vec<&str> =
-        covariates(experiment, context).into_iter().map(|metric| metric.name.as_str()).collect();
+        experiment.covariates(context.metrics).into_iter().map(|metric| metric.name.as_str()).collect();
     let windows = [("after", Some(&found.after), Some(&expected.after), chosen)];
     let windows =
         windows.into_iter().chain([("before", found.before.as_ref(), expected.before.as_ref(), before)]);

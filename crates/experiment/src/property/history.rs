@@ -13,9 +13,9 @@ use tranche_store::object_store::{ObjectStore, ObjectStoreExt};
 use super::compare;
 use super::definitions::{Definitions, LOOKBACKS, SCHEMAS, WINDOWS};
 use super::lake::{PIPELINE, Place, Row, day_of, of_days};
-use crate::gather::{All, gather};
-use crate::measure::compare as result_of;
+use crate::measure::evaluate;
 use crate::state::Memory;
+use crate::units::collect::{Collected, collect};
 
 /// The step whose measurements follow from each other.
 pub(super) const STEP: &str = "tests";
@@ -310,9 +310,10 @@ impl History {
         let memory = Memory { lake: &self.place.lake, pipeline: PIPELINE, step: STEP, full, sample };
         let since = self.place.context(&world, Some(memory));
         let all = self.place.context(&world, None);
-        let All { gathered, facts, .. } =
-            gather(&experiments, &since).await.map_err(|error| format!("from what was kept: {error:?}"))?;
-        let again = gather(&experiments, &all).await.map_err(|error| format!("from all facts: {error:?}"))?;
+        let Collected { data, facts, .. } =
+            collect(&experiments, &since).await.map_err(|error| format!("from what was kept: {error:?}"))?;
+        let again =
+            collect(&experiments, &all).await.map_err(|error| format!("from all facts: {error:?}"))?;
         self.tally.measurements += 1;
         for (read, of_all) in facts.iter().zip(&again.facts) {
             self.log.push(format!("{read:?}"));
@@ -323,10 +324,9 @@ impl History {
             self.tally.rows_of_all += of_all.rows_read;
             self.tally.rows_taken_back += read.rows_taken_back;
         }
-        for ((experiment, found), expected) in experiments.into_iter().zip(&gathered).zip(&again.gathered) {
-            self.tally.values += compare::values(experiment, found, expected, &all)?;
-            let (found, expected) =
-                (result_of(experiment, None, found, &since), result_of(experiment, None, expected, &all));
+        for (found, expected) in data.iter().zip(&again.data) {
+            self.tally.values += compare::values(found, expected, &all)?;
+            let (found, expected) = (evaluate(found, None, &since), evaluate(expected, None, &all));
             self.tally.numbers += compare::results(&found, &expected)?;
         }
         Ok(())

@@ -20,8 +20,8 @@ use tranche_segment::Definitions;
 use tranche_sql::{Engine, EngineOptions, Session, Tables, table_folder};
 use tranche_store::{Commit, CommitMode, Lake, Storage};
 
-use crate::experiment::Experiment;
-use crate::measure::MeasureContext;
+use crate::context::MeasureContext;
+use crate::definition::Experiment;
 use crate::state::Memory;
 
 /// The pipeline that definitions belong to.
@@ -94,11 +94,11 @@ impl Place {
         let mut problems = Problems::default();
         let definitions = Definitions::read(&project, PIPELINE, &self.contracts, &mut problems);
         let metrics = Metrics::read(&project, PIPELINE, &mut problems);
-        let experiments = crate::experiment::read(&project, PIPELINE, &TimeZone::UTC, &mut problems);
+        let experiments = crate::definition::read(&project, PIPELINE, &TimeZone::UTC, &mut problems);
         let tables = Tables::open(&self.lake, self.contracts.values()).await.unwrap();
         let session = self.engine.session_over(&tables, as_of).await.unwrap();
         tranche_metric::check(&metrics, &self.contracts, &session, &mut problems);
-        crate::experiment::check(&experiments, &definitions, &metrics, &session, &mut problems);
+        crate::definition::check(&experiments, &definitions, &metrics, &session, &mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         World { tables, session, definitions, metrics, experiments }
     }

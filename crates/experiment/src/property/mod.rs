@@ -1,8 +1,9 @@
-//! Random histories of experiments: what is measured day by day from what was kept is what is measured from all facts.
+//! Random histories of experiments: what is measured day by day from what was kept is what is measured from
+//! all facts.
 //!
-//! A history is a seed: tables that grow, late and corrected rows, exposures that come late, and experiments that come, go and change.
-//! `TRANCHE_PROPERTY_CASES` asks for more than a build does, `TRANCHE_PROPERTY_FIRST` for others, and `TRANCHE_PROPERTY_SEED` replays
-//! one.
+//! A history is a seed: tables that grow, late and corrected rows, exposures that come late, and experiments
+//! that come, go and change. `TRANCHE_PROPERTY_CASES` asks for more than a build does,
+//! `TRANCHE_PROPERTY_FIRST` for others, and `TRANCHE_PROPERTY_SEED` replays one.
 
 mod compare;
 mod definitions;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tranche_metric::FactsRead;
 use tranche_schema::layout::state::{Kind, State};
 use tranche_sql::keys::Sample;
 use tranche_store::CommitMode;
@@ -12,8 +13,8 @@ use super::definitions::SCHEMAS;
 use super::history::STEP;
 use super::lake::{PIPELINE, Place, Row};
 use crate::error::ExperimentError;
-use crate::gather::{All, gather};
 use crate::state::Memory;
+use crate::units::collect::collect;
 
 const EXPERIMENT: &str = "version: 1\nexperiment: winback\nentity: person\nexposure: {table: sends, variant: arm}\n\
     variants: {a: 0.5, b: 0.5}\ncontrol: a\nperiod: {from: 2026-09-01, to: 2026-10-01}\nmetrics: {goal: [orders]}\n";
@@ -26,7 +27,7 @@ fn order(id: &str, buyer: &str, at: &str) -> Row {
     row([id, buyer, "a", "10.00", "1", "0.5", at])
 }
 
-async fn measured(place: &Place, as_of: &str) -> Result<All, ExperimentError> {
+async fn measured(place: &Place, as_of: &str) -> Result<Vec<FactsRead>, ExperimentError> {
     let files = [
         ("tranche.yaml".to_owned(), "version: 1\nlake: ./lake\n".to_owned()),
         (
@@ -42,7 +43,8 @@ async fn measured(place: &Place, as_of: &str) -> Result<All, ExperimentError> {
     let world = place.world(files.into(), as_of.parse::<Timestamp>().unwrap()).await;
     let memory =
         Memory { lake: &place.lake, pipeline: PIPELINE, step: STEP, full: false, sample: Sample::default() };
-    gather(&[&world.experiments["winback"]], &place.context(&world, Some(memory))).await
+    let collected = collect(&[&world.experiments["winback"]], &place.context(&world, Some(memory))).await?;
+    Ok(collected.facts)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +58,7 @@ async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
     place.commit("sends", &sends, "sends", CommitMode::Append).await;
     place.commit("orders", &[order("1", "p2", "2026-09-03T10:00:00Z")], "orders/1", CommitMode::Append).await;
     let first = measured(&place, "2026-09-04T00:00:00Z").await.unwrap();
-    assert!(first.facts.iter().all(|read| !read.incremental && read.rows_read == 1), "{:?}", first.facts);
+    assert!(first.iter().all(|read| !read.incremental && read.rows_read == 1), "{first:?}");
     // A late order arrives, and what is kept says that it was counted.
     place.commit("orders", &[order("2", "p2", "2026-09-03T11:00:00Z")], "orders/2", CommitMode::Append).await;
     let objects = place.lake.objects();
@@ -77,7 +79,7 @@ async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
     );
     // It is forgotten: the next measurement reads everything, and the one after it nothing.
     let again = measured(&place, "2026-09-05T00:00:00Z").await.unwrap();
-    assert!(again.facts.iter().all(|read| !read.incremental && read.rows_read == 2), "{:?}", again.facts);
+    assert!(again.iter().all(|read| !read.incremental && read.rows_read == 2), "{again:?}");
     let after = measured(&place, "2026-09-06T00:00:00Z").await.unwrap();
-    assert!(after.facts.iter().all(|read| read.incremental && read.rows_read == 0), "{:?}", after.facts);
+    assert!(after.iter().all(|read| read.incremental && read.rows_read == 0), "{after:?}");
 }

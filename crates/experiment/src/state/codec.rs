@@ -13,7 +13,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tranche_metric::{Keepable, Kept, KeptAbout};
+use tranche_metric::{NewState, SavedState, StateHeader};
 use tranche_sql::fused::Extract;
 use tranche_sql::keys::KeyShare;
 use tranche_sql::{Source, SqlError};
@@ -36,7 +36,7 @@ struct Manifest {
     as_of: Timestamp,
     /// The files of the table.
     files: Vec<DataFile>,
-    about: KeptAbout,
+    about: StateHeader,
     /// The objects with the parts.
     parts: Vec<String>,
     extract: Option<ManifestExtract>,
@@ -50,7 +50,10 @@ struct ManifestExtract {
 }
 
 /// What was kept, and the instant that it is of; `None` when nothing usable is there.
-pub(super) async fn read(lake: &Lake, folder: &str) -> Result<Option<(Timestamp, Kept)>, ExperimentError> {
+pub(super) async fn read(
+    lake: &Lake,
+    folder: &str,
+) -> Result<Option<(Timestamp, SavedState)>, ExperimentError> {
     let objects = lake.objects();
     let path = Path::from(format!("{folder}/manifest.json"));
     let text = match objects.get(&path).await {
@@ -94,7 +97,7 @@ pub(super) async fn read(lake: &Lake, folder: &str) -> Result<Option<(Timestamp,
         rows,
     });
     let files = manifest.files.into_iter().map(Source::File).collect();
-    Ok(Some((manifest.as_of, Kept { files, about: manifest.about, parts, extract })))
+    Ok(Some((manifest.as_of, SavedState { files, header: manifest.about, parts, sample: extract })))
 }
 
 /// Keeps what was found of a table at an instant, in place of what was kept before.
@@ -103,7 +106,7 @@ pub(super) async fn write(
     folder: &str,
     as_of: Timestamp,
     (files, extract): (Vec<Source>, Option<Extract>),
-    keepable: &Keepable<'_>,
+    keepable: &NewState<'_>,
 ) -> Result<(), ExperimentError> {
     let objects = lake.objects();
     let before = listed(&*objects, folder).await;
@@ -135,7 +138,7 @@ pub(super) async fn write(
     });
     let in_files = |source| if let Source::File(file) = source { Some(file) } else { None };
     let files = files.into_iter().filter_map(in_files).collect();
-    let manifest = Manifest { format: FORMAT, as_of, files, about: keepable.about.clone(), parts, extract };
+    let manifest = Manifest { format: FORMAT, as_of, files, about: keepable.header.clone(), parts, extract };
     let text = serde_json::to_vec(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
     let path = Path::from(format!("{folder}/manifest.json"));
     objects.put(&path, text.into()).await.map_err(|source| StoreError::object(&path, source))?;

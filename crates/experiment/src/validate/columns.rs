@@ -3,11 +3,14 @@
 use tranche_metric::Values;
 use tranche_stats::{Arm, CoMomentMatrix, OutcomeColumns, adjust_for_covariates};
 
-use super::asks::{ArmPair, LIFT};
+use super::counts::whole_number;
+use super::lift::{ArmPair, LIFT};
 use super::rows::Rows;
-use crate::arms::TakenIntoAccount;
+use crate::counts::as_number;
+use crate::estimate::arms::Adjustments;
 
-/// What cancels to less than this share of itself is nothing: the variance of an arm whose units are all alike.
+/// What cancels to less than this share of itself is nothing: the variance of an arm whose units are all
+/// alike.
 const LEAST_SHARE: f64 = 1e-11;
 
 /// The columns of a metric: its outcome's, then its covariates.
@@ -23,13 +26,13 @@ pub(super) struct Columns {
 
 impl Columns {
     /// The columns that a measurement takes its moments from. `None` for what is no mean and no ratio.
-    pub(super) fn of(values: Values<'_>, taken: &TakenIntoAccount<'_>, rows: &Rows) -> Option<Self> {
+    pub(super) fn of(values: Values<'_>, adjustments: &Adjustments<'_>, rows: &Rows) -> Option<Self> {
         let (above, below) = match values {
             Values::Single(above) => (above, None),
             Values::Ratio(above, below) => (above, Some(below)),
             Values::Quantile(..) | Values::EventQuantile(..) => return None,
         };
-        let counts = |unit: usize| taken.counted.is_none_or(|counted| counted.value(unit));
+        let counts = |unit: usize| adjustments.counted.is_none_or(|counted| counted.value(unit));
         let sums =
             |value: &dyn Fn(usize) -> f64| rows.sums(|unit| if counts(unit) { value(unit) } else { 0.0 });
         let mut columns = vec![sums(&|unit| above[unit])];
@@ -45,8 +48,8 @@ impl Columns {
             }
             (false, None) => OutcomeColumns::Mean,
         };
-        columns.extend(taken.covariates.iter().map(|(_, covariate)| sums(&|unit| covariate[unit])));
-        let counted = taken
+        columns.extend(adjustments.covariates.iter().map(|(_, covariate)| sums(&|unit| covariate[unit])));
+        let counted = adjustments
             .counted
             .map(|_| sums(&|_| 1.0).into_iter().map(|units| f64::from(u8::from(units > 0.0))).collect());
         Some(Self::new(outcomes, columns, counted))
@@ -75,7 +78,8 @@ impl Columns {
         1 + columns + columns * (columns + 1) / 2
     }
 
-    /// The moments of units with these sums: their count, the columns, and their products, those of the lower triangle row by row.
+    /// The moments of units with these sums: their count, the columns, and their products, those of the lower
+    /// triangle row by row.
     pub(super) fn moments(&self, sums: &[f64]) -> CoMomentMatrix {
         let width = self.values.len();
         let mut moments = CoMomentMatrix::new(width);
@@ -126,7 +130,8 @@ impl Columns {
         adjust_for_covariates(&self.moments(&sums), &nobody, self.outcomes).value().map(|found| found.control)
     }
 
-    /// The skewness of what is compared, a ratio taken as its numerator less what its denominator makes expected.
+    /// The skewness of what is compared, a ratio taken as its numerator less what its denominator makes
+    /// expected.
     pub(super) fn skewness(&self) -> f64 {
         let single = |unit: usize| self.values[0][unit];
         let ratio = match self.outcomes {
@@ -169,15 +174,4 @@ fn mean(values: &[f64], counted: Option<&[f64]>) -> f64 {
     first
         + values.iter().enumerate().map(|(unit, value)| counts(unit) * (value - first)).sum::<f64>()
             / units.max(1.0)
-}
-
-/// A sum of ones.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of units")]
-pub(super) fn whole_number(sum: f64) -> u64 {
-    sum as u64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of units")]
-pub(super) fn as_number(count: u64) -> f64 {
-    count as f64
 }

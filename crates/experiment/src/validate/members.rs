@@ -3,10 +3,10 @@
 use tranche_metric::Values;
 use tranche_stats::{Arm, Baseline};
 
-use super::asks::{ArmPair, LIFT};
+use super::lift::{ArmPair, LIFT};
 use super::rows::Rows;
-use crate::arms::{Outcomes, TakenIntoAccount};
-use crate::cells::Cells;
+use crate::estimate::arms::{Adjustments, Outcomes};
+use crate::units::cells::Cells;
 
 /// The units of a metric that count for it, in the order of their exposure.
 #[derive(Debug)]
@@ -19,18 +19,18 @@ pub(super) struct Members<'a> {
 impl<'a> Members<'a> {
     pub(super) fn new(
         values: Values<'a>,
-        taken: &TakenIntoAccount<'a>,
+        adjustments: &Adjustments<'a>,
         cells: &'a Cells,
         rows: &Rows,
     ) -> Self {
-        let counts = |unit: usize| taken.counted.is_none_or(|counted| counted.value(unit));
+        let counts = |unit: usize| adjustments.counted.is_none_or(|counted| counted.value(unit));
         let mut rows: Vec<(usize, usize)> = rows.of_units().filter(|(_, unit)| counts(*unit)).collect();
         if let Values::Quantile(values, _) = values {
             rows.sort_by(|(_, one), (_, other)| values[*one].total_cmp(&values[*other]));
         }
         // Covariates could not be lifted with the values.
-        let taken = TakenIntoAccount { clusters: taken.clusters, ..TakenIntoAccount::default() };
-        Self { outcomes: Outcomes::new(values, taken, cells), rows }
+        let adjustments = Adjustments { clusters: adjustments.clusters, ..Adjustments::default() };
+        Self { outcomes: Outcomes::new(values, adjustments, cells), rows }
     }
 
     /// The arm of all units.
@@ -39,7 +39,8 @@ impl<'a> Members<'a> {
         self.outcomes.arms_of_units(&everyone, &[]).control
     }
 
-    /// Control with a treatment, of the first `end` rows: as they are, and with the lift put into the treatment.
+    /// Control with a treatment, of the first `end` rows: as they are, and with the lift put into the
+    /// treatment.
     pub(super) fn arms(&self, drawn: &[u16], end: usize, control: usize, treatment: usize) -> [ArmPair; 2] {
         let of = |variant: usize| {
             let own = self.rows.iter().filter(|(row, _)| *row < end && usize::from(drawn[*row]) == variant);

@@ -1,6 +1,7 @@
-//! The rows that variants are drawn for: units, or the clusters that these were randomised in, in the order of their exposure.
+//! The rows that variants are drawn for: units, or the clusters that these were randomised in, in the order
+//! of their exposure.
 
-use crate::clusters::Clusters;
+use crate::units::clusters::Clusters;
 
 /// Which units each row is made of.
 #[derive(Debug)]

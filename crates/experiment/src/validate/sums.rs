@@ -1,7 +1,6 @@
 //! The sums of every arm in many draws: one pass over the columns for a batch of them.
 
 use super::columns::Columns;
-use super::trials::{Subject, Trials};
 
 /// Draws that share a pass.
 pub(super) const BATCH: usize = 8;
@@ -32,7 +31,8 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// The sums of an arm in a draw, of the rows before a look: its rows, then those of each metric's columns.
+    /// The sums of an arm in a draw, of the rows before a look: its rows, then those of each metric's
+    /// columns.
     pub(super) fn arm(&self, draw: usize, look: usize, variant: usize) -> &[f64] {
         let first = ((draw * self.looks + look) * self.variants + variant) * self.width;
         &self.arms[first..first + self.width]
@@ -40,17 +40,15 @@ impl Sums {
 }
 
 impl<'a> Summing<'a> {
-    pub(super) fn new(trials: &'a Trials<'_>) -> Self {
-        let columns: Vec<&Columns> = trials.subjects.iter().filter_map(Subject::columns).collect();
+    /// Sums of these columns up to each look, for each of so many variants.
+    pub(super) fn new(
+        columns: Vec<&'a Columns>,
+        looks: &'a [usize],
+        control: usize,
+        variants: usize,
+    ) -> Self {
         let width = 1 + columns.iter().map(|columns| columns.sums()).sum::<usize>();
-        let mut summing = Self {
-            columns,
-            looks: &trials.looks,
-            control: trials.control,
-            variants: trials.shares.len(),
-            width,
-            totals: Vec::new(),
-        };
+        let mut summing = Self { columns, looks, control, variants, width, totals: Vec::new() };
         let mut running = vec![0.0; width];
         let mut scratch = Scratch::new();
         let mut from = 0;
@@ -65,7 +63,8 @@ impl<'a> Summing<'a> {
         summing
     }
 
-    /// The sums of each draw, given the variant of every row in each. Those of control are what the other variants leave.
+    /// The sums of each draw, given the variant of every row in each. Those of control are what the other
+    /// variants leave.
     pub(super) fn of(&self, draws: &[Vec<u16>]) -> Sums {
         let (looks, variants, width) = (self.looks.len(), self.variants, self.width);
         let mut sums =

@@ -2,10 +2,10 @@
 
 use tranche_stats::{sample_ratio, sequential_sample_ratio};
 
-use super::asks::Said;
-use super::columns::whole_number;
+use super::checks::CheckOutcome;
+use super::counts::whole_number;
 use super::trials::{Draw, Trials};
-use crate::trust::CONCENTRATION;
+use crate::health::thresholds::CONCENTRATION;
 
 /// Draws that have an answer, and those of them in which it happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,11 +26,11 @@ impl Count {
     }
 }
 
-/// The counts of all that is asked.
+/// The counts of all checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tally {
     /// Alarms and misses, by metric, treatment and inference.
-    pub(super) said: Vec<[Count; 2]>,
+    pub(super) outcomes: Vec<[Count; 2]>,
     /// Splits that the chi-squared test rejects.
     pub(super) ratio: Count,
     /// Splits that the sequential test rejects at any look.
@@ -40,12 +40,12 @@ pub(super) struct Tally {
 impl Tally {
     /// Nothing counted yet.
     pub(super) fn of(trials: &Trials<'_>) -> Self {
-        let asks: usize = trials.subjects.iter().map(|subject| subject.asks.len()).sum();
-        let said = vec![[Count::default(); 2]; asks * trials.treatments().count()];
-        Self { said, ratio: Count::default(), sequential_ratio: Count::default() }
+        let checks: usize = trials.subjects.iter().map(|subject| subject.checks.len()).sum();
+        let outcomes = vec![[Count::default(); 2]; checks * trials.treatments().count()];
+        Self { outcomes, ratio: Count::default(), sequential_ratio: Count::default() }
     }
 
-    /// Counts what one draw says.
+    /// Counts what one draw shows.
     pub(super) fn add(&mut self, trials: &Trials<'_>, draw: Draw<'_>) {
         let mut place = 0;
         for subject in &trials.subjects {
@@ -55,10 +55,10 @@ impl Tally {
                 for look in &looks {
                     arms[*look] = subject.arms(trials, draw, *look, treatment);
                 }
-                for ask in &subject.asks {
-                    let Said { alarm, miss } = ask.said(subject.lift, |look| arms[look]);
-                    self.said[place][0].add(alarm);
-                    self.said[place][1].add(miss);
+                for check in &subject.checks {
+                    let CheckOutcome { alarm, miss } = check.outcome(subject.lift, |look| arms[look]);
+                    self.outcomes[place][0].add(alarm);
+                    self.outcomes[place][1].add(miss);
                     place += 1;
                 }
             }
@@ -82,7 +82,7 @@ impl Tally {
 
     /// Adds the counts of other draws.
     pub(super) fn merge(&mut self, other: &Self) {
-        for (own, other) in self.said.iter_mut().zip(&other.said) {
+        for (own, other) in self.outcomes.iter_mut().zip(&other.outcomes) {
             own.iter_mut().zip(other).for_each(|(own, other)| own.merge(*other));
         }
         self.ratio.merge(other.ratio);

@@ -9,9 +9,9 @@ use tranche_stats::{Arm, Generator, OutcomeColumns};
 use super::columns::Columns;
 use super::trials::Data;
 use super::*;
-use crate::arms::{Outcomes, TakenIntoAccount};
-use crate::cells::Cells;
-use crate::clusters::Clusters;
+use crate::estimate::arms::{Adjustments, Outcomes};
+use crate::units::cells::Cells;
+use crate::units::clusters::Clusters;
 
 const METRICS: [(&str, &str); 2] = [
     ("value", "type: mean\nfact: {table: t, value: v, aggregate: sum}"),
@@ -37,7 +37,7 @@ fn experiment(metric: &str, variants: &str, statistics: &str) -> (Experiment, Me
     ];
     let project = Project::from_files(files.into_iter().chain(metrics));
     let mut problems = Problems::default();
-    let experiments = crate::experiment::read(&project, "p", &TimeZone::UTC, &mut problems);
+    let experiments = crate::definition::read(&project, "p", &TimeZone::UTC, &mut problems);
     let metrics = Metrics::read(&project, "p", &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
     (experiments["own"].clone(), metrics)
@@ -148,7 +148,8 @@ fn a_few_units_with_a_long_tail_are_found_out() {
     // Log-normal values, and a tenth of 300 units in the treatment: their mean is low where their spread is.
     let mut generator = Generator::seeded(11);
     let long: Vec<f64> = (0..300).map(|_| (2.0 * generator.normal()).exp()).collect();
-    // One in twenty of 60 units has nearly everything, so that a spread that holds one of them is as wide as the effect.
+    // One in twenty of 60 units has nearly everything, so that a spread that holds one of them is as wide as
+    // the effect.
     let giants: Vec<f64> =
         (0..60).map(|unit| if unit % 20 == 0 { 1000.0 } else { f64::from(unit % 7) }).collect();
     for (values, alarms) in [(long, 0.08..1.0), (giants, 0.0..0.02)] {
@@ -199,11 +200,12 @@ fn the_seed_alone_says_what_is_drawn() {
 
 fn observed<'a>(
     values: Values<'a>,
-    taken: &TakenIntoAccount<'a>,
+    adjustments: &Adjustments<'a>,
     covariates: &[(&'a str, &'a [f64])],
     cells: &'a Cells,
 ) -> Observed<'a> {
-    Observed { values, taken: TakenIntoAccount { covariates: covariates.to_vec(), ..taken.clone() }, cells }
+    let adjustments = Adjustments { covariates: covariates.to_vec(), ..adjustments.clone() };
+    Observed { values, adjustments, cells }
 }
 
 /// The arms of a draw are those that a measurement has of the same units.
@@ -219,9 +221,9 @@ fn sums_give_the_arms_of_a_measurement() {
     let two = [own, ("other", other.as_slice())];
     let (single, ratio, quantile) =
         (Values::Single(&after), Values::Ratio(&after, &before), Values::Quantile(&after, 0.8));
-    let none = TakenIntoAccount::default();
-    let counted = TakenIntoAccount { counted: Some(&some), ..none.clone() };
-    let clustered = TakenIntoAccount { clusters: Some(&clusters), ..none.clone() };
+    let none = Adjustments::default();
+    let counted = Adjustments { counted: Some(&some), ..none.clone() };
+    let clustered = Adjustments { clusters: Some(&clusters), ..none.clone() };
     for observed in [
         observed(single, &none, &[], &cells),
         observed(single, &none, &[own], &cells),
@@ -232,15 +234,15 @@ fn sums_give_the_arms_of_a_measurement() {
         observed(quantile, &counted, &[], &cells),
         observed(ratio, &counted, &[], &cells),
     ] {
-        let rows = Rows::of((0..after.len()).rev().collect(), observed.taken.clusters);
-        let outcomes = Outcomes::new(observed.values, observed.taken.clone(), &cells);
-        let counts = |unit: &usize| observed.taken.counted.is_none_or(|counted| counted.value(*unit));
+        let rows = Rows::of((0..after.len()).rev().collect(), observed.adjustments.clusters);
+        let outcomes = Outcomes::new(observed.values, observed.adjustments.clone(), &cells);
+        let counts = |unit: &usize| observed.adjustments.counted.is_none_or(|counted| counted.value(*unit));
         let choice = &experiment.metrics[0];
         let subject = Subject::of(&experiment, (choice, metric), &observed, &rows, &[]);
         let trials = Trials::new(&experiment, vec![subject], rows.count());
         let draws = Draws::new(experiment.variants.values().copied(), 3, BATCH, rows.count());
         let variants: Vec<Vec<u16>> = (0..BATCH).map(|draw| draws.draw(draw)).collect();
-        let sums = Summing::new(&trials).of(&variants);
+        let sums = trials.summing().of(&variants);
         for (place, drawn) in variants.iter().enumerate() {
             for (look, end) in trials.looks.iter().enumerate() {
                 let members = |variant: u16| -> Vec<usize> {

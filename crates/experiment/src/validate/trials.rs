@@ -1,24 +1,26 @@
-//! What each draw is asked: of every metric, at the looks of every inference.
+//! What is checked in each draw: of every metric, at the looks of every inference.
 
 use std::collections::BTreeSet;
 
 use tranche_metric::{Metric, Values};
 use tranche_stats::Alternative;
 
-use super::asks::{ArmPair, Ask, Asking, EVEN_LOOKS, InferenceKind, LIFT};
+use super::checks::{CheckDesign, CheckSpec, EVEN_LOOKS};
 use super::columns::Columns;
+use super::inference_kind::InferenceKind;
+use super::lift::{ArmPair, LIFT};
 use super::members::Members;
 use super::rows::Rows;
-use super::sums::Sums;
-use crate::arms::TakenIntoAccount;
-use crate::cells::Cells;
-use crate::experiment::{Experiment, MetricChoice};
+use super::sums::{Summing, Sums};
+use crate::definition::{Experiment, MetricChoice};
+use crate::estimate::arms::Adjustments;
+use crate::units::cells::Cells;
 
 /// What was measured of each unit, and what its estimates take into account.
 #[derive(Debug, Clone)]
 pub(super) struct Observed<'a> {
     pub(super) values: Values<'a>,
-    pub(super) taken: TakenIntoAccount<'a>,
+    pub(super) adjustments: Adjustments<'a>,
     pub(super) cells: &'a Cells,
 }
 
@@ -29,12 +31,12 @@ pub(super) enum Data<'a> {
     Members(Members<'a>),
 }
 
-/// A metric, and what is asked of it.
+/// A metric, and what is checked of it.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     pub(super) metric: &'a str,
     pub(super) data: Data<'a>,
-    pub(super) asks: Vec<Ask>,
+    pub(super) checks: Vec<CheckSpec>,
     /// The lift that was put in, of a mean that is not 0.
     pub(super) lift: f64,
     /// Where its sums begin among those of an arm.
@@ -51,21 +53,21 @@ pub(super) struct Draw<'a> {
     pub(super) variants: &'a [u16],
 }
 
-/// All that is asked of a draw.
+/// All that is checked in a draw.
 #[derive(Debug)]
 pub(super) struct Trials<'a> {
     pub(super) shares: Vec<f64>,
     pub(super) control: usize,
     pub(super) alpha: f64,
     pub(super) subjects: Vec<Subject<'a>>,
-    /// The rows before each look that anything is asked at, rising; the last are all.
+    /// The rows before each look of any check, rising; the last are all.
     pub(super) looks: Vec<usize>,
     /// The looks at which the split is checked.
     pub(super) even: Vec<usize>,
 }
 
 impl<'a> Subject<'a> {
-    /// A metric as an experiment asks of it; `wanted` are the inferences, all when empty.
+    /// A metric as an experiment looks at it; `wanted` are the inferences, all when empty.
     pub(super) fn of(
         experiment: &Experiment,
         (choice, metric): (&'a MetricChoice, &Metric),
@@ -73,16 +75,16 @@ impl<'a> Subject<'a> {
         rows: &Rows,
         wanted: &[InferenceKind],
     ) -> Self {
-        match Columns::of(observed.values, &observed.taken, rows) {
+        match Columns::of(observed.values, &observed.adjustments, rows) {
             Some(columns) => Self::new(experiment, choice, metric, Data::Sums(columns), wanted),
             None => {
                 let members =
-                    Data::Members(Members::new(observed.values, &observed.taken, observed.cells, rows));
+                    Data::Members(Members::new(observed.values, &observed.adjustments, observed.cells, rows));
                 let mut subject = Self::new(experiment, choice, metric, members, wanted);
                 // All events of a unit are put in order at every look: too much for many of them.
-                subject
-                    .asks
-                    .retain(|ask| !matches!(observed.values, Values::EventQuantile(..)) || ask.count() == 1);
+                subject.checks.retain(|check| {
+                    !matches!(observed.values, Values::EventQuantile(..)) || check.count() == 1
+                });
                 subject
             }
         }
@@ -105,13 +107,13 @@ impl<'a> Subject<'a> {
             Data::Sums(columns) => columns.whole(),
             Data::Members(members) => Some(members.whole()),
         };
-        let asking = Asking { experiment, metric, alternative, whole };
+        let design = CheckDesign { experiment, metric, alternative, whole };
         let kinds = InferenceKind::ALL.into_iter().filter(|kind| wanted.is_empty() || wanted.contains(kind));
-        let asks = kinds.filter_map(|kind| asking.by(kind)).collect();
+        let checks = kinds.filter_map(|kind| design.by(kind)).collect();
         Self {
             metric: &choice.metric.value,
             data,
-            asks,
+            checks,
             lift: LIFT * whole.map_or(0.0, |arm| arm.mean).signum(),
             first: 0,
         }
@@ -146,26 +148,26 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The places of the looks at which anything is asked.
+    /// The places of the looks of all its checks.
     pub(super) fn looks(&self) -> BTreeSet<usize> {
-        self.asks.iter().flat_map(|ask| ask.places.iter().copied()).collect()
+        self.checks.iter().flat_map(|check| check.places.iter().copied()).collect()
     }
 }
 
 impl<'a> Trials<'a> {
-    /// What is asked of so many rows.
+    /// The checks of so many rows.
     pub(super) fn new(experiment: &Experiment, mut subjects: Vec<Subject<'a>>, rows: usize) -> Self {
         let even: Vec<f64> = (1..=EVEN_LOOKS).map(|look| f64::from(look) / f64::from(EVEN_LOOKS)).collect();
         let asked = subjects
             .iter()
-            .flat_map(|subject| &subject.asks)
-            .flat_map(|ask| ask.looks.iter().map(|(share, _)| *share));
+            .flat_map(|subject| &subject.checks)
+            .flat_map(|check| check.looks.iter().map(|(share, _)| *share));
         let looks: BTreeSet<usize> =
             asked.chain(even.iter().copied()).chain([1.0]).map(|share| rows_at(share, rows)).collect();
         let looks: Vec<usize> = looks.into_iter().collect();
         let place = |share: f64| looks.partition_point(|look| *look < rows_at(share, rows));
-        for ask in subjects.iter_mut().flat_map(|subject| &mut subject.asks) {
-            ask.places = ask.looks.iter().map(|(share, _)| place(*share)).collect();
+        for check in subjects.iter_mut().flat_map(|subject| &mut subject.checks) {
+            check.places = check.looks.iter().map(|(share, _)| place(*share)).collect();
         }
         let mut first = 1;
         for subject in &mut subjects {
@@ -180,6 +182,12 @@ impl<'a> Trials<'a> {
             subjects,
             looks,
         }
+    }
+
+    /// What is summed up of each draw.
+    pub(super) fn summing(&self) -> Summing<'_> {
+        let columns = self.subjects.iter().filter_map(Subject::columns).collect();
+        Summing::new(columns, &self.looks, self.control, self.shares.len())
     }
 
     /// The places of the variants that are compared with control.

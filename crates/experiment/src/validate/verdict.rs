@@ -2,15 +2,17 @@
 
 use tranche_stats::{RelativeMethod, binomial_interval};
 
-use super::ValidationRow;
-use super::asks::{InferenceKind, Relation};
-use super::columns::{Columns, as_number};
+use super::checks::Relation;
+use super::columns::Columns;
+use super::inference_kind::InferenceKind;
+use super::report::ValidationRow;
 use super::tally::{Count, Tally};
 use super::trials::{Subject, Trials};
-use crate::experiment::Experiment;
+use crate::counts::as_number;
+use crate::definition::Experiment;
 
-/// A mean of skewed values is near normal from so many units per variant on, times the squared skewness. Source: Kohavi, Deng, Longbotham
-/// and Xu, Seven rules of thumb for web site experimenters (2014).
+/// A mean of skewed values is near normal from so many units per variant on, times the squared skewness.
+/// Source: Kohavi, Deng, Longbotham and Xu, Seven rules of thumb for web site experimenters (2014).
 const UNITS_PER_SQUARED_SKEWNESS: f64 = 355.0;
 
 /// One row for each promise. All bounds hold at once with a chance of 1 - `false_alarm`.
@@ -22,22 +24,22 @@ pub(super) fn rows(
 ) -> Vec<ValidationRow> {
     let names: Vec<&String> = experiment.variants.keys().collect();
     let mut rows = Vec::new();
-    let mut counts = tally.said.iter();
+    let mut counts = tally.outcomes.iter();
     for subject in &trials.subjects {
         for treatment in trials.treatments() {
-            for (ask, [alarms, misses]) in subject.asks.iter().zip(counts.by_ref()) {
-                let row = |check, count: Count| ValidationRow {
+            for (check, [alarms, misses]) in subject.checks.iter().zip(counts.by_ref()) {
+                let row = |name, count: Count| ValidationRow {
                     metric: Some(subject.metric.to_owned()),
                     variant: names.get(treatment).map(|name| (*name).clone()),
-                    inference: Some(ask.kind.name()),
-                    looks: ask.count(),
-                    ..counted(check, count)
+                    inference: Some(check.kind.name()),
+                    looks: check.count(),
+                    ..counted(name, count)
                 };
-                rows.push(promised(row("false_positives", *alarms), ask.relation, trials.alpha));
-                if ask.covers {
+                rows.push(promised(row("false_positives", *alarms), check.relation, trials.alpha));
+                if check.covers {
                     let covered = Count { happened: misses.draws - misses.happened, ..*misses };
-                    let mut row = promised(row("coverage", covered), ask.relation, 1.0 - trials.alpha);
-                    if ask.relation == Relation::AtMost {
+                    let mut row = promised(row("coverage", covered), check.relation, 1.0 - trials.alpha);
+                    if check.relation == Relation::AtMost {
                         row.relation = "at_least";
                     }
                     rows.push(row);

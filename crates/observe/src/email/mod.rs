@@ -8,7 +8,8 @@ use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
 use url::Url;
 
-use crate::{Message, ObserveError};
+use crate::error::ObserveError;
+use crate::notify::Message;
 use smtp::{Server, Tls};
 
 /// Who sends mails to whom, over which server.
@@ -20,8 +21,8 @@ pub(crate) struct Mailer {
 }
 
 impl Mailer {
-    /// Mails over the server of a URL: `smtps://user:password@host:465` is encrypted from the start, `smtp://host:587` as soon as
-    /// the server offers it, which it must where there is a password.
+    /// Mails over the server of a URL: `smtps://user:password@host:465` is encrypted from the start,
+    /// `smtp://host:587` as soon as the server offers it, which it must where there is a password.
     pub(crate) fn new(url: &str, from: &str, recipient: &str) -> Result<Self, ObserveError> {
         let url =
             Url::parse(url).map_err(|error| ObserveError::place("a mail server of tranche.yaml", error))?;

@@ -1,4 +1,5 @@
-//! Handing a mail to a server over SMTP, with `lettre` speaking the protocol: when what is said is encrypted, and what a failure is.
+//! Submission of a mail over SMTP, with `lettre` speaking the protocol: when the connection is encrypted, and
+//! what counts as a failure.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -18,8 +19,8 @@ use crate::ObserveError;
 /// How long a server may take for a whole mail.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a server may take to answer that we go, when it has the mail already.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a server may take to answer `QUIT`, when it has the mail already.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The ways to log in, the first of them that the server takes.
 const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
@@ -33,28 +34,28 @@ pub(super) struct Server {
     pub(super) login: Option<Credentials>,
 }
 
-/// When what is said is encrypted.
+/// When the connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tls {
-    /// Before the first word.
+    /// From its first byte.
     FromTheStart,
     /// As soon as the server offers it.
     WhenOffered,
 }
 
 impl Server {
-    /// Hands over a mail, or says why the server did not take it.
+    /// Submits a mail, or returns why the server did not take it.
     pub(super) async fn submit(&self, envelope: &Envelope, mail: &[u8]) -> Result<(), ObserveError> {
         let taken = timeout(TIMEOUT, self.converse(envelope, mail)).await;
         let place = format!("mail server {}:{}", self.host, self.port);
         let taken = taken.unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")));
         let mut talk = taken.map_err(|e| ObserveError::refused(place, e))?;
-        // The mail is theirs now, whatever they say to our farewell.
-        let _ = timeout(FAREWELL, talk.quit()).await;
+        // The server has the mail, whatever it answers to `QUIT`.
+        let _ = timeout(QUIT_TIMEOUT, talk.quit()).await;
         Ok(())
     }
 
-    /// The conversation up to where the server has taken the mail.
+    /// The dialogue up to where the server has taken the mail.
     async fn converse(&self, envelope: &Envelope, mail: &[u8]) -> Result<AsyncSmtpConnection, String> {
         let mut talk = self.connected().await?;
         if let Some(login) = &self.login {
@@ -89,8 +90,8 @@ impl Server {
     }
 }
 
-/// A stream that is read byte by byte: what someone in between sends ahead of the encryption is not read as if the server had said it
-/// afterwards, but as a part of the encryption, which fails.
+/// A stream that is read byte by byte: bytes that an attacker sends ahead of the encryption are not taken for
+/// later answers of the server, but for a part of the encryption, which fails.
 #[derive(Debug)]
 struct Stepwise(TcpStream);
 
@@ -139,8 +140,8 @@ mod tests {
 
     use super::*;
 
-    /// What a submission says to a server that answers with these lines, one for each of ours. It hangs up afterwards, or stays silent
-    /// where its last answer is empty.
+    /// What a submission says to a server that answers with these lines, one for each of ours. It hangs up
+    /// afterwards, or stays silent where its last answer is empty.
     async fn check(
         answers: &'static [&'static str],
         login: Option<Credentials>,
@@ -181,7 +182,8 @@ mod tests {
         (outcome, server.await.unwrap())
     }
 
-    /// The server hangs up or says nothing to our farewell: it has the mail all the same, and does not get it twice.
+    /// The server hangs up or says nothing to our farewell: it has the mail all the same, and does not get it
+    /// twice.
     #[tokio::test]
     async fn a_mail_that_was_taken_is_sent() {
         let hangs_up =

@@ -1,4 +1,4 @@
-//! What is said of runs, jobs and datasets: the facets of OpenLineage that are written here.
+//! The facets of OpenLineage by which runs, jobs and datasets are described here.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::PRODUCER;
+/// Who made a facet or an event: the URL of this version of the program.
+pub(super) const PRODUCER: &str = concat!("https://docs.rs/tranche/", env!("CARGO_PKG_VERSION"));
 
 /// Facets by name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Facets(BTreeMap<&'static str, Value>);
 
-/// A dataset: something that is read or written.
+/// A dataset that is read or written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dataset {
     namespace: String,
@@ -53,6 +54,12 @@ impl InputField {
 }
 
 impl Dataset {
+    /// Its name within its namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The dataset `name` of a lake or a bucket.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
@@ -72,7 +79,7 @@ impl Dataset {
         self
     }
 
-    /// With what its columns are made from, where that is known.
+    /// With the origins of its columns, where they are known.
     #[must_use]
     pub fn with_columns(mut self, columns: impl IntoIterator<Item = (String, Vec<InputField>)>) -> Self {
         let fields: BTreeMap<String, Value> =

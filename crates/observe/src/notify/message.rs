@@ -1,33 +1,35 @@
-//! What people are told.
+//! Messages about runs and stale data.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tranche_pipeline::{RunRecord, RunStatus, StepStatus};
-use tranche_project::Occasion;
 
-/// One thing to tell. The same thing has the same id, whoever finds it and however often.
+use super::notification::Occasion;
+
+/// A message. The same event has the same id, however often and by whichever process it is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Letters, digits, `-`, `_` and `.`.
+    /// Its id, of letters, digits, `-`, `_` and `.`.
     pub id: String,
-    /// What it is about.
+    /// The event that it is about.
     pub occasion: Occasion,
-    /// The pipeline, where it is one's.
+    /// The pipeline that it is about, if it is about one.
     pub pipeline: Option<String>,
-    /// The run, where it is one's.
+    /// The run that it is about, if it is about one.
     pub run_id: Option<String>,
-    /// One line.
+    /// A line that says what happened.
     pub title: String,
-    /// More lines, if there is more to say.
+    /// Details, in lines; may be empty.
     pub text: String,
-    /// When it happened.
+    /// The instant of the event.
     pub at: Timestamp,
 }
 
 impl Message {
-    /// That a table or segment is older than it may be. It is told once for each state that it is stuck in.
+    /// A table or segment is older than its `freshness`. There is one message for each state that it is stuck
+    /// in.
     #[must_use]
     pub fn not_fresh(
         kind: &str,
@@ -66,20 +68,21 @@ impl Message {
     }
 }
 
-/// What has to be known of a run that ended besides its record.
+/// What decides about the messages of a run besides its record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Background {
-    /// How the run of the same pipeline before it ended, runs of backfills left out.
+    /// How the previous run of the same pipeline ended, runs of backfills left out.
     pub before: Option<RunStatus>,
-    /// The slot that follows its own.
+    /// The slot after its own.
     pub next_slot: Option<Timestamp>,
-    /// Whether it was gone on with after it had failed: then it is late, and its end is a recovery of its own.
+    /// Whether it was resumed after a failure: then it is late, and its end is a recovery of its own.
     pub was_resumed: bool,
-    /// Whether a backfill asked for it: then it is late by its nature, and says nothing about the runs before it.
+    /// Whether a backfill asked for it: then it is late by its nature, and no recovery from the runs before
+    /// it.
     pub is_backfill: bool,
 }
 
-/// What there is to tell of a run that ended.
+/// The messages about a run that ended.
 #[must_use]
 pub fn messages_of(run: &RunRecord, background: Background) -> Vec<Message> {
     let Background { before, next_slot, was_resumed, is_backfill } = background;
@@ -114,11 +117,11 @@ fn failures(run: &RunRecord) -> String {
     if lines.is_empty() {
         lines.extend(run.message.clone());
     }
-    lines.push(format!("go on with: tranche resume {}", run.run_id));
+    lines.push(format!("continue with: tranche resume {}", run.run_id));
     lines.join("\n")
 }
 
-/// An id of parts that a path and a mail header can hold; what they cannot is told apart by its hash.
+/// An id that a path and a mail header can hold; parts with other characters are told apart by a hash.
 fn id(parts: &[&str]) -> String {
     let whole = parts.join("-");
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -131,7 +134,8 @@ fn id(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tranche_pipeline::{Event, FailureClass, Started};
+    use tranche_pipeline::FailureClass;
+    use tranche_pipeline::ledger::{Event, Started};
 
     use super::*;
 
@@ -191,7 +195,7 @@ mod tests {
         check(&run(Some(0), Skipped), known(Some(Failed), Some(50), false), &[]);
         let told = messages_of(&run(None, Failed), Background::default());
         assert_eq!(told[0].id, "failure-r1-3");
-        assert_eq!(told[0].text, "load: no such file\ngo on with: tranche resume r1");
+        assert_eq!(told[0].text, "load: no such file\ncontinue with: tranche resume r1");
     }
 
     #[test]

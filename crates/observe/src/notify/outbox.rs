@@ -1,11 +1,12 @@
-//! Messages that wait to be told, among a lake's objects: none is lost to a crash, and none is told again without saying so.
+//! The outbox: messages that wait for delivery, among a lake's objects. None is lost to a crash, and a
+//! repetition says that it is one.
 //!
 //! `_sys/outbox/<message>/message.json` is created once for each message. Before a channel is tried,
-//! `<channel>-try-<n>.json` is created: who creates it is the one who tries. After the channel took the message,
-//! `<channel>-sent.json` is. Whoever crashes between the two leaves a try that nobody ended: the next one says that it may be a repetition, and
-//! carries the same id.
+//! `<channel>-try-<n>.json` is created: the process that creates it makes the try. After the channel took the
+//! message, `<channel>-sent.json` is created. A crash between the two leaves an open try: the next one says
+//! that it may be a repetition, and has the same id.
 //!
-//! `_sys/outbox-channels/<channel>.json` says since when there is the channel: what happened before is not for it.
+//! `_sys/outbox-channels/<channel>.json` says since when there is the channel: earlier events are not for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,37 +19,41 @@ use serde::{Deserialize, Serialize};
 use tranche_store::create_once::{Creation, create_once, read_once};
 use tranche_store::{Finding, StoreError, layout};
 
-use crate::{Message, ObserveError, Sender};
+use super::message::Message;
+use super::sender::Sender;
+use crate::error::ObserveError;
 
 pub(crate) const OUTBOX: &str = layout::system::OUTBOX.path;
 const CHANNEL_FOLDER: &str = layout::system::OUTBOX_CHANNELS.path;
 const MESSAGE: &str = "message.json";
 const SENT: &str = "sent.json";
 
-/// How long a try may be at work, and the first pause before another.
+/// How long a try may take, and the first pause before another.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// Pauses double up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3_600);
 
-/// What was put into the outbox so long before there was a channel did not happen after, whatever the clocks.
+/// A message that was put into the outbox so long before there was a channel is older than it, whatever the
+/// clocks.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
 /// Channels that are tried at the same time.
 const CHANNELS: usize = 8;
 
-/// The messages of a lake that are or were to be told.
+/// The outbox of a lake.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     objects: Arc<dyn ObjectStore>,
 }
 
-/// What became of the messages in an outbox.
+/// The outcome of a delivery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// How often a channel took a message.
     pub sent: usize,
     /// How often one did not, so that it is tried again later.
     pub failed: usize,
-    /// How often one was not tried: its pause is not over, another process is at it, or the channel has just failed.
+    /// How often one was not tried: its pause is not over, another process is trying, or the channel has just
+    /// failed.
     pub waiting: usize,
 }
 
@@ -66,14 +71,14 @@ struct Since {
     since: Timestamp,
 }
 
-/// A message, what lies beside it, and the channels that have not taken it.
+/// A message, the objects beside it, and the channels that have not taken it.
 type Waiting<'a> = (Message, Vec<&'a ObjectMeta>, Vec<&'a Sender>);
 
-/// What became of one message and one channel.
+/// The outcome of one message for one channel.
 enum Tried {
     Sent,
     Failed,
-    /// Its pause is not over, or another process is at it.
+    /// Its pause is not over, or another process is trying.
     Waits,
 }
 
@@ -84,7 +89,7 @@ impl Outbox {
         Self { objects }
     }
 
-    /// Puts a message in, unless it is there; says whether it was not.
+    /// Puts a message in, unless it is there; returns whether it was added.
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails.
@@ -95,8 +100,8 @@ impl Outbox {
         Ok(create_once(self.objects.as_ref(), &path, &body).await? == Creation::Won)
     }
 
-    /// Notes since when there are these channels, the first time that they are seen: what happened before is not for them. So it is to
-    /// be called before anything happens that they are to be told.
+    /// Registers channels that are seen for the first time: earlier events are not for them. To be called
+    /// before the events that they are to be notified about.
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails.
@@ -107,8 +112,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Since when there is a channel: from now on, if nobody has seen it before. `None` where that cannot be read, which is left to
-    /// `doctor`.
+    /// Since when there is a channel: from now on, if it is seen for the first time. `None` where that cannot
+    /// be read, which is left to `doctor`.
     async fn since(&self, sender: &Sender, now_millis: i64) -> Result<Option<Timestamp>, ObserveError> {
         let path = channel_path(sender.key());
         let since = Timestamp::from_millisecond(now_millis).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -127,13 +132,15 @@ impl Outbox {
             Err(StoreError::Damaged { reason, .. }) => Err(reason),
             Err(error) => return Err(error.into()),
         };
-        let parsed = parsed.inspect_err(|reason| tracing::warn!(%path, reason, "a channel is told nothing"));
+        let parsed =
+            parsed.inspect_err(|reason| tracing::warn!(%path, reason, "nothing is sent to a channel"));
         Ok(parsed.ok().map(|parsed| parsed.since))
     }
 
-    /// Sends every message that is not sent to every channel that wants it, to each in the order of what happened. A channel that fails
-    /// is left alone until the next time, and keeps no other waiting. `now_millis` is the present instant, in milliseconds since 1970; it
-    /// decides only how soon a channel that failed is tried again.
+    /// Sends every undelivered message to every channel that wants it, to each in the order of the events. A
+    /// channel that fails is left alone until the next time, and keeps no other waiting. `now_millis` is the
+    /// present instant, in milliseconds since 1970; it decides only how soon a channel that failed is tried
+    /// again.
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails. A channel that fails is no error: its message stays.
@@ -185,8 +192,8 @@ impl Outbox {
         Ok(rounds.into_iter().fold(Delivery::default(), Delivery::and))
     }
 
-    /// Sends one channel what waits for it. The first message that it does not take ends the round: a receiver that is gone costs one
-    /// patience, however much waits.
+    /// Sends one channel its waiting messages. The first that it does not take ends the round: a receiver
+    /// that is away costs one timeout, however many wait.
     async fn round(
         &self,
         sender: &Sender,
@@ -208,7 +215,7 @@ impl Outbox {
         Ok(delivery)
     }
 
-    /// Removes messages that happened before an instant, whether they were sent or not, and returns how many.
+    /// Removes messages that are older than an instant, sent or not, and returns how many.
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails.
@@ -227,7 +234,7 @@ impl Outbox {
         let old: Vec<&ObjectMeta> = listed.iter().filter(is_old).collect();
         for message in &old {
             let folder = parent(&message.location);
-            // The message goes last: without it, what lies beside it would never be found.
+            // The message is removed last: without it, the objects beside it would never be found.
             let mut all: Vec<&ObjectMeta> =
                 listed.iter().filter(|object| parent(&object.location) == folder).collect();
             all.sort_by_key(|object| object.location == message.location);
@@ -241,7 +248,7 @@ impl Outbox {
         Ok(old.len() as u64)
     }
 
-    /// What is wrong with the outbox: messages that cannot be read, so that nobody is told, and channels.
+    /// What is wrong with the outbox: messages that cannot be read, and so are never sent, and channels.
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails.
@@ -271,9 +278,12 @@ impl Outbox {
                     Err(error) => return Err(error.into()),
                 };
                 let advice = match is_channel {
-                    true => format!("remove `{path}`: then the channel is told what happens from then on"),
+                    true => format!("remove `{path}`: then the channel is notified about later events"),
                     false => {
-                        format!("remove `{}/`: `tranche runs` lists what it may have told", parent(path))
+                        format!(
+                            "remove `{}/`: `tranche runs` lists what it may have been about",
+                            parent(path)
+                        )
                     }
                 };
                 findings.extend(
@@ -322,7 +332,12 @@ impl Outbox {
             return Ok(Tried::Waits);
         }
         if let Err(error) = sender.send(message, attempt).await {
-            tracing::warn!(message = message.id, channel = sender.key(), attempt, "not told yet: {error}");
+            tracing::warn!(
+                message = message.id,
+                channel = sender.key(),
+                attempt,
+                "not delivered yet: {error}"
+            );
             return Ok(Tried::Failed);
         }
         let sent = folder(&message.id).join(format!("{}-{SENT}", sender.key()));

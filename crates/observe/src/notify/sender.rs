@@ -1,15 +1,17 @@
-//! The ways to tell someone.
+//! The ways to deliver a message.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use tranche_project::{Channel, Notification, Occasion, variables};
 
+use super::message::Message;
+use super::notification::{Channel, Notification, Occasion};
 use crate::email::Mailer;
+use crate::error::ObserveError;
 use crate::http::Poster;
-use crate::{Message, ObserveError};
+use crate::variables::variables;
 
-/// Someone who is told, and how.
+/// A receiver of messages, and the way to it.
 #[derive(Debug, Clone)]
 pub struct Sender {
     key: String,
@@ -25,11 +27,12 @@ enum Way {
 }
 
 impl Sender {
-    /// Whom a notification of tranche.yaml means: each recipient of mails is told on their own, so that one whom the server refuses is in
-    /// nobody's way. `value_of` knows the variables of the environment.
+    /// The receivers of a notification of tranche.yaml: each recipient gets a mail of their own, so that one
+    /// whom the server refuses does not keep it from the others. `value_of` looks up the variables of the
+    /// environment.
     ///
     /// # Errors
-    /// [`ObserveError::Place`] when nothing can be sent there, such as for want of a variable.
+    /// [`ObserveError::Place`] when nothing can be sent there, such as for a missing variable.
     pub fn of(
         notification: &Notification,
         value_of: impl Fn(&str) -> Option<String>,

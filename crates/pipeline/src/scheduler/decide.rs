@@ -1,35 +1,35 @@
-//! What becomes of slots that are due: the policies of a schedule, as a function of what is known.
+//! Decisions about slots that are due: the policies of a schedule, as a pure function.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Catchup, Overlap, Schedule};
+use crate::schedule::{Catchup, Overlap, Schedule};
 
-/// A slot that is due and not decided.
+/// A slot that is due and not yet decided.
 #[derive(Debug, Clone)]
 pub(super) struct DueSlot {
     pub(super) slot: Timestamp,
     pub(super) schedule: Arc<Schedule>,
-    /// When its run was to begin; `None` when it came late by its nature, behind others.
+    /// The instant at which its run was due; `None` when it follows the runs of other pipelines.
     pub(super) due: Option<Timestamp>,
-    /// Why it is left out, whatever the policies say.
-    pub(super) left_out: Option<String>,
+    /// Why it is skipped, whatever the policies say.
+    pub(super) skip_reason: Option<String>,
 }
 
 /// An earlier run of the same pipeline that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum InLine {
+pub(super) enum ActiveRun {
     AtWork,
     Waiting { late: bool },
 }
 
-/// What else there is to know.
+/// What decisions depend on besides the slots.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Circumstances {
+pub(super) struct SlotContext {
     pub(super) now: Timestamp,
-    /// The latest slot of the pipeline that came, decided or not.
+    /// The latest slot of the pipeline up to now, decided or not.
     pub(super) latest: Timestamp,
     /// How many slots may run at the same time.
     pub(super) concurrency: usize,
@@ -37,7 +37,7 @@ pub(super) struct Circumstances {
     pub(super) grace: Duration,
 }
 
-/// What is decided about a slot.
+/// The decision about a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
     Run { late: bool },
@@ -45,47 +45,47 @@ pub(super) enum Decision {
     Missed(String),
 }
 
-/// Decides about slots, oldest first. `line` are the earlier runs that have not ended.
-pub(super) fn decide(due: &[DueSlot], line: &[InLine], known: Circumstances) -> Vec<Decision> {
-    let mut line = line.to_vec();
+/// Decides about slots, oldest first. `active` are the earlier runs that have not ended.
+pub(super) fn decide(due: &[DueSlot], active: &[ActiveRun], context: SlotContext) -> Vec<Decision> {
+    let mut active = active.to_vec();
     let mut decisions = Vec::with_capacity(due.len());
     for (index, slot) in due.iter().enumerate() {
-        let decision = if let Some(reason) = &slot.left_out {
+        let decision = if let Some(reason) = &slot.skip_reason {
             Decision::Skipped(reason.clone())
-        } else if is_late(slot, known) {
+        } else if is_late(slot, context) {
             let later = || {
                 due[index + 1..]
                     .iter()
-                    .filter(|later| later.left_out.is_none() && is_late(later, known))
+                    .filter(|later| later.skip_reason.is_none() && is_late(later, context))
                     .count()
             };
-            catch_up(slot, known, later)
+            catch_up(slot, context, later)
         } else {
-            in_time(slot, known, &line)
+            in_time(slot, context, &active)
         };
         if let Decision::Run { late } = decision {
-            line.push(InLine::Waiting { late });
+            active.push(ActiveRun::Waiting { late });
         }
         decisions.push(decision);
     }
     decisions
 }
 
-fn is_late(slot: &DueSlot, known: Circumstances) -> bool {
-    let grace = SignedDuration::try_from(known.grace).unwrap_or(SignedDuration::MAX);
-    slot.due.is_some_and(|due| known.now.duration_since(due) > grace)
+fn is_late(slot: &DueSlot, context: SlotContext) -> bool {
+    let grace = SignedDuration::try_from(context.grace).unwrap_or(SignedDuration::MAX);
+    slot.due.is_some_and(|due| context.now.duration_since(due) > grace)
 }
 
-/// A slot whose time has passed. One that is made up for waits in line, whatever `overlap` says.
-fn catch_up(slot: &DueSlot, known: Circumstances, later: impl Fn() -> usize) -> Decision {
+/// A slot whose time has passed. One that is caught up waits behind earlier ones, whatever `overlap` says.
+fn catch_up(slot: &DueSlot, context: SlotContext, later: impl Fn() -> usize) -> Decision {
     match slot.schedule.catchup {
         Catchup::None => Decision::Missed("catchup: none".to_owned()),
-        Catchup::Last if slot.slot < known.latest => {
+        Catchup::Last if slot.slot < context.latest => {
             Decision::Missed("catchup: last, and a later slot came".to_owned())
         }
         Catchup::Last => Decision::Run { late: true },
         Catchup::All { max, window_seconds } => {
-            let age = known.now.duration_since(slot.slot).as_secs();
+            let age = context.now.duration_since(slot.slot).as_secs();
             if window_seconds.is_some_and(|window| u64::try_from(age).is_ok_and(|age| age > window)) {
                 Decision::Missed("catchup: all, and the slot is older than its window".to_owned())
             } else if max.is_some_and(|max| later() >= usize::try_from(max).unwrap_or(usize::MAX)) {
@@ -97,9 +97,9 @@ fn catch_up(slot: &DueSlot, known: Circumstances, later: impl Fn() -> usize) -> 
     }
 }
 
-fn in_time(slot: &DueSlot, known: Circumstances, line: &[InLine]) -> Decision {
-    let behind_late = line.contains(&InLine::Waiting { late: true });
-    let busy = line.len() >= known.concurrency;
+fn in_time(slot: &DueSlot, context: SlotContext, active: &[ActiveRun]) -> Decision {
+    let behind_late = active.contains(&ActiveRun::Waiting { late: true });
+    let busy = active.len() >= context.concurrency;
     if slot.schedule.overlap == Overlap::Skip && busy && !behind_late {
         return Decision::Skipped("overlap: skip, and an earlier run had not ended".to_owned());
     }
@@ -111,15 +111,17 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::{Calendar, Trigger};
+    use crate::schedule::Trigger;
+    use crate::schedule::calendar::Calendar;
 
-    /// Hourly slots up to and with `now`, the last of which is in time: what is decided about each, in a letter.
+    /// Hourly slots up to and with `now`, the last of which is in time: what is decided about each, in a
+    /// letter.
     fn check(
         catchup: Catchup,
         overlap: Overlap,
         hours: i64,
         minutes_late: i64,
-        line: &[InLine],
+        active: &[ActiveRun],
         expected: &str,
     ) {
         let now: Timestamp = "2026-11-02T00:00:00Z".parse().unwrap();
@@ -129,12 +131,12 @@ mod tests {
         let schedule = Arc::new(schedule);
         let due = |hour: i64| {
             let slot = now - SignedDuration::from_mins(60 * hour + minutes_late);
-            DueSlot { slot, schedule: Arc::clone(&schedule), due: Some(slot), left_out: None }
+            DueSlot { slot, schedule: Arc::clone(&schedule), due: Some(slot), skip_reason: None }
         };
         let due: Vec<DueSlot> = (0..hours).rev().map(due).collect();
         let latest = due.last().unwrap().slot;
-        let known = Circumstances { now, latest, concurrency: 1, grace: Duration::from_secs(60) };
-        let letters: String = decide(&due, line, known)
+        let context = SlotContext { now, latest, concurrency: 1, grace: Duration::from_secs(60) };
+        let letters: String = decide(&due, active, context)
             .iter()
             .map(|decision| match decision {
                 Decision::Run { late: false } => 'R',
@@ -175,8 +177,8 @@ mod tests {
     #[test]
     fn a_slot_in_time_meets_earlier_runs() {
         let (at_work, waiting, late) =
-            (InLine::AtWork, InLine::Waiting { late: false }, InLine::Waiting { late: true });
-        for (overlap, line, expected) in [
+            (ActiveRun::AtWork, ActiveRun::Waiting { late: false }, ActiveRun::Waiting { late: true });
+        for (overlap, active, expected) in [
             (Overlap::Skip, vec![], "R"),
             (Overlap::Skip, vec![at_work], "s"),
             (Overlap::Skip, vec![waiting], "s"),
@@ -184,27 +186,27 @@ mod tests {
             (Overlap::Queue, vec![at_work, waiting], "R"),
             (Overlap::Cancel, vec![at_work], "R"),
         ] {
-            check(Catchup::Last, overlap, 1, 0, &line, expected);
+            check(Catchup::Last, overlap, 1, 0, &active, expected);
         }
     }
 
     #[test]
-    fn a_slot_that_is_left_out_is_no_reason_to_miss_another() {
+    fn a_skipped_slot_is_no_reason_to_miss_another() {
         let now: Timestamp = "2026-11-02T00:00:00Z".parse().unwrap();
         let mut schedule = Schedule::new(Trigger::After(vec!["shop".into()]));
         schedule.catchup = Catchup::All { max: Some(1), window_seconds: None };
         let schedule = Arc::new(schedule);
-        let slot = |hour: i64, left_out: Option<&str>| {
+        let slot = |hour: i64, skip_reason: Option<&str>| {
             let slot = now - SignedDuration::from_hours(hour);
             DueSlot {
                 slot,
                 schedule: Arc::clone(&schedule),
                 due: Some(slot),
-                left_out: left_out.map(str::to_owned),
+                skip_reason: skip_reason.map(str::to_owned),
             }
         };
-        let known = Circumstances { now, latest: now, concurrency: 1, grace: Duration::from_secs(60) };
-        let decisions = decide(&[slot(3, None), slot(2, None), slot(1, Some("paused"))], &[], known);
+        let context = SlotContext { now, latest: now, concurrency: 1, grace: Duration::from_secs(60) };
+        let decisions = decide(&[slot(3, None), slot(2, None), slot(1, Some("paused"))], &[], context);
         assert!(
             matches!(decisions.as_slice(), [
             Decision::Missed(_),

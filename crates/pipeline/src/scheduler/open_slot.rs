@@ -1,12 +1,16 @@
-//! Slots that are decided, and how the runs of those stand that are run.
+//! Decided slots, and the state of their runs.
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::InLine;
-use crate::{Fate, LeaseWatch, Liveness, Overlap, RunRecord};
+use super::decide::ActiveRun;
+use crate::ledger::{LeaseWatch, Liveness, RunRecord, SlotDecision};
+use crate::schedule::Overlap;
 
-/// A slot that is decided.
+/// So many ticks that fail in a row, or attempts to work on a run, are enough for a scheduler that runs once.
+pub(super) const FAILURES: u64 = 5;
+
+/// A decided slot.
 pub(super) enum SlotState {
     Closed,
     Open(OpenSlot),
@@ -18,32 +22,32 @@ pub(super) struct OpenSlot {
     pub(super) late: bool,
     pub(super) overlap: Overlap,
     pub(super) run: RunState,
-    /// How often our work on it came to nothing.
+    /// How often this process's work on it failed.
     pub(super) failures: u64,
     /// After such a failure: when to try again.
     pub(super) not_before: Option<Instant>,
 }
 
-/// How a run stands that has not ended.
+/// The state of a run that has not ended.
 pub(super) enum RunState {
-    /// Nobody has begun it, as far as we know.
+    /// No process has begun it, as far as this one knows.
     Waiting,
-    /// We are at work on it.
+    /// This process works on it.
     Ours(CancellationToken),
-    /// Someone else is at work on it, or was.
-    Theirs(Box<Theirs>),
+    /// Another process works on it, or did.
+    Foreign(Box<ForeignRun>),
 }
 
-pub(super) struct Theirs {
+pub(super) struct ForeignRun {
     pub(super) record: RunRecord,
     pub(super) watch: LeaseWatch,
     pub(super) liveness: Liveness,
 }
 
 impl SlotState {
-    pub(super) fn new(fate: Fate, overlap: Overlap) -> Self {
-        match fate {
-            Fate::Run { run_id, late } => Self::Open(OpenSlot {
+    pub(super) fn new(decision: SlotDecision, overlap: Overlap) -> Self {
+        match decision {
+            SlotDecision::Run { run_id, late } => Self::Open(OpenSlot {
                 run_id,
                 late,
                 overlap,
@@ -51,38 +55,39 @@ impl SlotState {
                 failures: 0,
                 not_before: None,
             }),
-            Fate::Skipped { .. } | Fate::Missed { .. } => Self::Closed,
+            SlotDecision::Skipped { .. } | SlotDecision::Missed { .. } => Self::Closed,
         }
     }
 
-    pub(super) fn in_line(&self) -> Option<InLine> {
+    pub(super) fn active_run(&self) -> Option<ActiveRun> {
         match self {
             Self::Closed => None,
             Self::Open(OpenSlot { run: RunState::Waiting, late, .. }) => {
-                Some(InLine::Waiting { late: *late })
+                Some(ActiveRun::Waiting { late: *late })
             }
-            Self::Open(_) => Some(InLine::AtWork),
+            Self::Open(_) => Some(ActiveRun::AtWork),
         }
     }
 }
 
 impl OpenSlot {
-    /// Whether we may begin its run, or go on with it. A run that nobody has begun needs `has_definitions` to be begun with.
+    /// Whether this process may begin its run, or resume it. To begin one, the project must still have its
+    /// pipeline: `has_definitions`.
     pub(super) fn is_startable(&self, has_definitions: bool) -> bool {
         self.not_before.is_none_or(|instant| instant <= Instant::now())
             && match &self.run {
                 RunState::Waiting => has_definitions,
                 RunState::Ours(_) => false,
-                RunState::Theirs(theirs) => theirs.liveness == Liveness::Dead,
+                RunState::Foreign(theirs) => theirs.liveness == Liveness::Dead,
             }
     }
 
-    /// Whether someone is at work on it, as far as we know.
+    /// Whether any process works on it, as far as this one knows.
     pub(super) fn is_at_work(&self) -> bool {
         match &self.run {
             RunState::Waiting => false,
             RunState::Ours(_) => true,
-            RunState::Theirs(theirs) => theirs.liveness != Liveness::Dead,
+            RunState::Foreign(theirs) => theirs.liveness != Liveness::Dead,
         }
     }
 
@@ -92,7 +97,11 @@ impl OpenSlot {
 }
 
 impl RunState {
-    pub(super) fn theirs(record: RunRecord) -> Self {
-        Self::Theirs(Box::new(Theirs { record, watch: LeaseWatch::begin(), liveness: Liveness::Unknown }))
+    pub(super) fn foreign(record: RunRecord) -> Self {
+        Self::Foreign(Box::new(ForeignRun {
+            record,
+            watch: LeaseWatch::begin(),
+            liveness: Liveness::Unknown,
+        }))
     }
 }

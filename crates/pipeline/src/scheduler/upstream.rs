@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::{Fate, History, HistorySlot, Ledger, RunError, RunStatus, Trigger};
+use crate::error::RunError;
+use crate::ledger::Ledger;
+use crate::ledger::event::RunStatus;
+use crate::ledger::slot::SlotDecision;
+use crate::schedule::Trigger;
+use crate::schedule::log::{ScheduleLog, ScheduledSlot};
 
-/// The histories of the pipelines that a pipeline comes after, and of those that they come after.
+/// The logs of schedules of all pipelines that a pipeline follows, directly or not.
 #[derive(Debug, Default)]
-pub(crate) struct Upstream(BTreeMap<String, History>);
+pub(crate) struct Upstream(BTreeMap<String, ScheduleLog>);
 
-/// How a slot of an upstream pipeline stands.
+/// The state of a slot in an upstream pipeline.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UpstreamSlot {
     Done,
@@ -23,45 +28,51 @@ pub(super) enum UpstreamSlot {
 
 impl UpstreamSlot {
     fn gone(pipeline: &str) -> Self {
-        Self::NotDone(format!("after: `{pipeline}` is gone from the project"))
+        Self::NotDone(format!("after: `{pipeline}` was removed from the project"))
     }
 }
 
 impl Upstream {
-    /// Reads what is new in the histories that `history` refers to.
-    pub(crate) async fn refresh(&mut self, ledger: &Ledger, history: &History) -> Result<(), RunError> {
+    /// Reads new entries of the logs that this one refers to.
+    pub(crate) async fn refresh(&mut self, ledger: &Ledger, history: &ScheduleLog) -> Result<(), RunError> {
         let mut wanted: Vec<String> = history.upstream().map(str::to_owned).collect();
         let mut seen = BTreeSet::new();
         while let Some(name) = wanted.pop() {
             if seen.insert(name.clone()) {
                 let of_name = self.0.entry(name.clone()).or_default();
-                ledger.refresh_history(&name, of_name).await?;
+                ledger.refresh_schedule_log(&name, of_name).await?;
                 wanted.extend(of_name.upstream().map(str::to_owned));
             }
         }
         Ok(())
     }
 
-    /// The histories, by pipeline.
-    pub(super) fn histories(&self) -> impl Iterator<Item = (&str, &History)> {
+    /// The logs, by pipeline.
+    pub(super) fn histories(&self) -> impl Iterator<Item = (&str, &ScheduleLog)> {
         self.0.iter().map(|(name, history)| (name.as_str(), history))
     }
 
-    /// Every slot of a history in `(after, until]`, oldest first: its own, and those that come after others.
+    /// Every slot of a log in `(after, until]`, oldest first: its own, and those that follow other pipelines.
     ///
-    /// Two pipelines that were edited to change places come after each other until both edits are known: neither has such slots then.
-    pub(crate) fn slots(&self, history: &History, after: Timestamp, until: Timestamp) -> Vec<HistorySlot> {
+    /// Two pipelines that were edited to change places come after each other until both edits are known:
+    /// neither has such slots then.
+    pub(crate) fn slots(
+        &self,
+        history: &ScheduleLog,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Vec<ScheduledSlot> {
         self.slots_below(history, after, until, &mut Vec::new())
     }
 
-    /// The same, for a history that was come to along this path.
+    /// The same, for a log that was reached along this path.
     fn slots_below(
         &self,
-        history: &History,
+        history: &ScheduleLog,
         after: Timestamp,
         until: Timestamp,
         path: &mut Vec<String>,
-    ) -> Vec<HistorySlot> {
+    ) -> Vec<ScheduledSlot> {
         let mut slots = history.own_slots(after, until);
         for era in history.eras(after, until) {
             for schedule in &era.schedules {
@@ -80,7 +91,7 @@ impl Upstream {
                     .map(of)
                     .reduce(|a: BTreeSet<Timestamp>, b| a.intersection(&b).copied().collect());
                 let admitted = common.unwrap_or_default().into_iter().filter(|slot| schedule.admits(*slot));
-                slots.extend(admitted.map(|slot| HistorySlot {
+                slots.extend(admitted.map(|slot| ScheduledSlot {
                     slot,
                     schedule: Arc::clone(schedule),
                     paused: era.paused,
@@ -92,8 +103,8 @@ impl Upstream {
         slots
     }
 
-    /// How a slot stands in all of these pipelines. A run that failed may still be resumed, until the pipeline's next slot comes, or it
-    /// has no schedule any more.
+    /// The state of a slot in all of these pipelines. A run that failed may still be resumed, until the
+    /// pipeline's next slot comes, or it has no schedule any more.
     pub(super) async fn state(
         &self,
         ledger: &Ledger,
@@ -105,16 +116,16 @@ impl Upstream {
         let mut all = UpstreamSlot::Done;
         for pipeline in pipelines {
             let last = ledger.slot(pipeline, slot).await?.pop();
-            let state = match last.map(|entry| entry.fate) {
+            let state = match last.map(|entry| entry.decision) {
                 None if in_project(pipeline) => UpstreamSlot::Open,
                 None => UpstreamSlot::gone(pipeline),
-                Some(Fate::Skipped { .. }) => {
+                Some(SlotDecision::Skipped { .. }) => {
                     UpstreamSlot::NotDone(format!("after: `{pipeline}` skipped this slot"))
                 }
-                Some(Fate::Missed { .. }) => {
+                Some(SlotDecision::Missed { .. }) => {
                     UpstreamSlot::NotDone(format!("after: `{pipeline}` missed this slot"))
                 }
-                Some(Fate::Run { run_id, .. }) => match ledger.read(&run_id).await {
+                Some(SlotDecision::Run { run_id, .. }) => match ledger.read(&run_id).await {
                     Err(RunError::Unknown { .. }) if in_project(pipeline) => UpstreamSlot::Open,
                     Err(RunError::Unknown { .. }) => UpstreamSlot::gone(pipeline),
                     Err(error) => return Err(error),
@@ -136,8 +147,9 @@ impl Upstream {
 
     /// Whether the pipeline's next slot came, or none will come.
     fn is_past(&self, pipeline: &str, slot: Timestamp, now: Timestamp) -> bool {
-        let is_past =
-            |history: &History| history.current().is_empty() || !self.slots(history, slot, now).is_empty();
+        let is_past = |history: &ScheduleLog| {
+            history.current().is_empty() || !self.slots(history, slot, now).is_empty()
+        };
         self.0.get(pipeline).is_some_and(is_past)
     }
 }
@@ -147,7 +159,8 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::{Schedule, ScheduleEvent};
+    use crate::schedule::Schedule;
+    use crate::schedule::log::ScheduleEvent;
 
     #[tokio::test]
     async fn pipelines_that_change_places_are_not_waited_for_in_a_circle() {
@@ -155,7 +168,7 @@ mod tests {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
         let clock = || {
             Schedule::new(Trigger::Calendar(Box::new(
-                crate::Calendar::new("0 * * * *", jiff::tz::TimeZone::UTC).unwrap(),
+                crate::schedule::calendar::Calendar::new("0 * * * *", jiff::tz::TimeZone::UTC).unwrap(),
             )))
         };
         let after = |name: &str| Schedule::new(Trigger::After(vec![name.to_owned()]));
@@ -167,16 +180,18 @@ mod tests {
             ("c", "03:00", clock()),
         ];
         for (name, since, schedule) in edits {
-            let mut history = ledger.history(name).await.unwrap();
+            let mut history = ledger.schedule_log(name).await.unwrap();
             let event = ScheduleEvent::Scheduled { since: at(since), schedules: vec![schedule] };
             let known = history.events().len();
             ledger
-                .amend_history(name, &mut history, |now| (now.events().len() == known).then(|| event.clone()))
+                .amend_schedule_log(name, &mut history, |now| {
+                    (now.events().len() == known).then(|| event.clone())
+                })
                 .await
                 .unwrap();
         }
         for (name, expected) in [("b", ["01:00", "02:00", "04:00"]), ("c", ["01:00", "02:00", "04:00"])] {
-            let history = ledger.history(name).await.unwrap();
+            let history = ledger.schedule_log(name).await.unwrap();
             let mut upstream = Upstream::default();
             upstream.refresh(&ledger, &history).await.unwrap();
             let slots = upstream.slots(&history, at("00:00"), at("04:30"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use tranche_pipeline::{Calendar, DstClass};
+use tranche_pipeline::schedule::{Calendar, DstClass};
 
 /// One line of the table.
 struct Line {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tranche_pipeline::{
-    Event, Fate, RunRecord, RunStatus, Schedule, ScheduleEvent, SlotEntry, Started, Trigger,
-};
+use tranche_pipeline::ledger::{Event, SlotDecision, SlotEntry, Started};
+use tranche_pipeline::schedule::{ScheduleEvent, Trigger};
+use tranche_pipeline::{RunRecord, RunStatus, Schedule};
 use tranche_project::Project;
 
 use crate::project::pipelines;
@@ -30,7 +30,7 @@ struct Bucket {
 
 /// Everything that was decided about a pipeline.
 struct Decided {
-    fates: BTreeMap<Timestamp, (SlotEntry, Timestamp)>,
+    decisions: BTreeMap<Timestamp, (SlotEntry, Timestamp)>,
 }
 
 pub(crate) fn check(world: &World, end: Timestamp, project: &Project) -> Outcome {
@@ -53,16 +53,16 @@ pub(crate) fn check(world: &World, end: Timestamp, project: &Project) -> Outcome
     let mut runs_of_slots = BTreeMap::new();
     for pipeline in ["shop", "crm", "mail"] {
         let decided = bucket.decided(pipeline);
-        outcome.slots += decided.fates.len();
+        outcome.slots += decided.decisions.len();
         if scheduled.contains(pipeline) {
             bucket.every_slot_is_decided(pipeline, &decided, end);
             bucket.the_next_slot_runs(pipeline, &decided, &runs, end);
         }
-        for (slot, (entry, written)) in &decided.fates {
+        for (slot, (entry, written)) in &decided.decisions {
             if *written < *slot - EARLY {
                 bucket.wrong.push(format!("{pipeline} {slot} was decided at {written}, before it came"));
             }
-            let Fate::Run { run_id, .. } = &entry.fate else { continue };
+            let SlotDecision::Run { run_id, .. } = &entry.decision else { continue };
             if runs_of_slots.insert(run_id.clone(), (pipeline, *slot)).is_some() {
                 bucket.wrong.push(format!("run {run_id} runs two slots"));
             }
@@ -113,7 +113,7 @@ impl Bucket {
     }
 
     fn decided(&mut self, pipeline: &str) -> Decided {
-        let mut fates = BTreeMap::new();
+        let mut decisions = BTreeMap::new();
         for (slot, mut entries) in self.logs::<SlotEntry>(&format!("_sys/slots/{pipeline}/")) {
             let slot: Timestamp = format!(
                 "{}-{}-{}T{}:{}:{}",
@@ -127,11 +127,11 @@ impl Bucket {
             .parse()
             .unwrap();
             if entries.len() != 1 {
-                self.wrong.push(format!("{pipeline} {slot} has {} fates", entries.len()));
+                self.wrong.push(format!("{pipeline} {slot} has {} decisions", entries.len()));
             }
-            fates.insert(slot, entries.remove(0));
+            decisions.insert(slot, entries.remove(0));
         }
-        Decided { fates }
+        Decided { decisions }
     }
 
     fn runs(&mut self) -> BTreeMap<String, RunRecord> {
@@ -160,7 +160,7 @@ impl Bucket {
         runs
     }
 
-    fn history(&mut self, pipeline: &str) -> Vec<ScheduleEvent> {
+    fn schedule_log(&mut self, pipeline: &str) -> Vec<ScheduleEvent> {
         let logs = self.logs::<ScheduleEvent>("_sys/schedules/");
         logs.into_iter()
             .find(|(name, _)| name == pipeline)
@@ -170,9 +170,10 @@ impl Bucket {
             .collect()
     }
 
-    /// The slots that a pipeline should have had, worked out from its history once more, as it was with so many entries.
+    /// The slots that a pipeline should have had, worked out from its history once more, as it was with so
+    /// many entries.
     fn slots(&mut self, pipeline: &str, entries: usize, end: Timestamp) -> BTreeSet<Timestamp> {
-        let mut history = self.history(pipeline);
+        let mut history = self.schedule_log(pipeline);
         history.truncate(entries);
         let mut slots = BTreeSet::new();
         let mut schedules: &[Schedule] = &[];
@@ -205,13 +206,13 @@ impl Bucket {
 
     fn every_slot_is_decided(&mut self, pipeline: &str, decided: &Decided, end: Timestamp) {
         let slots = self.slots(pipeline, usize::MAX, end);
-        let found: BTreeSet<Timestamp> = decided.fates.keys().copied().collect();
+        let found: BTreeSet<Timestamp> = decided.decisions.keys().copied().collect();
         for slot in slots.difference(&found).filter(|slot| **slot < end - UNDECIDED) {
             self.wrong.push(format!("lost: nothing was decided about {pipeline} {slot}"));
         }
         for slot in found.difference(&slots) {
             // Whoever decided it may not have known of an edit that took its time to be written.
-            let known = usize::try_from(decided.fates[slot].0.schedule).unwrap();
+            let known = usize::try_from(decided.decisions[slot].0.schedule).unwrap();
             if pipeline != "mail" && !self.slots(pipeline, known, end).contains(slot) {
                 self.wrong.push(format!("{pipeline} {slot} was decided and is no slot"));
             }
@@ -226,20 +227,22 @@ impl Bucket {
         runs: &BTreeMap<String, RunRecord>,
         end: Timestamp,
     ) {
-        let calm = decided.fates.range(end - SignedDuration::from_hours(2)..end - UNDECIDED);
-        let history = self.history(pipeline);
+        let calm = decided.decisions.range(end - SignedDuration::from_hours(2)..end - UNDECIDED);
+        let history = self.schedule_log(pipeline);
         let paused = history.iter().rev().find_map(|event| match event {
             ScheduleEvent::Paused { .. } => Some(true),
             ScheduleEvent::Resumed { .. } => Some(false),
             _ => None,
         });
         for (slot, (entry, _)) in calm {
-            let runs_well = match &entry.fate {
-                Fate::Run { run_id, .. } => runs.get(run_id).is_some_and(|run| run.status == RunStatus::Done),
-                Fate::Skipped { reason } => {
+            let runs_well = match &entry.decision {
+                SlotDecision::Run { run_id, .. } => {
+                    runs.get(run_id).is_some_and(|run| run.status == RunStatus::Done)
+                }
+                SlotDecision::Skipped { reason } => {
                     paused == Some(true) && reason == "paused" || reason.starts_with("after: ")
                 }
-                Fate::Missed { .. } => false,
+                SlotDecision::Missed { .. } => false,
             };
             if !runs_well {
                 self.wrong.push(format!("{pipeline} {slot} came in the calm and was not done: {entry:?}"));
@@ -276,7 +279,8 @@ impl Bucket {
         }
     }
 
-    /// Rows are there exactly once for each step that is done, and for no other but one that was cut short after its commit.
+    /// Rows are there exactly once for each step that is done, and for no other but one that was cut short
+    /// after its commit.
     fn tables_and_ledger_agree(
         &mut self,
         runs: &BTreeMap<String, RunRecord>,

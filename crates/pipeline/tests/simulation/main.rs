@@ -1,7 +1,8 @@
-//! Simulations of the scheduler on a bucket where everything goes wrong that can: the real code, a store in memory, and time that
-//! passes as fast as the work allows. All of it follows from a seed.
+//! Simulations of the scheduler on a bucket where everything goes wrong that can: the real code, a store in
+//! memory, and time that passes as fast as the work allows. All of it follows from a seed.
 //!
-//! `TRANCHE_SIMULATION_SEEDS=20000` plays so many, `TRANCHE_SIMULATION_SEED=17` plays that one alone and tells what was decided.
+//! `TRANCHE_SIMULATION_SEEDS=20000` plays so many, `TRANCHE_SIMULATION_SEED=17` plays that one alone and
+//! tells what was decided.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +19,7 @@ mod random;
 mod scenario;
 mod store;
 mod tables;
+mod waker;
 mod world;
 
 use std::sync::Mutex;

@@ -1,4 +1,5 @@
-//! What schedules promise, in worlds in which nothing goes wrong by chance: policies, clocks, takeovers, one at a time.
+//! What schedules promise, in worlds in which nothing goes wrong by chance: policies, clocks, takeovers, one
+//! at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,15 +8,17 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use object_store::ObjectStore;
 use tokio::time::sleep;
-use tranche_pipeline::{
-    Fate, History, Ledger, RunStatus, ScheduleEvent, Scheduler, SchedulerOptions, Stop, Totals,
-};
+use tranche_pipeline::ledger::SlotDecision;
+use tranche_pipeline::schedule::{ScheduleEvent, ScheduleLog};
+use tranche_pipeline::scheduler::{SchedulerOptions, Totals, Waker};
+use tranche_pipeline::{Ledger, RunStatus, Scheduler, Stop};
 use tranche_project::Project;
 
 use crate::process::Process;
 use crate::project::SimulatedCatalog;
 use crate::store::{Broken, SimulatedStore};
 use crate::tables::{Effort, Version, rows_of, tables_of};
+use crate::waker::{Reliability, SimulatedWaker};
 use crate::world::World;
 
 const STEPS: &str = "steps:\n  - {id: load, do: all}\n  - {id: segments, do: all, needs: [load]}\n  - {id: tests, do: all, needs: [load]}\n";
@@ -53,6 +56,18 @@ impl Lab {
 
     /// A daemon whose clock is so much ahead, until it is stopped or killed.
     async fn daemon(&self, process: &Arc<Process>, stop: Stop, once: bool) -> Option<Totals> {
+        let options = SchedulerOptions { once, ..SchedulerOptions::default() };
+        self.woken_daemon(process, stop, options, &()).await
+    }
+
+    /// The same with a waker.
+    async fn woken_daemon(
+        &self,
+        process: &Arc<Process>,
+        stop: Stop,
+        options: SchedulerOptions,
+        waker: &dyn Waker,
+    ) -> Option<Totals> {
         let objects = self.objects(process);
         let ledger = Ledger::new(Arc::clone(&objects)).with_lease(Duration::from_secs(60));
         let effort = Effort {
@@ -62,8 +77,8 @@ impl Lab {
             fails_for_good_one_in: 0,
         };
         let catalog = SimulatedCatalog::new(&self.world, &objects, effort, Broken::Sound, &self.project);
-        let options = SchedulerOptions { once, ..SchedulerOptions::default() };
-        process.live(Scheduler::new(&ledger, &catalog, process.as_ref(), options).run(stop)).await
+        let scheduler = Scheduler::new(&ledger, &catalog, process.as_ref(), options).woken_by(waker);
+        process.live(scheduler.run(stop)).await
     }
 
     /// A daemon with a good clock that works for so long.
@@ -76,36 +91,37 @@ impl Lab {
         tokio::join!(self.daemon(&process, stop.clone(), false), drain);
     }
 
-    /// The fates of a pipeline's slots: `R` done, `F` failed, `r` not ended, `s` skipped, `m` missed, by hour and minute of the slot.
-    async fn fates(&self, pipeline: &str) -> BTreeMap<Timestamp, char> {
+    /// The outcomes of a pipeline's slots: `R` done, `F` failed, `r` not ended, `s` skipped, `m` missed, by
+    /// hour and minute of the slot.
+    async fn decisions(&self, pipeline: &str) -> BTreeMap<Timestamp, char> {
         let ledger = self.ledger();
-        let mut fates = BTreeMap::new();
+        let mut decisions = BTreeMap::new();
         for slot in ledger.decided_slots(pipeline, Timestamp::MIN, Timestamp::MAX).await.unwrap() {
-            let letter = match ledger.fate(pipeline, slot).await.unwrap().unwrap() {
-                Fate::Skipped { .. } => 's',
-                Fate::Missed { .. } => 'm',
-                Fate::Run { run_id, .. } => match ledger.read(&run_id).await.map(|run| run.status) {
+            let letter = match ledger.decision(pipeline, slot).await.unwrap().unwrap() {
+                SlotDecision::Skipped { .. } => 's',
+                SlotDecision::Missed { .. } => 'm',
+                SlotDecision::Run { run_id, .. } => match ledger.read(&run_id).await.map(|run| run.status) {
                     Ok(RunStatus::Done) => 'R',
                     Ok(RunStatus::Failed) => 'F',
                     _ => 'r',
                 },
             };
-            fates.insert(slot, letter);
+            decisions.insert(slot, letter);
         }
-        fates
+        decisions
     }
 
     async fn letters(&self, pipeline: &str) -> String {
-        self.fates(pipeline).await.into_values().collect()
+        self.decisions(pipeline).await.into_values().collect()
     }
 
     /// Every slot that was done has its rows once, and nothing else is there.
     async fn tables_are_right(&self, pipeline: &str) {
         let done: Vec<Timestamp> = self
-            .fates(pipeline)
+            .decisions(pipeline)
             .await
             .into_iter()
-            .filter(|(_, fate)| *fate == 'R')
+            .filter(|(_, decision)| *decision == 'R')
             .map(|(slot, _)| slot)
             .collect();
         for step in ["load", "segments", "tests"] {
@@ -212,7 +228,7 @@ fn two_machines_an_hour_apart_double_and_lose_nothing() {
         );
         assert_eq!(lab.letters("shop").await, "R".repeat(47));
         lab.tables_are_right("shop").await;
-        for slot in lab.fates("shop").await.keys() {
+        for slot in lab.decisions("shop").await.keys() {
             let path = format!("_sys/slots/shop/{}/00000000.json", slot.strftime("%Y%m%dT%H%M%SZ"));
             let written = lab.world.objects.lock().unwrap()[&path].written;
             let late = written.duration_since(*slot);
@@ -243,8 +259,8 @@ fn a_run_whose_daemon_died_is_gone_on_with_by_another() {
         assert_eq!(lab.letters("shop").await, "R");
         lab.tables_are_right("shop").await;
         let ledger = lab.ledger();
-        let Some(Fate::Run { run_id, .. }) =
-            ledger.fate("shop", "2026-11-02T01:00:00Z".parse().unwrap()).await.unwrap()
+        let Some(SlotDecision::Run { run_id, .. }) =
+            ledger.decision("shop", "2026-11-02T01:00:00Z".parse().unwrap()).await.unwrap()
         else {
             panic!()
         };
@@ -273,7 +289,7 @@ fn a_pipeline_comes_after_others() {
             assert_eq!(lab.letters(pipeline).await, "R".repeat(4), "{pipeline}");
             lab.tables_are_right(pipeline).await;
         }
-        assert!(lab.fates("news").await.keys().eq(lab.fates("crm").await.keys()));
+        assert!(lab.decisions("news").await.keys().eq(lab.decisions("crm").await.keys()));
     });
 }
 
@@ -285,13 +301,17 @@ fn slots_of_a_pause_are_skipped() {
         let ledger = lab.ledger();
         let now = lab.world.now();
         ledger
-            .amend_history("shop", &mut History::default(), |_| Some(ScheduleEvent::Paused { at: now }))
+            .amend_schedule_log("shop", &mut ScheduleLog::default(), |_| {
+                Some(ScheduleEvent::Paused { at: now })
+            })
             .await
             .unwrap();
         lab.works_for(2 * HOUR).await;
         let now = lab.world.now();
         ledger
-            .amend_history("shop", &mut History::default(), |_| Some(ScheduleEvent::Resumed { at: now }))
+            .amend_schedule_log("shop", &mut ScheduleLog::default(), |_| {
+                Some(ScheduleEvent::Resumed { at: now })
+            })
             .await
             .unwrap();
         lab.works_for(2 * HOUR).await;
@@ -328,7 +348,60 @@ fn a_new_schedule_fires_nothing_retroactively_and_an_old_one_is_left_to_others()
         lab.works_for(HOUR).await;
         // 01:00, 02:00, then every ten minutes from the edit at 02:30 on.
         let slots: Vec<String> =
-            lab.fates("shop").await.keys().map(|slot| slot.strftime("%H:%M").to_string()).collect();
+            lab.decisions("shop").await.keys().map(|slot| slot.strftime("%H:%M").to_string()).collect();
         assert_eq!(slots, ["01:00", "02:00", "02:40", "02:50", "03:00", "03:10", "03:20", "03:30"]);
     });
+}
+
+/// Wake-ups that are lost, doubled or late cost nothing: every slot is run, once.
+#[test]
+fn a_waker_decides_nothing() {
+    for reliability in Reliability::ALL {
+        play(async {
+            let lab = Lab::new(&[("shop", "schedule: {cron: '*/30 * * * *', overlap: queue}")], 20);
+            let (process, stop) = (Process::new(&lab.world, SignedDuration::ZERO), Stop::default());
+            let waker = SimulatedWaker::new(&lab.world, reliability, 7);
+            let drain = async {
+                sleep(12 * HOUR).await;
+                stop.drain.cancel();
+            };
+            let daemon = lab.woken_daemon(&process, stop.clone(), SchedulerOptions::default(), &waker);
+            tokio::join!(daemon, drain);
+            assert_eq!(lab.letters("shop").await, "R".repeat(24), "{reliability:?}");
+            lab.tables_are_right("shop").await;
+        });
+    }
+}
+
+/// A daemon that looks by itself once in four hours learns of a changed project in time when it is woken.
+#[test]
+fn a_waker_makes_the_scheduler_look() {
+    for (reliability, expected) in [(Reliability::Silent, 0), (Reliability::Restless, 11)] {
+        play(async {
+            let lab = Lab::new(&[("shop", "schedule: {cron: '0 0 1 1 *'}")], 2);
+            let process = Process::new(&lab.world, SignedDuration::ZERO);
+            let objects = lab.objects(&process);
+            let ledger = Ledger::new(Arc::clone(&objects));
+            let effort = Effort {
+                longest_seconds: 2,
+                steady_percent: 100,
+                fails_for_now_one_in: 0,
+                fails_for_good_one_in: 0,
+            };
+            let catalog = SimulatedCatalog::new(&lab.world, &objects, effort, Broken::Sound, &lab.project);
+            let options = SchedulerOptions { poll: 4 * HOUR, ..SchedulerOptions::default() };
+            let (waker, stop) = (SimulatedWaker::new(&lab.world, reliability, 7), Stop::default());
+            let edit = async {
+                sleep(Duration::from_secs(300)).await;
+                let manifest =
+                    format!("version: 1\npipeline: shop\nschedule: {{cron: '*/15 * * * *'}}\n{STEPS}");
+                catalog.load(&Project::from_files([("pipelines/shop/pipeline.yaml", manifest)]));
+                sleep(3 * HOUR - Duration::from_secs(600)).await;
+                stop.drain.cancel();
+            };
+            let scheduler = Scheduler::new(&ledger, &catalog, process.as_ref(), options).woken_by(&waker);
+            tokio::join!(scheduler.run(stop.clone()), edit);
+            assert_eq!(lab.letters("shop").await, "R".repeat(expected), "{reliability:?}");
+        });
+    }
 }

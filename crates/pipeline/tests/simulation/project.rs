@@ -1,11 +1,13 @@
-//! The projects of a simulation: pipelines by chance, and a catalog over them that reads what it is told to load.
+//! The projects of a simulation: pipelines by chance, and a catalog over them that reads what it is told to
+//! load.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use object_store::ObjectStore;
-use tranche_pipeline::{Catalog, Equipment, Ledger, Loaded, Pipeline, RunError};
+use tranche_pipeline::scheduler::{Catalog, LoadedPipelines, RunResources};
+use tranche_pipeline::{Ledger, Pipeline, RunError};
 use tranche_project::{Problems, Project, Settings};
 
 use crate::random::Random;
@@ -106,9 +108,9 @@ pub(crate) fn pipelines(project: &Project) -> Vec<Pipeline> {
 
 #[async_trait]
 impl Catalog for SimulatedCatalog {
-    fn current(&self) -> Loaded {
+    fn current(&self) -> LoadedPipelines {
         let loaded = self.loaded.lock().unwrap();
-        Loaded { edition: loaded.0, pipelines: Arc::clone(&loaded.2) }
+        LoadedPipelines { revision: loaded.0, pipelines: Arc::clone(&loaded.2) }
     }
 
     async fn pin(&self, ledger: &Ledger) -> Result<String, RunError> {
@@ -116,7 +118,12 @@ impl Catalog for SimulatedCatalog {
         ledger.pin(&project).await
     }
 
-    async fn equip(&self, ledger: &Ledger, definitions: &str, pipeline: &str) -> Result<Equipment, RunError> {
+    async fn prepare_run(
+        &self,
+        ledger: &Ledger,
+        definitions: &str,
+        pipeline: &str,
+    ) -> Result<RunResources, RunError> {
         let project = ledger.definitions(definitions).await?;
         let pipeline = pipelines(&project).into_iter().find(|found| found.name == pipeline);
         let pipeline =
@@ -128,6 +135,6 @@ impl Catalog for SimulatedCatalog {
             broken: self.broken,
             seen: Mutex::default(),
         };
-        Ok(Equipment { pipeline, runner: Box::new(runner), observer: Box::new(()) })
+        Ok(RunResources { pipeline, runner: Box::new(runner), observer: Box::new(()) })
     }
 }

@@ -7,7 +7,9 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use object_store::ObjectStore;
 use tokio::time::sleep;
-use tranche_pipeline::{History, Ledger, ScheduleEvent, Scheduler, SchedulerOptions, Stop};
+use tranche_pipeline::schedule::{ScheduleEvent, ScheduleLog};
+use tranche_pipeline::scheduler::SchedulerOptions;
+use tranche_pipeline::{Ledger, Scheduler, Stop};
 use tranche_project::Project;
 
 use crate::check;
@@ -16,6 +18,7 @@ use crate::project::{SimulatedCatalog, ZONES, project};
 use crate::random::Random;
 use crate::store::{Broken, SimulatedStore};
 use crate::tables::Effort;
+use crate::waker::{Reliability, SimulatedWaker};
 use crate::world::{Counts, Fault, World};
 
 /// What a simulation showed.
@@ -33,7 +36,8 @@ pub(crate) struct Outcome {
 /// How long a process's lease is.
 const LEASE: Duration = Duration::from_secs(40);
 
-/// The calm at the end: long enough for every slot and run to come to its end, and for slots of every pipeline to come.
+/// The calm at the end: long enough for every slot and run to come to its end, and for slots of every
+/// pipeline to come.
 const CALM: Duration = Duration::from_secs(4 * 3600);
 
 /// A scheduler that is alive: its process and its way to be told.
@@ -149,13 +153,13 @@ impl Scenario {
         let ledger = Ledger::new(self.store(&process));
         let name = ["shop", "crm", "mail"][place];
         let now = self.world.now();
-        let turn = |history: &History| match (history.events().is_empty(), history.is_paused()) {
+        let turn = |history: &ScheduleLog| match (history.events().is_empty(), history.is_paused()) {
             (true, _) => None,
             (false, true) => Some(ScheduleEvent::Resumed { at: now }),
             (false, false) => Some(ScheduleEvent::Paused { at: now }),
         };
         let turned = process
-            .live(async { ledger.amend_history(name, &mut History::default(), turn).await.is_ok() })
+            .live(async { ledger.amend_schedule_log(name, &mut ScheduleLog::default(), turn).await.is_ok() })
             .await;
         if turned == Some(true) {
             sleep(self.world.seconds(60, 3_600)).await;
@@ -194,11 +198,10 @@ impl Scenario {
                 poll: Duration::from_secs(60),
                 ..SchedulerOptions::default()
             };
-            let scheduler = Scheduler::new(&ledger, catalog.as_ref(), process.as_ref(), options);
-            let ended = process.live(scheduler.run(stop)).await;
-            if std::env::var_os("H5_DEBUG").is_some() {
-                eprintln!("{} daemon {place} ended: {ended:?}", self.world.now());
-            }
+            let waker = SimulatedWaker::new(&self.world, Reliability::Unreliable, place as u64);
+            let scheduler =
+                Scheduler::new(&ledger, catalog.as_ref(), process.as_ref(), options).woken_by(&waker);
+            process.live(scheduler.run(stop)).await;
             self.alive.lock().unwrap()[place] = None;
             let longest = *self.world.random.lock().unwrap().choose(&[5, 120, 9_000]);
             let back = self.world.now() + SignedDuration::try_from(self.world.seconds(0, longest)).unwrap();

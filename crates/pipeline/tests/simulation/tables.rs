@@ -78,7 +78,8 @@ impl StepRunner for TableRunner {
 }
 
 impl TableRunner {
-    /// Commits as `Lake::commit` does: looks for the transaction, writes the next version, and looks again after any error.
+    /// Commits as `Lake::commit` does: looks for the transaction, writes the next version, and looks again
+    /// after any error.
     async fn commit(&self, table: &str, version: &Version) -> Result<(), String> {
         for _ in 0..20 {
             let before = self.versions(table).await?;

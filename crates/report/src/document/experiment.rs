@@ -1,304 +1,175 @@
-//! An experiment as a report shows it.
+//! An experiment as a report shows it: which parts of its result are published.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use tranche_scorecard::{
+    Amendment, Decision, Effect, EffectOutcome, EstimateRow, ExperimentResult, HealthCheck, HeterogeneityRow,
+    LookNote, MethodNote, MetricNote, NonInferiority, Preregistration, SampleRatioCheck, SegmentContrast,
+    Series, SeriesPoint,
+};
 
-use super::{Direction, Interval, Span, ValueKind};
+use super::Span;
 
 /// What an experiment showed up to `as_of`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Its JSON has a selection of the result's fields: those that the page shows.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ExperimentSummary {
-    pub experiment: String,
-    /// What it set out to show.
-    pub hypothesis: Option<String>,
-    /// The variant that others are compared with.
-    pub control: String,
+    /// The days of exposures that count, in the project's time zone.
     pub period: Option<Span>,
-    /// Coverage of its intervals: 0.95.
-    pub confidence: Option<f64>,
-    /// Whether units were split as planned.
-    pub srm: Option<Srm>,
-    /// How its metrics are to be read; one that is missing here is looked up among the KPIs.
-    pub metrics: Vec<ExperimentMetric>,
-    /// Effects per metric, segment and variant, in the order to be shown.
-    pub estimates: Vec<EstimateSummary>,
-    /// The inference, named with its formula and the look that was taken.
-    #[serde(default)]
-    pub method: Option<MethodSummary>,
-    /// Whether effects differ between segments.
-    #[serde(default)]
-    pub heterogeneity: Vec<HeterogeneitySummary>,
-    /// Every check of its data.
-    #[serde(default)]
-    pub checks: Vec<CheckSummary>,
-    /// Units first exposed, by day and variant.
-    #[serde(default)]
-    pub traffic: Vec<DailyUnits>,
-    /// Effects for everyone, day by day.
-    #[serde(default)]
-    pub series: Option<SeriesSummary>,
-    /// What was planned, and changed since.
-    #[serde(default)]
-    pub plan: Option<PlanSummary>,
-    /// What follows from it.
-    #[serde(default)]
-    pub decision: Option<DecisionSummary>,
-    /// Whether all checks of its data passed, but for warnings.
-    pub trustworthy: bool,
-    /// What a reader must know, above all why it is not trustworthy.
-    pub notes: Vec<String>,
+    #[serde(flatten)]
+    pub result: ExperimentResult,
 }
 
-/// The test for a sample ratio mismatch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Srm {
-    /// How probable the split is if all is well.
-    pub p: Option<f64>,
-    /// Units per variant.
-    pub observed: Vec<VariantCount>,
-    /// Whether the split is as planned.
-    pub ok: bool,
+/// Rows as the fields that are named, in this order.
+macro_rules! selections {
+    ($($selection:ident of $row:ty, $it:ident => { $($field:ident: $value:expr),* $(,)? })*) => {$(
+        struct $selection<'a>(&'a $row);
+
+        impl Serialize for $selection<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let $it = self.0;
+                let mut fields = serializer.serialize_map(None)?;
+                $(fields.serialize_entry(stringify!($field), &$value)?;)*
+                fields.end()
+            }
+        }
+    )*};
 }
 
-/// Units of a variant, counted and expected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VariantCount {
-    pub variant: String,
-    pub count: u64,
-    pub expected: f64,
+selections! {
+    Split of SampleRatioCheck, srm => { p: srm.p, observed: srm.observed, ok: srm.ok }
+    Metric of MetricNote, note => {
+        metric: note.metric, description: note.description, unit: note.unit, direction: note.direction,
+        kind: note.kind, margin: note.margin, margin_ratio: note.margin_ratio,
+    }
+    Estimate of EstimateRow, row => {
+        metric: row.metric, role: row.role, segment: row.segment, variant: row.variant, n: row.n, mean: row.mean,
+        control_n: row.control_n, control_mean: row.control_mean, absolute: Scale::of(&row.absolute),
+        relative: Scale::of(&row.relative), undefined: row.undefined,
+        non_inferiority: row.non_inferiority.as_ref().map(MarginTest),
+    }
+    MarginTest of NonInferiority, test => { bound: test.bound, p: test.p, holds: test.holds }
+    Method of MethodNote, note => {
+        inference: note.inference, formula: note.formula, look: note.look.as_ref().map(Look),
+    }
+    Look of LookNote, look => { number: look.number, planned: look.planned, spent: look.spent }
+    Between of HeterogeneityRow, row => {
+        set: row.set, metric: row.metric, variant: row.variant, q: row.q, p: row.p, p_adjusted: row.p_adjusted,
+        segments: each(&row.segments, Pooled),
+    }
+    Pooled of SegmentContrast, row => {
+        segment: row.segment, effect: row.effect, se: row.se, pooled_effect: row.pooled_effect,
+        pooled_se: row.pooled_se,
+    }
+    Check of HealthCheck, check => {
+        check: check.check, segment: check.segment, ok: check.ok, severity: check.severity,
+        finding: check.finding, advice: check.advice,
+    }
+    Days of Series, series => {
+        inference: series.inference, valid_at_every_day: series.valid_at_every_day, note: series.note,
+        points: each(&series.points, Point),
+    }
+    Point of SeriesPoint, point => {
+        metric: point.metric, role: point.role, variant: point.variant, day: point.day, span: point.span,
+        n: point.n, control_n: point.control_n,
+        absolute: point.absolute.as_ref().map(|effect| Scale(Some(effect))),
+    }
+    Plan of Preregistration, plan => {
+        hash: plan.hash, registered_at: plan.registered_at, amendments: each(&plan.amendments, Change),
+    }
+    Change of Amendment, amendment => { as_of: amendment.as_of, changes: amendment.changes }
+    Rule of Decision, decision => {
+        action: decision.action, reasons: decision.reasons, variants: decision.variants,
+    }
+    Summary of ExperimentSummary, summary => {
+        experiment: summary.result.experiment, hypothesis: summary.result.hypothesis,
+        control: summary.result.control, period: summary.period, confidence: summary.result.confidence,
+        srm: Split(&summary.result.srm), metrics: each(&summary.result.metrics, Metric),
+        estimates: each(&summary.result.estimates, Estimate), method: Method(&summary.result.method),
+        heterogeneity: each(&summary.result.heterogeneity, Between),
+        checks: each(&summary.result.checks, Check), traffic: summary.result.traffic,
+        series: Days(&summary.result.series), plan: summary.result.plan.as_ref().map(Plan),
+        decision: Rule(&summary.result.decision), trustworthy: summary.result.trustworthy,
+        notes: summary.result.notes,
+    }
 }
 
-/// How a metric of an experiment is to be read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExperimentMetric {
-    pub metric: String,
-    pub description: Option<String>,
-    pub unit: Option<String>,
-    pub direction: Direction,
-    pub kind: ValueKind,
-    /// The loss a guardrail tolerates: absolute, in the metric's unit, not negative.
-    pub margin: Option<f64>,
-    /// The same as a share of control's mean, where it was given so.
-    #[serde(default)]
-    pub margin_ratio: Option<f64>,
+impl Serialize for ExperimentSummary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Summary(self).serialize(serializer)
+    }
 }
 
-/// The part a metric plays in an experiment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MetricRole {
-    /// What the experiment is decided by.
-    Goal,
-    /// What helps to understand it.
-    Secondary,
-    /// What must not get worse.
-    Guardrail,
+fn each<'a, Row, Selection>(rows: &'a [Row], select: fn(&'a Row) -> Selection) -> Vec<Selection> {
+    rows.iter().map(select).collect()
 }
 
-/// A variant against control, by one metric in one segment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EstimateSummary {
-    pub metric: String,
-    pub role: MetricRole,
-    /// The segment at first exposure, or `all`.
-    pub segment: String,
-    pub variant: String,
-    pub n: u64,
-    pub mean: Option<f64>,
-    pub control_n: u64,
-    pub control_mean: Option<f64>,
-    /// The difference of means, in the metric's unit.
-    pub absolute: Option<Effect>,
-    /// The difference as a ratio of control's mean.
-    pub relative: Option<Effect>,
-    /// Why there is no effect, if there is none.
-    pub undefined: Option<String>,
-    /// A guardrail's test against its margin.
-    #[serde(default)]
-    pub non_inferiority: Option<NonInferioritySummary>,
+/// An effect in one scale; where there is none, its numbers are null.
+struct Scale<'a>(Option<&'a Effect>);
+
+impl<'a> Scale<'a> {
+    fn of(outcome: &'a EffectOutcome) -> Self {
+        Self(outcome.effect())
+    }
 }
 
-/// A guardrail's test against its margin.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct NonInferioritySummary {
-    /// The worst effect that is not ruled out, in the margin's scale.
-    #[serde(default)]
-    pub bound: Option<f64>,
-    pub p: Option<f64>,
-    /// Whether a loss beyond the margin is ruled out.
-    pub holds: bool,
+impl Serialize for Scale<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let effect = self.0;
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("effect", &effect.map(|effect| effect.effect))?;
+        fields.serialize_entry("se", &effect.and_then(|effect| effect.se))?;
+        fields.serialize_entry("ci", &effect.map(|effect| effect.ci))?;
+        fields.serialize_entry("p", &effect.and_then(|effect| effect.p))?;
+        let own = effect.map(|effect| [("chance_to_win", effect.chance_to_win), ("risk", effect.risk)]);
+        for (name, value) in own.into_iter().flatten() {
+            if let Some(value) = value {
+                fields.serialize_entry(name, &value)?;
+            }
+        }
+        fields.end()
+    }
 }
 
-/// The inference of an experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MethodSummary {
-    /// Its name; empty in results that do not say.
-    pub inference: String,
-    pub formula: String,
-    /// Group-sequential: the look that was taken.
-    #[serde(default)]
-    pub look: Option<LookSummary>,
-}
+#[cfg(test)]
+mod tests {
+    use tranche_scorecard::{Interval, MetricRole};
 
-/// A look of a group-sequential plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LookSummary {
-    /// Which one, from 1.
-    pub number: usize,
-    pub planned: usize,
-    /// The alpha spent up to and with it.
-    pub spent: f64,
-}
+    use super::*;
 
-/// Whether the effect on a metric differs between the segments of a set, or between a segment and everyone else.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HeterogeneitySummary {
-    pub set: String,
-    pub metric: String,
-    pub variant: String,
-    /// Cochran's Q.
-    pub q: f64,
-    /// How probable such a Q is if the effect is the same everywhere.
-    pub p: f64,
-    /// The same, adjusted for many such tests.
-    #[serde(default)]
-    pub p_adjusted: Option<f64>,
-    /// The effect in each group.
-    #[serde(default)]
-    pub segments: Vec<PooledEffect>,
-}
+    /// What is published of a result: these fields, in this order, and numbers that are null where there is no effect.
+    #[test]
+    fn a_selection_of_the_result_is_published() {
+        let text = r#"{"experiment":"winback","hypothesis":null,"control":"none","period":null,"confidence":0.95,"srm":{"p":0.5,"observed":[{"variant":"none","count":2,"expected":2.0}],"ok":true},"metrics":[{"metric":"orders","description":null,"unit":null,"direction":"increase","kind":"mean","margin":null,"margin_ratio":null}],"estimates":[],"method":{"inference":"fixed","formula":"effect ± t se","look":null},"heterogeneity":[],"checks":[{"check":"traffic","segment":"all","ok":true,"severity":"warning","finding":"units came every day","advice":""}],"traffic":[{"day":"2026-09-01","variant":"none","units":2}],"series":{"inference":"fixed","valid_at_every_day":false,"note":"","points":[]},"plan":null,"decision":{"action":"undecided","reasons":["no decision rule is declared"],"variants":[]},"trustworthy":true,"notes":[]}"#;
+        let summary: ExperimentSummary = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&summary).unwrap(), text);
+    }
 
-/// The effect in one group, absolute, as it is and partially pooled (empirical Bayes).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PooledEffect {
-    pub segment: String,
-    pub effect: f64,
-    pub se: f64,
-    /// Drawn towards the effect of all groups by as much as they do not differ.
-    pub pooled_effect: f64,
-    pub pooled_se: f64,
-}
-
-/// The units of a variant that were first exposed on a day.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DailyUnits {
-    /// ISO date, in the project's time zone.
-    pub day: String,
-    pub variant: String,
-    pub units: u64,
-}
-
-/// Effects for everyone, day by day.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SeriesSummary {
-    pub inference: String,
-    /// Whether all intervals of a line hold at once.
-    pub valid_at_every_day: bool,
-    /// How its intervals are to be read.
-    pub note: String,
-    pub points: Vec<SeriesPoint>,
-}
-
-/// Which units a point of a series is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SeriesSpan {
-    /// Those first exposed on the day.
-    Daily,
-    /// Those first exposed on the day or before.
-    Cumulative,
-}
-
-/// A variant against control, by one metric, on one day.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SeriesPoint {
-    pub metric: String,
-    pub role: MetricRole,
-    pub variant: String,
-    /// ISO date, in the project's time zone.
-    pub day: String,
-    pub span: SeriesSpan,
-    pub n: u64,
-    pub control_n: u64,
-    /// The difference of means, in the metric's unit.
-    pub absolute: Option<Effect>,
-}
-
-/// What was planned when the first exposure was seen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlanSummary {
-    /// BLAKE3, in hexadecimal digits.
-    pub hash: String,
-    /// RFC 3339.
-    pub registered_at: String,
-    pub amendments: Vec<AmendmentSummary>,
-}
-
-/// A change of the plan after the first exposure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AmendmentSummary {
-    /// The `as_of` that saw it first, RFC 3339.
-    pub as_of: String,
-    /// `part: before -> after`.
-    pub changes: Vec<String>,
-}
-
-/// A check of an experiment's data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CheckSummary {
-    pub check: String,
-    /// The segment that was looked at, or `all`.
-    pub segment: String,
-    pub ok: bool,
-    /// Whether it makes the result untrustworthy when it fails, or is a warning.
-    #[serde(default)]
-    pub severity: Severity,
-    /// What was found, in words.
-    pub finding: String,
-    /// What to do about it; empty when it passes.
-    pub advice: String,
-}
-
-/// What follows when a check fails.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// The result is not to be believed.
-    #[default]
-    Gate,
-    /// The result stands; whoever reads it should know.
-    Warning,
-}
-
-/// What follows from an experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DecisionSummary {
-    /// `ship`, `stop`, `continue`, `investigate` or `undecided`.
-    pub action: String,
-    pub reasons: Vec<String>,
-    /// The same for each treatment, where there is a rule.
-    #[serde(default)]
-    pub variants: Vec<VariantDecision>,
-}
-
-/// What follows for one treatment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VariantDecision {
-    pub variant: String,
-    pub action: String,
-    pub reasons: Vec<String>,
-}
-
-/// An effect and how sure it is.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Effect {
-    pub effect: Option<f64>,
-    pub se: Option<f64>,
-    pub ci: Option<Interval>,
-    pub p: Option<f64>,
-    /// Bayesian: the chance that the variant is better.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chance_to_win: Option<f64>,
-    /// Bayesian: what is lost on average by moving to the variant, in the effect's scale.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub risk: Option<f64>,
+    #[test]
+    fn an_estimate_is_published_with_the_numbers_of_its_effects() {
+        let effect = Effect {
+            se: Some(0.1),
+            ci: Interval::new(0.1, f64::INFINITY),
+            p: Some(0.01),
+            p_adjusted: Some(0.02),
+            risk: Some(0.001),
+            ..Effect::of(0.3)
+        };
+        let row = EstimateRow {
+            absolute: EffectOutcome::Effect(effect),
+            undefined: None,
+            non_inferiority: Some(NonInferiority { holds: true, ..NonInferiority::default() }),
+            ..EstimateRow::undefined("orders", MetricRole::Goal, "all", "letter", "the control mean is zero")
+        };
+        assert_eq!(
+            serde_json::to_string(&Estimate(&row)).unwrap(),
+            concat!(
+                r#"{"metric":"orders","role":"goal","segment":"all","variant":"letter","n":0,"mean":null,"control_n":0,"#,
+                r#""control_mean":null,"absolute":{"effect":0.3,"se":0.1,"ci":[0.1,null],"p":0.01,"risk":0.001},"#,
+                r#""relative":{"effect":null,"se":null,"ci":null,"p":null},"undefined":null,"#,
+                r#""non_inferiority":{"bound":null,"p":null,"holds":true}}"#
+            )
+        );
+    }
 }

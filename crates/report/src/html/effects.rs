@@ -1,19 +1,21 @@
 //! The effects of an experiment, one table per metric: a row per segment and variant, drawn as a forest plot.
 
+use tranche_scorecard::{
+    Direction, Effect, EstimateRow, ExperimentResult, HeterogeneityRow, MetricNote, MetricRole,
+    SegmentContrast,
+};
+
 use super::breakdown::better_words;
 use super::markup::{bounds, escape, metric_heading, name, words};
 use super::range_plot::RangePlot;
 use super::reading::{ALL, number};
 use super::table::{self, Column, Group};
 use super::verdict::{is_clear, metric_of};
-use crate::document::{
-    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, HeterogeneitySummary,
-    KpiSummary, MetricRole, PooledEffect,
-};
+use crate::document::KpiSummary;
 use crate::number::{ValueFormat, integer, p_value, percent, signed_percent, signed_percent_interval};
 
 /// The tables, goals first. `coverage` says what the intervals are: "95 % interval".
-pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage: &str) -> String {
+pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage: &str) -> String {
     if experiment.estimates.is_empty() {
         return "<p class=\"empty\">No effects have been measured yet.</p>\n".to_owned();
     }
@@ -24,14 +26,14 @@ pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage
         }
     }
     metrics.sort_by_key(|(role, _)| *role as u8);
-    let of = |role, metric: &str| -> Vec<&EstimateSummary> {
+    let of = |role, metric: &str| -> Vec<&EstimateRow> {
         experiment
             .estimates
             .iter()
             .filter(|estimate| estimate.role == role && estimate.metric == metric)
             .collect()
     };
-    let pooled = |metric: &str| -> Vec<&HeterogeneitySummary> {
+    let pooled = |metric: &str| -> Vec<&HeterogeneityRow> {
         experiment.heterogeneity.iter().filter(|test| test.metric == metric).collect()
     };
     let tables = metrics.iter().map(|(role, metric)| {
@@ -44,14 +46,14 @@ pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage
 /// What one table shows.
 struct MetricEffects<'a> {
     role: MetricRole,
-    metric: ExperimentMetric,
-    estimates: Vec<&'a EstimateSummary>,
+    metric: MetricNote,
+    estimates: Vec<&'a EstimateRow>,
     means: ValueFormat,
     differences: ValueFormat,
     /// Whether the drawing shows relative effects; absolute ones where there are none, or where they stand beside a margin.
     relative: bool,
     /// The tests between segments, with partially pooled effects.
-    between: Vec<&'a HeterogeneitySummary>,
+    between: Vec<&'a HeterogeneityRow>,
     /// Whether beliefs are shown instead of p-values.
     bayes: bool,
 }
@@ -59,22 +61,20 @@ struct MetricEffects<'a> {
 impl<'a> MetricEffects<'a> {
     fn new(
         role: MetricRole,
-        metric: ExperimentMetric,
-        estimates: Vec<&'a EstimateSummary>,
-        between: Vec<&'a HeterogeneitySummary>,
+        metric: MetricNote,
+        estimates: Vec<&'a EstimateRow>,
+        between: Vec<&'a HeterogeneityRow>,
     ) -> Self {
         let unit = metric.unit.as_deref();
         let mean = estimates.iter().find_map(|estimate| estimate.control_mean);
-        let difference = estimates.iter().find_map(|estimate| largest_bound(estimate.absolute.as_ref()?));
+        let difference = estimates.iter().find_map(|estimate| largest_bound(estimate.absolute.effect()?));
         let means = ValueFormat::new(metric.kind, unit, mean).terse();
         let differences = ValueFormat::new(metric.kind, unit, difference).terse();
-        let has_relative = estimates
-            .iter()
-            .any(|estimate| estimate.relative.as_ref().is_some_and(|effect| effect.ci.is_some()));
+        let has_relative = estimates.iter().any(|estimate| estimate.relative.effect().is_some());
         let relative = has_relative && number(metric.margin).is_none();
         let bayes = estimates
             .iter()
-            .filter_map(|estimate| estimate.absolute.as_ref())
+            .filter_map(|estimate| estimate.absolute.effect())
             .any(|effect| effect.chance_to_win.is_some());
         Self { role, metric, estimates, means, differences, relative, between, bayes }
     }
@@ -83,7 +83,7 @@ impl<'a> MetricEffects<'a> {
         let rows: Vec<_> = self.estimates.iter().map(|estimate| self.drawn(estimate)).collect();
         let rows: Vec<_> = rows
             .iter()
-            .map(|effect| (effect.and_then(|effect| effect.effect), effect.and_then(|effect| effect.ci)))
+            .map(|effect| (effect.map(|effect| effect.effect), effect.map(|effect| effect.ci)))
             .collect();
         let margin = if self.relative { self.metric.margin_ratio } else { self.metric.margin };
         let margin = number(margin).map(|margin| match self.metric.direction {
@@ -131,7 +131,7 @@ impl<'a> MetricEffects<'a> {
     }
 
     /// The effect of a segment, drawn towards the others of its set by as much as they do not differ.
-    fn pooled(&self, estimate: &EstimateSummary) -> Option<&'a PooledEffect> {
+    fn pooled(&self, estimate: &EstimateRow) -> Option<&'a SegmentContrast> {
         let own = self.between.iter().filter(|test| test.variant == estimate.variant);
         own.flat_map(|test| &test.segments).find(|effect| effect.segment == estimate.segment)
     }
@@ -153,7 +153,7 @@ impl<'a> MetricEffects<'a> {
     fn clear_segments(&self) -> String {
         let segments: Vec<_> = self.estimates.iter().filter(|estimate| estimate.segment != ALL).collect();
         let clear =
-            segments.iter().filter(|estimate| estimate.absolute.as_ref().is_some_and(is_clear)).count();
+            segments.iter().filter(|estimate| estimate.absolute.effect().is_some_and(is_clear)).count();
         match segments.len() {
             0 => String::new(),
             1 => format!(
@@ -164,8 +164,8 @@ impl<'a> MetricEffects<'a> {
         }
     }
 
-    fn drawn<'e>(&self, estimate: &'e EstimateSummary) -> Option<&'e Effect> {
-        if self.relative { estimate.relative.as_ref() } else { estimate.absolute.as_ref() }
+    fn drawn<'e>(&self, estimate: &'e EstimateRow) -> Option<&'e Effect> {
+        if self.relative { estimate.relative.effect() } else { estimate.absolute.effect() }
     }
 
     fn tick(&self, value: f64, step: f64) -> String {
@@ -176,10 +176,10 @@ impl<'a> MetricEffects<'a> {
         }
     }
 
-    fn cells(&self, estimate: &EstimateSummary, plot: Option<&RangePlot>, has_pooled: bool) -> Vec<String> {
+    fn cells(&self, estimate: &EstimateRow, plot: Option<&RangePlot>, has_pooled: bool) -> Vec<String> {
         let drawing = plot
             .zip(self.drawn(estimate))
-            .map(|(plot, effect)| plot.row(effect.effect, effect.ci, is_clear(effect)));
+            .map(|(plot, effect)| plot.row(Some(effect.effect), Some(effect.ci), is_clear(effect)));
         let pooled = has_pooled
             .then(|| self.pooled(estimate).map_or(String::new(), |effect| self.pooled_html(effect)));
         let cells = [
@@ -200,7 +200,7 @@ impl<'a> MetricEffects<'a> {
         cells.into_iter().flatten().collect()
     }
 
-    fn pooled_html(&self, effect: &PooledEffect) -> String {
+    fn pooled_html(&self, effect: &SegmentContrast) -> String {
         let se = self.differences.difference(number(Some(effect.pooled_se)));
         format!(
             "{}<span class=\"under\">se {}</span>",
@@ -210,8 +210,8 @@ impl<'a> MetricEffects<'a> {
     }
 
     /// How sure the effect is: its p-value, or what to believe of it; and what a guardrail's margin comes to.
-    fn certainty(&self, estimate: &EstimateSummary) -> String {
-        let effect = estimate.absolute.as_ref();
+    fn certainty(&self, estimate: &EstimateRow) -> String {
+        let effect = estimate.absolute.effect();
         let sure = match effect.and_then(|effect| number(effect.chance_to_win)) {
             Some(chance) => {
                 let loss = effect.and_then(|effect| number(effect.risk)).map_or(String::new(), |risk| {
@@ -245,11 +245,11 @@ impl<'a> MetricEffects<'a> {
         )
     }
 
-    fn difference(&self, estimate: &EstimateSummary) -> String {
-        match (&estimate.absolute, &estimate.undefined) {
+    fn difference(&self, estimate: &EstimateRow) -> String {
+        match (estimate.absolute.effect(), &estimate.undefined) {
             (Some(effect), _) => effect_html(
-                &self.differences.difference(effect.effect),
-                &self.differences.difference_interval(effect.ci),
+                &self.differences.difference(Some(effect.effect)),
+                &self.differences.difference_interval(Some(effect.ci)),
                 effect,
             ),
             (None, Some(reason)) => {
@@ -260,18 +260,23 @@ impl<'a> MetricEffects<'a> {
     }
 }
 
-fn relative(estimate: &EstimateSummary) -> String {
-    match estimate.relative.as_ref().filter(|relative| number(relative.effect).is_some()) {
+fn relative(estimate: &EstimateRow) -> String {
+    match estimate.relative.effect().filter(|relative| relative.effect.is_finite()) {
         Some(effect) => {
-            let cell =
-                effect_html(&signed_percent(effect.effect), &signed_percent_interval(effect.ci), effect);
+            let cell = effect_html(
+                &signed_percent(Some(effect.effect)),
+                &signed_percent_interval(Some(effect.ci)),
+                effect,
+            );
             let p = |effect: &Effect| number(effect.p).map(|p| p_value(Some(p)));
-            match p(effect).filter(|text| estimate.absolute.as_ref().and_then(p).as_ref() != Some(text)) {
+            match p(effect).filter(|text| estimate.absolute.effect().and_then(p).as_ref() != Some(text)) {
                 Some(other) => format!("{cell}<span class=\"under\">{}</span>", escape(&other)),
                 None => cell,
             }
         }
-        None if estimate.absolute.is_some() => "<span class=\"under\">no relative effect</span>".to_owned(),
+        None if estimate.absolute.effect().is_some() => {
+            "<span class=\"under\">no relative effect</span>".to_owned()
+        }
         None => String::new(),
     }
 }
@@ -288,9 +293,8 @@ fn bare_p_value(p: Option<f64>) -> String {
 
 /// What decides on the decimals of an effect and its interval.
 fn largest_bound(effect: &Effect) -> Option<f64> {
-    let bounds =
-        effect.ci.and_then(|interval| interval.bounds()).map(|(low, high)| f64::max(low.abs(), high.abs()));
-    bounds.or(effect.effect)
+    let bounds = effect.ci.bounds().map(|(low, high)| f64::max(low.abs(), high.abs()));
+    bounds.or(Some(effect.effect))
 }
 
 fn role_word(role: MetricRole) -> &'static str {

@@ -1,11 +1,12 @@
 //! Each experiment: its verdict in plain words, whether its data can be trusted, and its effects.
 
+use tranche_scorecard::{
+    Amendment, Decision, ExperimentResult, HeterogeneityRow, MethodNote, Preregistration, VariantDecision,
+};
+
 use super::markup::{Section, capitalised, counted, escape, listed, paragraph, words};
 use super::{effects, moment, scorecard, series, trust, verdict};
-use crate::document::{
-    AmendmentSummary, DecisionSummary, ExperimentSummary, HeterogeneitySummary, KpiSummary, MethodSummary,
-    PlanSummary, ReportDocument, VariantDecision,
-};
+use crate::document::{ExperimentSummary, KpiSummary, ReportDocument};
 use crate::number::p_value;
 
 /// The p-value from which on an effect is said to differ between segments.
@@ -26,32 +27,33 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
 }
 
 fn article(experiment: &ExperimentSummary, kpis: &[KpiSummary], id: &str) -> String {
-    let verdict = verdict::verdict(experiment, kpis);
+    let result = &experiment.result;
+    let verdict = verdict::verdict(result, kpis);
     let class = if verdict.usable { "verdict" } else { "verdict stop" };
-    let coverage = scorecard::coverage(experiment.confidence);
-    let series = series::html(experiment, kpis, &coverage, id);
-    let effects = effects::html(experiment, kpis, &coverage);
+    let coverage = scorecard::coverage(Some(result.confidence));
+    let series = series::html(result, kpis, &coverage, id);
+    let effects = effects::html(result, kpis, &coverage);
     let period = experiment.period.as_ref().map_or(String::new(), |period| {
         format!(" <span class=\"role\">{}</span>", escape(&moment::span_name(period)))
     });
     let found = if verdict.usable {
-        format!("{series}{}{effects}", between(&experiment.heterogeneity))
+        format!("{series}{}{effects}", between(&result.heterogeneity))
     } else {
         folded(&format!("{series}{effects}"))
     };
     format!(
         "<article class=\"experiment\">\n<h3>{title}{period}</h3>\n{hypothesis}<p class=\"{class}\">{text}</p>\n\
          {failures}{decision}{warnings}{facts}{method}{plan}{notes}{found}</article>\n",
-        title = escape(&capitalised(&words(&experiment.experiment))),
-        hypothesis = paragraph("hypothesis", experiment.hypothesis.as_deref()),
+        title = escape(&capitalised(&words(&result.experiment))),
+        hypothesis = paragraph("hypothesis", result.hypothesis.as_deref()),
         text = escape(&capitalised(&verdict.text)),
-        failures = trust::failures(&experiment.checks),
-        decision = experiment.decision.as_ref().map_or(String::new(), decision),
-        warnings = trust::warnings(&experiment.checks),
-        facts = trust::facts(experiment),
-        method = experiment.method.as_ref().map_or(String::new(), method),
-        plan = experiment.plan.as_ref().map_or(String::new(), plan),
-        notes = notes(experiment),
+        failures = trust::failures(&result.checks),
+        decision = self::decision(&result.decision),
+        warnings = trust::warnings(&result.checks),
+        facts = trust::facts(result),
+        method = self::method(&result.method),
+        plan = result.plan.as_ref().map_or(String::new(), plan),
+        notes = notes(result),
     )
 }
 
@@ -61,7 +63,7 @@ fn folded(effects: &str) -> String {
 }
 
 /// What the declared rule says, with its reasons; nothing where none is declared and nothing failed.
-fn decision(decision: &DecisionSummary) -> String {
+fn decision(decision: &Decision) -> String {
     if decision.action == "undecided" && decision.reasons == ["no decision rule is declared"] {
         return String::new();
     }
@@ -98,15 +100,22 @@ fn because(class: &str, statement: &str, reasons: &[String]) -> String {
 }
 
 /// When the plan was registered, and what was changed since.
-fn plan(plan: &PlanSummary) -> String {
+fn plan(plan: &Preregistration) -> String {
     let hash = plan.hash.get(..12).unwrap_or(&plan.hash);
-    let registered =
-        format!("Plan {} registered {}", escape(hash), escape(&moment::instant(&plan.registered_at)));
+    let registered = format!(
+        "Plan {} registered {}",
+        escape(hash),
+        escape(&moment::instant(&plan.registered_at.to_string()))
+    );
     if plan.amendments.is_empty() {
         return format!("<p class=\"small\">{registered}, not changed since.</p>\n");
     }
-    let amendment = |one: &AmendmentSummary| {
-        format!("<li>Seen {}: {}</li>", escape(&moment::instant(&one.as_of)), escape(&one.changes.join("; ")))
+    let amendment = |one: &Amendment| {
+        format!(
+            "<li>Seen {}: {}</li>",
+            escape(&moment::instant(&one.as_of.to_string())),
+            escape(&one.changes.join("; "))
+        )
     };
     let items: String = plan.amendments.iter().map(amendment).collect();
     let changes = counted(plan.amendments.len(), &plan.amendments.len().to_string(), "time");
@@ -115,7 +124,7 @@ fn plan(plan: &PlanSummary) -> String {
     )
 }
 
-fn method(method: &MethodSummary) -> String {
+fn method(method: &MethodNote) -> String {
     if method.inference.is_empty() {
         return String::new();
     }
@@ -130,8 +139,8 @@ fn method(method: &MethodSummary) -> String {
 }
 
 /// Where effects differ between segments by more than chance.
-fn between(tests: &[HeterogeneitySummary]) -> String {
-    let p_of = |test: &HeterogeneitySummary| test.p_adjusted.unwrap_or(test.p);
+fn between(tests: &[HeterogeneityRow]) -> String {
+    let p_of = |test: &HeterogeneityRow| test.p_adjusted.unwrap_or(test.p);
     let clear: Vec<String> = tests
         .iter()
         .filter(|test| p_of(test) <= DIFFERS_AT)
@@ -155,7 +164,7 @@ fn between(tests: &[HeterogeneitySummary]) -> String {
 }
 
 /// What is not told elsewhere.
-fn notes(experiment: &ExperimentSummary) -> String {
+fn notes(experiment: &ExperimentResult) -> String {
     let is_amendment = |note: &str| {
         let changes =
             experiment.plan.iter().flat_map(|plan| &plan.amendments).map(|one| one.changes.join("; "));

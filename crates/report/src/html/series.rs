@@ -1,23 +1,24 @@
 //! How the effects of an experiment went: for each metric a chart of all units so far, and its numbers by day below it.
 
+use tranche_scorecard::{
+    Direction, Effect, ExperimentResult, MetricNote, MetricRole, Series, SeriesPoint, SeriesSpan,
+};
+
 use super::line_chart::{LineChart, Point, Rule};
 use super::markup::{bounds, escape, metric_heading, words};
 use super::moment;
 use super::reading::number;
 use super::table::{self, Column, Group};
 use super::verdict::metric_of;
-use crate::document::{
-    Direction, Effect, ExperimentMetric, ExperimentSummary, KpiSummary, MetricRole, SeriesPoint, SeriesSpan,
-    SeriesSummary,
-};
+use crate::document::KpiSummary;
 use crate::number::{ValueFormat, integer};
 
 /// More charts than this are folded away.
 const UNFOLDED: usize = 6;
 
 /// The charts, if any effect is known on two days. `id` is unique in the page; `coverage` says what intervals are: "95 % interval".
-pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage: &str, id: &str) -> String {
-    let Some(series) = &experiment.series else { return String::new() };
+pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage: &str, id: &str) -> String {
+    let series = &experiment.series;
     let lines = lines(series);
     let figures: Vec<String> = lines
         .iter()
@@ -45,7 +46,7 @@ pub(super) fn html(experiment: &ExperimentSummary, kpis: &[KpiSummary], coverage
 }
 
 /// What may be read from the intervals, before anyone does.
-fn reading(series: &SeriesSummary) -> String {
+fn reading(series: &Series) -> String {
     let (class, head) = match series.valid_at_every_day {
         true => ("small", "Made to be watched"),
         false => ("small caution", "Not made to be watched"),
@@ -67,7 +68,7 @@ struct Line<'a> {
 }
 
 /// The lines with an effect on two days or more, goals first.
-fn lines(series: &SeriesSummary) -> Vec<Line<'_>> {
+fn lines(series: &Series) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     for point in &series.points {
         let own = |line: &Line<'_>| {
@@ -89,13 +90,13 @@ fn lines(series: &SeriesSummary) -> Vec<Line<'_>> {
 }
 
 impl Line<'_> {
-    fn figure(&self, metric: &ExperimentMetric, coverage: &str, id: &str) -> String {
+    fn figure(&self, metric: &MetricNote, coverage: &str, id: &str) -> String {
         let largest = self.cumulative.last().and_then(|point| widest(point.absolute.as_ref()?));
         let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), largest).terse();
         let point = |point: &&SeriesPoint| Point {
-            label: moment::day(&point.day),
+            label: day(point),
             value: effect(point),
-            interval: point.absolute.as_ref().and_then(|effect| effect.ci),
+            interval: point.absolute.as_ref().map(|effect| effect.ci),
             incomplete: false,
         };
         let margin = number(metric.margin).map(|margin| match metric.direction {
@@ -128,11 +129,11 @@ impl Line<'_> {
             self.cumulative.iter().filter(|point| effect(point).is_some()).collect();
         let (Some(first), Some(last)) = (known.first(), known.last()) else { return String::new() };
         let told = |point: &SeriesPoint| {
-            let interval = point.absolute.as_ref().and_then(|effect| effect.ci);
+            let interval = point.absolute.as_ref().map(|effect| effect.ci);
             format!(
                 "{} on {} ({coverage} {})",
                 format.difference(effect(point)),
-                moment::day(&point.day),
+                day(point),
                 format.difference_interval(interval)
             )
         };
@@ -149,7 +150,7 @@ impl Line<'_> {
         ];
         let rows = self.cumulative.iter().map(|point| {
             let own = self.daily.iter().find(|daily| daily.day == point.day).copied();
-            let label = escape(&moment::day(&point.day));
+            let label = escape(&day(point));
             std::iter::once(label).chain(cells(own, format)).chain(cells(Some(point), format)).collect()
         });
         let caption = format!("Effect of {} on {} by day", self.variant, words(self.metric));
@@ -162,7 +163,7 @@ impl Line<'_> {
 /// Units of both arms, and their effect with its interval.
 fn cells(point: Option<&SeriesPoint>, format: &ValueFormat) -> [String; 2] {
     let Some(point) = point else { return ["0".to_owned(), String::new()] };
-    let interval = point.absolute.as_ref().and_then(|effect| effect.ci);
+    let interval = point.absolute.as_ref().map(|effect| effect.ci);
     let interval = bounds(&format.difference_interval(interval));
     let amount = escape(&format.difference(effect(point)));
     let units = integer(point.n.saturating_add(point.control_n));
@@ -170,12 +171,16 @@ fn cells(point: Option<&SeriesPoint>, format: &ValueFormat) -> [String; 2] {
 }
 
 fn effect(point: &SeriesPoint) -> Option<f64> {
-    number(point.absolute.as_ref()?.effect)
+    number(point.absolute.as_ref().map(|effect| effect.effect))
+}
+
+/// "5 Oct"
+fn day(point: &SeriesPoint) -> String {
+    moment::day(&point.day.to_string())
 }
 
 /// What decides on the decimals: the end of the interval that is farther from zero.
 fn widest(effect: &Effect) -> Option<f64> {
-    let ends =
-        effect.ci.and_then(|interval| interval.bounds()).map(|(low, high)| f64::max(low.abs(), high.abs()));
-    ends.or(effect.effect)
+    let ends = effect.ci.bounds().map(|(low, high)| f64::max(low.abs(), high.abs()));
+    ends.or(Some(effect.effect))
 }

@@ -76,7 +76,7 @@ fn experiments(document: &ReportDocument) -> Option<String> {
     let told: Vec<String> = document
         .experiments
         .iter()
-        .filter_map(|experiment| verdict::short(experiment, &document.kpis))
+        .filter_map(|experiment| verdict::short(&experiment.result, &document.kpis))
         .collect();
     if told.is_empty() { None } else { Some(told.into_iter().take(2).collect::<Vec<_>>().join("; ")) }
 }

@@ -1,13 +1,17 @@
 //! Whether an experiment's data can be trusted: what failed comes first, then what to know, then what passed.
 
+use jiff::civil::Date;
+use tranche_scorecard::{
+    ExperimentResult, HealthCheck, SampleRatioCheck, Severity, TrafficRow, VariantCount,
+};
+
 use super::markup::{capitalised, escape, listed};
 use super::reading::number;
 use super::{moment, sparkline};
-use crate::document::{CheckSummary, DailyUnits, ExperimentSummary, Severity, Srm, VariantCount};
 use crate::number::{compact, integer, p_value};
 
 /// The gates that failed, each with what to do about it; nothing when all passed.
-pub(super) fn failures(checks: &[CheckSummary]) -> String {
+pub(super) fn failures(checks: &[HealthCheck]) -> String {
     let failed = failed(checks, Severity::Gate);
     if failed.is_empty() {
         return String::new();
@@ -21,7 +25,7 @@ pub(super) fn failures(checks: &[CheckSummary]) -> String {
 }
 
 /// What does not make it untrustworthy, and should be known.
-pub(super) fn warnings(checks: &[CheckSummary]) -> String {
+pub(super) fn warnings(checks: &[HealthCheck]) -> String {
     let warned = failed(checks, Severity::Warning);
     if warned.is_empty() {
         return String::new();
@@ -30,8 +34,8 @@ pub(super) fn warnings(checks: &[CheckSummary]) -> String {
 }
 
 /// The split, how units came, and that all checks passed, if they did.
-pub(super) fn facts(experiment: &ExperimentSummary) -> String {
-    let split = experiment.srm.as_ref().map_or(String::new(), srm);
+pub(super) fn facts(experiment: &ExperimentResult) -> String {
+    let split = srm(&experiment.srm);
     let checks = &experiment.checks;
     let warned = failed(checks, Severity::Warning).len();
     let passed = match (checks.len(), failed(checks, Severity::Gate).len(), warned) {
@@ -50,19 +54,19 @@ pub(super) fn facts(experiment: &ExperimentSummary) -> String {
 }
 
 /// Whether a note says no more than a check that is shown.
-pub(super) fn is_told(note: &str, checks: &[CheckSummary]) -> bool {
+pub(super) fn is_told(note: &str, checks: &[HealthCheck]) -> bool {
     checks
         .iter()
         .filter(|check| !check.ok)
         .any(|check| note == format!("{}: {}", check.finding, check.advice))
 }
 
-fn failed(checks: &[CheckSummary], severity: Severity) -> Vec<&CheckSummary> {
+fn failed(checks: &[HealthCheck], severity: Severity) -> Vec<&HealthCheck> {
     checks.iter().filter(|check| !check.ok && check.severity == severity).collect()
 }
 
-fn list(checks: &[&CheckSummary]) -> String {
-    let item = |check: &&CheckSummary| {
+fn list(checks: &[&HealthCheck]) -> String {
+    let item = |check: &&HealthCheck| {
         let advice = if check.advice.is_empty() {
             String::new()
         } else {
@@ -73,7 +77,7 @@ fn list(checks: &[&CheckSummary]) -> String {
     format!("<ul class=\"notes\">{}</ul>\n", checks.iter().map(item).collect::<String>())
 }
 
-fn srm(srm: &Srm) -> String {
+fn srm(srm: &SampleRatioCheck) -> String {
     let count = |variant: &VariantCount| {
         format!(
             "{} {} ({} expected)",
@@ -93,12 +97,12 @@ fn expected(count: f64) -> String {
 }
 
 /// Units of all variants by day, as a line.
-fn traffic(rows: &[DailyUnits]) -> String {
-    let mut days: Vec<(&str, u64)> = Vec::new();
+fn traffic(rows: &[TrafficRow]) -> String {
+    let mut days: Vec<(Date, u64)> = Vec::new();
     for row in rows {
         match days.last_mut() {
             Some((day, units)) if *day == row.day => *units = units.saturating_add(row.units),
-            _ => days.push((&row.day, row.units)),
+            _ => days.push((row.day, row.units)),
         }
     }
     let (Some(first), Some(last)) = (days.first(), days.last()) else { return String::new() };
@@ -106,8 +110,8 @@ fn traffic(rows: &[DailyUnits]) -> String {
     let (least, most) = (units().min().unwrap_or(0), units().max().unwrap_or(0));
     let told = format!(
         "Units first exposed per day, {} to {}: {} to {}",
-        moment::day(first.0),
-        moment::day(last.0),
+        moment::day(&first.0.to_string()),
+        moment::day(&last.0.to_string()),
         integer(least),
         integer(most)
     );

@@ -1,11 +1,12 @@
 //! What an experiment says, in plain words. Nothing is claimed that an interval does not exclude.
 
+use tranche_scorecard::{
+    Direction, Effect, EstimateRow, ExperimentResult, Interval, MetricNote, MetricRole, Severity, ValueKind,
+};
+
 use super::markup::{listed, words};
 use super::reading::{self, ALL, Judgement};
-use crate::document::{
-    Direction, Effect, EstimateSummary, ExperimentMetric, ExperimentSummary, Interval, KpiSummary,
-    MetricRole, Severity, ValueKind,
-};
+use crate::document::KpiSummary;
 use crate::number::{ValueFormat, percent, signed_percent_interval};
 
 /// The verdict: what a reader may do with it, and the words.
@@ -16,16 +17,12 @@ pub(super) struct Verdict {
 }
 
 /// How `metric` is to be read: as the experiment says, else as the KPI of the same name, else a mean to increase.
-pub(super) fn metric_of(
-    metric: &str,
-    experiment: &ExperimentSummary,
-    kpis: &[KpiSummary],
-) -> ExperimentMetric {
+pub(super) fn metric_of(metric: &str, experiment: &ExperimentResult, kpis: &[KpiSummary]) -> MetricNote {
     if let Some(known) = experiment.metrics.iter().find(|known| known.metric == metric) {
         return known.clone();
     }
     let kpi = kpis.iter().find(|kpi| kpi.metric == metric);
-    ExperimentMetric {
+    MetricNote {
         metric: metric.to_owned(),
         description: kpi.and_then(|kpi| kpi.description.clone()),
         unit: kpi.and_then(|kpi| kpi.unit.clone()),
@@ -33,16 +30,18 @@ pub(super) fn metric_of(
         kind: kpi.map_or(ValueKind::Mean, |kpi| kpi.kind),
         margin: None,
         margin_ratio: None,
+        missing: 0,
+        open: 0,
     }
 }
 
 /// Whether the interval excludes no effect.
 pub(super) fn is_clear(effect: &Effect) -> bool {
-    effect.ci.is_some_and(|interval| !interval.contains(0.0))
+    !effect.ci.contains(0.0)
 }
 
 /// The verdict over all segments.
-pub(super) fn verdict(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> Verdict {
+pub(super) fn verdict(experiment: &ExperimentResult, kpis: &[KpiSummary]) -> Verdict {
     if let Some(text) = distrust(experiment) {
         return Verdict { usable: false, text };
     }
@@ -62,7 +61,7 @@ pub(super) fn verdict(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> Ve
 }
 
 /// A clause for the head of the page, if there is something to say.
-pub(super) fn short(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> Option<String> {
+pub(super) fn short(experiment: &ExperimentResult, kpis: &[KpiSummary]) -> Option<String> {
     let title = words(&experiment.experiment);
     if distrust(experiment).is_some() {
         return Some(format!("the results of {title} cannot be trusted"));
@@ -73,8 +72,8 @@ pub(super) fn short(experiment: &ExperimentSummary, kpis: &[KpiSummary]) -> Opti
     (!clear.is_empty()).then(|| format!("in the experiment {title}, {}", listed(&clear)))
 }
 
-fn distrust(experiment: &ExperimentSummary) -> Option<String> {
-    if experiment.srm.as_ref().is_some_and(|srm| !srm.ok) {
+fn distrust(experiment: &ExperimentResult) -> Option<String> {
+    if !experiment.srm.ok {
         return Some(
             "Do not act on these effects: units were not split as planned, so the variants cannot be compared.".to_owned(),
         );
@@ -85,24 +84,24 @@ fn distrust(experiment: &ExperimentSummary) -> Option<String> {
         .then(|| format!("Do not act on these effects yet: {}.", reason.trim_end_matches('.')))
 }
 
-fn overall(experiment: &ExperimentSummary, role: MetricRole) -> impl Iterator<Item = &EstimateSummary> {
+fn overall(experiment: &ExperimentResult, role: MetricRole) -> impl Iterator<Item = &EstimateRow> {
     experiment.estimates.iter().filter(move |estimate| estimate.segment == ALL && estimate.role == role)
 }
 
 fn told(
-    experiment: &ExperimentSummary,
+    experiment: &ExperimentResult,
     kpis: &[KpiSummary],
     role: MetricRole,
-    tell: fn(&EstimateSummary, &ExperimentMetric) -> Option<String>,
+    tell: fn(&EstimateRow, &MetricNote) -> Option<String>,
 ) -> Vec<String> {
     overall(experiment, role)
         .filter_map(|estimate| tell(estimate, &metric_of(&estimate.metric, experiment, kpis)))
         .collect()
 }
 
-fn goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String> {
-    let effect = estimate.absolute.as_ref()?;
-    reading::number(effect.effect)?;
+fn goal(estimate: &EstimateRow, metric: &MetricNote) -> Option<String> {
+    let effect = estimate.absolute.effect()?;
+    reading::number(Some(effect.effect))?;
     let range = range(estimate, metric);
     let belief = reading::number(effect.chance_to_win);
     let belief = belief.map_or(String::new(), |chance| {
@@ -116,9 +115,9 @@ fn goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String>
     })
 }
 
-fn clear_goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String> {
-    let effect = estimate.absolute.as_ref().filter(|effect| is_clear(effect))?;
-    let amount = reading::number(effect.effect)?;
+fn clear_goal(estimate: &EstimateRow, metric: &MetricNote) -> Option<String> {
+    let effect = estimate.absolute.effect().filter(|effect| is_clear(effect))?;
+    let amount = reading::number(Some(effect.effect))?;
     let verb = if amount > 0.0 { "raises" } else { "lowers" };
     let meaning = if reading::judgement(metric.direction, amount, true) == Judgement::Worse {
         ", which is worse"
@@ -133,8 +132,8 @@ fn clear_goal(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<S
     ))
 }
 
-fn size(estimate: &EstimateSummary, metric: &ExperimentMetric, amount: f64) -> String {
-    match estimate.relative.as_ref().and_then(|relative| reading::number(relative.effect)) {
+fn size(estimate: &EstimateRow, metric: &MetricNote, amount: f64) -> String {
+    match estimate.relative.effect().and_then(|relative| reading::number(Some(relative.effect))) {
         Some(ratio) => percent(Some(ratio.abs())),
         None => {
             let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), Some(amount));
@@ -143,17 +142,17 @@ fn size(estimate: &EstimateSummary, metric: &ExperimentMetric, amount: f64) -> S
     }
 }
 
-fn range(estimate: &EstimateSummary, metric: &ExperimentMetric) -> String {
+fn range(estimate: &EstimateRow, metric: &MetricNote) -> String {
     let relative = estimate
         .relative
-        .as_ref()
-        .and_then(|effect| effect.ci)
+        .effect()
+        .map(|effect| effect.ci)
         .filter(is_bounded)
         .map(|ci| signed_percent_interval(Some(ci)));
     let absolute = || {
-        let effect = estimate.absolute.as_ref()?;
-        let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), effect.effect);
-        effect.ci.filter(is_bounded).map(|ci| format.difference_interval(Some(ci)))
+        let effect = estimate.absolute.effect()?;
+        let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), Some(effect.effect));
+        is_bounded(&effect.ci).then(|| format.difference_interval(Some(effect.ci)))
     };
     relative.or_else(absolute).map_or(String::new(), |range| format!(" ({range})"))
 }
@@ -163,19 +162,18 @@ fn is_bounded(interval: &Interval) -> bool {
 }
 
 /// What is wrong with a guardrail; None if it holds.
-fn guardrail(estimate: &EstimateSummary, metric: &ExperimentMetric) -> Option<String> {
+fn guardrail(estimate: &EstimateRow, metric: &MetricNote) -> Option<String> {
     let name = words(&metric.metric);
-    let Some(effect) = estimate.absolute.as_ref().filter(|effect| effect.ci.is_some()) else {
+    let Some(effect) = estimate.absolute.effect() else {
         return Some(format!("Guardrail {name} cannot be judged for {}.", estimate.variant));
     };
-    let interval = effect.ci?;
     let worst = match metric.direction {
-        Direction::Increase => interval.low().map(|low| -low),
-        Direction::Decrease => interval.high(),
+        Direction::Increase => effect.ci.low().map(|low| -low),
+        Direction::Decrease => effect.ci.high(),
     };
     let margin = reading::number(metric.margin).unwrap_or(0.0);
     let worse =
-        is_clear(effect) && reading::judgement(metric.direction, effect.effect?, true) == Judgement::Worse;
+        is_clear(effect) && reading::judgement(metric.direction, effect.effect, true) == Judgement::Worse;
     let within = match &estimate.non_inferiority {
         Some(test) => test.holds,
         None => metric.margin.is_some() && worst.is_some_and(|worst| worst <= margin),

@@ -1,74 +1,32 @@
 //! `experiment power`: how many units and days an experiment needs.
 
 use serde_json::{Value, json};
-use tranche_experiment::{MeasureContext, PowerPlan, PowerRequest};
-use tranche_pipeline::{Clock, SystemClock};
-use tranche_segment::EVERYONE;
+use tranche_workspace::queries::experiments::{self, PowerPlan, PowerRequest};
 
-use super::{rounded, unknown};
+use crate::app::App;
 use crate::args::{Format, Power};
 use crate::failure::Failure;
-use crate::output::{Rows, note, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{Column, Rows, note, paragraph, print_json, print_text};
 
-pub(super) async fn run(wanted: &Power, bench: &Workbench) -> Result<(), Failure> {
-    let name = &wanted.experiment;
-    let Some((_, pipeline, experiment)) = bench.workspace.find(|pipeline| pipeline.experiments.get(name))
-    else {
-        return Err(unknown(name));
-    };
-    bench.check_file(experiment.file.path()).await?;
-    if !(wanted.power > experiment.statistics.alpha && wanted.power < 1.0) {
-        return Err(Failure::definition(format!(
-            "--power must lie between alpha, {}, and 1",
-            experiment.statistics.alpha
-        )));
-    }
-    if wanted.units_per_day.is_some_and(|units| !(units > 0.0 && units.is_finite())) {
-        return Err(Failure::definition("--units-per-day must be more than 0"));
-    }
-    let segment = wanted.segment.clone().filter(|segment| segment != EVERYONE);
-    if let Some(segment) = &segment
-        && pipeline
-            .definitions
-            .definition_of(segment)
-            .is_none_or(|definition| definition.entity != experiment.entity)
-    {
-        let known = pipeline.definitions.segments.keys().map(String::as_str);
-        return Err(Failure::unknown("segment", segment, known, "`tranche segment list` shows all"));
-    }
-    let as_of = match &wanted.as_of {
-        Some(text) => bench.instant(text)?,
-        None => experiment.from.min(SystemClock.now()),
-    };
-    let lake = bench.lake()?;
-    let tables = bench.tables(&lake).await?;
-    let session = bench.engine.session_over(&tables, as_of).await?;
-    let context = MeasureContext {
-        tables: &tables,
-        engine: &bench.engine,
-        session: &session,
-        definitions: &pipeline.definitions,
-        metrics: &pipeline.metrics,
-        memory: None,
-    };
+pub(super) async fn run(wanted: &Power, app: &App) -> Result<(), Failure> {
     let request = PowerRequest {
         power: wanted.power,
         effects: wanted.effect.clone(),
         units_per_day: wanted.units_per_day,
-        segment,
+        segment: wanted.segment.clone(),
     };
-    let plan = tranche_experiment::power(experiment, &request, &context).await?;
-    match bench.global.format {
+    let as_of = wanted.as_of.as_deref();
+    let plan = experiments::power(&app.tranche, &wanted.experiment, request, as_of).await?;
+    match app.global.format {
         Format::Json => print_json(&plan, Format::Json),
-        Format::Csv => sizes(&plan).print(Format::Csv),
+        format @ (Format::Csv | Format::Markdown) => sizes(&plan).print(format),
         Format::Table => table(&plan),
     }
 }
 
 fn table(plan: &PowerPlan) -> Result<(), Failure> {
     let per_day = plan.units_per_day.map_or_else(|| "unknown".to_owned(), |units| format!("{units:.1}"));
-    print_text(&format!(
+    print_text(&paragraph(&format!(
         "{} before {}: {} units of `{}`, observed {:.1} days, exposed per day: {per_day}; power {}, alpha {}, inference {}",
         plan.experiment,
         plan.as_of,
@@ -78,44 +36,44 @@ fn table(plan: &PowerPlan) -> Result<(), Failure> {
         plan.power,
         plan.alpha,
         plan.inference
-    ))?;
-    sizes(plan).print(Format::Table)?;
+    )))?;
+    sizes(plan).without_empty(&["undefined"]).print(Format::Table)?;
     if plan.metrics.iter().any(|metric| !metric.detectable.is_empty()) {
         print_text("the least effect that is found:")?;
-        detectable(plan).print(Format::Table)?;
+        detectable(plan).print_beside(Format::Table)?;
     }
     plan.notes.iter().try_for_each(|text| note(text))
 }
 
 fn sizes(plan: &PowerPlan) -> Rows {
     let mut rows = Rows::new(&[
-        "metric",
-        "role",
-        "mean",
-        "variance",
-        "variance_reduction",
-        "effect",
-        "lift",
-        "control",
-        "treatment",
-        "total",
-        "days",
-        "undefined",
+        Column::key("metric"),
+        Column::text("role"),
+        Column::estimate("mean"),
+        Column::estimate("variance").detail(),
+        Column::estimate("variance_reduction").detail(),
+        Column::estimate("effect").main(),
+        Column::estimate("lift"),
+        Column::number("control").detail(),
+        Column::number("treatment").detail(),
+        Column::number("total").main(),
+        Column::number("days").main(),
+        Column::prose("undefined"),
     ]);
     for metric in &plan.metrics {
         let first = || {
             vec![
                 json!(metric.metric),
                 json!(metric.role),
-                rounded(Some(metric.mean)),
-                rounded(metric.variance),
-                rounded(Some(metric.variance_reduction)),
+                json!(metric.mean),
+                json!(metric.variance),
+                json!(metric.variance_reduction),
             ]
         };
         for row in &metric.sample_sizes {
             let own = [
-                rounded(Some(row.effect)),
-                rounded(row.lift),
+                json!(row.effect),
+                json!(row.lift),
                 json!(row.control),
                 json!(row.treatment),
                 json!(row.total),
@@ -133,15 +91,21 @@ fn sizes(plan: &PowerPlan) -> Rows {
 }
 
 fn detectable(plan: &PowerPlan) -> Rows {
-    let mut rows = Rows::new(&["metric", "days", "total", "effect", "lift"]);
+    let mut rows = Rows::new(&[
+        Column::key("metric"),
+        Column::number("days"),
+        Column::number("total"),
+        Column::estimate("effect").main(),
+        Column::estimate("lift").main(),
+    ]);
     for metric in &plan.metrics {
         for row in &metric.detectable {
             rows.push(vec![
                 json!(metric.metric),
                 json!(row.days),
                 json!(row.total),
-                rounded(Some(row.effect)),
-                rounded(row.lift),
+                json!(row.effect),
+                json!(row.lift),
             ]);
         }
     }

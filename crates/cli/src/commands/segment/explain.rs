@@ -1,60 +1,27 @@
 //! `segment explain`: what a refresh would read, and which definitions share it.
 
 use serde_json::json;
-use tranche_segment::{ExplainedDefinition, Explanation, explain};
+use tranche_workspace::queries::explain::{ExplainedRefresh, Explanation, explain};
 
-use crate::args::{AsOf, Format};
+use crate::app::App;
+use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{Rows, paragraph, print_document, print_text};
 
 pub(super) async fn run(
     names: &[String],
-    as_of: &AsOf,
+    as_of: Option<&str>,
     pipeline: Option<&str>,
-    bench: &Workbench,
+    app: &App,
 ) -> Result<(), Failure> {
-    for name in names {
-        let _ = bench.workspace.segment(name)?;
-    }
-    if let Some(pipeline) = pipeline {
-        let _ = bench.workspace.pipeline(pipeline)?;
-    }
-    let lake = bench.lake()?;
-    let as_of = bench.instant_or_latest(as_of.as_of.as_deref())?;
-    let tables = bench.tables(&lake).await?;
-    let mut found = Vec::new();
-    for (name, definitions) in bench.workspace.pipelines.iter().map(|(name, p)| (name, &p.definitions)) {
-        if pipeline.is_some_and(|wanted| wanted != name) {
-            continue;
-        }
-        for entity in definitions.entities() {
-            let session = bench.engine.session_over(&tables, as_of).await?;
-            let mut explanation = explain(definitions, entity, name, &lake, &tables, &session).await?;
-            if !names.is_empty() {
-                let is_wanted = |definition: &ExplainedDefinition| {
-                    names.iter().any(|name| name.split('/').next() == Some(&definition.name))
-                };
-                explanation.definitions.retain(is_wanted);
-            }
-            found.push((name, explanation));
-        }
-    }
-    found.retain(|(_, explanation)| !explanation.definitions.is_empty());
-    match bench.global.format {
-        Format::Json => {
-            let documents = found.iter().map(|(pipeline, explanation)| {
-                let mut document = json!(explanation);
-                document["pipeline"] = json!(pipeline);
-                document
-            });
-            print_json(&documents.collect::<Vec<_>>(), Format::Json)
-        }
-        Format::Csv => aggregates(&found).print(Format::Csv),
+    let found = explain(&app.tranche, names, as_of, pipeline).await?;
+    match app.global.format {
+        Format::Json => print_document(&found),
+        format @ (Format::Csv | Format::Markdown) => aggregates(&found).print(format),
         Format::Table => {
-            for (pipeline, explanation) in &found {
-                print_text(&headline(pipeline, explanation))?;
-                scans(explanation).print(Format::Table)?;
+            for ExplainedRefresh { pipeline, explanation } in &found {
+                print_text(&paragraph(&headline(pipeline, explanation)))?;
+                scans(explanation).print_beside(Format::Table)?;
                 definitions(explanation).print(Format::Table)?;
             }
             Ok(())
@@ -128,10 +95,10 @@ fn definitions(explanation: &Explanation) -> Rows {
     rows
 }
 
-fn aggregates(found: &[(&String, Explanation)]) -> Rows {
+fn aggregates(found: &[ExplainedRefresh]) -> Rows {
     let mut rows =
         Rows::new(&["pipeline", "definition", "table", "aggregate", "from", "to", "mode", "reason"]);
-    for (pipeline, explanation) in found {
+    for ExplainedRefresh { pipeline, explanation } in found {
         for definition in &explanation.definitions {
             for aggregate in &definition.aggregates {
                 rows.push(vec![

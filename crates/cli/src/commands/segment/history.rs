@@ -1,45 +1,29 @@
 //! `segment history`: a segment, refresh by refresh.
 
-use serde_json::json;
-use tranche_segment::store::HistoryRow;
+use tranche_workspace::queries::segments::{HistoryRow, refreshes};
 
-use super::{meant, read_history};
-use crate::args::{AsOf, Format};
+use crate::app::App;
+use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{print_json, print_text, rows_of};
 
 /// As many refreshes as a sparkline shows: the latest ones.
 const POINTS: usize = 60;
 
-pub(super) async fn run(name: &str, bench: &Workbench) -> Result<(), Failure> {
-    let (_, _, definition) = bench.workspace.segment(name)?;
-    let all = read_history(&AsOf { as_of: None }, bench).await?;
-    let own = meant(&all, name, definition)?;
-    let format = bench.global.format;
+pub(super) async fn run(name: &str, app: &App) -> Result<(), Failure> {
+    let own = refreshes(&app.tranche, name).await?;
+    let format = app.global.format;
     if format == Format::Json {
         return print_json(&own, format);
     }
     if format == Format::Table {
         print_text(&lines(&own).join("\n"))?;
     }
-    let mut rows = Rows::new(&["as_of", "segment", "size", "entered", "exited", "unmatched"]);
-    for row in own {
-        let HistoryRow { segment, size, entered, exited, unmatched, as_of, .. } = row;
-        rows.push(vec![
-            json!(as_of),
-            json!(segment),
-            json!(size),
-            json!(entered),
-            json!(exited),
-            json!(unmatched),
-        ]);
-    }
-    rows.print(format)
+    rows_of(&["as_of", "segment", "size", "entered", "exited", "unmatched"], &own)?.print(format)
 }
 
 /// A line for each segment: how its size went.
-fn lines(rows: &[&HistoryRow]) -> Vec<String> {
+fn lines(rows: &[HistoryRow]) -> Vec<String> {
     let mut segments: Vec<&str> = rows.iter().map(|row| row.segment.as_str()).collect();
     segments.sort_unstable();
     segments.dedup();

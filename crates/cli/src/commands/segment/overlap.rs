@@ -1,14 +1,12 @@
 //! `segment overlap`: what segments have in common.
 
 use serde_json::{Value, json};
-use tranche_segment::store::{HistoryRow, latest};
-use tranche_segment::{Overlap, overlaps};
+use tranche_workspace::queries::overlap::{Overlap, Overlaps, overlap};
 
-use super::{belongs, meant, read_history};
+use crate::app::App;
 use crate::args::{AsOf, Format};
 use crate::failure::Failure;
 use crate::output::{Rows, note, print_json};
-use crate::workbench::Workbench;
 
 /// As many segments as fit a matrix on a screen.
 const MATRIX: usize = 8;
@@ -20,101 +18,24 @@ pub(super) async fn run(
     names: &[String],
     entity: Option<&str>,
     as_of: &AsOf,
-    bench: &Workbench,
+    app: &App,
 ) -> Result<(), Failure> {
-    let published = latest(&read_history(as_of, bench).await?);
-    let (entity, segments) = wanted(names, entity, &published, bench)?;
-    let found = bench.workspace.find(|pipeline| {
-        let definitions = &pipeline.definitions;
-        let key = definitions.key(&entity)?;
-        Some((key, definitions.entity_contract(&entity)?.column(key)?.data_type.clone()))
-    });
-    let Some((_, _, (key, key_type))) = found else {
-        return Err(Failure::definition(format!("there is no entity `{entity}`")));
-    };
-    let session = bench.engine.session(bench.instant_or_latest(as_of.as_of.as_deref())?);
-    let pairs = overlaps(&bench.lake()?, &session, &entity, (key, &key_type), &segments).await?;
-    match bench.global.format {
-        Format::Json => print_json(&pairs, Format::Json),
-        Format::Csv => list(pairs.iter()).print(Format::Csv),
-        Format::Table if segments.len() <= MATRIX => {
-            matrix(&segments, &pairs, &published).print(Format::Table)
-        }
+    let found = overlap(&app.tranche, names, entity, as_of.as_of.as_deref()).await?;
+    match app.global.format {
+        Format::Json => print_json(&found.pairs, Format::Json),
+        format @ (Format::Csv | Format::Markdown) => list(found.pairs.iter()).print(format),
+        Format::Table if found.segments.len() <= MATRIX => matrix(&found).print(Format::Table),
         Format::Table => {
-            let mut most: Vec<&Overlap> = pairs.iter().filter(|pair| pair.both > 0).collect();
+            let mut most: Vec<&Overlap> = found.pairs.iter().filter(|pair| pair.both > 0).collect();
             most.sort_by(|one, other| {
                 other.jaccard.unwrap_or_default().total_cmp(&one.jaccard.unwrap_or_default())
             });
             most.truncate(PAIRS);
-            let (shown, all) = (most.len(), pairs.len());
+            let (shown, all) = (most.len(), found.pairs.len());
             list(most.into_iter()).print(Format::Table)?;
             note(&format!("{shown} of {all} pairs, those with most in common first; --format csv lists all"))
         }
     }
-}
-
-/// The entity and the segments that are meant: those named, or all that are published.
-fn wanted(
-    names: &[String],
-    entity: Option<&str>,
-    published: &[HistoryRow],
-    bench: &Workbench,
-) -> Result<(String, Vec<String>), Failure> {
-    let Some(first) = names.first() else { return everything(entity, published, bench) };
-    let (_, _, definition) = bench.workspace.segment(first)?;
-    let entity = definition.entity.clone();
-    let mut segments: Vec<String> = Vec::new();
-    for name in names {
-        let (_, _, definition) = bench.workspace.segment(name)?;
-        if definition.entity != entity {
-            return Err(Failure::definition(format!(
-                "`{first}` segments `{entity}`, `{name}` segments `{}`",
-                definition.entity
-            )));
-        }
-        for row in meant(published, name, definition)? {
-            if !segments.contains(&row.segment) {
-                segments.push(row.segment.clone());
-            }
-        }
-    }
-    if segments.len() < 2 {
-        return Err(Failure::definition(format!(
-            "`{first}` is one segment; name another to compare it with"
-        )));
-    }
-    Ok((entity, segments))
-}
-
-fn everything(
-    entity: Option<&str>,
-    published: &[HistoryRow],
-    bench: &Workbench,
-) -> Result<(String, Vec<String>), Failure> {
-    let mut entities: Vec<&str> = published.iter().map(|row| row.entity.as_str()).collect();
-    entities.sort_unstable();
-    entities.dedup();
-    let entity = match (entity, entities.as_slice()) {
-        (Some(entity), known) if known.contains(&entity) => entity,
-        (Some(entity), known) => {
-            return Err(Failure::unknown(
-                "entity with segments",
-                entity,
-                known.iter().copied(),
-                "run its pipeline first",
-            ));
-        }
-        (None, [one]) => one,
-        (None, []) => return Err(Failure::data("no segment was refreshed yet; run the pipeline")),
-        (None, several) => {
-            return Err(Failure::definition(format!("name an entity with --entity: {}", several.join(", "))));
-        }
-    };
-    let definitions = || bench.workspace.pipelines.values().flat_map(|p| p.definitions.segments.values());
-    let defined = published
-        .iter()
-        .filter(|row| row.entity == entity && definitions().any(|d| belongs(&row.segment, d)));
-    Ok((entity.to_owned(), defined.map(|row| row.segment.clone()).collect()))
 }
 
 fn rounded(jaccard: Option<f64>) -> Value {
@@ -131,25 +52,25 @@ fn list<'a>(pairs: impl Iterator<Item = &'a Overlap>) -> Rows {
 }
 
 /// A row and a column for each segment: members of both, and their share of the members of either.
-fn matrix(segments: &[String], pairs: &[Overlap], published: &[HistoryRow]) -> Rows {
-    let columns: Vec<&str> = std::iter::once("segment").chain(segments.iter().map(String::as_str)).collect();
+fn matrix(found: &Overlaps) -> Rows {
+    let names = || found.segments.iter().map(|(name, _)| name);
+    let columns: Vec<&str> = std::iter::once("segment").chain(names().map(String::as_str)).collect();
     let mut rows = Rows::new(&columns);
-    for row in segments {
+    for (row, size) in &found.segments {
         let cell = |column: &String| {
             let of_pair = |pair: &&Overlap| {
                 (&pair.a == row && &pair.b == column) || (&pair.b == row && &pair.a == column)
             };
             if row == column {
-                let size = published.iter().find(|known| &known.segment == row).map(|known| known.size);
                 return json!(size.map(|size| size.to_string()));
             }
             let shown = |pair: &Overlap| match pair.jaccard {
                 Some(jaccard) => format!("{} ({jaccard:.2})", pair.both),
                 None => pair.both.to_string(),
             };
-            json!(pairs.iter().find(of_pair).map(shown))
+            json!(found.pairs.iter().find(of_pair).map(shown))
         };
-        rows.push(std::iter::once(json!(row)).chain(segments.iter().map(cell)).collect());
+        rows.push(std::iter::once(json!(row)).chain(names().map(cell)).collect());
     }
     rows
 }

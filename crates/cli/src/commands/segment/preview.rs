@@ -1,76 +1,47 @@
 //! `segment preview`: what a definition would publish.
 
-use serde_json::{Value, json};
-use tranche_segment::{Preview, Replay, SegmentKind, preview};
+use serde_json::json;
+use tranche_workspace::queries::preview::{PreviewRequest, PreviewedDefinition, preview};
 
-use super::draft::Draft;
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::output::{Rows, print_json, print_text};
-use crate::workbench::Workbench;
+use crate::output::{Rows, paragraph, print_document, print_text, rows_of_result};
 
 pub(super) async fn run(
-    wanted: &str,
+    segment: &str,
     as_of: Option<&str>,
     limit: usize,
     pipeline: Option<&str>,
-    bench: &Workbench,
+    app: &App,
 ) -> Result<(), Failure> {
-    if wanted.to_ascii_lowercase().ends_with(".sql") {
-        let draft = Draft::read(wanted, pipeline, bench)?;
-        draft.check().await?;
-        return show(&draft.name, wanted, as_of, limit, &draft.bench).await;
-    }
-    let (_, _, definition) = bench.workspace.segment(wanted)?;
-    bench.check_file(definition.file.path()).await?;
-    show(&definition.name, definition.file.path(), as_of, limit, bench).await
-}
-
-async fn show(
-    name: &str,
-    file: &str,
-    as_of: Option<&str>,
-    limit: usize,
-    bench: &Workbench,
-) -> Result<(), Failure> {
-    let (pipeline, definitions, definition) = bench.workspace.segment(name)?;
-    let lake = bench.lake()?;
-    let as_of = bench.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
-    let tables = bench.tables(&lake).await?;
-    let replay =
-        Replay { definitions: &definitions.definitions, tables: &tables, engine: &bench.engine, as_of };
-    let found = preview(&replay, definition, &lake, limit).await?;
-    let sample = sample(&found, definition.kind)?;
-    let format = bench.global.format;
+    let found = preview(&app.tranche, &PreviewRequest { segment, as_of, limit, pipeline }).await?;
+    let format = app.global.format;
     if format == Format::Json {
-        return print_json(
-            &json!({
-                "segment": name, "entity": definition.entity, "file": file, "as_of": as_of, "universe": found.universe,
-                "segments": found.segments, "reads": found.reads, "sample": sample.objects(),
-            }),
-            format,
-        );
+        return print_document(&found);
     }
     if format == Format::Table {
         let members: u64 = found.segments.iter().map(|segment| segment.size).sum();
-        let (universe, entity) = (found.universe, &definition.entity);
-        print_text(&format!(
-            "{name} as of {as_of}: {members} of {universe} entities `{entity}`; nothing was published"
-        ))?;
+        let PreviewedDefinition { segment, as_of, universe, entity, .. } = &found;
+        print_text(&paragraph(&format!(
+            "{segment} as of {as_of}: {members} of {universe} entities `{entity}`; nothing was published"
+        )))?;
     }
     figures(&found).print(format)?;
     if format == Format::Table {
-        print_text(
+        print_text(&paragraph(
             "some members, with what the definition reads of them (--format json shows all of their columns):",
-        )?;
-        sample.only(|column| column == SEGMENT || found.reads.contains(column)).print(format)?;
+        ))?;
+        let is_read = |column: &str| column == SEGMENT || found.reads.contains(column);
+        rows_of_result(found.sample.clone()).only(is_read).print_beside(format)?;
     }
     Ok(())
 }
 
-const SEGMENT: &str = tranche_schema::platform::SEGMENT;
+/// The column of a set's sample that says which segment a member is in.
+const SEGMENT: &str = "segment";
 
-fn figures(found: &Preview) -> Rows {
+fn figures(found: &PreviewedDefinition) -> Rows {
     let mut rows =
         Rows::new(&["segment", "size", "share", "unmatched", "null_keys", "published", "entered", "exited"]);
     for segment in &found.segments {
@@ -86,15 +57,4 @@ fn figures(found: &Preview) -> Rows {
         ]);
     }
     rows
-}
-
-/// The members with their columns; those of a set with their segment first.
-fn sample(found: &Preview, kind: SegmentKind) -> Result<Rows, Failure> {
-    let rows = Rows::from_batches(&found.sample.schema(), std::slice::from_ref(&found.sample))?;
-    Ok(match kind {
-        SegmentKind::Single => rows,
-        SegmentKind::Set => {
-            rows.with_first(SEGMENT, found.sample_segments.iter().map(|name| Value::from(name.as_str())))
-        }
-    })
 }

@@ -3,27 +3,17 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use tranche_pipeline::FailureClass;
-use tranche_segment::{TestReport, run_tests};
+use tranche_workspace::FailureClass;
+use tranche_workspace::queries::segment_tests::{TestReport, test};
 
+use crate::app::App;
 use crate::args::Format;
 use crate::failure::{Failure, exit_code};
 use crate::output::{Rows, note, print_json};
-use crate::workbench::Workbench;
 
-pub(super) async fn run(segments: &[String], bench: &Workbench) -> Result<ExitCode, Failure> {
-    for segment in segments {
-        bench.workspace.segment(segment)?;
-    }
-    bench.check().await?;
-    let wanted = (!segments.is_empty()).then_some(segments);
-    let tables = bench.tables(&bench.lake()?).await?;
-    let zone = &bench.workspace.settings.timezone;
-    let mut reports = Vec::new();
-    for pipeline in bench.workspace.pipelines.values() {
-        reports.extend(run_tests(&pipeline.definitions, wanted, &tables, &bench.engine, zone).await?);
-    }
-    print(&reports, bench.global.format)?;
+pub(super) async fn run(segments: &[String], app: &App) -> Result<ExitCode, Failure> {
+    let reports = test(&app.tranche, segments).await?;
+    print(&reports, app.global.format)?;
     for failure in reports.iter().flat_map(|report| &report.failures) {
         note(&format!("{}\n", failure.problem))?;
     }

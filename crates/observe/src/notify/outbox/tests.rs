@@ -7,9 +7,9 @@ use object_store::memory::InMemory;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tranche_project::{Channel, Notification, Occasion};
 
 use super::*;
+use crate::notify::{Channel, Notification, Occasion};
 
 /// A receiver of webhooks that answers with a status, and the bodies that it was sent.
 async fn receiver(status: &'static str) -> (Sender, mpsc::UnboundedReceiver<String>) {

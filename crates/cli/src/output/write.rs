@@ -1,0 +1,53 @@
+//! Results on stdout, remarks on stderr. A closed pipe (`| head`) is not an error.
+
+use std::io::{ErrorKind, Write};
+
+use super::shorten::wrap;
+use super::view::View;
+use crate::args::Format;
+use crate::failure::Failure;
+
+/// Prints one JSON document, indented for people.
+pub(crate) fn print_json(document: &impl serde::Serialize, format: Format) -> Result<(), Failure> {
+    let text = if format == Format::Json {
+        serde_json::to_string(document)
+    } else {
+        serde_json::to_string_pretty(document)
+    };
+    print_text(&text.map_err(|e| Failure::internal(e.to_string()))?)
+}
+
+/// A text in lines as wide as the terminal, those after the first indented.
+pub(crate) fn paragraph(text: &str) -> String {
+    const INDENT: &str = "  ";
+    match View::current().width {
+        Some(width) => wrap(text, width.saturating_sub(INDENT.len())).replace('\n', &format!("\n{INDENT}")),
+        None => text.to_owned(),
+    }
+}
+
+/// Prints a text as it is.
+pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
+    done(writeln!(std::io::stdout().lock(), "{text}"))
+}
+
+/// Prints a remark on stderr, beside the result.
+pub(crate) fn note(text: &str) -> Result<(), Failure> {
+    done(writeln!(std::io::stderr().lock(), "{text}"))
+}
+
+/// Standard error as the console of a process that stays up. A terminal that went away is no reason to stop.
+pub(crate) struct StandardError;
+
+impl tranche_daemon::Console for StandardError {
+    fn line(&self, text: &str) {
+        let _ = note(text);
+    }
+}
+
+fn done(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::internal(error.to_string())),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,22 @@
+//! Facts added up into columns: all facts of a table, or those that saved state does not cover.
+
+mod column;
+mod coverage;
+mod fact_scan;
+mod fact_table;
+mod key_index;
+mod opening;
+mod pane_columns;
+mod panes;
+mod sample_capture;
+mod saved_state;
+mod table_read;
+mod verification;
+
+pub(crate) use column::{Column, Passing};
+pub(crate) use fact_table::FactTable;
+pub(crate) use key_index::EntityKeys;
+pub use opening::PriorState;
+pub use saved_state::{NewState, SavedState, StateHeader};
+pub use table_read::FactsRead;
+pub(crate) use table_read::read_table;

@@ -1,0 +1,309 @@
+//! The columns of a table as rows, so that the next measurement reads only facts that are new.
+//!
+//! Saved state is rows and a header that describes them; where they are stored is not known here.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::datatypes::{Field, Float64Type, Int64Type, Schema, UInt32Type};
+use serde::{Deserialize, Serialize};
+use tranche_sql::fused::Extract;
+use tranche_sql::{Source, SqlError};
+
+use super::column::{Column, Passing};
+use crate::plan::{Population, UnitIndex};
+
+/// What an earlier measurement saved of a table's facts.
+#[derive(Debug)]
+pub struct SavedState {
+    /// The files that the table had.
+    pub files: Vec<Source>,
+    /// What the rows are.
+    pub header: StateHeader,
+    /// The rows.
+    pub parts: Vec<RecordBatch>,
+    /// All facts of the sampled units.
+    pub sample: Option<Extract>,
+}
+
+/// What the rows of saved state are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StateHeader {
+    populations: Vec<SavedPopulation>,
+}
+
+/// The units of a population, and their columns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SavedPopulation {
+    name: String,
+    entity: String,
+    /// Facts before this instant are counted, microseconds.
+    pub(crate) until: i64,
+    /// The part with the key and the instant of each unit.
+    units: usize,
+    columns: Vec<SavedColumn>,
+}
+
+/// A column of a part, or several that belong together.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SavedColumn {
+    identity: String,
+    kind: Kind,
+    part: usize,
+    field: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Counts,
+    Digits(i8),
+    Floats,
+    Values,
+    Steps,
+}
+
+/// The columns of a measurement that can be saved.
+pub struct NewState<'a> {
+    /// What the parts are.
+    pub header: StateHeader,
+    parts: Vec<Part<'a>>,
+}
+
+enum Part<'a> {
+    Units(&'a Population),
+    Columns(Vec<&'a Column>),
+}
+
+/// Columns of a part: few, so that parts are encoded side by side.
+const COLUMNS_OF_A_PART: usize = 4;
+/// Longer lists of events are not saved: reading them would cost what reading the events costs.
+const LIST_EVENTS: usize = 4_000_000;
+
+impl<'a> NewState<'a> {
+    /// Populations, the instant up to which their facts are counted, and their columns by identity.
+    pub(crate) fn new(
+        populations: impl IntoIterator<Item = (&'a Population, i64, Vec<(String, &'a Column)>)>,
+    ) -> Self {
+        let (mut header, mut parts) = (StateHeader::default(), Vec::new());
+        for (population, until, columns) in populations {
+            let (name, entity) = (population.name.clone(), population.entity.clone());
+            let mut saved = SavedPopulation { name, entity, until, units: parts.len(), columns: Vec::new() };
+            parts.push(Part::Units(population));
+            // The part that has room for further columns, and the number of its fields.
+            let mut open: Option<(usize, usize)> = None;
+            for (identity, column) in columns {
+                let Some(kind) = Kind::of(column) else { continue };
+                let (part, field) = open.filter(|_| !kind.is_list()).unwrap_or((parts.len(), 0));
+                if field == 0 {
+                    parts.push(Part::Columns(Vec::new()));
+                }
+                let Some(Part::Columns(own)) = parts.get_mut(part) else { continue };
+                own.push(column);
+                if !kind.is_list() {
+                    open = Some((part, field + kind.fields())).filter(|_| own.len() < COLUMNS_OF_A_PART);
+                }
+                saved.columns.push(SavedColumn { identity, kind, part, field });
+            }
+            header.populations.push(saved);
+        }
+        Self { header, parts }
+    }
+
+    /// How many parts there are.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The rows of a part.
+    ///
+    /// # Errors
+    /// [`SqlError::Data`] when they cannot be copied.
+    pub fn part(&self, number: usize) -> Result<RecordBatch, SqlError> {
+        let arrays = match &self.parts[number] {
+            Part::Units(population) => {
+                let at: Int64Array =
+                    population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into();
+                vec![Arc::clone(&population.keys), Arc::new(at) as ArrayRef]
+            }
+            Part::Columns(columns) => columns.iter().flat_map(|column| arrays(column)).collect(),
+        };
+        let fields = arrays.iter().enumerate();
+        let fields: Vec<Field> = fields
+            .map(|(number, array)| Field::new(format!("f{number}"), array.data_type().clone(), true))
+            .collect();
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+    }
+}
+
+impl Kind {
+    /// The kind of a column that can be saved.
+    fn of(column: &Column) -> Option<Self> {
+        match column {
+            Column::Counts(_) => Some(Self::Counts),
+            Column::Digits(_, scale) => Some(Self::Digits(*scale)),
+            Column::Floats(_) => Some(Self::Floats),
+            Column::Values(values) => (values.len() <= LIST_EVENTS).then_some(Self::Values),
+            Column::Steps(passings) => (passings.len() <= LIST_EVENTS).then_some(Self::Steps),
+        }
+    }
+
+    /// Whether it has a row for each event, not for each unit.
+    fn is_list(self) -> bool {
+        matches!(self, Self::Values | Self::Steps)
+    }
+
+    /// How many fields it takes.
+    fn fields(self) -> usize {
+        match self {
+            Self::Counts | Self::Digits(_) => 1,
+            Self::Floats | Self::Values => 2,
+            Self::Steps => 3,
+        }
+    }
+}
+
+fn arrays(column: &Column) -> Vec<ArrayRef> {
+    let counts = |values: Vec<u32>| Arc::new(UInt32Array::from(values)) as ArrayRef;
+    let digits = |values: Vec<i64>| Arc::new(Int64Array::from(values)) as ArrayRef;
+    let floats = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
+    match column {
+        Column::Counts(values) => vec![counts(values.clone())],
+        Column::Digits(values, _) => vec![digits(values.clone())],
+        Column::Floats(sums) => {
+            let (sums, lost): (Vec<f64>, Vec<f64>) = sums.iter().copied().unzip();
+            vec![floats(sums), floats(lost)]
+        }
+        Column::Values(values) => {
+            let (units, values): (Vec<u32>, Vec<f64>) =
+                values.iter().map(|(unit, value)| (unit.0, *value)).unzip();
+            vec![counts(units), floats(values)]
+        }
+        Column::Steps(passings) => {
+            let of = |part: fn(&Passing) -> u32| passings.iter().map(part).collect::<Vec<u32>>();
+            let after = digits(passings.iter().map(|passing| passing.after).collect());
+            vec![counts(of(|passing| passing.unit.0)), after, counts(of(|passing| passing.steps))]
+        }
+    }
+}
+
+impl SavedState {
+    /// What was saved of a population.
+    pub(crate) fn population(&self, population: &Population) -> Option<&SavedPopulation> {
+        self.header
+            .populations
+            .iter()
+            .find(|saved| saved.name == population.name && saved.entity == population.entity)
+    }
+
+    /// The keys and instants of a saved population's units.
+    pub(crate) fn units(&self, saved: &SavedPopulation) -> Option<(&ArrayRef, &[i64])> {
+        let part = self.parts.get(saved.units).filter(|part| part.num_columns() == 2)?;
+        Some((part.column(0), part.column(1).as_primitive_opt::<Int64Type>()?.values()))
+    }
+
+    /// A saved column for the units of now; `places` has the present unit of each saved one, or
+    /// [`UnitIndex::NONE`].
+    pub(crate) fn column(
+        &self,
+        saved: &SavedPopulation,
+        identity: &str,
+        places: &[UnitIndex],
+        units: usize,
+    ) -> Option<Column> {
+        let column = saved.columns.iter().find(|column| column.identity == identity)?;
+        let fields =
+            self.parts.get(column.part)?.columns().get(column.field..column.field + column.kind.fields())?;
+        let is_whole = column.kind.is_list() || fields[0].len() == places.len();
+        is_whole.then(|| placed(column.kind, fields, places, units))?
+    }
+}
+
+fn placed(kind: Kind, fields: &[ArrayRef], places: &[UnitIndex], units: usize) -> Option<Column> {
+    fn each<T: Copy + Default>(
+        values: impl Iterator<Item = T>,
+        places: &[UnitIndex],
+        units: usize,
+    ) -> Vec<T> {
+        let mut all = vec![T::default(); units];
+        for (value, &place) in values.zip(places).filter(|(_, place)| **place != UnitIndex::NONE) {
+            all[place.place()] = value;
+        }
+        all
+    }
+    let counts =
+        |field: usize| Some(fields[field].as_primitive_opt::<UInt32Type>()?.values().iter().copied());
+    let digits = |field: usize| Some(fields[field].as_primitive_opt::<Int64Type>()?.values().iter().copied());
+    let floats =
+        |field: usize| Some(fields[field].as_primitive_opt::<Float64Type>()?.values().iter().copied());
+    let unit = |saved: u32| places.get(saved as usize).copied().filter(|place| *place != UnitIndex::NONE);
+    Some(match kind {
+        Kind::Counts => Column::Counts(each(counts(0)?, places, units)),
+        Kind::Digits(scale) => Column::Digits(each(digits(0)?, places, units), scale),
+        Kind::Floats => Column::Floats(each(floats(0)?.zip(floats(1)?), places, units)),
+        Kind::Values => Column::Values(
+            counts(0)?.zip(floats(1)?).filter_map(|(own, value)| Some((unit(own)?, value))).collect(),
+        ),
+        Kind::Steps => {
+            let rows = counts(0)?.zip(digits(1)?).zip(counts(2)?);
+            let passings =
+                rows.filter_map(|((own, after), steps)| Some(Passing { unit: unit(own)?, after, steps }));
+            Column::Steps(passings.collect())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn saved_columns_are_placed_at_the_units_of_now() {
+        let at = [1, 2, 3].map(|second| Timestamp::from_second(second).unwrap()).to_vec();
+        let keys: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+        let (name, entity) = ("winback".to_owned(), "person".to_owned());
+        let population = Population { name, entity, keys, at, until: Timestamp::UNIX_EPOCH };
+        let passing = |unit| Passing { unit: UnitIndex(unit), after: -7, steps: 3 };
+        let values = |list: &[(u32, f64)]| {
+            Column::Values(list.iter().map(|&(unit, value)| (UnitIndex(unit), value)).collect())
+        };
+        let columns = [
+            Column::Counts(vec![1, 2, 3]),
+            values(&[(2, 0.5), (0, 1.5)]),
+            Column::Floats(vec![(1.0, 0.1), (2.0, 0.2), (3.0, 0.3)]),
+            Column::Digits(vec![10, 20, 30], 2),
+            Column::Steps(vec![passing(0), passing(1)]),
+            Column::Counts(vec![4, 5, 6]),
+        ];
+        let named = columns.iter().enumerate().map(|(number, column)| (number.to_string(), column)).collect();
+        let state = NewState::new([(&population, 77, named)]);
+        let parts = (0..state.parts()).map(|part| state.part(part).unwrap()).collect();
+        let saved = SavedState { files: Vec::new(), header: state.header, parts, sample: None };
+        let found = saved.population(&population).unwrap();
+        let (keys, at) = saved.units(found).unwrap();
+        assert_eq!((found.until, keys.len(), at), (77, 3, &[1_000_000, 2_000_000, 3_000_000][..]));
+        // The second is gone, and there is one before the others.
+        let places = [UnitIndex(1), UnitIndex::NONE, UnitIndex(2)];
+        let column = |number: &str| saved.column(found, number, &places, 3).unwrap();
+        let expected = [
+            ("0", Column::Counts(vec![0, 1, 3])),
+            ("1", values(&[(1, 1.5), (2, 0.5)])),
+            ("2", Column::Floats(vec![(0.0, 0.0), (1.0, 0.1), (3.0, 0.3)])),
+            ("3", Column::Digits(vec![0, 10, 30], 2)),
+            ("4", Column::Steps(vec![passing(1)])),
+            ("5", Column::Counts(vec![0, 4, 6])),
+        ];
+        for (number, expected) in expected {
+            assert_eq!(
+                column(number).picked(&[0, 1, 2].map(UnitIndex)).first_difference(&expected),
+                None,
+                "{number}"
+            );
+        }
+        assert!(saved.column(found, "6", &places, 3).is_none());
+    }
+}

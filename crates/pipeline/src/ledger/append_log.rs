@@ -1,0 +1,125 @@
+//! Append-only logs: `<folder>/<sequence>.json`, each entry an object that is created once.
+//!
+//! Entries are read by name, never from a listing: a listing may be stale, and grows with everything that
+//! ever happened.
+
+use std::marker::PhantomData;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tranche_store::create_once::{Creation, create_once, read_once};
+
+use crate::error::RunError;
+
+/// Entries of a log that are read at the same time.
+const CONCURRENCY: u64 = 16;
+
+/// A log in a folder.
+pub(crate) struct AppendLog<'a, T> {
+    objects: &'a dyn ObjectStore,
+    folder: Path,
+    entries: PhantomData<fn() -> T>,
+}
+
+/// The outcome of an attempt to write the next entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Append<T> {
+    /// It is ours.
+    Won,
+    /// Another process wrote it; this is its entry.
+    Lost(T),
+}
+
+impl<'a, T: Serialize + DeserializeOwned> AppendLog<'a, T> {
+    pub(crate) fn new(objects: &'a dyn ObjectStore, folder: Path) -> Self {
+        Self { objects, folder, entries: PhantomData }
+    }
+
+    /// The entry with this number, if it is written.
+    pub(crate) async fn entry(&self, sequence: u64) -> Result<Option<T>, RunError> {
+        let path = self.path(sequence);
+        let Some(body) = read_once(self.objects, &path).await? else { return Ok(None) };
+        serde_json::from_slice(&body).map(Some).map_err(|error| RunError::damaged(&path, error))
+    }
+
+    /// The entries from `first` on, up to the first that is not written.
+    pub(crate) async fn read(&self, first: u64) -> Result<Vec<T>, RunError> {
+        let mut entries = Vec::new();
+        let (mut next, mut count) = (first, 1);
+        loop {
+            let chunk = stream::iter(next..next + count).map(|sequence| self.entry(sequence));
+            let chunk: Vec<Option<T>> = chunk.buffered(16).try_collect().await?;
+            let written = chunk.iter().take_while(|entry| entry.is_some()).count();
+            // The writer may have come this far while we read; or the entry is gone.
+            let is_gap = chunk.iter().skip(written).any(Option::is_some);
+            entries.extend(chunk.into_iter().map_while(|entry| entry));
+            next += u64::try_from(written).unwrap_or(0);
+            if is_gap {
+                let Some(entry) = self.entry(next).await? else {
+                    return Err(RunError::damaged(self.path(next), "the entry is missing"));
+                };
+                entries.push(entry);
+                next += 1;
+            } else if (written as u64) < count {
+                return Ok(entries);
+            }
+            count = (count * 2).min(CONCURRENCY);
+        }
+    }
+
+    /// Writes the entry with this number, unless it is written.
+    pub(crate) async fn append(&self, sequence: u64, entry: &T) -> Result<Append<T>, RunError> {
+        let path = self.path(sequence);
+        let body = serde_json::to_string(entry).map_err(|error| RunError::damaged(&path, error))?;
+        match create_once(self.objects, &path, &body).await? {
+            Creation::Won => Ok(Append::Won),
+            Creation::Lost(body) => serde_json::from_slice(&body)
+                .map(Append::Lost)
+                .map_err(|error| RunError::damaged(&path, error)),
+        }
+    }
+
+    fn path(&self, sequence: u64) -> Path {
+        self.folder.clone().join(format!("{sequence:08}.json"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_appended_is_read_in_order() {
+        let objects = InMemory::new();
+        let log = AppendLog::<u64>::new(&objects, Path::from("log"));
+        assert_eq!(log.read(0).await.unwrap(), [0; 0]);
+        for number in 0..40 {
+            assert_eq!(log.append(number, &(number * 10)).await.unwrap(), Append::Won);
+            assert_eq!(log.read(0).await.unwrap().len() as u64, number + 1);
+        }
+        assert_eq!(log.read(37).await.unwrap(), [370, 380, 390]);
+        assert_eq!(log.append(7, &1).await.unwrap(), Append::Lost(70));
+        assert_eq!(log.entry(40).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_missing_entry_is_damage() {
+        let objects = InMemory::new();
+        let log = AppendLog::<u64>::new(&objects, Path::from("log"));
+        for number in 0..6 {
+            log.append(number, &number).await.unwrap();
+        }
+        objects.delete(&Path::from("log/00000004.json")).await.unwrap();
+        let read = log.read(0).await;
+        assert!(
+            matches!(&read, Err(RunError::Damaged { path, .. }) if path == "log/00000004.json"),
+            "{read:?}"
+        );
+    }
+}

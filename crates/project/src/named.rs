@@ -1,0 +1,93 @@
+//! What every definition that has a name has in common: the edition of its format, and a name that is its
+//! own.
+
+use serde_yaml::Spanned;
+
+use crate::problems::Problems;
+use crate::source_file::{Position, SourceFile};
+
+/// Reports an edition of the format that is not known.
+pub fn check_version(version: &Spanned<u32>, file: &SourceFile, problems: &mut Problems) {
+    if version.value != 1 {
+        let message = format!("version {} is not known; write `version: 1`", version.value);
+        problems.report(file, version.referenced, message);
+    }
+}
+
+/// Definitions of one kind, in the order in which they were read. A name may be defined once.
+#[derive(Debug, Clone)]
+pub struct Named<T> {
+    kind: &'static str,
+    definitions: Vec<NamedDefinition<T>>,
+}
+
+/// A definition, its name and its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedDefinition<T> {
+    /// Its name, unique among those of its kind.
+    pub name: String,
+    /// The file that defines it.
+    pub file: SourceFile,
+    /// What the file defines.
+    pub definition: T,
+}
+
+impl<T> Named<T> {
+    /// No definition yet; `kind` is what messages call one, such as `metric`.
+    #[must_use]
+    pub fn new(kind: &'static str) -> Self {
+        Self { kind, definitions: Vec::new() }
+    }
+
+    /// Adds a definition, unless its name is taken, which is reported at `at`; says whether it was added.
+    pub fn add(
+        &mut self,
+        name: &str,
+        definition: T,
+        file: &SourceFile,
+        at: impl Into<Position>,
+        problems: &mut Problems,
+    ) -> bool {
+        if let Some(other) = self.definitions.iter().find(|other| other.name == name) {
+            let message = format!("{} `{name}` is already defined in {}", self.kind, other.file.path());
+            problems.report(file, at, message);
+            return false;
+        }
+        self.definitions.push(NamedDefinition { name: name.to_owned(), file: file.clone(), definition });
+        true
+    }
+
+    /// The definitions by name.
+    pub fn into_definitions(self) -> impl Iterator<Item = (String, T)> {
+        self.definitions.into_iter().map(|named| (named.name, named.definition))
+    }
+}
+
+impl<T> IntoIterator for Named<T> {
+    type Item = NamedDefinition<T>;
+    type IntoIter = std::vec::IntoIter<NamedDefinition<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.definitions.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_defined_once() {
+        let (first, second) =
+            (SourceFile::new("a.yaml", "metric: m\n"), SourceFile::new("b.yaml", "metric: m\n"));
+        let (mut named, mut problems) = (Named::new("metric"), Problems::default());
+        assert!(named.add("m", 1, &first, Position::START, &mut problems));
+        assert!(!named.add("m", 2, &second, Position { line: 1, column: 9 }, &mut problems));
+        assert!(named.add("n", 3, &second, Position::START, &mut problems));
+        let found = problems.into_sorted();
+        assert_eq!((found.len(), found[0].message.as_str()), (1, "metric `m` is already defined in a.yaml"));
+        assert_eq!((found[0].file.as_str(), found[0].column), ("b.yaml", 9));
+        let definitions: Vec<_> = named.into_definitions().collect();
+        assert_eq!(definitions, [("m".to_owned(), 1), ("n".to_owned(), 3)]);
+    }
+}

@@ -1,0 +1,94 @@
+//! The check of every definition and statement, without data.
+
+use jiff::Timestamp;
+use tranche_project::{Position, Problems};
+use tranche_schema::Contract;
+use tranche_sql::{Engine, Session};
+
+use crate::action::Actions;
+use crate::definitions::{PipelineDefinitions, ProjectDefinitions};
+use crate::failure::Failure;
+use crate::position::position_of;
+
+/// Checks every definition and statement; no data is read.
+pub(crate) async fn check(
+    definitions: &ProjectDefinitions,
+    actions: &Actions,
+    engine: &Engine,
+) -> Result<(), Failure> {
+    let mut problems = definitions.problems.clone();
+    let session = definitions.empty_session(engine)?;
+    for contract in definitions.contracts.values() {
+        check_contract(contract, definitions, &session, &mut problems);
+    }
+    for pipeline in definitions.pipelines.values() {
+        check_pipeline(pipeline, definitions, engine, &mut problems).await?;
+        check_steps(pipeline, actions, &mut problems);
+    }
+    // A contract that cannot be read is the mistake, not everything that refers to its table.
+    let blamed = |message: &str| {
+        definitions.unreadable.iter().any(|table| message.contains(&format!("table `{table}`")))
+    };
+    let problems = problems.without(|problem| blamed(&problem.message));
+    if problems.is_empty() { Ok(()) } else { Err(Failure::problems(problems)) }
+}
+
+async fn check_pipeline(
+    pipeline: &PipelineDefinitions,
+    definitions: &ProjectDefinitions,
+    engine: &Engine,
+    problems: &mut Problems,
+) -> Result<(), Failure> {
+    let session = definitions.empty_session(engine)?;
+    let mapping =
+        engine.session_with(Timestamp::UNIX_EPOCH, vec![std::sync::Arc::new(tranche_sql::NumericText)]);
+    for (source, file) in pipeline.sources.values() {
+        if let Some(contract) = definitions.contracts.get(&source.into.value) {
+            tranche_ingest::check_mapping(source, contract, &mapping, file, problems);
+        }
+    }
+    tranche_segment::check(&pipeline.definitions, &session, problems).await?;
+    tranche_metric::check(&pipeline.metrics, &definitions.contracts, &session, problems);
+    tranche_experiment::check(
+        &pipeline.experiments,
+        &pipeline.definitions,
+        &pipeline.metrics,
+        &session,
+        problems,
+    );
+    tranche_report::check(&pipeline.reports, &pipeline.definitions, &pipeline.metrics, problems);
+    Ok(())
+}
+
+fn check_steps(definitions: &PipelineDefinitions, actions: &Actions, problems: &mut Problems) {
+    let (Some(pipeline), Some(file)) = (&definitions.pipeline, &definitions.manifest) else { return };
+    for step in &pipeline.steps {
+        // A name that is no action was reported where the step was read.
+        if let Ok(action) = actions.of(step) {
+            action.check(step, definitions, file, problems);
+        }
+    }
+}
+
+fn check_contract(
+    contract: &Contract,
+    definitions: &ProjectDefinitions,
+    session: &Session,
+    problems: &mut Problems,
+) {
+    let Some(file) = definitions.contract_files.get(&contract.table) else { return };
+    for column in &contract.columns {
+        let Some(check) = &column.check else { continue };
+        let Ok(schema) = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone())
+        else {
+            continue;
+        };
+        if let Err(problem) = session.expression(check, &schema) {
+            let start = position_of(file, check);
+            let at = Position { line: start.line, column: start.column + problem.position.column - 1 };
+            let mut diagnostic = file.problem(at, format!("check of `{}`: {}", column.name, problem.message));
+            diagnostic.help = problem.help;
+            problems.push(diagnostic);
+        }
+    }
+}

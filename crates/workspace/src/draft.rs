@@ -1,0 +1,90 @@
+//! A definition in a file that need not be part of the project: the project as it would be with it.
+
+use std::path::Path;
+
+use tranche_project::{Problems, Project, SourceFile, front_matter};
+use tranche_segment::SegmentSpec;
+
+use crate::failure::Failure;
+use crate::tranche::Tranche;
+
+/// A project with a file in it that takes the place of whatever defines the same segment.
+pub struct Draft {
+    /// The project with the file.
+    pub tranche: Tranche,
+    /// The segment or set that the file defines.
+    pub name: String,
+    /// The file as it was typed.
+    typed: String,
+    /// Where in the project it stands for now.
+    path: String,
+}
+
+impl Draft {
+    /// Reads the file. `pipeline` is where it is meant for, when neither its name nor its entity tells.
+    pub fn read(typed: &str, pipeline: Option<&str>, tranche: &Tranche) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(typed)
+            .map_err(|e| Failure::definition(format!("cannot read {typed}: {e}")))?;
+        let file = SourceFile::new(typed, &text);
+        let mut problems = Problems::default();
+        let Some(spec) = front_matter::read::<SegmentSpec>(&file, &mut problems) else {
+            return Err(Failure::problems(problems));
+        };
+        let Some(name) = spec.segment.or(spec.segment_set) else {
+            problems.report(
+                &file,
+                tranche_project::Position::START,
+                "name it with one of `segment:` and `segment_set:`",
+            );
+            return Err(Failure::problems(problems));
+        };
+        let name = name.value;
+        let known = tranche.definitions.segment(&name).ok();
+        let pipeline = match (known, pipeline) {
+            (Some((pipeline, _, _)), None) => pipeline,
+            (_, Some(pipeline)) => {
+                tranche.definitions.pipeline(pipeline)?;
+                pipeline
+            }
+            (None, None) => pipeline_of(&spec.entity.value, tranche)?,
+        };
+        let replaced = known.map(|(_, _, definition)| definition.file.path().to_owned());
+        let others: Vec<(&str, &str)> = tranche
+            .definitions
+            .project
+            .files()
+            .filter(|file| replaced.as_deref() != Some(file.path()))
+            .map(|file| (file.path(), file.text()))
+            .collect();
+        let mut path = format!("pipelines/{pipeline}/segments/{}.sql", Path::new(file.stem()).display());
+        while others.iter().any(|(other, _)| *other == path) {
+            path = path.replace(".sql", "_.sql");
+        }
+        let project = Project::from_files(others.into_iter().chain([(path.as_str(), text.as_str())]));
+        let tranche = Tranche::with_project(&tranche.place, project, tranche.actions.clone())?;
+        Ok(Self { tranche, name, typed: typed.to_owned(), path })
+    }
+
+    /// Fails with the problems of the file, if it has any.
+    pub async fn check(&self) -> Result<(), Failure> {
+        self.tranche.check_file(&self.path).await.map_err(|mut failure| {
+            for problem in failure.diagnostics.iter_mut().filter(|problem| problem.file == self.path) {
+                problem.file.clone_from(&self.typed);
+            }
+            failure
+        })
+    }
+}
+
+/// The one pipeline that defines something for an entity, or the only one.
+fn pipeline_of<'a>(entity: &str, tranche: &'a Tranche) -> Result<&'a str, Failure> {
+    let all = &tranche.definitions.pipelines;
+    let mut of_entity = all.iter().filter(|(_, pipeline)| pipeline.definitions.entities().contains(&entity));
+    match (of_entity.next(), of_entity.next(), all.first()) {
+        (Some((name, _)), None, _) => Ok(name),
+        (None, _, Some((name, _))) if all.len() == 1 => Ok(name),
+        _ => Err(Failure::definition(format!(
+            "several pipelines may segment `{entity}`; name one with --pipeline"
+        ))),
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether the bucket, the clock, the project and the lake are as they must be.
+
+mod lake;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tranche_pipeline::{Clock, SystemClock};
+use tranche_store::{Finding, RACES, WRITERS, probe};
+
+use crate::failure::Failure;
+use crate::tranche::Tranche;
+
+/// How far this machine's clock may be from the storage's: runs are dated by it, and a schedule fires by it.
+const CLOCK_TOLERANCE_SECONDS: i64 = 30;
+
+/// A check that holds, or one finding of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CheckResult {
+    /// The check, such as `storage` or `tables`.
+    pub check: &'static str,
+    /// Whether it holds.
+    pub ok: bool,
+    /// What holds, or what does not.
+    pub finding: String,
+    /// What to do about it; empty where the check holds.
+    pub advice: String,
+}
+
+/// The checks so far.
+#[derive(Default)]
+struct Examination {
+    results: Vec<CheckResult>,
+}
+
+impl Examination {
+    /// Adds the findings of a check; `holds` is what holds when there are none.
+    fn add(&mut self, check: &'static str, holds: &str, findings: Vec<Finding>) {
+        if findings.is_empty() {
+            self.results.push(CheckResult {
+                check,
+                ok: true,
+                finding: holds.to_owned(),
+                advice: String::new(),
+            });
+        }
+        let result = |finding: Finding| CheckResult {
+            check,
+            ok: false,
+            finding: finding.problem,
+            advice: finding.advice,
+        };
+        self.results.extend(findings.into_iter().map(result));
+    }
+
+    /// The same of a check that may fail: then the failure is its finding.
+    fn add_result(&mut self, check: &'static str, holds: &str, findings: Result<Vec<Finding>, Failure>) {
+        let findings = findings.unwrap_or_else(|failure| {
+            let advice = "correct what the other findings name, then run `tranche doctor` again";
+            vec![Finding::new(failure.message, advice)]
+        });
+        self.add(check, holds, findings);
+    }
+}
+
+/// Examines everything; `progress` is told what is being examined.
+///
+/// # Errors
+/// [`Failure`] when the storage cannot be reached, or a check that others rest on cannot be made.
+pub async fn examine(
+    tranche: &Tranche,
+    progress: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Vec<CheckResult>, Failure> {
+    let mut examination = Examination::default();
+    progress("project");
+    examination.add("project", "every definition and statement is sound", project(tranche).await?);
+    let lake = tranche.lake()?;
+    progress(&format!("storage {}", lake.url()));
+    let before = SystemClock.now();
+    let tried = probe(&lake.objects()).await?;
+    let now = SystemClock.now();
+    let kept = format!(
+        "{RACES} races of {WRITERS} writers had one winner each, and all was read and listed at once"
+    );
+    examination.add("storage", &kept, tried.findings);
+    let (holds, findings) = clock(before, now, tried.storage_millis);
+    examination.add("clock", &holds, findings);
+    let storage_now = Timestamp::from_millisecond(tried.storage_millis).unwrap_or(now);
+    lake::examine(tranche, &lake, storage_now, &mut examination, progress).await?;
+    Ok(examination.results)
+}
+
+/// The problems of the definitions; a storage that fails meanwhile is no problem of theirs.
+async fn project(tranche: &Tranche) -> Result<Vec<Finding>, Failure> {
+    let Err(failure) = tranche.check().await else { return Ok(Vec::new()) };
+    if failure.diagnostics.is_empty() {
+        return Err(failure);
+    }
+    let finding = |problem: tranche_project::Diagnostic| {
+        let place = format!("{}:{}:{}", problem.file, problem.line, problem.column);
+        Finding::new(
+            format!("{place}: {}", problem.message),
+            problem.help.unwrap_or_else(|| "see `tranche check`".to_owned()),
+        )
+    };
+    Ok(failure.diagnostics.into_iter().map(finding).collect())
+}
+
+/// How this machine's clock stands to that of the storage, which dated an object between two looks at ours.
+fn clock(before: Timestamp, after: Timestamp, storage_millis: i64) -> (String, Vec<Finding>) {
+    // Storages date objects to the second.
+    let early = (before.as_millisecond() - 1_000 - storage_millis).max(0);
+    let late = (storage_millis - after.as_millisecond()).max(0);
+    let seconds = early.max(late) / 1_000;
+    if seconds <= CLOCK_TOLERANCE_SECONDS {
+        return (format!("within {CLOCK_TOLERANCE_SECONDS} seconds of the storage's"), Vec::new());
+    }
+    let direction = if early > 0 { "ahead of" } else { "behind" };
+    let problem = format!("this machine's clock is {seconds} seconds {direction} the storage's");
+    (String::new(), vec![Finding::new(problem, "set it by NTP: slots begin when it says so")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(storage_after_seconds: i64, expected: Option<&str>) {
+        let before: Timestamp = "2026-11-01T02:00:00Z".parse().unwrap();
+        let after = "2026-11-01T02:00:02Z".parse().unwrap();
+        let (_, findings) = clock(before, after, before.as_millisecond() + storage_after_seconds * 1_000);
+        let problems: Vec<&str> = findings.iter().map(|finding| finding.problem.as_str()).collect();
+        assert_eq!(problems.first().copied(), expected, "{storage_after_seconds}");
+    }
+
+    #[test]
+    fn a_clock_may_differ_by_as_much_as_does_no_harm() {
+        for near in [-31, -1, 0, 1, 2, 32] {
+            check(near, None);
+        }
+        check(-3_601, Some("this machine's clock is 3600 seconds ahead of the storage's"));
+        check(3_602, Some("this machine's clock is 3600 seconds behind the storage's"));
+    }
+}

@@ -1,0 +1,32 @@
+//! A query over the lake.
+
+use tranche_pipeline::{Clock, SystemClock};
+use tranche_project::SourceFile;
+
+use super::rows::ResultRows;
+use crate::failure::Failure;
+use crate::lake_sql;
+use crate::tranche::Tranche;
+
+/// The rows of one SELECT at an instant, or now.
+///
+/// # Errors
+/// [`Failure`] with the place of the mistake when the query cannot be planned, or when the lake cannot be read.
+pub async fn sql(tranche: &Tranche, query: &str, as_of: Option<&str>) -> Result<ResultRows, Failure> {
+    let as_of = match as_of {
+        Some(text) => tranche.instant(text)?,
+        None => SystemClock.now(),
+    };
+    let session = lake_sql::session(tranche, as_of).await?;
+    let Ok(plan) = session.plan(query, None).await else {
+        let mistakes = session.mistakes(query, None).await.into_iter().map(|problem| {
+            let mut diagnostic = SourceFile::new("query", query).problem(problem.position, problem.message);
+            diagnostic.help = problem.help;
+            diagnostic
+        });
+        let diagnostics = mistakes.collect();
+        return Err(Failure { diagnostics, ..Failure::definition("the query cannot be planned") });
+    };
+    let found = session.collect(&plan).await?;
+    ResultRows::from_batches(&found.schema, &found.batches)
+}

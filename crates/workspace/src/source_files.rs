@@ -1,0 +1,32 @@
+//! The files that a source names, as a schedule that waits for them sees them.
+
+use jiff::Timestamp;
+use tranche_pipeline::RunError;
+use tranche_pipeline::schedule::SourceFiles;
+use tranche_store::list_matching;
+
+use crate::tranche::Tranche;
+
+impl Tranche {
+    /// The files of a source of a pipeline: the date of the newest, and a digest of all; `None` while there are none.
+    ///
+    /// # Errors
+    /// [`RunError`] when there is no such source, or its files cannot be listed.
+    pub async fn source_files(&self, pipeline: &str, source: &str) -> Result<Option<SourceFiles>, RunError> {
+        let definitions = self.definitions.pipelines.get(pipeline);
+        let message = || format!("pipeline `{pipeline}` has no source `{source}`");
+        let found = definitions.and_then(|definitions| definitions.sources.get(source));
+        let (source, _) = found.ok_or_else(|| RunError::Definitions { message: message() })?;
+        let location = self.storage.resolve(&source.path, &self.place.folder)?;
+        let files = list_matching(&location).await?;
+        let Some(newest) = files.iter().map(|file| file.meta.last_modified.timestamp_millis()).max() else {
+            return Ok(None);
+        };
+        let Ok(newest) = Timestamp::from_millisecond(newest) else { return Ok(None) };
+        let mut digest = blake3::Hasher::new();
+        for file in &files {
+            digest.update(format!("{}\n{}\n", file.meta.location, file.edition).as_bytes());
+        }
+        Ok(Some(SourceFiles { newest, digest: digest.finalize().to_hex().to_string() }))
+    }
+}
