@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tranche_schema::Contract;
-use tranche_schema::layout::state::{Kind, State};
+use tranche_schema::layout::state;
 use tranche_sql::SqlError;
 use tranche_sql::fused::{Aggregate, Cells, Extract};
 use tranche_sql::keys::KeyIndex;
@@ -110,7 +110,7 @@ pub(crate) fn is_keepable(values: &Cells, aggregate: Aggregate) -> bool {
 impl StatePlace<'_> {
     fn folder(&self) -> String {
         let Self { pipeline, entity, table } = *self;
-        State { kind: Kind::Segments, pipeline, owner: entity, table }.folder()
+        state::State { kind: state::Kind::Segments, pipeline, owner: entity, table }.folder()
     }
 
     /// Begins to read what was kept.
