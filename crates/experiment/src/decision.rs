@@ -1,4 +1,4 @@
-//! What follows from a result, by the rule that its author declared.
+//! The decision on a result, by the rule that its author declared.
 
 use tranche_scorecard::{Conclusion, Decision, EstimateRow, MetricRole, VariantDecision};
 

@@ -29,7 +29,7 @@ pub struct Measurements {
     pub facts: Vec<FactsRead>,
 }
 
-/// Measures experiments, each with what an earlier measurement registered of its plan; every table is read
+/// Measures experiments, each with the preregistration of an earlier measurement; every table is read
 /// once for all of them, and of facts only what is new where an earlier measurement kept what it found.
 ///
 /// # Errors
@@ -50,7 +50,7 @@ pub async fn measure(
     Ok(Measurements { results, rows_read, facts })
 }
 
-/// Compares the variants of an experiment by what is known of its units.
+/// Compares the variants of an experiment by the data of its units.
 pub(crate) fn evaluate(
     data: &UnitData<'_>,
     registered: Option<&Preregistration>,

@@ -1,4 +1,4 @@
-//! What was planned when the first exposure was seen, and what was changed since.
+//! Preregistration: the plan as of the first exposure, and its amendments since.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(crate) fn register(
     Some(kept)
 }
 
-/// All that an experiment's author decided beforehand, by part.
+/// The plan of an experiment by part: all decisions that its author declared before the first exposure.
 pub(crate) fn plan_of(experiment: &Experiment, metrics: &Metrics) -> BTreeMap<String, Declared> {
     let chosen = |role: MetricRole| -> Vec<Value> {
         experiment.metrics.iter().filter(|choice| choice.role == role).map(choice_value).collect()

@@ -1,4 +1,4 @@
-//! The result of an experiment from all that was found: what a reader must know comes first.
+//! The result of an experiment from its findings, with the notes for its readers.
 
 use jiff::{SignedDuration, Timestamp};
 use tranche_metric::{Metric, MetricKind, Metrics, UnitValues};
@@ -17,7 +17,7 @@ use crate::health::Health;
 use crate::method;
 use crate::units::collect::UnitData;
 
-/// What a measurement found of an experiment.
+/// The findings of a measurement of an experiment.
 pub(crate) struct Findings<'a> {
     pub(crate) as_of: Timestamp,
     pub(crate) estimates: MetricEstimates,

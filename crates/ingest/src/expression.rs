@@ -24,11 +24,7 @@ pub(crate) fn plan(
     schema: &Schema,
     session: &Session,
 ) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
-    let failed = |e: DataFusionError| SqlProblem {
-        position: Position::START,
-        message: e.strip_backtrace(),
-        help: None,
-    };
+    let failed = |e: DataFusionError| SqlProblem::new(Position::START, e.strip_backtrace());
     let schema = DFSchema::try_from(schema.clone()).map_err(failed)?;
     let logical = session.expression(sql, &schema)?;
     session.state().create_physical_expr(logical, &schema).map_err(failed)

@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use tranche_project::{Problems, SourceFile};
 use tranche_schema::{Column, Contract};
-use tranche_sql::{Session, SqlError};
+use tranche_sql::{Session, SqlError, dialect};
 
 use crate::conform::Conformer;
 use crate::context::Load;
@@ -58,7 +58,7 @@ pub fn check_mapping(
             problems.report(file, sql.referenced, message);
         }
         // Nothing is known about the raw row but its names: any type that lets the expression plan will do.
-        let names = Session::columns_of(&sql.value);
+        let names = dialect::columns(&sql.value);
         let attempt = |data_type: &DataType| {
             let fields: Vec<Field> = names.iter().map(|n| Field::new(n, data_type.clone(), true)).collect();
             plan(&sql.value, &Schema::new(fields), session).map(|_| ())
@@ -80,7 +80,7 @@ pub fn check_mapping(
 /// The raw columns that the expressions of a source compute with; what they hold decides how they are read.
 pub(crate) fn computed_columns(source: &Source) -> Vec<String> {
     let mut names: Vec<String> =
-        source.columns.values().flat_map(|sql| Session::columns_of(&sql.value)).collect();
+        source.columns.values().flat_map(|sql| dialect::columns(&sql.value)).collect();
     names.sort();
     names.dedup();
     names.retain(|name| name != FILE && name != ROW);
@@ -126,7 +126,7 @@ impl Mapping {
             let missing = |reason: String| IngestError::file(&source.name, of.input, reason);
             columns.push(match source.columns.get(name) {
                 Some(sql) => {
-                    let named = Session::columns_of(&sql.value);
+                    let named = dialect::columns(&sql.value);
                     if let Some(raw_name) = named.iter().find(|name| input.field_with_name(name).is_err()) {
                         return Err(missing(format!(
                             "no column `{raw_name}`, from which `{name}` is made (the file has {})",

@@ -8,7 +8,7 @@ use tranche_metric::{Facts, Metric, Metrics, Population, UnitValues, Wanted, uni
 use tranche_scorecard::ExperimentResult;
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::store::{HistoryRow, history};
-use tranche_segment::{Definitions, EVERYONE, Scope, SegmentKind};
+use tranche_segment::{Definitions, EVERYONE, Pattern, Scope, SegmentKind};
 use tranche_sql::{Engine, Session, Tables};
 use tranche_store::Lake;
 
@@ -164,8 +164,7 @@ fn shown<'a>(report: &Report, evaluation: &'a Evaluation) -> IndexMap<&'a str, R
             found.insert(EVERYONE, (0..evaluation.universe).collect::<RoaringBitmap>());
         }
         for (name, members) in &evaluation.segments {
-            let set = pattern.value.strip_suffix("/*");
-            if *name == pattern.value || set.is_some_and(|set| name.split('/').next() == Some(set)) {
+            if Pattern::parse(&pattern.value).covers(name) {
                 found.insert(name.as_str(), members.entities.clone());
             }
         }

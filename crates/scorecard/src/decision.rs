@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 /// What follows from a result, by the rule that its author declared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
-    /// `investigate` when a check of the data failed; else by the rule `ship`, `stop`, `continue` or `undecided`. Without a rule
-    /// `undecided`.
+    /// `investigate` when a check of the data failed; else by the rule `ship`, `stop`, `continue` or
+    /// `undecided`. Without a rule `undecided`.
     pub action: String,
     /// Why.
     pub reasons: Vec<String>,

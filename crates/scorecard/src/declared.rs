@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A declaration as JSON, by the keys of a definition: for people to read, and to be compared as a whole. Its parts have no meaning
-/// to a program.
+/// A declaration as JSON, by the keys of a definition: for people to read, and to be compared as a whole. Its
+/// parts have no meaning to a program.
 ///
 /// Displays as JSON on one line, with keys in alphabetical order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

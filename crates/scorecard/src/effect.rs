@@ -9,7 +9,8 @@ use serde_json::Value;
 
 /// An effect of a treatment in one scale, with its interval and p-value.
 ///
-/// A posterior has `chance_to_win` and the expected losses too; its `p` is twice the chance of the less probable sign.
+/// A posterior has `chance_to_win` and the expected losses too; its `p` is twice the chance of the less
+/// probable sign.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// The effect: absolute in the metric's unit, relative as a ratio of control's mean.

@@ -31,7 +31,8 @@ pub struct EstimateRow {
     /// The variance of one of its units.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub control_variance: Option<f64>,
-    /// The treatment's mean less what was known beforehand, where that is taken out: what the effect is the difference of.
+    /// The treatment's mean less what was known beforehand, where that is taken out: what the effect is the
+    /// difference of.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub adjusted_mean: Option<f64>,
     /// The same of control.
@@ -169,7 +170,8 @@ pub struct NonInferiority {
     /// The loss that is tolerated, at least 0.
     #[serde(default)]
     pub margin: f64,
-    /// What the margin and the bound are in: `absolute`, the metric's unit, or `relative`, a share of the control mean.
+    /// What the margin and the bound are in: `absolute`, the metric's unit, or `relative`, a share of the
+    /// control mean.
     #[serde(default)]
     pub scale: String,
     /// The worst effect that is not ruled out, if there is one.

@@ -52,8 +52,8 @@ pub enum Severity {
 /// A check of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthCheck {
-    /// `sample_ratio`, `sequential_sample_ratio`, `daily_sample_ratio`, `several_variants`, `mixed_clusters`, `pre_period`, `traffic`
-    /// or `outliers`.
+    /// `sample_ratio`, `sequential_sample_ratio`, `daily_sample_ratio`, `several_variants`, `mixed_clusters`,
+    /// `pre_period`, `traffic` or `outliers`.
     pub check: String,
     /// What follows when it fails; in older results every check is a gate.
     #[serde(default)]

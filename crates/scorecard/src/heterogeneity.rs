@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::MetricRole;
 
-/// Whether the effect on a metric differs between groups of units: the segments of a set, or a segment and the rest. One look.
+/// Whether the effect on a metric differs between groups of units: the segments of a set, or a segment and
+/// the rest. One look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeterogeneityRow {
     /// The set, `lifecycle/*`, or the segment.
@@ -55,7 +56,8 @@ pub struct SegmentContrast {
     /// The p-value of "no difference".
     #[serde(default)]
     pub p: f64,
-    /// The effect drawn towards the others by as much as they do not differ (partially pooled, empirical Bayes).
+    /// The effect drawn towards the others by as much as they do not differ (partially pooled, empirical
+    /// Bayes).
     pub pooled_effect: f64,
     /// Its standard error.
     pub pooled_se: f64,

@@ -1,12 +1,14 @@
 //! What an experiment showed, as plain data.
 //!
-//! [`ExperimentResult`] is the whole result at one `as_of`: the JSON of `experiment show`, and what is stored of a measurement.
-//! Its rows are [`EstimateRow`]s (a treatment against control, by one metric in one segment), each with an [`Effect`] per scale
-//! or the reason why there is none ([`EffectOutcome`]); [`HealthCheck`]s of the data; the [`Series`] by day;
-//! [`HeterogeneityRow`]s between segments; [`OutlierRow`]s; the [`Preregistration`]; and the [`Decision`].
+//! [`ExperimentResult`] is the whole result at one `as_of`: the JSON of `experiment show`, and what is stored
+//! of a measurement. Its rows are [`EstimateRow`]s (a treatment against control, by one metric in one
+//! segment), each with an [`Effect`] per scale or the reason why there is none ([`EffectOutcome`]);
+//! [`HealthCheck`]s of the data; the [`Series`] by day; [`HeterogeneityRow`]s between segments;
+//! [`OutlierRow`]s; the [`Preregistration`]; and the [`Decision`].
 //!
-//! Nothing is computed here. `experiment` writes these rows; whoever shows a result reads them, and needs to know neither tables
-//! nor estimators. What an older result lacks, or a selection such as a report's JSON leaves out, has its default.
+//! Nothing is computed here. `experiment` writes these rows; whoever shows a result reads them, and needs to
+//! know neither tables nor estimators. What an older result lacks, or a selection such as a report's JSON
+//! leaves out, has its default.
 //!
 //! ```
 //! use tranche_scorecard::{Effect, EffectOutcome, Interval};

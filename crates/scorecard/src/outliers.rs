@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Conclusion, Effect, MetricRole};
 
-/// What a few units do to the effect of a treatment on a metric, everyone taken together. Nothing here is adjusted for many tests.
+/// What a few units do to the effect of a treatment on a metric, everyone taken together. Nothing here is
+/// adjusted for many tests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutlierRow {
     /// The metric; of a ratio, its numerator is looked at.

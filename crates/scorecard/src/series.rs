@@ -11,7 +11,8 @@ use crate::{Effect, MetricRole};
 pub struct Series {
     /// By what intervals are made, by name.
     pub inference: String,
-    /// Whether all intervals of a line hold at once, so that it may be watched day by day and stopped when it is clear.
+    /// Whether all intervals of a line hold at once, so that it may be watched day by day and stopped when it
+    /// is clear.
     pub valid_at_every_day: bool,
     /// How it is to be read.
     pub note: String,

@@ -36,7 +36,7 @@ pub enum SegmentError {
     /// The data's: the result breaks what its author expects of it; the published membership is unchanged.
     #[error("{}; nothing was published", .0.join("; "))]
     Expectation(Vec<String>),
-    /// Ours: an incremental result is not what all events give. Nothing was published, and what was kept is forgotten.
+    /// Ours: an incremental result is not what all events give. Nothing was published, and the state of the table is deleted.
     #[error("{0}; nothing was published, and the next refresh reads everything")]
     Proof(Box<Mismatch>),
     /// The data's: results after that instant are published already, and history is not rewritten unasked.

@@ -1,4 +1,4 @@
-//! Whether what refreshes published agrees with itself: history, memberships and traits; and whether what is kept can be read.
+//! Integrity of what refreshes published (history, memberships and traits agree), and of saved state (it can be read).
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, SegmentError> {
         }
         let folder = state.folder();
         if let Err(reason) = readable(lake, &folder).await {
-            let problem = format!("what is kept under `{folder}/` cannot be read: {reason}");
+            let problem = format!("the state under `{folder}/` cannot be read: {reason}");
             findings.push(Finding::new(
                 problem,
                 format!("delete `{folder}/`; the next refresh reads everything and writes it anew"),
@@ -91,8 +91,8 @@ fn rebuild(segment: &str) -> String {
     format!("publish it anew: `tranche segment backfill {segment} --from FIRST --to LAST --rebuild`")
 }
 
-/// What is told of the memberships of a segment.
-struct Told {
+/// What the memberships of a segment amount to.
+struct MembershipCounts {
     open: u64,
     twice: u64,
     inverted: u64,
@@ -106,13 +106,13 @@ async fn examine_memberships(
 ) -> Result<Vec<Finding>, SegmentError> {
     let table = memberships_table(entity);
     let stored = lake.snapshot(&table).await?;
-    let told = match &stored {
-        Some(snapshot) => told(snapshot, session).await?,
+    let counted = match &stored {
+        Some(snapshot) => counted(snapshot, session).await?,
         None => BTreeMap::new(),
     };
     let mut findings = Vec::new();
     for (segment, size) in expected {
-        let open = told.get(*segment).map_or(0, |told| told.open);
+        let open = counted.get(*segment).map_or(0, |counted| counted.open);
         if open != *size {
             let problem = format!(
                 "`{table}` has {open} members of `{segment}`, its last refresh in segment_history {size}"
@@ -120,25 +120,25 @@ async fn examine_memberships(
             findings.push(Finding::new(problem, rebuild(segment)));
         }
     }
-    for (segment, told) in &told {
-        if !expected.contains_key(segment.as_str()) && told.open > 0 {
+    for (segment, counted) in &counted {
+        if !expected.contains_key(segment.as_str()) && counted.open > 0 {
             let problem = format!(
                 "`{table}` has {} members of `{segment}`, of which segment_history has no refresh",
-                told.open
+                counted.open
             );
             findings.push(Finding::new(problem, rebuild(segment)));
         }
-        if told.twice > 0 {
+        if counted.twice > 0 {
             let problem = format!(
                 "`{table}` has {} entities more than once among the members of `{segment}`",
-                told.twice
+                counted.twice
             );
             findings.push(Finding::new(problem, rebuild(segment)));
         }
-        if told.inverted > 0 {
+        if counted.inverted > 0 {
             let problem = format!(
                 "`{table}` has {} memberships of `{segment}` that end before they begin",
-                told.inverted
+                counted.inverted
             );
             findings.push(Finding::new(problem, rebuild(segment)));
         }
@@ -146,7 +146,10 @@ async fn examine_memberships(
     Ok(findings)
 }
 
-async fn told(snapshot: &Snapshot, session: &Session) -> Result<BTreeMap<String, Told>, SegmentError> {
+async fn counted(
+    snapshot: &Snapshot,
+    session: &Session,
+) -> Result<BTreeMap<String, MembershipCounts>, SegmentError> {
     let Some(key) = stored_key(snapshot)? else { return Ok(BTreeMap::new()) };
     let open = || ident(memberships::EXITED_AT).is_null();
     let number = |condition| when(condition, lit(1_i64)).otherwise(lit(0_i64)).map_err(SqlError::engine);
@@ -168,11 +171,11 @@ async fn told(snapshot: &Snapshot, session: &Session) -> Result<BTreeMap<String,
     let counts = |column| column_i64(&batches, column);
     let counts = counts(1)?.into_iter().zip(counts(2)?).zip(counts(3)?);
     let natural = |value: Option<i64>| value.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
-    let told = counts.map(|((open, distinct), inverted)| {
+    let counted = counts.map(|((open, distinct), inverted)| {
         let (open, distinct) = (natural(open), natural(distinct));
-        Told { open, twice: open.saturating_sub(distinct), inverted: natural(inverted) }
+        MembershipCounts { open, twice: open.saturating_sub(distinct), inverted: natural(inverted) }
     });
-    Ok(column_text(&batches, 0)?.into_iter().map(Option::unwrap_or_default).zip(told).collect())
+    Ok(column_text(&batches, 0)?.into_iter().map(Option::unwrap_or_default).zip(counted).collect())
 }
 
 /// The wide table has one row for each entity.

@@ -1,7 +1,7 @@
 //! The history of segments: a row for each refresh and segment.
 //!
-//! A row counts once the memberships that it tells of are published, and until a later publication tells of the same or an earlier
-//! instant. Rows are written first, under the number of a publication that is yet to come; the commit of memberships then carries
+//! A row counts once the memberships that it describes are published, and until a later publication has a row of the same or an
+//! earlier instant. Rows are written first, under the number of a publication that is yet to come; the commit of memberships then carries
 //! that number, and makes both visible at once. So what a refresh leaves that is cut short is not seen, and the next one removes it.
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,12 +12,38 @@ use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
 use datafusion::scalar::ScalarValue;
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tranche_schema::platform::{self, segment_history as columns};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
 use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError, Transaction};
 
 use crate::error::SegmentError;
-use crate::store::{HISTORY_TABLE, HistoryRow, memberships_table};
+use crate::store::{HISTORY_TABLE, memberships_table};
+
+/// What one refresh found of one segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct HistoryRow {
+    /// The segment.
+    pub segment: String,
+    /// The segmented entity.
+    pub entity: String,
+    /// Its members.
+    pub size: u64,
+    /// Members that the refresh before did not have.
+    pub entered: u64,
+    /// Members of the refresh before that were no longer.
+    pub exited: u64,
+    /// Ids that the definition returned and the universe lacked.
+    pub unmatched: u64,
+    /// Rows whose key was null, which meant no entity.
+    pub null_keys: u64,
+    /// Rows for which the definition's predicate was null, where it is known.
+    pub null_predicates: Option<u64>,
+    /// The instant of the refresh.
+    #[schemars(with = "String")]
+    pub as_of: Timestamp,
+}
 
 /// A row as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,20 +212,20 @@ impl OwnHistory {
     /// Whether history already is as `rows` have it, from their first instant on.
     pub(crate) fn says(&self, rows: &[HistoryRow]) -> bool {
         let Some(from) = rows.iter().map(|row| row.as_of).min() else { return true };
-        let mut told: Vec<&HistoryRow> = self
+        let mut recorded: Vec<&HistoryRow> = self
             .rows
             .iter()
             .filter(|row| row.as_of >= from && rows.iter().any(|new| new.segment == row.segment))
             .collect();
         let mut new: Vec<&HistoryRow> = rows.iter().collect();
         let order = |row: &&HistoryRow| (row.as_of, row.segment.clone());
-        told.sort_by_key(order);
+        recorded.sort_by_key(order);
         new.sort_by_key(order);
-        told == new
+        recorded == new
     }
 
-    /// Writes rows that count from the publication on which the result's transactions make; they replace those of segments and
-    /// instants that they tell of anew, and what a publication left that never was.
+    /// Writes rows that count from the publication on which the result's transactions make; they replace those of the same
+    /// segments from their instants on, and rows of a publication that never was.
     pub(crate) async fn write(
         &mut self,
         lake: &Lake,
@@ -234,16 +260,16 @@ impl OwnHistory {
             |old: &HistoryRow| rows.iter().any(|new| new.segment == old.segment && new.as_of <= old.as_of);
         self.outdated |= self.rows.iter().any(replaces);
         self.publication = publication;
-        // What is told of an earlier instant leaves later refreshes of other segments as they are.
-        let kept = self.rows.iter().filter(|old| !replaces(old));
-        let last = rows.iter().chain(kept).map(|row| row.as_of.as_microsecond()).max().unwrap_or_default();
+        // A row of an earlier instant leaves later refreshes of other segments as they are.
+        let staying = self.rows.iter().filter(|old| !replaces(old));
+        let last = rows.iter().chain(staying).map(|row| row.as_of.as_microsecond()).max().unwrap_or_default();
         Ok(vec![
             Transaction::new(format!("refresh/{}", self.pipeline), last),
             Transaction::new(publication_mark(&self.pipeline), publication),
         ])
     }
 
-    /// Removes rows that no longer count, for who reads the table itself; after what was written is published. Without it they are
+    /// Removes rows that no longer count, for readers of the table itself; after what was written is published. Without it they are
     /// merely not seen by us.
     pub(crate) async fn tidy(
         &mut self,
@@ -267,7 +293,7 @@ impl OwnHistory {
         mode: CommitMode,
         entries: &[Entry],
     ) -> Result<Snapshot, SegmentError> {
-        // A second attempt of the same refresh may have other rows to tell, on another version.
+        // A second attempt of the same refresh may have other rows, on another version.
         let version = self.base.as_ref().map_or(0, |base| base.version() + 1);
         let identity = format!("{transaction}/{}/{version}", self.entity);
         let batch = batch(entries)?;

@@ -9,51 +9,41 @@
 //!
 //! Evaluation never writes and publication never computes: so any definition can be replayed at any instant. This crate knows nothing of metrics or experiments.
 
-mod backfill;
-mod check;
-mod definitions;
+mod definition;
 mod error;
 pub mod evaluate;
 mod examine;
-mod explain;
 #[cfg(test)]
 mod failing;
 mod history;
-mod known_answers;
 mod memberships;
-mod order;
-mod overlap;
-mod parallel;
-mod past;
 mod plan;
-mod preview;
-mod profile;
 #[cfg(test)]
 mod property;
-mod publish;
+mod questions;
 pub mod refresh;
-mod replay;
-mod scope;
-mod spec;
 mod state;
 pub mod store;
-mod traits;
-mod why;
 
-pub use backfill::{Backfill, Backfilled, PlannedBackfill, PlannedSegment};
-pub use check::check;
-pub use definitions::{Definitions, Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
+pub use definition::check::check;
+pub use definition::definition::{Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
+pub use definition::definitions::Definitions;
+pub use definition::in_segment::InSegment;
+pub use definition::names::{Pattern, SegmentName};
+pub use definition::scope::Scope;
+pub use definition::spec::{SegmentSpec, TestSpec, TraitsSpec};
 pub use error::{Mismatch, SegmentError};
 pub use examine::{examine_published, examine_state};
-pub use explain::{ExplainedAggregate, ExplainedDefinition, ExplainedScan, Explanation, Summary, explain};
-pub use known_answers::{TestFailure, TestReport, run_tests};
-pub use overlap::{Overlap, overlaps};
-pub use preview::{Preview, PreviewedSegment, preview};
-pub use profile::{Profile, QUANTILES, published_values};
-pub use replay::Replay;
-pub use scope::Scope;
-pub use spec::{SegmentSpec, TestSpec, TraitsSpec};
-pub use why::{Condition, Membership, Why, why};
+pub use questions::definition_tests::{TestFailure, TestReport, run_tests};
+pub use questions::explain::{
+    ExplainedAggregate, ExplainedDefinition, ExplainedScan, Explanation, Summary, explain,
+};
+pub use questions::overlap::{Overlap, overlaps};
+pub use questions::preview::{Preview, PreviewedSegment, preview};
+pub use questions::profile::{Profile, QUANTILES, published_values};
+pub use questions::replay::Replay;
+pub use questions::why::{Condition, Membership, Why, why};
+pub use refresh::backfill::{Backfill, Backfilled, PlannedBackfill, PlannedSegment};
 
 /// The segment of everyone, in reports and experiments.
 pub const EVERYONE: &str = "all";

@@ -3,14 +3,13 @@
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::Serialize;
 use tranche_schema::layout;
 use tranche_schema::platform::{self, memberships};
 use tranche_sql::{Collected, Session, instant_literal};
 use tranche_store::Lake;
 
 use crate::error::SegmentError;
+pub use crate::history::HistoryRow;
 use crate::history::{OwnHistory, entries, latest_publications, published};
 
 /// The folder of the table with one row for each refresh and segment.
@@ -26,30 +25,6 @@ pub fn memberships_table(entity: &str) -> String {
 #[must_use]
 pub fn traits_table(entity: &str) -> String {
     layout::TRAITS.of(entity)
-}
-
-/// What one refresh found of one segment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct HistoryRow {
-    /// The segment.
-    pub segment: String,
-    /// The segmented entity.
-    pub entity: String,
-    /// Its members.
-    pub size: u64,
-    /// Members that the refresh before did not have.
-    pub entered: u64,
-    /// Members of the refresh before that were no longer.
-    pub exited: u64,
-    /// Ids that the definition returned and the universe lacked.
-    pub unmatched: u64,
-    /// Rows whose key was null, so that nobody was meant.
-    pub null_keys: u64,
-    /// Rows for which the definition's predicate was null, where it is known.
-    pub null_predicates: Option<u64>,
-    /// The instant of the refresh.
-    #[schemars(with = "String")]
-    pub as_of: Timestamp,
 }
 
 /// Every published refresh of every segment up to the session's `as_of`, oldest first.

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value,
 };
 
+use crate::dialect::Rewrite;
 use crate::{Session, SqlProblem, dialect};
 
 /// A SELECT of a key from one table, taken apart at the outermost ANDs of its WHERE.
@@ -46,14 +47,12 @@ impl Conjuncts {
 
     /// Plans the SELECT for the rows of one key alone, whatever the conditions are but the one of `outcome`.
     ///
-    /// `entity_key` is the column that `in_segment` is about.
-    ///
     /// # Errors
     /// [`SqlProblem`] when that cannot be planned.
     pub async fn plan(
         &self,
         session: &Session,
-        entity_key: Option<&str>,
+        rewrite: &dyn Rewrite,
         key: &str,
         outcome: Outcome,
     ) -> Result<LogicalPlan, SqlProblem> {
@@ -83,7 +82,7 @@ impl Conjuncts {
                 None => own,
             });
         }
-        session.plan(&query.to_string(), entity_key).await
+        session.plan(&query.to_string(), rewrite).await
     }
 }
 

@@ -1,21 +1,41 @@
-//! Our reading of SQL before it is planned: one SELECT, no clock but `as_of()`, and `in_segment('name')`.
+//! Our reading of SQL before it is planned: one SELECT, no clock but `as_of()`, and what a [`Rewrite`] makes of it.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Spanned,
-    Statement, Value, ValueWithSpan, Visit, visit_expressions, visit_expressions_mut, visit_relations,
+    Expr, Query, SelectItem, SetExpr, Spanned, Statement, Visit, visit_expressions, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 use tranche_project::Position;
 
-use crate::{SqlProblem, segment_relation};
+use crate::{SqlProblem, functions};
 
-/// The segments that a query asks for with `in_segment`, each with the position of its first mention.
-pub type SegmentReferences = Vec<(String, Position)>;
+/// What a domain above makes of a parsed SELECT before it is planned: it replaces functions of its own by SQL.
+pub trait Rewrite: Sync {
+    /// Replaces what is not SQL.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in the text.
+    fn rewrite(&self, query: &mut Query) -> Result<(), SqlProblem>;
+
+    /// A problem of planning, in the words of the domain.
+    fn explain(&self, problem: SqlProblem) -> SqlProblem {
+        problem
+    }
+}
+
+/// Leaves a SELECT as it was written.
+#[derive(Debug, Clone, Copy)]
+pub struct AsWritten;
+
+impl Rewrite for AsWritten {
+    fn rewrite(&self, _: &mut Query) -> Result<(), SqlProblem> {
+        Ok(())
+    }
+}
 
 /// Functions that read a clock or a die, and what to write instead.
 const REFUSED: [(&str, &str); 16] = [
@@ -37,24 +57,22 @@ const REFUSED: [(&str, &str); 16] = [
     ("gen_random_uuid", "use the entity's key"),
 ];
 
-/// Parses one SELECT and refuses clocks; the segments that it refers to become subqueries over `key`.
-pub(crate) fn parse(sql: &str, key: Option<&str>) -> Result<(DfStatement, SegmentReferences), SqlProblem> {
+/// Parses one SELECT, refuses clocks, and rewrites it.
+pub(crate) fn parse(sql: &str, rewrite: &dyn Rewrite) -> Result<DfStatement, SqlProblem> {
     let query = parse_query(sql)?;
     refuse_clocks(query.as_ref())?;
-    resolve(query, key)
+    rewritten(query, rewrite)
 }
 
-/// A query as the engine plans it, with subqueries over `key` for the segments that it refers to.
-pub(crate) fn resolve(
-    mut query: Box<Query>,
-    key: Option<&str>,
-) -> Result<(DfStatement, SegmentReferences), SqlProblem> {
-    let segments = resolve_segments(&mut query, key)?;
-    Ok((DfStatement::Statement(Box::new(Statement::Query(query))), segments))
+/// A query as the engine plans it.
+pub(crate) fn rewritten(mut query: Box<Query>, rewrite: &dyn Rewrite) -> Result<DfStatement, SqlProblem> {
+    rewrite.rewrite(&mut query)?;
+    Ok(DfStatement::Statement(Box::new(Statement::Query(query))))
 }
 
-/// Where each item of the outermost select list stands; empty when the SQL cannot be parsed.
-pub(crate) fn projection_positions(sql: &str) -> Vec<Position> {
+/// Where each item of the outermost select list stands in the text; empty when the SQL cannot be parsed.
+#[must_use]
+pub fn projection_positions(sql: &str) -> Vec<Position> {
     let Ok(query) = parse_query(sql) else { return Vec::new() };
     let mut body = query.body.as_ref();
     while let SetExpr::SetOperation { left, .. } = body {
@@ -74,8 +92,9 @@ fn item_position(item: &SelectItem, sql: &str) -> Position {
     }
 }
 
-/// The relations that a query names, wherever they stand; empty when the SQL cannot be parsed.
-pub(crate) fn relations(sql: &str) -> Vec<String> {
+/// The relations that a SELECT names, wherever they stand, in lower case; empty when it cannot be parsed.
+#[must_use]
+pub fn relations(sql: &str) -> Vec<String> {
     let Ok(query) = parse_query(sql) else { return Vec::new() };
     let mut names = Vec::new();
     let _: ControlFlow<()> = visit_relations(&query, |name| {
@@ -85,8 +104,14 @@ pub(crate) fn relations(sql: &str) -> Vec<String> {
     names
 }
 
+/// Whether the result of a SELECT depends on the instant that it is true for; yes when it cannot be parsed.
+#[must_use]
+pub fn reads_as_of(sql: &str) -> bool {
+    calls(sql, functions::AS_OF)
+}
+
 /// Whether a SELECT calls a function of this name; yes when it cannot be parsed.
-pub(crate) fn calls(sql: &str, function: &str) -> bool {
+fn calls(sql: &str, function: &str) -> bool {
     let Ok(query) = parse_query(sql) else { return true };
     let found = visit_expressions(&query, |expr| match expr {
         Expr::Function(called)
@@ -99,27 +124,35 @@ pub(crate) fn calls(sql: &str, function: &str) -> bool {
     found.is_break()
 }
 
-pub(crate) fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
+/// Parses one SELECT.
+///
+/// # Errors
+/// [`SqlProblem`] when the text is something else.
+pub fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
     let syntax = |e: datafusion::sql::sqlparser::parser::ParserError| crate::locate::problem(&e.into(), sql);
     let dialect = GenericDialect {};
     let mut statements =
         Parser::new(&dialect).try_with_sql(sql).map_err(syntax)?.parse_statements().map_err(syntax)?;
     let at = |statement: &Statement| position(statement.span());
-    let refused = |position, message: &str| SqlProblem { position, message: message.to_owned(), help: None };
     match statements.len() {
-        0 => return Err(refused(Position::START, "there is no SQL here; write one SELECT")),
+        0 => return Err(SqlProblem::new(Position::START, "there is no SQL here; write one SELECT")),
         1 => {}
-        _ => return Err(refused(at(&statements[1]), "write one SELECT; this file has several statements")),
+        _ => {
+            return Err(SqlProblem::new(
+                at(&statements[1]),
+                "write one SELECT; this file has several statements",
+            ));
+        }
     }
     match statements.pop() {
         Some(Statement::Query(query))
             if matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) =>
         {
-            Err(refused(position(query.span()), "only a SELECT is allowed here"))
+            Err(SqlProblem::new(position(query.span()), "only a SELECT is allowed here"))
         }
         Some(Statement::Query(query)) => Ok(query),
-        Some(other) => Err(refused(at(&other), "only a SELECT is allowed here")),
-        None => Err(refused(Position::START, "there is no SQL here; write one SELECT")),
+        Some(other) => Err(SqlProblem::new(at(&other), "only a SELECT is allowed here")),
+        None => Err(SqlProblem::new(Position::START, "there is no SQL here; write one SELECT")),
     }
 }
 
@@ -135,7 +168,8 @@ pub(crate) fn parse_expression(sql: &str) -> Result<Expr, SqlProblem> {
 }
 
 /// The columns that an expression names; empty when it cannot be parsed.
-pub(crate) fn columns(sql: &str) -> Vec<String> {
+#[must_use]
+pub fn columns(sql: &str) -> Vec<String> {
     let Ok(expr) = parse_expression(sql) else { return Vec::new() };
     let mut names = Vec::new();
     let _: ControlFlow<()> = visit_expressions(&expr, |node| {
@@ -162,13 +196,10 @@ pub(crate) fn clocks(sql: &impl Visit) -> Vec<SqlProblem> {
         if let Expr::Function(function) = expr {
             let name = function.name.to_string().to_ascii_lowercase();
             if let Some((_, fix)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-                found.push(SqlProblem {
-                    position: position(function.name.span()),
-                    message: format!(
-                        "`{name}` changes from run to run; a definition must give the same result at the same as_of"
-                    ),
-                    help: Some((*fix).to_owned()),
-                });
+                let message = format!(
+                    "`{name}` changes from run to run; a definition must give the same result at the same as_of"
+                );
+                found.push(SqlProblem::new(position(function.name.span()), message).with_help(*fix));
             }
         }
         ControlFlow::Continue(())
@@ -176,65 +207,9 @@ pub(crate) fn clocks(sql: &impl Visit) -> Vec<SqlProblem> {
     found
 }
 
-/// `in_segment('x')` becomes `key IN (SELECT key FROM "segment:x")`, `in_segment('x', t.id)` the same with `t.id`.
-fn resolve_segments(query: &mut Query, key: Option<&str>) -> Result<SegmentReferences, SqlProblem> {
-    let mut segments = SegmentReferences::new();
-    let outcome = visit_expressions_mut(query, |expr| {
-        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-        if !function.name.to_string().eq_ignore_ascii_case("in_segment") {
-            return ControlFlow::Continue(());
-        }
-        let at = position(function.name.span());
-        let break_with = |message: String| {
-            let help = Some(
-                "write in_segment('name'), or in_segment('name', alias.key) when several tables have the key"
-                    .to_owned(),
-            );
-            ControlFlow::Break(SqlProblem { position: at, message, help })
-        };
-        let Some((segment, subject)) = in_segment_arguments(&function.args) else {
-            return break_with("in_segment takes the name of a segment in quotes".to_owned());
-        };
-        let Some(key) = key else {
-            return break_with("in_segment has a meaning only where an entity is given".to_owned());
-        };
-        let subject = subject.unwrap_or_else(|| Expr::Identifier(Ident::new(key)));
-        let subquery =
-            format!("SELECT \"{key}\" FROM \"{}\"", segment_relation(&segment).replace('"', "\"\""));
-        let Ok(subquery) = parse_query(&subquery) else {
-            return break_with(format!("`{segment}` is not the name of a segment"));
-        };
-        if !segments.iter().any(|(known, _)| *known == segment) {
-            segments.push((segment, at));
-        }
-        *expr =
-            Expr::Nested(Box::new(Expr::InSubquery { expr: Box::new(subject), subquery, negated: false }));
-        ControlFlow::Continue(())
-    });
-    match outcome {
-        ControlFlow::Break(problem) => Err(problem),
-        ControlFlow::Continue(()) => Ok(segments),
-    }
-}
-
-fn in_segment_arguments(arguments: &FunctionArguments) -> Option<(String, Option<Expr>)> {
-    let FunctionArguments::List(list) = arguments else { return None };
-    let mut plain = list.args.iter().map(|argument| match argument {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-        _ => None,
-    });
-    let Some(Some(Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(name), .. }))) = plain.next()
-    else {
-        return None;
-    };
-    let subject = match plain.next() {
-        None => None,
-        Some(subject) => Some(subject?),
-    };
-    plain.next().is_none().then_some((name, subject))
-}
-
-fn position(span: Span) -> Position {
+/// Where a span of the parser's begins.
+#[must_use]
+pub fn position(span: Span) -> Position {
     let Location { line, column } = span.start;
     Position { line: line.max(1), column: column.max(1) }
 }
@@ -243,12 +218,9 @@ fn position(span: Span) -> Position {
 mod tests {
     use super::*;
 
-    fn check(sql: &str, expected: Result<(&str, &[&str]), (u64, u64, &str)>) {
-        match (parse(sql, Some("id")), expected) {
-            (Ok((statement, segments)), Ok((text, names))) => {
-                assert_eq!(statement.to_string(), text);
-                assert_eq!(segments.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
-            }
+    fn check(sql: &str, expected: Result<&str, (u64, u64, &str)>) {
+        match (parse(sql, &AsWritten), expected) {
+            (Ok(statement), Ok(text)) => assert_eq!(statement.to_string(), text),
             (Err(problem), Err((line, column, part))) => {
                 assert_eq!((problem.position.line, problem.position.column), (line, column), "{problem:?}");
                 let shown = format!("{problem} {}", problem.help.clone().unwrap_or_default());
@@ -258,17 +230,22 @@ mod tests {
         }
     }
 
+    /// Puts another query in its place.
+    struct Replaced;
+
+    impl Rewrite for Replaced {
+        fn rewrite(&self, query: &mut Query) -> Result<(), SqlProblem> {
+            *query = *parse_query("SELECT 1")?;
+            Ok(())
+        }
+    }
+
     #[test]
-    fn in_segment_becomes_a_subquery() {
-        check(
-            "SELECT id FROM traits WHERE NOT in_segment('vip')",
-            Ok(("SELECT id FROM traits WHERE NOT (id IN (SELECT \"id\" FROM \"segment:vip\"))", &["vip"])),
-        );
-        check(
-            "SELECT t.id FROM t WHERE in_segment('a/b', t.id)",
-            Ok(("SELECT t.id FROM t WHERE (t.id IN (SELECT \"id\" FROM \"segment:a/b\"))", &["a/b"])),
-        );
-        check("SELECT id FROM t WHERE in_segment(vip)", Err((1, 24, "name of a segment in quotes")));
+    fn a_select_is_rewritten_before_it_is_planned() {
+        check("SELECT id FROM t WHERE d > as_of()", Ok("SELECT id FROM t WHERE d > as_of()"));
+        assert_eq!(parse("SELECT id FROM t", &Replaced).unwrap().to_string(), "SELECT 1");
+        // Clocks are refused in what the author wrote.
+        assert!(parse("SELECT id FROM t WHERE d > now()", &Replaced).is_err());
     }
 
     #[test]

@@ -18,6 +18,31 @@ pub struct SqlProblem {
     pub message: String,
     /// What to do about it, where that is known.
     pub help: Option<String>,
+    /// The name that stands for nothing, where that is what is wrong.
+    pub missing: Option<MissingName>,
+}
+
+/// A name that stands for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MissingName {
+    /// A column, without its table.
+    Column(String),
+    /// A table.
+    Table(String),
+}
+
+impl SqlProblem {
+    /// A mistake at a position of the SQL text.
+    #[must_use]
+    pub fn new(position: Position, message: impl Into<String>) -> Self {
+        Self { position, message: message.into(), help: None, missing: None }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
 }
 
 /// An error of the query engine.

@@ -1,4 +1,4 @@
-//! Days of an interval as stretches of time, where a day has 24 hours.
+//! Days of an interval as lengths of time, where a day has 24 hours.
 //!
 //! `seen_at + INTERVAL '7 days'` asks the engine for the calendar of the instants' time zone, row by row. Platform tables hold instants
 //! in UTC, whose days are all alike: with [`Intervals`] the seven days are a number of microseconds, and the sum is one of integers.
@@ -88,6 +88,7 @@ mod tests {
     use arrow::util::pretty::pretty_format_batches;
     use tranche_schema::platform;
 
+    use crate::dialect::AsWritten;
     use crate::{Engine, EngineOptions, Session};
 
     /// Two instants, and none.
@@ -103,7 +104,7 @@ mod tests {
 
     async fn answer(sql: &str) -> (String, String) {
         let session = session();
-        let plan = session.plan(sql, None).await.unwrap();
+        let plan = session.plan(sql, &AsWritten).await.unwrap();
         let optimized = session.optimized(&plan).unwrap().display_indent().to_string();
         let found = session.collect(&plan).await.unwrap();
         (pretty_format_batches(&found.batches).unwrap().to_string(), optimized)

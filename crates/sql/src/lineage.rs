@@ -108,6 +108,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::dialect::AsWritten;
     use crate::{Engine, EngineOptions};
 
     async fn check(sql: &str, expected: &[(&str, &[&str])]) {
@@ -117,7 +118,7 @@ mod tests {
             let fields = ["k", "x", "y"].map(|name| Field::new(name, DataType::Int64, true));
             session.register_empty(table, Arc::new(Schema::new(fields.to_vec()))).unwrap();
         }
-        let plan = session.plan(sql, None).await.unwrap();
+        let plan = session.plan(sql, &AsWritten).await.unwrap();
         let found: Vec<(String, Vec<String>)> = column_lineage(&plan)
             .into_iter()
             .map(|(column, from)| {

@@ -12,7 +12,7 @@ use tranche_project::Position;
 pub(crate) use self::places::first_star;
 use self::places::{end_of, find_word, is_within, mentioned_in, parser_position, position_at, start_of};
 use self::words::{cause, in_plain_words, plain_types};
-use crate::SqlProblem;
+use crate::{MissingName, SqlProblem};
 
 /// A diagnostic of the engine that says less than its error.
 const UNSPECIFIC: &str = "expressions have incompatible types";
@@ -54,13 +54,15 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
     let said = diagnostic.map(|d| d.message.as_str()).filter(|message| *message != UNSPECIFIC);
     let text = cause(&said.map_or_else(|| error.strip_backtrace(), str::to_owned));
     let (message, help) = in_plain_words(&text);
-    // The relation of a segment stands in a subquery of ours, whose positions are not the author's.
-    let ours = text.contains("segment:");
     let spanned = diagnostic
-        .filter(|_| !ours)
         .and_then(|d| d.span)
         .map(|span| Position { line: span.start.line, column: span.start.column });
-    SqlProblem { position: spanned.unwrap_or_else(|| mentioned_in(&text, sql)), message, help }
+    let missing = match unknown_name(error) {
+        Some(UnknownName::Table(table)) => Some(MissingName::Table(table)),
+        _ => None,
+    };
+    let position = spanned.unwrap_or_else(|| mentioned_in(&text, sql));
+    SqlProblem { position, message, help, missing }
 }
 
 /// The name of a type as contracts have it, but for units and time zones.
@@ -74,7 +76,7 @@ fn unreadable(error: &ParserError, sql: &str) -> SqlProblem {
     let (ParserError::TokenizerError(text) | ParserError::ParserError(text)) = error else {
         let message = "this is nested too deeply".to_owned();
         let help = Some("name the inner queries in a WITH".to_owned());
-        return SqlProblem { position: position_at(sql, start_of(sql)), message, help };
+        return SqlProblem { position: position_at(sql, start_of(sql)), message, help, missing: None };
     };
     let (text, parsed) =
         parser_position(text).map_or((text.clone(), None), |(text, position)| (text, Some(position)));
@@ -83,7 +85,7 @@ fn unreadable(error: &ParserError, sql: &str) -> SqlProblem {
         Some(_) => end_of(sql),
         None => mentioned_in(&text, sql),
     });
-    SqlProblem { position, message, help }
+    SqlProblem { position, message, help, missing: None }
 }
 
 /// A column that is not there, and the nearest of those that are.
@@ -112,5 +114,6 @@ pub(crate) fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> Sql
         position: position_at(sql, position),
         message: format!("there is no column `{shown}`"),
         help,
+        missing: Some(MissingName::Column(field.name.clone())),
     }
 }

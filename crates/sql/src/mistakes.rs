@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use tranche_project::Position;
 
+use crate::dialect::Rewrite;
 use crate::locate::UnknownName;
 use crate::{Session, SqlProblem, dialect, locate};
 
@@ -35,12 +36,15 @@ impl Session {
     ///
     /// Names that are not known are all reported. A mistake of another kind, such as a wrong type, is reported when it is
     /// the first: behind an unknown name nothing certain can be said about types.
-    pub async fn mistakes(&self, sql: &str, key: Option<&str>) -> Vec<SqlProblem> {
-        let Err(first) = self.plan(sql, key).await else { return Vec::new() };
+    pub async fn mistakes(&self, sql: &str, rewrite: &dyn Rewrite) -> Vec<SqlProblem> {
+        let Err(first) = self.plan(sql, rewrite).await else { return Vec::new() };
         let Ok(query) = dialect::parse_query(sql) else { return vec![first] };
         let mut found = dialect::clocks(query.as_ref());
-        match dialect::resolve(query, key) {
-            Ok((statement, _)) => found.extend(self.unknown_names(statement, sql).await),
+        match dialect::rewritten(query, rewrite) {
+            Ok(statement) => {
+                let unknown = self.unknown_names(statement, sql).await;
+                found.extend(unknown.into_iter().map(|problem| rewrite.explain(problem)));
+            }
             Err(problem) => found.push(problem),
         }
         if found.is_empty() {
@@ -232,7 +236,7 @@ impl Nulls<'_> {
 
     fn replace(&mut self, expr: &mut Expr) {
         let start = expr.span().start;
-        // What was put there for a segment stands nowhere in the text.
+        // What a rewrite put there may stand nowhere in the text.
         if start.line > 0 {
             self.positions.push(Position { line: start.line, column: start.column });
         }
@@ -268,6 +272,7 @@ impl VisitorMut for Nulls<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::AsWritten;
     use crate::{Engine, EngineOptions};
 
     async fn check(sql: &str, expected: &[&str]) {
@@ -282,7 +287,7 @@ mod tests {
         ]);
         session.register_empty("people", Arc::new(people)).unwrap();
         session.register_empty("orders", Arc::new(orders)).unwrap();
-        let found = session.mistakes(sql, Some("id")).await;
+        let found = session.mistakes(sql, &AsWritten).await;
         let shown: Vec<String> =
             found.iter().map(|p| format!("{}:{}: {p}", p.position.line, p.position.column)).collect();
         assert_eq!(shown, expected, "{sql}");

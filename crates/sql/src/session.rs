@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, TableProvider,
@@ -16,7 +16,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
@@ -24,14 +24,14 @@ use datafusion::prelude::{DataFrame, SessionContext, ident};
 use jiff::Timestamp;
 use tracing::Instrument;
 use tranche_schema::{Contract, History, TableKind, platform};
-use tranche_store::{DeltaPlanner, Lake, Snapshot};
+use tranche_store::{Lake, Snapshot};
 
+use crate::dialect::Rewrite;
+use crate::in_list_rule::InListRule;
 use crate::intervals::Intervals;
-use crate::lists::Lists;
-use crate::raw::RefuseIntervalComparison;
-use crate::{
-    Engine, SegmentReferences, SqlError, SqlProblem, Tables, dialect, functions, instant_literal, locate,
-};
+use crate::parallel::Threads;
+use crate::text_coercion::RefuseIntervalComparison;
+use crate::{Engine, SqlError, SqlProblem, dialect, functions, instant_literal, locate};
 
 /// The engine at one `as_of`, with the tables that were registered.
 #[derive(Clone)]
@@ -65,27 +65,11 @@ impl Collected {
     }
 }
 
-/// The relation that holds the members of a segment while others are computed.
-#[must_use]
-pub fn segment_relation(segment: &str) -> String {
-    format!("segment:{segment}")
-}
-
 impl Engine {
     /// A session at `as_of`, with no tables yet.
     #[must_use]
     pub fn session(&self, as_of: Timestamp) -> Session {
         self.session_with(as_of, Vec::new())
-    }
-
-    /// A session at `as_of` over tables.
-    ///
-    /// # Errors
-    /// [`SqlError::Store`] when a table cannot be read.
-    pub async fn session_over(&self, tables: &Tables, as_of: Timestamp) -> Result<Session, SqlError> {
-        let session = self.session(as_of);
-        session.register_tables(tables).await?;
-        Ok(session)
     }
 
     /// A session with further planning rules.
@@ -94,7 +78,7 @@ impl Engine {
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(self.config())
             .with_runtime_env(self.runtime())
-            .with_query_planner(DeltaPlanner::new())
+            .with_query_planner(self.planner())
             .with_optimizer_rules(optimizer_rules())
             .build();
         let mut all: Vec<Arc<dyn ExprPlanner>> = planners;
@@ -160,22 +144,12 @@ impl Session {
         self.register(name, Arc::new(table))
     }
 
-    /// Registers the tables of contracts as they are seen at this session's `as_of`.
-    ///
-    /// # Errors
-    /// [`SqlError::Store`] when a table cannot be read.
-    pub async fn register_tables(&self, tables: &Tables) -> Result<(), SqlError> {
-        for table in tables.iter() {
-            let contract = &table.contract;
-            match table.provider(self).await? {
-                Some(provider) => self.register_stored(contract, provider)?,
-                None => self.register_empty(&contract.table, contract.arrow_schema())?,
-            }
-        }
-        Ok(())
-    }
-
-    fn register_stored(&self, contract: &Contract, provider: Arc<dyn TableProvider>) -> Result<(), SqlError> {
+    /// Registers the stored table of a contract, as it is seen at this session's `as_of`.
+    pub(crate) fn register_stored(
+        &self,
+        contract: &Contract,
+        provider: Arc<dyn TableProvider>,
+    ) -> Result<(), SqlError> {
         let stored = provider.schema();
         // A column that the contract gained after the last load is null in what is stored.
         let columns = contract.columns.iter().map(|column| match stored.field_with_name(&column.name) {
@@ -223,16 +197,17 @@ impl Session {
         self.context.read_table(Arc::new(table)).map_err(SqlError::engine)
     }
 
-    /// Plans one SELECT. `key` is the entity's key, which `in_segment` is about.
+    /// Plans one SELECT, as `rewrite` has it.
     ///
     /// # Errors
     /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
-    pub async fn plan(&self, sql: &str, key: Option<&str>) -> Result<LogicalPlan, SqlProblem> {
-        let (statement, _) = dialect::parse(sql, key)?;
+    pub async fn plan(&self, sql: &str, rewrite: &dyn Rewrite) -> Result<LogicalPlan, SqlProblem> {
+        let statement = dialect::parse(sql, rewrite)?;
         let state = self.context.state();
-        let plan = state.statement_to_plan(statement).await.map_err(|error| locate::problem(&error, sql))?;
-        // Types are checked when the plan is analysed; an author's mistake must not wait for the night.
-        state.optimize(&plan).map_err(|error| locate::problem(&error, sql))?;
+        let located = |error| rewrite.explain(locate::problem(&error, sql));
+        let plan = state.statement_to_plan(statement).await.map_err(located)?;
+        // Types are checked when the plan is analysed, so that mistakes are found before a run.
+        state.optimize(&plan).map_err(located)?;
         Ok(plan)
     }
 
@@ -258,10 +233,10 @@ impl Session {
     ///
     /// # Errors
     /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
-    pub async fn analysed(&self, sql: &str, key: Option<&str>) -> Result<LogicalPlan, SqlProblem> {
-        let (statement, _) = dialect::parse(sql, key)?;
+    pub async fn analysed(&self, sql: &str, rewrite: &dyn Rewrite) -> Result<LogicalPlan, SqlProblem> {
+        let statement = dialect::parse(sql, rewrite)?;
         let state = self.context.state();
-        let located = |error| locate::problem(&error, sql);
+        let located = |error| rewrite.explain(locate::problem(&error, sql));
         let plan = state.statement_to_plan(statement).await.map_err(located)?;
         state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)
     }
@@ -286,14 +261,15 @@ impl Session {
         let plan = plan
             .transform_up_with_subqueries(|plan| plan.map_expressions(|expr| expr.transform_up(clocked)))?
             .data;
-        let constants = Optimizer::with_rules(vec![Arc::new(Lists), Arc::new(SimplifyExpressions::new())]);
+        let constants =
+            Optimizer::with_rules(vec![Arc::new(InListRule), Arc::new(SimplifyExpressions::new())]);
         constants.optimize(plan, &state, |_, _| {})
     }
 
     /// Threads that work on one query.
     #[must_use]
-    pub fn threads(&self) -> usize {
-        self.context.state().config().target_partitions().max(1)
+    pub fn threads(&self) -> Threads {
+        Threads::new(self.context.copied_config().target_partitions())
     }
 
     /// A plan after the engine's own optimisation.
@@ -302,32 +278,6 @@ impl Session {
     /// [`SqlError`] when the engine fails.
     pub fn optimized(&self, plan: &LogicalPlan) -> Result<LogicalPlan, SqlError> {
         self.context.state().optimize(plan).map_err(SqlError::engine)
-    }
-
-    /// The relations that a SELECT names, wherever they stand, in lower case; empty when it cannot be parsed.
-    #[must_use]
-    pub fn tables_of(sql: &str) -> Vec<String> {
-        dialect::relations(sql)
-    }
-
-    /// Whether a SELECT asks for the instant that it is true for; yes when it cannot be parsed.
-    #[must_use]
-    pub fn asks_for_the_instant(sql: &str) -> bool {
-        dialect::calls(sql, functions::as_of(Timestamp::UNIX_EPOCH).name())
-    }
-
-    /// The segments that a SELECT asks for with `in_segment`.
-    ///
-    /// # Errors
-    /// [`SqlProblem`] when the SQL cannot be parsed.
-    pub fn segments_of(sql: &str, key: Option<&str>) -> Result<SegmentReferences, SqlProblem> {
-        dialect::parse(sql, key).map(|(_, segments)| segments)
-    }
-
-    /// Where each item of the outermost select list stands in the text; empty when it cannot be parsed.
-    #[must_use]
-    pub fn projection_positions(sql: &str) -> Vec<tranche_project::Position> {
-        dialect::projection_positions(sql)
     }
 
     /// Plans an expression over the rows of a schema, as definitions in YAML have them.
@@ -340,15 +290,30 @@ impl Session {
         let state = self.context.state();
         let parsed = datafusion::sql::sqlparser::ast::ExprWithAlias { expr: parsed, alias: None };
         let expr = state.create_logical_expr_from_sql_expr(parsed, schema).map_err(located)?;
-        // Types are checked now; an author's mistake must not wait for the night.
+        // Types are checked now, so that mistakes are found before a run.
         state.create_physical_expr(expr.clone(), schema).map_err(located)?;
         Ok(expr)
     }
 
-    /// The columns that an expression names; empty when it cannot be parsed.
-    #[must_use]
-    pub fn columns_of(sql: &str) -> Vec<String> {
-        dialect::columns(sql)
+    /// Plans an expression over the rows of a contract's table.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub fn row_expression(&self, contract: &Contract, sql: &str) -> Result<Expr, SqlProblem> {
+        self.expression(sql, &self.row_schema(contract, sql)?)
+    }
+
+    /// The type of an expression over the rows of a contract's table.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub fn row_expression_type(&self, contract: &Contract, sql: &str) -> Result<DataType, SqlProblem> {
+        let schema = self.row_schema(contract, sql)?;
+        self.expression(sql, &schema)?.get_type(&schema).map_err(|error| locate::problem(&error, sql))
+    }
+
+    fn row_schema(&self, contract: &Contract, sql: &str) -> Result<DFSchema, SqlProblem> {
+        DFSchema::try_from(contract.arrow_schema()).map_err(|error| locate::problem(&error, sql))
     }
 
     /// Runs a plan.
@@ -424,7 +389,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let simplifies = SimplifyExpressions::new();
     let guard = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
         let ours: Option<Arc<dyn OptimizerRule + Send + Sync>> =
-            (rule.name() == simplifies.name()).then(|| Arc::new(Lists) as _);
+            (rule.name() == simplifies.name()).then(|| Arc::new(InListRule) as _);
         ours.into_iter().chain(std::iter::once(rule))
     };
     let rules = Optimizer::new().rules.into_iter().flat_map(guard);

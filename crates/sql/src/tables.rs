@@ -1,17 +1,16 @@
 //! The tables of contracts, opened once for a piece of work.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches, max, min};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::catalog::{MemTable, TableProvider};
-use object_store::ObjectStore;
+use jiff::Timestamp;
 use tranche_schema::{Contract, layout, platform};
-use tranche_store::{DataFile, Lake, Snapshot};
+use tranche_store::{Lake, Snapshot};
 
-use crate::fused::time_range;
+use crate::scan::{Source, TableSources};
 use crate::{Engine, Session, SqlError};
 
 /// The tables of contracts, each in the version that was the latest when they were opened: what is computed from them at several
@@ -21,8 +20,8 @@ pub struct Tables(Vec<OpenTable>);
 
 /// A contract's table, if it was ever written.
 #[derive(Debug, Clone)]
-pub(crate) struct OpenTable {
-    pub(crate) contract: Contract,
+struct OpenTable {
+    contract: Contract,
     snapshot: Option<Snapshot>,
     /// Its rows in memory, when they are read often and fit.
     cache: Option<Cached>,
@@ -31,13 +30,13 @@ pub(crate) struct OpenTable {
 #[derive(Debug, Clone)]
 struct Cached {
     table: Arc<MemTable>,
-    stretches: Vec<Stretch>,
+    slices: Vec<Slice>,
 }
 
 /// Rows that are in memory together.
 #[derive(Debug, Clone)]
-struct Stretch {
-    /// The stretch of time that their events are in, in microseconds.
+struct Slice {
+    /// The interval of time that their events are in, in microseconds.
     range: (i64, i64),
     rows: RecordBatch,
 }
@@ -51,51 +50,6 @@ pub struct TableVersion {
     pub version: u64,
     /// Rows in that version, as its log says.
     pub rows: u64,
-}
-
-/// What a table is read from.
-#[derive(Debug, Clone)]
-pub struct TableSources {
-    /// The table's folder.
-    pub objects: Arc<dyn ObjectStore>,
-    /// The version.
-    pub version: u64,
-    /// The files, or rows in memory.
-    pub sources: Vec<Source>,
-}
-
-/// A piece of a table that is read at once.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A file in the table's folder.
-    File(DataFile),
-    /// Rows in memory.
-    Rows {
-        /// The rows.
-        rows: RecordBatch,
-        /// The first instant, and the first one behind the last, that an event of theirs may have, in microseconds.
-        range: (i64, i64),
-    },
-}
-
-impl TableSources {
-    /// Those that may have events in a stretch of time, in microseconds.
-    #[must_use]
-    pub fn within(mut self, times: &Range<i64>) -> Self {
-        self.sources.retain(|source| {
-            let (from, to) = time_range(source);
-            from < times.end && times.start < to
-        });
-        self
-    }
-}
-
-impl Source {
-    /// Rows in memory, of which nothing is known.
-    #[must_use]
-    pub fn rows(rows: RecordBatch) -> Self {
-        Self::Rows { rows, range: (i64::MIN, i64::MAX) }
-    }
 }
 
 /// The folder of a contract's table in the lake.
@@ -135,16 +89,16 @@ impl Tables {
                 continue;
             }
             left -= estimate;
-            let session = engine.session(jiff::Timestamp::UNIX_EPOCH);
+            let session = engine.session(Timestamp::UNIX_EPOCH);
             let found = session.collect_frame(session.read(snapshot).await?).await?;
-            let stretches = in_stretches(found.batches, table.contract.event_time())?;
-            let threads = engine.threads().max(1);
+            let slices = by_time(found.batches, table.contract.event_time())?;
+            let threads = engine.threads().count();
             let mut partitions = vec![Vec::new(); threads];
-            for (index, stretch) in stretches.iter().enumerate() {
-                partitions[index % threads].push(stretch.rows.clone());
+            for (index, slice) in slices.iter().enumerate() {
+                partitions[index % threads].push(slice.rows.clone());
             }
             let rows = Arc::new(MemTable::try_new(found.schema, partitions).map_err(SqlError::engine)?);
-            table.cache = Some(Cached { table: rows, stretches });
+            table.cache = Some(Cached { table: rows, slices });
         }
         Ok(tables)
     }
@@ -165,8 +119,8 @@ impl Tables {
         let Some(snapshot) = &open.snapshot else { return Ok(None) };
         let sources = match &open.cache {
             Some(cached) => {
-                let stretches = cached.stretches.iter().cloned();
-                stretches.map(|Stretch { range, rows }| Source::Rows { rows, range }).collect()
+                let slices = cached.slices.iter().cloned();
+                slices.map(|Slice { range, rows }| Source::Rows { rows, range }).collect()
             }
             None => snapshot.files()?.into_iter().map(Source::File).collect(),
         };
@@ -181,9 +135,34 @@ impl Tables {
             .map(|s| TableVersion { table: s.table().to_owned(), version: s.version(), rows: s.rows() })
             .collect()
     }
+}
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &OpenTable> {
-        self.0.iter()
+impl Engine {
+    /// A session at `as_of` over tables.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when a table cannot be read.
+    pub async fn session_over(&self, tables: &Tables, as_of: Timestamp) -> Result<Session, SqlError> {
+        let session = self.session(as_of);
+        session.register_tables(tables).await?;
+        Ok(session)
+    }
+}
+
+impl Session {
+    /// Registers the tables of contracts as they are seen at this session's `as_of`.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when a table cannot be read.
+    pub async fn register_tables(&self, tables: &Tables) -> Result<(), SqlError> {
+        for table in &tables.0 {
+            let contract = &table.contract;
+            match table.provider(self).await? {
+                Some(provider) => self.register_stored(contract, provider)?,
+                None => self.register_empty(&contract.table, contract.arrow_schema())?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -191,10 +170,7 @@ impl Tables {
 const CACHE_PART: usize = 8;
 
 impl OpenTable {
-    pub(crate) async fn provider(
-        &self,
-        session: &Session,
-    ) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
+    async fn provider(&self, session: &Session) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
         match (&self.cache, &self.snapshot) {
             (Some(cache), _) => Ok(Some(Arc::clone(&cache.table) as Arc<dyn TableProvider>)),
             (None, Some(snapshot)) => Ok(Some(snapshot.provider(&session.state()).await?)),
@@ -203,28 +179,28 @@ impl OpenTable {
     }
 }
 
-/// The rows in fewer batches, one stretch of time after another: what reads a window leaves the others alone. Batches stay as they
-/// are, so that rows of one file are in its order.
-fn in_stretches(batches: Vec<RecordBatch>, event_time: Option<&str>) -> Result<Vec<Stretch>, SqlError> {
+/// The rows in fewer batches, one interval of time after another, so that a window reads few of them. Batches stay as they are, so
+/// that rows of one file are in its order.
+fn by_time(batches: Vec<RecordBatch>, event_time: Option<&str>) -> Result<Vec<Slice>, SqlError> {
     let mut ordered = Vec::new();
     for rows in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
-        ordered.push(Stretch { range: range_of(&rows, event_time)?, rows });
+        ordered.push(Slice { range: range_of(&rows, event_time)?, rows });
     }
-    ordered.sort_by_key(|stretch| stretch.range);
+    ordered.sort_by_key(|slice| slice.range);
     let mut found = Vec::new();
     let mut rest = ordered.as_slice();
     while let Some(first) = rest.first() {
         let mut rows = first.rows.num_rows();
-        let more = rest[1..].iter().take_while(|stretch| {
-            rows += stretch.rows.num_rows();
+        let more = rest[1..].iter().take_while(|slice| {
+            rows += slice.rows.num_rows();
             rows <= BATCH_ROWS
         });
         let (together, others) = rest.split_at(1 + more.count());
         let range = together
             .iter()
             .fold(first.range, |(from, to), next| (from.min(next.range.0), to.max(next.range.1)));
-        let rows = concat_batches(&first.rows.schema(), together.iter().map(|stretch| &stretch.rows))?;
-        found.push(Stretch { range, rows });
+        let rows = concat_batches(&first.rows.schema(), together.iter().map(|slice| &slice.rows))?;
+        found.push(Slice { range, rows });
         rest = others;
     }
     Ok(found)
@@ -233,14 +209,14 @@ fn in_stretches(batches: Vec<RecordBatch>, event_time: Option<&str>) -> Result<V
 /// Rows of a batch in memory, about: small ones cost more than their rows.
 const BATCH_ROWS: usize = 8_192;
 
-/// The stretch of time that a batch's events are in, in microseconds.
+/// The interval of time that a batch's events are in, in microseconds.
 fn range_of(batch: &RecordBatch, event_time: Option<&str>) -> Result<(i64, i64), SqlError> {
     let Some(instants) = event_time.and_then(|name| batch.column_by_name(name)) else {
         return Ok((i64::MIN, i64::MAX));
     };
     let instants = cast(instants, &platform::instant())?;
     let instants = instants.as_primitive::<TimestampMicrosecondType>();
-    // An event without an instant is in no stretch of time, which has to be seen row by row.
+    // An event without an instant is in no interval, which has to be seen row by row.
     let ends = min(instants).zip(max(instants)).filter(|_| instants.null_count() == 0);
     Ok(ends.map_or((i64::MIN, i64::MAX), |(first, last)| (first, last.saturating_add(1))))
 }

@@ -2,6 +2,7 @@
 //! hash.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_project::{Problems, SourceFile};
 use tranche_stats::assignment::{Bucket, Namespace, bucket_ranges, hash_v2, variation};
@@ -20,7 +21,7 @@ pub struct Assignment {
 }
 
 /// Where a unit is assigned to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Assigned {
     /// The experiment.
     pub experiment: String,

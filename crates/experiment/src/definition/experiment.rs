@@ -14,14 +14,14 @@ use super::assignment::{Assigned, Assignment};
 use super::spec::DecisionSpec;
 use super::statistics::{Statistics, TestDirection};
 
-/// Who was exposed to what, and what is measured of it.
+/// A validated experiment: its exposures, variants, metrics and statistics.
 #[derive(Debug, Clone)]
 pub struct Experiment {
     /// Its name.
     pub name: String,
-    /// What it is meant to show.
+    /// The hypothesis, in a sentence.
     pub hypothesis: Option<String>,
-    /// What is measured, and randomised unless there is a cluster.
+    /// The entity that is measured, and randomised unless there is a cluster.
     pub entity: String,
     /// The column with what is randomised, where that is coarser than the entity: of the exposures, or else
     /// of the entity.
@@ -38,7 +38,7 @@ pub struct Experiment {
     pub variants: IndexMap<String, f64>,
     /// The variant that others are compared with.
     pub control: String,
-    /// How units are assigned, by whoever does it.
+    /// How the assigning system assigns units.
     pub assignment: Assignment,
     /// The first instant of exposures that count.
     pub from: Timestamp,
@@ -48,13 +48,13 @@ pub struct Experiment {
     pub zone: TimeZone,
     /// How long after its first exposure a unit's facts count; up to as_of when `None`.
     pub conversion_window: Option<Duration>,
-    /// What is measured, goals first.
+    /// Its metrics, goals first.
     pub metrics: Vec<MetricChoice>,
     /// Segments to break results down by, as written.
     pub segments: Vec<Spanned<String>>,
     /// How effects are estimated.
     pub statistics: Statistics,
-    /// What follows from the result, if anything is declared.
+    /// The decision rule, if one is declared.
     pub decision: Option<DecisionSpec>,
     /// Where it is defined.
     pub file: SourceFile,

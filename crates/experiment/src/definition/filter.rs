@@ -1,8 +1,6 @@
 //! `where:` of exposures: which rows of a table are exposures.
 
-use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
-use tranche_project::Position;
 use tranche_schema::Contract;
 use tranche_sql::{Session, SqlProblem};
 
@@ -12,10 +10,5 @@ pub(crate) fn filter_expression(
     contract: &Contract,
     session: &Session,
 ) -> Result<Expr, SqlProblem> {
-    let failed = |e: datafusion::error::DataFusionError| SqlProblem {
-        position: Position::START,
-        message: e.strip_backtrace(),
-        help: None,
-    };
-    session.expression(sql, &DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(failed)?)
+    session.row_expression(contract, sql)
 }

@@ -1,4 +1,4 @@
-//! Experiments as definitions: as their authors wrote them, what they mean, and held against contracts,
+//! Experiments as definitions: as their authors wrote them, as they are validated, and held against contracts,
 //! metrics and segments.
 //!
 //! [`ExperimentSpec`] is the file, [`Experiment`] its meaning; [`read`] leads from one to the other without

@@ -1,4 +1,4 @@
-//! From the files of a pipeline to what its experiments mean; without any input or output.
+//! Experiments from the files of a pipeline; without any input or output.
 
 mod families;
 mod inference;
@@ -16,7 +16,7 @@ use super::looks::{Design, PlannedLooks};
 use super::spec::{DecisionSpec, ExperimentSpec, GuardrailsSpec, MetricChoiceSpec};
 use super::statistics::{Method, Scale, Statistics, TestDirection};
 
-/// Reads the experiments of a pipeline; problems are reported and what is unsound is left out.
+/// Reads the experiments of a pipeline; problems are reported, and unsound experiments are left out.
 pub fn read(
     project: &Project,
     pipeline: &str,
@@ -104,7 +104,7 @@ fn validate(
     })
 }
 
-/// What of `statistics:` depends on the metrics and on the period.
+/// Checks the parts of `statistics:` that depend on the metrics and on the period.
 fn check_statistics(
     statistics: &Statistics,
     spec: &ExperimentSpec,

@@ -1,4 +1,4 @@
-//! How effects are estimated, and how often the result may be looked at: what `statistics:` means.
+//! Estimation and inference, as `statistics:` declares them.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use crate::definition::{Method, MetricChoice};
 use crate::units::cells::{Group, SegmentIndex, Side};
 use crate::units::collect::UnitData;
 
-/// An estimate with what it was made from.
+/// An estimate with its arms and its analysis.
 #[derive(Debug, Clone)]
 pub(crate) struct Compared {
     pub(crate) row: EstimateRow,

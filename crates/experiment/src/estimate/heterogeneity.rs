@@ -1,7 +1,7 @@
-//! Whether an effect differs between segments, and what to expect of each of them.
+//! Heterogeneity: tests of whether an effect differs between segments, and each segment's pooled effect.
 
 use tranche_scorecard::{HeterogeneityRow, MetricRole, SegmentContrast};
-use tranche_segment::EVERYONE;
+use tranche_segment::{EVERYONE, Pattern};
 use tranche_stats::{
     BetweenVariance, Options, SegmentEffect, adjusted, against_the_rest, compare, heterogeneity,
 };
@@ -13,7 +13,7 @@ use crate::definition::matches;
 use crate::units::cells::{SegmentIndex, Side};
 use crate::units::collect::UnitData;
 
-/// Everyone who is not in a segment.
+/// The units that are not in a segment.
 const REST: &str = "(rest)";
 
 /// The tests of one metric: one for each entry of `segments:` and each treatment. `compared` are its
@@ -46,7 +46,7 @@ fn groups(
         compared.iter().filter(is_own).map(|one| (one.row.segment.clone(), one.arms.clone())).collect();
     let first =
         groups.first().and_then(|(segment, _)| data.divided.segments.get_index_of(segment)).map(SegmentIndex);
-    if let (false, Some(place)) = (pattern.ends_with("/*"), first) {
+    if let (false, Some(place)) = (Pattern::parse(pattern).is_set(), first) {
         let experiment = data.observed.experiment;
         let rest = |variant: &str| data.divided.cells.group(Side::Out(place), experiment.index_of(variant));
         let arms = inputs.outcomes.arms(&rest(&experiment.control), &rest(variant));

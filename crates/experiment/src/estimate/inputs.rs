@@ -22,7 +22,7 @@ pub(crate) struct MetricInputs<'a> {
     pub(crate) extras: Extras<'a>,
 }
 
-/// What is shown of a metric beside its effect.
+/// What a result has of a metric beside its effect.
 #[derive(Debug, Default)]
 pub(crate) struct Extras<'a> {
     /// Its values before they were capped.

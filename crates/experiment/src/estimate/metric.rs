@@ -1,4 +1,4 @@
-//! Everything that is estimated of a metric.
+//! All estimates of a metric: by segment, between segments, without outliers, by day.
 
 use tranche_scorecard::{HeterogeneityRow, OutlierRow, SeriesPoint};
 use tranche_segment::EVERYONE;
@@ -11,7 +11,7 @@ use crate::definition::VariantIndex;
 use crate::units::cells::{SegmentIndex, Side};
 use crate::units::collect::UnitData;
 
-/// What is estimated of metrics.
+/// The estimates of metrics.
 #[derive(Debug, Default)]
 pub(crate) struct MetricEstimates {
     /// By segment and treatment.

@@ -1,4 +1,4 @@
-//! How much of an effect is the work of a few units.
+//! The audit of outliers: effects without the largest unit, and with values capped.
 
 use tranche_metric::Values;
 use tranche_scorecard::{Concentration, Effect, OutlierRow, Refit};

@@ -1,4 +1,4 @@
-//! Every estimate by day: of the units that were new on it, and of all units up to it.
+//! Series: every estimate by day, of the day's new units and of all units up to it.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -91,7 +91,7 @@ impl Cohorts {
     }
 
     /// The points of one comparison, from outcomes over these [`cells`](Self::cells); `places` are those of
-    /// control and of the treatment among the variants. A day on which nobody was exposed has no point of its
+    /// control and of the treatment among the variants. A day without an exposure has no point of its
     /// own, and there is none before the first unit.
     pub(crate) fn points(
         &self,

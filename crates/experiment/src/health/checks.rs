@@ -99,7 +99,7 @@ fn mixed_clusters(units: &Exposed) -> Option<HealthCheck> {
     contaminated("mixed_clusters", (mixed, seen), "clusters have several variants", advice)
 }
 
-/// Whether few enough of what was seen came into touch with several variants.
+/// Whether few enough of the units or clusters that were seen have several variants.
 fn contaminated(check: &str, (several, seen): (u64, u64), what: &str, advice: &str) -> Option<HealthCheck> {
     if seen == 0 {
         return None;
@@ -189,7 +189,7 @@ fn counts(experiment: &Experiment, units: &Exposed, members: impl IntoIterator<I
     of_variant.into_iter().map(count).collect()
 }
 
-/// What was randomised.
+/// The name of what was randomised.
 fn counted(units: &Exposed) -> &'static str {
     if units.clusters.is_some() { "clusters" } else { "units" }
 }

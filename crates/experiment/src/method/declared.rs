@@ -1,4 +1,4 @@
-//! What is declared of an inference and of estimates, by the keys of a definition.
+//! Declarations of inference and estimation, by the keys of a definition.
 
 use serde_json::{Map, Value, json};
 use tranche_stats::{Adjustment, BetaPrior, Prior, Spending, VarianceMethod};
@@ -41,7 +41,7 @@ pub(crate) fn parameters(method: &Method) -> Value {
     }
 }
 
-/// What is declared of estimates, by the keys of a definition; what is not declared is left out.
+/// The declarations of estimation, by the keys of a definition; keys that are not declared are left out.
 pub(crate) fn estimation(experiment: &Experiment) -> Map<String, Value> {
     let statistics = &experiment.statistics;
     let mut declared = Map::new();

@@ -1,4 +1,4 @@
-//! What estimates take into account besides the values of units, named.
+//! The estimators of a result, each with its formula, source and parameters.
 
 use serde_json::{Value, json};
 use tranche_scorecard::EstimatorNote;

@@ -1,4 +1,4 @@
-//! The units that an inference needs: those of a single look, times what looking more often costs.
+//! The units that an inference needs: those of a single look, times the inflation by further looks.
 
 use tranche_stats::{
     Alternative, ConfidenceSequence, GroupSequential, MixtureTest, Outcome, Plan, Reason, SampleSize,

@@ -1,4 +1,4 @@
-//! What entities did in as long before an instant as units will be observed.
+//! The history of entities, over as long before an instant as units will be observed.
 
 use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
@@ -23,7 +23,7 @@ use crate::units::values::ValuesPlan;
 const TRAFFIC_DAYS: u32 = 28;
 const SECONDS_OF_DAY: f64 = 86_400.0;
 
-/// What entities did.
+/// The history of an experiment's entities.
 pub(super) struct History<'a> {
     pub(super) units: u64,
     pub(super) observed_days: f64,

@@ -1,9 +1,10 @@
-//! Planning an experiment: how many units and days it needs, from what entities did before.
+//! Power: how many units and days an experiment needs, by the history of its entities.
 
 mod design;
 mod history;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_metric::Direction;
 use tranche_scorecard::MetricRole;
@@ -21,7 +22,7 @@ const LIFTS: [f64; 5] = [0.01, 0.02, 0.05, 0.1, 0.2];
 /// Durations whose detectable effect is shown, in days.
 const DAYS: [u32; 4] = [7, 14, 28, 56];
 
-/// What is asked of a plan.
+/// The request for a power plan.
 #[derive(Debug, Clone)]
 pub struct PowerRequest {
     /// The chance to find an effect that is there, above alpha and below 1.
@@ -34,12 +35,13 @@ pub struct PowerRequest {
     pub segment: Option<String>,
 }
 
-/// What an experiment needs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The units and days that an experiment needs.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PowerPlan {
     /// The experiment.
     pub experiment: String,
     /// The instant before which the history lies.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
     /// The chance to find an effect that is there.
     pub power: f64,
@@ -61,8 +63,8 @@ pub struct PowerPlan {
     pub notes: Vec<String>,
 }
 
-/// What one metric needs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The units and days that one metric needs.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricPower {
     /// The metric.
     pub metric: String,
@@ -85,7 +87,7 @@ pub struct MetricPower {
 }
 
 /// The units that an effect needs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SampleSizeRow {
     /// The effect, absolute, in the metric's unit.
     pub effect: f64,
@@ -102,7 +104,7 @@ pub struct SampleSizeRow {
 }
 
 /// The effect that a duration can show.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DetectableRow {
     /// Days of exposures.
     pub days: u32,
@@ -273,7 +275,7 @@ impl Planner<'_> {
     }
 }
 
-/// Rounded up, but for what is rounding itself.
+/// Rounded up, but for rounding errors.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of units and days")]
 fn whole(value: f64) -> u64 {
     (value - 1e-6).ceil().max(0.0) as u64

@@ -1,5 +1,4 @@
-//! Results of measurements, kept and read back: estimates with the whole result, and beside them their series
-//! by day.
+//! The tables of results: estimates with the whole result, and their series by day.
 
 mod estimates;
 mod rows;

@@ -1,4 +1,4 @@
-//! All that is known of the units of experiments before anything is compared.
+//! The data of units, complete before anything is compared.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) struct UnitData<'a> {
     pub(crate) before: Option<UnitValues>,
 }
 
-/// What is known of several experiments, and what was read for it.
+/// The data of several experiments, and the rows that were read for it.
 #[derive(Debug)]
 pub(crate) struct Collected<'a> {
     /// In the order of the experiments.
@@ -61,7 +61,7 @@ pub(crate) async fn collect<'a>(
     Ok(Collected { data, rows_read: exposure_rows + segment_rows + fact_rows, facts: values.facts })
 }
 
-/// An experiment whose values are asked for.
+/// An experiment whose values are requested.
 struct Requested<'a> {
     segmented: Segmented<'a>,
     after: ValuesId,
@@ -69,7 +69,7 @@ struct Requested<'a> {
 }
 
 impl<'a> Requested<'a> {
-    /// Asks for the metrics of an experiment after exposure, and for its covariates before.
+    /// Requests the metrics of an experiment after exposure, and its covariates before.
     fn of(segmented: Segmented<'a>, plan: &mut ValuesPlan<'a>, context: &MeasureContext<'a>) -> Self {
         let experiment = segmented.observed.experiment;
         let population = plan.units(&segmented.observed);

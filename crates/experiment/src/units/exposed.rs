@@ -36,7 +36,7 @@ pub(crate) struct Exposed {
 }
 
 impl Exposed {
-    /// The units exposed before `until`; what was left out stays counted.
+    /// The units exposed before `until`; the counts of units that are left out stay as they are.
     pub(crate) fn before(self: &Arc<Self>, until: Timestamp) -> Result<Arc<Self>, ExperimentError> {
         let is_before: Vec<bool> = self.at.iter().map(|at| *at < until).collect();
         if is_before.iter().all(|is_before| *is_before) {

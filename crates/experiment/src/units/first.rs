@@ -59,7 +59,7 @@ impl SeenExposures {
         self.clusters.number(name)
     }
 
-    /// The number of a key that the universe lacks; none for what is no key.
+    /// The number of a key that the universe lacks; none for a null key.
     pub(super) fn stranger(&mut self, key: &ArrayRef) -> Result<Option<u32>, SqlError> {
         Ok(self.strangers.insert(key)?.first().copied().flatten())
     }
@@ -120,7 +120,7 @@ struct First {
 }
 
 impl First {
-    /// Who was not exposed.
+    /// A unit without an exposure.
     const NEVER: Self = Self { at: i64::MAX, variant: 0, cluster: None };
     const SEVERAL: u16 = u16::MAX;
 

@@ -1,4 +1,4 @@
-//! Which segments units were in before they could be changed.
+//! The segments of units just before their first exposure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) struct Segmented<'a> {
     pub(super) divided: Arc<Divided>,
 }
 
-/// Units by what they were when they were first exposed.
+/// Units by segment and stratum at first exposure, and by variant.
 #[derive(Debug)]
 pub(crate) struct Divided {
     /// The places of the units in each segment, rising; everyone first, then in the author's order.
@@ -37,9 +37,9 @@ pub(crate) struct Divided {
 }
 
 /// Which units of each experiment were in each segment and stratum just before their first exposure: the
-/// segments are replayed at the beginning of each day with a first exposure, so that nothing that the treatment
-/// did can leak into them. A day is replayed once for all experiments, and segments that do not depend on the
-/// day are found once. Returns the rows that were read, too.
+/// segments are replayed at the beginning of each day with a first exposure, so that nothing that the
+/// treatment did can leak into them. A day is replayed once for all experiments, and segments that do not
+/// depend on the day are found once. Returns the rows that were read, too.
 pub(super) async fn segments_at_exposure<'a>(
     observed: Vec<Observed<'a>>,
     context: &MeasureContext<'_>,

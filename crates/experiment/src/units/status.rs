@@ -1,5 +1,4 @@
-//! Where an experiment stands at an instant: which looks were taken, which units count, and whether more is
-//! to come.
+//! The status of an experiment at an instant: the looks that were taken, the units that count, and its stage.
 
 use std::sync::Arc;
 
@@ -41,7 +40,7 @@ pub(crate) enum Stage {
     Ended,
 }
 
-/// Finds the units of experiments, and says where each experiment stands at the session's `as_of`.
+/// Finds the units of experiments, and the status of each experiment at the session's `as_of`.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
@@ -99,7 +98,7 @@ impl Schedule {
     /// Whether a decision may be made at `as_of`, and whether more is to come.
     fn stage(&self, experiment: &Experiment, taken: Option<&TakenLook>, as_of: Timestamp) -> Stage {
         match (&experiment.statistics.method, taken) {
-            // Nobody was exposed until the end, so that no look was ever taken.
+            // No unit was exposed until the end, so that no look was ever taken.
             (Method::GroupSequential(Design { looks: PlannedLooks::Fractions { .. }, .. }), None)
                 if as_of >= self.end =>
             {

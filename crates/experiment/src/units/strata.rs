@@ -1,4 +1,4 @@
-//! Strata: what units were when they were first exposed, as one label each.
+//! Strata: one label for each unit, of its segments at first exposure.
 
 use std::collections::HashMap;
 

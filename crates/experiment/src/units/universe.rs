@@ -1,4 +1,4 @@
-//! Who counts as an entity.
+//! The universe of each entity: the keys of its table.
 
 use std::collections::HashMap;
 use std::sync::Arc;

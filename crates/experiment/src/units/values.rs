@@ -1,4 +1,4 @@
-//! What units did: which metrics are to be measured of whom, and their values.
+//! The values of units: which metrics are measured of which population, and over which span of time.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::definition::Experiment;
 use crate::error::ExperimentError;
 use crate::state::Memory;
 
-/// The values that are asked for, of all experiments together: every fact table is read once.
+/// The requests of all experiments together, so that every fact table is read once.
 #[derive(Default)]
 pub(crate) struct ValuesPlan<'a> {
     experiments: Vec<&'a str>,
@@ -29,7 +29,7 @@ pub(crate) struct ValuesPlan<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PopulationId(usize);
 
-/// A handle on values that are asked for: it is given for a request, and exchanged for the request's values.
+/// A handle on the values of one request.
 #[derive(Debug)]
 pub(crate) struct ValuesId(usize);
 
@@ -39,7 +39,7 @@ struct Request<'a> {
     metrics: Vec<&'a Metric>,
 }
 
-/// The values of a plan, and how facts were read for them.
+/// The values of all requests, and how facts were read for them.
 pub(crate) struct MeasuredValues {
     by_request: Vec<UnitValues>,
     /// How the facts of each table were read.
@@ -72,7 +72,7 @@ impl<'a> ValuesPlan<'a> {
         PopulationId(self.populations.len() - 1)
     }
 
-    /// Asks for the values of metrics.
+    /// Requests the values of metrics.
     pub(crate) fn request(
         &mut self,
         population: PopulationId,
@@ -83,7 +83,7 @@ impl<'a> ValuesPlan<'a> {
         ValuesId(self.requests.len() - 1)
     }
 
-    /// Measures all that is asked for; from what an earlier measurement kept, where there is a memory.
+    /// Measures all requests; from the saved state of an earlier measurement, where there is one.
     ///
     /// # Errors
     /// [`ExperimentError`] with who is at fault.

@@ -1,4 +1,4 @@
-//! What is checked of a metric by one inference, and what two arms show at each look.
+//! The check of a metric by one inference, and its outcome at each look.
 
 use tranche_metric::{Direction as Better, Metric};
 use tranche_stats::{

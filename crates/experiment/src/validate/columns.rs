@@ -1,4 +1,4 @@
-//! What units did, as dense columns in the order of their exposure.
+//! The values of units as dense columns, in the order of their exposure.
 
 use tranche_metric::Values;
 use tranche_stats::{Arm, CoMomentMatrix, OutcomeColumns, adjust_for_covariates};
@@ -25,7 +25,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// The columns that a measurement takes its moments from. `None` for what is no mean and no ratio.
+    /// The columns that a measurement takes its moments from. `None` for quantiles.
     pub(super) fn of(values: Values<'_>, adjustments: &Adjustments<'_>, rows: &Rows) -> Option<Self> {
         let (above, below) = match values {
             Values::Single(above) => (above, None),

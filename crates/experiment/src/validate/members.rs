@@ -1,4 +1,4 @@
-//! What units did, by their places: for what sums do not hold, such as quantiles.
+//! The values of units by their places, for quantiles, which sums do not hold.
 
 use tranche_metric::Values;
 use tranche_stats::{Arm, Baseline};

@@ -1,4 +1,4 @@
-//! Self-certification: whether the statistics keep their promises on an experiment's own data.
+//! Validation of the statistics on an experiment's own data (A/A tests by re-randomisation).
 //!
 //! Units keep what they did and get new variants, drawn by the declared shares, some thousand times. Nothing
 //! is done to them by that, so that the true effect is known: none, or the one that is put in. How often a
@@ -44,7 +44,7 @@ const FALSE_ALARM: f64 = 0.01;
 /// called with how many draws are done, from several threads.
 ///
 /// # Errors
-/// [`ExperimentError`] with who is at fault; nobody was exposed is one.
+/// [`ExperimentError`] with who is at fault; also when no unit was exposed.
 pub async fn validate(
     experiment: &Experiment,
     request: &ValidationRequest,
@@ -58,7 +58,7 @@ pub async fn validate(
     let exposed = &data.observed.units;
     let units = exposed.at.len();
     if units == 0 {
-        let reason = "nobody was exposed yet; give an `as_of` at which somebody was".to_owned();
+        let reason = "nobody was exposed yet; give a later `as_of`".to_owned();
         return Err(ExperimentError::Exposure { experiment: experiment.name.clone(), reason });
     }
     let mut order: Vec<usize> = (0..units).collect();

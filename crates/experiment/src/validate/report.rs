@@ -1,6 +1,7 @@
-//! What is to be validated, and what was found.
+//! The request for a validation, and its result.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::inference_kind::InferenceKind;
@@ -19,11 +20,12 @@ pub struct ValidationRequest {
 }
 
 /// Whether the statistics keep their promises on an experiment's own data.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Validation {
     /// The experiment.
     pub experiment: String,
     /// The instant before which the data lies.
+    #[schemars(with = "String")]
     pub as_of: Timestamp,
     /// How often variants were drawn.
     pub iterations: usize,
@@ -44,7 +46,7 @@ pub struct Validation {
 }
 
 /// A promise, and how often it was broken or kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ValidationRow {
     /// `false_positives`: the difference's interval leaves out 0, at any look. `coverage`: the lift's
     /// interval holds the lift that was put in, at every look. `sample_ratio`, `sequential_sample_ratio`: the

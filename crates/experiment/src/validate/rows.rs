@@ -36,7 +36,7 @@ impl Rows {
         self.units.iter().copied()
     }
 
-    /// The sum of what a row's units have.
+    /// The sum over the units of each row.
     pub(super) fn sums(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut sums = vec![0.0; self.count];
         self.units.iter().for_each(|&(row, unit)| sums[row] += of(unit));

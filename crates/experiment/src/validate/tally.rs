@@ -1,4 +1,4 @@
-//! How often it happened, over all draws.
+//! Counts of alarms, misses and rejected splits over all draws.
 
 use tranche_stats::{sample_ratio, sequential_sample_ratio};
 

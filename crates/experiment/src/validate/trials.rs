@@ -1,4 +1,4 @@
-//! What is checked in each draw: of every metric, at the looks of every inference.
+//! The checks of each draw: of every metric, at the looks of every inference.
 
 use std::collections::BTreeSet;
 

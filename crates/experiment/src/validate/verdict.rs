@@ -1,4 +1,4 @@
-//! Which promises are kept, and what it means where one is not.
+//! The verdict on each promise, and advice where one is not kept.
 
 use tranche_stats::{RelativeMethod, binomial_interval};
 

@@ -119,11 +119,8 @@ pub(crate) fn expression(
     contract: &Contract,
     session: &Session,
 ) -> Result<(Expr, DFSchema), SqlProblem> {
-    let failed = |e: datafusion::error::DataFusionError| SqlProblem {
-        position: Position::START,
-        message: e.strip_backtrace(),
-        help: None,
-    };
+    let failed =
+        |e: datafusion::error::DataFusionError| SqlProblem::new(Position::START, e.strip_backtrace());
     let schema = DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(failed)?;
     Ok((session.expression(sql, &schema)?, schema))
 }

@@ -138,7 +138,8 @@ mod tests {
 
     use super::*;
 
-    /// What is published of a result: these fields, in this order, and numbers that are null where there is no effect.
+    /// What is published of a result: these fields, in this order, and numbers that are null where there is
+    /// no effect.
     #[test]
     fn a_selection_of_the_result_is_published() {
         let text = r#"{"experiment":"winback","hypothesis":null,"control":"none","period":null,"confidence":0.95,"srm":{"p":0.5,"observed":[{"variant":"none","count":2,"expected":2.0}],"ok":true},"metrics":[{"metric":"orders","description":null,"unit":null,"direction":"increase","kind":"mean","margin":null,"margin_ratio":null}],"estimates":[],"method":{"inference":"fixed","formula":"effect ± t se","look":null},"heterogeneity":[],"checks":[{"check":"traffic","segment":"all","ok":true,"severity":"warning","finding":"units came every day","advice":""}],"traffic":[{"day":"2026-09-01","variant":"none","units":2}],"series":{"inference":"fixed","valid_at_every_day":false,"note":"","points":[]},"plan":null,"decision":{"action":"undecided","reasons":["no decision rule is declared"],"variants":[]},"trustworthy":true,"notes":[]}"#;

@@ -10,8 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use datafusion::logical_expr::Expr;
 use tranche_schema::Contract;
-use tranche_sql::Source;
-use tranche_sql::fused::{Aggregate, Cells, ClassedSource, time_range};
+use tranche_sql::scan::{Aggregate, Cells, ClassedSource, Source};
 
 use super::measures::{Contribution, Wanted};
 use crate::plan::{Measure, Scan, Window};
@@ -90,7 +89,7 @@ fn classed(kept: Option<&Kept>, sources: Vec<Source>) -> (Vec<ClassedSource>, Ve
     }
     let gone = kept.files.iter().filter(|file| !now.contains(&file.path)).cloned();
     let gone: Vec<ClassedSource> = gone.map(|file| classed_as(REMOVED, Source::File(file))).collect();
-    let ranges = gone.iter().map(|source| time_range(&source.source)).collect();
+    let ranges = gone.iter().map(|source| source.source.times()).collect();
     found.extend(gone);
     (found, ranges)
 }

@@ -9,6 +9,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, 
 use datafusion::physical_plan::PhysicalExpr;
 use tranche_sql::{Session, SqlError};
 
+use crate::definition::names::SegmentName;
 use crate::plan::{Compiled, Program, WideColumn};
 
 /// A node's number.
@@ -153,8 +154,7 @@ impl<'a> Graph<'a> {
 
     /// Whether an entity is in a segment that is evaluated in the same pass; never for one that has no members.
     fn member(&self, segment: &str) -> Result<Expr, SqlError> {
-        let (name, label) =
-            segment.split_once('/').map_or((segment, None), |(set, label)| (set, Some(label)));
+        let SegmentName { definition: name, label } = SegmentName::parse(segment);
         // Members are of the universe: neither other ids nor rows without a key.
         let universe = WideColumn::Universe.expr();
         match (self.program.segments.get(name), label) {
@@ -191,7 +191,7 @@ impl<'a> Graph<'a> {
             WideColumn::HasKey | WideColumn::Declared | WideColumn::Universe => DataType::Boolean,
             WideColumn::Member(_) | WideColumn::NullKey(_) => DataType::Boolean,
             WideColumn::Own(name) => self.types.own.field_with_name(name)?.data_type().clone(),
-            WideColumn::Slot(number) => self.program.slots[*number].data_type.clone(),
+            WideColumn::Aggregate(number) => self.program.aggregates[*number].data_type.clone(),
             WideColumn::Trait(name) => match self.program.traits.get(name) {
                 Some(column) => column.data_type.clone(),
                 None => return Err(SqlError::Engine(format!("there is no trait `{name}`"))),

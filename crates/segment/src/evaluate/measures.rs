@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use datafusion::logical_expr::Expr;
-use tranche_sql::fused::{Aggregate, Cells, Group, Part, Target};
+use tranche_sql::scan::{Aggregate, Cells, Group, Part, Target};
 
 use crate::plan::{Measure, Window};
 
@@ -12,7 +12,7 @@ use crate::plan::{Measure, Window};
 pub(crate) struct Wanted<'a> {
     pub(crate) measure: &'a Measure,
     pub(crate) contributions: Vec<Contribution>,
-    /// Whether they are added to what was kept, and taken away from it.
+    /// Whether they are added to saved values, and subtracted from them.
     pub(crate) is_incremental: bool,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// A stretch of time in one class of files whose events a measure adds, or takes away again.
+/// An interval of time in one class of files whose events a measure adds, or subtracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Contribution {
     pub(crate) class: usize,
@@ -42,15 +42,16 @@ pub(crate) struct Recipe {
 /// What a scan has to compute for measures, and how each is made of it.
 ///
 /// Measures that differ in their windows alone share a group. Where all events are read, which are many more than there are keys,
-/// each event is added once, to the ring of time that it is in, and a window is the sum of the rings inside it. Where little is read,
-/// each event is added to the measures themselves, or taken away from them, so that what did not change is not even looked at.
+/// each event is added once, to the pane of time that it is in, and a window is the sum of the panes inside it (Li et al. 2005).
+/// Where little is read, each event is added to the measures themselves, or subtracted from them, so that what did not change is
+/// not read.
 pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
     let (mut groups, mut recipes): (Vec<Group>, Vec<Recipe>) = (Vec::new(), Vec::new());
     type Identity<'a> = (Aggregate, &'a Option<Expr>, &'a Option<Expr>, &'a [Expr], bool, usize);
     let mut members: HashMap<Identity<'_>, Vec<usize>> = HashMap::new();
     let mut order: Vec<Identity<'_>> = Vec::new();
     for (number, Wanted { measure, is_incremental, .. }) in wanted.iter().enumerate() {
-        // Distinct values of two stretches of time do not add up to those of both.
+        // Distinct values of two intervals do not add up to those of both.
         let is_alone = measure.aggregate == Aggregate::CountDistinct;
         let mut share = if is_alone { number + 1 } else { 0 };
         loop {
@@ -93,14 +94,14 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
                 vec![Target { column: place, sign: 1 }]
             };
         }
-        // Behind the rings is a column of nothing, for windows without events.
+        // Behind the panes is a column of nothing, for windows without events.
         for (column, &number) in numbers.iter().enumerate() {
-            let rings =
+            let panes =
                 || (0..parts.len()).filter(|&place| sign(of(number), &parts[place]) != 0).collect::<Vec<_>>();
             let columns = if is_direct {
                 vec![column]
             } else {
-                Some(rings()).filter(|r| !r.is_empty()).unwrap_or(vec![parts.len()])
+                Some(panes()).filter(|r| !r.is_empty()).unwrap_or(vec![parts.len()])
             };
             recipes[number] = Recipe { group: groups.len(), columns };
         }
@@ -117,10 +118,10 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
     (groups, recipes)
 }
 
-/// So many windows share a group; more would make its rings too many.
+/// So many windows share a group; more would make its panes too many.
 const WINDOWS_OF_A_GROUP: usize = 40;
 
-/// The edges of all windows cut time into rings; those that count for nobody are left out.
+/// The edges of all windows cut time into panes; those that count for no measure are left out.
 fn parts_of(contributions: &[Contribution]) -> Vec<Part> {
     let mut classes: Vec<usize> = contributions.iter().map(|c| c.class).collect();
     classes.sort_unstable();
@@ -131,9 +132,9 @@ fn parts_of(contributions: &[Contribution]) -> Vec<Part> {
         let mut edges: Vec<i64> = own().flat_map(|c| [c.window.from, c.window.to]).collect();
         edges.sort_unstable();
         edges.dedup();
-        let rings =
+        let panes =
             edges.windows(2).map(|pair| Part { class, from: pair[0], to: pair[1], targets: Vec::new() });
-        parts.extend(rings.filter(|part| own().any(|c| covers(c, part))));
+        parts.extend(panes.filter(|part| own().any(|c| covers(c, part))));
     }
     parts
 }
@@ -157,15 +158,15 @@ pub(crate) fn measures_of(columns: Vec<Cells>, mut recipes: Vec<(usize, Recipe)>
     let mut uses = vec![0_usize; columns.len()];
     recipes.iter().flat_map(|(_, recipe)| &recipe.columns).for_each(|&column| uses[column] += 1);
     let mut columns: Vec<Option<Cells>> = columns.into_iter().map(Some).collect();
-    // The widest windows first: a ring that no narrower one needs becomes the sum.
+    // The widest windows first: a pane that no narrower one needs becomes the sum.
     recipes.sort_by_key(|(_, recipe)| std::cmp::Reverse(recipe.columns.len()));
     let mut found = Vec::new();
     for (number, recipe) in recipes {
         recipe.columns.iter().for_each(|&column| uses[column] -= 1);
-        let mut rings = recipe.columns.clone();
-        rings.sort_by_key(|&column| uses[column]);
+        let mut panes = recipe.columns.clone();
+        panes.sort_by_key(|&column| uses[column]);
         let mut sum: Option<Cells> = None;
-        for column in rings {
+        for column in panes {
             let cells = if uses[column] == 0 { columns[column].take() } else { None };
             match (&mut sum, cells, &columns[column]) {
                 (None, Some(own), _) => sum = Some(own),

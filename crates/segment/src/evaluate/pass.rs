@@ -2,17 +2,16 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{and_kleene, not, or_kleene};
 use arrow::datatypes::DataType;
-use tokio::task::JoinSet;
 use tranche_sql::SqlError;
+use tranche_sql::parallel::Threads;
 
 use super::graph::{Node, Operation};
-use super::table::WideTable;
+use super::wide_table::WideTable;
 use crate::plan::WideColumn;
 
 /// Rows of a range: few enough that the columns of a definition stay in the cache, and a multiple of eight.
@@ -23,32 +22,12 @@ pub(crate) async fn pass(
     table: &Arc<WideTable>,
     operations: &Arc<Vec<Operation>>,
     wanted: &Arc<Vec<Node>>,
-    threads: usize,
+    threads: Threads,
 ) -> Result<Vec<Vec<ArrayRef>>, SqlError> {
     let rows = table.rows();
-    let ranges: Arc<Vec<Range<usize>>> =
-        Arc::new((0..rows).step_by(RANGE_ROWS).map(|start| start..(start + RANGE_ROWS).min(rows)).collect());
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut workers = JoinSet::new();
-    for _ in 0..threads.min(ranges.len()) {
-        let (table, operations, wanted) = (Arc::clone(table), Arc::clone(operations), Arc::clone(wanted));
-        let (ranges, next) = (Arc::clone(&ranges), Arc::clone(&next));
-        workers.spawn_blocking(move || {
-            let mut found = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(range) = ranges.get(number) else { return Ok::<_, SqlError>(found) };
-                found.push((number, evaluate(&table, &operations, &wanted, range.clone())?));
-            }
-        });
-    }
-    let mut all: Vec<Vec<ArrayRef>> = vec![Vec::new(); ranges.len()];
-    while let Some(worker) = workers.join_next().await {
-        for (number, values) in worker.map_err(|error| SqlError::Engine(error.to_string()))?? {
-            all[number] = values;
-        }
-    }
-    Ok(all)
+    let ranges = (0..rows).step_by(RANGE_ROWS).map(move |start| start..(start + RANGE_ROWS).min(rows));
+    let (table, operations, wanted) = (Arc::clone(table), Arc::clone(operations), Arc::clone(wanted));
+    threads.map(ranges, move |range| evaluate(&table, &operations, &wanted, range)).await
 }
 
 /// The values of the wanted nodes for a range of rows.
@@ -111,7 +90,7 @@ impl Rows<'_> {
             WideColumn::Declared => Ok(WideTable::below(rows, table.declared)),
             WideColumn::Universe => Ok(WideTable::below(rows, table.universe)),
             WideColumn::Own(name) => table.own(name, rows),
-            WideColumn::Slot(number) => table.slot(*number, rows),
+            WideColumn::Aggregate(number) => table.aggregate(*number, rows),
             WideColumn::Trait(name) => Ok(part(table.traits.get(name).ok_or_else(missing)?)),
             WideColumn::Member(name) => Ok(part(table.members.get(name).ok_or_else(missing)?)),
             // The graph knows what it is for all rows.

@@ -1,4 +1,4 @@
-//! The segments, in rounds: all that is ready in one pass over the wide rows, then what runs as it is and was waiting for it.
+//! The segments, in rounds: all that is ready in one pass over the wide rows, then the queries of definitions that waited for it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,20 +10,26 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use indexmap::IndexMap;
 use roaring::RoaringBitmap;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Session, SqlError, segment_relation};
+use tranche_sql::{Session, SqlError};
 
+use super::evaluation::{EvaluationContext, Members};
+use super::fallback;
 use super::graph::{Graph, WideTypes};
 use super::pass::{certain, pass};
-use super::table::WideTable;
-use super::{Members, WIDE, as_is};
-use crate::definitions::{Definitions, SegmentDefinition, SegmentKind};
+use super::wide_table::WideTable;
+use crate::TRAITS;
+use crate::definition::definition::{SegmentDefinition, SegmentKind};
+use crate::definition::definitions::Definitions;
+use crate::definition::in_segment::{InSegment, Reference, members_relation, references};
+use crate::definition::names::SegmentName;
+use crate::definition::scope::Scope;
 use crate::error::SegmentError;
 use crate::plan::{Compiled, Program};
-use crate::scope::Scope;
 
 /// The segments in the making.
 pub(crate) struct Rounds<'a> {
     definitions: &'a Definitions,
+    scope: &'a Scope,
     program: &'a Program,
     session: &'a Session,
     key: &'a str,
@@ -39,18 +45,18 @@ pub(crate) struct Rounds<'a> {
 
 impl<'a> Rounds<'a> {
     pub(crate) fn new(
-        definitions: &'a Definitions,
-        program: &'a Program,
+        context: &EvaluationContext<'a>,
         table: Arc<WideTable>,
         types: WideTypes,
-        session: &'a Session,
         traits: &RecordBatch,
         key: &'a str,
     ) -> Result<Self, SegmentError> {
-        session.register_rows(WIDE, traits.schema(), vec![traits.clone()])?;
+        let EvaluationContext { definitions, scope, program, session, .. } = *context;
+        session.register_rows(TRAITS, traits.schema(), vec![traits.clone()])?;
         let (done, taken) = (HashSet::new(), HashMap::new());
         Ok(Self {
             definitions,
+            scope,
             program,
             session,
             key,
@@ -63,8 +69,9 @@ impl<'a> Rounds<'a> {
         })
     }
 
-    /// Evaluates all segments of a scope.
-    pub(crate) async fn run(&mut self, scope: &Scope) -> Result<(), SegmentError> {
+    /// Evaluates all segments of the scope.
+    pub(crate) async fn run(&mut self) -> Result<(), SegmentError> {
+        let scope = self.scope;
         let mut waiting: Vec<&SegmentDefinition> =
             scope.segments.iter().filter_map(|name| self.definitions.segments.get(name)).collect();
         while !waiting.is_empty() {
@@ -75,7 +82,7 @@ impl<'a> Rounds<'a> {
             for definition in waiting.clone() {
                 if definition.needs.iter().all(|need| self.done.contains(need)) && !self.is_fused(definition)
                 {
-                    self.as_is(definition).await?;
+                    self.query(definition).await?;
                 }
             }
             waiting.retain(|definition| !self.done.contains(&definition.name));
@@ -84,7 +91,7 @@ impl<'a> Rounds<'a> {
             }
         }
         let place =
-            |name: &str| scope.segments.iter().position(|known| name.split('/').next() == Some(known));
+            |name: &str| scope.segments.iter().position(|known| SegmentName::parse(name).definition == known);
         self.segments.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
         Ok(())
     }
@@ -139,7 +146,7 @@ impl<'a> Rounds<'a> {
                     place += 1;
                     let labels: Vec<&ArrayRef> = ranges.iter().map(|values| &values[place]).collect();
                     for (label, members) in labelled(&present, &labels, self.table.universe)? {
-                        self.publish(format!("{}/{label}", definition.name), members)?;
+                        self.publish(SegmentName::labelled(&definition.name, &label).to_string(), members)?;
                     }
                 }
             }
@@ -149,19 +156,21 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
-    async fn as_is(&mut self, definition: &SegmentDefinition) -> Result<(), SegmentError> {
+    async fn query(&mut self, definition: &SegmentDefinition) -> Result<(), SegmentError> {
         let schema = self.members_schema();
-        for (needed, _) in Session::segments_of(definition.file.text(), Some(self.key)).unwrap_or_default() {
-            // A label that nobody has at this instant is a segment without members.
+        for Reference { segment: needed, .. } in references(definition.file.text()) {
+            // A label that no entity has at this instant is a segment without members.
             let entities =
                 self.segments.get(&needed).map(|members| members.entities.clone()).unwrap_or_default();
             let keys = self.table.index.column(entities.iter())?;
             let batch = RecordBatch::try_new(Arc::clone(&schema), vec![keys]).map_err(SqlError::from)?;
-            self.session.register_rows(&segment_relation(&needed), Arc::clone(&schema), vec![batch])?;
+            self.session.register_rows(&members_relation(&needed), Arc::clone(&schema), vec![batch])?;
         }
-        let (batch, read) = as_is::query(&definition.name, &definition.file, self.key, self.session).await?;
+        let (batch, read) =
+            fallback::query(&definition.name, &definition.file, InSegment::OfKey(self.key), self.session)
+                .await?;
         self.rows_read += read;
-        // Ids that nobody knows are told apart among themselves only.
+        // Ids outside of the index are distinguished from each other only.
         let mut index = KeyIndex::clone(&self.table.index);
         let numbers = index.insert(batch.column(0))?;
         let universe = self.table.universe;
@@ -177,7 +186,7 @@ impl<'a> Rounds<'a> {
             SegmentKind::Set => {
                 for (label, rows) in rows_by_label(definition, &numbers, batch.column(1), &index)? {
                     self.publish(
-                        format!("{}/{label}", definition.name),
+                        SegmentName::labelled(&definition.name, &label).to_string(),
                         numbered(rows.into_iter(), universe),
                     )?;
                 }

@@ -8,15 +8,15 @@ use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
 use tranche_schema::platform::memberships;
 use tranche_sql::keys::KeyIndex;
+use tranche_sql::parallel::Threads;
 use tranche_store::{DataFile, FileCommit, Lake, NewFile, ParquetFile, Snapshot, Transaction};
 
 use super::encode::{Encoder, Stretch};
 use super::keys::Keys;
 use super::layout::{FILE_ROWS, Kind, pack};
 use super::rows::{Ended, Rows, length};
-use super::{Memberships, ReadFile};
+use super::{MembershipTable, Memberships, OBJECTS_AT_A_TIME, ReadFile};
 use crate::error::SegmentError;
-use crate::parallel;
 
 /// The names of new files begin so: for people, the statistics tell the same.
 pub(super) const OPEN_PREFIX: &str = "open-";
@@ -46,15 +46,15 @@ impl Memberships {
         transactions: Vec<Transaction>,
     ) -> Result<Option<Snapshot>, SegmentError> {
         let plan = self.replacement();
-        let Self { table, key, base, segments, .. } = self;
+        let Self { table: MembershipTable { folder: table, base, key, threads }, segments, .. } = self;
         let schema = memberships::schema(&key.name, &key.data_type);
         let encoder = Encoder { key: key.name, key_type: key.data_type, keys: Arc::new(Keys::of(index)?) };
         let folder = lake.folder(&table)?;
         let segments: BTreeMap<Arc<str>, Arc<Rows>> =
             segments.into_iter().map(|(name, rows)| (name.into(), Arc::new(rows))).collect();
         let (open, ended) = try_join(
-            open_files(&encoder, &segments, &plan),
-            ended_files(&encoder, &segments, plan.all_ended),
+            open_files(&encoder, &segments, &plan, threads),
+            ended_files(&encoder, &segments, plan.all_ended, threads),
         )
         .await?;
         let puts = open.into_iter().chain(ended).map(|(prefix, file)| {
@@ -62,7 +62,7 @@ impl Memberships {
             async move { file.put(folder.as_ref(), prefix, BTreeMap::new()).await }
         });
         let puts: Vec<_> = puts.collect();
-        let add: Vec<NewFile> = stream::iter(puts).buffered(4 * parallel::cores()).try_collect().await?;
+        let add: Vec<NewFile> = stream::iter(puts).buffered(OBJECTS_AT_A_TIME).try_collect().await?;
         if plan.remove.is_empty() && add.is_empty() && transactions.is_empty() {
             return Ok(base);
         }
@@ -87,7 +87,7 @@ impl Memberships {
             .collect();
         let mut all_ended = changed.iter().any(|name| self.segments[*name].has_reopened());
         let mut open: BTreeSet<&str> = changed;
-        // The rows of a segment are in memory as one: whoever rewrites it rewrites all files that hold some of it.
+        // The rows of a segment are in memory as one: rewriting it rewrites all files that hold some of it.
         let mut rewritten = vec![false; self.files.len()];
         loop {
             let hit = |file: &ReadFile| match file.kind {
@@ -128,6 +128,7 @@ async fn open_files(
     encoder: &Encoder,
     segments: &BTreeMap<Arc<str>, Arc<Rows>>,
     plan: &Replacement,
+    threads: Threads,
 ) -> Result<Encoded, SegmentError> {
     let written: Vec<(Arc<str>, Arc<Rows>)> = segments
         .iter()
@@ -143,12 +144,12 @@ async fn open_files(
         parts.into_iter().map(part).collect::<Vec<OpenPart>>()
     });
     let own = encoder.clone();
-    parallel::on_all_cores(files.collect::<Vec<_>>(), move |file| {
+    let encode = move |file: Vec<OpenPart>| {
         // Each segment in a row group of its own, so that its statistics name the segment.
         let groups: Vec<Vec<Stretch<'_>>> = file.iter().map(stretches_of).collect();
         Ok((OPEN_PREFIX, own.file(&groups)?))
-    })
-    .await
+    };
+    threads.map(files, encode).await
 }
 
 /// The open memberships of a part of a segment.
@@ -173,6 +174,7 @@ async fn ended_files(
     encoder: &Encoder,
     segments: &BTreeMap<Arc<str>, Arc<Rows>>,
     all: bool,
+    threads: Threads,
 ) -> Result<Encoded, SegmentError> {
     let mut files: Vec<Vec<(Arc<str>, Ended)>> = Vec::new();
     let mut room = 0;
@@ -196,7 +198,8 @@ async fn ended_files(
     }
     files.retain(|file| !file.is_empty());
     let own = encoder.clone();
-    parallel::on_all_cores(files, move |file| Ok((ENDED_PREFIX, own.file(&ended_groups(&file))?))).await
+    let encode = move |file: Vec<(Arc<str>, Ended)>| Ok((ENDED_PREFIX, own.file(&ended_groups(&file))?));
+    threads.map(files, encode).await
 }
 
 /// Memberships that ended, in the order of segments and times; row groups are small enough that their statistics tell segments apart.

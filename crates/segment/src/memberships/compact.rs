@@ -9,14 +9,13 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tranche_schema::platform::memberships;
-use tranche_sql::SqlError;
+use tranche_sql::{SqlError, parallel};
 use tranche_store::{DataFile, FileCommit, Lake, ParquetFile, StoreError, parquet_options};
 
 use super::commit::ENDED_PREFIX;
 use super::layout::{Kind, StoredFile};
-use super::{fetch, stored_key};
+use super::{OBJECTS_AT_A_TIME, fetch, stored_key};
 use crate::error::SegmentError;
-use crate::parallel;
 use crate::store::memberships_table;
 
 /// So many small files of ended memberships may there be.
@@ -46,9 +45,9 @@ pub(crate) async fn compact(lake: &Lake, entity: &str) -> Result<usize, SegmentE
     let schema = memberships::schema(&key.name, &key.data_type);
     let folder = base.objects();
     let fetched = small.iter().map(|file| fetch(folder.as_ref(), file)).collect::<Vec<_>>();
-    let fetched: Vec<Bytes> = stream::iter(fetched).buffered(4 * parallel::cores()).try_collect().await?;
+    let fetched: Vec<Bytes> = stream::iter(fetched).buffered(OBJECTS_AT_A_TIME).try_collect().await?;
     let columns = SchemaRef::clone(&schema);
-    let files = parallel::on_a_core(move || merge(&fetched, &columns)).await?;
+    let files = parallel::blocking(move || merge(&fetched, &columns)).await?;
     let mut add = Vec::new();
     for file in files {
         add.push(file.put(folder.as_ref(), ENDED_PREFIX, BTreeMap::new()).await?);

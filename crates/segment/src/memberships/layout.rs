@@ -2,7 +2,7 @@
 //!
 //! Open memberships stand in files of their own, each of a few segments that are neighbours in the order of their names; a file
 //! holds whole segments, or a part of one that is too large for a file, its rows in the order of entry. A refresh writes anew those files in which a segment
-//! changed. Memberships that ended stand in other files, which only grow in number. What a file holds is told by its statistics in
+//! changed. Memberships that ended stand in other files, which only grow in number. What a file holds is known from its statistics in
 //! the log and not by its name, so that any tool may rewrite the table.
 
 use std::collections::BTreeSet;

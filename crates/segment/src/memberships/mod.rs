@@ -26,11 +26,11 @@ use roaring::RoaringBitmap;
 use tranche_schema::platform::{self, memberships};
 use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
+use tranche_sql::parallel::{self, Threads};
 use tranche_store::object_store::{ObjectStore, ObjectStoreExt};
 use tranche_store::{DataFile, Snapshot, StoreError};
 
 use crate::error::SegmentError;
-use crate::parallel;
 use decode::{Piece, Unknown, decode};
 use layout::{Kind, StoredFile};
 pub(crate) use rows::Change;
@@ -45,12 +45,21 @@ pub(crate) struct Key {
     pub(crate) data_type: DataType,
 }
 
+/// The table of an entity's memberships, in the version that changes build on.
+pub(crate) struct MembershipTable {
+    /// Its folder in the lake.
+    pub(crate) folder: String,
+    /// The version; none before the first publication.
+    pub(crate) base: Option<Snapshot>,
+    pub(crate) key: Key,
+    /// Threads that decode and encode its files.
+    pub(crate) threads: Threads,
+}
+
 /// Memberships of segments of one entity, read from a version of their table and changed since. Entities are numbers of the index
 /// that they were read with, which may grow in the meantime.
 pub(crate) struct Memberships {
-    table: String,
-    key: Key,
-    base: Option<Snapshot>,
+    table: MembershipTable,
     from: Timestamp,
     segments: BTreeMap<String, Rows>,
     files: Vec<ReadFile>,
@@ -70,23 +79,14 @@ impl Memberships {
     ///
     /// Files that hold none of the segments are not read, and neither are memberships that ended before `from`.
     pub(crate) async fn read(
-        table: String,
-        base: Option<Snapshot>,
-        key: Key,
+        table: MembershipTable,
         index: &mut Arc<KeyIndex>,
         segments: &BTreeSet<String>,
         from: Timestamp,
     ) -> Result<Self, SegmentError> {
-        let mut read = Self {
-            table,
-            key,
-            base,
-            from,
-            segments: BTreeMap::new(),
-            files: Vec::new(),
-            fences: BTreeSet::new(),
-        };
-        let Some(base) = read.base.clone() else { return Ok(read) };
+        let mut read =
+            Self { table, from, segments: BTreeMap::new(), files: Vec::new(), fences: BTreeSet::new() };
+        let Some(base) = read.table.base.clone() else { return Ok(read) };
         let mut needed = Vec::new();
         for (file, known) in base.file_statistics()? {
             let file = StoredFile::new(file, &known);
@@ -99,17 +99,18 @@ impl Memberships {
         }
         let objects = base.objects();
         let jobs = needed.into_iter().map(|file| {
-            let (objects, index, key) = (Arc::clone(&objects), Arc::clone(index), read.key.name.clone());
+            let (objects, index, key) =
+                (Arc::clone(&objects), Arc::clone(index), read.table.key.name.clone());
             async move {
                 let bytes = fetch(objects.as_ref(), &file.file).await?;
                 let kind = file.kind;
-                let pieces = parallel::on_a_core(move || decode(&bytes, kind, &key, &index)).await?;
+                let pieces = parallel::blocking(move || decode(&bytes, kind, &key, &index)).await?;
                 Ok::<_, SegmentError>((file, pieces))
             }
         });
         let jobs: Vec<_> = jobs.collect();
         let files: Vec<(StoredFile, BTreeMap<String, Piece>)> =
-            stream::iter(jobs).buffered(2 * parallel::cores()).try_collect().await?;
+            stream::iter(jobs).buffered(2 * read.table.threads.count()).try_collect().await?;
         for (file, pieces) in files {
             read.files.push(ReadFile {
                 file: file.file,
@@ -125,7 +126,7 @@ impl Memberships {
 
     /// The version of the table that was read.
     pub(crate) fn base(&self) -> Option<&Snapshot> {
-        self.base.as_ref()
+        self.table.base.as_ref()
     }
 
     fn add(&mut self, segment: String, piece: Piece, index: &mut Arc<KeyIndex>) -> Result<(), SegmentError> {
@@ -133,7 +134,7 @@ impl Memberships {
         for Unknown { keys, times } in unknown {
             let numbers = Arc::make_mut(index).insert(&keys)?;
             for (number, (entered_at, exited_at)) in numbers.into_iter().zip(times) {
-                let data_type = &self.key.data_type;
+                let data_type = &self.table.key.data_type;
                 let wrong = || {
                     SqlError::Data(format!("a membership of `{segment}` has a key that is no {data_type}"))
                 };
@@ -170,7 +171,7 @@ impl Memberships {
                 (segment, rows, members)
             })
             .collect();
-        let done = parallel::on_all_cores(jobs, move |(segment, mut rows, members)| {
+        let done = self.table.threads.map(jobs, move |(segment, mut rows, members)| {
             rows.rewind(from);
             let change = rows.apply(&members, as_of);
             Ok::<_, SegmentError>((segment, rows, change))
@@ -196,6 +197,9 @@ pub(crate) fn stored_key(table: &Snapshot) -> Result<Option<Key>, SegmentError> 
     let key = schema.fields().iter().find(|field| !own.contains(&field.name().as_str()));
     Ok(key.map(|field| Key { name: field.name().clone(), data_type: field.data_type().clone() }))
 }
+
+/// Objects of a table that are read or written at a time.
+const OBJECTS_AT_A_TIME: usize = 8;
 
 async fn fetch(objects: &dyn ObjectStore, file: &DataFile) -> Result<Bytes, StoreError> {
     let failed = |source| StoreError::Object { path: file.path.clone(), source };

@@ -11,11 +11,12 @@ use roaring::RoaringBitmap;
 use tranche_faults::{FailingStore, Failure};
 use tranche_schema::platform::memberships as columns;
 use tranche_sql::keys::KeyIndex;
+use tranche_sql::parallel::Threads;
 use tranche_sql::{Engine, EngineOptions, Session, column_i64, column_text};
 use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError, Transaction};
 
 use super::layout::{Kind, StoredFile};
-use super::{Key, Memberships, compact};
+use super::{Key, MembershipTable, Memberships, compact};
 use crate::error::SegmentError;
 use crate::failing::lake;
 use crate::store::memberships_table;
@@ -66,9 +67,13 @@ impl World {
         let mut index = Arc::new(index);
         let key = Key { name: "customer_id".to_owned(), data_type: self.key_type.clone() };
         let wanted: BTreeSet<String> = segments.iter().map(|&segment| segment.to_owned()).collect();
-        let table = memberships_table(ENTITY);
-        let read =
-            Memberships::read(table, self.base().await, key, &mut index, &wanted, day(from)).await.unwrap();
+        let table = MembershipTable {
+            folder: memberships_table(ENTITY),
+            base: self.base().await,
+            key,
+            threads: Threads::new(2),
+        };
+        let read = Memberships::read(table, &mut index, &wanted, day(from)).await.unwrap();
         (read, index)
     }
 

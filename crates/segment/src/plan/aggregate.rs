@@ -1,4 +1,4 @@
-//! Aggregates of events by the entity's key, as slots of the wide row.
+//! Aggregates of events by the entity's key, as columns of the wide row.
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchemaRef;
@@ -8,17 +8,18 @@ use datafusion::logical_expr::{
     Aggregate as AggregatePlan, BinaryExpr, Expr, ExprSchemable, Operator, cast, lit,
 };
 use datafusion::scalar::ScalarValue;
-use tranche_sql::fused::{Aggregate, ValueKind};
+use tranche_sql::scan::{Aggregate, ValueKind};
 
+use super::builder::Builder;
 use super::measure::{Formula, Measure};
-use super::program::Builder;
-use super::relation::{Events, Relation, Rows, case, is_key};
+use super::not_fusable::NotFusable;
+use super::rows::{Events, Relation, Rows, case, is_key};
 use super::wide::{Subject, WideColumn, subject, without_prefix};
-use super::{Unfused, Window};
+use super::window::Window;
 
 impl Builder<'_> {
     /// The relation of an aggregation, if it is by the entity's key.
-    pub(crate) fn aggregated(&mut self, plan: &AggregatePlan) -> Result<Relation, Unfused> {
+    pub(crate) fn aggregated(&mut self, plan: &AggregatePlan) -> Result<Relation, NotFusable> {
         let input = self.relation(&plan.input)?;
         let groups =
             plan.group_expr.iter().map(|expr| self.resolve(expr, &input)).collect::<Result<Vec<_>, _>>()?;
@@ -29,27 +30,27 @@ impl Builder<'_> {
                     columns: groups,
                     rows: input.rows,
                 }),
-                false => Unfused::because("it aggregates rows that are not events"),
+                false => NotFusable::because("it aggregates rows that are not events"),
             };
         };
         let of_rows = if events.optional { None } else { Some(&events) };
         let by_key = |group: &Expr| is_key(group, of_rows);
         let of_the_query_around = groups.is_empty() && self.is_correlated();
         if !of_the_query_around && !groups.iter().any(by_key) {
-            return Unfused::because(format!("it does not group by the key of `{}`", self.entity));
+            return NotFusable::because(format!("it does not group by the key of `{}`", self.entity));
         }
         let mut columns = Vec::new();
         for group in groups {
             match subject(&group) {
                 _ if by_key(&group) => columns.push(WideColumn::Key.expr()),
                 Subject::Entity | Subject::Nothing => columns.push(group),
-                _ => return Unfused::because("it groups by more than the entity"),
+                _ => return NotFusable::because("it groups by more than the entity"),
             }
         }
         for (position, expr) in plan.aggr_expr.iter().enumerate() {
             let output = plan.schema.field(plan.group_expr.len() + position).data_type().clone();
             let Expr::AggregateFunction(function) = expr.clone().unalias() else {
-                return Unfused::because("an aggregate in an expression");
+                return NotFusable::because("an aggregate in an expression");
             };
             columns.push(self.aggregate(&function, &input, &events, &output)?);
         }
@@ -64,7 +65,7 @@ impl Builder<'_> {
         input: &Relation,
         events: &Events,
         output: &DataType,
-    ) -> Result<Expr, Unfused> {
+    ) -> Result<Expr, NotFusable> {
         let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = &function.params;
         let name = function.func.name().to_lowercase();
         let mut scope = events.clone();
@@ -74,13 +75,13 @@ impl Builder<'_> {
         }
         let mut argument = match &args[..] {
             [argument] => self.resolve(argument, input)?,
-            _ => return Unfused::because(format!("`{name}` of several values")),
+            _ => return NotFusable::because(format!("`{name}` of several values")),
         };
         if !matches!(subject(&argument), Subject::Event | Subject::Nothing) {
-            return Unfused::because(format!("`{name}` of a column of the entity"));
+            return NotFusable::because(format!("`{name}` of a column of the entity"));
         }
         if null_treatment.is_some_and(|treatment| treatment == NullTreatment::IgnoreNulls) {
-            return Unfused::because(format!("`{name}` that ignores nulls"));
+            return NotFusable::because(format!("`{name}` that ignores nulls"));
         }
         let ignores_null = !matches!(name.as_str(), "first_value" | "last_value");
         let mut otherwise_zero = false;
@@ -92,12 +93,12 @@ impl Builder<'_> {
             argument = value;
         }
         if events.optional && !(is_null_of_nulls(&argument) || is_row_count(&name, &argument)) {
-            return Unfused::because(format!("`{name}` of a value that a row of nulls has, too"));
+            return NotFusable::because(format!("`{name}` of a value that a row of nulls has, too"));
         }
-        let column = self.slot_of(&name, *distinct, &argument, order_by, input, &scope, output)?;
+        let column = self.aggregate_of(&name, *distinct, &argument, order_by, input, &scope, output)?;
         if otherwise_zero {
             // The other rows count as zeros: without them, a sum of nothing is null.
-            let (all, some) = (self.count_slot(events), self.count_slot(&scope));
+            let (all, some) = (self.row_count(events), self.row_count(&scope));
             let zero = cast(lit(0_i64), output.clone());
             // After a LEFT JOIN without a match, the row of nulls is such a zero.
             let others =
@@ -112,7 +113,7 @@ impl Builder<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one aggregate")]
-    fn slot_of(
+    fn aggregate_of(
         &mut self,
         name: &str,
         distinct: bool,
@@ -121,17 +122,17 @@ impl Builder<'_> {
         input: &Relation,
         events: &Events,
         output: &DataType,
-    ) -> Result<Expr, Unfused> {
+    ) -> Result<Expr, NotFusable> {
         let value = without_prefix(argument)?;
         let data_type = value.get_type(&self.table_schema(&events.table)?)?;
         let kind = ValueKind::of(&data_type);
         let constant = matches!(&value, Expr::Literal(value, _) if !value.is_null());
         let number = |what: &str| match kind {
             Some(kind) => Ok(kind),
-            None => Err(Unfused(format!("`{what}` of a {data_type}"))),
+            None => Err(NotFusable(format!("`{what}` of a {data_type}"))),
         };
         if distinct && !matches!(name, "count" | "min" | "max" | "bool_or" | "bool_and") {
-            return Unfused::because(format!("`{name}` of distinct values"));
+            return NotFusable::because(format!("`{name}` of distinct values"));
         }
         let formula = match name {
             "count" if distinct => {
@@ -158,7 +159,7 @@ impl Builder<'_> {
             }
             "min" | "max" | "bool_or" | "bool_and" => {
                 if number(name)? == ValueKind::Decimal {
-                    return Unfused::because(format!("`{name}` of a decimal of more than 18 digits"));
+                    return NotFusable::because(format!("`{name}` of a decimal of more than 18 digits"));
                 }
                 let aggregate =
                     if matches!(name, "min" | "bool_and") { Aggregate::Min } else { Aggregate::Max };
@@ -178,16 +179,16 @@ impl Builder<'_> {
             }
             "first_value" | "last_value" => {
                 if number(name)? == ValueKind::Decimal {
-                    return Unfused::because(format!("`{name}` of a decimal of more than 18 digits"));
+                    return NotFusable::because(format!("`{name}` of a decimal of more than 18 digits"));
                 }
                 let (order, ascending) = self.order(name, order_by, input, events)?;
                 let first = (name == "first_value") == ascending;
                 let aggregate = if first { Aggregate::First } else { Aggregate::Last };
                 Formula::Edge(self.measure(events, aggregate, Some(value), Some(order)))
             }
-            _ => return Unfused::because(format!("scans do not share the aggregate `{name}`")),
+            _ => return NotFusable::because(format!("scans do not share the aggregate `{name}`")),
         };
-        Ok(self.slot(&events.table, formula, output.clone()))
+        Ok(self.event_aggregate(&events.table, formula, output.clone()))
     }
 
     /// The one column, never null, that says which event is first.
@@ -197,23 +198,23 @@ impl Builder<'_> {
         order_by: &[datafusion::logical_expr::SortExpr],
         input: &Relation,
         events: &Events,
-    ) -> Result<(Expr, bool), Unfused> {
+    ) -> Result<(Expr, bool), NotFusable> {
         let [order] = order_by else {
-            return Unfused::because(format!("`{name}` without ORDER BY one column"));
+            return NotFusable::because(format!("`{name}` without ORDER BY one column"));
         };
         let expr = without_prefix(&self.resolve(&order.expr, input)?)?;
         let schema = self.table_schema(&events.table)?;
         let ordered = ValueKind::of(&expr.get_type(&schema)?).is_some_and(|kind| kind != ValueKind::Decimal);
         if !ordered || expr.nullable(&schema)? {
-            return Unfused::because(format!("`{name}` by a column that may be null, or is a text"));
+            return NotFusable::because(format!("`{name}` by a column that may be null, or is a text"));
         }
         Ok((expr, order.asc))
     }
 
     /// Events as a number in the wide row.
-    fn count_slot(&mut self, events: &Events) -> Expr {
+    fn row_count(&mut self, events: &Events) -> Expr {
         let count = self.count_measure(events);
-        self.slot(&events.table, Formula::Count(count), DataType::Int64)
+        self.event_aggregate(&events.table, Formula::Count(count), DataType::Int64)
     }
 
     /// How many events there are.
@@ -222,7 +223,7 @@ impl Builder<'_> {
     }
 
     /// How many values are not null.
-    fn count_of(&mut self, events: &Events, value: Expr) -> Result<usize, Unfused> {
+    fn count_of(&mut self, events: &Events, value: Expr) -> Result<usize, NotFusable> {
         match value.nullable(&self.table_schema(&events.table)?)? {
             true => Ok(self.measure(events, Aggregate::Count, Some(value), None)),
             false => Ok(self.count_measure(events)),
@@ -246,7 +247,7 @@ impl Builder<'_> {
 }
 
 /// Adds a condition on events to a scope.
-fn narrow(scope: &mut Events, condition: &Expr, optional: bool) -> Result<(), Unfused> {
+fn narrow(scope: &mut Events, condition: &Expr, optional: bool) -> Result<(), NotFusable> {
     for condition in split_conjunction(condition) {
         match subject(condition) {
             Subject::Event | Subject::Nothing if !optional || is_untrue_of_nulls(condition) => {
@@ -255,9 +256,11 @@ fn narrow(scope: &mut Events, condition: &Expr, optional: bool) -> Result<(), Un
                 }
             }
             Subject::Event | Subject::Nothing => {
-                return Unfused::because("a FILTER after a LEFT JOIN of events that a row of nulls may pass");
+                return NotFusable::because(
+                    "a FILTER after a LEFT JOIN of events that a row of nulls may pass",
+                );
             }
-            _ => return Unfused::because("a FILTER on columns of the entity"),
+            _ => return NotFusable::because("a FILTER on columns of the entity"),
         }
     }
     Ok(())

@@ -2,9 +2,9 @@
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
-use tranche_sql::fused::Aggregate;
+use tranche_sql::scan::Aggregate;
 
-use super::Window;
+use super::window::Window;
 
 /// One aggregate of one table's events by the entity's key: what a scan computes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub(crate) struct Measure {
 
 /// A column of the wide row that is made of measures, by their numbers within the table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Slot {
+pub(crate) struct EventAggregate {
     /// The event table.
     pub(crate) table: String,
     /// How it is made.

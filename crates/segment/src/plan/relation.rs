@@ -1,54 +1,22 @@
-//! Relations with at most one row per entity, and the events that become such by aggregation.
+//! From a logical plan to a relation: scans, filters, joins and set operations.
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, JoinType};
-use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, Join, LogicalPlan, Operator, lit};
 
+use super::builder::Builder;
 use super::measure::Formula;
-use super::program::Builder;
-use super::subquery::Outer;
-use super::wide::{Subject, WideColumn, as_event_column, event_column, subject, without_casts};
-use super::{Unfused, Window};
+use super::not_fusable::NotFusable;
+use super::rows::{Events, Outer, Relation, Rows, and, is_key, is_true, only_where, or};
+use super::wide::{Subject, WideColumn, as_event_column, event_column, subject};
+use super::window::Window;
 use crate::TRAITS;
-
-/// A relation, with the schema of the plan that it stands for and an expression for each of its columns.
-#[derive(Debug, Clone)]
-pub(crate) struct Relation {
-    pub(crate) schema: DFSchemaRef,
-    pub(crate) columns: Vec<Expr>,
-    pub(crate) rows: Rows,
-}
-
-/// The rows of a relation.
-#[derive(Debug, Clone)]
-pub(crate) enum Rows {
-    /// At most one per entity, where `present` is true. Columns are over the wide row.
-    Entities { present: Expr },
-    /// One per event. Columns are over the event, or over the wide row of its entity.
-    Events(Events),
-}
-
-/// Events of one table.
-#[derive(Debug, Clone)]
-pub(crate) struct Events {
-    pub(crate) table: String,
-    /// The column with the entity's key.
-    pub(crate) key: String,
-    pub(crate) event_time: String,
-    /// Conditions on the event besides its time.
-    pub(crate) predicate: Vec<Expr>,
-    pub(crate) window: Window,
-    /// A condition on the entity.
-    pub(crate) entity: Expr,
-    /// Whether an entity without such an event has one row of nulls.
-    pub(crate) optional: bool,
-}
+use crate::definition::in_segment::segment_of;
 
 impl Builder<'_> {
     /// The relation that a plan computes.
-    pub(crate) fn relation(&mut self, plan: &LogicalPlan) -> Result<Relation, Unfused> {
+    pub(crate) fn relation(&mut self, plan: &LogicalPlan) -> Result<Relation, NotFusable> {
         match plan {
             LogicalPlan::TableScan(scan) if scan.fetch.is_none() && scan.filters.is_empty() => {
                 self.table(scan.table_name.table(), &scan.projected_schema)
@@ -90,22 +58,22 @@ impl Builder<'_> {
             }
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.relation(&sort.input),
             LogicalPlan::Limit(_) | LogicalPlan::Sort(_) => {
-                Unfused::because("LIMIT depends on the order of all rows")
+                NotFusable::because("LIMIT depends on the order of all rows")
             }
-            LogicalPlan::Window(_) => Unfused::because("a window function looks at other rows"),
+            LogicalPlan::Window(_) => NotFusable::because("a window function looks at other rows"),
             LogicalPlan::TableScan(scan) => {
-                Unfused::because(format!("`{}` is read in a special way", scan.table_name))
+                NotFusable::because(format!("`{}` is read in a special way", scan.table_name))
             }
-            LogicalPlan::RecursiveQuery(_) => Unfused::because("the query is recursive"),
-            other => Unfused::because(format!("{} is not about one row per entity", other.display())),
+            LogicalPlan::RecursiveQuery(_) => NotFusable::because("the query is recursive"),
+            other => NotFusable::because(format!("{} is not about one row per entity", other.display())),
         }
     }
 
-    fn table(&mut self, name: &str, schema: &DFSchemaRef) -> Result<Relation, Unfused> {
+    fn table(&mut self, name: &str, schema: &DFSchemaRef) -> Result<Relation, NotFusable> {
         let names = schema.fields().iter().map(|field| field.name());
         let own =
             |name: &String| if *name == self.key { WideColumn::Key } else { WideColumn::Own(name.clone()) };
-        if let Some(segment) = name.strip_prefix("segment:") {
+        if let Some(segment) = segment_of(name) {
             let present = WideColumn::Member(segment.to_owned()).expr().is_true();
             return Ok(Relation {
                 schema: DFSchemaRef::clone(schema),
@@ -126,7 +94,7 @@ impl Builder<'_> {
             });
         }
         let Some(contract) = self.definitions.contracts.get(name) else {
-            return Unfused::because(format!("`{name}` is not a table of a contract"));
+            return NotFusable::because(format!("`{name}` is not a table of a contract"));
         };
         if contract.entity() == Some(self.entity) {
             let columns = names.map(|name| own(name).expr()).collect();
@@ -139,7 +107,7 @@ impl Builder<'_> {
         }
         let (Some(key), Some(event_time)) = (contract.entity_column(self.entity), contract.event_time())
         else {
-            return Unfused::because(format!("`{name}` is not a table of events of `{}`", self.entity));
+            return NotFusable::because(format!("`{name}` is not a table of events of `{}`", self.entity));
         };
         let events = Events {
             table: name.to_owned(),
@@ -155,13 +123,13 @@ impl Builder<'_> {
     }
 
     /// An expression over the columns of a plan, over the columns of its relation.
-    pub(crate) fn resolve(&mut self, expr: &Expr, input: &Relation) -> Result<Expr, Unfused> {
+    pub(crate) fn resolve(&mut self, expr: &Expr, input: &Relation) -> Result<Expr, NotFusable> {
         let mut refused = None;
         let resolved = expr.clone().transform_down(|node| {
             let replacement = match node {
                 Expr::Column(column) => match input.schema.index_of_column(&column) {
                     Ok(index) => Ok(input.columns[index].clone()),
-                    Err(error) => Err(Unfused::from(error)),
+                    Err(error) => Err(NotFusable::from(error)),
                 },
                 Expr::Alias(alias) => self.resolve(&alias.expr, input),
                 Expr::OuterReferenceColumn(_, column) => self.resolve_outer(&column),
@@ -169,7 +137,7 @@ impl Builder<'_> {
                 Expr::Exists(exists) => self.exists(&exists, input),
                 Expr::ScalarSubquery(subquery) => self.scalar_subquery(&subquery, input),
                 Expr::SetComparison(_) => {
-                    Unfused::because("ANY and ALL compare with every row of a subquery")
+                    NotFusable::because("ANY and ALL compare with every row of a subquery")
                 }
                 node => return Ok(Transformed::no(node)),
             };
@@ -188,7 +156,7 @@ impl Builder<'_> {
     }
 
     /// The rows for which a predicate holds.
-    pub(crate) fn filtered(&mut self, mut input: Relation, predicate: &Expr) -> Result<Relation, Unfused> {
+    pub(crate) fn filtered(&mut self, mut input: Relation, predicate: &Expr) -> Result<Relation, NotFusable> {
         for condition in split_conjunction(predicate) {
             if self.correlates(condition, &input)? {
                 continue;
@@ -208,18 +176,18 @@ impl Builder<'_> {
     }
 
     /// Adds a condition to events. Where it asks for entities without events, it makes them that.
-    fn filter_events(&mut self, events: &mut Events, condition: Expr) -> Result<Option<Rows>, Unfused> {
+    fn filter_events(&mut self, events: &mut Events, condition: Expr) -> Result<Option<Rows>, NotFusable> {
         if events.optional && subject(&condition) != Subject::Entity {
             // The idiom of an anti-join: LEFT JOIN events ... WHERE events.id IS NULL.
             let Expr::IsNull(column) = &condition else {
-                return Unfused::because(
+                return NotFusable::because(
                     "a condition after a LEFT JOIN of events is about its rows of nulls too",
                 );
             };
             if !as_event_column(column)
                 .is_some_and(|name| name == events.key || self.never_null(&events.table, name))
             {
-                return Unfused::because(
+                return NotFusable::because(
                     "the column that must be null after a LEFT JOIN may be null in an event, too",
                 );
             }
@@ -235,7 +203,7 @@ impl Builder<'_> {
             }
             Subject::Entity => events.entity = and(events.entity.clone(), condition),
             Subject::Both => {
-                return Unfused::because(
+                return NotFusable::because(
                     "a condition compares columns of an event with columns of its entity",
                 );
             }
@@ -246,14 +214,14 @@ impl Builder<'_> {
     /// Whether an entity has such an event.
     pub(crate) fn any_event(&mut self, events: &Events) -> Expr {
         let count = self.count_measure(events);
-        self.slot(&events.table, Formula::Present(count), arrow::datatypes::DataType::Boolean)
+        self.event_aggregate(&events.table, Formula::Present(count), arrow::datatypes::DataType::Boolean)
     }
 
     /// The same rows, one per entity: events count as long as nothing but their key is asked for.
-    pub(crate) fn by_entity(&mut self, input: Relation) -> Result<Relation, Unfused> {
+    pub(crate) fn by_entity(&mut self, input: Relation) -> Result<Relation, NotFusable> {
         let Rows::Events(events) = &input.rows else { return Ok(input) };
         if !input.columns.iter().all(|column| is_key(column, Some(events))) {
-            return Unfused::because("it has a row per event, not one per entity");
+            return NotFusable::because("it has a row per event, not one per entity");
         }
         let present = self.entities_with(events);
         let columns = vec![WideColumn::Key.expr(); input.columns.len()];
@@ -269,15 +237,15 @@ impl Builder<'_> {
     }
 
     /// Where a relation whose only column is the key has a row.
-    pub(crate) fn key_presence(&mut self, input: Relation) -> Result<Expr, Unfused> {
+    pub(crate) fn key_presence(&mut self, input: Relation) -> Result<Expr, NotFusable> {
         let input = self.by_entity(input)?;
         match (&input.columns[..], input.rows) {
             ([column], Rows::Entities { present }) if is_key(column, None) => Ok(present),
-            _ => Unfused::because(format!("it returns something else than the key of `{}`", self.entity)),
+            _ => NotFusable::because(format!("it returns something else than the key of `{}`", self.entity)),
         }
     }
 
-    fn joined(&mut self, join: &Join) -> Result<Relation, Unfused> {
+    fn joined(&mut self, join: &Join) -> Result<Relation, NotFusable> {
         let (left, right) = (self.relation(&join.left)?, self.relation(&join.right)?);
         let schema = DFSchemaRef::clone(&join.schema);
         let both = Relation {
@@ -297,7 +265,7 @@ impl Builder<'_> {
             }
         }
         if !on_key {
-            return Unfused::because("a join that is not on the entity's key");
+            return NotFusable::because("a join that is not on the entity's key");
         }
         let condition = conjunction(conditions);
         match join.join_type {
@@ -307,7 +275,7 @@ impl Builder<'_> {
             JoinType::Inner => self.inner_join(left, right, condition, schema),
             JoinType::Left => self.outer_join(left, right, condition, schema, false),
             JoinType::Right => self.outer_join(right, left, condition, schema, true),
-            other => Unfused::because(format!("a {other} join")),
+            other => NotFusable::because(format!("a {other} join")),
         }
     }
 
@@ -318,9 +286,9 @@ impl Builder<'_> {
         condition: Option<Expr>,
         schema: DFSchemaRef,
         join_type: JoinType,
-    ) -> Result<Relation, Unfused> {
+    ) -> Result<Relation, NotFusable> {
         if condition.is_some() {
-            return Unfused::because("a set operation on more than the key");
+            return NotFusable::because("a set operation on more than the key");
         }
         let (left, right) = (self.key_presence(left)?, self.key_presence(right)?);
         let present = match join_type {
@@ -336,7 +304,7 @@ impl Builder<'_> {
         right: Relation,
         condition: Option<Expr>,
         schema: DFSchemaRef,
-    ) -> Result<Relation, Unfused> {
+    ) -> Result<Relation, NotFusable> {
         let columns = left.columns.into_iter().chain(right.columns).collect();
         // A null key equals no other.
         let keyed = WideColumn::Key.expr().is_not_null();
@@ -351,7 +319,7 @@ impl Builder<'_> {
                 events.entity = and(and(events.entity, present), keyed);
                 Rows::Events(events)
             }
-            _ => return Unfused::because("it joins events with events"),
+            _ => return NotFusable::because("it joins events with events"),
         };
         let joined = Relation { schema, columns, rows };
         match condition {
@@ -361,7 +329,7 @@ impl Builder<'_> {
     }
 
     /// The rows of a join for which a condition holds that is resolved already.
-    fn narrowed(&mut self, mut joined: Relation, condition: Expr) -> Result<Relation, Unfused> {
+    fn narrowed(&mut self, mut joined: Relation, condition: Expr) -> Result<Relation, NotFusable> {
         for condition in split_conjunction(&condition).into_iter().cloned() {
             match &mut joined.rows {
                 Rows::Entities { present } => *present = and(present.clone(), condition),
@@ -381,7 +349,7 @@ impl Builder<'_> {
         condition: Option<Expr>,
         schema: DFSchemaRef,
         kept_is_right: bool,
-    ) -> Result<Relation, Unfused> {
+    ) -> Result<Relation, NotFusable> {
         let in_order = |kept: Vec<Expr>, joined: Vec<Expr>| match kept_is_right {
             true => joined.into_iter().chain(kept).collect(),
             false => kept.into_iter().chain(joined).collect(),
@@ -391,7 +359,7 @@ impl Builder<'_> {
                 let matches = and(present, WideColumn::Key.expr().is_not_null());
                 let matches = condition.into_iter().fold(matches, and);
                 if matches!(rows, Rows::Events(_)) && subject(&matches) == Subject::Both {
-                    return Unfused::because("a LEFT JOIN on columns of events and entities");
+                    return NotFusable::because("a LEFT JOIN on columns of events and entities");
                 }
                 let columns = joined.columns.into_iter().map(|column| only_where(&matches, column)).collect();
                 Ok(Relation { schema, columns: in_order(kept.columns, columns), rows })
@@ -404,11 +372,11 @@ impl Builder<'_> {
                                 events.predicate.push(condition.clone());
                             }
                         }
-                        _ => return Unfused::because("a LEFT JOIN of events on columns of the entity"),
+                        _ => return NotFusable::because("a LEFT JOIN of events on columns of the entity"),
                     }
                 }
                 if events.entity != lit(true) {
-                    return Unfused::because("a LEFT JOIN of events that depend on their entity");
+                    return NotFusable::because("a LEFT JOIN of events that depend on their entity");
                 }
                 events.entity = present;
                 events.optional = true;
@@ -418,7 +386,7 @@ impl Builder<'_> {
                     rows: Rows::Events(events),
                 })
             }
-            _ => Unfused::because("it joins events with events"),
+            _ => NotFusable::because("it joins events with events"),
         }
     }
 
@@ -435,12 +403,6 @@ impl Builder<'_> {
             correlated: false,
         }
     }
-}
-
-/// Whether an expression is the entity's key: in the wide row or, in events, the column that holds it.
-pub(crate) fn is_key(expr: &Expr, events: Option<&Events>) -> bool {
-    let expr = without_casts(expr);
-    *expr == WideColumn::Key.expr() || events.is_some_and(|events| as_event_column(expr) == Some(&events.key))
 }
 
 fn is_key_equality(condition: &Expr, left: &Relation, right: &Relation) -> bool {
@@ -464,36 +426,4 @@ fn without_event(column: &Expr) -> Expr {
         Subject::Nothing | Subject::Entity => column.clone(),
         Subject::Event | Subject::Both => lit(datafusion::scalar::ScalarValue::Null),
     }
-}
-
-/// A column where a condition holds, null elsewhere.
-pub(crate) fn only_where(condition: &Expr, column: Expr) -> Expr {
-    case(vec![(condition.clone(), column)], None)
-}
-
-/// The first value whose condition is true, or else another, or null.
-pub(crate) fn case(branches: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
-    let when_then_expr = branches.into_iter().map(|(when, then)| (Box::new(when), Box::new(then))).collect();
-    Expr::Case(Case { expr: None, when_then_expr, else_expr: otherwise.map(Box::new) })
-}
-
-/// Both, without a constant that says nothing.
-pub(crate) fn and(left: Expr, right: Expr) -> Expr {
-    match (left == lit(true), right == lit(true)) {
-        (true, _) => right,
-        (_, true) => left,
-        _ => left.and(right),
-    }
-}
-
-pub(crate) fn or(left: Expr, right: Expr) -> Expr {
-    match (left == lit(false), right == lit(false)) {
-        (true, _) => right,
-        (_, true) => left,
-        _ => left.or(right),
-    }
-}
-
-pub(crate) fn is_true(expr: Expr) -> Expr {
-    expr.is_true()
 }

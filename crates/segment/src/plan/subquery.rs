@@ -1,39 +1,33 @@
 //! Subqueries about the entity's key: IN, EXISTS and scalar ones, as expressions over the wide row.
 
-use datafusion::common::{Column, DFSchemaRef};
+use datafusion::common::Column;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Subquery, lit};
 use datafusion::scalar::ScalarValue;
 
-use super::Unfused;
-use super::program::Builder;
-use super::relation::{Events, Relation, Rows, and, case, is_key};
+use super::builder::Builder;
+use super::not_fusable::NotFusable;
+use super::rows::{Outer, Relation, Rows, and, case, is_key};
 use super::wide::WideColumn;
-
-/// What a subquery sees of the query around it.
-#[derive(Debug, Clone)]
-pub(crate) struct Outer {
-    pub(crate) schema: DFSchemaRef,
-    pub(crate) columns: Vec<Expr>,
-    pub(crate) events: Option<Events>,
-    /// Whether the subquery asks for the rows of the same key.
-    pub(crate) correlated: bool,
-}
 
 impl Builder<'_> {
     /// `key IN (SELECT key ...)`. A null in the list makes unknown what is not in it.
-    pub(crate) fn in_subquery(&mut self, subquery: &InSubquery, input: &Relation) -> Result<Expr, Unfused> {
+    pub(crate) fn in_subquery(
+        &mut self,
+        subquery: &InSubquery,
+        input: &Relation,
+    ) -> Result<Expr, NotFusable> {
         let outer = self.outer_of(input);
         let subject = self.resolve(&subquery.expr, input)?;
         if !is_key(&subject, outer.events.as_ref()) {
-            return Unfused::because(format!(
+            return NotFusable::because(format!(
                 "IN with a subquery of something else than the key of `{}`",
                 self.entity
             ));
         }
         let (inner, correlated) = self.within(outer, &subquery.subquery.subquery)?;
         if correlated {
-            return Unfused::because("IN with a subquery that refers to the query around it");
+            return NotFusable::because("IN with a subquery that refers to the query around it");
         }
         let present = self.key_presence(inner)?;
         let null_key = self.null_key(&present);
@@ -47,7 +41,7 @@ impl Builder<'_> {
     }
 
     /// `EXISTS (SELECT ... WHERE inner key = outer key)`.
-    pub(crate) fn exists(&mut self, exists: &Exists, input: &Relation) -> Result<Expr, Unfused> {
+    pub(crate) fn exists(&mut self, exists: &Exists, input: &Relation) -> Result<Expr, NotFusable> {
         let outer = self.outer_of(input);
         // What EXISTS selects does not matter; a projection may be of anything.
         let mut plan = &exists.subquery.subquery;
@@ -56,7 +50,7 @@ impl Builder<'_> {
         }
         let (inner, correlated) = self.within(outer, plan)?;
         if !correlated {
-            return Unfused::because("EXISTS without a condition that the keys are equal");
+            return NotFusable::because("EXISTS without a condition that the keys are equal");
         }
         let present = match &inner.rows {
             Rows::Entities { present } => present.clone(),
@@ -67,7 +61,11 @@ impl Builder<'_> {
     }
 
     /// `(SELECT sum(x) FROM events WHERE inner key = outer key)`.
-    pub(crate) fn scalar_subquery(&mut self, subquery: &Subquery, input: &Relation) -> Result<Expr, Unfused> {
+    pub(crate) fn scalar_subquery(
+        &mut self,
+        subquery: &Subquery,
+        input: &Relation,
+    ) -> Result<Expr, NotFusable> {
         let outer = self.outer_of(input);
         let (inner, correlated) = self.within(outer, &subquery.subquery)?;
         match (inner.rows, &inner.columns[..]) {
@@ -75,12 +73,12 @@ impl Builder<'_> {
                 true => column.clone(),
                 false => case(vec![(present, column.clone())], None),
             }),
-            _ => Unfused::because("a subquery with one value for all entities"),
+            _ => NotFusable::because("a subquery with one value for all entities"),
         }
     }
 
     /// The relation of a plan inside a query, and whether it asks for rows of the same key.
-    fn within(&mut self, outer: Outer, plan: &LogicalPlan) -> Result<(Relation, bool), Unfused> {
+    fn within(&mut self, outer: Outer, plan: &LogicalPlan) -> Result<(Relation, bool), NotFusable> {
         self.outer.push(outer);
         let inner = self.relation(plan);
         let correlated = self.outer.pop().is_some_and(|outer| outer.correlated);
@@ -88,7 +86,7 @@ impl Builder<'_> {
     }
 
     /// Whether a condition says that the key is that of the query around; it is remembered there.
-    pub(crate) fn correlates(&mut self, condition: &Expr, input: &Relation) -> Result<bool, Unfused> {
+    pub(crate) fn correlates(&mut self, condition: &Expr, input: &Relation) -> Result<bool, NotFusable> {
         let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else {
             return Ok(false);
         };
@@ -111,15 +109,15 @@ impl Builder<'_> {
     }
 
     /// A column of the query around. Only the entity's own can be used: an event around and an event inside are different ones.
-    pub(crate) fn resolve_outer(&mut self, column: &Column) -> Result<Expr, Unfused> {
+    pub(crate) fn resolve_outer(&mut self, column: &Column) -> Result<Expr, NotFusable> {
         let Some(outer) = self.outer.last() else {
-            return Unfused::because("a reference to a query further out");
+            return NotFusable::because("a reference to a query further out");
         };
         let expr = outer.columns[outer.schema.index_of_column(column)?].clone();
         let is_outer_key = is_key(&expr, outer.events.as_ref());
         match super::wide::subject(&expr) {
             super::wide::Subject::Event | super::wide::Subject::Both if !is_outer_key => {
-                Unfused::because("a subquery that refers to an event of the query around it")
+                NotFusable::because("a subquery that refers to an event of the query around it")
             }
             _ if is_outer_key => Ok(WideColumn::Key.expr()),
             _ => Ok(expr),

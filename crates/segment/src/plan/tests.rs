@@ -8,7 +8,7 @@ use tranche_project::{Problems, Project, SourceFile};
 use tranche_sql::{Engine, EngineOptions};
 
 use super::Program;
-use crate::evaluate::Sharing;
+use crate::plan::Sharing;
 use crate::{Definitions, Scope};
 
 const SCHEMAS: [&str; 3] = [
@@ -77,7 +77,7 @@ async fn check(sql: &str, expected: Result<&[(&str, usize)], &str>) {
                 program.scans.iter().map(|(t, scan)| (t.as_str(), scan.measures.len())).collect();
             assert_eq!(found, expected, "{sql}");
         }
-        (super::Compiled::AsIs(reason), Err(expected)) => {
+        (super::Compiled::Fallback(reason), Err(expected)) => {
             assert!(reason.contains(expected), "{sql}: {reason}")
         }
         (found, _) => panic!("{sql}: {found:?}"),

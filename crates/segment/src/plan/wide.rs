@@ -21,7 +21,7 @@ pub(crate) enum WideColumn {
     /// Whether the entity is in a segment.
     Member(String),
     /// An aggregate of events, by number.
-    Slot(usize),
+    Aggregate(usize),
     /// Whether the relation with this number has a row without a key.
     NullKey(usize),
 }
@@ -39,7 +39,7 @@ impl WideColumn {
             Self::Own(name) => format!("own:{name}"),
             Self::Trait(name) => format!("trait:{name}"),
             Self::Member(name) => format!("member:{name}"),
-            Self::Slot(number) => format!("slot:{number}"),
+            Self::Aggregate(number) => format!("aggregate:{number}"),
             Self::NullKey(number) => format!("nullkey:{number}"),
         };
         Expr::Column(Column::new_unqualified(name))
@@ -56,7 +56,7 @@ impl WideColumn {
             "own" => Self::Own(rest.to_owned()),
             "trait" => Self::Trait(rest.to_owned()),
             "member" => Self::Member(rest.to_owned()),
-            "slot" => Self::Slot(rest.parse().ok()?),
+            "aggregate" => Self::Aggregate(rest.parse().ok()?),
             "nullkey" => Self::NullKey(rest.parse().ok()?),
             _ => return None,
         })

@@ -15,20 +15,21 @@ use futures::future::OptionFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use tranche_sql::SqlError;
-use tranche_sql::fused::{Cells, Extract};
 use tranche_sql::keys::{KeyIndex, KeyShare};
+use tranche_sql::scan::{Cells, Extract};
+use tranche_sql::{SqlError, parallel};
 use tranche_store::{Lake, ParquetFile, StoreError, parquet_options};
 
 use super::{Kept, KeptMeasure, Kind, Manifest, ManifestExtract, ManifestMeasure};
 use crate::error::SegmentError;
-use crate::parallel;
 use crate::plan::Window;
 
 /// Grows when the objects change their meaning; others are ignored.
 const FORMAT: u32 = 3;
 /// Measures in one object.
 const MEASURES_OF_A_PART: usize = 4;
+/// Objects that are read, or written, at a time.
+const OBJECTS_AT_A_TIME: usize = 8;
 /// Rows that are decoded at a time: few enough to stay in the cache on their way.
 const BATCH_ROWS: usize = 1 << 16;
 
@@ -83,7 +84,7 @@ pub(crate) async fn read(lake: &Lake, folder: &str) -> Result<Option<Stored>, Se
         let object = object(name);
         async move {
             let bytes = object.await?;
-            Ok::<_, SegmentError>(parallel::on_a_core(move || decode_rows(bytes)).await?)
+            Ok::<_, SegmentError>(parallel::blocking(move || decode_rows(bytes)).await?)
         }
     };
     let parts = manifest.parts.iter().map(|(name, members)| {
@@ -94,11 +95,10 @@ pub(crate) async fn read(lake: &Lake, folder: &str) -> Result<Option<Stored>, Se
         let object = object(name);
         async move {
             let bytes = object.await?;
-            Ok::<_, SegmentError>(parallel::on_a_core(move || decode_measures(bytes, &kinds)).await?)
+            Ok::<_, SegmentError>(parallel::blocking(move || decode_measures(bytes, &kinds)).await?)
         }
     });
-    let parts =
-        stream::iter(parts.collect::<Vec<_>>()).buffered(2 * parallel::cores()).try_collect::<Vec<_>>();
+    let parts = stream::iter(parts.collect::<Vec<_>>()).buffered(OBJECTS_AT_A_TIME).try_collect::<Vec<_>>();
     let extract = OptionFuture::from(manifest.extract.as_ref().map(|extract| rows(&extract.object)));
     let (keys, extract, parts) = tokio::join!(rows(&manifest.keys), extract, parts);
     let (keys, extract, parts) = (keys?, extract.transpose()?, parts?);
@@ -181,14 +181,13 @@ pub(crate) async fn write(
     let puts = jobs.into_iter().map(|job| {
         let (objects, prefix) = (Arc::clone(&objects), &prefix);
         async move {
-            let file = parallel::on_a_core(job).await?;
+            let file = parallel::blocking(job).await?;
             let stored = file.put(&*objects, prefix, std::collections::BTreeMap::new()).await?;
             Ok::<_, SegmentError>(stored.file.path.rsplit('/').next().unwrap_or_default().to_owned())
         }
     });
     let puts: Vec<_> = puts.collect();
-    let mut names =
-        stream::iter(puts).buffered(2 * parallel::cores()).try_collect::<Vec<_>>().await?.into_iter();
+    let mut names = stream::iter(puts).buffered(OBJECTS_AT_A_TIME).try_collect::<Vec<_>>().await?.into_iter();
     let Some(keys) = names.next() else { return Ok(()) };
     let extract = extract
         .zip(names.as_slice().first().cloned())

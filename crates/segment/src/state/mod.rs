@@ -16,8 +16,8 @@ use tokio::task::JoinHandle;
 use tranche_schema::Contract;
 use tranche_schema::layout::state;
 use tranche_sql::SqlError;
-use tranche_sql::fused::{Aggregate, Cells, Extract};
 use tranche_sql::keys::KeyIndex;
+use tranche_sql::scan::{Aggregate, Cells, Extract};
 use tranche_store::{DataFile, Lake};
 
 use crate::error::SegmentError;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use tranche_sql::fused::{Cells, ClassedSource, Extract, FusedInput, run};
+use tranche_sql::SqlError;
 use tranche_sql::keys::{KeyIndex, KeySample};
-use tranche_sql::{Source, SqlError};
+use tranche_sql::scan::{Cells, ClassedSource, Extract, GroupedScan, Source, Totals};
 
 use crate::error::{Mismatch, SegmentError};
 use crate::evaluate::measures::{Recipe, Wanted, groups_of, measures_of};
-use crate::evaluate::scans::TableScan;
+use crate::evaluate::table_scan::TableScan;
 use crate::plan::Program;
 
 /// What was looked at.
@@ -52,23 +52,25 @@ pub(crate) async fn prove(
     let slices = (0..rows.num_rows())
         .step_by(SLICE_ROWS)
         .map(|start| rows.slice(start, SLICE_ROWS.min(rows.num_rows() - start)));
-    let input = FusedInput {
+    let again = GroupedScan {
         contract: scan.contract,
         key: &scan.scan.key,
+        groups: &groups,
         objects: sources.objects,
         sources: slices.map(|rows| Source::rows(rows).into()).chain(in_files).collect(),
         start: HashMap::new(),
         share: Some(known.share).filter(|_| is_extracted),
         sample: Some(Arc::clone(&sample)),
     };
-    let fused = run(&groups, input, &mut Arc::clone(index), scan.session).await?;
+    let again = again.run(index, scan.session).await?.finish(&mut Arc::clone(index))?;
+    let Totals { columns, extracts, rows_read, .. } = again;
     let mut by_group: Vec<Vec<(usize, Recipe)>> = vec![Vec::new(); groups.len()];
     recipes
         .into_iter()
         .enumerate()
         .for_each(|(number, recipe)| by_group[recipe.group].push((number, recipe)));
     let again =
-        fused.columns.into_iter().zip(by_group).flat_map(|(columns, recipes)| measures_of(columns, recipes));
+        columns.into_iter().zip(by_group).flat_map(|(columns, recipes)| measures_of(columns, recipes));
     let numbers = sample.numbers();
     for (place, again) in again {
         if let Some(row) =
@@ -87,8 +89,8 @@ pub(crate) async fn prove(
         }
     }
     let before = known.by_file().map(|(path, rows)| (path.to_owned(), rows));
-    let files = before.chain(fused.extracts).collect();
-    let rows_read = fused.rows_read.saturating_sub(known.rows.num_rows() as u64);
+    let files = before.chain(extracts).collect();
+    let rows_read = rows_read.saturating_sub(known.rows.num_rows() as u64);
     Ok(Proof { rows_read, extract: Extract::of(known.share, &known.rows.schema(), files)? })
 }
 

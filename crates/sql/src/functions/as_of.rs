@@ -18,6 +18,8 @@ pub(crate) struct AsOf {
 }
 
 impl AsOf {
+    pub(crate) const NAME: &str = "as_of";
+
     pub(crate) fn new(as_of: Timestamp) -> Self {
         Self { signature: Signature::nullary(Volatility::Stable), microseconds: as_of.as_microsecond() }
     }
@@ -29,7 +31,7 @@ impl AsOf {
 
 impl ScalarUDFImpl for AsOf {
     fn name(&self) -> &'static str {
-        "as_of"
+        Self::NAME
     }
 
     fn signature(&self) -> &Signature {

@@ -11,9 +11,6 @@ pub(super) fn mentioned_in(text: &str, sql: &str) -> Position {
     if text.ends_with("found: EOF") {
         return end_of(sql);
     }
-    if text.contains("segment:") {
-        return find_word(sql, "in_segment").map_or_else(|| mentioned(text, sql), |at| position_at(sql, at));
-    }
     if text.contains("the WHERE clause") {
         return behind("WHERE").unwrap_or_else(|| mentioned(text, sql));
     }

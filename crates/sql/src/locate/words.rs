@@ -43,17 +43,7 @@ pub(super) fn in_plain_words(text: &str) -> (String, Option<String>) {
         |after: &str| text.split(after).nth(1).and_then(|rest| rest.split('\'').next()).map(str::to_owned);
     if let Some(table) = text.strip_prefix("table '").and_then(|rest| rest.split('\'').next()) {
         let table = table.rsplit("public.").next().unwrap_or(table);
-        return match table {
-            _ if table.starts_with("segment:") => {
-                ("in_segment has no meaning here: segments are made from traits".to_owned(), None)
-            }
-            "traits" => (
-                "there is no table `traits` here: it is made of all traits, and only segments can query it"
-                    .to_owned(),
-                None,
-            ),
-            table => (format!("there is no table `{table}`"), None),
-        };
+        return (format!("there is no table `{table}`"), None);
     }
     if let Some(function) = quoted("Invalid function '") {
         return (format!("there is no function `{function}`"), None);

@@ -9,7 +9,7 @@ use tranche_ingest::{LoadContext, Source};
 use tranche_observe::{Dataset, InputField};
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_schema::{Contract, layout, platform};
-use tranche_sql::Session;
+use tranche_sql::dialect;
 
 use crate::action::{Action, ActionContext, targets};
 use crate::definitions::PipelineDefinitions;
@@ -99,7 +99,7 @@ fn files_of(source: &Source) -> RawFiles {
 fn columns(source: &Source, contract: &Contract, files: &RawFiles) -> Vec<(String, Vec<InputField>)> {
     let of_column = |name: &String| {
         let raw: BTreeSet<String> = match source.columns.get(name) {
-            Some(sql) => Session::columns_of(&sql.value).into_iter().collect(),
+            Some(sql) => dialect::columns(&sql.value).into_iter().collect(),
             None => BTreeSet::from([name.clone()]),
         };
         let inputs = raw.iter().map(|raw| InputField::new(&files.namespace, &files.name, raw));

@@ -8,10 +8,10 @@ use tranche_observe::{Dataset, Field, InputField};
 use tranche_pipeline::definition::Targets;
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_schema::{Contract, platform};
-use tranche_segment::SegmentError;
 use tranche_segment::refresh::{RefreshContext, refresh};
 use tranche_segment::store::{HISTORY_TABLE, memberships_table, traits_table};
-use tranche_sql::{Session, column_lineage, table_folder};
+use tranche_segment::{InSegment, SegmentError};
+use tranche_sql::{column_lineage, dialect, table_folder};
 
 use crate::action::{Action, ActionContext};
 use crate::definitions::PipelineDefinitions;
@@ -39,7 +39,7 @@ impl Action for Refresh {
         let definitions = &scope.pipeline.definitions;
         let texts = definitions.traits.values().map(|traits| traits.file.text());
         let texts = texts.chain(definitions.segments.values().map(|segment| segment.file.text()));
-        let tables: BTreeSet<String> = texts.flat_map(Session::tables_of).collect();
+        let tables: BTreeSet<String> = texts.flat_map(dialect::relations).collect();
         let entities = definitions.entities();
         let is_read = |contract: &&Contract| {
             tables.contains(&contract.table)
@@ -106,7 +106,7 @@ async fn traits(entity: &str, contract: &Contract, scope: &LineageScope<'_>) -> 
     let is_key = |column: &str| Some(column) == key;
     for traits in scope.pipeline.definitions.traits.values().filter(|traits| traits.entity == entity) {
         // What does not plan was refused before the run.
-        let Ok(plan) = scope.session.plan(traits.file.text(), key).await else { continue };
+        let Ok(plan) = scope.session.plan(traits.file.text(), &InSegment::InTraits).await else { continue };
         for field in plan.schema().fields().iter().filter(|field| !is_key(field.name())) {
             fields.push(Field::new(field.name(), field.data_type()));
         }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tranche_pipeline::{Clock, SystemClock};
 pub use tranche_segment::Explanation;
-use tranche_segment::{ExplainedDefinition, explain as explain_entity};
+use tranche_segment::{ExplainedDefinition, Pattern, explain as explain_entity};
 
 use crate::failure::Failure;
 use crate::tranche::Tranche;
@@ -42,7 +42,7 @@ pub async fn explain(
     };
     let tables = tranche.tables(&lake).await?;
     let is_wanted = |definition: &ExplainedDefinition| {
-        names.is_empty() || names.iter().any(|name| name.split('/').next() == Some(&definition.name))
+        names.is_empty() || names.iter().any(|name| Pattern::parse(name).definition() == definition.name)
     };
     let mut found = Vec::new();
     for (name, definitions) in tranche.definitions.pipelines.iter().map(|(name, p)| (name, &p.definitions)) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tranche_pipeline::{SystemClock, new_run_id};
 use tranche_project::duration;
 use tranche_segment::refresh::SegmentReport;
-use tranche_segment::{Backfill, Backfilled, PlannedBackfill};
+use tranche_segment::{Backfill, Backfilled, Pattern, PlannedBackfill};
 
 use crate::failure::{Failure, chain};
 use crate::tranche::Tranche;
@@ -175,7 +175,7 @@ impl<'a> Prepared<'a> {
         let to = tranche.instant(request.to)?;
         let instants = steps(&from, to, request.every).map_err(Failure::definition)?;
         // The labels of a set exclude each other, so that one stands for all.
-        let name = |typed: &String| typed.split('/').next().unwrap_or(typed).to_owned();
+        let name = |typed: &String| Pattern::parse(typed).definition().to_owned();
         let names = request.segments.iter().map(name).collect();
         Ok(Self { pipeline, names, instants })
     }

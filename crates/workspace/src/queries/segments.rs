@@ -6,7 +6,7 @@ use serde::Serialize;
 pub use tranche_segment::EVERYONE;
 pub use tranche_segment::store::HistoryRow;
 use tranche_segment::store::{history, latest, members as read_members};
-use tranche_segment::{SegmentDefinition, SegmentKind};
+use tranche_segment::{Pattern, SegmentDefinition, SegmentKind, SegmentName};
 
 use super::rows::ResultRows;
 use crate::failure::Failure;
@@ -129,7 +129,7 @@ pub async fn refreshes(tranche: &Tranche, name: &str) -> Result<Vec<HistoryRow>,
 /// [`Failure`] when there is no such segment, it is a set, or the lake cannot be read.
 pub async fn members(tranche: &Tranche, name: &str, as_of: Option<&str>) -> Result<ResultRows, Failure> {
     let (_, pipeline, definition) = tranche.definitions.segment(name)?;
-    if definition.kind == SegmentKind::Set && !name.contains('/') {
+    if definition.kind == SegmentKind::Set && SegmentName::parse(name).label.is_none() {
         return Err(Failure::definition(format!(
             "`{name}` is a set; name one of its segments, such as `{name}/<label>`"
         )));
@@ -152,13 +152,14 @@ pub(super) async fn read_history(tranche: &Tranche, as_of: Option<&str>) -> Resu
 pub(super) fn belongs(segment: &str, definition: &SegmentDefinition) -> bool {
     match definition.kind {
         SegmentKind::Single => segment == definition.name,
-        SegmentKind::Set => segment.split_once('/').is_some_and(|(set, _)| set == definition.name),
+        SegmentKind::Set => SegmentName::parse(segment).is_label_of(&definition.name),
     }
 }
 
 /// Whether a name that someone typed means this segment: it, its set, or `set/*`.
 fn is_meant(segment: &str, name: &str, definition: &SegmentDefinition) -> bool {
-    segment == name || ((name == definition.name || name.ends_with("/*")) && belongs(segment, definition))
+    segment == name
+        || ((name == definition.name || Pattern::parse(name).is_set()) && belongs(segment, definition))
 }
 
 /// The refreshes of the segments that a name means; fails when a label is not among them.

@@ -2,6 +2,7 @@
 
 use tranche_pipeline::{Clock, SystemClock};
 use tranche_project::SourceFile;
+use tranche_segment::InSegment;
 
 use super::rows::ResultRows;
 use crate::failure::Failure;
@@ -18,8 +19,8 @@ pub async fn sql(tranche: &Tranche, query: &str, as_of: Option<&str>) -> Result<
         None => SystemClock.now(),
     };
     let session = lake_sql::session(tranche, as_of).await?;
-    let Ok(plan) = session.plan(query, None).await else {
-        let mistakes = session.mistakes(query, None).await.into_iter().map(|problem| {
+    let Ok(plan) = session.plan(query, &InSegment::WithoutEntity).await else {
+        let mistakes = session.mistakes(query, &InSegment::WithoutEntity).await.into_iter().map(|problem| {
             let mut diagnostic = SourceFile::new("query", query).problem(problem.position, problem.message);
             diagnostic.help = problem.help;
             diagnostic

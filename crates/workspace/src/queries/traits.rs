@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tranche_project::Problems;
-use tranche_segment::{Definitions, Profile, QUANTILES, Replay, TraitsDefinition, published_values};
+use tranche_segment::{
+    Definitions, InSegment, Profile, QUANTILES, Replay, TraitsDefinition, published_values,
+};
 use tranche_sql::SqlError;
 
 use super::rows::ResultRows;
@@ -141,9 +143,9 @@ async fn all(tranche: &Tranche) -> Result<Vec<DefinedTrait<'_>>, Failure> {
         let definitions = &pipeline.definitions;
         let session = tranche.definitions.empty_session(&tranche.engine)?;
         for group in definitions.traits.values() {
-            let (sql, key) = (group.file.text(), definitions.key(&group.entity));
-            let Ok(plan) = session.plan(sql, key).await else {
-                for problem in session.mistakes(sql, key).await {
+            let (sql, place) = (group.file.text(), InSegment::InTraits);
+            let Ok(plan) = session.plan(sql, &place).await else {
+                for problem in session.mistakes(sql, &place).await {
                     let mut diagnostic = group.file.problem(problem.position, problem.message);
                     diagnostic.help = problem.help;
                     problems.push(diagnostic);

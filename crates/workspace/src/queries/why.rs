@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tranche_segment::{Condition, Membership, Replay, why as explain};
+use tranche_segment::{Condition, Membership, Pattern, Replay, why as explain};
 
 use super::rows::ResultRows;
 use crate::failure::Failure;
@@ -50,7 +50,7 @@ pub async fn why(
 ) -> Result<WhyMember, Failure> {
     let (pipeline, definitions, definition) = tranche.definitions.segment(name)?;
     tranche.check_file(definition.file.path()).await?;
-    let label = name.split_once('/').map(|(_, label)| label).filter(|label| *label != "*");
+    let label = Pattern::parse(name).label();
     let lake = tranche.lake()?;
     let as_of = tranche.instant_or_last_refresh(as_of, pipeline, &definition.entity, &lake).await?;
     let tables = tranche.tables(&lake).await?;

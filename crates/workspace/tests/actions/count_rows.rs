@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tranche_pipeline::{Ledger, RunPlan, RunStatus, Step, StepOutcome, SystemClock, execute, new_run_id};
+use tranche_sql::dialect::AsWritten;
 use tranche_workspace::lineage::{Datasets, LineageScope};
 use tranche_workspace::{Action, ActionContext, Failure, PipelineDefinitions, actions, targets};
 
@@ -36,7 +37,7 @@ impl Action for CountRows {
         let (session, _) = context.resources.session(context.run.as_of).await?;
         let mut rows = serde_json::Map::new();
         for contract in targets(step, &context.pipeline.definitions.contracts) {
-            let plan = session.plan(&format!("SELECT * FROM {}", contract.table), None).await;
+            let plan = session.plan(&format!("SELECT * FROM {}", contract.table), &AsWritten).await;
             let plan = plan.map_err(|problem| Failure::definition(problem.message))?;
             rows.insert(contract.table.clone(), json!(session.collect(&plan).await?.rows()));
         }

@@ -1,4 +1,4 @@
-//! What of `statistics:` and `cluster:` depends on metrics and contracts.
+//! The parts of `statistics:` and `cluster:` that depend on metrics and contracts.
 
 use tranche_metric::{MetricKind, Metrics};
 use tranche_project::{Problems, SourceFile};

@@ -1,4 +1,4 @@
-//! `families:` from what its author wrote to what it means.
+//! Validation of `families:`.
 
 use tranche_project::{Location, Problems, SourceFile, Spanned};
 use tranche_scorecard::MetricRole;

@@ -1,4 +1,4 @@
-//! `inference:` with its own keys, from what its author wrote to what it means.
+//! Validation of `inference:` and its own keys.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use crate::definition::spec::{
 };
 use crate::definition::statistics::{DEFAULT_TUNING, Method, Scale};
 
-/// How often the result may be looked at, and by what it is judged; every problem is reported.
+/// Validates the inference; every problem is reported.
 pub(super) fn validate(
     spec: &StatisticsSpec,
     zone: &TimeZone,

@@ -1,4 +1,4 @@
-//! `metrics:` from what its author wrote to what it means.
+//! Validation of `metrics:`.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! `statistics:` from what its author wrote to what it means.
+//! Validation of `statistics:`.
 
 use jiff::tz::TimeZone;
 use tranche_project::{Location, Position, Problems, SourceFile, Spanned, duration};

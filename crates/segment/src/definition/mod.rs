@@ -1,0 +1,11 @@
+//! Traits and segments as they are written, read, checked and ordered.
+
+pub(crate) mod check;
+pub(crate) mod definition;
+pub(crate) mod definitions;
+pub(crate) mod in_segment;
+pub(crate) mod names;
+mod order;
+pub(crate) mod scope;
+pub(crate) mod spec;
+pub(crate) mod traits;

@@ -1,0 +1,225 @@
+//! The wide rows: their columns as they were read and computed.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, new_null_array,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::{cast, concat};
+use arrow::datatypes::DataType;
+use tranche_sql::SqlError;
+use tranche_sql::keys::KeyIndex;
+use tranche_sql::scan::{Cells, float_of_order};
+
+use crate::plan::{EventAggregate, Formula};
+
+/// One row for each entity in the universe, then one for each other id that was seen, and the last for rows without a key.
+#[derive(Debug)]
+pub(crate) struct WideTable {
+    /// The numbers of the keys.
+    pub(crate) index: Arc<KeyIndex>,
+    /// How many entities are in the universe.
+    pub(crate) universe: u32,
+    /// How many of them are in the entity's own table; they come first.
+    pub(crate) declared: u32,
+    /// The entity's own columns, for the universe.
+    pub(crate) own: RecordBatch,
+    /// The measures of each event table.
+    pub(crate) measures: HashMap<String, Vec<Arc<Cells>>>,
+    /// How aggregates are made of them.
+    pub(crate) aggregates: Vec<EventAggregate>,
+    /// Traits that are computed already, for all rows.
+    pub(crate) traits: HashMap<String, ArrayRef>,
+    /// Segments whose members are known already, for all rows.
+    pub(crate) members: HashMap<String, BooleanArray>,
+}
+
+impl WideTable {
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.index.len() as usize + 1
+    }
+
+    /// The keys of rows.
+    pub(crate) fn keys(&self, rows: &Range<usize>) -> Result<ArrayRef, SqlError> {
+        // The row without a key has a number that the index does not know, which is null.
+        self.index.column(rows.clone().map(|row| u32::try_from(row).unwrap_or(u32::MAX)))
+    }
+
+    /// Whether rows have a number below `limit`.
+    pub(crate) fn below(rows: &Range<usize>, limit: u32) -> ArrayRef {
+        let length = (limit as usize).saturating_sub(rows.start).min(rows.len());
+        let mut bits = arrow::array::BooleanBufferBuilder::new(rows.len());
+        bits.append_n(length, true);
+        bits.append_n(rows.len() - length, false);
+        Arc::new(BooleanArray::new(bits.finish(), None))
+    }
+
+    /// A column of the entity's own table; null for who is not in it.
+    pub(crate) fn own(&self, name: &str, rows: &Range<usize>) -> Result<ArrayRef, SqlError> {
+        let missing = || SqlError::Engine(format!("the entity table lacks `{name}`"));
+        let column = self.own.column_by_name(name).ok_or_else(missing)?;
+        let known = rows.start.min(column.len())..rows.end.min(column.len());
+        let part = column.slice(known.start, known.len());
+        if part.len() == rows.len() {
+            return Ok(part);
+        }
+        let rest = new_null_array(column.data_type(), rows.len() - part.len());
+        Ok(concat(&[&part, &rest])?)
+    }
+
+    /// The values of an aggregate of events.
+    pub(crate) fn aggregate(&self, number: usize, rows: &Range<usize>) -> Result<ArrayRef, SqlError> {
+        let aggregate = &self.aggregates[number];
+        let missing = || SqlError::Engine(format!("nothing was computed from `{}`", aggregate.table));
+        let measures = self.measures.get(&aggregate.table).ok_or_else(missing)?;
+        array(aggregate, measures, rows)
+    }
+}
+
+fn array(
+    aggregate: &EventAggregate,
+    measures: &[Arc<Cells>],
+    rows: &Range<usize>,
+) -> Result<ArrayRef, SqlError> {
+    let wrong = || SqlError::Engine("a measure of another kind than its formula".to_owned());
+    let count_of = |measure: usize| match measures[measure].as_ref() {
+        Cells::Count(counts) => Ok(&counts[rows.clone()]),
+        _ => Err(wrong()),
+    };
+    let some = |counts: &[u32]| BooleanBuffer::collect_bool(counts.len(), |row| counts[row] > 0);
+    let array: ArrayRef = match aggregate.formula {
+        Formula::Count(measure) => {
+            Arc::new(Int64Array::from_iter_values(count_of(measure)?.iter().map(|&n| i64::from(n))))
+        }
+        Formula::Present(measure) => Arc::new(BooleanArray::new(some(count_of(measure)?), None)),
+        Formula::Value { value, count } => {
+            let nulls = Some(NullBuffer::new(some(count_of(count)?)));
+            return plain(&measures[value], rows, nulls, &aggregate.data_type);
+        }
+        Formula::Average { sum, count, scale } => {
+            let counts = count_of(count)?;
+            return average(&measures[sum], rows, counts, scale, &aggregate.data_type);
+        }
+        Formula::Variance { moments, sample, root } => {
+            let Cells::Variance(moments) = measures[moments].as_ref() else { return Err(wrong()) };
+            let least = if sample { 2 } else { 1 };
+            #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+            let value = |n: u64, m2: f64| m2 / (if sample { n - 1 } else { n }) as f64;
+            let values = moments[rows.clone()].iter().map(|m| {
+                (m.n >= least)
+                    .then(|| value(m.n, m.m2))
+                    .map(|variance| if root { variance.sqrt() } else { variance })
+            });
+            Arc::new(values.collect::<Float64Array>())
+        }
+        Formula::Edge(edge) => {
+            let Cells::Edge(edges) = measures[edge].as_ref() else { return Err(wrong()) };
+            let values: Vec<Option<i64>> =
+                edges[rows.clone()].iter().map(|edge| edge.and_then(|(_, value)| value)).collect();
+            let nulls = NullBuffer::from_iter(values.iter().map(Option::is_some));
+            let codes = values.into_iter().map(Option::unwrap_or_default).collect();
+            return decoded(codes, Some(nulls), &aggregate.data_type);
+        }
+    };
+    Ok(cast(&array, &aggregate.data_type)?)
+}
+
+/// Sums and extremes as a column of a type.
+fn plain(
+    values: &Cells,
+    rows: &Range<usize>,
+    nulls: Option<NullBuffer>,
+    data_type: &DataType,
+) -> Result<ArrayRef, SqlError> {
+    match values {
+        Cells::Wide(values) if data_type.is_decimal() => {
+            decimal(values[rows.clone()].to_vec(), nulls, data_type)
+        }
+        Cells::Wide(values) => {
+            // Sums of whole numbers wrap around, as the engine's do.
+            #[expect(clippy::cast_possible_truncation, reason = "it wraps around")]
+            let sums: Vec<i64> = values[rows.clone()].iter().map(|&sum| sum as i64).collect();
+            let sums: ArrayRef = Arc::new(Int64Array::new(sums.into(), nulls));
+            Ok(cast(&sums, data_type)?)
+        }
+        Cells::Float(values) => {
+            let floats: ArrayRef = Arc::new(Float64Array::new(values[rows.clone()].to_vec().into(), nulls));
+            Ok(cast(&floats, data_type)?)
+        }
+        Cells::Sum(values) if data_type.is_decimal() => {
+            decimal(values[rows.clone()].iter().map(|&digits| i128::from(digits)).collect(), nulls, data_type)
+        }
+        Cells::Sum(values) => {
+            let sums: ArrayRef = Arc::new(Int64Array::new(values[rows.clone()].to_vec().into(), nulls));
+            Ok(cast(&sums, data_type)?)
+        }
+        Cells::Max(values) => decoded(values[rows.clone()].to_vec(), nulls, data_type),
+        Cells::Min(values) => {
+            decoded(values[rows.clone()].iter().map(|code| !code).collect(), nulls, data_type)
+        }
+        _ => Err(SqlError::Engine("a measure of another kind than its formula".to_owned())),
+    }
+}
+
+/// Integers that stand for values of a type, as that type.
+fn decoded(codes: Vec<i64>, nulls: Option<NullBuffer>, data_type: &DataType) -> Result<ArrayRef, SqlError> {
+    match data_type {
+        DataType::Float32 | DataType::Float64 => {
+            let floats: Vec<f64> = codes.into_iter().map(float_of_order).collect();
+            let floats: ArrayRef = Arc::new(Float64Array::new(floats.into(), nulls));
+            Ok(cast(&floats, data_type)?)
+        }
+        DataType::Decimal128(..) => decimal(codes.into_iter().map(i128::from).collect(), nulls, data_type),
+        _ => {
+            let integers: ArrayRef = Arc::new(Int64Array::new(codes.into(), nulls));
+            Ok(cast(&integers, data_type)?)
+        }
+    }
+}
+
+fn decimal(digits: Vec<i128>, nulls: Option<NullBuffer>, data_type: &DataType) -> Result<ArrayRef, SqlError> {
+    let DataType::Decimal128(precision, scale) = data_type else {
+        return Err(SqlError::Engine(format!("the digits of a decimal as a {data_type}")));
+    };
+    Ok(Arc::new(Decimal128Array::new(digits.into(), nulls).with_precision_and_scale(*precision, *scale)?))
+}
+
+/// A sum over a count; of decimals it is cut, not rounded, at the digits of its type, as the engine does.
+#[expect(clippy::cast_precision_loss, reason = "the engine averages whole numbers as floats, too")]
+fn average(
+    sums: &Cells,
+    rows: &Range<usize>,
+    counts: &[u32],
+    scale: i8,
+    data_type: &DataType,
+) -> Result<ArrayRef, SqlError> {
+    let nulls = Some(NullBuffer::new(BooleanBuffer::collect_bool(counts.len(), |row| counts[row] > 0)));
+    let divide = |sums: Vec<f64>| -> ArrayRef {
+        let averages =
+            sums.into_iter().zip(counts).map(|(sum, &count)| sum / f64::from(count)).collect::<Vec<_>>();
+        Arc::new(Float64Array::new(averages.into(), nulls.clone()))
+    };
+    let array = match (sums, data_type) {
+        (Cells::Sum(_) | Cells::Wide(_), DataType::Decimal128(_, digits)) => {
+            let factor = 10_i128.pow(u32::try_from(digits - scale).unwrap_or_default());
+            let average = |(sum, &count): (i128, &u32)| sum.wrapping_mul(factor) / i128::from(count.max(1));
+            let averages = match sums {
+                Cells::Sum(sums) => {
+                    sums[rows.clone()].iter().map(|&sum| i128::from(sum)).zip(counts).map(average).collect()
+                }
+                Cells::Wide(sums) => sums[rows.clone()].iter().copied().zip(counts).map(average).collect(),
+                _ => Vec::new(),
+            };
+            return decimal(averages, nulls, data_type);
+        }
+        (Cells::Sum(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),
+        (Cells::Wide(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),
+        (Cells::Float(sums), _) => divide(sums[rows.clone()].to_vec()),
+        _ => return Err(SqlError::Engine("an average of another kind".to_owned())),
+    };
+    Ok(cast(&array, data_type)?)
+}

@@ -1,0 +1,174 @@
+//! Refreshing: what is defined is evaluated at an instant, and published.
+
+pub(crate) mod backfill;
+mod history_policy;
+mod publish;
+mod report;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::logical_expr::lit;
+use datafusion::prelude::ident;
+use tranche_schema::platform::segment_history;
+use tranche_schema::{History, TableKind, Universe};
+use tranche_sql::keys::KeyIndex;
+use tranche_sql::{Session, Tables, table_folder};
+use tranche_store::Lake;
+
+use crate::definition::definitions::Definitions;
+use crate::definition::scope::Scope;
+use crate::definition::traits::universe;
+use crate::error::SegmentError;
+use crate::evaluate::scans::EntityState;
+use crate::evaluate::{EvaluationContext, Sharing, evaluate_program};
+use crate::history::entries;
+use crate::plan::Program;
+use crate::state::{Kept, StatePlace};
+use crate::store::HISTORY_TABLE;
+use history_policy::HistoryPolicy;
+use publish::{Destination, Publication, publish};
+pub use report::{RefreshReport, SegmentReport};
+
+/// What a refresh works with.
+pub struct RefreshContext<'a> {
+    /// Where tables are.
+    pub lake: &'a Lake,
+    /// The tables of the contracts.
+    pub tables: &'a Tables,
+    /// The engine at the `as_of`, with the contracts registered.
+    pub session: &'a Session,
+    /// The pipeline.
+    pub pipeline: &'a str,
+    /// Whether memberships from `as_of` on are rebuilt.
+    pub full: bool,
+    /// The application transaction of the step.
+    pub transaction: &'a str,
+}
+
+/// Refreshes the segments of a pipeline that `wanted` names, or all of them, and publishes each entity's memberships in one commit.
+/// A refresh of all also ends the memberships of segments that the pipeline published before and that are no longer defined.
+///
+/// # Errors
+/// [`SegmentError`]; then nothing was published for the entity at fault.
+pub async fn refresh(
+    definitions: &Definitions,
+    wanted: Option<&[String]>,
+    context: &RefreshContext<'_>,
+) -> Result<RefreshReport, SegmentError> {
+    let mut report = RefreshReport::default();
+    let to = context.destination();
+    for entity in definitions.entities() {
+        let Evaluated { mut publication, rows_read, new_state } =
+            context.evaluate(definitions, entity, wanted).await?;
+        report.rows_read += rows_read;
+        let index = Arc::clone(&publication.index);
+        // State is true whatever is published.
+        let save = context.save(entity, new_state, &index);
+        let (published, saved) = tokio::join!(publish(definitions, wanted, &mut publication, &to), save);
+        tracing::debug!(entity, "published");
+        report.add(published?);
+        saved?;
+    }
+    if wanted.is_none() {
+        for entity in forgotten_entities(definitions, &to).await? {
+            let as_of = [context.session.as_of()];
+            if let Some(mut ended) = Publication::without_members(context.lake, &entity, &as_of).await? {
+                report.add(publish(definitions, wanted, &mut ended, &to).await?);
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// What was evaluated of an entity.
+struct Evaluated {
+    publication: Publication,
+    rows_read: u64,
+    /// What may be saved for the next refresh, by table.
+    new_state: Vec<(String, Kept)>,
+}
+
+impl RefreshContext<'_> {
+    /// Evaluates the definitions of an entity, from what an earlier refresh saved.
+    async fn evaluate(
+        &self,
+        definitions: &Definitions,
+        entity: &str,
+        wanted: Option<&[String]>,
+    ) -> Result<Evaluated, SegmentError> {
+        let Self { lake, tables, session, pipeline, full, .. } = *self;
+        let scope = match wanted {
+            Some(names) => Scope::of(definitions, entity, names, session).await?,
+            None => Scope::everything(definitions, entity),
+        };
+        let state = EntityState::read(lake, pipeline, entity, definitions, full);
+        // The universe is read while the definitions are planned.
+        let (universe, program) = tokio::join!(
+            universe(definitions, entity, session),
+            Program::compile(definitions, &scope, session, Sharing::Shared)
+        );
+        let program = program?;
+        let context = EvaluationContext { definitions, scope: &scope, program: &program, tables, session };
+        let (evaluation, mut new_state) = evaluate_program(&context, universe?, Some(state)).await?;
+        tracing::debug!(entity, "evaluated");
+        // A refresh of some segments computes only some measures.
+        new_state.retain(|_| wanted.is_none());
+        let rows_read = evaluation.rows_read;
+        let mut publication = Publication::of(evaluation, session.as_of())?;
+        publication.copy_of = copied(definitions, entity, tables);
+        Ok(Evaluated { publication, rows_read, new_state })
+    }
+
+    /// Saves the state of an entity's tables.
+    async fn save(
+        &self,
+        entity: &str,
+        new_state: Vec<(String, Kept)>,
+        index: &KeyIndex,
+    ) -> Result<(), SegmentError> {
+        for (table, state) in new_state {
+            let place = StatePlace { pipeline: self.pipeline, entity, table: &table };
+            place.write(self.lake, state, index).await?;
+        }
+        tracing::debug!(entity, "saved");
+        Ok(())
+    }
+}
+
+/// The version of an entity's own table, where the wide table is a copy of it whatever the instant.
+fn copied(definitions: &Definitions, entity: &str, tables: &Tables) -> Option<u64> {
+    let contract = definitions.entity_contract(entity)?;
+    let is_latest = matches!(contract.kind, TableKind::Entity { history: History::Latest, .. });
+    let has_traits = definitions.traits.values().any(|traits| traits.entity == entity);
+    let is_copy = is_latest && !has_traits && definitions.universe(entity) == Universe::Declared;
+    let version =
+        tables.versions().into_iter().find(|version| version.table == table_folder(&contract.table));
+    version.filter(|_| is_copy).map(|version| version.version)
+}
+
+impl<'a> RefreshContext<'a> {
+    pub(crate) fn destination(&self) -> Destination<'a> {
+        let policy = if self.full { HistoryPolicy::Rebuilt } else { HistoryPolicy::Grows };
+        Destination {
+            lake: self.lake,
+            session: self.session,
+            pipeline: self.pipeline,
+            policy,
+            transaction: self.transaction,
+        }
+    }
+}
+
+/// Entities that the pipeline has published segments of, and that nothing is defined for any more.
+pub(crate) async fn forgotten_entities(
+    definitions: &Definitions,
+    of: &Destination<'_>,
+) -> Result<BTreeSet<String>, SegmentError> {
+    let Some(history) = of.lake.snapshot(HISTORY_TABLE).await? else { return Ok(BTreeSet::new()) };
+    let own = ident(segment_history::PIPELINE).eq(lit(of.pipeline));
+    let all = entries(&history, of.session, Some(own)).await?;
+    let defined = definitions.entities();
+    let named = all.into_iter().map(|entry| entry.row.entity);
+    Ok(named.filter(|entity| !defined.contains(&entity.as_str())).collect())
+}

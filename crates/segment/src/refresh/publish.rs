@@ -1,0 +1,385 @@
+//! Publishing: what evaluations at one instant, or at several in a row, change in the memberships, checked, and committed.
+//!
+//! Traits are committed first, then history, memberships last: that commit makes what was found visible, all of it at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::future::try_join;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use roaring::RoaringBitmap;
+use tranche_sql::keys::KeyIndex;
+use tranche_sql::parallel::Threads;
+use tranche_sql::{Session, SqlError};
+use tranche_store::{FileCommit, Lake, ParquetFile, Snapshot, StoreError, Transaction, parquet_options};
+
+use super::history_policy::HistoryPolicy;
+use super::report::SegmentReport;
+use crate::definition::definition::{Expectation, SegmentKind};
+use crate::definition::definitions::Definitions;
+use crate::definition::names::{SegmentName, is_wanted};
+use crate::error::SegmentError;
+use crate::evaluate::{Evaluation, Members};
+use crate::history::HistoryRow;
+use crate::history::OwnHistory;
+use crate::memberships::{Change, Key, MembershipTable, Memberships, compact, stored_key};
+use crate::store::{memberships_table, traits_table};
+
+/// Where a publication goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination<'a> {
+    /// The lake.
+    pub(crate) lake: &'a Lake,
+    /// The engine.
+    pub(crate) session: &'a Session,
+    /// The pipeline.
+    pub(crate) pipeline: &'a str,
+    /// What may become of what was published before.
+    pub(crate) policy: HistoryPolicy,
+    /// The application transaction.
+    pub(crate) transaction: &'a str,
+}
+
+/// What is to be published of an entity.
+pub(crate) struct Publication {
+    pub(crate) entity: String,
+    pub(crate) key: Key,
+    pub(crate) index: Arc<KeyIndex>,
+    /// What was found, each instant after those before; at least one.
+    pub(crate) findings: Vec<Findings>,
+    /// The wide table at the last instant.
+    pub(crate) traits: Option<RecordBatch>,
+    /// The version of the entity's own table, where the wide table has nothing but that.
+    pub(crate) copy_of: Option<u64>,
+}
+
+/// The members of each segment at an instant.
+pub(crate) struct Findings {
+    pub(crate) as_of: Timestamp,
+    pub(crate) universe: u32,
+    /// The members, numbered by the publication's index.
+    pub(crate) segments: IndexMap<String, Members>,
+}
+
+impl Findings {
+    /// No members in any segment.
+    fn none(as_of: Timestamp) -> Self {
+        Self { as_of, universe: 0, segments: IndexMap::new() }
+    }
+}
+
+impl Publication {
+    /// All that was evaluated at an instant.
+    pub(crate) fn of(evaluation: Evaluation, as_of: Timestamp) -> Result<Self, SegmentError> {
+        Ok(Self {
+            key: key_of(&evaluation)?,
+            entity: evaluation.entity,
+            index: evaluation.index,
+            findings: vec![Findings { as_of, universe: evaluation.universe, segments: evaluation.segments }],
+            traits: Some(evaluation.traits),
+            copy_of: None,
+        })
+    }
+
+    /// No members in any segment of an entity that has no definitions any more.
+    pub(crate) async fn without_members(
+        lake: &Lake,
+        entity: &str,
+        instants: &[Timestamp],
+    ) -> Result<Option<Self>, SegmentError> {
+        let Some(stored) = lake.snapshot(&memberships_table(entity)).await? else { return Ok(None) };
+        let Some(key) = stored_key(&stored)? else { return Ok(None) };
+        let index = Arc::new(KeyIndex::new(&key.data_type));
+        let findings = instants.iter().copied().map(Findings::none).collect();
+        Ok(Some(Self { entity: entity.to_owned(), key, index, findings, traits: None, copy_of: None }))
+    }
+}
+
+/// The key of an evaluated entity.
+pub(crate) fn key_of(evaluation: &Evaluation) -> Result<Key, SegmentError> {
+    let schema = evaluation.traits.schema();
+    let data_type = schema.field_with_name(&evaluation.key).map_err(SqlError::from)?.data_type().clone();
+    Ok(Key { name: evaluation.key.clone(), data_type })
+}
+
+/// Publishes what was found at each instant; all of it becomes visible at once, or nothing.
+pub(crate) async fn publish(
+    definitions: &Definitions,
+    wanted: Option<&[String]>,
+    publication: &mut Publication,
+    to: &Destination<'_>,
+) -> Result<Vec<SegmentReport>, SegmentError> {
+    let mut attempts = 1;
+    let reports = loop {
+        match attempt(definitions, wanted, publication, to).await {
+            // Other pipelines have segments of the same entity.
+            Err(SegmentError::Store(StoreError::Conflict { .. })) if attempts < ATTEMPTS => attempts += 1,
+            outcome => break outcome?,
+        }
+    };
+    tidy(to.lake, &publication.entity).await;
+    Ok(reports)
+}
+
+/// Merges files of an entity's memberships when there are many. The publication stands; merging that fails is
+/// tried again by the next one.
+async fn tidy(lake: &Lake, entity: &str) {
+    if let Err(error) = compact::compact(lake, entity).await {
+        tracing::warn!(entity, %error, "files of memberships could not be merged");
+    }
+}
+
+/// How often memberships are read and changed anew when another commit was in the way.
+const ATTEMPTS: usize = 5;
+
+async fn attempt(
+    definitions: &Definitions,
+    wanted: Option<&[String]>,
+    publication: &mut Publication,
+    to: &Destination<'_>,
+) -> Result<Vec<SegmentReport>, SegmentError> {
+    let Destination { lake, session, pipeline, transaction, policy } = *to;
+    let instants: Vec<Timestamp> = publication.findings.iter().map(|findings| findings.as_of).collect();
+    let [first, ..] = instants[..] else { return Ok(Vec::new()) };
+    let entity = publication.entity.clone();
+    let folder = memberships_table(&entity);
+    let base = lake.snapshot(&folder).await?;
+    let mut history = OwnHistory::read(lake, session, pipeline, &entity, base.as_ref()).await?;
+    policy.allow(&history.rows, wanted, &instants)?;
+    let names = names(definitions, wanted, publication, &history);
+    let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
+    let table = MembershipTable { folder, base, key: publication.key.clone(), threads: session.threads() };
+    // A refresh of some segments computes some traits; the table holds all of them.
+    let mut traits = publication.traits.as_ref().filter(|_| wanted.is_none());
+    if let (Some(rows), Some(version)) = (traits, publication.copy_of)
+        && is_copied(lake, &entity, rows, version).await?
+    {
+        traits = None;
+    }
+    let (memberships, traits) = try_join(
+        Memberships::read(table, &mut publication.index, &all_names, first),
+        encoded(traits, session.threads()),
+    )
+    .await?;
+    let mut memberships = memberships;
+    tracing::debug!(entity, "memberships are read");
+    let mut reports: IndexMap<String, SegmentReport> = IndexMap::new();
+    let mut rows: Vec<HistoryRow> = Vec::new();
+    let mut violations = Vec::new();
+    for (findings, names) in publication.findings.iter().zip(names) {
+        let found: Vec<Members> =
+            names.iter().map(|name| findings.segments.get(name).cloned().unwrap_or_default()).collect();
+        let members: Vec<(String, RoaringBitmap)> =
+            names.iter().cloned().zip(found.iter().map(|members| members.entities.clone())).collect();
+        let changes = memberships.apply(members, findings.as_of).await?;
+        // Only what is true now can be acted upon: of several instants, the last has to hold.
+        violations.clear();
+        for ((name, members), change) in names.into_iter().zip(&found).zip(changes) {
+            if let Some(definition) = definitions.definition_of(&name) {
+                let share = members.share(findings.universe);
+                violations.extend(definition.expect.violations(&name, definition.kind, change, share));
+            }
+            let row = history_row(name, &entity, members, change, findings.as_of);
+            match reports.get_mut(&row.segment) {
+                Some(report) => report.advance(&row),
+                None => {
+                    reports.insert(row.segment.clone(), SegmentReport::of(&row));
+                }
+            }
+            rows.push(row);
+        }
+    }
+    if !violations.is_empty() {
+        return Err(SegmentError::Expectation(violations));
+    }
+    if let Some((schema, files)) = traits {
+        commit_traits(&entity, schema, files, publication.copy_of, to).await?;
+        tracing::debug!(entity, "traits are written");
+    }
+    let is_published = match memberships.base() {
+        Some(base) => base.has_transaction(transaction).await?,
+        None => rows.is_empty(),
+    };
+    if !is_published && (memberships.is_changed() || !history.says(&rows)) {
+        let mut transactions = vec![Transaction::new(transaction, 1)];
+        transactions.extend(history.write(lake, session, transaction, &rows).await?);
+        memberships.commit(lake, &publication.index, transactions).await?;
+    }
+    // Rows that no longer count are not seen by us whether they are there or not.
+    let _ = history.tidy(lake, session, transaction).await;
+    Ok(reports.into_values().collect())
+}
+
+/// The segments that are published at each instant: those that were found, labels of sets that no entity has any more, and those
+/// that are no longer defined.
+fn names(
+    definitions: &Definitions,
+    wanted: Option<&[String]>,
+    publication: &Publication,
+    history: &OwnHistory,
+) -> Vec<Vec<String>> {
+    // The size and the instant of each segment's last refresh, as of the instant that is looked at.
+    let mut latest: BTreeMap<String, (u64, Timestamp)> = history
+        .latest()
+        .into_iter()
+        .map(|(segment, row)| (segment.to_owned(), (row.size, row.as_of)))
+        .collect();
+    let mut all = Vec::new();
+    for Findings { as_of, segments, .. } in &publication.findings {
+        let mut names: Vec<String> =
+            segments.keys().filter(|name| is_wanted(wanted, name)).cloned().collect();
+        for (segment, (size, last)) in &latest {
+            let is_gone = !segments.contains_key(segment) && is_wanted(wanted, segment);
+            let is_label = is_defined(definitions, &publication.entity, segment);
+            // The memberships of a segment that is no longer defined are ended once.
+            let is_open = *size > 0 || last >= as_of;
+            if is_gone && (is_label || (wanted.is_none() && is_open)) {
+                names.push(segment.clone());
+            }
+        }
+        for name in &names {
+            let size = segments.get(name).map_or(0, |members| members.entities.len());
+            latest.insert(name.clone(), (size, *as_of));
+        }
+        all.push(names);
+    }
+    all
+}
+
+/// Whether a segment that was published before is still defined as what it was.
+fn is_defined(definitions: &Definitions, entity: &str, segment: &str) -> bool {
+    let is_label = SegmentName::parse(segment).label.is_some();
+    let kind = if is_label { SegmentKind::Set } else { SegmentKind::Single };
+    definitions
+        .definition_of(segment)
+        .is_some_and(|definition| definition.kind == kind && definition.entity == entity)
+}
+
+fn history_row(
+    segment: String,
+    entity: &str,
+    members: &Members,
+    change: Change,
+    as_of: Timestamp,
+) -> HistoryRow {
+    HistoryRow {
+        segment,
+        entity: entity.to_owned(),
+        size: change.size,
+        entered: change.entered,
+        exited: change.exited,
+        unmatched: members.unmatched,
+        null_keys: members.null_keys,
+        null_predicates: members.null_predicates,
+        as_of,
+    }
+}
+
+impl Expectation {
+    #[expect(clippy::cast_precision_loss, reason = "shares of members")]
+    fn violations(&self, segment: &str, kind: SegmentKind, change: Change, share: f64) -> Vec<String> {
+        let mut found = Vec::new();
+        let Change { size, entered, exited } = change;
+        let before = size + exited - entered;
+        if let Some(min) = self.min_size.filter(|min| size < *min) {
+            found.push(format!("segment `{segment}` has {size} members, expected at least {min}"));
+        } else if size == 0 && before > 0 && kind == SegmentKind::Single && !self.may_become_empty {
+            // A label comes and goes with the data; a single segment that lost all members is more likely a mistake.
+            found.push(format!(
+                "segment `{segment}` has no members and had {before}; to allow an empty segment, set `expect: {{not_empty: false}}`"
+            ));
+        }
+        if let Some(max) = self.max_size.filter(|max| size > *max) {
+            found.push(format!("segment `{segment}` has {size} members, expected at most {max}"));
+        }
+        if let Some([low, high]) = self.share.filter(|[low, high]| share < *low || share > *high) {
+            found.push(format!("segment `{segment}` is {share:.4} of everyone, expected {low} to {high}"));
+        }
+        let turnover = if before == 0 { 0.0 } else { entered.max(exited) as f64 / before as f64 };
+        if let Some(max) = self.max_turnover.filter(|max| turnover > *max) {
+            found.push(format!(
+                "segment `{segment}` changed by {turnover:.4} of its members, expected at most {max}"
+            ));
+        }
+        found
+    }
+}
+
+/// A wide table as files, of some of its rows each.
+type TraitsFiles = (SchemaRef, Vec<ParquetFile>);
+
+async fn encoded(
+    traits: Option<&RecordBatch>,
+    threads: Threads,
+) -> Result<Option<TraitsFiles>, SegmentError> {
+    let Some(traits) = traits else { return Ok(None) };
+    let rows = traits.num_rows();
+    let parts = (0..rows.max(1))
+        .step_by(TRAITS_FILE_ROWS)
+        .map(|start| traits.slice(start, TRAITS_FILE_ROWS.min(rows - start)));
+    let parts: Vec<RecordBatch> = parts.collect();
+    let files = threads.map(parts, |part: RecordBatch| {
+        Ok::<_, SegmentError>(ParquetFile::encode(&part.schema(), [&part], parquet_options(&part.schema()))?)
+    });
+    Ok(Some((traits.schema(), files.await?)))
+}
+
+/// So many rows of a wide table are in a file.
+const TRAITS_FILE_ROWS: usize = 1 << 18;
+
+/// The transaction that says of which version of the entity's own table a wide table is a copy.
+const COPY_MARK: &str = "copy";
+const NO_COPY: i64 = -1;
+
+/// Whether the wide table that is there is a copy of that version of the entity's own table already.
+async fn is_copied(
+    lake: &Lake,
+    entity: &str,
+    rows: &RecordBatch,
+    version: u64,
+) -> Result<bool, SegmentError> {
+    let Some(stored) = lake.snapshot(&traits_table(entity)).await? else { return Ok(false) };
+    let schema = stored.schema()?;
+    let same_columns =
+        schema.fields().iter().map(|field| field.name()).eq(rows.schema().fields().iter().map(|f| f.name()));
+    Ok(same_columns && stored.transaction_version(COPY_MARK).await? == i64::try_from(version).ok())
+}
+
+/// Puts the wide table in the place of the one before.
+async fn commit_traits(
+    entity: &str,
+    schema: SchemaRef,
+    files: Vec<ParquetFile>,
+    copy_of: Option<u64>,
+    to: &Destination<'_>,
+) -> Result<(), SegmentError> {
+    let table = traits_table(entity);
+    let base = to.lake.snapshot(&table).await?;
+    let remove = base.as_ref().map(Snapshot::files).transpose()?.unwrap_or_default();
+    let folder = to.lake.folder(&table)?;
+    let mut add = Vec::new();
+    for file in files {
+        add.push(file.put(folder.as_ref(), "", BTreeMap::new()).await?);
+    }
+    let version = copy_of.and_then(|version| i64::try_from(version).ok()).unwrap_or(NO_COPY);
+    let transactions = vec![Transaction::new(to.transaction, 1), Transaction::new(COPY_MARK, version)];
+    to.lake
+        .replace_files(FileCommit {
+            table,
+            schema,
+            partition_by: Vec::new(),
+            base,
+            remove,
+            add,
+            transactions,
+        })
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

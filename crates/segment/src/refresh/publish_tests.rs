@@ -1,0 +1,375 @@
+//! What publishing leaves in the lake, whatever happens on the way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array};
+use arrow::datatypes::DataType;
+use tranche_faults::{FailingStore, Failure};
+use tranche_project::{Problems, Project, yaml};
+use tranche_schema::ContractSpec;
+use tranche_sql::{Engine, EngineOptions, Tables, column_i64, column_text};
+use tranche_store::Snapshot;
+
+use super::*;
+use crate::failing::lake;
+use crate::refresh::RefreshContext;
+use crate::store::{HISTORY_TABLE, history, latest};
+
+const ENTITY: &str = "customer";
+
+fn day(n: i64) -> Timestamp {
+    Timestamp::from_second(n * 86_400).unwrap()
+}
+
+/// Definitions of segments by name, `name/` for a set, each with what it expects.
+fn definitions(segments: &[(&str, &str)]) -> Definitions {
+    let files = segments.iter().map(|(name, expect)| {
+        let (kind, name) = match name.strip_suffix('/') {
+            Some(set) => ("segment_set", set),
+            None => ("segment", *name),
+        };
+        let text = format!("/*---\n{kind}: {name}\nentity: {ENTITY}\nexpect: {expect}\n---*/\nSELECT 1\n");
+        (format!("pipelines/shop/segments/{name}.sql"), text)
+    });
+    let contract = "version: 1\ntable: customers\nkind: entity\nentity: customer\nkey: [id]\ncolumns:\n\
+                    - {name: id, type: int64, nullable: false}\n";
+    let project =
+        Project::from_files(files.chain([("schemas/customers.yaml".to_owned(), contract.to_owned())]));
+    let mut problems = Problems::default();
+    let spec = yaml::read::<ContractSpec>(project.schemas().next().unwrap(), &mut problems).unwrap();
+    let contract = spec.validate(&mut |_, message| panic!("{message}")).unwrap();
+    let contracts = IndexMap::from([(contract.table.clone(), contract)]);
+    let definitions = Definitions::read(&project, "shop", &contracts, &mut problems);
+    assert!(problems.is_empty(), "{problems:?}");
+    definitions
+}
+
+struct World {
+    lake: Lake,
+    engine: Engine,
+}
+
+/// One refresh.
+struct Step<'a> {
+    pipeline: &'a str,
+    definitions: &'a [(&'a str, &'a str)],
+    as_of: i64,
+    members: &'a [(&'a str, &'a [i64])],
+    wanted: Option<&'a [&'a str]>,
+    full: bool,
+    transaction: &'a str,
+}
+
+const NOTHING: &str = "{}";
+
+impl<'a> Step<'a> {
+    fn new(
+        definitions: &'a [(&'a str, &'a str)],
+        as_of: i64,
+        members: &'a [(&'a str, &'a [i64])],
+        transaction: &'a str,
+    ) -> Self {
+        Self { pipeline: "shop", definitions, as_of, members, wanted: None, full: false, transaction }
+    }
+}
+
+/// What who reads the lake sees.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Seen {
+    /// Each published row: day, segment, size, entered, exited.
+    history: Vec<(i64, String, u64, u64, u64)>,
+    /// Each membership: segment, key, day of entry, day of exit.
+    memberships: Vec<(String, i64, i64, Option<i64>)>,
+}
+
+impl World {
+    fn over(store: &Arc<FailingStore>) -> Self {
+        let options = EngineOptions { memory_bytes: 1 << 28, spill_folder: None, threads: 2 };
+        Self { lake: lake(store), engine: Engine::new(&options).unwrap() }
+    }
+
+    fn new() -> Self {
+        Self::over(&FailingStore::new(Failure::Before))
+    }
+
+    async fn publish(&self, step: &Step<'_>) -> Result<Vec<SegmentReport>, SegmentError> {
+        let session = self.engine.session(day(step.as_of));
+        let policy = if step.full { HistoryPolicy::Rebuilt } else { HistoryPolicy::Grows };
+        let Step { pipeline, transaction, .. } = *step;
+        let to = Destination { lake: &self.lake, session: &session, pipeline, policy, transaction };
+        let mut index = KeyIndex::new(&DataType::Int64);
+        let mut segments = IndexMap::new();
+        for (segment, keys) in step.members {
+            let keys: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));
+            let entities = index.insert(&keys).unwrap().into_iter().flatten().collect();
+            segments.insert((*segment).to_owned(), Members { entities, ..Members::default() });
+        }
+        let key = Key { name: "id".to_owned(), data_type: DataType::Int64 };
+        let universe = index.len();
+        let findings = vec![Findings { as_of: day(step.as_of), universe, segments }];
+        let mut publication = Publication {
+            entity: ENTITY.to_owned(),
+            key,
+            index: index.into(),
+            findings,
+            traits: None,
+            copy_of: None,
+        };
+        let wanted: Option<Vec<String>> =
+            step.wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+        publish(&definitions(step.definitions), wanted.as_deref(), &mut publication, &to).await
+    }
+
+    fn session(&self) -> Session {
+        self.engine.session(day(1000))
+    }
+
+    async fn rows(&self, table: &str) -> Option<(Snapshot, Vec<arrow::array::RecordBatch>)> {
+        let snapshot = self.lake.snapshot(table).await.unwrap()?;
+        let session = self.session();
+        let found = session.collect_frame(session.read(&snapshot).await.unwrap()).await.unwrap();
+        Some((snapshot, found.batches))
+    }
+
+    async fn seen(&self) -> Seen {
+        let days = |micros: i64| micros / 86_400_000_000;
+        let told = history(&self.lake, &self.session()).await.unwrap();
+        let history: Vec<_> = told
+            .iter()
+            .map(|r| (days(r.as_of.as_microsecond()), r.segment.clone(), r.size, r.entered, r.exited))
+            .collect();
+        let mut memberships = Vec::new();
+        if let Some((_, batches)) = self.rows(&memberships_table(ENTITY)).await {
+            let number = |column| column_i64(&batches, column).unwrap();
+            let rows =
+                column_text(&batches, 0).unwrap().into_iter().zip(number(1)).zip(number(2)).zip(number(3));
+            memberships.extend(rows.map(|(((segment, key), from), to)| {
+                (segment.unwrap(), key.unwrap(), days(from.unwrap()), to.map(days))
+            }));
+            memberships.sort();
+        }
+        // Whatever is seen belongs together.
+        for row in latest(&told) {
+            let open = memberships.iter().filter(|m| m.0 == row.segment && m.3.is_none()).count();
+            assert_eq!(row.size, open as u64, "the size of {} is not that of its memberships", row.segment);
+        }
+        Seen { history, memberships }
+    }
+
+    /// Rows of the history's table, those that do not count included.
+    async fn stored_history(&self) -> usize {
+        self.rows(HISTORY_TABLE)
+            .await
+            .map_or(0, |(_, batches)| batches.iter().map(|batch| batch.num_rows()).sum())
+    }
+
+    async fn version(&self) -> Option<u64> {
+        self.lake.snapshot(&memberships_table(ENTITY)).await.unwrap().map(|snapshot| snapshot.version())
+    }
+}
+
+const VIP: &[(&str, &str)] = &[("vip", NOTHING), ("life/", NOTHING)];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_is_told_once_and_a_repeated_one_changes_nothing() {
+    let world = World::new();
+    let first = Step::new(VIP, 1, &[("vip", &[1, 2]), ("life/new", &[1]), ("life/old", &[2])], "run1");
+    let reports = world.publish(&first).await.unwrap();
+    assert_eq!(
+        reports.iter().map(|r| (r.segment.as_str(), r.size)).collect::<Vec<_>>(),
+        [("vip", 2), ("life/new", 1), ("life/old", 1)]
+    );
+    let seen = world.seen().await;
+    // A label that nobody has any more is a segment without members.
+    let second = Step::new(VIP, 2, &[("vip", &[2, 3]), ("life/new", &[1, 2, 3])], "run2");
+    let reports = world.publish(&second).await.unwrap();
+    assert_eq!(
+        reports.iter().map(|r| (r.segment.as_str(), r.size)).collect::<Vec<_>>(),
+        [("vip", 2), ("life/new", 3), ("life/old", 0)]
+    );
+    let after = world.seen().await;
+    assert_eq!(after.history.len(), 6);
+    assert!(after.history.starts_with(&seen.history));
+    let version = world.version().await;
+    for transaction in ["run2", "run3"] {
+        let again = Step { transaction, ..Step::new(VIP, 2, second.members, "") };
+        assert_eq!(world.publish(&again).await.unwrap(), reports, "{transaction}");
+        assert_eq!((world.seen().await, world.version().await), (after.clone(), version), "{transaction}");
+    }
+    let marks = world.lake.snapshot(&memberships_table(ENTITY)).await.unwrap().unwrap();
+    assert_eq!(marks.transaction_version("refresh/shop").await.unwrap(), Some(day(2).as_microsecond()));
+
+    // An empty refresh that changes no membership is told all the same.
+    world.publish(&Step::new(VIP, 3, second.members, "run4")).await.unwrap();
+    assert_eq!(world.seen().await.history.len(), 9);
+    assert_eq!(world.stored_history().await, 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_rebuilt_from_an_earlier_instant_only_when_asked() {
+    let world = World::new();
+    world.publish(&Step::new(VIP, 1, &[("vip", &[1])], "run1")).await.unwrap();
+    let seen = world.seen().await;
+    world.publish(&Step::new(VIP, 3, &[("vip", &[2])], "run2")).await.unwrap();
+    let refused = world.publish(&Step::new(VIP, 2, &[("vip", &[1])], "run3")).await;
+    assert!(matches!(refused, Err(SegmentError::Earlier { last, .. }) if last == day(3)));
+
+    let rebuilt = Step { full: true, ..Step::new(VIP, 2, &[("vip", &[1, 5])], "run4") };
+    world.publish(&rebuilt).await.unwrap();
+    let after = world.seen().await;
+    let history = [seen.history[0].clone(), (2, "vip".to_owned(), 2, 1, 0)];
+    assert_eq!(after.history, history);
+    assert_eq!(after.memberships, [("vip".to_owned(), 1, 1, None), ("vip".to_owned(), 5, 2, None)]);
+    assert_eq!(world.stored_history().await, 2, "what no longer counts is removed");
+    world.publish(&Step::new(VIP, 3, &[("vip", &[5])], "run5")).await.unwrap();
+    assert_eq!(world.seen().await.history.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_wanted_is_published_and_pipelines_share_a_table() {
+    let world = World::new();
+    world.publish(&Step::new(VIP, 1, &[("vip", &[1]), ("life/new", &[1])], "run1")).await.unwrap();
+    let other =
+        Step { pipeline: "other", ..Step::new(&[("theirs", NOTHING)], 5, &[("theirs", &[7])], "run2") };
+    world.publish(&other).await.unwrap();
+    let vip =
+        Step { wanted: Some(&["vip"]), ..Step::new(VIP, 2, &[("vip", &[2]), ("life/new", &[2])], "run3") };
+    assert_eq!(world.publish(&vip).await.unwrap().len(), 1);
+    let life = Step { wanted: Some(&["life"]), ..Step::new(VIP, 2, &[("life/old", &[2])], "run4") };
+    assert_eq!(world.publish(&life).await.unwrap().len(), 2);
+    let row = |segment: &str, key, from, to| (segment.to_owned(), key, from, to);
+    let expected = [
+        row("life/new", 1, 1, Some(2)),
+        row("life/old", 2, 2, None),
+        row("theirs", 7, 5, None),
+        row("vip", 1, 1, Some(2)),
+        row("vip", 2, 2, None),
+    ];
+    assert_eq!(world.seen().await.memberships, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memberships_of_a_segment_that_is_no_longer_defined_end() {
+    let world = World::new();
+    world.publish(&Step::new(VIP, 1, &[("vip", &[1, 2]), ("life/new", &[1])], "run1")).await.unwrap();
+    let other =
+        Step { pipeline: "other", ..Step::new(&[("theirs", NOTHING)], 1, &[("theirs", &[7])], "run2") };
+    world.publish(&other).await.unwrap();
+    let without: &[(&str, &str)] = &[("life/", NOTHING)];
+    let partly = Step { wanted: Some(&["life"]), ..Step::new(without, 2, &[("life/new", &[1])], "run3") };
+    assert_eq!(world.publish(&partly).await.unwrap().len(), 1);
+    for (as_of, transaction, told) in [(3, "run4", 2), (3, "run5", 2), (4, "run6", 1)] {
+        let step = Step::new(without, as_of, &[("life/new", &[1])], transaction);
+        let reports = world.publish(&step).await.unwrap();
+        assert_eq!(reports.len(), told, "{transaction}");
+    }
+    let seen = world.seen().await;
+    let row = |segment: &str, key, from, to| (segment.to_owned(), key, from, to);
+    let expected = [
+        row("life/new", 1, 1, None),
+        row("theirs", 7, 1, None),
+        row("vip", 1, 1, Some(3)),
+        row("vip", 2, 1, Some(3)),
+    ];
+    assert_eq!(seen.memberships, expected);
+    assert!(seen.history.contains(&(3, "vip".to_owned(), 0, 0, 2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entity_that_is_no_longer_defined_is_in_no_segment() {
+    let world = World::new();
+    world.publish(&Step::new(VIP, 1, &[("vip", &[1, 2])], "run1")).await.unwrap();
+    let session = world.engine.session(day(2));
+    let tables = Tables::default();
+    let context = RefreshContext {
+        lake: &world.lake,
+        tables: &tables,
+        session: &session,
+        pipeline: "shop",
+        full: false,
+        transaction: "run2",
+    };
+    let report = crate::refresh::refresh(&Definitions::default(), None, &context).await.unwrap();
+    assert_eq!(report.rows_written, 2);
+    assert!(world.seen().await.memberships.iter().all(|row| row.3 == Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_expectation_publishes_nothing() {
+    for (expect, members, broken) in [
+        ("{}", &[][..], Some("segment `vip` has no members and had 2")),
+        ("{not_empty: false}", &[], None),
+        ("{not_empty: true}", &[], Some("segment `vip` has 0 members, expected at least 1")),
+        ("{min_size: 2}", &[1], Some("expected at least 2")),
+        ("{max_size: 2}", &[1, 2, 3], Some("expected at most 2")),
+        ("{max_turnover: 0.4}", &[1], Some("changed by 0.5000")),
+        ("{max_turnover: 0.5}", &[1], None),
+    ] {
+        let world = World::new();
+        let definitions = [("vip", expect)];
+        world.publish(&Step::new(&definitions, 1, &[("vip", &[1, 2])], "run1")).await.unwrap();
+        let seen = world.seen().await;
+        let members = [("vip", members)];
+        let outcome = world.publish(&Step::new(&definitions, 2, &members, "run2")).await;
+        match (broken, outcome) {
+            (Some(reason), Err(SegmentError::Expectation(found))) => {
+                assert!(found[0].contains(reason), "{found:?}")
+            }
+            (None, Ok(_)) => assert_ne!(world.seen().await, seen),
+            (_, outcome) => panic!("{expect}: {outcome:?}"),
+        }
+        if broken.is_some() {
+            assert_eq!(world.seen().await, seen, "{expect}");
+        }
+    }
+    // A segment that never had a member may stay so, and a label may always go.
+    let world = World::new();
+    world.publish(&Step::new(VIP, 1, &[("vip", &[]), ("life/new", &[1])], "run1")).await.unwrap();
+    world.publish(&Step::new(VIP, 2, &[("vip", &[])], "run2")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_is_cut_short_is_seen_whole_or_not_at_all() {
+    let before: [Step<'_>; 2] = [
+        Step::new(VIP, 1, &[("vip", &[1, 2]), ("life/new", &[1])], "run1"),
+        Step::new(VIP, 3, &[("vip", &[2, 3])], "run2"),
+    ];
+    let next = Step::new(VIP, 4, &[("vip", &[3, 4]), ("life/old", &[1])], "run3");
+    let repeated = Step::new(VIP, 3, &[("vip", &[1, 9]), ("life/new", &[9])], "run3");
+    let rebuilt = Step { full: true, ..Step::new(VIP, 2, &[("vip", &[7])], "run3") };
+    let deleted = Step::new(&VIP[1..], 4, &[("life/new", &[1])], "run3");
+    for (what, step) in [("next", next), ("repeated", repeated), ("rebuilt", rebuilt), ("deleted", deleted)] {
+        let mut expected = BTreeMap::new();
+        for failure in [Failure::Before, Failure::After] {
+            for puts in 0.. {
+                let store = FailingStore::new(failure);
+                let world = World::over(&store);
+                for step in &before {
+                    world.publish(step).await.unwrap();
+                }
+                let old = world.seen().await;
+                store.fail_after(puts);
+                let outcome = world.publish(&step).await;
+                let failed = store.has_failed();
+                store.fail_after(i64::MAX);
+                let seen = world.seen().await;
+                let again = Step { transaction: "run4", ..step };
+                world.publish(&again).await.unwrap();
+                let new = world.seen().await;
+                let expected = expected.entry(what).or_insert_with(|| new.clone());
+                assert_eq!(new, *expected, "{what}, {failure:?} {puts}: tried again it ends otherwise");
+                assert!(seen == old || seen == new, "{what}, {failure:?} {puts}: {seen:#?}");
+                assert!(
+                    outcome.is_err() || seen == new,
+                    "{what}, {failure:?} {puts}: published, and not seen"
+                );
+                assert_eq!(world.stored_history().await, new.history.len(), "{what}, {failure:?} {puts}");
+                if !failed {
+                    assert!(puts >= 3, "{what}: files, history and memberships are put");
+                    break;
+                }
+            }
+        }
+    }
+}
