@@ -80,7 +80,7 @@ pub async fn validate(
     let trials = Trials::new(experiment, subjects, rows.count());
     let draws =
         Draws::new(experiment.variants.values().copied(), request.seed, request.iterations, rows.count());
-    let tally = run(&trials, &draws, context.session.threads(), done);
+    let tally = run(&trials, &draws, context.engine.threads(), done);
     let rows = verdict::rows(experiment, &trials, &tally, FALSE_ALARM);
     Ok(Validation {
         experiment: experiment.name.clone(),
@@ -96,7 +96,7 @@ pub async fn validate(
     })
 }
 
-/// Every draw, on these threads. The tally is the same however many there are.
+/// Every draw. The tally is the same however many threads there are.
 fn run(trials: &Trials<'_>, draws: &Draws, threads: Threads, done: &(dyn Fn(usize) + Sync)) -> Tally {
     let summing = trials.summing();
     let all = draws.iterations();
