@@ -1,19 +1,16 @@
-//! Integrity of what refreshes published (history, memberships and traits agree), and of saved state (it can be read).
+//! Integrity of what refreshes published: history, memberships and traits agree.
 
 use std::collections::BTreeMap;
 
 use datafusion::functions_aggregate::expr_fn::{count, count_distinct, sum};
 use datafusion::logical_expr::{cast, lit, when};
 use datafusion::prelude::ident;
-use futures::TryStreamExt;
-use object_store::path::Path;
 use tranche_schema::platform::{SEGMENT, memberships};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
-use tranche_store::{Finding, Lake, Snapshot, StoreError};
+use tranche_store::{Finding, Lake, Snapshot};
 
 use crate::error::SegmentError;
 use crate::memberships::stored_key;
-use crate::state::readable;
 use crate::store::{HistoryRow, history, latest, memberships_table, traits_table};
 
 /// What is wrong with the memberships, the history and the traits of all entities.
@@ -37,32 +34,6 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
             .collect();
         findings.extend(examine_memberships(lake, session, &entity, &expected).await?);
         findings.extend(examine_traits(lake, session, &entity).await?);
-    }
-    Ok(findings)
-}
-
-/// What of `_state/` cannot be read of what refreshes keep. All of it is rebuilt by a refresh that does not find it.
-///
-/// # Errors
-/// [`SegmentError::Store`] when it cannot be listed.
-pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, SegmentError> {
-    let root = Path::from("_state");
-    let objects = lake.objects();
-    let listed =
-        objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
-    let mut findings = Vec::new();
-    let is_ours = |parts: &[&str]| matches!(parts, ["_state", _, _, _, "manifest.json"]);
-    for manifest in
-        listed.iter().filter(|object| is_ours(&object.location.as_ref().split('/').collect::<Vec<_>>()))
-    {
-        let folder = manifest.location.as_ref().trim_end_matches("/manifest.json");
-        if let Err(reason) = readable(lake, folder).await {
-            let problem = format!("the state under `{folder}/` cannot be read: {reason}");
-            findings.push(Finding::new(
-                problem,
-                format!("delete `{folder}/`; the next refresh reads everything and writes it anew"),
-            ));
-        }
     }
     Ok(findings)
 }

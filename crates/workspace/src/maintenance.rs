@@ -6,13 +6,12 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_observe::Outbox;
 use tranche_pipeline::{Ledger, RunRecord, RunStatus, StepOutcome};
+use tranche_schema::layout::state::{Kind, State};
 use tranche_sql::Session;
-use tranche_store::object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tranche_store::{Lake, Retention, StoreError};
 
 use crate::definitions::ProjectDefinitions;
@@ -88,34 +87,21 @@ impl Maintenance<'_> {
         self.definitions.settings.retention.versions.max(active + DAY)
     }
 
-    /// Removes saved state of pipelines, entities and tables that are no longer defined; returns how many objects.
+    /// Whether there is a definition that saved state is of.
+    fn is_defined(&self, state: &State<'_>) -> bool {
+        let Some(pipeline) = self.definitions.pipelines.get(state.pipeline) else { return false };
+        let has_owner = match state.kind {
+            Kind::Segments => pipeline.definitions.entities().contains(&state.owner),
+            Kind::Experiments => pipeline.pipeline.as_ref().is_some_and(|pipeline| {
+                pipeline.steps.iter().any(|step| step.id == state.owner && step.action == "measure")
+            }),
+        };
+        has_owner && self.definitions.contracts.contains_key(state.table)
+    }
+
+    /// Removes state that was saved for what is no longer defined; returns how many objects.
     async fn expire_state(&self) -> Result<u64, Failure> {
-        let objects = self.lake.objects();
-        let root = Path::from("_state");
-        let listed = objects
-            .list(Some(&root))
-            .try_collect::<Vec<_>>()
-            .await
-            .map_err(|e| StoreError::object(&root, e))?;
-        let mut expired = 0;
-        for object in listed {
-            let parts: Vec<&str> = object.location.as_ref().split('/').collect();
-            let [_, pipeline, entity, table, _] = parts[..] else { continue };
-            let is_used = self.definitions.contracts.contains_key(table)
-                && self
-                    .definitions
-                    .pipelines
-                    .get(pipeline)
-                    .is_some_and(|p| p.definitions.entities().contains(&entity));
-            if !is_used {
-                objects
-                    .delete(&object.location)
-                    .await
-                    .map_err(|error| StoreError::object(&object.location, error))?;
-                expired += 1;
-            }
-        }
-        Ok(expired)
+        Ok(tranche_incremental::expire(self.lake, |state| self.is_defined(state)).await?)
     }
 }
 

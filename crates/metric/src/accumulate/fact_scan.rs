@@ -10,11 +10,12 @@ use std::sync::Arc;
 use arrow::buffer::{BooleanBuffer, MutableBuffer};
 use arrow::util::bit_util::set_bit;
 use indexmap::IndexMap;
+use tranche_incremental::FileClass;
 use tranche_sql::SqlError;
-use tranche_sql::pass::Rows;
+use tranche_sql::scan::{Accumulators, Rows};
 
 use super::column::Column;
-use super::coverage::{Coverage, FileClass, RelevantTimes};
+use super::coverage::{Coverage, RelevantTimes};
 use super::key_index::EntityKeys;
 use super::pane_columns::{NEVER, PaneColumn, PlacedPane, ScanColumn, UnitRows, in_turn, split_into_panes};
 use super::panes::{PaneSum, add_up, panes};
@@ -129,9 +130,11 @@ impl FactScan {
         let panes = windows.flat_map(|window| window.columns).map(|pane| (pane.id, pane.into_column()));
         Ok((add_up(panes.collect(), self.sums)?, self.capture))
     }
+}
 
+impl Accumulators for FactScan {
     /// Adds the rows of a batch to the columns of every population.
-    pub(crate) fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
+    fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
         let class = self.classes[rows.source];
         if let Some(capture) = &self.capture {
             let keys = self.entities.iter().map(|entity| (entity.key_column.as_str(), entity.keys.as_ref()));

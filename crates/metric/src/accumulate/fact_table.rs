@@ -4,15 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use tranche_incremental::FileClass;
 use tranche_schema::Contract;
-use tranche_sql::fused::time_range;
 use tranche_sql::keys::KeyShare;
-use tranche_sql::pass::{self, Pass, Question};
-use tranche_sql::{Session, Source, SqlError, TableSources};
+use tranche_sql::scan::{self, RowQuery, Scan, Source, TableSources};
+use tranche_sql::{Session, SqlError};
 
 use super::column::Column;
-use super::coverage::FileClass;
 use super::fact_scan::{FactScan, ScanPopulation};
 use super::key_index::EntityKeys;
 use super::pane_columns::{OpenColumn, ScanColumn};
@@ -24,7 +24,7 @@ use crate::plan::{Accumulator, ColumnId, ColumnSpec, IdList, Population, Populat
 pub(crate) struct FactTable<'a> {
     pub(crate) contract: &'a Contract,
     /// What is evaluated for its rows.
-    pub(crate) queries: &'a IdList<QueryId, Question>,
+    pub(crate) queries: &'a IdList<QueryId, RowQuery>,
     /// The columns of all tables.
     pub(crate) columns: &'a IdList<ColumnId, ColumnSpec>,
     pub(crate) populations: &'a IdList<PopulationId, &'a Population>,
@@ -39,7 +39,8 @@ pub(crate) type ClassedSource = (FileClass, Source);
 /// What a scan of sources gave.
 pub(crate) struct Scanned {
     pub(crate) columns: HashMap<ColumnId, Column>,
-    pub(crate) capture: Option<SampleCapture>,
+    /// The rows of the share, by file; `None` when they are too many, or none were to be captured.
+    pub(crate) captured: Option<Vec<(String, RecordBatch)>>,
     pub(crate) rows_read: u64,
     /// Those among them that were in memory.
     pub(crate) rows_in_memory: u64,
@@ -70,7 +71,7 @@ impl<'a> FactTable<'a> {
     pub(crate) fn empty(&self, id: ColumnId) -> Result<Column, SqlError> {
         let spec = &self.columns[id];
         let value = spec.queries.first().and_then(|first| self.queries[first.query].value.as_ref());
-        let value_type = value.map(|value| pass::type_of(value, self.contract)).transpose()?;
+        let value_type = value.map(|value| scan::type_of(value, self.contract)).transpose()?;
         Ok(Column::new(spec.accumulator, value_type.as_ref(), self.population(id).at.len()))
     }
 
@@ -105,8 +106,8 @@ impl<'a> FactTable<'a> {
         sources: &TableSources,
         share: Option<KeyShare>,
     ) -> Result<Scanned, SqlError> {
-        let scan = self.scan(columns);
-        let matters = |(class, source): &ClassedSource| scan.matters(*class, &times_of(source));
+        let fact_scan = self.scan(columns);
+        let matters = |(class, source): &ClassedSource| fact_scan.matters(*class, &times_of(source));
         let (classes, chosen): (Vec<FileClass>, Vec<Source>) = classed.into_iter().filter(matters).unzip();
         let files = chosen.iter().map(|source| path_of(source).map(str::to_owned)).collect();
         let in_memory = |source: &Source| match source {
@@ -114,26 +115,25 @@ impl<'a> FactTable<'a> {
             Source::File(_) => 0,
         };
         let rows_in_memory = chosen.iter().map(in_memory).sum();
-        let scan = Arc::new(scan.over(classes, share.map(|share| SampleCapture::new(share, files))));
+        let fact_scan = fact_scan.over(classes, share.map(|share| SampleCapture::new(share, files)));
         let columns = self.key_columns();
-        let pass = Pass {
+        let scan = Scan {
             contract: self.contract,
             sources: TableSources { sources: chosen, ..sources.clone() },
             columns: columns.iter().map(String::as_str).collect(),
-            questions: self.queries.as_slice().to_vec(),
+            queries: self.queries.as_slice().to_vec(),
         };
-        let shared = Arc::clone(&scan);
-        let rows_read = pass::run(pass, self.session, move |rows| shared.take(rows)).await?;
-        let scan = Arc::try_unwrap(scan).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
-        let (columns, capture) = scan.into_parts()?;
-        Ok(Scanned { columns, capture, rows_read, rows_in_memory })
+        let scan::Scanned { accumulators, rows_read, .. } = scan::run(scan, self.session, fact_scan).await?;
+        let (columns, capture) = accumulators.into_parts()?;
+        let captured = capture.map(|capture| capture.into_files(&self.schema())).transpose()?.flatten();
+        Ok(Scanned { columns, captured, rows_read, rows_in_memory })
     }
 
     /// The schema of captured facts.
     pub(crate) fn schema(&self) -> SchemaRef {
         let columns = self.key_columns();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        pass::schema(self.contract, &columns, self.queries.as_slice())
+        scan::schema(self.contract, &columns, self.queries.as_slice())
     }
 
     /// The number of units of the entity that has the fewest.
@@ -162,6 +162,6 @@ pub(crate) fn path_of(source: &Source) -> Option<&str> {
 
 /// The event times that a source may hold, in microseconds.
 pub(crate) fn times_of(source: &Source) -> Range<i64> {
-    let (from, to) = time_range(source);
+    let (from, to) = source.times();
     from..to
 }
