@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use datafusion::functions_aggregate::expr_fn::{count, count_distinct, sum};
 use datafusion::logical_expr::{cast, lit, when};
 use datafusion::prelude::ident;
+use tranche_schema::layout;
 use tranche_schema::platform::{SEGMENT, memberships};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
 use tranche_store::{Finding, Lake, Snapshot};
@@ -23,7 +24,7 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
     let latest = latest(&history);
     let mut entities: Vec<String> = latest.iter().map(|row| row.entity.clone()).collect();
     let tables = lake.tables().await?;
-    entities.extend(tables.iter().filter_map(|table| table.strip_prefix("memberships/")).map(str::to_owned));
+    entities.extend(tables.iter().filter_map(|table| layout::MEMBERSHIPS.name_in(table)).map(str::to_owned));
     entities.sort_unstable();
     entities.dedup();
     for entity in entities {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_observe::Outbox;
 use tranche_pipeline::{Ledger, RunRecord, RunStatus, StepOutcome};
+use tranche_schema::layout;
 use tranche_schema::layout::state::{Kind, State};
 use tranche_sql::Session;
 use tranche_store::{Lake, Retention, StoreError};
@@ -20,7 +21,7 @@ use crate::failure::{Failure, chain};
 /// About how large files become.
 const TARGET_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
 /// How long notifications stay in the outbox.
-const MESSAGES: Duration = Duration::from_secs(30 * 86_400);
+const MESSAGES: Duration = Duration::from_secs(layout::system::MESSAGE_DAYS as u64 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What maintenance works on.
@@ -44,24 +45,12 @@ impl Maintenance<'_> {
         let tables = self.lake.tables().await?;
         for table in &tables {
             (self.progress)(table.clone());
-            // Memberships lie in files as their refresh reads them, which merges them itself; traits are written whole.
-            if !table.starts_with("memberships/") && !table.starts_with("traits/") {
-                match self.lake.compact(self.session.shared_state(), table, TARGET_BYTES).await {
-                    Ok(done) => {
-                        merged += done.merged_files;
-                        written += done.written_files;
-                    }
-                    Err(error) => left.push(left_over(table, "compact", &error)),
-                }
-            }
-            match self.lake.vacuum(table, Retention::AtLeastADay(versions)).await {
-                Ok(files) => deleted += files,
-                Err(error) => left.push(left_over(table, "vacuum", &error)),
-            }
-            // A checkpoint may forget which files were removed long ago: they are deleted before.
-            if let Err(error) = self.lake.checkpoint(table).await {
-                left.push(left_over(table, "checkpoint", &error));
-            }
+            let (session, versions) = (self.session.shared_state(), Retention::AtLeastADay(versions));
+            let done = self.lake.maintain(session, table, TARGET_BYTES, versions).await;
+            merged += done.compaction.merged_files;
+            written += done.compaction.written_files;
+            deleted += done.deleted_files;
+            left.extend(done.left.iter().map(|(what, error)| left_over(table, what, error)));
         }
         (self.progress)("runs".to_owned());
         let expired = ledger
