@@ -7,7 +7,6 @@ use serde_json::json;
 use tranche_experiment::store::{ESTIMATES_TABLE, SERIES_TABLE};
 use tranche_experiment::{Experiment, MeasureContext};
 use tranche_incremental::StateStore;
-use tranche_incremental::StateStore;
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_schema::platform;
 use tranche_segment::EVERYONE;
