@@ -87,8 +87,7 @@ pub enum SegmentError {
 impl SegmentError {
     /// The author's mistake in the SQL of a file.
     pub(crate) fn definition(file: &tranche_project::SourceFile, problem: tranche_sql::SqlProblem) -> Self {
-        let mut diagnostic = file.problem(problem.position, problem.message);
-        diagnostic.help = problem.help;
+        let diagnostic = file.problem(problem.position, problem.message).with_help_if(problem.help);
         Self::Definition(Box::new(diagnostic))
     }
 }
