@@ -111,7 +111,8 @@ fn state_that_another_version_of_the_engine_saved_is_computed_again() {
     shop.write("lake/_state/segments/shop/customer/orders/manifest.json", saved.to_string());
     let all = 30 * CUSTOMERS as u64;
     assert_eq!(explained(&shop, TODAY), (all, vec!["full".to_owned()]));
-    let document = shop.run(&["--format", "json", "segment", "explain", "--as-of", TODAY]).expect_code(0).stdout;
+    let document =
+        shop.run(&["--format", "json", "segment", "explain", "--as-of", TODAY]).expect_code(0).stdout;
     assert!(document.contains("the state was saved by version 1.2.3 of the query engine"), "{document}");
     assert_eq!(refreshed(&shop, TODAY), (CUSTOMERS as u64 + all, CUSTOMERS));
     // That saved it again.
