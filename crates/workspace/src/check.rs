@@ -86,9 +86,10 @@ fn check_contract(
         if let Err(problem) = session.expression(check, &schema) {
             let start = position_of(file, check);
             let at = Position { line: start.line, column: start.column + problem.position.column - 1 };
-            let mut diagnostic = file.problem(at, format!("check of `{}`: {}", column.name, problem.message));
-            diagnostic.help = problem.help;
-            problems.push(diagnostic);
+            problems.push(
+                file.problem(at, format!("check of `{}`: {}", column.name, problem.message))
+                    .with_help_if(problem.help),
+            );
         }
     }
 }

@@ -117,9 +117,7 @@ fn misses_a_column(problem: &SqlProblem, broken: &[&SourceFile]) -> bool {
 }
 
 fn diagnostic(file: &SourceFile, problem: SqlProblem) -> Diagnostic {
-    let mut diagnostic = file.problem(problem.position, problem.message);
-    diagnostic.help = problem.help;
-    diagnostic
+    file.problem(problem.position, problem.message).with_help_if(problem.help)
 }
 
 fn check_result(
