@@ -49,4 +49,4 @@ pub use refresh::backfill::{Backfill, Backfilled, PlannedBackfill, PlannedSegmen
 pub const EVERYONE: &str = "all";
 
 /// The wide table of an entity in SQL: its own columns and all its traits.
-pub const TRAITS: &str = "traits";
+pub const TRAITS: &str = tranche_schema::layout::TRAITS.folder;
