@@ -90,9 +90,10 @@ impl Checking<'_> {
         let mut type_of = |sql: &Spanned<String>| match expression(&sql.value, contract, self.session) {
             Ok((expr, schema)) => expr.get_type(&schema).ok(),
             Err(problem) => {
-                let mut diagnostic = file.problem(file.inside(sql, problem.position), problem.message);
-                diagnostic.help = problem.help;
-                problems.push(diagnostic);
+                problems.push(
+                    file.problem(file.inside(sql, problem.position), problem.message)
+                        .with_help_if(problem.help),
+                );
                 None
             }
         };
