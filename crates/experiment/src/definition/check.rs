@@ -28,11 +28,11 @@ pub fn check(
             problems.report(file, Position::START, message);
         }
         match definitions.contracts.get(&experiment.table.value) {
-            None => problems.report(
-                file,
-                experiment.table.referenced,
-                format!("there is no table `{}`", experiment.table.value),
-            ),
+            None => {
+                let table = &experiment.table;
+                let message = format!("there is no table `{}`", table.value);
+                problems.push(file.problem(table.referenced, message).with_missing_table(&table.value));
+            }
             Some(contract) => check_exposure(experiment, contract, session, problems),
         }
         for choice in &experiment.metrics {

@@ -81,7 +81,7 @@ impl Checking<'_> {
                 .collect();
             let message =
                 format!("there is no table `{}`; event tables are {}", table.value, known.join(", "));
-            return problems.report(file, table.referenced, message);
+            return problems.push(file.problem(table.referenced, message).with_missing_table(&table.value));
         };
         if contract.event_time().is_none() {
             let message = format!("`{}` is not an event table; a fact is a value per event", table.value);

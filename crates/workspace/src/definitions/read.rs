@@ -89,7 +89,7 @@ fn read_sources(
             let known: Vec<&str> = contracts.keys().map(String::as_str).collect();
             let message =
                 format!("no contract for table `{}`; schemas/ has {}", spec.into.value, known.join(", "));
-            problems.report(file, spec.into.referenced, message);
+            problems.push(file.problem(spec.into.referenced, message).with_missing_table(&spec.into.value));
         }
         let Some(source) = spec.validate(&Formats::default(), file, problems) else { continue };
         sources.add(&source.name.clone(), source, file, at, problems);
