@@ -127,9 +127,9 @@ async fn perform(
 ) -> Result<RunRecord, Failure> {
     let observers = RunObservers::default();
     let runner = tranche.runner()?;
+    let observer = observers.observe(&plan.pipeline, tranche, display).await?;
     let cancel = CancellationToken::new();
     let listener = tokio::spawn(cancel_on_signal(cancel.clone(), || {}));
-    let observer = observers.observe(&plan.pipeline, tranche, display).await?;
     let report = execute(plan, &runner, ledger, &*observer, &SystemClock, cancel).await;
     drop(observer);
     observers.close(tranche, NO_LIMIT).await;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tranche_sql::fused::Extract;
 use tranche_sql::keys::Sample;
+use tranche_sql::scan::Extract;
 use tranche_sql::{Source, SqlError};
 
 use crate::accumulate::{Column, EntityKeys, FactTable, FactsRead, NewState, PriorState, read_table};

@@ -1,5 +1,7 @@
 //! The datasets that steps read and write, as catalogues of lineage name them.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::Schema;
 use tranche_observe::{Dataset, Field};
 use tranche_schema::Contract;
@@ -71,7 +73,7 @@ impl LineageScope<'_> {
         &self,
         entity: &str,
         segments: &[String],
-    ) -> Result<impl IntoIterator<Item = String> + use<>, Failure> {
+    ) -> Result<BTreeSet<String>, Failure> {
         let definitions = &self.pipeline.definitions;
         let scope = Scope::of(definitions, entity, segments, self.session).await?;
         Ok(scope.tables(definitions))

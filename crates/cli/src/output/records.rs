@@ -40,9 +40,8 @@ where
 
 /// The rows of a query.
 pub(crate) fn rows_of_result(found: ResultRows) -> Rows {
-    let column = |found: &ResultColumn| match found.is_instant {
-        true => Column::instant(&found.name),
-        false => Column::any(&found.name),
+    let column = |found: &ResultColumn| {
+        if found.is_instant { Column::instant(&found.name) } else { Column::any(&found.name) }
     };
     let columns: Vec<Column> = found.columns.iter().map(column).collect();
     let mut rows = Rows::new(&columns);

@@ -12,7 +12,7 @@ use datafusion::logical_expr::utils::split_conjunction_owned;
 use tranche_project::Spanned;
 use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::pass::{self, Pass, Question as RowQuery, Rows};
+use tranche_sql::scan::{self, Accumulators, RowQuery, Rows, Scan};
 
 use super::clusters;
 use super::exposed::Exposed;
@@ -161,25 +161,35 @@ async fn read(
     let ends =
         readers.iter().map(|reader| if reader.at == event_time { reader.period.end } else { i64::MAX });
     let times = starts.min().unwrap_or(i64::MIN)..ends.max().unwrap_or(i64::MAX).min(as_of);
-    let readers = Arc::new(readers);
+    let mut exposures = ExposureScan { readers, event_time, as_of };
     let mut rows_read = 0;
     if let Some(found) = context.tables.sources(table)? {
-        let pass = Pass {
+        let scan = Scan {
             contract,
             sources: found.within(&times),
             columns: columns.iter().map(String::as_str).collect(),
-            questions: readers.iter().map(|reader| reader.query.clone()).collect(),
+            queries: exposures.readers.iter().map(|reader| reader.query.clone()).collect(),
         };
-        let shared = Arc::clone(&readers);
-        rows_read = pass::run(pass, context.session, move |rows| {
-            let visible = before(as_of, rows.instants(&event_time)?);
-            shared.iter().enumerate().try_for_each(|(number, reader)| reader.take(number, &visible, rows))
-        })
-        .await?;
+        let found = scan::run(scan, context.session, exposures).await?;
+        (exposures, rows_read) = (found.accumulators, found.rows_read);
     }
-    let readers =
-        Arc::try_unwrap(readers).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
-    readers.into_iter().map(|reader| reader.into_units(rows_read)).collect()
+    exposures.readers.into_iter().map(|reader| reader.into_units(rows_read)).collect()
+}
+
+/// What several experiments see in the same exposures.
+struct ExposureScan {
+    readers: Vec<Reader>,
+    event_time: String,
+    /// Microseconds.
+    as_of: i64,
+}
+
+impl Accumulators for ExposureScan {
+    fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
+        let visible = before(self.as_of, rows.instants(&self.event_time)?);
+        let mut readers = self.readers.iter().enumerate();
+        readers.try_for_each(|(number, reader)| reader.take(number, &visible, rows))
+    }
 }
 
 /// The rows whose event is before an instant.

@@ -7,7 +7,7 @@ use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::DataType;
 use tranche_sql::SqlError;
-use tranche_sql::pass::Numbers;
+use tranche_sql::scan::Numbers;
 
 use crate::plan::{Accumulator, UnitIndex};
 

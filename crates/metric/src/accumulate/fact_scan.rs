@@ -11,7 +11,7 @@ use arrow::buffer::{BooleanBuffer, MutableBuffer};
 use arrow::util::bit_util::set_bit;
 use indexmap::IndexMap;
 use tranche_sql::SqlError;
-use tranche_sql::pass::Rows;
+use tranche_sql::scan::{Accumulators, Rows};
 
 use super::column::Column;
 use super::coverage::{Coverage, FileClass, RelevantTimes};
@@ -129,9 +129,11 @@ impl FactScan {
         let panes = windows.flat_map(|window| window.columns).map(|pane| (pane.id, pane.into_column()));
         Ok((add_up(panes.collect(), self.sums)?, self.capture))
     }
+}
 
+impl Accumulators for FactScan {
     /// Adds the rows of a batch to the columns of every population.
-    pub(crate) fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
+    fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
         let class = self.classes[rows.source];
         if let Some(capture) = &self.capture {
             let keys = self.entities.iter().map(|entity| (entity.key_column.as_str(), entity.keys.as_ref()));

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use tranche_schema::Contract;
-use tranche_sql::fused::time_range;
 use tranche_sql::keys::KeyShare;
-use tranche_sql::pass::{self, Pass, Question};
-use tranche_sql::{Session, Source, SqlError, TableSources};
+use tranche_sql::scan::{self, RowQuery, Scan, Source, TableSources};
+use tranche_sql::{Session, SqlError};
 
 use super::column::Column;
 use super::coverage::FileClass;
@@ -24,7 +23,7 @@ use crate::plan::{Accumulator, ColumnId, ColumnSpec, IdList, Population, Populat
 pub(crate) struct FactTable<'a> {
     pub(crate) contract: &'a Contract,
     /// What is evaluated for its rows.
-    pub(crate) queries: &'a IdList<QueryId, Question>,
+    pub(crate) queries: &'a IdList<QueryId, RowQuery>,
     /// The columns of all tables.
     pub(crate) columns: &'a IdList<ColumnId, ColumnSpec>,
     pub(crate) populations: &'a IdList<PopulationId, &'a Population>,
@@ -70,7 +69,7 @@ impl<'a> FactTable<'a> {
     pub(crate) fn empty(&self, id: ColumnId) -> Result<Column, SqlError> {
         let spec = &self.columns[id];
         let value = spec.queries.first().and_then(|first| self.queries[first.query].value.as_ref());
-        let value_type = value.map(|value| pass::type_of(value, self.contract)).transpose()?;
+        let value_type = value.map(|value| scan::type_of(value, self.contract)).transpose()?;
         Ok(Column::new(spec.accumulator, value_type.as_ref(), self.population(id).at.len()))
     }
 
@@ -114,26 +113,24 @@ impl<'a> FactTable<'a> {
             Source::File(_) => 0,
         };
         let rows_in_memory = chosen.iter().map(in_memory).sum();
-        let scan = Arc::new(scan.over(classes, share.map(|share| SampleCapture::new(share, files))));
+        let accumulators = scan.over(classes, share.map(|share| SampleCapture::new(share, files)));
         let columns = self.key_columns();
-        let pass = Pass {
+        let scan = Scan {
             contract: self.contract,
             sources: TableSources { sources: chosen, ..sources.clone() },
             columns: columns.iter().map(String::as_str).collect(),
-            questions: self.queries.as_slice().to_vec(),
+            queries: self.queries.as_slice().to_vec(),
         };
-        let shared = Arc::clone(&scan);
-        let rows_read = pass::run(pass, self.session, move |rows| shared.take(rows)).await?;
-        let scan = Arc::try_unwrap(scan).map_err(|_| SqlError::Engine("a pass has not ended".to_owned()))?;
-        let (columns, capture) = scan.into_parts()?;
-        Ok(Scanned { columns, capture, rows_read, rows_in_memory })
+        let found = scan::run(scan, self.session, accumulators).await?;
+        let (columns, capture) = found.accumulators.into_parts()?;
+        Ok(Scanned { columns, capture, rows_read: found.rows_read, rows_in_memory })
     }
 
     /// The schema of captured facts.
     pub(crate) fn schema(&self) -> SchemaRef {
         let columns = self.key_columns();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        pass::schema(self.contract, &columns, self.queries.as_slice())
+        scan::schema(self.contract, &columns, self.queries.as_slice())
     }
 
     /// The number of units of the entity that has the fewest.
@@ -162,6 +159,6 @@ pub(crate) fn path_of(source: &Source) -> Option<&str> {
 
 /// The event times that a source may hold, in microseconds.
 pub(crate) fn times_of(source: &Source) -> Range<i64> {
-    let (from, to) = time_range(source);
+    let (from, to) = source.times();
     from..to
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::buffer::BooleanBuffer;
-use tranche_sql::fused::Extract;
+use tranche_sql::scan::Extract;
 use tranche_sql::{Source, SqlError, TableSources};
 
 use super::coverage::{Coverage, FileClass};

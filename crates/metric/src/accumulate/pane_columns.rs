@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::buffer::BooleanBuffer;
 use indexmap::IndexMap;
 use tranche_sql::SqlError;
-use tranche_sql::pass::Rows;
+use tranche_sql::scan::Rows;
 
 use super::column::{Column, Counted, Passing};
 use super::coverage::Coverage;

@@ -8,7 +8,7 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use tranche_sql::SqlError;
 use tranche_sql::keys::{KeyIndex, KeyShare};
-use tranche_sql::pass::Rows;
+use tranche_sql::scan::Rows;
 
 use super::key_index::EntityKeys;
 

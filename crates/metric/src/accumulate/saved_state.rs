@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{Field, Float64Type, Int64Type, Schema, UInt32Type};
 use serde::{Deserialize, Serialize};
-use tranche_sql::fused::Extract;
+use tranche_sql::scan::Extract;
 use tranche_sql::{Source, SqlError};
 
 use super::column::{Column, Passing};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
-use tranche_sql::fused::Extract;
 use tranche_sql::keys::Sample;
+use tranche_sql::scan::Extract;
 use tranche_sql::{Source, Tables};
 
 use super::column::Column;

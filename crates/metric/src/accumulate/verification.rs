@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, concat_batches, filter};
 use arrow::datatypes::{DataType, SchemaRef};
-use tranche_sql::fused::Extract;
 use tranche_sql::keys::KeyShare;
+use tranche_sql::scan::Extract;
 use tranche_sql::{Source, SqlError, TableSources};
 
 use super::column::Column;

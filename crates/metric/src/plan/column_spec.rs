@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use tranche_schema::Contract;
-use tranche_sql::pass::Question;
+use tranche_sql::scan::RowQuery;
 
 use super::id_list::{IdList, id};
 use super::population::PopulationId;
@@ -56,7 +56,7 @@ impl ColumnSpec {
     /// What its values mean for an entity, apart from its population: the same text for the same meaning.
     pub(crate) fn identity(
         &self,
-        queries: &IdList<QueryId, Question>,
+        queries: &IdList<QueryId, RowQuery>,
         contract: &Contract,
         entity: &str,
     ) -> String {
@@ -78,9 +78,9 @@ impl ColumnSpec {
     }
 
     /// What its values are, for people.
-    pub(crate) fn describe(&self, queries: &IdList<QueryId, Question>) -> String {
+    pub(crate) fn describe(&self, queries: &IdList<QueryId, RowQuery>) -> String {
         let described = self.queries.iter().map(|StepQuery { query, .. }| {
-            let Question { predicate, value } = &queries[*query];
+            let RowQuery { predicate, value } = &queries[*query];
             let value = value.as_ref().map_or_else(|| "events".to_owned(), ToString::to_string);
             let conditions: Vec<String> = predicate.iter().map(ToString::to_string).collect();
             if conditions.is_empty() { value } else { format!("{value} where {}", conditions.join(" AND ")) }

@@ -2,7 +2,7 @@
 
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use indexmap::IndexMap;
-use tranche_sql::pass::Question;
+use tranche_sql::scan::RowQuery;
 
 use super::column_spec::{Accumulator, ColumnId, ColumnSpec, QueryId, StepQuery};
 use super::formula::{Assembly, MetricFormula};
@@ -27,7 +27,7 @@ pub(crate) struct FactPlan<'a> {
     /// The metrics of each request, by name.
     pub(crate) requests: Vec<Vec<(String, FormulaId)>>,
     /// What is evaluated for the rows of each table.
-    queries: IndexMap<String, IdList<QueryId, Question>>,
+    queries: IndexMap<String, IdList<QueryId, RowQuery>>,
 }
 
 /// A metric of a population over a window.
@@ -74,7 +74,7 @@ impl<'a> FactPlan<'a> {
     }
 
     /// What is evaluated for the rows of a table.
-    pub(crate) fn queries(&self, table: &str) -> Option<&IdList<QueryId, Question>> {
+    pub(crate) fn queries(&self, table: &str) -> Option<&IdList<QueryId, RowQuery>> {
         self.queries.get(table)
     }
 
@@ -153,8 +153,8 @@ impl<'a> FactPlan<'a> {
             fact.filter.as_ref().map(|filter| filter.value.as_str()),
             value.map(|value| value.value.as_str()),
         )?;
-        let events = Question { value: None, ..query.clone() };
-        let mut column = |query: Question, accumulator: Accumulator| {
+        let events = RowQuery { value: None, ..query.clone() };
+        let mut column = |query: RowQuery, accumulator: Accumulator| {
             let table = fact.table.value.clone();
             let queries = vec![StepQuery {
                 step: 0,
@@ -181,7 +181,7 @@ impl<'a> FactPlan<'a> {
         table: &str,
         filter: Option<&str>,
         value: Option<&str>,
-    ) -> Result<Question, String> {
+    ) -> Result<RowQuery, String> {
         let contract = self.facts.contracts.get(table).ok_or("its table has no contract")?;
         if contract.event_time().is_none() {
             return Err(format!("`{table}` is not an event table"));
@@ -195,6 +195,6 @@ impl<'a> FactPlan<'a> {
             expression(sql, contract, self.facts.session).map(|(expr, _)| expr).map_err(|p| p.message)
         };
         let predicate = filter.map(parse).transpose()?.map(split_conjunction_owned).unwrap_or_default();
-        Ok(Question { predicate, value: value.map(parse).transpose()? })
+        Ok(RowQuery { predicate, value: value.map(parse).transpose()? })
     }
 }

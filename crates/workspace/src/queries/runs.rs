@@ -111,7 +111,7 @@ pub async fn list(tranche: &Tranche, filter: &RunFilter<'_>) -> Result<Vec<RunRo
     // Runs of a pipeline that is gone are listed; a name that never was one is a mistake.
     if let Some(name) = wanted.pipeline
         && rows.is_empty()
-        && !ledger.scheduled_pipelines().await?.contains(name)
+        && !ledger.scheduled_pipelines().await?.iter().any(|known| known == name)
     {
         tranche.definitions.pipeline(name)?;
     }
