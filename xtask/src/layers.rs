@@ -25,18 +25,20 @@ const FLOORS: &[Floor] = &[
     Floor { krate: "workspace", floor: 8, may_use: ALL },
     Floor { krate: "experiment", floor: 6, may_use: MEASURED },
     Floor { krate: "report", floor: 6, may_use: MEASURED },
-    Floor { krate: "segment", floor: 5, may_use: "sql store project schema" },
+    Floor { krate: "segment", floor: 5, may_use: "sql store project schema faults" },
     Floor { krate: "metric", floor: 5, may_use: "sql store project schema" },
     Floor { krate: "ingest", floor: 4, may_use: "sql store project schema" },
     Floor { krate: "observe", floor: 4, may_use: "pipeline store project" },
     Floor { krate: "sql", floor: 3, may_use: "store project schema" },
     Floor { krate: "pipeline", floor: 3, may_use: "store project" },
-    Floor { krate: "store", floor: 2, may_use: "schema" },
+    Floor { krate: "store", floor: 2, may_use: "schema faults" },
     Floor { krate: "scorecard", floor: 1, may_use: "" },
     Floor { krate: "schema", floor: 1, may_use: "" },
     Floor { krate: "project", floor: 1, may_use: "" },
     Floor { krate: "stats", floor: 1, may_use: "" },
     Floor { krate: "demo", floor: 1, may_use: "" },
+    // For tests alone.
+    Floor { krate: "faults", floor: 1, may_use: "" },
 ];
 
 impl Floor {
@@ -151,7 +153,7 @@ mod tests {
                 ("stats", "schema"),
             ],
             &[
-                "store -> sql: `store` (floor 2) may use schema; `sql` is on floor 3",
+                "store -> sql: `store` (floor 2) may use schema, faults; `sql` is on floor 3",
                 "report -> experiment: `report` (floor 6) may use metric, segment, scorecard, stats, sql, store, project, schema; \
                  `experiment` is on floor 6",
                 "pipeline -> schema: `pipeline` (floor 3) may use store, project; `schema` is on floor 1",

@@ -13,7 +13,6 @@ use crate::estimate::metric::MetricEstimates;
 use crate::estimate::series::Cohorts;
 use crate::estimate::{family, heterogeneity};
 use crate::health::Health;
-use crate::parallel::on_all_cores;
 use crate::preregistration;
 use crate::result::{Findings, result};
 use crate::units::collect::{Collected, UnitData, collect};
@@ -44,7 +43,7 @@ pub async fn measure(
         .filter_map(|(experiment, registered)| Some((experiment.name.as_str(), (*registered)?)))
         .collect();
     let Collected { data, rows_read, facts } = collect(&measured, context).await?;
-    let results = on_all_cores(&data, |data| {
+    let results = context.engine.threads().map_borrowed(&data, |data| {
         evaluate(data, registered.get(data.observed.experiment.name.as_str()).copied(), context)
     });
     Ok(Measurements { results, rows_read, facts })
@@ -76,7 +75,8 @@ fn estimate(data: &UnitData<'_>, context: &MeasureContext<'_>) -> MetricEstimate
     let is_closed =
         matches!(experiment.statistics.method, Method::GroupSequential(_)) && data.observed.taken.is_none();
     let cohorts = (!is_closed).then(|| Cohorts::of(experiment, &data.observed.units, data.observed.until));
-    let found = on_all_cores(&experiment.chosen(context.metrics), |chosen| {
+    let chosen = experiment.chosen(context.metrics);
+    let found = context.engine.threads().map_borrowed(&chosen, |chosen| {
         let inputs = MetricInputs::of(data, *chosen, context.metrics)?;
         Some(MetricEstimates::of(data, &inputs, cohorts.as_ref()))
     });

@@ -11,13 +11,11 @@ use jiff::Timestamp;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use tranche_metric::{FactsRead, Measurement, MetricError, PriorState};
+use tranche_schema::layout::state::{self, Kind, State};
 use tranche_sql::keys::Sample;
 use tranche_store::{Finding, Lake, StoreError};
 
 use crate::error::ExperimentError;
-
-/// Where it lies.
-const ROOT: &str = "_state/experiments";
 
 /// Where a measurement finds what the one before it kept.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +44,8 @@ impl Memory<'_> {
         as_of: Timestamp,
         failed: impl Fn(MetricError) -> ExperimentError,
     ) -> Result<FactsRead, ExperimentError> {
-        let folder = format!("{ROOT}/{}/{}/{table}", self.pipeline, self.step);
+        let Self { pipeline, step, .. } = *self;
+        let folder = State { kind: Kind::Experiments, pipeline, owner: step, table }.folder();
         let (past, is_older) = self.past(&folder, as_of).await;
         let was_kept = matches!(past, PriorState::Saved(_));
         tracing::debug!(table, was_kept, "what was kept");
@@ -98,7 +97,7 @@ impl Memory<'_> {
 /// # Errors
 /// [`ExperimentError::Store`] when it cannot be listed.
 pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, ExperimentError> {
-    let root = Path::from(ROOT);
+    let root = Path::from(state::ROOT);
     let listed = lake
         .objects()
         .list(Some(&root))
@@ -106,9 +105,13 @@ pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, ExperimentError>
         .await
         .map_err(|e| StoreError::object(&root, e))?;
     let mut findings = Vec::new();
-    for manifest in listed.iter().filter(|object| object.location.filename() == Some("manifest.json")) {
-        let folder = manifest.location.as_ref().trim_end_matches("/manifest.json");
-        let reason = match codec::read(lake, folder).await {
+    for object in &listed {
+        let Some((state, "manifest.json")) = State::of_object(object.location.as_ref()) else { continue };
+        if state.kind != Kind::Experiments {
+            continue;
+        }
+        let folder = state.folder();
+        let reason = match codec::read(lake, &folder).await {
             Ok(Some(_)) => continue,
             Ok(None) => "it is of another format, or damaged".to_owned(),
             Err(error) => error.to_string(),

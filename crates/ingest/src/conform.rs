@@ -1,4 +1,5 @@
-//! From mapped columns to rows that keep the contract: types, nulls, checks. A row that does not keep it is a reject with a reason.
+//! From mapped columns to rows that keep the contract: types, nulls, checks. Any other row is a reject with a
+//! reason.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,51 +12,111 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use tranche_schema::{Contract, platform};
-use tranche_sql::{Session, SqlProblem};
+use tranche_sql::SqlError;
 
-use crate::mapping::{MappedValues, evaluate, plan};
-use crate::quarantine::{Reject, legible, shorten};
+use crate::IngestError;
+use crate::context::Load;
+use crate::dedup::Dedup;
+use crate::expression::{Values, evaluate, plan};
+use crate::quarantine::Reject;
 use crate::read::RawRows;
+use crate::shown::{legible, shorten};
+use crate::stage::Staged;
 
-/// What a row must be to be let in.
+/// What a row must be to enter a table; takes the rows of all inputs of a load.
 pub(crate) struct Conformer {
     contract: Contract,
     schema: SchemaRef,
     checks: Vec<(String, String, Arc<dyn PhysicalExpr>)>,
+    dedup: Dedup,
+    rejects: Vec<Reject>,
+    counts: Vec<InputCounts>,
 }
 
-/// Rows that keep the contract, with those that do not.
-pub(crate) struct Conformed {
-    pub(crate) batch: RecordBatch,
+/// What the inputs of a load contain.
+pub(crate) struct Accepted {
+    /// The rows that keep the contract, the last one of each key.
+    pub(crate) staged: Staged,
+    /// The rows that do not.
     pub(crate) rejects: Vec<Reject>,
+    /// The counts of each input.
+    pub(crate) counts: Vec<InputCounts>,
+}
+
+/// The rows of an input, counted.
+#[derive(Default)]
+pub(crate) struct InputCounts {
+    /// The position of its first accepted row among those of all inputs.
+    first_row: u64,
+    /// All rows.
+    pub(crate) rows: u64,
+    /// Those that do not keep the contract.
+    pub(crate) rejected: u64,
+    /// Those that replace an earlier one with the same key.
+    pub(crate) duplicates: u64,
 }
 
 impl Conformer {
-    /// The rules of a contract.
-    pub(crate) fn new(contract: &Contract, session: &Session) -> Result<Self, (String, SqlProblem)> {
+    /// The rules of the contract that is loaded into.
+    pub(crate) fn new(load: &Load<'_>) -> Result<Self, IngestError> {
+        let Load { source, contract, context } = *load;
         let mut checks = Vec::new();
         for column in &contract.columns {
             if let Some(sql) = &column.check {
-                let expr = plan(sql, &contract.arrow_schema(), session)
-                    .map_err(|problem| (column.name.clone(), problem))?;
+                let expr = plan(sql, &contract.arrow_schema(), context.session).map_err(|problem| {
+                    let (source_name, column) = (source.name.clone(), column.name.clone());
+                    IngestError::Mapping { source_name, column, problem }
+                })?;
                 checks.push((column.name.clone(), sql.clone(), expr));
             }
         }
-        Ok(Self { contract: contract.clone(), schema: stored_schema(contract), checks })
+        let schema = stored_schema(contract);
+        let dedup = Dedup::new(&schema, &contract.key)?;
+        let (contract, rejects, counts) = (contract.clone(), Vec::new(), Vec::new());
+        Ok(Self { contract, schema, checks, dedup, rejects, counts })
     }
 
-    /// The schema of the rows that are let in: the contract's columns, and for events the day.
-    pub(crate) fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+    /// The rows that follow are those of the next input.
+    pub(crate) fn begin_input(&mut self) {
+        self.counts.push(InputCounts { first_row: self.dedup.rows(), ..InputCounts::default() });
+    }
+
+    /// Takes rows of an input, with their mapped columns: those that keep the contract go on, the others are
+    /// rejects.
+    pub(crate) fn take(
+        &mut self,
+        rows: &RawRows,
+        mapped: Vec<Values>,
+        input: &str,
+    ) -> Result<(), IngestError> {
+        let (batch, mut rejects) = self.conform(rows, mapped, input).map_err(SqlError::from)?;
+        rejects.extend(rows.unreadable.iter().map(|row| Reject::unreadable(input, row.clone())));
+        rejects.sort_by_key(|reject| reject.row);
+        if let Some(counts) = self.counts.last_mut() {
+            counts.rows += (rows.rows.len() + rows.unreadable.len()) as u64;
+            counts.rejected += rejects.len() as u64;
+        }
+        self.rejects.append(&mut rejects);
+        self.dedup.take(batch)
+    }
+
+    /// What came of all inputs.
+    pub(crate) fn finish(mut self) -> Result<Accepted, IngestError> {
+        let (staged, replacing) = self.dedup.finish()?;
+        for row in replacing {
+            let input = self.counts.partition_point(|input| input.first_row <= row) - 1;
+            self.counts[input].duplicates += 1;
+        }
+        Ok(Accepted { staged, rejects: self.rejects, counts: self.counts })
     }
 
     /// Sorts rows into those that keep the contract and those that do not.
-    pub(crate) fn conform(
+    fn conform(
         &self,
         rows: &RawRows,
-        mapped: Vec<MappedValues>,
+        mapped: Vec<Values>,
         file: &str,
-    ) -> Result<Conformed, DataFusionError> {
+    ) -> Result<(RecordBatch, Vec<Reject>), DataFusionError> {
         let length = rows.rows.len();
         let mut failures = Failures::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
@@ -78,7 +139,7 @@ impl Conformer {
         {
             arrays.push(cast(&arrays[index], &DataType::Date32)?);
         }
-        let batch = RecordBatch::try_new(self.schema(), arrays)?;
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
         self.check(&batch, &mut failures)?;
         let keep: BooleanArray = (0..length).map(|row| Some(!failures.contains_key(&row))).collect();
         let rejects = failures.into_iter().map(|(row, (column, reason))| Reject {
@@ -88,7 +149,7 @@ impl Conformer {
             reason,
             raw: raw_row(&rows.batch, row),
         });
-        Ok(Conformed { rejects: rejects.collect(), batch: filter_record_batch(&batch, &keep)? })
+        Ok((filter_record_batch(&batch, &keep)?, rejects.collect()))
     }
 
     fn check(&self, batch: &RecordBatch, failures: &mut Failures) -> Result<(), DataFusionError> {
@@ -110,7 +171,8 @@ impl Conformer {
 type Failures = BTreeMap<usize, (String, String)>;
 
 fn stored_schema(contract: &Contract) -> SchemaRef {
-    // The log of a table knows no more than that a column may be null; the contract is what says that it may not.
+    // The log of a table knows no more than that a column may be null; the contract is what says that it may
+    // not.
     let mut fields: Vec<Field> =
         contract.columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect();
     if contract.event_time().is_some() {

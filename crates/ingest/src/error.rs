@@ -14,7 +14,7 @@ pub enum IngestError {
         source_name: String,
         /// The contract's column.
         column: String,
-        /// What is wrong with its SQL.
+        /// The problem of its SQL.
         problem: SqlProblem,
     },
     /// The author's: the contract changed in a way that it does not allow itself.
@@ -46,7 +46,7 @@ pub enum IngestError {
         rejected: u64,
         /// All rows.
         rows: u64,
-        /// What is allowed, in words.
+        /// The allowed share, in words.
         allowed: String,
         /// The first reject.
         first: String,
@@ -65,7 +65,14 @@ pub enum IngestError {
     /// The engine's.
     #[error(transparent)]
     Sql(#[from] SqlError),
-    /// The machine's: rows cannot be kept on local disk while they are read.
+    /// The machine's: rows cannot be staged on local disk.
     #[error("cannot stage rows on local disk")]
     Staging(#[source] std::io::Error),
+}
+
+impl IngestError {
+    /// The file as a whole cannot be read.
+    pub(crate) fn file(source_name: &str, file: &str, reason: String) -> Self {
+        Self::File { source_name: source_name.to_owned(), file: file.to_owned(), reason }
+    }
 }

@@ -1,30 +1,52 @@
 //! Raw formats and row validity: from files as they are to rows that keep a contract.
 //!
-//! [`SourceSpec`] is a source as its author wrote it, [`Source`] what it means; [`load`] brings the files of a source that were not
-//! loaded before into its table, in one commit. On the way a row is read ([`read`]), mapped by SQL, conformed to the contract's
-//! types, checked, and deduplicated by key; a row that fails goes to quarantine with file, row, column and reason.
+//! [`SourceSpec`] is a source as its author wrote it, [`Source`] what it means; [`load`] brings the inputs of
+//! a source that its table does not have yet into the table, in one commit. A row goes through these in turn:
+//! a [`Reader`](read::Reader) of the source's format reads it, SQL maps it to the contract's columns, it is
+//! conformed to their types and checked, the last row of each key stays, and the rest is staged and
+//! committed. A row that fails is a [`Reject`]: it goes to quarantine with file, row, column and reason.
 //!
-//! Nothing is half-loaded: a file that cannot be read, or too many rejects, and the table stays as it was. This crate knows rows and
-//! contracts, and nothing of segments or pipelines.
+//! Nothing is half-loaded: a file that cannot be read, or too many rejects, and the table stays as it was.
+//! This crate knows rows and contracts, and nothing of segments or pipelines.
+//!
+//! ```
+//! use tranche_ingest::{Formats, SourceSpec};
+//! use tranche_project::{Problems, SourceFile, yaml};
+//!
+//! let text = "{version: 1, source: shop, into: orders, format: csv, path: data/*.csv, options: {delimiter: ;}}";
+//! let (file, mut problems) = (SourceFile::new("shop.yaml", text), Problems::default());
+//! let spec: SourceSpec = yaml::read(&file, &mut problems).unwrap();
+//! let source = spec.validate(&Formats::default(), &file, &mut problems).unwrap();
+//! assert_eq!((source.into.value.as_str(), source.reader.is_typed()), ("orders", false));
+//! ```
 
+mod accept;
+mod bookkeeping;
 mod conform;
+mod context;
+mod dedup;
+mod discover;
 mod error;
-mod keys;
+mod evolution;
+mod expression;
+mod freshness;
+mod infer;
 mod load;
 mod mapping;
-mod newest;
+mod publish;
 mod quarantine;
 pub mod read;
+mod shown;
 mod source;
 mod stage;
 mod upsert;
 
+pub use context::LoadContext;
 pub use error::IngestError;
-pub use load::{LoadContext, LoadReport, check_evolution, load};
+pub use evolution::check_evolution;
+pub use freshness::last_loads;
+pub use load::{LoadReport, load};
 pub use mapping::check_mapping;
-pub use newest::last_loads;
-pub use quarantine::{Reject, table as quarantine_table};
-pub use source::{Format, OnReject, Source, SourceSpec};
-
-/// The folder of the table with one row for each raw file that was loaded.
-pub const LOADS_TABLE: &str = "loads";
+pub use quarantine::Reject;
+pub use read::Formats;
+pub use source::{OnReject, Source, SourceSpec};

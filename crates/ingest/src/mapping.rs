@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::DFSchema;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
-use tranche_project::{Position, Problems, SourceFile};
-use tranche_schema::Contract;
-use tranche_sql::{Session, SqlProblem, dialect};
+use tranche_project::{Problems, SourceFile};
+use tranche_schema::{Column, Contract};
+use tranche_sql::{Session, SqlError, dialect};
 
-use crate::quarantine::legible;
+use crate::conform::Conformer;
+use crate::context::Load;
+use crate::expression::{Values, evaluate, plan};
 use crate::read::RawRows;
+use crate::shown::legible;
 use crate::{IngestError, Source};
 
 /// The raw column with the path of the file.
@@ -22,11 +24,14 @@ const FILE: &str = "_file";
 /// The raw column with the 1-based number of the row.
 const ROW: &str = "_row";
 
+/// Raw text columns that expressions read as numbers, with the type of each.
+pub(crate) type NumericColumns = BTreeMap<String, DataType>;
+
 /// How each contract column is made from raw rows of one shape.
-pub(crate) struct Mapping {
+struct Mapping {
     columns: Vec<MappedColumn>,
     /// Raw columns that expressions read as numbers.
-    numeric: BTreeMap<String, DataType>,
+    numeric: NumericColumns,
     input: Arc<Schema>,
 }
 
@@ -37,13 +42,7 @@ enum MappedColumn {
     Computed(Arc<dyn PhysicalExpr>, Vec<String>),
 }
 
-/// A contract column before it is conformed: a value for each row, or why there is none.
-pub(crate) struct MappedValues {
-    pub(crate) array: ArrayRef,
-    pub(crate) failures: HashMap<usize, String>,
-}
-
-/// Whether the SQL of a source can be used, as far as that can be told without data.
+/// Checks the SQL of a source, as far as that is possible without data.
 pub fn check_mapping(
     source: &Source,
     contract: &Contract,
@@ -88,52 +87,72 @@ pub(crate) fn computed_columns(source: &Source) -> Vec<String> {
     names
 }
 
+/// Maps the rows of one input.
+pub(crate) struct Mapper<'a> {
+    load: &'a Load<'a>,
+    numeric: &'a NumericColumns,
+    input: &'a str,
+    /// For rows of the shape that the last ones had.
+    mapping: Option<(SchemaRef, Mapping)>,
+}
+
+impl<'a> Mapper<'a> {
+    /// Expressions read `numeric` columns as those types; `input` is the input's name.
+    pub(crate) fn new(load: &'a Load<'a>, numeric: &'a NumericColumns, input: &'a str) -> Self {
+        Self { load, numeric, input, mapping: None }
+    }
+
+    /// Maps raw rows and hands them on.
+    pub(crate) fn take(&mut self, rows: &RawRows, next: &mut Conformer) -> Result<(), IngestError> {
+        let schema = rows.batch.schema();
+        let mapping = match self.mapping.take() {
+            Some((known, mapping)) if known == schema => mapping,
+            _ => Mapping::new(self, &schema)?,
+        };
+        let mapped = mapping.apply(rows, self.input).map_err(SqlError::from)?;
+        self.mapping = Some((schema, mapping));
+        next.take(rows, mapped, self.input)
+    }
+}
+
 impl Mapping {
-    /// The mapping for raw rows with this schema, where expressions read `numeric` columns as those types.
-    pub(crate) fn new(
-        source: &Source,
-        contract: &Contract,
-        raw: &Schema,
-        numeric: &BTreeMap<String, DataType>,
-        sparse: bool,
-        session: &Session,
-        file: &str,
-    ) -> Result<Self, IngestError> {
-        let input = input_schema(raw, numeric, &computed_columns(source), sparse);
+    /// The mapping of raw rows with this schema.
+    fn new(of: &Mapper<'_>, raw: &Schema) -> Result<Self, IngestError> {
+        let Load { source, contract, context } = *of.load;
+        let sparse = source.reader.is_sparse();
+        let input = input_schema(raw, of.numeric, &computed_columns(source), sparse);
         let mut columns = Vec::new();
-        for column in &contract.columns {
-            columns.push(match source.columns.get(&column.name) {
+        for Column { name, .. } in &contract.columns {
+            let missing = |reason: String| IngestError::file(&source.name, of.input, reason);
+            columns.push(match source.columns.get(name) {
                 Some(sql) => {
                     let named = dialect::columns(&sql.value);
-                    if let Some(missing) = named.iter().find(|name| input.field_with_name(name).is_err()) {
-                        let reason =
-                            format!("no column `{missing}`, from which `{}` is made (the file has {})", column.name, list(raw));
-                        return Err(IngestError::File { source_name: source.name.clone(), file: file.to_owned(), reason });
+                    if let Some(raw_name) = named.iter().find(|name| input.field_with_name(name).is_err()) {
+                        return Err(missing(format!(
+                            "no column `{raw_name}`, from which `{name}` is made (the file has {})",
+                            list(raw)
+                        )));
                     }
-                    let planned = plan(&sql.value, &input, session).map_err(|problem| IngestError::Mapping {
-                        source_name: source.name.clone(),
-                        column: column.name.clone(),
-                        problem,
-                    })?;
+                    let (source_name, column) = (source.name.clone(), name.clone());
+                    let planned = plan(&sql.value, &input, context.session)
+                        .map_err(|problem| IngestError::Mapping { source_name, column, problem })?;
                     MappedColumn::Computed(planned, named)
                 }
-                None if sparse || raw.field_with_name(&column.name).is_ok() => MappedColumn::ByName(column.name.clone()),
+                None if sparse || raw.field_with_name(name).is_ok() => MappedColumn::ByName(name.clone()),
                 None => {
-                    let reason = format!(
-                        "no column `{}` (the file has {}); map it in the source with `columns: {{{}: \"...\"}}`",
-                        column.name,
-                        list(raw),
-                        column.name
-                    );
-                    return Err(IngestError::File { source_name: source.name.clone(), file: file.to_owned(), reason });
+                    return Err(missing(format!(
+                        "no column `{name}` (the file has {}); map it in the source with \
+                         `columns: {{{name}: \"...\"}}`",
+                        list(raw)
+                    )));
                 }
             });
         }
-        Ok(Self { columns, numeric: numeric.clone(), input: Arc::new(input) })
+        Ok(Self { columns, numeric: of.numeric.clone(), input: Arc::new(input) })
     }
 
     /// The contract's columns of these rows, in the contract's order.
-    pub(crate) fn apply(&self, rows: &RawRows, file: &str) -> Result<Vec<MappedValues>, DataFusionError> {
+    fn apply(&self, rows: &RawRows, file: &str) -> Result<Vec<Values>, DataFusionError> {
         let (input, not_numbers) = self.input_batch(rows, file)?;
         let mut mapped = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
@@ -141,7 +160,7 @@ impl Mapping {
                 MappedColumn::ByName(name) => {
                     let missing = || arrow::array::new_null_array(&DataType::Utf8, rows.rows.len());
                     let array = rows.batch.column_by_name(name).cloned().unwrap_or_else(missing);
-                    MappedValues { array, failures: HashMap::new() }
+                    Values { array, failures: HashMap::new() }
                 }
                 MappedColumn::Computed(expr, named) => {
                     let mut values = evaluate(expr, &input)?;
@@ -195,12 +214,7 @@ fn list(raw: &Schema) -> String {
     raw.fields().iter().take(LISTED_COLUMNS).map(|f| legible(f.name())).collect::<Vec<_>>().join(", ")
 }
 
-fn input_schema(
-    raw: &Schema,
-    numeric: &BTreeMap<String, DataType>,
-    computed: &[String],
-    sparse: bool,
-) -> Schema {
+fn input_schema(raw: &Schema, numeric: &NumericColumns, computed: &[String], sparse: bool) -> Schema {
     let mut fields: Vec<Field> = raw
         .fields()
         .iter()
@@ -231,42 +245,4 @@ fn as_numbers(
         failures.push(NotANumber { column: name.to_owned(), row, reason });
     }
     Ok(numbers)
-}
-
-/// Evaluates an expression; where it fails for a batch, the rows that make it fail are found by halving.
-pub(crate) fn evaluate(
-    expr: &Arc<dyn PhysicalExpr>,
-    batch: &RecordBatch,
-) -> Result<MappedValues, DataFusionError> {
-    let whole = expr.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
-    match whole {
-        Ok(array) => Ok(MappedValues { array, failures: HashMap::new() }),
-        Err(error) if batch.num_rows() <= 1 => {
-            let data_type = expr.data_type(&batch.schema())?;
-            let reason = error.strip_backtrace().lines().next().unwrap_or_default().to_owned();
-            let array = arrow::array::new_null_array(&data_type, batch.num_rows());
-            Ok(MappedValues { array, failures: HashMap::from([(0, reason)]) })
-        }
-        Err(_) => {
-            let middle = batch.num_rows() / 2;
-            let first = evaluate(expr, &batch.slice(0, middle))?;
-            let second = evaluate(expr, &batch.slice(middle, batch.num_rows() - middle))?;
-            let array = arrow::compute::concat(&[first.array.as_ref(), second.array.as_ref()])?;
-            let mut failures = first.failures;
-            failures.extend(second.failures.into_iter().map(|(row, reason)| (row + middle, reason)));
-            Ok(MappedValues { array, failures })
-        }
-    }
-}
-
-/// Plans an expression over rows of a schema.
-pub(crate) fn plan(
-    sql: &str,
-    schema: &Schema,
-    session: &Session,
-) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
-    let failed = |e: DataFusionError| SqlProblem::new(Position::START, e.strip_backtrace());
-    let schema = DFSchema::try_from(schema.clone()).map_err(failed)?;
-    let logical = session.expression(sql, &schema)?;
-    session.state().create_physical_expr(logical, &schema).map_err(failed)
 }

@@ -1,4 +1,4 @@
-//! Rejected rows and why: what an engineer needs to mend them.
+//! Rejected rows and why: what an engineer needs to correct them.
 
 use std::sync::Arc;
 
@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use tranche_schema::platform::quarantine as columns;
 use tranche_sql::SqlError;
 
-/// A row, or a whole file, that was not let in.
+use crate::read::UnreadableRow;
+
+/// A row that did not enter its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     /// The raw file.
@@ -35,10 +37,12 @@ impl std::fmt::Display for Reject {
     }
 }
 
-/// The folder of a source's quarantine in the lake.
-#[must_use]
-pub fn table(source: &str) -> String {
-    format!("quarantine/{source}")
+impl Reject {
+    /// A row of a file that cannot be read.
+    pub(crate) fn unreadable(file: &str, row: UnreadableRow) -> Self {
+        let UnreadableRow { row, column, reason, raw } = row;
+        Self { file: file.to_owned(), row: Some(row), column, reason, raw }
+    }
 }
 
 /// The rejects as rows of the quarantine table.
@@ -65,26 +69,4 @@ pub(crate) fn to_batch(
         Arc::new(rejected_at),
     ];
     Ok(RecordBatch::try_new(columns::schema(), arrays)?)
-}
-
-/// The longest value that a reason shows, in characters.
-const SHOWN_LIMIT: usize = 80;
-
-/// A value as a reason shows it: short, and without characters that a terminal would obey.
-pub(crate) fn legible(value: &str) -> String {
-    let plain = value.chars().take(SHOWN_LIMIT).map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    let end = if value.chars().nth(SHOWN_LIMIT).is_some() { "…" } else { "" };
-    plain.collect::<String>() + end
-}
-
-/// The longest raw row that is kept, in bytes.
-const RAW_LIMIT: usize = 4_096;
-
-/// A raw text shortened to what is worth keeping.
-pub(crate) fn shorten(text: &str) -> String {
-    if text.len() <= RAW_LIMIT {
-        return text.to_owned();
-    }
-    let end = (0..=RAW_LIMIT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    format!("{}… ({} bytes)", text.get(..end).unwrap_or_default(), text.len())
 }

@@ -1,11 +1,16 @@
 //! A source: raw files that go into a table.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde_json::json;
 use tranche_project::{Problems, SourceFile, Spanned};
+
+use crate::read::{Formats, OptionsSpec, Reader};
 
 /// A source, `sources/<source>.yaml`, as its author wrote it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,15 +30,16 @@ pub struct SourceSpec {
     #[schemars(with = "String")]
     pub into: Spanned<String>,
     /// csv, ndjson or parquet.
-    #[schemars(with = "FormatSpec")]
-    pub format: Spanned<FormatSpec>,
+    #[schemars(with = "FormatSchema")]
+    pub format: Spanned<String>,
     /// Where the files are: a pattern with `*`, `**`, `?`, `{a,b}`; a local path is relative to the project.
     #[schemars(with = "String")]
     pub path: Spanned<String>,
     /// How to read the format.
     #[serde(default)]
     pub options: OptionsSpec,
-    /// SQL over the raw row for each column that is not simply named alike. `_file` and `_row` (1-based) may be used.
+    /// SQL over the raw row for each column that is not simply named alike. `_file` and `_row` (1-based) may
+    /// be used.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub columns: IndexMap<String, Spanned<String>>,
@@ -43,43 +49,25 @@ pub struct SourceSpec {
     pub on_reject: Option<Spanned<OnRejectSpec>>,
 }
 
-/// `format:` of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FormatSpec {
-    /// Text with a header line and a delimiter.
-    Csv,
-    /// One JSON object a line.
-    Ndjson,
-    /// Apache Parquet.
-    Parquet,
-    /// Not read yet.
-    Avro,
-    /// Not read yet.
-    Arrow,
-    /// Not read yet.
-    Postgres,
-    /// Not read yet.
-    Mysql,
-    /// Not read yet.
-    Sqlite,
-}
+/// Formats that a source may come to name, and that nothing reads yet.
+const NOT_READ_YET: [&str; 5] = ["avro", "arrow", "postgres", "mysql", "sqlite"];
 
-/// `options:` of a source.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OptionsSpec {
-    /// CSV: the character between fields (default `,`).
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub delimiter: Option<Spanned<String>>,
-    /// CSV: the character around fields (default `"`).
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub quote: Option<Spanned<String>>,
-    /// CSV: texts that mean null, besides the empty one.
-    #[serde(default)]
-    pub nulls: Vec<String>,
+/// How an editor sees `format:`.
+struct FormatSchema;
+
+impl JsonSchema for FormatSchema {
+    fn schema_name() -> Cow<'static, str> {
+        "FormatSpec".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let formats = Formats::default();
+        let read = formats.all().iter().map(|format| (format.name, format.description));
+        let all = read.chain(NOT_READ_YET.map(|name| (name, "Not read yet.")));
+        let values = all
+            .map(|(name, description)| json!({"description": description, "type": "string", "const": name}));
+        json_schema!({"description": "`format:` of a source.", "oneOf": values.collect::<Vec<_>>()})
+    }
 }
 
 /// `on_reject:` of a source: `fail`, or `{quarantine: {max_ratio: 0.01}}`.
@@ -114,32 +102,14 @@ pub struct Source {
     pub name: String,
     /// The table contract that its rows must keep.
     pub into: Spanned<String>,
-    /// How to read a file.
-    pub format: Format,
+    /// Reads its inputs.
+    pub reader: Arc<dyn Reader>,
     /// Where the files are, as written.
     pub path: String,
     /// SQL over the raw row by contract column.
     pub columns: IndexMap<String, Spanned<String>>,
     /// What happens to rows that break the contract.
     pub on_reject: OnReject,
-}
-
-/// How to read a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Format {
-    /// Text with a header line.
-    Csv {
-        /// Between fields.
-        delimiter: u8,
-        /// Around fields.
-        quote: u8,
-        /// Texts that mean null, besides the empty one.
-        nulls: Vec<String>,
-    },
-    /// One JSON object a line.
-    Ndjson,
-    /// Apache Parquet.
-    Parquet,
 }
 
 /// What happens to rows that break the contract.
@@ -177,8 +147,9 @@ impl std::fmt::Display for OnReject {
 }
 
 impl SourceSpec {
-    /// The source that the author means, or `None` when it cannot be used; problems are reported.
-    pub fn validate(self, file: &SourceFile, problems: &mut Problems) -> Option<Source> {
+    /// The source that the author means, in one of `formats`, or `None` when it cannot be used; problems are
+    /// reported.
+    pub fn validate(self, formats: &Formats, file: &SourceFile, problems: &mut Problems) -> Option<Source> {
         if self.version.value != 1 {
             problems.report(
                 file,
@@ -186,24 +157,7 @@ impl SourceSpec {
                 format!("version {} is not known; write `version: 1`", self.version.value),
             );
         }
-        let format = match self.format.value {
-            FormatSpec::Csv => Some(Format::Csv {
-                delimiter: one_byte(self.options.delimiter.as_ref(), b',', file, problems),
-                quote: one_byte(self.options.quote.as_ref(), b'"', file, problems),
-                nulls: self.options.nulls,
-            }),
-            FormatSpec::Ndjson => Some(Format::Ndjson),
-            FormatSpec::Parquet => Some(Format::Parquet),
-            other => {
-                let name = format!("{other:?}").to_lowercase();
-                problems.report(
-                    file,
-                    self.format.referenced,
-                    format!("format `{name}` cannot be read yet; use csv, ndjson or parquet"),
-                );
-                None
-            }
-        };
+        let reader = self.reader(formats, file, problems);
         let on_reject = match self.on_reject {
             None => OnReject::Quarantine { max_ratio: 0.01 },
             Some(Spanned { value: OnRejectSpec::Fail, .. }) => OnReject::Fail,
@@ -217,26 +171,27 @@ impl SourceSpec {
         Some(Source {
             name: self.source.value,
             into: self.into,
-            format: format?,
+            reader: reader?,
             path: self.path.value,
             columns: self.columns,
             on_reject,
         })
     }
-}
 
-fn one_byte(given: Option<&Spanned<String>>, default: u8, file: &SourceFile, problems: &mut Problems) -> u8 {
-    let Some(given) = given else { return default };
-    match given.value.as_bytes() {
-        [byte] => *byte,
-        _ if given.value == "\\t" => b'\t',
-        _ => {
-            problems.report(
-                file,
-                given.referenced,
-                format!("`{}` must be a single ASCII character", given.value),
-            );
-            default
+    fn reader(
+        &self,
+        formats: &Formats,
+        file: &SourceFile,
+        problems: &mut Problems,
+    ) -> Option<Arc<dyn Reader>> {
+        let name = self.format.value.as_str();
+        if let Some(format) = formats.find(name) {
+            let mut report = |at, message| problems.report(file, at, message);
+            return Some((format.reader)(&self.options, &mut report));
         }
+        let why = if NOT_READ_YET.contains(&name) { "cannot be read yet" } else { "is not known" };
+        let message = format!("format `{name}` {why}; use {}", formats.names());
+        problems.report(file, self.format.referenced, message);
+        None
     }
 }

@@ -1,6 +1,7 @@
-//! Rows that keep the contract, kept aside until the whole load is known to be good.
+//! Accepted rows, staged until the whole load is known to be good.
 //!
-//! In memory while they are few, in a temporary file beyond that. As a table partition they can be read as often as a plan wants.
+//! In memory while they are few, in a temporary file beyond that. As a table partition they can be read as
+//! often as a plan wants.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -8,21 +9,26 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
+use datafusion::prelude::DataFrame;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::NamedTempFile;
+use tranche_sql::{Session, SqlError};
 
 use crate::IngestError;
 
-/// Bytes of rows that are kept in memory before they go to a file.
+/// Bytes of rows that are held in memory before they go to a file.
 const MEMORY_LIMIT_BYTES: usize = 256 << 20;
 
-/// Collects the rows of a load.
+/// Collects the accepted rows of a load.
 pub(crate) struct Stage {
     schema: SchemaRef,
     memory: Vec<RecordBatch>,
@@ -81,6 +87,16 @@ enum Rows {
 }
 
 impl Staged {
+    /// The rows as a frame to build a plan on.
+    pub(crate) fn frame(self, session: &Session) -> Result<DataFrame, SqlError> {
+        let table = StreamingTable::try_new(Arc::clone(&self.schema), vec![Arc::new(self)])
+            .map_err(SqlError::engine)?;
+        let plan = LogicalPlanBuilder::scan("incoming", provider_as_source(Arc::new(table)), None)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(SqlError::engine)?;
+        Ok(session.frame_of(plan))
+    }
+
     fn batches(
         &self,
     ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>> + Send>, DataFusionError> {

@@ -1,4 +1,5 @@
-//! What a load does to the rows that are there: a row with the same key replaces the earlier one, whichever day that was on.
+//! What a load does to the rows that are there: a row with the same key replaces the earlier one, whichever
+//! day that was on.
 
 use std::collections::BTreeSet;
 
@@ -91,7 +92,8 @@ fn days_of(batches: &[arrow::array::RecordBatch]) -> Result<BTreeSet<i32>, SqlEr
     Ok(days)
 }
 
-/// Entity rows with full history: a row that changed ends the version before it at the session's `as_of` and begins a new one.
+/// Entity rows with full history: a row that changed ends the version before it at the session's `as_of` and
+/// begins a new one.
 async fn full_history(
     session: &Session,
     contract: &Contract,

@@ -89,7 +89,7 @@ pub struct BackfillProgress {
     pub waiting: usize,
 }
 
-pub(crate) const BACKFILLS: &str = "_sys/backfills";
+pub(crate) const BACKFILLS: &str = tranche_store::layout::system::BACKFILLS.path;
 
 /// Slots that are looked up at the same time.
 pub(crate) const CONCURRENCY: usize = 16;

@@ -30,7 +30,7 @@ use crate::schedule::source_files::Arrival;
 /// An unfinished run without a heartbeat for so long has no process that works on it.
 const OWNERLESS_AFTER: Duration = Duration::from_secs(6 * 3_600);
 
-const ARRIVALS: &str = "_sys/arrivals";
+const ARRIVALS: &str = tranche_store::layout::system::ARRIVALS.path;
 
 impl Ledger {
     /// What is wrong with the logs of runs. `now` is an instant of the storage's own clock.

@@ -29,7 +29,7 @@ const ATTEMPTS: usize = 5;
 /// How long a comparison holds.
 const HOLDS: Duration = Duration::from_secs(600);
 
-const CLOCK: &str = "_sys/clock.json";
+const CLOCK: &str = tranche_store::layout::system::CLOCK.path;
 
 /// The local clock, corrected by the storage's.
 pub struct StorageClock<'a> {

@@ -7,6 +7,7 @@ use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tranche_schema::layout;
 use tranche_schema::platform::{self, kpis as columns};
 use tranche_sql::{Session, SqlError, instant_literal};
 use tranche_store::object_store::{ObjectStoreExt, path::Path};
@@ -18,7 +19,7 @@ use crate::error::ReportError;
 use crate::html::render;
 
 /// The folder of the table of KPIs.
-const KPIS_TABLE: &str = "kpis";
+const KPIS_TABLE: &str = layout::KPIS.folder;
 
 /// Where a report was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +43,7 @@ pub async fn publish(
     zone: &TimeZone,
     transaction: &str,
 ) -> Result<Published, ReportError> {
-    let instant = session.as_of().to_string().replace(':', "-");
-    let folder = format!("reports/{}/{instant}", document.report);
+    let folder = layout::report(&document.report, &session.as_of().to_string());
     let rows = write_kpis(document, lake, session, zone, transaction).await?;
     let mut files = vec![("report.json", serde_json::to_vec_pretty(document)?)];
     if report.page {

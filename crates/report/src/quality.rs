@@ -4,6 +4,7 @@ use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
 use indexmap::IndexMap;
+use tranche_schema::layout;
 use tranche_schema::platform::{self, loads, quarantine};
 use tranche_sql::{Session, SqlError, column_i64, column_text, instant_literal};
 use tranche_store::Lake;
@@ -19,7 +20,7 @@ const REASONS: usize = 8;
 pub(crate) async fn data_quality(context: &BuildContext<'_>) -> Result<Option<DataQuality>, ReportError> {
     let (lake, session) = (context.lake, context.session);
     let own = context.sources.iter().map(|source| lit(source.as_str())).collect();
-    let Some(snapshot) = lake.snapshot("loads").await? else { return Ok(None) };
+    let Some(snapshot) = lake.snapshot(layout::LOADS.folder).await? else { return Ok(None) };
     let frame = session
         .read(&snapshot)
         .await?
@@ -57,7 +58,7 @@ pub(crate) async fn data_quality(context: &BuildContext<'_>) -> Result<Option<Da
 }
 
 async fn reasons(source: &str, lake: &Lake, session: &Session) -> Result<Vec<RejectReason>, ReportError> {
-    let Some(snapshot) = lake.snapshot(&format!("quarantine/{source}")).await? else { return Ok(Vec::new()) };
+    let Some(snapshot) = lake.snapshot(&layout::QUARANTINE.of(source)).await? else { return Ok(Vec::new()) };
     let frame = session
         .read(&snapshot)
         .await?

@@ -15,7 +15,8 @@ pub struct ColumnTypeError(String);
 /// Reads a column type as a contract writes it. Spaces and letter case do not matter.
 ///
 /// # Errors
-/// [`ColumnTypeError`] when the text names no type, or a decimal's precision lies outside 1 to 38 or its scale above the precision.
+/// [`ColumnTypeError`] when the text names no type, or a decimal's precision lies outside 1 to 38 or its
+/// scale above the precision.
 pub fn parse_column_type(text: &str) -> Result<DataType, ColumnTypeError> {
     let compact: String =
         text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();

@@ -35,14 +35,14 @@ pub enum TableKind {
     Entity {
         /// The entity's name.
         entity: String,
-        /// How many versions of a row are kept.
+        /// How many versions of a row there are.
         history: History,
         /// Who counts as an entity.
         universe: Universe,
     },
 }
 
-/// How many versions of an entity row are kept.
+/// How many versions of an entity row there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum History {
     /// The latest row of each key; an earlier `as_of` sees it too.
@@ -83,7 +83,7 @@ pub struct Column {
     pub nullable: bool,
     /// A predicate over the row; a row for which it is false is rejected.
     pub check: Option<String>,
-    /// The kind of personal data in it, such as `email`; such a column never leaves in a report.
+    /// The kind of personal data in it, such as `email`; nothing reads it yet.
     pub pii: Option<String>,
     /// What it means.
     pub doc: Option<String>,
@@ -121,7 +121,8 @@ impl Contract {
         }
     }
 
-    /// The column that holds the key of `entity`: the key of its entity table, or what an event table declares.
+    /// The column that holds the key of `entity`: the key of its entity table, or what an event table
+    /// declares.
     #[must_use]
     pub fn entity_column(&self, entity: &str) -> Option<&str> {
         match &self.kind {
@@ -134,7 +135,7 @@ impl Contract {
         }
     }
 
-    /// How many versions of a row the table keeps; events keep one.
+    /// How many versions of a row the table has; events have one.
     #[must_use]
     pub fn history(&self) -> History {
         match &self.kind {

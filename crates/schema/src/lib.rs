@@ -1,9 +1,12 @@
-//! Table contracts and the platform's own tables.
+//! Table contracts and the layout of a lake.
 //!
-//! [`ContractSpec`] is a contract as its author wrote it; [`ContractSpec::validate`] turns it into a [`Contract`]: a named Arrow
-//! schema with key, kind and checks. [`platform`] holds the tables that Tranche itself keeps in a lake, each column name once.
+//! [`ContractSpec`] is a contract as its author wrote it; [`ContractSpec::validate`] turns it into a
+//! [`Contract`]: a named Arrow schema with key, kind and checks. [`platform`] holds the tables that Tranche
+//! itself keeps in a lake, each column name once, and [`layout`] where these and all else lie, each folder
+//! once.
 //!
-//! Pure values: this crate does no I/O, knows no SQL engine, and never learns which file a contract came from.
+//! Pure values: this crate does no I/O, knows no SQL engine, and never learns which file a contract came
+//! from.
 //!
 //! ```
 //! let yaml = "{version: 1, table: people, kind: entity, entity: person, key: [id], columns: [{name: id, type: int64}]}";
@@ -13,9 +16,12 @@
 //! ```
 
 mod column_type;
+mod columns;
 mod contract;
+pub mod layout;
 pub mod platform;
 mod spec;
+mod table;
 
 pub use column_type::{ColumnTypeError, parse_column_type};
 pub use contract::{Column, Contract, Evolution, History, TableKind, Universe};

@@ -30,7 +30,8 @@ pub struct ContractSpec {
     pub description: Option<String>,
     /// Whether a row is an event or an entity.
     pub kind: KindSpec,
-    /// Entity tables: the entity's name. Event tables: which column names which entity, `{customer: customer_id}`.
+    /// Entity tables: the entity's name. Event tables: which column names which entity, `{customer:
+    /// customer_id}`.
     #[schemars(with = "EntitySchema")]
     pub entity: Spanned<EntitySpec>,
     /// The columns that identify a row; an entity table has one.
@@ -44,7 +45,8 @@ pub struct ContractSpec {
     #[serde(default)]
     #[schemars(with = "Option<HistorySpec>")]
     pub history: Option<Spanned<HistorySpec>>,
-    /// Entity tables: `observed` widens the universe to every id seen in the entity's events (default declared).
+    /// Entity tables: `observed` widens the universe to every id seen in the entity's events (default
+    /// declared).
     #[serde(default)]
     #[schemars(with = "Option<UniverseSpec>")]
     pub universe: Option<Spanned<UniverseSpec>>,
@@ -175,8 +177,8 @@ pub struct ColumnSpec {
 }
 
 impl ContractSpec {
-    /// The contract that the author means, as far as it can be told: with every problem reported, what else refers to the table can
-    /// still be checked. `None` when not even the kind of table is clear.
+    /// The contract that the author means, as far as possible: with every problem reported, what else refers
+    /// to the table can still be checked. `None` when not even the kind of table is clear.
     pub fn validate(self, report: &mut Report<'_>) -> Option<Contract> {
         let mut problem = |location: Location, message: String| report(location, message);
         if self.version.value != 1 {

@@ -7,6 +7,8 @@ use datafusion::logical_expr::{cast, lit, when};
 use datafusion::prelude::ident;
 use futures::TryStreamExt;
 use object_store::path::Path;
+use tranche_schema::layout;
+use tranche_schema::layout::state::{self, Kind, State};
 use tranche_schema::platform::{SEGMENT, memberships};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
 use tranche_store::{Finding, Lake, Snapshot, StoreError};
@@ -26,7 +28,7 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
     let latest = latest(&history);
     let mut entities: Vec<String> = latest.iter().map(|row| row.entity.clone()).collect();
     let tables = lake.tables().await?;
-    entities.extend(tables.iter().filter_map(|table| table.strip_prefix("memberships/")).map(str::to_owned));
+    entities.extend(tables.iter().filter_map(|table| layout::MEMBERSHIPS.name_in(table)).map(str::to_owned));
     entities.sort_unstable();
     entities.dedup();
     for entity in entities {
@@ -46,17 +48,18 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
 /// # Errors
 /// [`SegmentError::Store`] when it cannot be listed.
 pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, SegmentError> {
-    let root = Path::from("_state");
+    let root = Path::from(state::ROOT);
     let objects = lake.objects();
     let listed =
         objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
     let mut findings = Vec::new();
-    let is_ours = |parts: &[&str]| matches!(parts, ["_state", _, _, _, "manifest.json"]);
-    for manifest in
-        listed.iter().filter(|object| is_ours(&object.location.as_ref().split('/').collect::<Vec<_>>()))
-    {
-        let folder = manifest.location.as_ref().trim_end_matches("/manifest.json");
-        if let Err(reason) = readable(lake, folder).await {
+    for object in &listed {
+        let Some((state, "manifest.json")) = State::of_object(object.location.as_ref()) else { continue };
+        if state.kind != Kind::Segments {
+            continue;
+        }
+        let folder = state.folder();
+        if let Err(reason) = readable(lake, &folder).await {
             let problem = format!("the state under `{folder}/` cannot be read: {reason}");
             findings.push(Finding::new(
                 problem,

@@ -14,12 +14,12 @@ use datafusion::scalar::ScalarValue;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tranche_schema::layout;
 use tranche_schema::platform::{self, segment_history as columns};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
 use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError, Transaction};
 
 use crate::error::SegmentError;
-use crate::store::{HISTORY_TABLE, memberships_table};
 
 /// What one refresh found of one segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -151,7 +151,7 @@ pub(crate) async fn latest_publications(lake: &Lake, entries: &[Entry]) -> Resul
             continue;
         }
         if !tables.contains_key(entity) {
-            tables.insert(entity, lake.snapshot(&memberships_table(entity)).await?);
+            tables.insert(entity, lake.snapshot(&layout::MEMBERSHIPS.of(entity)).await?);
         }
         let publication =
             publication_of(tables.get(entity).and_then(Option::as_ref), &entry.pipeline).await?;
@@ -187,7 +187,7 @@ impl OwnHistory {
             entity: entity.to_owned(),
             publication,
             rows: Vec::new(),
-            base: lake.snapshot(HISTORY_TABLE).await?,
+            base: lake.snapshot(layout::SEGMENT_HISTORY.folder).await?,
             leftovers: false,
             outdated: false,
         };
@@ -245,7 +245,7 @@ impl OwnHistory {
             match self.commit(lake, session, transaction, mode, &entries).await {
                 // Other pipelines and entities have their rows in the same table.
                 Err(SegmentError::Store(StoreError::Conflict { .. })) if attempt < ATTEMPTS => {
-                    self.base = lake.snapshot(HISTORY_TABLE).await?;
+                    self.base = lake.snapshot(layout::SEGMENT_HISTORY.folder).await?;
                     let all = self.entries(session).await?;
                     self.leftovers = all.iter().any(|entry| entry.publication > self.publication);
                 }
@@ -298,7 +298,7 @@ impl OwnHistory {
         let identity = format!("{transaction}/{}/{version}", self.entity);
         let batch = batch(entries)?;
         let rows = session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
-        let commit = Commit::new(HISTORY_TABLE, &identity, mode, rows).on(self.base.clone());
+        let commit = Commit::new(layout::SEGMENT_HISTORY.folder, &identity, mode, rows).on(self.base.clone());
         Ok(lake.commit(session.shared_state(), commit).await?)
     }
 

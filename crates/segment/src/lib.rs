@@ -1,13 +1,28 @@
 //! How traits and segments are defined and refreshed.
 //!
 //! [`Definitions`] are the traits and segments of a pipeline that hold together; [`evaluate`](evaluate::evaluate) computes for a
-//! [`Scope`] of them who is in which segment at one `as_of`; [`refresh`](refresh::refresh) compares that with the memberships before and publishes intervals.
-//! [`Backfill`] does so for many instants in a row, in one publication. [`store`] reads what was published.
+//! [`Scope`] of them who is in which segment at one `as_of`; [`refresh`](refresh::refresh) compares that with the memberships
+//! before and publishes intervals. [`Backfill`] does so for many instants in a row, in one publication. [`store`] reads what was
+//! published.
 //!
-//! For people who ask: a [`Replay`] is an evaluation at an instant, and [`preview()`], [`why()`] and [`run_tests`] look at one; [`overlaps`]
-//! and [`Profile`] look at what was published. [`examine_published`] says whether that agrees with itself.
+//! The folders are the way of a definition: `definition` reads and checks it, `plan` compiles it to expressions over one wide row
+//! per entity, `evaluate` computes these with one scan of each event table, `refresh` publishes the result as `memberships`, and
+//! `state` is what a refresh saves so that the next one reads only what changed.
 //!
-//! Evaluation never writes and publication never computes: so any definition can be replayed at any instant. This crate knows nothing of metrics or experiments.
+//! `questions` are an analyst's, and write nothing: a [`Replay`] is an evaluation at an instant, and [`preview()`], [`why()`] and
+//! [`run_tests`] look at one; [`overlaps`] and [`Profile`] look at what was published, and [`explain()`] at what a refresh would
+//! do. [`examine_published`] says whether what was published agrees with itself.
+//!
+//! Evaluation never writes and publication never computes: so any definition can be replayed at any instant. This crate knows
+//! nothing of metrics or experiments.
+//!
+//! ```
+//! use tranche_segment::{Pattern, SegmentName};
+//!
+//! let name = SegmentName::parse("lifecycle/new");
+//! assert_eq!((name.definition, name.label), ("lifecycle", Some("new")));
+//! assert!(Pattern::parse("lifecycle/*").covers("lifecycle/new"));
+//! ```
 
 mod definition;
 mod error;
@@ -49,4 +64,4 @@ pub use refresh::backfill::{Backfill, Backfilled, PlannedBackfill, PlannedSegmen
 pub const EVERYONE: &str = "all";
 
 /// The wide table of an entity in SQL: its own columns and all its traits.
-pub const TRAITS: &str = "traits";
+pub const TRAITS: &str = tranche_schema::layout::TRAITS.folder;

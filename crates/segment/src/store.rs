@@ -3,6 +3,7 @@
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
 use jiff::Timestamp;
+use tranche_schema::layout;
 use tranche_schema::platform::{self, memberships};
 use tranche_sql::{Collected, Session, instant_literal};
 use tranche_store::Lake;
@@ -12,18 +13,18 @@ pub use crate::history::HistoryRow;
 use crate::history::{OwnHistory, entries, latest_publications, published};
 
 /// The folder of the table with one row for each refresh and segment.
-pub const HISTORY_TABLE: &str = "segment_history";
+pub const HISTORY_TABLE: &str = layout::SEGMENT_HISTORY.folder;
 
 /// The folder of an entity's memberships.
 #[must_use]
 pub fn memberships_table(entity: &str) -> String {
-    format!("memberships/{entity}")
+    layout::MEMBERSHIPS.of(entity)
 }
 
 /// The folder of an entity's wide table.
 #[must_use]
 pub fn traits_table(entity: &str) -> String {
-    format!("traits/{entity}")
+    layout::TRAITS.of(entity)
 }
 
 /// Every published refresh of every segment up to the session's `as_of`, oldest first.

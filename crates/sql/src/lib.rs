@@ -2,10 +2,30 @@
 //!
 //! An [`Engine`] holds the machine's share of memory and threads; a [`Session`] is the world as a query sees it at one `as_of`:
 //! events before it, entity rows valid at it, and no other clock. [`Session::plan`] turns the SQL of a definition into a logical
-//! plan or an [`SqlProblem`] that points into the text; [`Session::collect`] runs a plan.
+//! plan or an [`SqlProblem`] that points into the text; [`Session::collect`] runs a plan. [`dialect`] is our reading of SQL, which
+//! the crates above extend by a [`Rewrite`](dialect::Rewrite).
 //!
-//! What is added to a plan travels: functions go by name, tables are plain scans behind a filter. This crate knows contracts, and
-//! nothing of segments, metrics or pipelines.
+//! [`scan`] reads an event table once for everything that is asked of it, [`keys`] numbers entities, and [`parallel`] hands out
+//! the engine's threads.
+//!
+//! What is added to a plan travels: functions go by name, tables are plain scans behind a filter, and a grouped scan is a request
+//! and partial results as data. This crate knows contracts, and nothing of segments, metrics or pipelines.
+//!
+//! ```
+//! use tranche_sql::dialect::AsWritten;
+//! use tranche_sql::{Engine, EngineOptions, column_i64};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! let engine = Engine::new(&EngineOptions::default())?;
+//! let session = engine.session("2026-06-01T00:00:00Z".parse()?);
+//! let plan = session.plan("SELECT date_part('year', as_of()) AS year", &AsWritten).await?;
+//! let found = session.collect(&plan).await?;
+//! assert_eq!(column_i64(&found.batches, 0)?, [Some(2026)]);
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 
 mod columns;
 mod conjuncts;

@@ -7,7 +7,7 @@ use arrow::compute::{cast, concat_batches, max, min};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::catalog::{MemTable, TableProvider};
 use jiff::Timestamp;
-use tranche_schema::{Contract, platform};
+use tranche_schema::{Contract, layout, platform};
 use tranche_store::{Lake, Snapshot};
 
 use crate::scan::{Source, TableSources};
@@ -55,7 +55,7 @@ pub struct TableVersion {
 /// The folder of a contract's table in the lake.
 #[must_use]
 pub fn table_folder(table: &str) -> String {
-    format!("tables/{table}")
+    layout::TABLES.of(table)
 }
 
 impl Tables {

@@ -8,11 +8,11 @@ use deltalake_core::operations::write::{SchemaMode, WriteBuilder};
 use deltalake_core::protocol::SaveMode;
 use parquet::file::properties::WriterProperties;
 
-use crate::maintain::TABLE_PROPERTIES;
+use crate::maintenance::TABLE_PROPERTIES;
 use crate::next_version::NextVersion;
 use crate::{Lake, Snapshot, StoreError, Transaction, parquet_options};
 
-/// What happens to the rows that are there.
+/// What happens to the rows of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommitMode {
     /// They stay.
@@ -30,17 +30,17 @@ pub struct Commit {
     pub table: String,
     /// The rows to write.
     pub rows: LogicalPlan,
-    /// What happens to the rows that are there.
+    /// What happens to the rows of the table.
     pub mode: CommitMode,
     /// The columns that a new table is partitioned by.
     pub partition_by: Vec<String>,
-    /// The version of the table that `rows` was planned from, `None` inside for a table that was not there: a commit by someone else
-    /// since then is in the way. Without it, the rows do not depend on what is there.
+    /// The version of the table that `rows` was planned from, `None` inside for a table that was not there:
+    /// another commit since then is a conflict. Without it, the rows do not depend on what is there.
     pub base: Option<Option<Snapshot>>,
     /// How the files are encoded; as [`parquet_options`] has it for the rows' columns by default.
     pub parquet: Option<WriterProperties>,
-    /// Application transactions: the first is the commit's own identity, by which a second attempt is recognised; the others are
-    /// marks to be found later with [`Snapshot::has_transaction`].
+    /// Application transactions: the first is the commit's own identity, by which a second attempt is
+    /// recognised; the others are marks to be found later with [`Snapshot::has_transaction`].
     pub transactions: Vec<String>,
 }
 
@@ -89,11 +89,13 @@ impl Lake {
 
     /// Commits, unless the same commit was made before, and returns the table as it then is.
     ///
-    /// An unclear answer from the storage is resolved by looking for the application transaction, before and after. A commit that was
-    /// planned from a version fails when that is no longer the latest; any other is tried again on what is there then.
+    /// An unclear answer from the storage is resolved by looking for the application transaction, before and
+    /// after. A commit that was planned from a version fails when that is no longer the latest; any other is
+    /// tried again on the latest.
     ///
     /// # Errors
-    /// [`StoreError::Table`] when the rows cannot be written, [`StoreError::Conflict`] when another commit was in the way.
+    /// [`StoreError::Table`] when the rows cannot be written, [`StoreError::Conflict`] when another commit
+    /// was in the way.
     #[tracing::instrument(level = "info", skip_all, fields(table = commit.table))]
     pub async fn commit(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
         let attempts = if commit.base.is_some() { 1 } else { ATTEMPTS };
@@ -145,13 +147,14 @@ impl Lake {
     }
 }
 
-/// How often a commit that does not depend on what is there is tried.
+/// How often a commit that does not depend on the table's rows is tried.
 const ATTEMPTS: usize = 20;
 
 #[cfg(test)]
 mod tests {
+    use tranche_faults::{FailingStore, Failure};
+
     use super::*;
-    use crate::failing::{FailingStore, Failure};
     use crate::fixture::{Fixture, numbers};
 
     fn step(fixture: &Fixture, transaction: &str, rows: &[i64]) -> Commit {
@@ -182,10 +185,10 @@ mod tests {
         for failure in [Failure::Before, Failure::After] {
             for puts in 0..4 {
                 let store = FailingStore::new(failure);
-                let fixture = Fixture::over(&store.storage());
+                let fixture = Fixture::over(&store);
                 fixture.commit(step(&fixture, "shop/load/before", &[1])).await;
                 store.fail_after(puts);
-                // The owner may be told that it failed, and is not asked again.
+                // The writer may get an error for a commit that was made, and does not try again.
                 let _ =
                     fixture.lake.commit(fixture.session(), step(&fixture, "shop/load/slot", &[2, 3])).await;
                 let failed = store.has_failed();

@@ -1,7 +1,8 @@
 //! Creating an object once, however unclear the storage's answer is.
 //!
-//! A failed answer to a conditional write may hide a success, and a conflict may hide that nothing was written. So after anything
-//! but a clear success the object is read back and its nonce compared: ours means won, another's lost, absent means try again.
+//! A failed answer to a conditional write may hide a success, and a conflict may hide that nothing was
+//! written. So after anything but a clear success the object is read back and its nonce compared: ours means
+//! won, another's lost, absent means try again.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -20,7 +21,7 @@ pub enum Creation {
     Lost(Bytes),
 }
 
-/// The object as stored: the nonce tells whose it is.
+/// The object as stored: the nonce identifies its writer.
 #[derive(Serialize, Deserialize)]
 struct Envelope {
     nonce: String,

@@ -30,7 +30,8 @@ pub enum StoreError {
         #[source]
         source: object_store::Error,
     },
-    /// The storage's: an object that was created once holds what nobody wrote. Another try finds the same.
+    /// The storage's: an object that was created once holds other content than its writer's. Another try
+    /// finds the same.
     #[error("`{path}` is damaged: {reason}")]
     Damaged {
         /// The object.
@@ -47,7 +48,7 @@ pub enum StoreError {
         #[source]
         source: Box<deltalake_core::DeltaTableError>,
     },
-    /// Nobody's: another commit was made since this one was planned. Worth another try.
+    /// No fault: another commit was made since this one was planned. Worth another try.
     #[error("another run committed to table `{table}` in the meantime; run again")]
     Conflict {
         /// The table's folder in the lake.
@@ -61,7 +62,8 @@ pub enum StoreError {
         /// The file's path in that folder.
         path: String,
     },
-    /// The caller's when rows are encoded, the storage's when they are decoded: rows and Parquet do not go together.
+    /// The caller's when rows are encoded, the storage's when they are decoded: rows and Parquet do not go
+    /// together.
     #[error("rows cannot be encoded or decoded as Parquet")]
     Parquet(#[from] parquet::errors::ParquetError),
     /// The storage's: rows of a table cannot be read. Worth another try.

@@ -33,7 +33,8 @@ impl DataFile {
     }
 }
 
-/// What the log says of the columns of a file, by column: bounds that hold all its values, though they need not be among them.
+/// What the log says of the columns of a file, by column: bounds that hold all its values, though they need
+/// not be among them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FileStatistics {
     /// The least value, as the log writes it (an instant is a text).

@@ -1,15 +1,15 @@
-//! What an examination finds wrong.
+//! Findings of integrity checks.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Something in a lake that is not as it should be, for the person who has to mend it.
+/// A problem in a lake, for the person who has to repair it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What is wrong, with the path of what it is wrong with.
+    /// The problem, with the path of the affected object.
     pub problem: String,
-    /// What to do about it.
+    /// How to repair it.
     pub advice: String,
 }
 

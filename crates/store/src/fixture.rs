@@ -10,6 +10,8 @@ use datafusion::catalog::Session;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use tranche_faults::{FailingStore, Failure};
+use url::Url;
 
 use crate::{Commit, DeltaPlanner, Lake, Snapshot, Storage};
 
@@ -21,12 +23,14 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        Self::over(&Storage::new(BTreeMap::new()))
+        Self::over(&FailingStore::new(Failure::Before))
     }
 
-    /// Over a storage in which `memory://lake` may be registered.
-    pub(crate) fn over(storage: &Storage) -> Self {
-        let lake = Lake::open(storage, "memory://lake/some/where", FilePath::new("/")).unwrap();
+    /// A lake in a store that may be made to fail.
+    pub(crate) fn over(store: &Arc<FailingStore>) -> Self {
+        let storage = Storage::new(BTreeMap::new());
+        storage.register(&Url::parse("memory://lake/").unwrap(), store.objects());
+        let lake = Lake::open(&storage, "memory://lake/some/where", FilePath::new("/")).unwrap();
         let state =
             SessionStateBuilder::new_with_default_features().with_query_planner(DeltaPlanner::new()).build();
         Self { lake, context: SessionContext::new_with_state(state) }

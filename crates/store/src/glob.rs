@@ -12,7 +12,7 @@ use crate::{Location, StoreError};
 pub struct RawObject {
     /// Its path and size.
     pub meta: ObjectMeta,
-    /// What tells this content of the object from any other: its size, and its ETag or time of change.
+    /// Identifies this content of the object: its size, and its ETag or time of change.
     pub edition: String,
 }
 
@@ -23,8 +23,8 @@ impl RawObject {
     }
 }
 
-/// The objects that `location` names, in the order of their paths. `*` stays within a folder, `**` crosses folders; a path
-/// without such characters names one object, which need not be listable (plain HTTP).
+/// The objects that `location` names, in the order of their paths. `*` stays within a folder, `**` crosses
+/// folders; a path without such characters names one object, which need not be listable (plain HTTP).
 ///
 /// # Errors
 /// [`StoreError::Pattern`] for a pattern that cannot be read, [`StoreError::Object`] when listing fails.

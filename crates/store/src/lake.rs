@@ -8,6 +8,7 @@ use deltalake_core::logstore::{StorageConfig, default_logstore};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use tranche_schema::layout::Layout;
 use url::Url;
 
 use crate::{Snapshot, Storage, StoreError};
@@ -18,6 +19,7 @@ pub struct Lake {
     root: Arc<dyn ObjectStore>,
     prefix: Path,
     url: Url,
+    layout: Arc<Layout>,
 }
 
 impl std::fmt::Debug for Lake {
@@ -44,7 +46,19 @@ impl Lake {
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
-        Ok(Self { root: place.store, prefix: place.path, url })
+        Ok(Self { root: place.store, prefix: place.path, url, layout: Arc::default() })
+    }
+
+    /// The same lake with tables of its own: those of `layout` are listed and maintained.
+    #[must_use]
+    pub fn with_layout(self, layout: Layout) -> Self {
+        Self { layout: Arc::new(layout), ..self }
+    }
+
+    /// Which tables the lake has, and how each is maintained.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Where the lake is.
@@ -67,7 +81,8 @@ impl Lake {
         Ok(self.delta_table(table)?.log_store().object_store(None))
     }
 
-    /// The latest version of the table in the folder `table`, or `None` when nothing was ever committed there.
+    /// The latest version of the table in the folder `table`, or `None` when nothing was ever committed
+    /// there.
     ///
     /// # Errors
     /// [`StoreError::Table`] when its log cannot be read.

@@ -1,26 +1,29 @@
-//! The one way to the next version of a table, whatever is written: it is ours or nobody's, and made at most once.
+//! The one way to the next version of a table: it is made once or not at all, and never half.
 
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::{DeltaTable, DeltaTableError, kernel};
 
-use crate::maintain::CHECKPOINT_EVERY;
+use crate::maintenance::CHECKPOINT_EVERY;
 use crate::{Lake, Snapshot, StoreError, Transaction};
 
-/// A version that somebody wants to make.
+/// A version that a writer wants to make.
 pub(crate) struct NextVersion<'a> {
     /// The table's folder.
     pub(crate) table: &'a str,
     /// Application transactions: the first is the commit's identity, by which a second attempt is recognised.
     pub(crate) transactions: &'a [Transaction],
-    /// The version that it was planned from, `None` inside for a table that was not there; without it, on whatever is there.
+    /// The version that it was planned from, `None` inside for a table that was not there; without it, on
+    /// whatever is there.
     pub(crate) planned_from: Option<Option<u64>>,
 }
 
 impl NextVersion<'_> {
-    /// What the commit carries. It is tried once: what a commit in between means is for whoever planned this one to say.
+    /// What the commit carries. It is tried once: only its planner can say what a commit in between means for
+    /// it.
     pub(crate) fn properties(&self) -> CommitProperties {
         let stamps = self.transactions.iter().map(|t| kernel::Transaction::new(&t.id, t.version)).collect();
-        // Checkpoints and the end of old log entries are maintenance, and must not fail a commit that was made.
+        // Checkpoints and the end of old log entries are maintenance, and must not fail a commit that was
+        // made.
         CommitProperties::default()
             .with_application_transactions(stamps)
             .with_max_retries(0)
@@ -39,7 +42,8 @@ impl NextVersion<'_> {
 impl Lake {
     /// Makes the version with `write`, which is shown the table as it is, unless it was made before.
     ///
-    /// An unclear answer from the storage is resolved by looking for the application transaction, before and after.
+    /// An unclear answer from the storage is resolved by looking for the application transaction, before and
+    /// after.
     pub(crate) async fn make<W, F>(&self, next: &NextVersion<'_>, write: W) -> Result<Snapshot, StoreError>
     where
         W: FnOnce(Option<Snapshot>) -> F + Send,

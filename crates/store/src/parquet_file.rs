@@ -1,4 +1,4 @@
-//! Parquet files that are written by hand, row group by row group.
+//! Parquet files that a writer lays out itself, row group by row group.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
-use crate::{DataFile, Runs, StoreError, statistics};
+use crate::{DataFile, RunLength, StoreError, statistics};
 
 /// A file that is stored, and not yet part of any version of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +31,14 @@ pub(crate) fn writer(
     schema: &SchemaRef,
     properties: WriterProperties,
 ) -> Result<ArrowWriter<Vec<u8>>, StoreError> {
-    // The types of Parquet say all that a table's schema does; how the rows lay in our memory is nobody's business.
+    // The types of Parquet say all that a table's schema does; how the rows lay in memory does not belong in
+    // the file.
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(schema), options)?)
 }
 
-/// A file while its columns are encoded one by one, row group by row group, in memory. Encoding takes the processor and nothing else: it
-/// may stand on a thread of its own.
+/// A file while its columns are encoded one by one, row group by row group, in memory. Encoding takes the
+/// processor and nothing else: it may stand on a thread of its own.
 pub struct ParquetColumns {
     writer: SerializedFileWriter<Vec<u8>>,
     columns: ArrowRowGroupWriterFactory,
@@ -49,7 +50,7 @@ pub enum ColumnValues<'a> {
     /// Piece by piece.
     Arrays(Box<dyn Iterator<Item = Result<ArrayRef, ArrowError>> + 'a>),
     /// Run by run.
-    Runs(Runs),
+    RunLength(RunLength),
 }
 
 impl ParquetColumns {
@@ -58,7 +59,8 @@ impl ParquetColumns {
     /// # Errors
     /// [`StoreError::Parquet`] when the schema has no form in Parquet.
     pub fn new(schema: &SchemaRef, properties: WriterProperties) -> Result<Self, StoreError> {
-        // Runs have one page, and no need of an index of pages; a file has one for all columns or for none.
+        // RunLength have one page, and no need of an index of pages; a file has one for all columns or for
+        // none.
         let properties = properties.into_builder().set_offset_index_disabled(true).build();
         let (writer, columns) = writer(schema, properties)?.into_serialized_writer()?;
         Ok(Self { writer, columns, schema: SchemaRef::clone(schema) })
@@ -77,7 +79,7 @@ impl ParquetColumns {
             columns.into_iter().zip(writers).zip(&descriptions).zip(self.schema.fields())
         {
             match values {
-                ColumnValues::Runs(runs) => {
+                ColumnValues::RunLength(runs) => {
                     let (bytes, close) = runs.encode(column)?;
                     group.append_column(&bytes, close)?;
                 }
@@ -142,7 +144,8 @@ impl ParquetFile {
         self.rows
     }
 
-    /// Stores the file in a table's folder, under a name that begins with `prefix` and that no other file has.
+    /// Stores the file in a table's folder, under a name that begins with `prefix` and that no other file
+    /// has.
     ///
     /// # Errors
     /// [`StoreError::Object`] when the storage fails; what it may have stored then is part of no table.

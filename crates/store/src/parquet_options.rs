@@ -5,10 +5,11 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
-/// Encodings for the columns of `schema`; columns that a file does not hold, such as those that it is partitioned by, do not matter.
+/// Encodings for the columns of `schema`; columns that a file does not hold, such as those that it is
+/// partitioned by, do not matter.
 ///
-/// Whole numbers and instants are written as differences in as few bits as they need: several times faster to decode than through
-/// a dictionary that most of their values would not share. Text keeps the dictionary.
+/// Whole numbers and instants are written as differences in as few bits as they need: several times faster to
+/// decode than through a dictionary that most of their values would not share. Text has a dictionary.
 #[must_use]
 pub fn parquet_options(schema: &Schema) -> WriterProperties {
     let level = ZstdLevel::try_new(1).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What everything rests on, tried on the storage itself: that of many who create an object one does, and that whoever looks
-//! afterwards finds it.
+//! A probe of the two guarantees that everything rests on, made on the storage itself: of many writers that
+//! create an object one succeeds, and every later reader finds it.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
 use crate::create_once::{Creation, create_once, read_once};
 use crate::{Finding, StoreError};
 
-/// How often writers race.
+/// Races in a probe.
 pub const RACES: usize = 20;
-/// Who takes part in each race.
+/// Writers in each race.
 pub const WRITERS: usize = 8;
 
 /// Where the objects of a probe lie until they are removed.
-const SCRATCH: &str = "_sys/doctor";
+const SCRATCH: &str = tranche_schema::layout::system::PROBE.path;
 
-/// What a storage did when it was tried.
+/// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Probe {
-    /// What it did not do as it must.
+    /// The guarantees that the storage broke.
     pub findings: Vec<Finding>,
     /// The instant that the storage gave an object that was written in between, in milliseconds since 1970.
     pub storage_millis: i64,
 }
 
-/// Tries a lake's objects: [`RACES`] races of [`WRITERS`] writers, whether what was written is read and listed at once, and what
-/// time the storage has. What it writes lies under `_sys/doctor/` and is removed.
+/// Tries a lake's objects: [`RACES`] races of [`WRITERS`] writers, whether what was written is read and
+/// listed at once, and what time the storage has. What it writes lies under `_sys/doctor/` and is removed.
 ///
 /// # Errors
 /// [`StoreError::Object`] when an object cannot be written, read, listed or removed at all.
@@ -57,11 +57,11 @@ async fn attempt(objects: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Probe, S
         };
         let expected = body(winner);
         let agrees = |bytes: &bytes::Bytes| bytes.as_ref() == expected.as_bytes();
-        let told = outcomes.iter().all(|outcome| match outcome {
+        let is_consistent = outcomes.iter().all(|outcome| match outcome {
             Creation::Won => true,
             Creation::Lost(by) => agrees(by),
         });
-        misread += usize::from(!told || !stored.as_ref().is_some_and(agrees));
+        misread += usize::from(!is_consistent || !stored.as_ref().is_some_and(agrees));
         taken_over += usize::from(is_taken_over(objects.as_ref(), &path).await);
     }
     let advice = "this storage cannot hold a lake: move it to one with conditional writes (S3, GCS, Azure, a local disk)";

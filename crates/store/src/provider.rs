@@ -15,13 +15,14 @@ use datafusion::physical_plan::ExecutionPlan;
 
 /// A table of the table format, but for two things that go wrong.
 ///
-/// Conditions that name no column are left to the engine. The table format takes such a condition for one on partition columns, which
-/// it answers from its log and nobody asks again. One that is null, such as a comparison with a column that a contract gained since the
-/// last load, then lets every row pass.
+/// Conditions that name no column are left to the engine. The table format takes such a condition for one on
+/// partition columns, which it answers from its log, and no other check follows. One that is null, such as a
+/// comparison with a column that a contract gained since the last load, then lets every row pass.
 ///
-/// The engine plans without the least and greatest values of columns. From these it reckons how many rows pass a condition; about a cast,
-/// as in `CAST(at AS DATE) >= DATE '2026-01-01'`, it may come to more than all, and refuses the query. Files and row groups that cannot
-/// hold what is looked for are skipped all the same.
+/// The engine plans without the least and greatest values of columns. From these it reckons how many rows
+/// pass a condition; about a cast, as in `CAST(at AS DATE) >= DATE '2026-01-01'`, it may come to more than
+/// all, and refuses the query. Files and row groups that cannot hold what is looked for are skipped all the
+/// same.
 #[derive(Debug)]
 pub(crate) struct StoredTable(pub(crate) Arc<dyn TableProvider>);
 
@@ -60,7 +61,8 @@ impl TableProvider for StoredTable {
     }
 }
 
-/// The same scan of files, which says how many rows they have, and nothing of what these hold. `None` for what scans no files.
+/// The same scan of files, which says how many rows they have, and nothing of what these hold. `None` for
+/// what scans no files.
 fn without_bounds(node: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
     let files = node.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
     let column = |known: &ColumnStatistics| ColumnStatistics {

@@ -1,4 +1,4 @@
-//! A commit of files that were written by hand.
+//! A commit of files that a writer laid out itself.
 
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaResult, DeltaTableError};
 use object_store::ObjectStoreExt;
 
-use crate::maintain::TABLE_PROPERTIES;
+use crate::maintenance::TABLE_PROPERTIES;
 use crate::next_version::NextVersion;
 use crate::{DataFile, Lake, NewFile, Snapshot, StoreError};
 
@@ -34,33 +34,35 @@ impl Transaction {
     }
 }
 
-/// One atomic commit of files: some of those that are there go, others come. With neither, it only carries its transactions.
+/// One atomic commit of files: some of those that are there go, others come. With neither, it only carries
+/// its transactions.
 #[derive(Debug, Clone)]
 pub struct FileCommit {
     /// The table's folder in the lake; the table is made when it is not there.
     pub table: String,
-    /// The columns of the files and those that they are partitioned by. Columns that the table lacks are added to it.
+    /// The columns of the files and those that they are partitioned by. Columns that the table lacks are
+    /// added to it.
     pub schema: SchemaRef,
     /// The columns that a new table is partitioned by.
     pub partition_by: Vec<String>,
-    /// The version that the commit was planned from; a commit by someone else since then is in the way.
+    /// The version that the commit was planned from; another commit since then is a conflict.
     pub base: Option<Snapshot>,
     /// Files of that version that are no part of the next.
     pub remove: Vec<DataFile>,
     /// Files that become part of the table.
     pub add: Vec<NewFile>,
-    /// Application transactions: the first is the commit's own identity, by which a second attempt is recognised; the others are
-    /// to be found later with [`Snapshot::transaction_version`].
+    /// Application transactions: the first is the commit's own identity, by which a second attempt is
+    /// recognised; the others are to be found later with [`Snapshot::transaction_version`].
     pub transactions: Vec<Transaction>,
 }
 
 impl Lake {
-    /// Commits, unless the same commit was made before, and returns the table as it then is. Files that were written for a commit
-    /// that is not made are deleted where that is certain.
+    /// Commits, unless the same commit was made before, and returns the table as it then is. Files that were
+    /// written for a commit that is not made are deleted where that is certain.
     ///
     /// # Errors
-    /// [`StoreError::File`] for a file that is not in the base, [`StoreError::Conflict`] when another commit was in the way, and
-    /// [`StoreError::Table`] when the log cannot be written.
+    /// [`StoreError::File`] for a file that is not in the base, [`StoreError::Conflict`] when another commit
+    /// was in the way, and [`StoreError::Table`] when the log cannot be written.
     pub async fn replace_files(&self, commit: FileCommit) -> Result<Snapshot, StoreError> {
         let next = NextVersion {
             table: &commit.table,
@@ -113,7 +115,8 @@ impl Lake {
         outcome
     }
 
-    /// Deletes files of a commit that was not made, or was made before with other files. What cannot be deleted is only litter.
+    /// Deletes files of a commit that was not made, or was made before with other files. A file that cannot
+    /// be deleted is unused, and does no harm.
     async fn forget(&self, commit: &FileCommit, table: Option<&Snapshot>) {
         let Ok(kept) = table.map_or(Ok(Vec::new()), Snapshot::files) else { return };
         let kept: BTreeSet<&str> = kept.iter().map(|file| file.path.as_str()).collect();
@@ -152,7 +155,7 @@ fn actions(commit: &FileCommit) -> Result<Vec<Action>, StoreError> {
     Ok(actions)
 }
 
-/// Columns as the log knows them: that one may not be null is the business of whoever writes, not of the log.
+/// Columns as the log knows them: that a column may not be null is checked by its writer, and not in the log.
 fn columns(schema: &SchemaRef) -> DeltaResult<Vec<StructField>> {
     let fields = schema.fields().iter().map(|field| {
         let nullable = field.as_ref().clone().with_nullable(true);
@@ -182,8 +185,9 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Schema};
     use futures::TryStreamExt;
 
+    use tranche_faults::{FailingStore, Failure};
+
     use super::*;
-    use crate::failing::{FailingStore, Failure};
     use crate::fixture::{Fixture, numbers};
     use crate::{Commit, CommitMode, ParquetFile, parquet_options};
 
@@ -236,7 +240,7 @@ mod tests {
         assert_eq!(third.transaction_version("other").await.unwrap(), None);
         assert_eq!(third.rows(), 1);
 
-        // Rows from a plan follow files that were written by hand.
+        // Rows from a plan follow files that a writer laid out.
         let plan = fixture.plan(numbers(&[4]));
         let fourth = fixture.commit(Commit::new(TABLE, "d", CommitMode::Append, plan)).await;
         assert_eq!(fixture.numbers(&fourth).await, [3, 4]);
@@ -281,7 +285,7 @@ mod tests {
         for failure in [Failure::Before, Failure::After] {
             for puts in 0.. {
                 let store = FailingStore::new(failure);
-                let fixture = Fixture::over(&store.storage());
+                let fixture = Fixture::over(&store);
                 let first =
                     fixture.lake.replace_files(planned(&fixture, None, &[], &[1], "a").await).await.unwrap();
                 let next = planned(&fixture, Some(&first), &first.files().unwrap(), &[2], "b").await;

@@ -67,7 +67,8 @@ impl Snapshot {
         Ok(self.transaction_version(id).await?.is_some())
     }
 
-    /// The version of the application transaction `id` in the latest commit up to this version that carries it.
+    /// The version of the application transaction `id` in the latest commit up to this version that carries
+    /// it.
     ///
     /// # Errors
     /// [`StoreError::Table`] when the log cannot be read.

@@ -9,7 +9,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Map, Value};
 
-/// The statistics of a file in Delta's form: rows, and least value, greatest value and number of nulls of each column.
+/// The statistics of a file in Delta's form: rows, and least value, greatest value and number of nulls of
+/// each column.
 pub(crate) fn of(metadata: &ParquetMetaData) -> Result<String, ParquetError> {
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), None)?;

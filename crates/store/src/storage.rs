@@ -46,13 +46,15 @@ impl fmt::Debug for Location {
 }
 
 impl Storage {
-    /// Object stores with these options (such as `aws_region`, `aws_endpoint`, `aws_access_key_id`), keys in lower case.
+    /// Object stores with these options (such as `aws_region`, `aws_endpoint`, `aws_access_key_id`), keys in
+    /// lower case.
     #[must_use]
     pub fn new(options: BTreeMap<String, String>) -> Self {
         Self { options, stores: Mutex::default() }
     }
 
-    /// Uses `store` for every location in the bucket of `url`: for stores that are made elsewhere, such as in tests.
+    /// Uses `store` for every location in the bucket of `url`: for stores that are made elsewhere, such as in
+    /// tests.
     pub fn register(&self, url: &Url, store: Arc<dyn ObjectStore>) {
         self.stores.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket(url), store);
     }

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::DataType;
 use jiff::Timestamp;
 use tranche_pipeline::ledger::RunSummary;
 use tranche_pipeline::{Ledger, RunRecord};
-use tranche_schema::platform::{self, memberships};
-use tranche_segment::store::{HISTORY_TABLE, memberships_table, traits_table};
-use tranche_segment::{Definitions, TRAITS};
+use tranche_schema::layout::{Scope, Table};
+use tranche_segment::Definitions;
 use tranche_sql::Session;
 use tranche_store::Lake;
 
@@ -23,34 +21,8 @@ use crate::tranche::Tranche;
 pub async fn session(tranche: &Tranche, as_of: Timestamp) -> Result<Session, Failure> {
     let lake = tranche.lake()?;
     let session = tranche.session(&lake, as_of).await?;
-    for (folder, schema) in [
-        (HISTORY_TABLE, platform::segment_history::schema()),
-        (tranche_ingest::LOADS_TABLE, platform::loads::schema()),
-        (tranche_experiment::store::ESTIMATES_TABLE, platform::estimates::schema()),
-        (tranche_experiment::store::SERIES_TABLE, platform::estimate_series::schema()),
-        ("kpis", platform::kpis::schema()),
-    ] {
-        session.register_platform(&lake, folder, folder, schema).await?;
-    }
-    let entities: Vec<(&Definitions, &str)> = tranche
-        .definitions
-        .pipelines
-        .values()
-        .flat_map(|p| p.definitions.entities().into_iter().map(|entity| (&p.definitions, entity)))
-        .collect();
-    for (definitions, entity) in &entities {
-        register_entity(definitions, entity, entities.len() == 1, &lake, &session).await?;
-    }
-    for source in tranche.definitions.pipelines.values().flat_map(|p| p.sources.keys()) {
-        let folder = tranche_ingest::quarantine_table(source);
-        session
-            .register_platform(
-                &lake,
-                &folder,
-                &format!("quarantine_{source}"),
-                platform::quarantine::schema(),
-            )
-            .await?;
+    for table in lake.layout().tables() {
+        register_tables(table, &lake, &session, tranche).await?;
     }
     register_runs(&lake, &session).await?;
     Ok(session)
@@ -82,27 +54,39 @@ async fn register_runs(lake: &Lake, session: &Session) -> Result<(), Failure> {
     Ok(session.register_rows("runs", batch.schema(), vec![batch])?)
 }
 
-/// `traits_<entity>` and `memberships_<entity>`, and without the entity's name where there is only one.
-async fn register_entity(
-    definitions: &Definitions,
-    entity: &str,
-    only: bool,
+/// The tables of one kind; those of entities also without the entity's name where there is only one.
+async fn register_tables(
+    table: &Table,
     lake: &Lake,
     session: &Session,
+    tranche: &Tranche,
 ) -> Result<(), Failure> {
-    let Some((contract, key)) = definitions.entity_contract(entity).zip(definitions.key(entity)) else {
-        return Ok(());
-    };
-    let key_type = contract.column(key).map_or(DataType::Utf8, |column| column.data_type.clone());
-    let tables = [
-        (traits_table(entity), TRAITS, contract.arrow_schema()),
-        (memberships_table(entity), "memberships", memberships::schema(key, &key_type)),
-    ];
-    for (folder, name, schema) in tables {
-        session.register_platform(lake, &folder, &format!("{name}_{entity}"), Arc::clone(&schema)).await?;
-        if only {
-            session.register_platform(lake, &folder, name, schema).await?;
+    let pipelines = || tranche.definitions.pipelines.values();
+    match table.scope {
+        Scope::Lake(schema) => {
+            session.register_platform(lake, table.folder, table.folder, schema()).await?;
         }
+        Scope::Source(schema) => {
+            for source in pipelines().flat_map(|p| p.sources.keys()) {
+                let (folder, name) = (table.of(source), table.sql_name(source));
+                session.register_platform(lake, &folder, &name, schema()).await?;
+            }
+        }
+        Scope::Entity(schema) => {
+            let entities: Vec<(&Definitions, &str)> = pipelines()
+                .flat_map(|p| p.definitions.entities().into_iter().map(|entity| (&p.definitions, entity)))
+                .collect();
+            for (definitions, entity) in &entities {
+                let Some(contract) = definitions.entity_contract(entity) else { continue };
+                let (folder, name) = (table.of(entity), table.sql_name(entity));
+                session.register_platform(lake, &folder, &name, schema(contract)).await?;
+                if entities.len() == 1 {
+                    session.register_platform(lake, &folder, table.folder, schema(contract)).await?;
+                }
+            }
+        }
+        // The session has these, each with its rows as of the instant.
+        Scope::Contract(_) => {}
     }
     Ok(())
 }

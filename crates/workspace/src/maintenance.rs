@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_observe::Outbox;
 use tranche_pipeline::{Ledger, RunRecord, RunStatus, StepOutcome};
+use tranche_schema::layout;
+use tranche_schema::layout::state::{self, Kind, State};
 use tranche_sql::Session;
 use tranche_store::object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tranche_store::{Lake, Retention, StoreError};
@@ -21,7 +23,7 @@ use crate::failure::{Failure, chain};
 /// About how large files become.
 const TARGET_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
 /// How long notifications stay in the outbox.
-const MESSAGES: Duration = Duration::from_secs(30 * 86_400);
+const MESSAGES: Duration = Duration::from_secs(layout::system::MESSAGE_DAYS as u64 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What maintenance works on.
@@ -45,24 +47,12 @@ impl Maintenance<'_> {
         let tables = self.lake.tables().await?;
         for table in &tables {
             (self.progress)(table.clone());
-            // Memberships lie in files as their refresh reads them, which merges them itself; traits are written whole.
-            if !table.starts_with("memberships/") && !table.starts_with("traits/") {
-                match self.lake.compact(self.session.shared_state(), table, TARGET_BYTES).await {
-                    Ok(done) => {
-                        merged += done.merged_files;
-                        written += done.written_files;
-                    }
-                    Err(error) => left.push(left_over(table, "compact", &error)),
-                }
-            }
-            match self.lake.vacuum(table, Retention::AtLeastADay(versions)).await {
-                Ok(files) => deleted += files,
-                Err(error) => left.push(left_over(table, "vacuum", &error)),
-            }
-            // A checkpoint may forget which files were removed long ago: they are deleted before.
-            if let Err(error) = self.lake.checkpoint(table).await {
-                left.push(left_over(table, "checkpoint", &error));
-            }
+            let (session, versions) = (self.session.shared_state(), Retention::AtLeastADay(versions));
+            let done = self.lake.maintain(session, table, TARGET_BYTES, versions).await;
+            merged += done.compaction.merged_files;
+            written += done.compaction.written_files;
+            deleted += done.deleted_files;
+            left.extend(done.left.iter().map(|(what, error)| left_over(table, what, error)));
         }
         (self.progress)("runs".to_owned());
         let expired = ledger
@@ -88,10 +78,22 @@ impl Maintenance<'_> {
         self.definitions.settings.retention.versions.max(active + DAY)
     }
 
-    /// Removes saved state of pipelines, entities and tables that are no longer defined; returns how many objects.
+    /// Whether there is a definition that saved state is of.
+    fn is_defined(&self, state: &State<'_>) -> bool {
+        let Some(pipeline) = self.definitions.pipelines.get(state.pipeline) else { return false };
+        let has_owner = match state.kind {
+            Kind::Segments => pipeline.definitions.entities().contains(&state.owner),
+            Kind::Experiments => pipeline.pipeline.as_ref().is_some_and(|pipeline| {
+                pipeline.steps.iter().any(|step| step.id == state.owner && step.action == "measure")
+            }),
+        };
+        has_owner && self.definitions.contracts.contains_key(state.table)
+    }
+
+    /// Removes state that was saved for what is no longer defined; returns how many objects.
     async fn expire_state(&self) -> Result<u64, Failure> {
         let objects = self.lake.objects();
-        let root = Path::from("_state");
+        let root = Path::from(state::ROOT);
         let listed = objects
             .list(Some(&root))
             .try_collect::<Vec<_>>()
@@ -99,15 +101,8 @@ impl Maintenance<'_> {
             .map_err(|e| StoreError::object(&root, e))?;
         let mut expired = 0;
         for object in listed {
-            let parts: Vec<&str> = object.location.as_ref().split('/').collect();
-            let [_, pipeline, entity, table, _] = parts[..] else { continue };
-            let is_used = self.definitions.contracts.contains_key(table)
-                && self
-                    .definitions
-                    .pipelines
-                    .get(pipeline)
-                    .is_some_and(|p| p.definitions.entities().contains(&entity));
-            if !is_used {
+            let state = State::of_object(object.location.as_ref());
+            if !state.is_some_and(|(state, _)| self.is_defined(&state)) {
                 objects
                     .delete(&object.location)
                     .await

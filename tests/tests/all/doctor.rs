@@ -123,9 +123,12 @@ const DAMAGES: [Damage; 18] = [
     },
     Damage {
         what: "what is kept is corrupt",
-        done: |at| cut(&find(&at.join("lake/_state/shop"), &|path| path.ends_with("manifest.json")).unwrap()),
+        done: |at| {
+            cut(&find(&at.join("lake/_state/segments/shop"), &|path| path.ends_with("manifest.json"))
+                .unwrap())
+        },
         check: "state",
-        named: &["_state/shop/customer/", "delete `_state/"],
+        named: &["_state/segments/shop/customer/", "delete `_state/"],
     },
     Damage {
         what: "the last refresh is taken out of the history",

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::demo_shop::shop;
 use crate::small_project::{SmallProject, assert_same, csv, order};
 
 const DAY_SECONDS: u64 = 86_400;
@@ -151,4 +152,57 @@ fn what_is_kept_for_no_definition_goes() {
     project.sandbox.write("lake/_state/gone/customer/orders/manifest.json", "{}");
     assert_eq!(maintained(&project)["expired_state"], 1);
     assert!(!project.sandbox.path().join("lake/_state/gone/customer/orders/manifest.json").exists());
+}
+
+#[test]
+fn state_stays_while_its_owner_is_defined_and_every_table_of_a_full_run_is_maintained() {
+    let shop = shop();
+    // A pipeline may be called what saved state of experiments is called.
+    std::fs::rename(shop.path().join("pipelines/shop"), shop.path().join("pipelines/experiments")).unwrap();
+    let definition = "pipelines/experiments/pipeline.yaml";
+    let text = fs::read_to_string(shop.path().join(definition)).unwrap();
+    shop.write(definition, text.replace("pipeline: shop", "pipeline: experiments"));
+    shop.write("pipelines/tidy/pipeline.yaml", PIPELINE);
+    let _ = shop.run(&["run", "experiments", "--as-of", "2026-11-01"]).expect_code(0);
+
+    let lake = shop.path().join("lake");
+    let tables: Vec<PathBuf> =
+        folders_below(&lake).into_iter().filter(|folder| folder.join("_delta_log").is_dir()).collect();
+    for written in ["kpis", "estimates", "estimate_series", "segment_history", "loads", "quarantine/orders"] {
+        assert!(tables.contains(&lake.join(written)), "{written}: {tables:#?}");
+    }
+    let state = |pipeline: &str, kind: &str| lake.join("_state").join(kind).join(pipeline);
+    for kind in ["segments", "experiments"] {
+        assert!(state("experiments", kind).is_dir(), "{kind}");
+        let gone = format!("lake/_state/{kind}/gone/tests/orders/manifest.json");
+        shop.write(&gone, "{}");
+    }
+    shop.write("lake/_state/experiments/experiments/gone/orders/manifest.json", "{}");
+    let saved = || folders_below(&lake.join("_state")).iter().map(|f| files_in(f)).sum::<usize>();
+    let before = saved();
+
+    let ran = shop.run(&["--format", "json", "run", "tidy"]).expect_code(0).json();
+    let detail = &ran["steps"][0]["detail"]["maintained"];
+    assert_eq!(
+        (&detail["tables"], &detail["expired_state"]),
+        (&tables.len().into(), &3.into()),
+        "{detail:#}"
+    );
+    assert_eq!(saved(), before - 3);
+    for table in &tables {
+        assert!(table.join("_delta_log/_last_checkpoint").exists(), "{}", table.display());
+    }
+    let found = shop.run(&["doctor", "--format", "json"]).expect_code(0).json();
+    let finding = format!("the logs and files of {} tables are whole", tables.len());
+    assert!(found.as_array().unwrap().iter().any(|line| line["finding"] == finding.as_str()), "{found:#}");
+}
+
+fn folders_below(folder: &Path) -> Vec<PathBuf> {
+    let below =
+        fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+    below.flat_map(|path| [vec![path.clone()], folders_below(&path)].concat()).collect()
+}
+
+fn files_in(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path().is_file()).count()
 }

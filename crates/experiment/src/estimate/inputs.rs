@@ -3,12 +3,12 @@
 
 use indexmap::IndexMap;
 use tranche_metric::{Metric, MetricKind, Metrics, UnitValues, Values};
+use tranche_sql::parallel::Threads;
 use tranche_stats::VarianceMethod;
 
 use super::arms::{Adjustments, Outcomes};
 use crate::definition::statistics::is_share;
 use crate::definition::{Experiment, MetricChoice};
-use crate::parallel::on_all_cores;
 use crate::units::collect::UnitData;
 
 /// A metric of an experiment with the values of its units.
@@ -99,6 +99,7 @@ impl<'a> Adjustments<'a> {
 pub(crate) fn before_exposure<'a>(
     data: &'a UnitData<'a>,
     metrics: &'a Metrics,
+    threads: Threads,
 ) -> Vec<(&'a str, Outcomes<'a>)> {
     let of = |metric: &'a Metric| {
         let values = data.before.as_ref()?.of(metric)?;
@@ -107,7 +108,7 @@ pub(crate) fn before_exposure<'a>(
         Some((metric.name.as_str(), Outcomes::new(values, adjustments, &data.divided.cells)))
     };
     let covariates = data.observed.experiment.covariates(metrics);
-    on_all_cores(&covariates, |metric| of(metric)).into_iter().flatten().collect()
+    threads.map_borrowed(&covariates, |metric| of(metric)).into_iter().flatten().collect()
 }
 
 /// The columns that are taken out of a metric, each once; `read` gives the values of a covariate before

@@ -28,7 +28,7 @@ impl Health {
     pub(crate) fn of(data: &UnitData<'_>, outliers: &[OutlierRow], context: &MeasureContext<'_>) -> Self {
         let (experiment, all) = (data.observed.experiment, &data.observed.all);
         let srm = checks::sample_ratio_check(experiment, all);
-        let before = before_exposure(data, context.metrics);
+        let before = before_exposure(data, context.metrics, context.engine.threads());
         let traffic = Traffic::of(experiment, all, context.session.as_of());
         let mut checks = checks::checks(data, &srm, &before);
         checks.extend(traffic.checks());

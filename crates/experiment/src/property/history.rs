@@ -293,7 +293,8 @@ impl History {
     async fn forget(&mut self) {
         self.log.push("what was kept is forgotten".to_owned());
         let objects = self.place.lake.objects();
-        let all: Vec<_> = objects.list(Some(&Path::from("_state"))).try_collect().await.unwrap();
+        let all: Vec<_> =
+            objects.list(Some(&Path::from(tranche_schema::layout::state::ROOT))).try_collect().await.unwrap();
         for object in all {
             objects.delete(&object.location).await.unwrap();
         }

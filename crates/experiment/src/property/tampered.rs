@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use tranche_metric::FactsRead;
+use tranche_schema::layout::state::{Kind, State};
 use tranche_sql::keys::Sample;
 use tranche_store::CommitMode;
 use tranche_store::object_store::ObjectStoreExt;
@@ -61,7 +62,8 @@ async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
     // A late order arrives, and what is kept says that it was counted.
     place.commit("orders", &[order("2", "p2", "2026-09-03T11:00:00Z")], "orders/2", CommitMode::Append).await;
     let objects = place.lake.objects();
-    let path = Path::from(format!("_state/experiments/{PIPELINE}/{STEP}/orders/manifest.json"));
+    let state = State { kind: Kind::Experiments, pipeline: PIPELINE, owner: STEP, table: "orders" };
+    let path = Path::from(format!("{}/manifest.json", state.folder()));
     let text = objects.get(&path).await.unwrap().bytes().await.unwrap();
     let mut manifest: Value = serde_json::from_slice(&text).unwrap();
     let snapshot = place.lake.snapshot("tables/orders").await.unwrap().unwrap();

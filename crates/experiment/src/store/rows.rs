@@ -2,6 +2,7 @@
 
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
+use tranche_schema::layout;
 use tranche_schema::platform::{self, estimates as columns};
 use tranche_scorecard::{Effect, ExperimentResult};
 use tranche_sql::{Session, SqlError, instant_literal};
@@ -10,10 +11,10 @@ use tranche_store::Lake;
 use crate::error::ExperimentError;
 
 /// The folder of the table of estimates.
-pub const ESTIMATES_TABLE: &str = "estimates";
+pub const ESTIMATES_TABLE: &str = layout::ESTIMATES.folder;
 
 /// The folder of the table of series.
-pub const SERIES_TABLE: &str = "estimate_series";
+pub const SERIES_TABLE: &str = layout::ESTIMATE_SERIES.folder;
 
 /// The rows of results.
 pub(super) fn same(results: &[ExperimentResult]) -> Expr {

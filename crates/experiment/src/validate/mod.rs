@@ -22,12 +22,12 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tranche_metric::Metric;
+use tranche_sql::parallel::Threads;
 
 use crate::context::MeasureContext;
 use crate::definition::{Experiment, MetricChoice};
 use crate::error::ExperimentError;
 use crate::estimate::arms::Adjustments;
-use crate::parallel::on_all_cores;
 use crate::units::collect::collect;
 use draws::Draws;
 pub use inference_kind::InferenceKind;
@@ -80,7 +80,7 @@ pub async fn validate(
     let trials = Trials::new(experiment, subjects, rows.count());
     let draws =
         Draws::new(experiment.variants.values().copied(), request.seed, request.iterations, rows.count());
-    let tally = run(&trials, &draws, done);
+    let tally = run(&trials, &draws, context.engine.threads(), done);
     let rows = verdict::rows(experiment, &trials, &tally, FALSE_ALARM);
     Ok(Validation {
         experiment: experiment.name.clone(),
@@ -96,14 +96,14 @@ pub async fn validate(
     })
 }
 
-/// Every draw, on all cores. The tally is the same however many there are.
-fn run(trials: &Trials<'_>, draws: &Draws, done: &(dyn Fn(usize) + Sync)) -> Tally {
+/// Every draw. The tally is the same however many threads there are.
+fn run(trials: &Trials<'_>, draws: &Draws, threads: Threads, done: &(dyn Fn(usize) + Sync)) -> Tally {
     let summing = trials.summing();
     let all = draws.iterations();
     let batches: Vec<Range<usize>> =
         (0..all).step_by(BATCH).map(|first| first..all.min(first + BATCH)).collect();
     let finished = AtomicUsize::new(0);
-    let tallies = on_all_cores(&batches, |batch| {
+    let tallies = threads.map_borrowed(&batches, |batch| {
         let drawn: Vec<Vec<u16>> = batch.clone().map(|iteration| draws.draw(iteration)).collect();
         let sums = summing.of(&drawn);
         let mut tally = Tally::of(trials);

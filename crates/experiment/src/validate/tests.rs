@@ -81,7 +81,7 @@ impl Case {
         if let Some(numbers) = &self.together {
             draws = draws.together(numbers.clone());
         }
-        verdict::rows(&self.experiment, &trials, &run(&trials, &draws, &|_| ()), FALSE_ALARM)
+        verdict::rows(&self.experiment, &trials, &run(&trials, &draws, Threads::new(2), &|_| ()), FALSE_ALARM)
     }
 }
 

@@ -7,23 +7,48 @@ use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{BATCH_ROWS, FileProblem, RawRows, RowLimited, too_long};
-use crate::quarantine::{Reject, shorten};
+use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow, one_byte};
+use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, too_long};
+use crate::shown::shorten;
 
-pub(super) fn read(
-    reader: impl Read,
-    file: &str,
+/// Text with a header line.
+pub(super) const CSV: Format = Format {
+    name: "csv",
+    description: "Text with a header line and a delimiter.",
+    reader: |options, problems| {
+        Arc::new(TextReader::new(Csv {
+            delimiter: one_byte(options.delimiter.as_ref(), b',', problems),
+            quote: one_byte(options.quote.as_ref(), b'"', problems),
+            nulls: options.nulls.clone(),
+        }))
+    },
+};
+
+/// How a file says where fields and texts end, and what is null.
+#[derive(Debug)]
+struct Csv {
     delimiter: u8,
     quote: u8,
-    nulls: &[String],
-    sink: &mut dyn FnMut(RawRows) -> bool,
-) -> Result<(), FileProblem> {
+    /// Texts that mean null, besides the empty one.
+    nulls: Vec<String>,
+}
+
+impl Parser for Csv {
+    const IS_SPARSE: bool = false;
+
+    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem> {
+        read(text, self, sink)
+    }
+}
+
+fn read(reader: impl Read, format: &Csv, sink: Sink<'_>) -> Result<(), InputProblem> {
+    let Csv { delimiter, quote, ref nulls } = *format;
     let mut builder = ReaderBuilder::new();
     let mut csv =
         builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(reader, quote));
     let header = csv.byte_headers().map_err(|e| describe(&e, 0))?.clone();
     let names = header_names(&header)?;
-    let mut pending = Pending::new(&names, file, nulls);
+    let mut pending = Pending::new(&names, nulls);
     let (mut record, mut row) = (ByteRecord::new(), 0u64);
     let (mut spans_lines, mut holds_quotes) = (false, false);
     loop {
@@ -42,7 +67,8 @@ pub(super) fn read(
             return Ok(());
         }
     }
-    // A quote that is never closed takes the rest of the file into its row. An odd one may also stand within a field without quotes.
+    // A quote that is never closed takes the rest of the file into its row. An odd one may also stand within
+    // a field without quotes.
     if csv.get_ref().has_open_quote() && (spans_lines || !holds_quotes) {
         return Err(format!("a quote that is opened in row {} is never closed", row - 1));
     }
@@ -50,7 +76,7 @@ pub(super) fn read(
     Ok(())
 }
 
-fn header_names(header: &ByteRecord) -> Result<Vec<String>, FileProblem> {
+fn header_names(header: &ByteRecord) -> Result<Vec<String>, InputProblem> {
     if header.is_empty() || header.iter().all(<[u8]>::is_empty) {
         return Err("the file is empty: not even a header line".to_owned());
     }
@@ -68,7 +94,7 @@ fn header_names(header: &ByteRecord) -> Result<Vec<String>, FileProblem> {
     Ok(names)
 }
 
-fn describe(error: &csv::Error, row: u64) -> FileProblem {
+fn describe(error: &csv::Error, row: u64) -> InputProblem {
     match error.kind() {
         csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::FileTooLarge => too_long(row),
         csv::ErrorKind::Io(io) => format!("row {row} cannot be read: {io}"),
@@ -79,21 +105,20 @@ fn describe(error: &csv::Error, row: u64) -> FileProblem {
 /// Rows that wait to become a batch.
 struct Pending<'a> {
     names: &'a [String],
-    file: &'a str,
     nulls: &'a [String],
     columns: Vec<StringBuilder>,
     rows: Vec<u64>,
-    rejects: Vec<Reject>,
+    unreadable: Vec<UnreadableRow>,
 }
 
 impl<'a> Pending<'a> {
-    fn new(names: &'a [String], file: &'a str, nulls: &'a [String]) -> Self {
+    fn new(names: &'a [String], nulls: &'a [String]) -> Self {
         let columns = names.iter().map(|_| StringBuilder::new()).collect();
-        Self { names, file, nulls, columns, rows: Vec::new(), rejects: Vec::new() }
+        Self { names, nulls, columns, rows: Vec::new(), unreadable: Vec::new() }
     }
 
     fn is_full(&self) -> bool {
-        self.rows.len() + self.rejects.len() >= BATCH_ROWS
+        self.rows.len() + self.unreadable.len() >= BATCH_ROWS
     }
 
     fn push(&mut self, row: u64, record: &ByteRecord) {
@@ -120,16 +145,10 @@ impl<'a> Pending<'a> {
     fn reject(&mut self, row: u64, column: Option<&String>, reason: String, record: &ByteRecord) {
         let fields: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
         let raw = Some(shorten(&serde_json::json!(fields).to_string()));
-        self.rejects.push(Reject {
-            file: self.file.to_owned(),
-            row: Some(row),
-            column: column.cloned(),
-            reason,
-            raw,
-        });
+        self.unreadable.push(UnreadableRow { row, column: column.cloned(), reason, raw });
     }
 
-    fn take(&mut self) -> Result<RawRows, FileProblem> {
+    fn take(&mut self) -> Result<RawRows, InputProblem> {
         let fields: Vec<Field> =
             self.names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
         let arrays: Vec<ArrayRef> =
@@ -138,7 +157,7 @@ impl<'a> Pending<'a> {
         Ok(RawRows {
             batch,
             rows: std::mem::take(&mut self.rows),
-            rejects: std::mem::take(&mut self.rejects),
+            unreadable: std::mem::take(&mut self.unreadable),
         })
     }
 }
@@ -152,20 +171,24 @@ mod tests {
     /// Rows that are read, and the rows that are rejected with a part of the reason.
     type Expected<'a> = (usize, &'a [(u64, &'a str)]);
 
+    fn format() -> Csv {
+        Csv { delimiter: b',', quote: b'"', nulls: vec!["NA".to_owned()] }
+    }
+
     fn check(text: &[u8], expected: Result<Expected<'_>, &str>) {
         let mut batches = Vec::new();
-        let outcome = read(text, "a.csv", b',', b'"', &["NA".to_owned()], &mut |rows| {
+        let outcome = read(text, &format(), &mut |rows| {
             batches.push(rows);
             true
         });
         match (outcome, expected) {
             (Ok(()), Ok((rows, rejects))) => {
                 assert_eq!(batches.iter().map(|b| b.rows.len()).sum::<usize>(), rows);
-                let found: Vec<&Reject> = batches.iter().flat_map(|b| &b.rejects).collect();
+                let found: Vec<&UnreadableRow> = batches.iter().flat_map(|b| &b.unreadable).collect();
                 assert_eq!(found.len(), rejects.len(), "{found:?}");
-                for (reject, (row, part)) in found.iter().zip(rejects) {
-                    assert_eq!(reject.row, Some(*row));
-                    assert!(reject.reason.contains(part), "{reject}");
+                for (unreadable, (row, part)) in found.iter().zip(rejects) {
+                    assert_eq!(unreadable.row, *row);
+                    assert!(unreadable.reason.contains(part), "{unreadable:?}");
                 }
             }
             (Err(problem), Err(part)) => assert!(problem.contains(part), "{problem}"),
@@ -200,7 +223,7 @@ mod tests {
     #[test]
     fn empty_and_declared_texts_are_null() {
         let mut nulls = 0;
-        read(&b"a,b\n,NA\nx,y\n"[..], "a.csv", b',', b'"', &["NA".to_owned()], &mut |rows| {
+        read(&b"a,b\n,NA\nx,y\n"[..], &format(), &mut |rows| {
             nulls += rows.batch.columns().iter().map(|c| c.as_string::<i32>().null_count()).sum::<usize>();
             true
         })

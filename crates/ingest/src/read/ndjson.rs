@@ -1,4 +1,4 @@
-//! NDJSON: one JSON object a line. The columns are the keys that appear; nested values are kept as JSON text.
+//! NDJSON: one JSON object a line. The columns are the keys that appear; nested values stay JSON text.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -8,16 +8,31 @@ use arrow::datatypes::{DataType, Field, Schema};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{BATCH_ROWS, FileProblem, ROW_LIMIT_BYTES, RawRows, too_long};
-use crate::quarantine::{Reject, shorten};
+use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow};
+use super::text::{Parser, ROW_LIMIT_BYTES, Sink, TextInput, TextReader, too_long};
+use crate::shown::shorten;
 
-pub(super) fn read(
-    reader: impl Read,
-    file: &str,
-    sink: &mut dyn FnMut(RawRows) -> bool,
-) -> Result<(), FileProblem> {
+/// One JSON object a line.
+pub(super) const NDJSON: Format = Format {
+    name: "ndjson",
+    description: "One JSON object a line.",
+    reader: |_, _| Arc::new(TextReader::new(Ndjson)),
+};
+
+#[derive(Debug)]
+struct Ndjson;
+
+impl Parser for Ndjson {
+    const IS_SPARSE: bool = true;
+
+    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem> {
+        read(text, sink)
+    }
+}
+
+fn read(reader: impl Read, sink: Sink<'_>) -> Result<(), InputProblem> {
     let mut reader = BufReader::new(reader);
-    let mut pending = Pending { file, columns: IndexMap::new(), rows: Vec::new(), rejects: Vec::new() };
+    let mut pending = Pending { columns: IndexMap::new(), rows: Vec::new(), unreadable: Vec::new() };
     let (mut line, mut row) = (Vec::new(), 0u64);
     loop {
         line.clear();
@@ -34,7 +49,7 @@ pub(super) fn read(
             continue;
         }
         pending.push(row, &line);
-        if pending.rows.len() + pending.rejects.len() >= BATCH_ROWS && !sink(pending.take()?) {
+        if pending.rows.len() + pending.unreadable.len() >= BATCH_ROWS && !sink(pending.take()?) {
             return Ok(());
         }
     }
@@ -43,14 +58,13 @@ pub(super) fn read(
 }
 
 /// Rows that wait to become a batch; a column is as long as its last value, the rest is null.
-struct Pending<'a> {
-    file: &'a str,
+struct Pending {
     columns: IndexMap<String, Vec<Option<String>>>,
     rows: Vec<u64>,
-    rejects: Vec<Reject>,
+    unreadable: Vec<UnreadableRow>,
 }
 
-impl Pending<'_> {
+impl Pending {
     fn push(&mut self, row: u64, line: &[u8]) {
         let object = match serde_json::from_slice::<Value>(line) {
             Ok(Value::Object(object)) => object,
@@ -68,10 +82,10 @@ impl Pending<'_> {
 
     fn reject(&mut self, row: u64, line: &[u8], reason: String) {
         let raw = Some(shorten(String::from_utf8_lossy(line).trim_end()));
-        self.rejects.push(Reject { file: self.file.to_owned(), row: Some(row), column: None, reason, raw });
+        self.unreadable.push(UnreadableRow { row, column: None, reason, raw });
     }
 
-    fn take(&mut self) -> Result<RawRows, FileProblem> {
+    fn take(&mut self) -> Result<RawRows, InputProblem> {
         let length = self.rows.len();
         let (mut fields, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
         for (name, values) in &mut self.columns {
@@ -85,7 +99,7 @@ impl Pending<'_> {
         Ok(RawRows {
             batch,
             rows: std::mem::take(&mut self.rows),
-            rejects: std::mem::take(&mut self.rejects),
+            unreadable: std::mem::take(&mut self.unreadable),
         })
     }
 }
@@ -109,14 +123,14 @@ mod tests {
         let text =
             b"{\"a\": 1, \"b\": \"x\"}\n\n{\"a\": 2.50, \"c\": [\"y\"]}\n{\"a\": \n[1]\n{\"b\": null}\n";
         let mut batches = Vec::new();
-        read(&text[..], "a.ndjson", &mut |rows| {
+        read(&text[..], &mut |rows| {
             batches.push(rows);
             true
         })
         .unwrap();
         let rows = &batches[0];
         assert_eq!(rows.rows, [1, 3, 6]);
-        assert_eq!(rows.rejects.iter().map(|r| r.row).collect::<Vec<_>>(), [Some(4), Some(5)]);
+        assert_eq!(rows.unreadable.iter().map(|r| r.row).collect::<Vec<_>>(), [4, 5]);
         let column = |name: &str| rows.batch.column_by_name(name).unwrap().as_string::<i32>().clone();
         assert_eq!(column("a"), StringArray::from(vec![Some("1"), Some("2.5"), None]));
         assert_eq!(column("c"), StringArray::from(vec![None, Some("[\"y\"]"), None]));

@@ -7,23 +7,41 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use tokio::sync::mpsc;
 
-use super::{BATCH_ROWS, FileProblem, RawRows};
+use super::input::{Input, Object};
+use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, RawStream, Reader, Sender, produced};
 
-pub(super) async fn read(
-    store: Arc<dyn ObjectStore>,
-    object: &ObjectMeta,
-    sender: &mpsc::Sender<std::result::Result<RawRows, FileProblem>>,
-) -> std::result::Result<(), FileProblem> {
+/// Apache Parquet.
+pub(super) const PARQUET: Format =
+    Format { name: "parquet", description: "Apache Parquet.", reader: |_, _| Arc::new(Parquet) };
+
+#[derive(Debug)]
+struct Parquet;
+
+impl Reader for Parquet {
+    fn is_typed(&self) -> bool {
+        true
+    }
+
+    fn open(&self, input: &Input) -> RawStream {
+        let object = input.object.clone();
+        produced(|sender| async move {
+            let object = object.ok_or_else(|| "it is no object that could be Parquet".to_owned())?;
+            read(object, &sender).await
+        })
+    }
+}
+
+async fn read(object: Object, sender: &Sender) -> std::result::Result<(), InputProblem> {
+    let Object { store, meta } = object;
     let unreadable = |e: ParquetError| format!("the file is not readable Parquet: {e}");
-    let reader = ObjectReader { store, path: object.location.clone(), size: object.size };
+    let reader = ObjectReader { store, path: meta.location, size: meta.size };
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(unreadable)?;
     let mut batches = builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?;
     let mut row = 0u64;
@@ -31,7 +49,7 @@ pub(super) async fn read(
         let batch = batch.map_err(|e| format!("the file is damaged after row {row}: {e}"))?;
         let rows = (row + 1..=row + batch.num_rows() as u64).collect::<Vec<_>>();
         row += batch.num_rows() as u64;
-        if sender.send(Ok(RawRows { batch, rows, rejects: Vec::new() })).await.is_err() {
+        if sender.send(Ok(RawRows { batch, rows, unreadable: Vec::new() })).await.is_err() {
             return Ok(());
         }
     }

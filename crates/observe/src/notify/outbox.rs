@@ -17,14 +17,14 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 use tranche_store::create_once::{Creation, create_once, read_once};
-use tranche_store::{Finding, StoreError};
+use tranche_store::{Finding, StoreError, layout};
 
 use super::message::Message;
 use super::sender::Sender;
 use crate::error::ObserveError;
 
-pub(crate) const OUTBOX: &str = "_sys/outbox";
-const CHANNEL_FOLDER: &str = "_sys/outbox-channels";
+pub(crate) const OUTBOX: &str = layout::system::OUTBOX.path;
+const CHANNEL_FOLDER: &str = layout::system::OUTBOX_CHANNELS.path;
 const MESSAGE: &str = "message.json";
 const SENT: &str = "sent.json";
 

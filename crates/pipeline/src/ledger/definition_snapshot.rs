@@ -13,7 +13,7 @@ use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::ledger::failed;
 
-pub(crate) const DEFINITIONS: &str = "_sys/definitions";
+pub(crate) const DEFINITIONS: &str = tranche_store::layout::system::DEFINITIONS.path;
 
 impl Ledger {
     /// Saves every definition file of a project, and returns the hash of the snapshot.

@@ -154,7 +154,7 @@ impl Ledger {
     }
 }
 
-pub(crate) const LEASES: &str = "_sys/leases";
+pub(crate) const LEASES: &str = tranche_store::layout::system::LEASES.path;
 
 fn lease_path(run_id: &str) -> Path {
     Path::from(LEASES).join(format!("{run_id}.json"))

@@ -32,7 +32,7 @@ pub use record::{FailedAttempt, RunRecord, StepRecord};
 pub use report::{RunReport, RunSummary};
 pub use slot::{SlotDecision, SlotEntry};
 
-const RUNS: &str = "_sys/runs";
+const RUNS: &str = tranche_store::layout::system::RUNS.path;
 
 /// Runs that are read at the same time.
 pub(crate) const CONCURRENCY: usize = 16;

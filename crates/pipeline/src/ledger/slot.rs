@@ -144,7 +144,7 @@ impl Ledger {
     }
 }
 
-const SLOTS: &str = "_sys/slots";
+const SLOTS: &str = tranche_store::layout::system::SLOTS.path;
 
 fn folder(pipeline: &str) -> Path {
     Path::from(SLOTS).join(pipeline)

@@ -25,7 +25,7 @@ pub(crate) struct Watermark {
 }
 
 fn watermark_path(pipeline: &str) -> Path {
-    Path::from("_sys/settled").join(format!("{pipeline}.json"))
+    Path::from(tranche_store::layout::system::WATERMARKS.path).join(format!("{pipeline}.json"))
 }
 
 /// The watermark of a pipeline, as the storage has it.

@@ -69,7 +69,10 @@ impl Ledger {
     }
 
     pub(crate) fn arrivals_log(&self, pipeline: &str) -> AppendLog<'_, Arrival> {
-        AppendLog::new(self.objects.as_ref() as &dyn ObjectStore, Path::from("_sys/arrivals").join(pipeline))
+        AppendLog::new(
+            self.objects.as_ref() as &dyn ObjectStore,
+            Path::from(tranche_store::layout::system::ARRIVALS.path).join(pipeline),
+        )
     }
 }
 

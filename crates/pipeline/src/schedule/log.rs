@@ -278,7 +278,7 @@ impl Era {
     }
 }
 
-pub(crate) const SCHEDULES: &str = "_sys/schedules";
+pub(crate) const SCHEDULES: &str = tranche_store::layout::system::SCHEDULES.path;
 
 impl Ledger {
     /// The pipelines that have a log of schedules, as a listing shows them.

@@ -10,7 +10,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use roaring::RoaringBitmap;
 use tranche_schema::platform::{self, memberships};
-use tranche_store::{ColumnValues, ParquetColumns, ParquetFile, RunValues, Runs, parquet_options};
+use tranche_store::{ColumnValues, ParquetColumns, ParquetFile, RunLength, RunLengthValues, parquet_options};
 
 use super::keys::Keys;
 use crate::error::SegmentError;
@@ -47,7 +47,7 @@ impl Encoder {
             let columns = schema.fields().iter().map(|field| match field.name().as_str() {
                 platform::SEGMENT => {
                     let (values, runs) = runs(group, |stretch| Some(stretch.segment.to_owned()));
-                    ColumnValues::Runs(Runs { values: RunValues::Texts(values), runs })
+                    ColumnValues::RunLength(RunLength { values: RunLengthValues::Texts(values), runs })
                 }
                 memberships::ENTERED_AT => instants(group, |stretch| Some(stretch.entered_at)),
                 memberships::EXITED_AT => instants(group, |stretch| stretch.exited_at),
@@ -120,5 +120,5 @@ fn instants<'a>(
     instant: impl Fn(&Stretch<'_>) -> Option<i64>,
 ) -> ColumnValues<'a> {
     let (values, runs) = runs(stretches, instant);
-    ColumnValues::Runs(Runs { values: RunValues::Integers(values), runs })
+    ColumnValues::RunLength(RunLength { values: RunLengthValues::Integers(values), runs })
 }

@@ -8,6 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
+use tranche_faults::{FailingStore, Failure};
 use tranche_schema::platform::memberships as columns;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::parallel::Threads;
@@ -17,7 +18,7 @@ use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError, Transaction}
 use super::layout::{Kind, StoredFile};
 use super::{Key, MembershipTable, Memberships, compact};
 use crate::error::SegmentError;
-use crate::failing::{FailingStore, Failure};
+use crate::failing::lake;
 use crate::store::memberships_table;
 
 const ENTITY: &str = "customer";
@@ -38,7 +39,7 @@ struct World {
 
 impl World {
     fn new(key_type: DataType) -> Self {
-        Self { lake: FailingStore::new(Failure::Before).lake(), key_type, transactions: 0 }
+        Self { lake: lake(&FailingStore::new(Failure::Before)), key_type, transactions: 0 }
     }
 
     fn keys(&self, keys: &[i64]) -> ArrayRef {

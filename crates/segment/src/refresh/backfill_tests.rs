@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, TimestampMicrosecondArray};
+use tranche_faults::{FailingStore, Failure};
 use tranche_project::{Problems, Project, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec};
 use tranche_sql::{EngineOptions, column_i64, column_text, table_folder};
 use tranche_store::{Commit, CommitMode};
 
 use super::*;
-use crate::failing::{FailingStore, Failure};
+use crate::failing::lake;
 use crate::history::HistoryRow;
 use crate::refresh::{RefreshContext, refresh};
 use crate::store::history;
@@ -59,7 +60,7 @@ impl World {
             let contract = spec.validate(&mut |_, message| panic!("{message}")).unwrap();
             (contract.table.clone(), contract)
         });
-        let (lake, engine) = (store.lake(), Engine::new(&options).unwrap());
+        let (lake, engine) = (lake(&store), Engine::new(&options).unwrap());
         let world = Self { store, lake, engine, contracts: contracts.into() };
         let orders = [(1, 1), (2, 1), (9, 2), (3, 3), (3, 4), (1, 4), (2, 6), (2, 7), (4, 7), (1, 8)];
         world.write("customers", &[1, 2, 3, 4], None).await;

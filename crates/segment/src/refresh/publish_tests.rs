@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::DataType;
+use tranche_faults::{FailingStore, Failure};
 use tranche_project::{Problems, Project, yaml};
 use tranche_schema::ContractSpec;
 use tranche_sql::{Engine, EngineOptions, Tables, column_i64, column_text};
 use tranche_store::Snapshot;
 
 use super::*;
-use crate::failing::{FailingStore, Failure};
+use crate::failing::lake;
 use crate::refresh::RefreshContext;
 use crate::store::{HISTORY_TABLE, history, latest};
 
@@ -85,7 +86,7 @@ struct Seen {
 impl World {
     fn over(store: &Arc<FailingStore>) -> Self {
         let options = EngineOptions { memory_bytes: 1 << 28, spill_folder: None, threads: 2 };
-        Self { lake: store.lake(), engine: Engine::new(&options).unwrap() }
+        Self { lake: lake(store), engine: Engine::new(&options).unwrap() }
     }
 
     fn new() -> Self {

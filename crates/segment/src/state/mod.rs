@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tranche_schema::Contract;
+use tranche_schema::layout::state;
 use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::scan::{Aggregate, Cells, Extract};
@@ -108,7 +109,8 @@ pub(crate) fn is_keepable(values: &Cells, aggregate: Aggregate) -> bool {
 
 impl StatePlace<'_> {
     fn folder(&self) -> String {
-        format!("_state/{}/{}/{}", self.pipeline, self.entity, self.table)
+        let Self { pipeline, entity, table } = *self;
+        state::State { kind: state::Kind::Segments, pipeline, owner: entity, table }.folder()
     }
 
     /// Begins to read what was kept.

@@ -8,7 +8,7 @@ use serde_json::json;
 use tranche_ingest::{LoadContext, Source};
 use tranche_observe::{Dataset, InputField};
 use tranche_pipeline::{Step, StepOutcome};
-use tranche_schema::{Contract, platform};
+use tranche_schema::{Contract, layout, platform};
 use tranche_sql::dialect;
 
 use crate::action::{Action, ActionContext, targets};
@@ -39,11 +39,11 @@ impl Action for Ingest {
             let Some(contract) = scope.definitions.contracts.get(&source.into.value) else { continue };
             let files = files_of(source);
             datasets.outputs.push(scope.contract(contract).with_columns(columns(source, contract, &files)));
-            let quarantine = tranche_ingest::quarantine_table(&source.name);
+            let quarantine = layout::QUARANTINE.of(&source.name);
             datasets.outputs.push(scope.platform(&quarantine, &platform::quarantine::schema()));
             datasets.inputs.push(Dataset::new(&files.namespace, &files.name));
         }
-        datasets.outputs.push(scope.platform(tranche_ingest::LOADS_TABLE, &platform::loads::schema()));
+        datasets.outputs.push(scope.platform(layout::LOADS.folder, &platform::loads::schema()));
         Ok(datasets)
     }
 

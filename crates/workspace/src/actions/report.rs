@@ -7,7 +7,7 @@ use serde_json::json;
 use tranche_experiment::store::{ESTIMATES_TABLE, SERIES_TABLE};
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_report::{BuildContext, Report};
-use tranche_schema::platform;
+use tranche_schema::{layout, platform};
 use tranche_scorecard::ExperimentResult;
 use tranche_segment::EVERYONE;
 use tranche_segment::store::HISTORY_TABLE;
@@ -44,13 +44,13 @@ impl Action for MakeReport {
         inputs.push(scope.platform(HISTORY_TABLE, &platform::segment_history::schema()));
         inputs.push(scope.platform(ESTIMATES_TABLE, &platform::estimates::schema()));
         inputs.push(scope.platform(SERIES_TABLE, &platform::estimate_series::schema()));
-        inputs.push(scope.platform(tranche_ingest::LOADS_TABLE, &platform::loads::schema()));
+        inputs.push(scope.platform(layout::LOADS.folder, &platform::loads::schema()));
         for source in scope.pipeline.sources.keys() {
-            let folder = tranche_ingest::quarantine_table(source);
+            let folder = layout::QUARANTINE.of(source);
             inputs.push(scope.platform(&folder, &platform::quarantine::schema()));
         }
         inputs.extend(scope.memberships());
-        let outputs = vec![scope.platform(KPIS_TABLE, &platform::kpis::schema())];
+        let outputs = vec![scope.platform(layout::KPIS.folder, &platform::kpis::schema())];
         Ok(Datasets { inputs, outputs })
     }
 
@@ -68,8 +68,6 @@ impl Action for MakeReport {
         Ok(outcome)
     }
 }
-
-const KPIS_TABLE: &str = "kpis";
 
 /// A report that was made.
 pub(crate) struct PublishedReport {

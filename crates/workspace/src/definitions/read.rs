@@ -1,7 +1,7 @@
 //! Reading every definition of a project.
 
 use indexmap::IndexMap;
-use tranche_ingest::{Source, SourceSpec};
+use tranche_ingest::{Formats, Source, SourceSpec};
 use tranche_metric::Metrics;
 use tranche_observe::ObserveSettings;
 use tranche_pipeline::Pipeline;
@@ -90,7 +90,7 @@ fn read_sources(
                 format!("no contract for table `{}`; schemas/ has {}", spec.into.value, known.join(", "));
             problems.report(file, spec.into.referenced, message);
         }
-        let Some(source) = spec.validate(file, problems) else { continue };
+        let Some(source) = spec.validate(&Formats::default(), file, problems) else { continue };
         if let Some((_, other)) = sources.get(&source.name) {
             problems.report(
                 file,

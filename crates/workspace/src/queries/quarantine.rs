@@ -1,6 +1,7 @@
 //! Rejected rows and why.
 
 use datafusion::logical_expr::ident;
+use tranche_schema::layout;
 use tranche_schema::platform::quarantine as columns;
 use tranche_sql::SqlError;
 
@@ -34,7 +35,7 @@ pub async fn list(tranche: &Tranche, source: Option<&str>, limit: usize) -> Resu
     let mut batches = Vec::new();
     let mut left = limit;
     for name in known().filter(|name| source.is_none_or(|source| source == *name)) {
-        let Some(snapshot) = lake.snapshot(&tranche_ingest::quarantine_table(name)).await? else { continue };
+        let Some(snapshot) = lake.snapshot(&layout::QUARANTINE.of(name)).await? else { continue };
         let order =
             [columns::REJECTED_AT, columns::FILE, columns::ROW].map(|name| ident(name).sort(true, false));
         let frame = session

@@ -41,7 +41,7 @@ fn rows(page: &Document) -> BTreeMap<String, Row> {
     cells.iter().map(row).collect()
 }
 
-/// The crates that `Floor { krate: "...", floor: ..., may_use: ... }` names, but for those that only tests use.
+/// The crates that `Floor { krate: "...", floor: ..., may_use: ... }` names, except `faults`, which only tests use.
 fn floors(text: &str) -> BTreeMap<String, Row> {
     let quoted =
         |text: &str| text.trim_start().strip_prefix('"')?.split_once('"').map(|(text, _)| text.to_owned());
@@ -60,7 +60,10 @@ fn floors(text: &str) -> BTreeMap<String, Row> {
         let floor: String = floor.trim().chars().take_while(char::is_ascii_digit).collect();
         let word: String = uses.trim().chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
         let uses = quoted(uses).or_else(|| constant(&word)).unwrap_or_default();
-        rows.insert(name, (floor, uses.split_whitespace().map(str::to_owned).collect()));
+        rows.insert(
+            name,
+            (floor, uses.split_whitespace().filter(|name| *name != "faults").map(str::to_owned).collect()),
+        );
     }
     rows.remove("faults");
     rows

@@ -118,6 +118,8 @@ impl<'a> Shell<'a> {
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", line]).current_dir(self.sandbox.path().join(&self.folder));
         command.env("PATH", format!("{}:{path}", folder.display()));
+        // As wide as they are, whatever terminal the tests are run from.
+        command.env_remove("COLUMNS");
         ran(command.output().unwrap_or_else(|e| panic!("cannot start bash: {e}")))
     }
 }

@@ -4,7 +4,6 @@ use arrow::datatypes::{DataType, SchemaRef};
 use jiff::Timestamp;
 use tranche_observe::Outbox;
 use tranche_pipeline::Ledger;
-use tranche_schema::platform;
 use tranche_store::{Finding, Lake, StoreError};
 
 use super::Examination;
@@ -37,7 +36,7 @@ pub(super) async fn examine(
     let tables = lake.tables().await?;
     for table in &tables {
         progress(table);
-        broken.extend(lake.examine(table).await?);
+        broken.extend(lake.check_integrity(table).await?);
     }
     let is_whole = broken.is_empty();
     examination.add("tables", &format!("the logs and files of {} tables are whole", tables.len()), broken);
@@ -93,9 +92,8 @@ async fn fitting(tranche: &Tranche, lake: &Lake, tables: &[String]) -> Result<Ve
         }
     }
     for table in tables {
-        let (Some(expected), Some(stored)) = (platform_schema(table), opened(lake, table).await) else {
-            continue;
-        };
+        let expected = lake.layout().find(table).and_then(|(table, _)| table.fixed_schema());
+        let (Some(expected), Some(stored)) = (expected, opened(lake, table).await) else { continue };
         if let Some(problem) = difference(table, &stored.schema()?, &expected) {
             findings.push(Finding::new(
                 problem,
@@ -110,17 +108,6 @@ async fn fitting(tranche: &Tranche, lake: &Lake, tables: &[String]) -> Result<Ve
 async fn opened(lake: &Lake, table: &str) -> Option<tranche_store::Snapshot> {
     let found: Result<_, StoreError> = lake.snapshot(table).await;
     found.ok().flatten()
-}
-
-fn platform_schema(table: &str) -> Option<SchemaRef> {
-    match table.split('/').next()? {
-        "loads" => Some(platform::loads::schema()),
-        "segment_history" => Some(platform::segment_history::schema()),
-        "estimates" => Some(platform::estimates::schema()),
-        "kpis" => Some(platform::kpis::schema()),
-        "quarantine" => Some(platform::quarantine::schema()),
-        _ => None,
-    }
 }
 
 /// The first column that a table lacks or has of another type; one that may be null may be yet to come.

@@ -1,4 +1,4 @@
-//! What keeps a table quick to open and no larger than it must be.
+//! Maintenance of tables: compaction, vacuum and checkpoints.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -9,23 +9,24 @@ use arrow::temporal_conversions::duration_us_to_duration;
 use datafusion::catalog::Session;
 use deltalake_core::protocol::checkpoints;
 use deltalake_core::{FilterLiteral, FilterOp, FilterValue};
+use tranche_schema::layout;
 
 use crate::{Lake, Snapshot, StoreError, parquet_options};
 
 /// After how many versions a table gets a checkpoint, so that opening it reads a short log.
 pub(crate) const CHECKPOINT_EVERY: u64 = 20;
 
-/// What new tables say of themselves. Checkpoints forget the removal of files after a week otherwise, and then nobody would delete a file that
-/// is kept for longer.
+/// Properties of every table. Without them a checkpoint drops the record of removed files after a week, and
+/// vacuum would never delete files that stay for longer than that.
 pub(crate) const TABLE_PROPERTIES: [(&str, Option<&str>); 1] =
     [("delta.deletedFileRetentionDuration", Some("interval 31 days"))];
 
-/// How long files stay after no version needs them any more: queries of earlier versions may still read them.
+/// How long files of earlier versions stay: queries of these versions may still read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {
     /// This long, and a day in any case: longer than any query or run that is still at work.
     AtLeastADay(Duration),
-    /// Exactly this long; the caller knows that nobody is reading.
+    /// Exactly this long; the caller knows that there are no readers.
     Exactly(Duration),
 }
 
@@ -38,10 +39,10 @@ impl Retention {
     }
 }
 
-/// So many small files of a partition are merged.
+/// A partition with this many small files is compacted.
 pub(crate) const SMALL_FILES: usize = 8;
 
-/// What a compaction did.
+/// The result of a compaction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Compaction {
     /// Files that were merged.
@@ -50,9 +51,52 @@ pub struct Compaction {
     pub written_files: u64,
 }
 
+/// What maintenance did to a table.
+#[derive(Debug, Default)]
+pub struct Maintained {
+    /// Which small files were merged.
+    pub compaction: Compaction,
+    /// How many files were deleted that no version needs.
+    pub deleted_files: u64,
+    /// What failed, by name, such as `compact`: it is left for the next maintenance, and the table is as it
+    /// was.
+    pub left: Vec<(&'static str, StoreError)>,
+}
+
 impl Lake {
-    /// Writes a checkpoint of the table's latest version, and ends log entries that are older than the table keeps them. Nothing when
-    /// there is no such table.
+    /// Maintains the table in a folder as the lake's layout says of its kind: merges small files into ones of
+    /// about `target_bytes`, deletes files of versions that are older than `versions`, and writes a
+    /// checkpoint.
+    pub async fn maintain(
+        &self,
+        session: Arc<dyn Session>,
+        table: &str,
+        target_bytes: NonZeroU64,
+        versions: Retention,
+    ) -> Maintained {
+        let mut done = Maintained::default();
+        let Some((kind, _)) = self.layout().find(table) else { return done };
+        if kind.compaction == layout::Compaction::Maintenance {
+            match self.compact(session, table, target_bytes).await {
+                Ok(compaction) => done.compaction = compaction,
+                Err(error) => done.left.push(("compact", error)),
+            }
+        }
+        if kind.retention == layout::Retention::Versions {
+            match self.vacuum(table, versions).await {
+                Ok(files) => done.deleted_files = files,
+                Err(error) => done.left.push(("vacuum", error)),
+            }
+        }
+        // A checkpoint may forget which files were removed long ago: they are deleted before.
+        if let Err(error) = self.checkpoint(table).await {
+            done.left.push(("checkpoint", error));
+        }
+        done
+    }
+
+    /// Writes a checkpoint of the table's latest version, and deletes log entries that are older than the
+    /// table's retention. Does nothing when there is no such table.
     ///
     /// # Errors
     /// [`StoreError::Table`] when the storage fails; the table is as it was.
@@ -66,7 +110,8 @@ impl Lake {
     /// Deletes files that no version needs since `retention`, and returns how many.
     ///
     /// # Errors
-    /// [`StoreError::Table`] when the storage fails; no file was deleted that a version within the retention needs.
+    /// [`StoreError::Table`] when the storage fails; no file was deleted that a version within the retention
+    /// needs.
     pub async fn vacuum(&self, table: &str, retention: Retention) -> Result<u64, StoreError> {
         let Some(snapshot) = self.snapshot(table).await? else { return Ok(0) };
         let microseconds = i64::try_from(retention.duration().as_micros()).unwrap_or(i64::MAX);
@@ -80,8 +125,9 @@ impl Lake {
         Ok(metrics.files_deleted.len() as u64)
     }
 
-    /// Merges the small files of those partitions that have eight of them or more into files of about `target_bytes`. Rows and their
-    /// partitions stay as they are, and so do partitions with few files: who has read a file need not read its rows again.
+    /// Merges the small files of those partitions that have eight of them or more into files of about
+    /// `target_bytes`. Rows and their partitions stay as they are, and so do partitions with few files: who
+    /// has read a file need not read its rows again.
     ///
     /// # Errors
     /// [`StoreError::Table`] when the storage fails or other commits stay in the way; the table is as it was.
@@ -115,7 +161,8 @@ impl Lake {
     }
 }
 
-/// The values of the partition column, if there is one, for which there are many small files; `None` when there are many for none.
+/// The values of the partition column, if there is one, for which there are many small files; `None` when
+/// there are many for none.
 fn crowded(
     snapshot: &Snapshot,
     target_bytes: NonZeroU64,
@@ -140,7 +187,8 @@ fn crowded(
 }
 
 impl Snapshot {
-    /// Writes a checkpoint of this version, and ends log entries that are older than the table keeps them.
+    /// Writes a checkpoint of this version, and deletes log entries that are older than the table's
+    /// retention.
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
         let failed = |error| StoreError::table(self.table(), error);
         checkpoints::create_checkpoint(self.delta(), None).await.map_err(failed)?;
@@ -154,8 +202,9 @@ mod tests {
     use object_store::ObjectStoreExt;
     use object_store::path::Path;
 
+    use tranche_faults::{FailingStore, Failure};
+
     use super::*;
-    use crate::failing::{FailingStore, Failure};
     use crate::fixture::{self, Fixture};
     use crate::{Commit, CommitMode};
 
@@ -190,7 +239,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_failed_checkpoint_fails_no_commit() {
         let store = FailingStore::new(Failure::Before);
-        let fixture = Fixture::over(&store.storage());
+        let fixture = Fixture::over(&store);
         let last = i64::try_from(CHECKPOINT_EVERY).unwrap();
         for number in 0..last {
             append(&fixture, number).await;
@@ -227,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn files_that_nobody_needs_go_but_not_before_a_day() {
+    async fn files_that_no_version_needs_go_but_not_before_a_day() {
         let fixture = Fixture::new();
         let old = append(&fixture, 1).await;
         let rows = fixture.plan(fixture::rows(&[("2026-10-01", 2)]));

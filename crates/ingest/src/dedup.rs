@@ -1,27 +1,59 @@
-//! Which rows of a load carry the same key: the last one counts.
+//! Deduplication: of the rows of a load with the same key the last one counts.
 //!
-//! All keys of a load may not fit into memory, so they are looked at in parts: keys that are alike fall into the same part, which is kept
-//! in memory while rows are few and in a temporary file beyond that. What rows replace which is known when all have been seen.
+//! All keys of a load may not fit into memory, so they are looked at in parts: keys that are alike fall into
+//! the same part, which is in memory while rows are few and in a temporary file beyond that. What rows
+//! replace which is known when all have been seen.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use tranche_sql::SqlError;
 
 use crate::IngestError;
+use crate::stage::{Stage, Staged};
 
-/// Rows whose keys are kept in memory before they go to a file: 24 bytes each.
+/// Rows whose keys are held in memory before they go to a file: 24 bytes each.
 const MEMORY_ROWS: usize = 1 << 22;
 
 /// So many parts are there; one of them has to fit into memory.
 const PARTS: usize = 64;
 
+/// Stages the accepted rows of a load, of each key the last one.
+pub(crate) struct Dedup {
+    seen: SeenKeys,
+    stage: Stage,
+}
+
+impl Dedup {
+    /// Takes rows of a schema, which are alike by their `key` columns.
+    pub(crate) fn new(schema: &SchemaRef, key: &[String]) -> Result<Self, SqlError> {
+        Ok(Self { seen: SeenKeys::new(schema, key)?, stage: Stage::new(Arc::clone(schema)) })
+    }
+
+    /// How many rows were taken.
+    pub(crate) fn rows(&self) -> u64 {
+        self.seen.rows
+    }
+
+    /// Takes the next rows.
+    pub(crate) fn take(&mut self, batch: RecordBatch) -> Result<(), IngestError> {
+        self.seen.add(&batch)?;
+        self.stage.add(batch)
+    }
+
+    /// The rows that stay, and which of all rows replaced an earlier one.
+    pub(crate) fn finish(self) -> Result<(Staged, Vec<u64>), IngestError> {
+        let replaced = self.seen.finish()?;
+        Ok((self.stage.finish(replaced.earlier)?, replaced.later))
+    }
+}
+
 /// The keys of the rows that were staged so far.
-pub(crate) struct SeenKeys {
+struct SeenKeys {
     columns: Vec<usize>,
     converter: RowConverter,
     rows: u64,
@@ -39,24 +71,25 @@ struct Part {
     written: Vec<(u64, usize)>,
 }
 
-/// A key of 128 bits, and which row of the load has it. A key that is longer is a hash: two different ones share it with a chance of
-/// 10^-24 among forty million.
+/// A key of 128 bits, and which row of the load has it. A key that is longer is a hash: two different ones
+/// share it with a chance of 10^-24 among forty million.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct KeyedRow {
     key: [u64; 2],
     row: u64,
 }
 
-/// Rows of a load that are replaced, counted over the whole load, and those by which they are; both ascending.
+/// Rows of a load that are replaced, counted over the whole load, and those by which they are; both
+/// ascending.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Replaced {
-    pub(crate) earlier: Vec<u64>,
-    pub(crate) later: Vec<u64>,
+struct Replaced {
+    earlier: Vec<u64>,
+    later: Vec<u64>,
 }
 
 impl SeenKeys {
     /// No keys yet, of rows of a schema.
-    pub(crate) fn new(schema: &Schema, key: &[String]) -> Result<Self, SqlError> {
+    fn new(schema: &Schema, key: &[String]) -> Result<Self, SqlError> {
         let columns = key.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
         let fields = columns.iter().map(|&i| SortField::new(schema.field(i).data_type().clone())).collect();
         Ok(Self {
@@ -70,13 +103,8 @@ impl SeenKeys {
         })
     }
 
-    /// How many rows were noted.
-    pub(crate) fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Notes the rows of the next batch.
-    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
         let arrays: Vec<ArrayRef> = self.columns.iter().map(|&i| Arc::clone(batch.column(i))).collect();
         let encoded = self.converter.convert_columns(&arrays).map_err(SqlError::from)?;
         for row in encoded.iter() {
@@ -111,7 +139,7 @@ impl SeenKeys {
     }
 
     /// The rows that were replaced, once all have been noted.
-    pub(crate) fn finish(mut self) -> Result<Replaced, IngestError> {
+    fn finish(mut self) -> Result<Replaced, IngestError> {
         let mut replaced = Replaced::default();
         for part in std::mem::take(&mut self.parts) {
             let mut rows = part.rows;
@@ -216,7 +244,7 @@ mod tests {
             }
             expected.earlier.sort_unstable();
             assert!(expected.later.len() > 1_000);
-            assert_eq!((seen.rows(), seen.file.is_some()), (5_000, memory_rows == 100));
+            assert_eq!((seen.rows, seen.file.is_some()), (5_000, memory_rows == 100));
             assert_eq!(seen.finish().unwrap(), expected, "{key:?} {memory_rows}");
         }
     }

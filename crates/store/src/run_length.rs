@@ -1,4 +1,4 @@
-//! Columns of few values in long runs, encoded run by run rather than row by row.
+//! Run-length encoding: columns of few values in long runs, encoded run by run rather than row by row.
 
 use arrow::datatypes::DataType;
 use bytes::Bytes;
@@ -13,28 +13,28 @@ use parquet::schema::types::ColumnDescPtr;
 
 use crate::StoreError;
 
-/// The values of a column, each for so many rows in a row.
+/// The values of a column, each for a number of consecutive rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Runs {
+pub struct RunLength {
     /// Distinct values.
-    pub values: RunValues,
+    pub values: RunLengthValues,
     /// The place of a value, or none for null, and the number of rows that have it.
     pub runs: Vec<(Option<u32>, usize)>,
 }
 
 /// Distinct values of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunValues {
+pub enum RunLengthValues {
     /// Text.
     Texts(Vec<String>),
-    /// What Parquet keeps as 64-bit integers, such as instants.
+    /// Values that Parquet stores as 64-bit integers, such as instants.
     Integers(Vec<i64>),
 }
 
-impl Runs {
+impl RunLength {
     /// One value in all rows.
     #[must_use]
-    pub fn all(values: RunValues, rows: usize) -> Self {
+    pub fn all(values: RunLengthValues, rows: usize) -> Self {
         Self { values, runs: vec![(Some(0), rows)] }
     }
 
@@ -42,15 +42,16 @@ impl Runs {
     #[must_use]
     pub fn nulls(data_type: &DataType, rows: usize) -> Self {
         let values = match data_type {
-            DataType::Utf8 => RunValues::Texts(Vec::new()),
-            _ => RunValues::Integers(Vec::new()),
+            DataType::Utf8 => RunLengthValues::Texts(Vec::new()),
+            _ => RunLengthValues::Integers(Vec::new()),
         };
         Self { values, runs: vec![(None, rows)] }
     }
 
     /// The column chunk: its bytes and what the file says about them.
     ///
-    /// The dictionary holds the values; levels and indices are runs (Apache Parquet, "Run Length Encoding / Bit-Packing Hybrid").
+    /// The dictionary holds the values; levels and indices are runs (Apache Parquet, "Run Length Encoding /
+    /// Bit-Packing Hybrid").
     pub(crate) fn encode(&self, column: &ColumnDescPtr) -> Result<(Bytes, ColumnCloseResult), StoreError> {
         let rows: usize = self.runs.iter().map(|(_, rows)| rows).sum();
         let nulls: usize = self.runs.iter().filter(|(value, _)| value.is_none()).map(|(_, rows)| rows).sum();
@@ -125,7 +126,7 @@ impl Runs {
     }
 }
 
-impl RunValues {
+impl RunLengthValues {
     fn len(&self) -> usize {
         match self {
             Self::Texts(texts) => texts.len(),

@@ -1,4 +1,5 @@
-//! Whether a table is whole: its log without gaps and readable, every file of its latest version there and of its size.
+//! Whether a table is whole: its log without gaps and readable, every file of its latest version there and of
+//! its size.
 
 use std::collections::BTreeSet;
 
@@ -8,17 +9,12 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use crate::{DataFile, Finding, Lake, Snapshot, StoreError};
 
-/// The folders that hold one table for each of something.
-const FOLDERS_OF_TABLES: [&str; 4] = ["tables", "traits", "memberships", "quarantine"];
-/// The tables of which there is one.
-const SINGLE_TABLES: [&str; 4] = ["loads", "segment_history", "estimates", "kpis"];
-
 const LOG: &str = "_delta_log";
-/// What a Parquet file begins and ends with.
+/// The first and last bytes of a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
 /// Objects that are read at the same time.
 const CONCURRENCY: usize = 16;
-/// No more of a table's files are named than this: who lost a bucket need not read of each.
+/// At most this many files of a table are named: after the loss of a bucket the list would be endless.
 const NAMED_FILES: usize = 10;
 
 impl Lake {
@@ -28,25 +24,29 @@ impl Lake {
     /// [`StoreError::Object`] when listing fails.
     pub async fn tables(&self) -> Result<Vec<String>, StoreError> {
         let mut found = BTreeSet::new();
-        for folder in FOLDERS_OF_TABLES {
-            found.extend(self.subfolders(folder).await?.into_iter().map(|name| format!("{folder}/{name}")));
-        }
         let all = self.subfolders("").await?;
-        found.extend(all.into_iter().filter(|name| SINGLE_TABLES.contains(&name.as_str())));
+        for table in self.layout().tables().iter().filter(|table| all.iter().any(|name| name == table.folder))
+        {
+            if table.is_one_of_many() {
+                found.extend(self.subfolders(table.folder).await?.iter().map(|name| table.of(name)));
+            } else {
+                found.insert(table.folder.to_owned());
+            }
+        }
         Ok(found.into_iter().collect())
     }
 
-    /// What is wrong with a table's log and with the files of its latest version. Rows are not read.
+    /// Findings about a table's log and the files of its latest version. Rows are not read.
     ///
     /// # Errors
     /// [`StoreError::Object`] when the storage fails otherwise than by not having what it should.
-    pub async fn examine(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
-        let findings = self.examine_log(table).await?;
+    pub async fn check_integrity(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
+        let findings = self.check_log(table).await?;
         if !findings.is_empty() {
             return Ok(findings);
         }
         match self.snapshot(table).await {
-            Ok(Some(snapshot)) => examine_files(&snapshot).await,
+            Ok(Some(snapshot)) => check_files(&snapshot).await,
             Ok(None) => Ok(vec![Finding::new(format!("`{table}` has no log"), RESTORE)]),
             Err(error) => {
                 Ok(vec![Finding::new(format!("`{table}` cannot be opened: {}", causes(&error)), RESTORE)])
@@ -54,7 +54,7 @@ impl Lake {
         }
     }
 
-    async fn examine_log(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
+    async fn check_log(&self, table: &str) -> Result<Vec<Finding>, StoreError> {
         let objects = self.objects();
         let log = table.split('/').fold(Path::default(), Path::join).join(LOG);
         let listed = objects
@@ -86,7 +86,7 @@ impl Lake {
         }
         let entries = versions.iter().map(|version| log.clone().join(format!("{version:020}.json")));
         let damaged: Vec<Option<Finding>> = stream::iter(entries)
-            .map(|path| examine_entry(objects.as_ref(), path))
+            .map(|path| check_entry(objects.as_ref(), path))
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
@@ -108,7 +108,7 @@ impl Lake {
 const RESTORE: &str = "restore it from the bucket's versions or a backup; a raw table can also be removed whole and loaded anew";
 
 /// Every line of a log entry is a JSON document.
-async fn examine_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<Finding>, StoreError> {
+async fn check_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<Finding>, StoreError> {
     let bytes =
         async { objects.get(&path).await?.bytes().await }.await.map_err(|e| StoreError::object(&path, e))?;
     let text = String::from_utf8_lossy(&bytes);
@@ -122,11 +122,11 @@ async fn examine_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<F
     Ok(problem.map(|problem| Finding::new(format!("`{path}` is damaged: {problem}"), RESTORE)))
 }
 
-async fn examine_files(snapshot: &Snapshot) -> Result<Vec<Finding>, StoreError> {
+async fn check_files(snapshot: &Snapshot) -> Result<Vec<Finding>, StoreError> {
     let objects = snapshot.objects();
     let files = snapshot.files()?;
     let problems: Vec<Option<String>> = stream::iter(&files)
-        .map(|file| examine_file(objects.as_ref(), file))
+        .map(|file| check_file(objects.as_ref(), file))
         .buffered(CONCURRENCY)
         .try_collect()
         .await?;
@@ -145,8 +145,8 @@ async fn examine_files(snapshot: &Snapshot) -> Result<Vec<Finding>, StoreError> 
     Ok(findings)
 }
 
-/// What is wrong with a file: one request tells its size and its last bytes.
-async fn examine_file(objects: &dyn ObjectStore, file: &DataFile) -> Result<Option<String>, StoreError> {
+/// The problem of a file, if it has one: one request returns its size and its last bytes.
+async fn check_file(objects: &dyn ObjectStore, file: &DataFile) -> Result<Option<String>, StoreError> {
     let path = file.object_path();
     let tail = GetOptions { range: Some(GetRange::Suffix(MAGIC.len() as u64)), ..GetOptions::default() };
     let found = match objects.get_opts(&path, tail).await {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     async fn check(fixture: &Fixture, expected: &[&str]) {
-        let findings = fixture.lake.examine(TABLE).await.unwrap();
+        let findings = fixture.lake.check_integrity(TABLE).await.unwrap();
         assert_eq!(findings.len(), expected.len(), "{findings:?}");
         for (finding, part) in findings.iter().zip(expected) {
             assert!(finding.problem.contains(part), "{finding}");

@@ -1,4 +1,4 @@
-//! An object store in memory whose puts fail when they are told to, for this crate's own tests.
+//! An object store in memory of which one put fails.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,51 +11,50 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use url::Url;
 
-use crate::Storage;
-
-/// What becomes of a put that fails.
+/// How a put fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// Nothing is stored.
     Before,
     /// The object is stored, and the answer is lost.
     After,
 }
 
-/// The put after this many fails, once.
+/// A store in memory of which one put fails, once. Until that is asked for, none does.
 #[derive(Debug)]
-pub(crate) struct FailingStore {
+pub struct FailingStore {
     inner: InMemory,
     left: AtomicI64,
     failure: Failure,
 }
 
 impl FailingStore {
-    pub(crate) fn new(failure: Failure) -> Arc<Self> {
+    /// An empty store whose put fails in this way.
+    #[must_use]
+    pub fn new(failure: Failure) -> Arc<Self> {
         Arc::new(Self { inner: InMemory::new(), left: AtomicI64::new(i64::MAX), failure })
     }
 
-    /// A storage in which `memory://lake` is this store.
-    pub(crate) fn storage(self: &Arc<Self>) -> Storage {
-        let storage = Storage::new(std::collections::BTreeMap::new());
-        storage.register(&Url::parse("memory://lake/").unwrap(), Arc::clone(self) as Arc<dyn ObjectStore>);
-        storage
+    /// The store as any other.
+    #[must_use]
+    pub fn objects(self: &Arc<Self>) -> Arc<dyn ObjectStore> {
+        Arc::<Self>::clone(self)
     }
 
-    /// The next put but `puts` fails.
-    pub(crate) fn fail_after(&self, puts: i64) {
+    /// Lets the put after the next `puts` fail.
+    pub fn fail_after(&self, puts: i64) {
         self.left.store(puts, Ordering::SeqCst);
     }
 
-    /// Whether a put has failed since.
-    pub(crate) fn has_failed(&self) -> bool {
+    /// Whether that put has come and failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
         self.left.load(Ordering::SeqCst) < 0
     }
 
     fn broken() -> object_store::Error {
-        object_store::Error::Generic { store: "FailingStore", source: "a put failed, as it should".into() }
+        object_store::Error::Generic { store: "FailingStore", source: "a put failed on demand".into() }
     }
 }
 
@@ -103,5 +102,28 @@ impl ObjectStore for FailingStore {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_put_fails_and_has_stored_its_object_or_not() {
+        for failure in [Failure::Before, Failure::After] {
+            let store = FailingStore::new(failure);
+            store.fail_after(1);
+            let paths = ["a", "b", "c"].map(Path::from);
+            let mut outcomes = Vec::new();
+            for path in &paths {
+                assert_eq!(store.has_failed(), outcomes.contains(&false));
+                outcomes.push(store.put(path, "x".into()).await.is_ok());
+            }
+            assert_eq!(outcomes, [true, false, true]);
+            assert_eq!(store.head(&paths[1]).await.is_ok(), failure == Failure::After);
+        }
     }
 }

@@ -1,0 +1,32 @@
+//! From inputs to accepted rows: each raw row is mapped, conformed to the contract, compared by key and
+//! staged, or is a reject.
+
+use futures::TryStreamExt;
+
+use crate::IngestError;
+use crate::conform::{Accepted, Conformer};
+use crate::context::Load;
+use crate::infer::numeric_columns;
+use crate::mapping::Mapper;
+use crate::read::Input;
+
+/// Reads the inputs in order, and passes their rows from a mapper to the conformer, and by it to
+/// deduplication and the stage.
+pub(crate) async fn rows(load: &Load<'_>, inputs: &[Input]) -> Result<Accepted, IngestError> {
+    let (source, progress) = (load.source, load.context.progress);
+    let numeric = numeric_columns(source, inputs).await?;
+    let mut conformer = Conformer::new(load)?;
+    for (done, input) in inputs.iter().enumerate() {
+        progress(done, inputs.len());
+        conformer.begin_input();
+        let mut mapper = Mapper::new(load, &numeric, &input.name);
+        let mut batches = source.reader.open(input);
+        while let Some(rows) =
+            batches.try_next().await.map_err(|e| IngestError::file(&source.name, &input.name, e))?
+        {
+            mapper.take(&rows, &mut conformer)?;
+        }
+    }
+    progress(inputs.len(), inputs.len());
+    conformer.finish()
+}

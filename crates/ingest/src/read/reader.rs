@@ -1,0 +1,122 @@
+//! What reads a source: from an input to a stream of raw rows, each with its position.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, StreamExt, poll_fn};
+use tokio::sync::mpsc;
+use tranche_project::{Location, Spanned};
+
+use super::input::{Input, Origin};
+use super::options::OptionsSpec;
+use crate::error::IngestError;
+
+/// Reads the inputs of a source. What a value means is decided against the contract and never by a reader.
+pub trait Reader: fmt::Debug + Send + Sync {
+    /// Whether values have types of their own. Otherwise every column is text, and which hold numbers is
+    /// found out from all values.
+    fn is_typed(&self) -> bool {
+        false
+    }
+
+    /// Whether a row may lack columns that others have: what it lacks is null.
+    fn is_sparse(&self) -> bool {
+        false
+    }
+
+    /// What there is to read at an origin, in the order in which it counts: later rows replace earlier ones
+    /// with the same key.
+    fn inputs<'a>(&'a self, origin: Origin<'a>) -> BoxFuture<'a, Result<Vec<Input>, IngestError>> {
+        Box::pin(async move { Ok(origin.objects().await?) })
+    }
+
+    /// Reads an input. Batches arrive in the order of their rows; a problem ends them. An input may be read
+    /// more than once.
+    fn open(&self, input: &Input) -> RawStream;
+}
+
+/// Raw rows as they arrive, or why the input as a whole cannot be read.
+pub type RawStream = BoxStream<'static, Result<RawRows, InputProblem>>;
+
+/// Why an input as a whole cannot be read, with the row where that is known.
+pub type InputProblem = String;
+
+/// Rows as they stand in an input.
+#[derive(Debug)]
+pub struct RawRows {
+    /// The raw columns.
+    pub batch: RecordBatch,
+    /// The position of each row in its input: 1-based, headers not counted.
+    pub rows: Vec<u64>,
+    /// Rows between these that cannot be read.
+    pub unreadable: Vec<UnreadableRow>,
+}
+
+/// A row that cannot be read, while those around it can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableRow {
+    /// Its position in its input.
+    pub row: u64,
+    /// The raw column at fault, when one is.
+    pub column: Option<String>,
+    /// Why it cannot be read.
+    pub reason: String,
+    /// The row as it stands, shortened when very long.
+    pub raw: Option<String>,
+}
+
+/// A value of `format:`, and how its reader is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Format {
+    /// The name in `format:`.
+    pub name: &'static str,
+    /// What it is, for those who write definitions.
+    pub description: &'static str,
+    /// Makes a reader from the options of a source; problems of options are reported at their place.
+    pub reader: fn(&OptionsSpec, &mut OptionProblems<'_>) -> Arc<dyn Reader>,
+}
+
+/// Takes the problems of options.
+pub type OptionProblems<'a> = dyn FnMut(Location, String) + 'a;
+
+/// The single byte that an option gives.
+pub(super) fn one_byte(
+    given: Option<&Spanned<String>>,
+    default: u8,
+    problems: &mut OptionProblems<'_>,
+) -> u8 {
+    let Some(given) = given else { return default };
+    match given.value.as_bytes() {
+        [byte] => *byte,
+        _ if given.value == "\\t" => b'\t',
+        _ => {
+            problems(given.referenced, format!("`{}` must be a single ASCII character", given.value));
+            default
+        }
+    }
+}
+
+/// Rows of a batch: enough to amortise the work on a batch, few enough to keep batches small.
+pub const BATCH_ROWS: usize = 16_384;
+
+/// Takes what a reader produces.
+pub(super) type Sender = mpsc::Sender<Result<RawRows, InputProblem>>;
+
+/// Rows that a task produces, up to two batches ahead of their consumer.
+pub(super) fn produced<F>(produce: impl FnOnce(Sender) -> F) -> RawStream
+where
+    F: Future<Output = Result<(), InputProblem>> + Send + 'static,
+{
+    let (sender, mut receiver) = mpsc::channel(2);
+    let producing = produce(sender.clone());
+    tokio::spawn(async move {
+        if let Err(problem) = producing.await {
+            // The consumer may have stopped; then the problem is of no interest.
+            let _ = sender.send(Err(problem)).await;
+        }
+    });
+    poll_fn(move |context| receiver.poll_recv(context)).boxed()
+}

@@ -1,0 +1,126 @@
+//! Reading text: a stream of bytes, parsed on a thread of its own, within limits of what one row may take.
+
+use std::fmt;
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use object_store::ObjectStoreExt;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use super::input::{Input, Object};
+use super::reader::{InputProblem, RawRows, RawStream, Reader, Sender, produced};
+
+/// The longest row that is read, in bytes.
+pub(super) const ROW_LIMIT_BYTES: usize = 16 << 20;
+
+/// The bytes of an object from its first character on.
+pub type TextInput = BufReader<SyncIoBridge<StreamReader<BoxStream<'static, std::io::Result<Bytes>>, Bytes>>>;
+
+/// Takes raw rows, and says whether more are wanted.
+pub type Sink<'a> = &'a mut dyn FnMut(RawRows) -> bool;
+
+/// How the rows of a text are found.
+pub trait Parser: fmt::Debug + Send + Sync + 'static {
+    /// Whether a row may lack columns that others have.
+    const IS_SPARSE: bool;
+
+    /// Parses a text as it arrives: it need not fit into memory.
+    ///
+    /// # Errors
+    /// Why the text as a whole cannot be read.
+    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem>;
+}
+
+/// Reads objects that are text.
+#[derive(Debug)]
+pub struct TextReader<P>(Arc<P>);
+
+impl<P: Parser> TextReader<P> {
+    /// The reader of texts that `parser` understands.
+    #[must_use]
+    pub fn new(parser: P) -> Self {
+        Self(Arc::new(parser))
+    }
+}
+
+impl<P: Parser> Reader for TextReader<P> {
+    fn is_sparse(&self) -> bool {
+        P::IS_SPARSE
+    }
+
+    fn open(&self, input: &Input) -> RawStream {
+        let (object, parser) = (input.object.clone(), Arc::clone(&self.0));
+        produced(|sender| async move {
+            let object = object.ok_or_else(|| "it is no object whose text could be read".to_owned())?;
+            parse(object, parser, sender).await
+        })
+    }
+}
+
+async fn parse<P: Parser>(object: Object, parser: Arc<P>, sender: Sender) -> Result<(), InputProblem> {
+    let Object { store, meta } = object;
+    let found = store.get(&meta.location).await.map_err(|e| e.to_string())?;
+    let stream: BoxStream<'static, std::io::Result<Bytes>> =
+        Box::pin(found.into_stream().map_err(std::io::Error::other));
+    let bridge = SyncIoBridge::new(StreamReader::new(stream));
+    let parsing = move || {
+        let mut text = BufReader::with_capacity(1 << 20, bridge);
+        skip_byte_order_mark(&mut text)?;
+        parser.parse(text, &mut |rows| sender.blocking_send(Ok(rows)).is_ok())
+    };
+    tokio::task::spawn_blocking(parsing).await.map_err(|e| format!("the reader stopped: {e}"))?
+}
+
+fn skip_byte_order_mark(reader: &mut impl std::io::BufRead) -> Result<(), InputProblem> {
+    let head = reader.fill_buf().map_err(|e| e.to_string())?;
+    if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
+        return Err("the file is UTF-16; convert it to UTF-8".to_owned());
+    }
+    let skip = if head.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
+    reader.consume(skip);
+    Ok(())
+}
+
+/// A reader that fails when one row takes more than [`ROW_LIMIT_BYTES`].
+pub(super) struct RowLimited<R> {
+    inner: R,
+    left: usize,
+    quote: u8,
+    quotes: u64,
+}
+
+impl<R> RowLimited<R> {
+    pub(super) fn new(inner: R, quote: u8) -> Self {
+        Self { inner, left: ROW_LIMIT_BYTES, quote, quotes: 0 }
+    }
+
+    /// Whether one quote has no counterpart: those within fields are doubled.
+    pub(super) fn has_open_quote(&self) -> bool {
+        self.quotes % 2 == 1
+    }
+
+    /// A row ended: the next may take as much again.
+    pub(super) fn next_row(&mut self) {
+        self.left = ROW_LIMIT_BYTES;
+    }
+}
+
+impl<R: Read> Read for RowLimited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        if read > self.left {
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "row too long"));
+        }
+        self.left -= read;
+        self.quotes += buffer[..read].iter().filter(|byte| **byte == self.quote).count() as u64;
+        Ok(read)
+    }
+}
+
+/// The problem of a row that takes more than the limit.
+pub(super) fn too_long(row: u64) -> String {
+    format!("row {row} is longer than {} MiB; is a quote or a line end missing?", ROW_LIMIT_BYTES >> 20)
+}
