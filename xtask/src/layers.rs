@@ -15,18 +15,22 @@ struct Floor {
     may_use: &'static str,
 }
 
-const ALL: &str =
-    "experiment report segment metric ingest observe pipeline sql store scorecard stats project schema";
+const ALL: &str = "experiment report segment metric incremental ingest observe pipeline sql store scorecard stats project schema";
 const MEASURED: &str = "metric segment scorecard stats sql store project schema";
 
 const FLOORS: &[Floor] = &[
     Floor { krate: "cli", floor: 11, may_use: "daemon workspace demo" },
     Floor { krate: "daemon", floor: 9, may_use: "workspace observe pipeline" },
     Floor { krate: "workspace", floor: 8, may_use: ALL },
-    Floor { krate: "experiment", floor: 6, may_use: MEASURED },
+    Floor {
+        krate: "experiment",
+        floor: 6,
+        may_use: "metric segment incremental scorecard stats sql store project schema",
+    },
     Floor { krate: "report", floor: 6, may_use: MEASURED },
-    Floor { krate: "segment", floor: 5, may_use: "sql store project schema faults" },
-    Floor { krate: "metric", floor: 5, may_use: "sql store project schema" },
+    Floor { krate: "segment", floor: 5, may_use: "incremental sql store project schema faults" },
+    Floor { krate: "metric", floor: 5, may_use: "incremental sql store project schema" },
+    Floor { krate: "incremental", floor: 4, may_use: "sql store schema" },
     Floor { krate: "ingest", floor: 4, may_use: "sql store project schema" },
     Floor { krate: "observe", floor: 4, may_use: "pipeline store project" },
     Floor { krate: "sql", floor: 3, may_use: "store project schema" },

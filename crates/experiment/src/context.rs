@@ -1,10 +1,9 @@
 //! What measuring, planning and validating work with.
 
+use tranche_incremental::StateStore;
 use tranche_metric::{Facts, Metrics};
 use tranche_segment::Definitions;
 use tranche_sql::{Engine, Session, Tables};
-
-use crate::state::Memory;
 
 /// The definitions of a pipeline over the tables of a lake, at one `as_of`.
 pub struct MeasureContext<'a> {
@@ -18,8 +17,8 @@ pub struct MeasureContext<'a> {
     pub definitions: &'a Definitions,
     /// The pipeline's metrics.
     pub metrics: &'a Metrics,
-    /// What an earlier measurement kept; without it, all facts are read and nothing is kept.
-    pub memory: Option<Memory<'a>>,
+    /// Where an earlier measurement saved state; without it, all facts are read and nothing is saved.
+    pub state: Option<StateStore<'a>>,
 }
 
 impl<'a> MeasureContext<'a> {

@@ -47,7 +47,6 @@ mod preregistration;
 #[cfg(test)]
 mod property;
 mod result;
-mod state;
 pub mod store;
 mod units;
 pub mod validate;
@@ -57,5 +56,4 @@ pub use definition::{Experiment, ExperimentSpec, check, read};
 pub use error::ExperimentError;
 pub use measure::{Measurements, measure};
 pub use power::power;
-pub use state::{Memory, examine_state};
 pub use validate::validate;

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
-use tranche_project::{Problems, SourceFile, Spanned};
+use tranche_project::{Problems, SourceFile, Spanned, check_version};
 
 use crate::read::{Formats, OptionsSpec, Reader};
 
@@ -150,13 +150,7 @@ impl SourceSpec {
     /// The source that the author means, in one of `formats`, or `None` when it cannot be used; problems are
     /// reported.
     pub fn validate(self, formats: &Formats, file: &SourceFile, problems: &mut Problems) -> Option<Source> {
-        if self.version.value != 1 {
-            problems.report(
-                file,
-                self.version.referenced,
-                format!("version {} is not known; write `version: 1`", self.version.value),
-            );
-        }
+        check_version(&self.version, file, problems);
         let reader = self.reader(formats, file, problems);
         let on_reject = match self.on_reject {
             None => OnReject::Quarantine { max_ratio: 0.01 },

@@ -1,6 +1,7 @@
 //! What can go wrong while facts are read, and who has to act.
 
 use thiserror::Error;
+use tranche_incremental::Mismatch;
 use tranche_sql::SqlError;
 
 /// An error of computing a metric.
@@ -22,25 +23,4 @@ pub enum MetricError {
     /// The data's or the engine's.
     #[error(transparent)]
     Sql(#[from] SqlError),
-}
-
-/// A unit of which two ways to compute say different things.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "unit `{unit}` of `{population}`: {column} in `{table}` is {incremental} by what was kept, and {full} by all facts; nothing was \
-     published, and the next measurement reads everything"
-)]
-pub struct Mismatch {
-    /// The population.
-    pub population: String,
-    /// The unit's key.
-    pub unit: String,
-    /// The table of the facts.
-    pub table: String,
-    /// What was computed.
-    pub column: String,
-    /// What follows from what was kept.
-    pub incremental: String,
-    /// What all facts say.
-    pub full: String,
 }

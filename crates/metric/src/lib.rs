@@ -28,11 +28,11 @@ mod measurement;
 mod plan;
 mod values;
 
-pub use accumulate::{FactsRead, NewState, PriorState, SavedState, StateHeader};
+pub use accumulate::FactsRead;
 pub use definition::{
     Aggregate, Cap, Direction, Fact, Metric, MetricKind, MetricSpec, Metrics, Missing, Over, Step, check,
 };
-pub use error::{MetricError, Mismatch};
-pub use measurement::{Measurement, TableRead, unit_values};
+pub use error::MetricError;
+pub use measurement::{Measurement, unit_values};
 pub use plan::{Facts, Population, Span, Wanted};
 pub use values::{EventValues, MetricValues, UnitValues, Values};

@@ -3,29 +3,25 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tranche_incremental::{NewState, Part, StateStore, TableState, Unusable, decode_rows};
+use tranche_sql::SqlError;
 use tranche_sql::keys::Sample;
-use tranche_sql::scan::Extract;
-use tranche_sql::{Source, SqlError};
+use tranche_sql::scan::Source;
+use tranche_store::DataFile;
 
-use crate::accumulate::{Column, EntityKeys, FactTable, FactsRead, NewState, PriorState, read_table};
+use crate::accumulate::{
+    Column, EntityKeys, FactTable, FactsRead, Found, PriorState, StateHeader, new_state, read_table,
+};
 use crate::error::MetricError;
-use crate::plan::{ColumnId, FactPlan, Facts, FormulaId, Id, Population, PopulationId, Wanted};
+use crate::plan::{ColumnId, ColumnSpec, FactPlan, Facts, FormulaId, Id, Population, PopulationId, Wanted};
 use crate::values::{UnitValues, assemble};
 
 /// A measurement under way: its plan, and the columns read so far. Tables are read one by one, so that the
-/// state of each can be saved when it is at hand.
+/// state of each is saved while its files are at hand.
 pub struct Measurement<'a> {
     plan: FactPlan<'a>,
     keys: HashMap<String, Arc<EntityKeys>>,
-    columns: HashMap<ColumnId, Column>,
-}
-
-/// How a table was read, and what else than columns may be saved of it.
-pub struct TableRead {
-    /// How it was read.
-    pub facts: FactsRead,
-    /// The files that the table has, and the facts of the sampled units; nothing where nothing may be saved.
-    pub sources: Option<(Vec<Source>, Option<Extract>)>,
+    columns: HashMap<ColumnId, Arc<Column>>,
 }
 
 impl<'a> Measurement<'a> {
@@ -45,40 +41,91 @@ impl<'a> Measurement<'a> {
         self.plan.tables().map(str::to_owned).collect()
     }
 
-    /// Reads one of the tables; what continues from saved state is recomputed for a sample of the units.
+    /// Reads one of the tables. With a store, it continues from the state that is saved there where there is
+    /// some, recomputes a sample of the units from all facts, and saves what the next measurement can
+    /// continue from.
     ///
     /// # Errors
-    /// [`MetricError::Mismatch`] when that gives other values than all facts do.
+    /// [`MetricError::Mismatch`] when saved state gives other values than all facts do; it is deleted.
     pub async fn read(
         &mut self,
         table: &str,
-        prior: PriorState,
-        sample: Sample,
-    ) -> Result<TableRead, MetricError> {
-        let planned =
-            self.table(table).ok_or_else(|| SqlError::Engine(format!("`{table}` is not planned")))?;
-        let found = read_table(&planned, self.plan.facts.tables, prior, sample).await?;
-        self.columns.extend(found.columns);
-        Ok(TableRead { facts: found.read, sources: found.sources })
+        store: Option<&StateStore<'_>>,
+    ) -> Result<FactsRead, MetricError> {
+        let Some(store) = store else {
+            return Ok(self.fill(table, PriorState::Ignored, Sample::default()).await?.read);
+        };
+        let state = store.table::<StateHeader>(table);
+        let (prior, may_replace) = self.prior(&state, store.full).await;
+        let is_saved = matches!(prior, PriorState::Saved(_));
+        let found = match self.fill(table, prior, store.sample).await {
+            Err(error @ MetricError::Mismatch(_)) => {
+                state.forget().await;
+                return Err(error);
+            }
+            // A file that cannot be read may have been removed from the table, and vacuumed since.
+            Err(error) if is_saved => {
+                tracing::warn!(table, %error, "cannot continue from saved state; reading everything");
+                let reason = format!("the saved state cannot be continued: {error}");
+                self.fill(table, PriorState::Absent(reason), store.sample).await?
+            }
+            found => found?,
+        };
+        tracing::debug!(table, read = ?found.read, "facts");
+        if let (Some((sources, sample)), true) = (found.sources, may_replace) {
+            let (header, parts) = self.saved_columns(table);
+            let (as_of, files) = (self.plan.facts.session.as_of(), files_of(sources));
+            state.write(NewState { as_of, files, header, parts, sample }).await?;
+            tracing::debug!(table, "saved");
+        }
+        Ok(found.read)
     }
 
-    /// What may be saved of the columns of a table that was read.
-    #[must_use]
-    pub fn new_state(&self, table: &str) -> Option<NewState<'_>> {
-        let table = self.table(table)?;
-        let until = self.plan.facts.session.as_of();
+    /// Fills the columns of a table.
+    async fn fill(&mut self, table: &str, prior: PriorState, sample: Sample) -> Result<Found, MetricError> {
+        let planned =
+            self.table(table).ok_or_else(|| SqlError::Engine(format!("`{table}` is not planned")))?;
+        let mut found = read_table(&planned, self.plan.facts.tables, prior, sample).await?;
+        self.columns.extend(found.columns.drain().map(|(id, column)| (id, Arc::new(column))));
+        Ok(found)
+    }
+
+    /// The state to continue from, and whether it may be replaced: state of a later instant would be lost.
+    async fn prior(&self, state: &TableState<StateHeader>, full: bool) -> (PriorState, bool) {
+        if full {
+            return (PriorState::Absent(Unusable::Unwanted.to_string()), true);
+        }
+        let session = self.plan.facts.session;
+        let saved = state.read(|_, _, bytes| decode_rows(bytes)).await;
+        let saved = saved.and_then(|saved| match saved.as_of > session.as_of() {
+            true => Err(Unusable::Later(saved.as_of)),
+            false => Ok(saved),
+        });
+        match saved {
+            Ok(saved) => (PriorState::Saved(Box::new(saved)), true),
+            Err(reason) => {
+                let may_replace = !matches!(reason, Unusable::Later(_));
+                reason.warn();
+                (PriorState::Absent(reason.to_string()), may_replace)
+            }
+        }
+    }
+
+    /// The columns of a table that can be saved.
+    fn saved_columns(&self, table: &str) -> (StateHeader, Vec<Part>) {
+        let Some(table) = self.table(table) else { return new_state([]) };
+        let as_of = self.plan.facts.session.as_of();
         let of = |(id, population): (PopulationId, &&'a Population)| {
             let own = table.own().filter(|(_, spec)| spec.population == id);
-            let columns: Vec<(String, &Column)> = own
-                .filter_map(|(column, spec)| {
-                    let identity = spec.identity(table.queries, table.contract, &population.entity);
-                    Some((identity, self.columns.get(&column)?))
-                })
-                .collect();
-            (*population, population.until.min(until).as_microsecond(), columns)
+            let column = |(column, spec): (ColumnId, &ColumnSpec)| {
+                let identity = spec.identity(table.queries, table.contract, &population.entity);
+                Some((identity, Arc::clone(self.columns.get(&column)?)))
+            };
+            let columns: Vec<(String, Arc<Column>)> = own.filter_map(column).collect();
+            (*population, population.until.min(as_of).as_microsecond(), columns)
         };
         let populations = self.plan.populations.iter().map(of);
-        Some(NewState::new(populations.filter(|(.., columns)| !columns.is_empty())))
+        new_state(populations.filter(|(.., columns)| !columns.is_empty()))
     }
 
     /// The values of each request, once all tables are read.
@@ -92,8 +139,8 @@ impl<'a> Measurement<'a> {
         let mut values = Vec::with_capacity(formulas.len());
         for (place, planned) in formulas.iter().enumerate() {
             let mut take = |column: ColumnId| match is_last_use(column, place) {
-                true => columns.remove(&column),
-                false => columns.get(&column).cloned(),
+                true => columns.remove(&column).map(Arc::unwrap_or_clone),
+                false => columns.get(&column).map(|column| column.as_ref().clone()),
             };
             let population = plan.populations[planned.population];
             values.push(Arc::new(assemble(&planned.formula, &mut take, population)));
@@ -112,6 +159,11 @@ impl<'a> Measurement<'a> {
     }
 }
 
+fn files_of(sources: Vec<Source>) -> Vec<DataFile> {
+    let file = |source| if let Source::File(file) = source { Some(file) } else { None };
+    sources.into_iter().filter_map(file).collect()
+}
+
 /// Measures what is wanted: each fact table is read once for all of it. Returns the values of each request,
 /// and the number of rows that were read.
 ///
@@ -124,7 +176,7 @@ pub async fn unit_values(
     let mut measurement = Measurement::new(wanted, *facts)?;
     let mut rows_read = 0;
     for table in measurement.tables() {
-        rows_read += measurement.read(&table, PriorState::Ignored, Sample::default()).await?.facts.rows_read;
+        rows_read += measurement.read(&table, None).await?.rows_read;
     }
     Ok((measurement.into_values(), rows_read))
 }

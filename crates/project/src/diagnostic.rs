@@ -21,9 +21,19 @@ pub struct Diagnostic {
     /// The line itself, for the reader.
     #[serde(skip)]
     pub line_text: String,
+    /// The table that is not there, where that is what is wrong.
+    #[serde(skip)]
+    pub missing_table: Option<String>,
 }
 
 impl Diagnostic {
+    /// The same problem, which is that this table is not there.
+    #[must_use]
+    pub fn with_missing_table(mut self, table: impl Into<String>) -> Self {
+        self.missing_table = Some(table.into());
+        self
+    }
+
     /// The same problem with advice, where there is some.
     #[must_use]
     pub fn with_help_if(mut self, help: Option<String>) -> Self {

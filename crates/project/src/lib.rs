@@ -30,7 +30,7 @@ pub mod yaml;
 
 pub use diagnostic::Diagnostic;
 pub use layout::{DefinitionKind, Project, ProjectError};
-pub use named::{Named, NamedDefinition, check_version};
+pub use named::{Named, NamedDefinition, already_defined, check_version};
 pub use problems::Problems;
 pub use sections::Sections;
 pub use serde_yaml::{Location, Spanned};

@@ -14,6 +14,12 @@ pub fn check_version(version: &Spanned<u32>, file: &SourceFile, problems: &mut P
     }
 }
 
+/// The message for a name that a definition of the same kind in `other` has already.
+#[must_use]
+pub fn already_defined(kind: &str, name: &str, other: &SourceFile) -> String {
+    format!("{kind} `{name}` is already defined in {}", other.path())
+}
+
 /// Definitions of one kind, in the order in which they were read. A name may be defined once.
 #[derive(Debug, Clone)]
 pub struct Named<T> {
@@ -49,8 +55,7 @@ impl<T> Named<T> {
         problems: &mut Problems,
     ) -> bool {
         if let Some(other) = self.definitions.iter().find(|other| other.name == name) {
-            let message = format!("{} `{name}` is already defined in {}", self.kind, other.file.path());
-            problems.report(file, at, message);
+            problems.report(file, at, already_defined(self.kind, name, &other.file));
             return false;
         }
         self.definitions.push(NamedDefinition { name: name.to_owned(), file: file.clone(), definition });

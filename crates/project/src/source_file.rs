@@ -77,6 +77,7 @@ impl SourceFile {
             message: message.into(),
             help: None,
             line_text: self.line(at.line).to_owned(),
+            missing_table: None,
         }
     }
 

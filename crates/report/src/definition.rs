@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use tranche_metric::Metrics;
-use tranche_project::{DefinitionKind, Problems, Project, SourceFile, Spanned, yaml};
+use tranche_project::{DefinitionKind, Named, Problems, Project, SourceFile, Spanned, check_version, yaml};
 use tranche_segment::{Definitions, EVERYONE};
 
 use crate::document::{Benchmark, PeriodUnit};
@@ -66,26 +66,15 @@ impl Section {
 
 /// Reads the reports of a pipeline; problems are reported and what is unsound is left out.
 pub fn read(project: &Project, pipeline: &str, problems: &mut Problems) -> IndexMap<String, Report> {
-    let mut reports: IndexMap<String, Report> = IndexMap::new();
+    let mut reports = Named::new("report");
     for file in project.definitions(pipeline, DefinitionKind::Report) {
         let Some(spec) = yaml::read::<ReportSpec>(file, problems) else { continue };
-        if spec.version.value != 1 {
-            problems.report(
-                file,
-                spec.version.referenced,
-                format!("version {} is not known; write `version: 1`", spec.version.value),
-            );
-        }
-        if let Some(other) = reports.get(&spec.report.value) {
-            let message =
-                format!("report `{}` is already defined in {}", spec.report.value, other.file.path());
-            problems.report(file, spec.report.referenced, message);
-            continue;
-        }
+        check_version(&spec.version, file, problems);
+        let at = spec.report.referenced;
         let report = validate(spec, file);
-        reports.insert(report.name.clone(), report);
+        reports.add(&report.name.clone(), report, file, at, problems);
     }
-    reports
+    reports.into_definitions().collect()
 }
 
 fn validate(spec: ReportSpec, file: &SourceFile) -> Report {

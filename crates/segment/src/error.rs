@@ -1,6 +1,7 @@
 //! What can go wrong with a refresh, and who has to act.
 
 use thiserror::Error;
+use tranche_incremental::Mismatch;
 use tranche_project::Diagnostic;
 use tranche_sql::SqlError;
 use tranche_store::StoreError;
@@ -36,9 +37,10 @@ pub enum SegmentError {
     /// The data's: the result breaks what its author expects of it; the published membership is unchanged.
     #[error("{}; nothing was published", .0.join("; "))]
     Expectation(Vec<String>),
-    /// Ours: an incremental result is not what all events give. Nothing was published, and the state of the table is deleted.
-    #[error("{0}; nothing was published, and the next refresh reads everything")]
-    Proof(Box<Mismatch>),
+    /// Ours: values that continue from saved state are not those of all events. Nothing was published, and the state
+    /// is deleted.
+    #[error("{0}")]
+    Mismatch(Box<Mismatch>),
     /// The data's: results after that instant are published already, and history is not rewritten unasked.
     #[error("the last refresh was as of {last}; as of {as_of} it must be rebuilt from there: add --full")]
     Earlier {
@@ -82,31 +84,10 @@ pub enum SegmentError {
     Sql(#[from] SqlError),
 }
 
-/// A value that differs from what all events give.
-#[derive(Debug, Error)]
-#[error(
-    "{measure} of `{table}` for {entity} is {incremental} by what changed and {full} by all events (used by {users})"
-)]
-pub struct Mismatch {
-    /// The key of the entity.
-    pub entity: String,
-    /// The event table.
-    pub table: String,
-    /// What was computed.
-    pub measure: String,
-    /// The traits and segments that use it.
-    pub users: String,
-    /// The incremental value.
-    pub incremental: String,
-    /// The value from all events.
-    pub full: String,
-}
-
 impl SegmentError {
     /// The author's mistake in the SQL of a file.
     pub(crate) fn definition(file: &tranche_project::SourceFile, problem: tranche_sql::SqlProblem) -> Self {
-        let mut diagnostic = file.problem(problem.position, problem.message);
-        diagnostic.help = problem.help;
+        let diagnostic = file.problem(problem.position, problem.message).with_help_if(problem.help);
         Self::Definition(Box::new(diagnostic))
     }
 }

@@ -1,21 +1,17 @@
-//! Integrity of what refreshes published (history, memberships and traits agree), and of saved state (it can be read).
+//! Integrity of what refreshes published: history, memberships and traits agree.
 
 use std::collections::BTreeMap;
 
 use datafusion::functions_aggregate::expr_fn::{count, count_distinct, sum};
 use datafusion::logical_expr::{cast, lit, when};
 use datafusion::prelude::ident;
-use futures::TryStreamExt;
-use object_store::path::Path;
 use tranche_schema::layout;
-use tranche_schema::layout::state::{self, Kind, State};
 use tranche_schema::platform::{SEGMENT, memberships};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
-use tranche_store::{Finding, Lake, Snapshot, StoreError};
+use tranche_store::{Finding, Lake, Snapshot};
 
 use crate::error::SegmentError;
 use crate::memberships::stored_key;
-use crate::state::readable;
 use crate::store::{HistoryRow, history, latest, memberships_table, traits_table};
 
 /// What is wrong with the memberships, the history and the traits of all entities.
@@ -39,33 +35,6 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
             .collect();
         findings.extend(examine_memberships(lake, session, &entity, &expected).await?);
         findings.extend(examine_traits(lake, session, &entity).await?);
-    }
-    Ok(findings)
-}
-
-/// What of `_state/` cannot be read of what refreshes keep. All of it is rebuilt by a refresh that does not find it.
-///
-/// # Errors
-/// [`SegmentError::Store`] when it cannot be listed.
-pub async fn examine_state(lake: &Lake) -> Result<Vec<Finding>, SegmentError> {
-    let root = Path::from(state::ROOT);
-    let objects = lake.objects();
-    let listed =
-        objects.list(Some(&root)).try_collect::<Vec<_>>().await.map_err(|e| StoreError::object(&root, e))?;
-    let mut findings = Vec::new();
-    for object in &listed {
-        let Some((state, "manifest.json")) = State::of_object(object.location.as_ref()) else { continue };
-        if state.kind != Kind::Segments {
-            continue;
-        }
-        let folder = state.folder();
-        if let Err(reason) = readable(lake, &folder).await {
-            let problem = format!("the state under `{folder}/` cannot be read: {reason}");
-            findings.push(Finding::new(
-                problem,
-                format!("delete `{folder}/`; the next refresh reads everything and writes it anew"),
-            ));
-        }
     }
     Ok(findings)
 }

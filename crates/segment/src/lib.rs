@@ -47,8 +47,8 @@ pub use definition::in_segment::InSegment;
 pub use definition::names::{Pattern, SegmentName};
 pub use definition::scope::Scope;
 pub use definition::spec::{SegmentSpec, TestSpec, TraitsSpec};
-pub use error::{Mismatch, SegmentError};
-pub use examine::{examine_published, examine_state};
+pub use error::SegmentError;
+pub use examine::examine_published;
 pub use questions::definition_tests::{TestFailure, TestReport, run_tests};
 pub use questions::explain::{
     ExplainedAggregate, ExplainedDefinition, ExplainedScan, Explanation, Summary, explain,

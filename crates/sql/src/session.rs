@@ -324,7 +324,9 @@ impl Session {
         let span =
             tracing::info_span!("query", rows_read = tracing::field::Empty, rows = tracing::field::Empty);
         let collected = self.collected(plan).instrument(span.clone()).await?;
-        span.record("rows_read", collected.rows_read).record("rows", collected.rows());
+        // OpenTelemetry has signed integers only.
+        let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
+        span.record("rows_read", count(collected.rows_read)).record("rows", count(collected.rows() as u64));
         Ok(collected)
     }
 

@@ -26,10 +26,8 @@ pub(crate) async fn check(
         check_steps(pipeline, actions, &mut problems);
     }
     // A contract that cannot be read is the mistake, not everything that refers to its table.
-    let blamed = |message: &str| {
-        definitions.unreadable.iter().any(|table| message.contains(&format!("table `{table}`")))
-    };
-    let problems = problems.without(|problem| blamed(&problem.message));
+    let is_unreadable = |table: &String| definitions.unreadable.contains(table);
+    let problems = problems.without(|problem| problem.missing_table.as_ref().is_some_and(is_unreadable));
     if problems.is_empty() { Ok(()) } else { Err(Failure::problems(problems)) }
 }
 
@@ -86,9 +84,8 @@ fn check_contract(
         if let Err(problem) = session.expression(check, &schema) {
             let start = position_of(file, check);
             let at = Position { line: start.line, column: start.column + problem.position.column - 1 };
-            let mut diagnostic = file.problem(at, format!("check of `{}`: {}", column.name, problem.message));
-            diagnostic.help = problem.help;
-            problems.push(diagnostic);
+            let message = format!("check of `{}`: {}", column.name, problem.message);
+            problems.push(file.problem(at, message).with_help_if(problem.help));
         }
     }
 }

@@ -152,7 +152,7 @@ impl From<SegmentError> for Failure {
             | SegmentError::Published { .. }
             | SegmentError::Shortened { .. }
             | SegmentError::Instants => Self::definition(chain(&error)),
-            SegmentError::Proof(_) => Self::internal(chain(&error)),
+            SegmentError::Mismatch(_) => Self::internal(chain(&error)),
             SegmentError::Ambiguous { .. } | SegmentError::Expectation(_) | SegmentError::Earlier { .. } => {
                 Self::data(chain(&error))
             }

@@ -6,15 +6,13 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_observe::Outbox;
 use tranche_pipeline::{Ledger, RunRecord, RunStatus, StepOutcome};
 use tranche_schema::layout;
-use tranche_schema::layout::state::{self, Kind, State};
+use tranche_schema::layout::state::{Kind, State};
 use tranche_sql::Session;
-use tranche_store::object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tranche_store::{Lake, Retention, StoreError};
 
 use crate::definitions::ProjectDefinitions;
@@ -92,25 +90,7 @@ impl Maintenance<'_> {
 
     /// Removes state that was saved for what is no longer defined; returns how many objects.
     async fn expire_state(&self) -> Result<u64, Failure> {
-        let objects = self.lake.objects();
-        let root = Path::from(state::ROOT);
-        let listed = objects
-            .list(Some(&root))
-            .try_collect::<Vec<_>>()
-            .await
-            .map_err(|e| StoreError::object(&root, e))?;
-        let mut expired = 0;
-        for object in listed {
-            let state = State::of_object(object.location.as_ref());
-            if !state.is_some_and(|(state, _)| self.is_defined(&state)) {
-                objects
-                    .delete(&object.location)
-                    .await
-                    .map_err(|error| StoreError::object(&object.location, error))?;
-                expired += 1;
-            }
-        }
-        Ok(expired)
+        Ok(tranche_incremental::expire(self.lake, |state| self.is_defined(state)).await?)
     }
 }
 

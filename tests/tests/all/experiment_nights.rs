@@ -106,7 +106,7 @@ fn what_is_kept_changes_nothing_but_what_is_read() {
             (&Value::Bool(day > 1), &Value::Bool(false)),
             "{since} {all}"
         );
-        assert_eq!(all["full_because"][0], "nothing is kept of an earlier measurement");
+        assert_eq!(all["full_because"][0], "no state is saved");
         assert_eq!(since["full_because"].as_array().map(Vec::len), Some(usize::from(day == 1)), "{since}");
         read.push((
             since["rows_read"].as_u64().expect("a number"),
@@ -139,7 +139,7 @@ fn what_is_kept_changes_nothing_but_what_is_read() {
     let facts = &full["steps"][1]["detail"]["facts"][0];
     assert_eq!(
         (&facts["incremental"], &facts["full_because"][0]),
-        (&Value::Bool(false), &Value::from("that was asked for"))
+        (&Value::Bool(false), &Value::from("it was requested"))
     );
     assert_eq!(stored(&kept), stored(&forgetful), "the same night in full");
 }

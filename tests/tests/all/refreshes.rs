@@ -101,6 +101,25 @@ fn a_changed_constant_reads_no_more_than_its_definition_needs() {
 }
 
 #[test]
+fn state_that_another_version_of_the_engine_saved_is_computed_again() {
+    let shop = shop();
+    assert_eq!(explained(&shop, TODAY), (0, vec!["incremental".to_owned()]));
+    let manifest = shop.path().join("lake/_state/segments/shop/customer/orders/manifest.json");
+    let text = std::fs::read_to_string(&manifest).expect("state is saved");
+    let mut saved: Value = serde_json::from_str(&text).expect("JSON");
+    saved["engine"] = "1.2.3".into();
+    shop.write("lake/_state/segments/shop/customer/orders/manifest.json", saved.to_string());
+    let all = 30 * CUSTOMERS as u64;
+    assert_eq!(explained(&shop, TODAY), (all, vec!["full".to_owned()]));
+    let document =
+        shop.run(&["--format", "json", "segment", "explain", "--as-of", TODAY]).expect_code(0).stdout;
+    assert!(document.contains("the state was saved by version 1.2.3 of the query engine"), "{document}");
+    assert_eq!(refreshed(&shop, TODAY), (CUSTOMERS as u64 + all, CUSTOMERS));
+    // That saved it again.
+    assert_eq!(explained(&shop, TODAY), (0, vec!["incremental".to_owned()]));
+}
+
+#[test]
 fn a_wide_table_that_is_its_entity_table_is_copied_once_for_each_version_of_it() {
     let shop = shop();
     let log = shop.path().join("lake/traits/customer/_delta_log");

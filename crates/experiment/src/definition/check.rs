@@ -28,11 +28,11 @@ pub fn check(
             problems.report(file, Position::START, message);
         }
         match definitions.contracts.get(&experiment.table.value) {
-            None => problems.report(
-                file,
-                experiment.table.referenced,
-                format!("there is no table `{}`", experiment.table.value),
-            ),
+            None => {
+                let table = &experiment.table;
+                let message = format!("there is no table `{}`", table.value);
+                problems.push(file.problem(table.referenced, message).with_missing_table(&table.value));
+            }
             Some(contract) => check_exposure(experiment, contract, session, problems),
         }
         for choice in &experiment.metrics {
@@ -78,9 +78,9 @@ fn check_exposure(experiment: &Experiment, contract: &Contract, session: &Sessio
     if let Some(filter) = &experiment.filter
         && let Err(problem) = filter_expression(&filter.value, contract, session)
     {
-        let mut diagnostic = file.problem(file.inside(filter, problem.position), problem.message);
-        diagnostic.help = problem.help;
-        problems.push(diagnostic);
+        problems.push(
+            file.problem(file.inside(filter, problem.position), problem.message).with_help_if(problem.help),
+        );
     }
     if let Some(at) = &experiment.at
         && contract.column(&at.value).is_some_and(|c| !matches!(c.data_type, DataType::Timestamp(..)))

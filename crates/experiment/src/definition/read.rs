@@ -8,7 +8,9 @@ mod statistics;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tranche_project::{DefinitionKind, Problems, Project, SourceFile, Spanned, duration, instant, yaml};
+use tranche_project::{
+    DefinitionKind, Named, Problems, Project, SourceFile, Spanned, check_version, duration, instant, yaml,
+};
 
 use super::assignment;
 use super::experiment::Experiment;
@@ -23,20 +25,14 @@ pub fn read(
     zone: &TimeZone,
     problems: &mut Problems,
 ) -> IndexMap<String, Experiment> {
-    let mut experiments: IndexMap<String, Experiment> = IndexMap::new();
+    let mut experiments = Named::new("experiment");
     for file in project.definitions(pipeline, DefinitionKind::Experiment) {
         let Some(spec) = yaml::read::<ExperimentSpec>(file, problems) else { continue };
         let at = spec.experiment.referenced;
         let Some(experiment) = validate(spec, file, zone, problems) else { continue };
-        if let Some(other) = experiments.get(&experiment.name) {
-            let message =
-                format!("experiment `{}` is already defined in {}", experiment.name, other.file.path());
-            problems.report(file, at, message);
-            continue;
-        }
-        experiments.insert(experiment.name.clone(), experiment);
+        experiments.add(&experiment.name.clone(), experiment, file, at, problems);
     }
-    experiments
+    experiments.into_definitions().collect()
 }
 
 fn validate(
@@ -45,13 +41,7 @@ fn validate(
     zone: &TimeZone,
     problems: &mut Problems,
 ) -> Option<Experiment> {
-    if spec.version.value != 1 {
-        problems.report(
-            file,
-            spec.version.referenced,
-            format!("version {} is not known; write `version: 1`", spec.version.value),
-        );
-    }
+    check_version(&spec.version, file, problems);
     let variants = validate_variants(&spec, file, problems);
     let at = |text: &Spanned<String>, problems: &mut Problems| {
         instant::parse(&text.value, zone)

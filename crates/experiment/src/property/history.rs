@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
+use tranche_incremental::StateStore;
 use tranche_sql::keys::Sample;
 use tranche_stats::Generator;
 use tranche_store::CommitMode;
@@ -14,7 +15,6 @@ use super::compare;
 use super::definitions::{Definitions, LOOKBACKS, SCHEMAS, WINDOWS};
 use super::lake::{PIPELINE, Place, Row, day_of, of_days};
 use crate::measure::evaluate;
-use crate::state::Memory;
 use crate::units::collect::{Collected, collect};
 
 /// The step whose measurements follow from each other.
@@ -307,8 +307,8 @@ impl History {
         // Of few units only, so that what is computed again is not everything.
         let sample = Sample { share: [0.2, 1.0][self.random.below(2)], least: 0 };
         let full = self.chance(3);
-        let memory = Memory { lake: &self.place.lake, pipeline: PIPELINE, step: STEP, full, sample };
-        let since = self.place.context(&world, Some(memory));
+        let state = StateStore { lake: &self.place.lake, pipeline: PIPELINE, owner: STEP, full, sample };
+        let since = self.place.context(&world, Some(state));
         let all = self.place.context(&world, None);
         let Collected { data, facts, .. } =
             collect(&experiments, &since).await.map_err(|error| format!("from what was kept: {error:?}"))?;

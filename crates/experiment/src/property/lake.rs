@@ -13,6 +13,7 @@ use datafusion::scalar::ScalarValue;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tranche_incremental::StateStore;
 use tranche_metric::Metrics;
 use tranche_project::{Problems, Project, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec, platform};
@@ -22,7 +23,6 @@ use tranche_store::{Commit, CommitMode, Lake, Storage};
 
 use crate::context::MeasureContext;
 use crate::definition::Experiment;
-use crate::state::Memory;
 
 /// The pipeline that definitions belong to.
 pub(super) const PIPELINE: &str = "shop";
@@ -104,14 +104,18 @@ impl Place {
     }
 
     /// What a measurement works with.
-    pub(super) fn context<'a>(&'a self, world: &'a World, memory: Option<Memory<'a>>) -> MeasureContext<'a> {
+    pub(super) fn context<'a>(
+        &'a self,
+        world: &'a World,
+        state: Option<StateStore<'a>>,
+    ) -> MeasureContext<'a> {
         MeasureContext {
             tables: &world.tables,
             engine: &self.engine,
             session: &world.session,
             definitions: &world.definitions,
             metrics: &world.metrics,
-            memory,
+            state,
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What is kept is not trusted: when it does not lead to what all facts say, nothing comes of it.
+//! Saved state is not trusted: when it does not lead to what all facts say, nothing comes of it.
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tranche_incremental::StateStore;
 use tranche_metric::FactsRead;
 use tranche_schema::layout::state::{Kind, State};
 use tranche_sql::keys::Sample;
@@ -13,7 +14,6 @@ use super::definitions::SCHEMAS;
 use super::history::STEP;
 use super::lake::{PIPELINE, Place, Row};
 use crate::error::ExperimentError;
-use crate::state::Memory;
 use crate::units::collect::collect;
 
 const EXPERIMENT: &str = "version: 1\nexperiment: winback\nentity: person\nexposure: {table: sends, variant: arm}\n\
@@ -41,14 +41,14 @@ async fn measured(place: &Place, as_of: &str) -> Result<Vec<FactsRead>, Experime
         ),
     ];
     let world = place.world(files.into(), as_of.parse::<Timestamp>().unwrap()).await;
-    let memory =
-        Memory { lake: &place.lake, pipeline: PIPELINE, step: STEP, full: false, sample: Sample::default() };
-    let collected = collect(&[&world.experiments["winback"]], &place.context(&world, Some(memory))).await?;
+    let sample = Sample::default();
+    let state = StateStore { lake: &place.lake, pipeline: PIPELINE, owner: STEP, full: false, sample };
+    let collected = collect(&[&world.experiments["winback"]], &place.context(&world, Some(state))).await?;
     Ok(collected.facts)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
+/// Two people in two arms, and an order of the second.
+async fn place() -> Place {
     let place = Place::new(&SCHEMAS, 2);
     let people = ["p1", "p2"].map(|name| row([name, "free", "h1"]));
     place.commit("people", &people, "people", CommitMode::Append).await;
@@ -57,29 +57,58 @@ async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
         sends.map(|(id, who, arm)| row([id, who, arm, "x", "2026-09-02T10:00:00Z", "2026-09-02T10:00:00Z"]));
     place.commit("sends", &sends, "sends", CommitMode::Append).await;
     place.commit("orders", &[order("1", "p2", "2026-09-03T10:00:00Z")], "orders/1", CommitMode::Append).await;
-    let first = measured(&place, "2026-09-04T00:00:00Z").await.unwrap();
-    assert!(first.iter().all(|read| !read.incremental && read.rows_read == 1), "{first:?}");
-    // A late order arrives, and what is kept says that it was counted.
-    place.commit("orders", &[order("2", "p2", "2026-09-03T11:00:00Z")], "orders/2", CommitMode::Append).await;
+    place
+}
+
+/// Changes the manifest of the state that is saved of orders.
+async fn tamper(place: &Place, change: impl FnOnce(&mut Value)) {
     let objects = place.lake.objects();
     let state = State { kind: Kind::Experiments, pipeline: PIPELINE, owner: STEP, table: "orders" };
     let path = Path::from(format!("{}/manifest.json", state.folder()));
     let text = objects.get(&path).await.unwrap().bytes().await.unwrap();
     let mut manifest: Value = serde_json::from_slice(&text).unwrap();
-    let snapshot = place.lake.snapshot("tables/orders").await.unwrap().unwrap();
-    manifest["files"] = serde_json::to_value(snapshot.files().unwrap()).unwrap();
+    change(&mut manifest);
     objects.put(&path, manifest.to_string().into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_difference_names_the_unit_and_nothing_comes_of_it() {
+    let place = place().await;
+    let first = measured(&place, "2026-09-04T00:00:00Z").await.unwrap();
+    assert!(first.iter().all(|read| !read.incremental && read.rows_read == 1), "{:?}", first);
+    // A late order arrives, and the saved state says that it was counted.
+    place.commit("orders", &[order("2", "p2", "2026-09-03T11:00:00Z")], "orders/2", CommitMode::Append).await;
+    let snapshot = place.lake.snapshot("tables/orders").await.unwrap().unwrap();
+    let files = serde_json::to_value(snapshot.files().unwrap()).unwrap();
+    tamper(&place, |manifest| manifest["files"] = files).await;
     let error = measured(&place, "2026-09-05T00:00:00Z").await.unwrap_err();
-    let told = format!("{error}: {}", std::error::Error::source(&error).unwrap());
-    let expected = "experiment `winback`: unit `p2` of `winback`: Count of events from 0s to";
-    assert!(told.starts_with(expected), "{told}");
-    assert!(
-        told.contains("in `orders` is 1 by what was kept, and 2 by all facts; nothing was published"),
-        "{told}"
-    );
-    // It is forgotten: the next measurement reads everything, and the one after it nothing.
+    let message = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    let expected = "experiment `winback`: Count of events from 0s to";
+    assert!(message.starts_with(expected), "{message}");
+    let expected =
+        "in `orders` for `p2` of `winback` is 1 by saved state, and 2 by all events; nothing was published";
+    assert!(message.contains(expected), "{message}");
+    // The state is deleted: the next measurement reads everything, and the one after it nothing.
     let again = measured(&place, "2026-09-05T00:00:00Z").await.unwrap();
-    assert!(again.iter().all(|read| !read.incremental && read.rows_read == 2), "{again:?}");
+    assert!(again.iter().all(|read| !read.incremental && read.rows_read == 2), "{:?}", again);
     let after = measured(&place, "2026-09-06T00:00:00Z").await.unwrap();
-    assert!(after.iter().all(|read| read.incremental && read.rows_read == 0), "{after:?}");
+    assert!(after.iter().all(|read| read.incremental && read.rows_read == 0), "{:?}", after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_of_another_version_of_the_engine_is_not_continued() {
+    let place = place().await;
+    measured(&place, "2026-09-04T00:00:00Z").await.unwrap();
+    tamper(&place, |manifest| manifest["engine"] = "1.2.3".into()).await;
+    let upgraded = measured(&place, "2026-09-05T00:00:00Z").await.unwrap();
+    for read in &upgraded {
+        let reasons: Vec<&str> = read.full_because.iter().map(String::as_str).collect();
+        assert!(!read.incremental && read.rows_read == 1, "{read:?}");
+        assert!(
+            reasons[0].starts_with("the state was saved by version 1.2.3 of the query engine"),
+            "{read:?}"
+        );
+    }
+    let after = measured(&place, "2026-09-06T00:00:00Z").await.unwrap();
+    assert!(after.iter().all(|read| read.incremental && read.rows_read == 0), "{:?}", after);
 }

@@ -54,7 +54,7 @@ pub(crate) async fn collect<'a>(
     let mut plan = ValuesPlan::default();
     let requested: Vec<Requested<'a>> =
         segmented.into_iter().map(|segmented| Requested::of(segmented, &mut plan, context)).collect();
-    let mut values = plan.measure(context, context.memory.as_ref()).await?;
+    let mut values = plan.measure(context, context.state.as_ref()).await?;
     let exposure_rows = exposure_rows(&requested);
     let data = requested.into_iter().map(|requested| requested.collected(&mut values)).collect();
     let fact_rows = values.facts.iter().map(|read| read.rows_read).sum::<u64>();

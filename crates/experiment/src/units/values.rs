@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tranche_metric::{
-    FactsRead, Measurement, Metric, MetricError, Population, PriorState, Span, UnitValues, Wanted,
-};
-use tranche_sql::keys::Sample;
+use tranche_incremental::StateStore;
+use tranche_metric::{FactsRead, Measurement, Metric, MetricError, Population, Span, UnitValues, Wanted};
 
 use super::exposed::Exposed;
 use super::status::Observed;
 use crate::context::MeasureContext;
 use crate::definition::Experiment;
 use crate::error::ExperimentError;
-use crate::state::Memory;
 
 /// The requests of all experiments together, so that every fact table is read once.
 #[derive(Default)]
@@ -90,7 +87,7 @@ impl<'a> ValuesPlan<'a> {
     pub(crate) async fn measure(
         &self,
         context: &MeasureContext<'_>,
-        memory: Option<&Memory<'_>>,
+        state: Option<&StateStore<'_>>,
     ) -> Result<MeasuredValues, ExperimentError> {
         let wanted: Vec<Wanted<'_>> = self
             .requests
@@ -105,18 +102,7 @@ impl<'a> ValuesPlan<'a> {
         let mut measurement = Measurement::new(&wanted, context.facts()).map_err(failed)?;
         let mut facts = Vec::new();
         for table in measurement.tables() {
-            facts.push(match memory {
-                Some(memory) => {
-                    memory.read(&mut measurement, &table, context.session.as_of(), failed).await?
-                }
-                None => {
-                    measurement
-                        .read(&table, PriorState::Ignored, Sample::default())
-                        .await
-                        .map_err(failed)?
-                        .facts
-                }
-            });
+            facts.push(measurement.read(&table, state).await.map_err(failed)?);
         }
         Ok(MeasuredValues { by_request: measurement.into_values(), facts })
     }

@@ -4,19 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use arrow::buffer::BooleanBuffer;
+use tranche_incremental::FileClass;
 
 use crate::plan::{UnitIndex, Window};
-
-/// A file against the files of an earlier measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileClass {
-    /// Not among them.
-    Added,
-    /// Among them, and still in the table.
-    Kept,
-    /// Among them, and no longer in the table.
-    Removed,
-}
 
 /// The units whose facts before an instant are counted in saved state.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use arrow::buffer::{BooleanBuffer, MutableBuffer};
 use arrow::util::bit_util::set_bit;
 use indexmap::IndexMap;
+use tranche_incremental::FileClass;
 use tranche_sql::SqlError;
 use tranche_sql::scan::{Accumulators, Rows};
 
 use super::column::Column;
-use super::coverage::{Coverage, FileClass, RelevantTimes};
+use super::coverage::{Coverage, RelevantTimes};
 use super::key_index::EntityKeys;
 use super::pane_columns::{NEVER, PaneColumn, PlacedPane, ScanColumn, UnitRows, in_turn, split_into_panes};
 use super::panes::{PaneSum, add_up, panes};

@@ -4,14 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use tranche_incremental::FileClass;
 use tranche_schema::Contract;
 use tranche_sql::keys::KeyShare;
 use tranche_sql::scan::{self, RowQuery, Scan, Source, TableSources};
 use tranche_sql::{Session, SqlError};
 
 use super::column::Column;
-use super::coverage::FileClass;
 use super::fact_scan::{FactScan, ScanPopulation};
 use super::key_index::EntityKeys;
 use super::pane_columns::{OpenColumn, ScanColumn};
@@ -38,7 +39,8 @@ pub(crate) type ClassedSource = (FileClass, Source);
 /// What a scan of sources gave.
 pub(crate) struct Scanned {
     pub(crate) columns: HashMap<ColumnId, Column>,
-    pub(crate) capture: Option<SampleCapture>,
+    /// The rows of the share, by file; `None` when they are too many, or none were to be captured.
+    pub(crate) captured: Option<Vec<(String, RecordBatch)>>,
     pub(crate) rows_read: u64,
     /// Those among them that were in memory.
     pub(crate) rows_in_memory: u64,
@@ -104,8 +106,8 @@ impl<'a> FactTable<'a> {
         sources: &TableSources,
         share: Option<KeyShare>,
     ) -> Result<Scanned, SqlError> {
-        let scan = self.scan(columns);
-        let matters = |(class, source): &ClassedSource| scan.matters(*class, &times_of(source));
+        let fact_scan = self.scan(columns);
+        let matters = |(class, source): &ClassedSource| fact_scan.matters(*class, &times_of(source));
         let (classes, chosen): (Vec<FileClass>, Vec<Source>) = classed.into_iter().filter(matters).unzip();
         let files = chosen.iter().map(|source| path_of(source).map(str::to_owned)).collect();
         let in_memory = |source: &Source| match source {
@@ -113,7 +115,7 @@ impl<'a> FactTable<'a> {
             Source::File(_) => 0,
         };
         let rows_in_memory = chosen.iter().map(in_memory).sum();
-        let accumulators = scan.over(classes, share.map(|share| SampleCapture::new(share, files)));
+        let fact_scan = fact_scan.over(classes, share.map(|share| SampleCapture::new(share, files)));
         let columns = self.key_columns();
         let scan = Scan {
             contract: self.contract,
@@ -121,9 +123,10 @@ impl<'a> FactTable<'a> {
             columns: columns.iter().map(String::as_str).collect(),
             queries: self.queries.as_slice().to_vec(),
         };
-        let found = scan::run(scan, self.session, accumulators).await?;
-        let (columns, capture) = found.accumulators.into_parts()?;
-        Ok(Scanned { columns, capture, rows_read: found.rows_read, rows_in_memory })
+        let scan::Scanned { accumulators, rows_read, .. } = scan::run(scan, self.session, fact_scan).await?;
+        let (columns, capture) = accumulators.into_parts()?;
+        let captured = capture.map(|capture| capture.into_files(&self.schema())).transpose()?.flatten();
+        Ok(Scanned { columns, captured, rows_read, rows_in_memory })
     }
 
     /// The schema of captured facts.

@@ -7,22 +7,22 @@
 //! floats, from which nothing can be subtracted exactly.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::buffer::BooleanBuffer;
-use tranche_sql::scan::Extract;
-use tranche_sql::{Source, SqlError, TableSources};
+use tranche_incremental::{FileClass, classify};
+use tranche_sql::SqlError;
+use tranche_sql::scan::{Extract, Source, TableSources};
 
-use super::coverage::{Coverage, FileClass};
-use super::fact_table::{ClassedSource, FactTable, path_of, times_of};
+use super::coverage::Coverage;
+use super::fact_table::{ClassedSource, FactTable, times_of};
 use super::pane_columns::OpenColumn;
-use super::saved_state::{SavedPopulation, SavedState};
+use super::saved_state::{SavedColumns, SavedPopulation, SavedState};
 use crate::plan::{Accumulator, PopulationId, UnitIndex};
 
 /// What is known of a table's facts before they are read.
-#[derive(Debug)]
-pub enum PriorState {
+pub(crate) enum PriorState {
     /// Nothing, and nothing will be saved.
     Ignored,
     /// Nothing, and why.
@@ -60,20 +60,22 @@ pub(crate) async fn open(
         PriorState::Absent(reason) => Some(reason),
         PriorState::Saved(_) if !are_files(sources) => Some("its rows are in memory".to_owned()),
         PriorState::Saved(saved) => {
-            let (mut columns, full_because) = continued(table, &saved)?;
-            let classed = classify(&saved.files, &sources.sources);
+            let SavedState { files, header, parts, sample, .. } = *saved;
+            let (mut columns, full_because) =
+                continued(table, SavedColumns { header: &header, parts: &parts })?;
+            let classed = classify(&files, sources.sources.clone());
             if is_less_to_read(table, &columns, &classed)? {
                 let (removed, classed): (Vec<_>, Vec<_>) =
                     classed.into_iter().partition(|(class, _)| *class == FileClass::Removed);
                 let rows_subtracted = subtract(table, &mut columns, removed, sources).await?;
-                return Ok(Opening { columns, classed, sample: saved.sample, full_because, rows_subtracted });
+                return Ok(Opening { columns, classed, sample, full_because, rows_subtracted });
             }
             Some("more of its files changed than there is to read".to_owned())
         }
     };
     Ok(Opening {
         columns: table.empty_columns()?,
-        classed: classify(&[], &sources.sources),
+        classed: classify(&[], sources.sources.clone()),
         sample: None,
         full_because: reason.into_iter().collect(),
         rows_subtracted: 0,
@@ -91,7 +93,7 @@ struct SavedUnits<'s> {
 /// Each column as it was saved, or empty; and why.
 fn continued(
     table: &FactTable<'_>,
-    saved: &SavedState,
+    saved: SavedColumns<'_>,
 ) -> Result<(Vec<OpenColumn>, BTreeSet<String>), SqlError> {
     let mut reasons = BTreeSet::new();
     let mut units: HashMap<PopulationId, Option<SavedUnits<'_>>> = HashMap::new();
@@ -123,7 +125,7 @@ fn continued(
 fn saved_units<'s>(
     table: &FactTable<'_>,
     id: PopulationId,
-    saved: &'s SavedState,
+    saved: SavedColumns<'s>,
 ) -> Result<Option<SavedUnits<'s>>, SqlError> {
     let population = table.populations[id];
     let until = population.until.min(table.session.as_of()).as_microsecond();
@@ -213,18 +215,4 @@ async fn subtract(
         column.column.clear(units);
     }
     Ok(scanned.rows_read)
-}
-
-/// The sources of a table by class, against the files that it had.
-fn classify(before: &[Source], now: &[Source]) -> Vec<ClassedSource> {
-    let paths = |sources: &'_ [Source]| {
-        sources.iter().filter_map(path_of).map(str::to_owned).collect::<HashSet<String>>()
-    };
-    let (were, are) = (paths(before), paths(now));
-    let is_in =
-        |paths: &HashSet<String>, source: &Source| path_of(source).is_some_and(|path| paths.contains(path));
-    let class = |source: &Source| if is_in(&were, source) { FileClass::Kept } else { FileClass::Added };
-    let removed = before.iter().filter(|source| !is_in(&are, source));
-    let removed = removed.map(|source| (FileClass::Removed, source.clone()));
-    now.iter().map(|source| (class(source), source.clone())).chain(removed).collect()
 }

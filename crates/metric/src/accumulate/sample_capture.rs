@@ -5,15 +5,14 @@ use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter;
+use arrow::compute::{concat_batches, filter};
+use arrow::datatypes::SchemaRef;
+use tranche_incremental::MOST_ROWS;
 use tranche_sql::SqlError;
 use tranche_sql::keys::{KeyIndex, KeyShare};
 use tranche_sql::scan::Rows;
 
 use super::key_index::EntityKeys;
-
-/// The most facts that are copied; of more, verification reads the files.
-const MOST_FACTS: usize = 4_000_000;
 
 /// The facts to copy, and those copied so far.
 pub(crate) struct SampleCapture {
@@ -57,7 +56,7 @@ impl SampleCapture {
         let picked = rows.picked(&BooleanBuffer::from(held))?;
         let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
         copied.rows += picked.num_rows();
-        if copied.rows > MOST_FACTS {
+        if copied.rows > MOST_ROWS {
             copied.batches.clear();
         } else if picked.num_rows() > 0 {
             copied.batches.push((rows.source, picked));
@@ -66,19 +65,24 @@ impl SampleCapture {
     }
 
     /// The facts of each file; `None` when they are too many.
-    pub(crate) fn into_files(self) -> Option<Vec<(String, Vec<RecordBatch>)>> {
+    ///
+    /// # Errors
+    /// [`SqlError::Data`] when they cannot be copied.
+    pub(crate) fn into_files(
+        self,
+        schema: &SchemaRef,
+    ) -> Result<Option<Vec<(String, RecordBatch)>>, SqlError> {
         let copied = self.copied.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if copied.rows > MOST_FACTS {
-            return None;
+        if copied.rows > MOST_ROWS {
+            return Ok(None);
         }
         let mut batches: Vec<Vec<RecordBatch>> = self.files.iter().map(|_| Vec::new()).collect();
         copied.batches.into_iter().for_each(|(source, batch)| batches[source].push(batch));
-        Some(
-            self.files
-                .into_iter()
-                .zip(batches)
-                .filter_map(|(file, batches)| Some((file?, batches)))
-                .collect(),
-        )
+        let files = self.files.into_iter().zip(batches);
+        let files = files.filter_map(|(file, batches)| Some((file?, batches)));
+        files
+            .map(|(file, batches)| Ok((file, concat_batches(schema, &batches)?)))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 }

@@ -7,29 +7,32 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{Field, Float64Type, Int64Type, Schema, UInt32Type};
 use serde::{Deserialize, Serialize};
-use tranche_sql::scan::Extract;
-use tranche_sql::{Source, SqlError};
+use tranche_incremental::{Header, Part};
+use tranche_schema::layout::state::Kind;
+use tranche_sql::SqlError;
 
 use super::column::{Column, Passing};
 use crate::plan::{Population, UnitIndex};
 
 /// What an earlier measurement saved of a table's facts.
-#[derive(Debug)]
-pub struct SavedState {
-    /// The files that the table had.
-    pub files: Vec<Source>,
-    /// What the rows are.
-    pub header: StateHeader,
-    /// The rows.
-    pub parts: Vec<RecordBatch>,
-    /// All facts of the sampled units.
-    pub sample: Option<Extract>,
+pub(crate) type SavedState = tranche_incremental::SavedState<StateHeader>;
+
+/// The columns in saved state.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SavedColumns<'s> {
+    pub(crate) header: &'s StateHeader,
+    pub(crate) parts: &'s [RecordBatch],
 }
 
 /// What the rows of saved state are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct StateHeader {
+pub(crate) struct StateHeader {
     populations: Vec<SavedPopulation>,
+}
+
+impl Header for StateHeader {
+    const KIND: Kind = Kind::Experiments;
+    const FORMAT: u32 = 1;
 }
 
 /// The units of a population, and their columns.
@@ -48,14 +51,14 @@ pub(crate) struct SavedPopulation {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SavedColumn {
     identity: String,
-    kind: Kind,
+    kind: ColumnKind,
     part: usize,
     field: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+enum ColumnKind {
     Counts,
     Digits(i8),
     Floats,
@@ -63,71 +66,58 @@ enum Kind {
     Steps,
 }
 
-/// The columns of a measurement that can be saved.
-pub struct NewState<'a> {
-    /// What the parts are.
-    pub header: StateHeader,
-    parts: Vec<Part<'a>>,
-}
-
-enum Part<'a> {
-    Units(&'a Population),
-    Columns(Vec<&'a Column>),
-}
-
 /// Columns of a part: few, so that parts are encoded side by side.
 const COLUMNS_OF_A_PART: usize = 4;
 /// Longer lists of events are not saved: reading them would cost what reading the events costs.
 const LIST_EVENTS: usize = 4_000_000;
 
-impl<'a> NewState<'a> {
-    /// Populations, the instant up to which their facts are counted, and their columns by identity.
-    pub(crate) fn new(
-        populations: impl IntoIterator<Item = (&'a Population, i64, Vec<(String, &'a Column)>)>,
-    ) -> Self {
-        let (mut header, mut parts) = (StateHeader::default(), Vec::new());
-        for (population, until, columns) in populations {
-            let (name, entity) = (population.name.clone(), population.entity.clone());
-            let mut saved = SavedPopulation { name, entity, until, units: parts.len(), columns: Vec::new() };
-            parts.push(Part::Units(population));
-            // The part that has room for further columns, and the number of its fields.
-            let mut open: Option<(usize, usize)> = None;
-            for (identity, column) in columns {
-                let Some(kind) = Kind::of(column) else { continue };
-                let (part, field) = open.filter(|_| !kind.is_list()).unwrap_or((parts.len(), 0));
-                if field == 0 {
-                    parts.push(Part::Columns(Vec::new()));
-                }
-                let Some(Part::Columns(own)) = parts.get_mut(part) else { continue };
-                own.push(column);
-                if !kind.is_list() {
-                    open = Some((part, field + kind.fields())).filter(|_| own.len() < COLUMNS_OF_A_PART);
-                }
-                saved.columns.push(SavedColumn { identity, kind, part, field });
+/// The rows of a part, before they are copied.
+enum Rows {
+    Units(Vec<ArrayRef>),
+    Columns(Vec<Arc<Column>>),
+}
+
+/// What is saved of populations: the instant up to which the facts of each are counted, and its columns by
+/// identity.
+pub(crate) fn new_state<'a>(
+    populations: impl IntoIterator<Item = (&'a Population, i64, Vec<(String, Arc<Column>)>)>,
+) -> (StateHeader, Vec<Part>) {
+    let (mut header, mut parts) = (StateHeader::default(), Vec::new());
+    for (population, until, columns) in populations {
+        let (name, entity) = (population.name.clone(), population.entity.clone());
+        let mut saved = SavedPopulation { name, entity, until, units: parts.len(), columns: Vec::new() };
+        parts.push(Rows::Units(keys_and_instants(population)));
+        // The part that has room for further columns, and the number of its fields.
+        let mut open: Option<(usize, usize)> = None;
+        for (identity, column) in columns {
+            let Some(kind) = ColumnKind::of(&column) else { continue };
+            let (part, field) = open.filter(|_| !kind.is_list()).unwrap_or((parts.len(), 0));
+            if field == 0 {
+                parts.push(Rows::Columns(Vec::new()));
             }
-            header.populations.push(saved);
+            let Some(Rows::Columns(own)) = parts.get_mut(part) else { continue };
+            own.push(column);
+            if !kind.is_list() {
+                open = Some((part, field + kind.fields())).filter(|_| own.len() < COLUMNS_OF_A_PART);
+            }
+            saved.columns.push(SavedColumn { identity, kind, part, field });
         }
-        Self { header, parts }
+        header.populations.push(saved);
     }
+    let part = |rows: Rows| -> Part { Box::new(move || rows.into_batch()) };
+    (header, parts.into_iter().map(part).collect())
+}
 
-    /// How many parts there are.
-    #[must_use]
-    pub fn parts(&self) -> usize {
-        self.parts.len()
-    }
+fn keys_and_instants(population: &Population) -> Vec<ArrayRef> {
+    let at: Int64Array = population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into();
+    vec![Arc::clone(&population.keys), Arc::new(at)]
+}
 
-    /// The rows of a part.
-    ///
-    /// # Errors
-    /// [`SqlError::Data`] when they cannot be copied.
-    pub fn part(&self, number: usize) -> Result<RecordBatch, SqlError> {
-        let arrays = match &self.parts[number] {
-            Part::Units(population) => {
-                let at: Int64Array =
-                    population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into();
-                vec![Arc::clone(&population.keys), Arc::new(at) as ArrayRef]
-            }
-            Part::Columns(columns) => columns.iter().flat_map(|column| arrays(column)).collect(),
+impl Rows {
+    fn into_batch(self) -> Result<RecordBatch, SqlError> {
+        let arrays = match self {
+            Self::Units(arrays) => arrays,
+            Self::Columns(columns) => columns.iter().flat_map(|column| arrays(column)).collect(),
         };
         let fields = arrays.iter().enumerate();
         let fields: Vec<Field> = fields
@@ -137,7 +127,7 @@ impl<'a> NewState<'a> {
     }
 }
 
-impl Kind {
+impl ColumnKind {
     /// The kind of a column that can be saved.
     fn of(column: &Column) -> Option<Self> {
         match column {
@@ -188,25 +178,24 @@ fn arrays(column: &Column) -> Vec<ArrayRef> {
     }
 }
 
-impl SavedState {
+impl<'s> SavedColumns<'s> {
     /// What was saved of a population.
-    pub(crate) fn population(&self, population: &Population) -> Option<&SavedPopulation> {
-        self.header
-            .populations
-            .iter()
-            .find(|saved| saved.name == population.name && saved.entity == population.entity)
+    pub(crate) fn population(self, population: &Population) -> Option<&'s SavedPopulation> {
+        let is_it =
+            |saved: &&SavedPopulation| saved.name == population.name && saved.entity == population.entity;
+        self.header.populations.iter().find(is_it)
     }
 
     /// The keys and instants of a saved population's units.
-    pub(crate) fn units(&self, saved: &SavedPopulation) -> Option<(&ArrayRef, &[i64])> {
+    pub(crate) fn units(self, saved: &SavedPopulation) -> Option<(&'s ArrayRef, &'s [i64])> {
         let part = self.parts.get(saved.units).filter(|part| part.num_columns() == 2)?;
         Some((part.column(0), part.column(1).as_primitive_opt::<Int64Type>()?.values()))
     }
 
-    /// A saved column for the units of now; `places` has the present unit of each saved one, or
+    /// A saved column for the present units; `places` has the present unit of each saved one, or
     /// [`UnitIndex::NONE`].
     pub(crate) fn column(
-        &self,
+        self,
         saved: &SavedPopulation,
         identity: &str,
         places: &[UnitIndex],
@@ -220,7 +209,7 @@ impl SavedState {
     }
 }
 
-fn placed(kind: Kind, fields: &[ArrayRef], places: &[UnitIndex], units: usize) -> Option<Column> {
+fn placed(kind: ColumnKind, fields: &[ArrayRef], places: &[UnitIndex], units: usize) -> Option<Column> {
     fn each<T: Copy + Default>(
         values: impl Iterator<Item = T>,
         places: &[UnitIndex],
@@ -239,13 +228,13 @@ fn placed(kind: Kind, fields: &[ArrayRef], places: &[UnitIndex], units: usize) -
         |field: usize| Some(fields[field].as_primitive_opt::<Float64Type>()?.values().iter().copied());
     let unit = |saved: u32| places.get(saved as usize).copied().filter(|place| *place != UnitIndex::NONE);
     Some(match kind {
-        Kind::Counts => Column::Counts(each(counts(0)?, places, units)),
-        Kind::Digits(scale) => Column::Digits(each(digits(0)?, places, units), scale),
-        Kind::Floats => Column::Floats(each(floats(0)?.zip(floats(1)?), places, units)),
-        Kind::Values => Column::Values(
+        ColumnKind::Counts => Column::Counts(each(counts(0)?, places, units)),
+        ColumnKind::Digits(scale) => Column::Digits(each(digits(0)?, places, units), scale),
+        ColumnKind::Floats => Column::Floats(each(floats(0)?.zip(floats(1)?), places, units)),
+        ColumnKind::Values => Column::Values(
             counts(0)?.zip(floats(1)?).filter_map(|(own, value)| Some((unit(own)?, value))).collect(),
         ),
-        Kind::Steps => {
+        ColumnKind::Steps => {
             let rows = counts(0)?.zip(digits(1)?).zip(counts(2)?);
             let passings =
                 rows.filter_map(|((own, after), steps)| Some(Passing { unit: unit(own)?, after, steps }));
@@ -279,10 +268,11 @@ mod tests {
             Column::Steps(vec![passing(0), passing(1)]),
             Column::Counts(vec![4, 5, 6]),
         ];
-        let named = columns.iter().enumerate().map(|(number, column)| (number.to_string(), column)).collect();
-        let state = NewState::new([(&population, 77, named)]);
-        let parts = (0..state.parts()).map(|part| state.part(part).unwrap()).collect();
-        let saved = SavedState { files: Vec::new(), header: state.header, parts, sample: None };
+        let named = columns.into_iter().enumerate();
+        let named = named.map(|(number, column)| (number.to_string(), Arc::new(column))).collect();
+        let (header, parts) = new_state([(&population, 77, named)]);
+        let parts: Vec<RecordBatch> = parts.into_iter().map(|part| part().unwrap()).collect();
+        let saved = SavedColumns { header: &header, parts: &parts };
         let found = saved.population(&population).unwrap();
         let (keys, at) = saved.units(found).unwrap();
         assert_eq!((found.until, keys.len(), at), (77, 3, &[1_000_000, 2_000_000, 3_000_000][..]));

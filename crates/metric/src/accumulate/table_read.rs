@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
+use tranche_incremental::SampleRows;
 use tranche_sql::keys::Sample;
 use tranche_sql::scan::Extract;
 use tranche_sql::{Source, Tables};
 
 use super::column::Column;
-use super::fact_table::FactTable;
+use super::fact_table::{FactTable, path_of};
 use super::opening::{PriorState, are_files, open};
-use super::verification::{SampleFacts, verify_sample};
+use super::verification::verify_sample;
 use crate::error::MetricError;
 use crate::plan::ColumnId;
 
@@ -63,13 +64,13 @@ pub(crate) async fn read_table(
         return Ok(Found { columns: scanned.columns, read, sources: None });
     }
     let share = sample.share(table.units());
-    let mut sample = SampleFacts::new(share, table.schema(), opening.sample);
-    let scanned = table.run(opening.columns, opening.classed, &sources, Some(share)).await?;
-    sample.add(scanned.capture)?;
+    let mut sample = SampleRows::new(share, table.schema(), opening.sample.as_ref());
+    let scanned = table.run(opening.columns, opening.classed, &sources, sample.capture()).await?;
+    sample.add(scanned.captured);
     read.rows_read += scanned.rows_read;
     if read.incremental {
         read.rows_read += verify_sample(table, &scanned.columns, &sources, &mut sample).await?;
     }
-    let extract = sample.of(&sources.sources)?;
+    let extract = sample.into_extract(sources.sources.iter().filter_map(path_of))?;
     Ok(Found { columns: scanned.columns, read, sources: Some((sources.sources, extract)) })
 }

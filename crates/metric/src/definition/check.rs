@@ -81,7 +81,7 @@ impl Checking<'_> {
                 .collect();
             let message =
                 format!("there is no table `{}`; event tables are {}", table.value, known.join(", "));
-            return problems.report(file, table.referenced, message);
+            return problems.push(file.problem(table.referenced, message).with_missing_table(&table.value));
         };
         if contract.event_time().is_none() {
             let message = format!("`{}` is not an event table; a fact is a value per event", table.value);
@@ -90,9 +90,10 @@ impl Checking<'_> {
         let mut type_of = |sql: &Spanned<String>| match expression(&sql.value, contract, self.session) {
             Ok((expr, schema)) => expr.get_type(&schema).ok(),
             Err(problem) => {
-                let mut diagnostic = file.problem(file.inside(sql, problem.position), problem.message);
-                diagnostic.help = problem.help;
-                problems.push(diagnostic);
+                problems.push(
+                    file.problem(file.inside(sql, problem.position), problem.message)
+                        .with_help_if(problem.help),
+                );
                 None
             }
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use tranche_project::{DefinitionKind, Problems, Project, yaml};
+use tranche_project::{DefinitionKind, Named, Problems, Project, yaml};
 
 use super::metric::{Metric, MetricKind};
 use super::spec::MetricSpec;
@@ -16,19 +16,14 @@ pub struct Metrics(pub IndexMap<String, Metric>);
 impl Metrics {
     /// Reads the metrics of a pipeline; problems are reported, and invalid metrics left out.
     pub fn read(project: &Project, pipeline: &str, problems: &mut Problems) -> Self {
-        let mut metrics: IndexMap<String, Metric> = IndexMap::new();
+        let mut metrics = Named::new("metric");
         for file in project.definitions(pipeline, DefinitionKind::Metric) {
             let Some(spec) = yaml::read::<MetricSpec>(file, problems) else { continue };
             let at = spec.metric.referenced;
             let Some(metric) = validate(spec, file, problems) else { continue };
-            if let Some(other) = metrics.get(&metric.name) {
-                let message = format!("metric `{}` is already defined in {}", metric.name, other.file.path());
-                problems.report(file, at, message);
-                continue;
-            }
-            metrics.insert(metric.name.clone(), metric);
+            metrics.add(&metric.name.clone(), metric, file, at, problems);
         }
-        Self(metrics)
+        Self(metrics.into_definitions().collect())
     }
 
     /// The metric with this name.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tranche_project::{Location, Problems, SourceFile, Spanned, duration};
+use tranche_project::{Location, Problems, SourceFile, Spanned, check_version, duration};
 
 use super::metric::{Aggregate, Cap, Direction, Fact, Metric, MetricKind, Missing, Over, Step};
 use super::spec::{
@@ -14,13 +14,7 @@ pub(crate) const MOST_STEPS: usize = 32;
 
 /// Validates a metric; every problem is reported.
 pub(super) fn validate(spec: MetricSpec, file: &SourceFile, problems: &mut Problems) -> Option<Metric> {
-    if spec.version.value != 1 {
-        problems.report(
-            file,
-            spec.version.referenced,
-            format!("version {} is not known; write `version: 1`", spec.version.value),
-        );
-    }
+    check_version(&spec.version, file, problems);
     let kind_of = spec.kind.value;
     let mut reading = Reading { file, problems };
     reading.only_where_it_means_something(&spec);

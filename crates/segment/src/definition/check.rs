@@ -117,9 +117,11 @@ fn misses_a_column(problem: &SqlProblem, broken: &[&SourceFile]) -> bool {
 }
 
 fn diagnostic(file: &SourceFile, problem: SqlProblem) -> Diagnostic {
-    let mut diagnostic = file.problem(problem.position, problem.message);
-    diagnostic.help = problem.help;
-    diagnostic
+    let diagnostic = file.problem(problem.position, problem.message).with_help_if(problem.help);
+    match problem.missing {
+        Some(MissingName::Table(table)) => diagnostic.with_missing_table(table),
+        _ => diagnostic,
+    }
 }
 
 fn check_result(

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 use tranche_project::{
-    DefinitionKind, Position, Problems, Project, SourceFile, Spanned, duration, front_matter, instant,
+    DefinitionKind, Position, Problems, Project, SourceFile, Spanned, already_defined, duration,
+    front_matter, instant,
 };
 use tranche_schema::{Contract, Universe};
 
@@ -213,7 +214,7 @@ fn add_segment(
     problems: &mut Problems,
 ) {
     if let Some(other) = segments.get(&definition.name) {
-        let message = format!("segment `{}` is already defined in {}", definition.name, other.file.path());
+        let message = already_defined("segment", &definition.name, &other.file);
         return problems.report(&definition.file, definition.named_at, message);
     }
     segments.insert(definition.name.clone(), definition);

@@ -1,20 +1,22 @@
-//! What a refresh has to read of a table, given what an earlier one kept.
+//! What a refresh must read of a table, given what an earlier one saved.
 //!
-//! Let `S0` be a measure over its window `W0` of the files then, and `S1` the one over `W1` of the files now. Files are immutable, so
-//! that each is kept, removed or added since. Then
+//! Let `S0` be a measure over its window `W0` of the files then, and `S1` the one over `W1` of the files now. Files
+//! are immutable, so that each is kept, removed or added since. Then
 //! `S1 = S0 + kept(W1 \ W0) - kept(W0 \ W1) - removed(W0) + added(W1)`,
-//! and a measure of which nothing is kept is the same with `W0` empty. A largest or smallest value cannot be taken away again, but
-//! for the latest event of a sliding window: what leaves the window is older than all that stays.
+//! and a measure that is not saved is the same with `W0` empty. A largest or smallest value cannot be subtracted
+//! again, but for the latest event of a sliding window: what leaves the window is older than all that stays.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use datafusion::logical_expr::Expr;
+use tranche_incremental::{FileClass, Unusable, classify};
 use tranche_schema::Contract;
 use tranche_sql::scan::{Aggregate, Cells, ClassedSource, Source};
+use tranche_store::DataFile;
 
 use super::measures::{Contribution, Wanted};
 use crate::plan::{Measure, Scan, Window};
-use crate::state::{Kept, KeptMeasure, identity};
+use crate::state::{SavedMeasure, SavedMeasures, identity};
 
 const KEPT: usize = 0;
 pub(crate) const REMOVED: usize = 1;
@@ -29,19 +31,24 @@ pub(crate) struct Changes {
     pub(crate) measures: Vec<Change>,
 }
 
-/// How a measure follows from what was kept.
+/// How a measure continues from a saved one.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) contributions: Vec<Contribution>,
-    /// The kept measure that it starts from, or why it is computed from all events.
+    /// The saved measure that it starts from, or why it is computed from all events.
     pub(crate) base: Result<usize, String>,
 }
 
 impl Changes {
-    /// What to read for the measures of a scan.
-    pub(crate) fn since(kept: Option<&Kept>, scan: &Scan, contract: &Contract, sources: Vec<Source>) -> Self {
-        let (sources, removed) = classed(kept, sources);
-        let bases = kept.map(|kept| by_identity(&kept.measures)).unwrap_or_default();
+    /// What to read for the measures of a scan, where some are saved, or else why none are.
+    pub(crate) fn since(
+        kept: Result<&SavedMeasures, &Unusable>,
+        scan: &Scan,
+        contract: &Contract,
+        sources: Vec<Source>,
+    ) -> Self {
+        let (sources, removed) = classed(kept.map_or(&[], |kept| kept.files.as_slice()), sources);
+        let bases = kept.ok().map(|kept| by_identity(&kept.measures)).unwrap_or_default();
         let mut measures: Vec<Change> =
             scan.measures.iter().map(|measure| change(measure, contract, kept, &bases, &removed)).collect();
         // A class without files has nothing to add, and its cells would only take room.
@@ -65,36 +72,27 @@ impl Changes {
     }
 }
 
-fn classed_as(class: usize, source: Source) -> ClassedSource {
-    ClassedSource { class, ..source.into() }
-}
-
-/// The sources in their classes, and the time ranges of files that are there no more.
-fn classed(kept: Option<&Kept>, sources: Vec<Source>) -> (Vec<ClassedSource>, Vec<(i64, i64)>) {
-    let Some(kept) = kept else {
-        return (sources.into_iter().map(|source| classed_as(ADDED, source)).collect(), Vec::new());
-    };
-    let known: HashSet<&str> = kept.files.iter().map(|file| file.path.as_str()).collect();
-    let mut now = HashSet::new();
-    let mut found = Vec::new();
-    for source in sources {
-        let class = match &source {
-            Source::File(file) if known.contains(file.path.as_str()) => {
-                now.insert(file.path.clone());
-                KEPT
-            }
-            _ => ADDED,
-        };
-        found.push(classed_as(class, source));
+fn number(class: FileClass) -> usize {
+    match class {
+        FileClass::Kept => KEPT,
+        FileClass::Removed => REMOVED,
+        FileClass::Added => ADDED,
     }
-    let gone = kept.files.iter().filter(|file| !now.contains(&file.path)).cloned();
-    let gone: Vec<ClassedSource> = gone.map(|file| classed_as(REMOVED, Source::File(file))).collect();
-    let ranges = gone.iter().map(|source| source.source.times()).collect();
-    found.extend(gone);
-    (found, ranges)
 }
 
-fn by_identity(measures: &[KeptMeasure]) -> HashMap<&str, Vec<usize>> {
+/// The sources in their classes, and the time ranges of removed files.
+fn classed(before: &[DataFile], sources: Vec<Source>) -> (Vec<ClassedSource>, Vec<(i64, i64)>) {
+    let mut removed = Vec::new();
+    let of = |(class, source): (FileClass, Source)| {
+        if class == FileClass::Removed {
+            removed.push(source.times());
+        }
+        ClassedSource { class: number(class), ..source.into() }
+    };
+    (classify(before, sources).into_iter().map(of).collect(), removed)
+}
+
+fn by_identity(measures: &[SavedMeasure]) -> HashMap<&str, Vec<usize>> {
     let mut found: HashMap<&str, Vec<usize>> = HashMap::new();
     for (number, measure) in measures.iter().enumerate() {
         found.entry(&measure.identity).or_default().push(number);
@@ -105,7 +103,7 @@ fn by_identity(measures: &[KeptMeasure]) -> HashMap<&str, Vec<usize>> {
 fn change(
     measure: &Measure,
     contract: &Contract,
-    kept: Option<&Kept>,
+    kept: Result<&SavedMeasures, &Unusable>,
     bases: &HashMap<&str, Vec<usize>>,
     removed: &[(i64, i64)],
 ) -> Change {
@@ -113,7 +111,10 @@ fn change(
         let whole = |class| Contribution { class, window: measure.window, sign: 1 };
         Change { contributions: vec![whole(KEPT), whole(ADDED)], base: Err(reason.to_owned()) }
     };
-    let Some(kept) = kept else { return full("nothing is kept of an earlier refresh") };
+    let kept = match kept {
+        Ok(kept) => kept,
+        Err(reason) => return full(&reason.to_string()),
+    };
     let candidates = bases.get(identity(measure, contract).as_str()).map_or(&[][..], Vec::as_slice);
     // The window that shares most with ours: a changed constant costs the events in between.
     let distance = |&&number: &&usize| {

@@ -13,6 +13,7 @@ mod rounds;
 mod run;
 pub(crate) mod scans;
 pub(crate) mod table_scan;
+mod verification;
 mod wide_table;
 
 pub use crate::plan::Sharing;

@@ -20,7 +20,7 @@ use crate::definition::scope::Scope;
 use crate::definition::traits::{self, Universe};
 use crate::error::SegmentError;
 use crate::plan::{Program, Sharing, WideColumn};
-use crate::state::Kept;
+use crate::state::SavedMeasures;
 
 /// Evaluates what is in scope, in a session in which the contracts are registered over the same `tables`.
 ///
@@ -44,7 +44,7 @@ pub(crate) async fn evaluate_program(
     context: &EvaluationContext<'_>,
     universe: Universe,
     state: Option<EntityState<'_>>,
-) -> Result<(Evaluation, Vec<(String, Kept)>), SegmentError> {
+) -> Result<(Evaluation, Vec<(String, SavedMeasures)>), SegmentError> {
     let (mut table, mut cost) = wide_table(context, universe).await?;
     let scanned = scan(context, &mut table.index, state).await?;
     cost.add(scanned.cost);

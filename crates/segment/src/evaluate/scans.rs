@@ -6,16 +6,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tranche_incremental::Unusable;
 use tranche_sql::keys::{KeyIndex, Sample};
 use tranche_sql::scan::Cells;
 use tranche_store::Lake;
 
 use super::evaluation::{Cost, EvaluationContext};
 use super::table_scan::{Found, SampleEvents, TableScan};
+use super::verification::verify_sample;
 use crate::definition::definitions::Definitions;
 use crate::error::SegmentError;
 use crate::plan::Program;
-use crate::state::{Kept, KeptMeasure, Reading, StatePlace, identity, is_keepable, prove};
+use crate::state::{Reading, SavedMeasure, SavedMeasures, StatePlace, identity, is_keepable};
 
 /// The measures of each table, and what it took to compute them.
 #[derive(Default)]
@@ -23,7 +25,7 @@ pub(crate) struct Scanned {
     pub(crate) measures: HashMap<String, Vec<Arc<Cells>>>,
     pub(crate) cost: Cost,
     /// What may be saved for the next refresh, once this one is published.
-    pub(crate) new_state: Vec<(String, Kept)>,
+    pub(crate) new_state: Vec<(String, SavedMeasures)>,
 }
 
 /// Computes all measures of a program; keys that the index lacks are added to it.
@@ -88,10 +90,10 @@ impl<'a> EntityState<'a> {
         scan: &TableScan<'_>,
         program: &Program,
         index: &mut Arc<KeyIndex>,
-    ) -> Result<(Found, Option<Kept>), SegmentError> {
+    ) -> Result<(Found, Option<SavedMeasures>), SegmentError> {
         let table = scan.contract.table.as_str();
         let saved = match self.reading.remove(table) {
-            Some(reading) => reading.done(Arc::make_mut(index)).await,
+            Some(reading) => reading.done(Arc::make_mut(index)).await.inspect_err(Unusable::warn).ok(),
             None => None,
         };
         tracing::debug!(table, saved = saved.is_some(), "scan");
@@ -106,10 +108,10 @@ impl<'a> EntityState<'a> {
         Ok((found, new_state))
     }
 
-    /// Holds a sample of the result against all of its events; returns these.
+    /// Compares a sample of the result with what all events give; returns the events of the sample.
     ///
     /// # Errors
-    /// [`SegmentError::Proof`] when an entity differs; the state of the table is then deleted.
+    /// [`SegmentError::Mismatch`] when an entity differs; the state of the table is then deleted.
     async fn verify(
         &self,
         scan: &TableScan<'_>,
@@ -118,12 +120,11 @@ impl<'a> EntityState<'a> {
         program: &Program,
         index: &Arc<KeyIndex>,
     ) -> Result<SampleEvents, SegmentError> {
-        let SampleEvents { extract, is_saved } = sample;
-        match prove(scan, &found.measures, index, (extract, is_saved), program).await {
-            Ok(proof) => {
-                found.cost.rows_read += proof.rows_read;
+        match verify_sample(scan, &found.measures, index, sample, program).await {
+            Ok(verification) => {
+                found.cost.rows_read += verification.rows_read;
                 tracing::debug!(table = scan.contract.table, "verified");
-                Ok(SampleEvents { extract: proof.extract, is_saved })
+                Ok(verification.sample)
             }
             Err(error) => {
                 let place =
@@ -136,16 +137,16 @@ impl<'a> EntityState<'a> {
 }
 
 /// What may be saved of a scan: nothing of a table that was not read from files.
-fn new_state(scan: &TableScan<'_>, found: &mut Found) -> Option<Kept> {
+fn new_state(scan: &TableScan<'_>, found: &mut Found) -> Option<SavedMeasures> {
     let files = found.files.take()?;
     let measures = scan.scan.measures.iter().zip(&found.measures);
     let saved = measures.filter(|(measure, values)| is_keepable(values, measure.aggregate));
-    let saved = saved.map(|(measure, values)| KeptMeasure {
+    let saved = saved.map(|(measure, values)| SavedMeasure {
         identity: identity(measure, scan.contract),
         window: measure.window,
         values: Arc::clone(values),
     });
-    Some(Kept {
+    Some(SavedMeasures {
         as_of: scan.session.as_of().as_microsecond(),
         files,
         measures: saved.collect(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use object_store::ObjectStore;
+use tranche_incremental::{MOST_ROWS, Unusable};
 use tranche_schema::Contract;
 use tranche_sql::keys::{KeyIndex, KeyShare};
 use tranche_sql::scan::{
@@ -19,7 +20,7 @@ use super::evaluation::Cost;
 use super::measures::{Recipe, groups_of, measures_of};
 use crate::error::SegmentError;
 use crate::plan::Scan;
-use crate::state::{Kept, KeptMeasure};
+use crate::state::{SavedMeasure, SavedMeasures};
 
 /// The scan of one table.
 pub(crate) struct TableScan<'a> {
@@ -49,14 +50,11 @@ pub(super) struct SampleEvents {
     pub(super) is_saved: bool,
 }
 
-/// So many events are saved for verification. Of more, each verification reads them from the files.
-const SAMPLE_EVENTS: f64 = 4e6;
-
 impl TableScan<'_> {
     /// Reads what changed since what was saved; everything where a file is gone that what was saved was made from.
     pub(super) async fn read_changes(
         &self,
-        saved: Option<Kept>,
+        saved: Option<SavedMeasures>,
         share: KeyShare,
         index: &mut Arc<KeyIndex>,
     ) -> Result<Found, SegmentError> {
@@ -75,14 +73,15 @@ impl TableScan<'_> {
     /// Computes the measures, from what was saved where there is something, and copies the events of a share of the keys.
     pub(super) async fn read(
         &self,
-        saved: Option<Kept>,
+        saved: Option<SavedMeasures>,
         share: Option<KeyShare>,
         index: &mut Arc<KeyIndex>,
     ) -> Result<Found, SegmentError> {
         let (objects, sources) = self.sources()?;
         let files = files_of(&sources);
         let saved = saved.filter(|_| files.is_some());
-        let changes = Changes::since(saved.as_ref(), self.scan, self.contract, sources);
+        let changes =
+            Changes::since(saved.as_ref().ok_or(&Unusable::Missing), self.scan, self.contract, sources);
         let is_incremental = changes.measures.iter().any(|change| change.base.is_ok());
         let (groups, recipes) = groups_of(&changes.wanted(self.scan));
         let (measures, saved_sample) = saved.map(|saved| (saved.measures, saved.extract)).unwrap_or_default();
@@ -131,8 +130,9 @@ impl TableScan<'_> {
     ) -> Result<SamplePlan, SqlError> {
         let schema = extract_schema(groups, self.contract, &self.scan.key)?;
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let events = files.iter().filter_map(|file| file.rows).sum::<u64>() as f64;
-        let is_saved = events * share.fraction() <= SAMPLE_EVENTS;
+        let (events, most) =
+            (files.iter().filter_map(|file| file.rows).sum::<u64>() as f64, MOST_ROWS as f64);
+        let is_saved = events * share.fraction() <= most;
         let is_usable = |extract: &Extract| extract.rows.schema() == schema && extract.share == share;
         let known = saved.filter(|extract| is_saved && is_usable(extract));
         Ok(SamplePlan { share, schema, known, is_saved })
@@ -178,7 +178,7 @@ fn files_of(sources: &[Source]) -> Option<Vec<DataFile>> {
 fn start_of(
     recipes: &[Recipe],
     changes: &[Change],
-    saved: Vec<KeptMeasure>,
+    saved: Vec<SavedMeasure>,
 ) -> HashMap<(usize, usize), Cells> {
     let mut values: Vec<Option<Arc<Cells>>> = saved.into_iter().map(|measure| Some(measure.values)).collect();
     let mut start = HashMap::new();

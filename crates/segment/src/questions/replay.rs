@@ -116,8 +116,8 @@ impl Replayed {
         let key = &self.evaluation.key;
         let plan =
             self.session.plan(definition.file.text(), &InSegment::OfKey(key)).await.map_err(|problem| {
-                let mut diagnostic = definition.file.problem(problem.position, problem.message);
-                diagnostic.help = problem.help;
+                let diagnostic =
+                    definition.file.problem(problem.position, problem.message).with_help_if(problem.help);
                 SegmentError::Definition(Box::new(diagnostic))
             })?;
         let mut columns = self.session.columns_read(&plan, TRAITS)?;

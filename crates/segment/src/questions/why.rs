@@ -139,8 +139,8 @@ async fn conditions(
     key: &str,
 ) -> Result<Option<Vec<Condition>>, SegmentError> {
     let problem = |problem: tranche_sql::SqlProblem| {
-        let mut diagnostic = definition.file.problem(definition.named_at, problem.message);
-        diagnostic.help = problem.help;
+        let diagnostic =
+            definition.file.problem(definition.named_at, problem.message).with_help_if(problem.help);
         SegmentError::Definition(Box::new(diagnostic))
     };
     let Some(conjuncts) = Conjuncts::of(definition.file.text()).map_err(problem)? else { return Ok(None) };

@@ -24,7 +24,7 @@ use crate::evaluate::scans::EntityState;
 use crate::evaluate::{EvaluationContext, Sharing, evaluate_program};
 use crate::history::entries;
 use crate::plan::Program;
-use crate::state::{Kept, StatePlace};
+use crate::state::{SavedMeasures, StatePlace};
 use crate::store::HISTORY_TABLE;
 use history_policy::HistoryPolicy;
 use publish::{Destination, Publication, publish};
@@ -86,7 +86,7 @@ struct Evaluated {
     publication: Publication,
     rows_read: u64,
     /// What may be saved for the next refresh, by table.
-    new_state: Vec<(String, Kept)>,
+    new_state: Vec<(String, SavedMeasures)>,
 }
 
 impl RefreshContext<'_> {
@@ -124,7 +124,7 @@ impl RefreshContext<'_> {
     async fn save(
         &self,
         entity: &str,
-        new_state: Vec<(String, Kept)>,
+        new_state: Vec<(String, SavedMeasures)>,
         index: &KeyIndex,
     ) -> Result<(), SegmentError> {
         for (table, state) in new_state {

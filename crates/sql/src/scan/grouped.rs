@@ -62,7 +62,17 @@ impl GroupedScan<'_> {
     ///
     /// # Errors
     /// [`SqlError::Store`] when a file cannot be read, [`SqlError::Data`] when an expression fails on a value.
-    #[tracing::instrument(name = "scan", level = "info", skip_all, fields(table = self.contract.table, files = self.sources.len(), groups = self.groups.len()))]
+    // OpenTelemetry has signed integers only.
+    #[tracing::instrument(
+        name = "scan",
+        level = "info",
+        skip_all,
+        fields(
+            table = self.contract.table,
+            files = i64::try_from(self.sources.len()).unwrap_or(i64::MAX),
+            groups = i64::try_from(self.groups.len()).unwrap_or(i64::MAX),
+        )
+    )]
     pub async fn run(self, index: &Arc<KeyIndex>, session: &Session) -> Result<Partial, SqlError> {
         let Self { contract, key, groups, objects, mut sources, start, share, sample } = self;
         sources.retain(|source| groups.iter().any(|group| group.reads(source)));

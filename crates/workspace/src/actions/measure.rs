@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde_json::json;
 use tranche_experiment::store::{ESTIMATES_TABLE, SERIES_TABLE};
-use tranche_experiment::{Experiment, MeasureContext, Memory};
+use tranche_experiment::{Experiment, MeasureContext};
+use tranche_incremental::StateStore;
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_schema::platform;
 use tranche_segment::EVERYONE;
@@ -55,10 +56,10 @@ impl Action for Measure {
             session: &session,
             definitions: &context.pipeline.definitions,
             metrics: &context.pipeline.metrics,
-            memory: Some(Memory {
+            state: Some(StateStore {
                 lake,
                 pipeline: &context.run.pipeline,
-                step: &step.id,
+                owner: &step.id,
                 full: context.run.full,
                 sample: Sample::default(),
             }),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tranche_project::{Problems, Project, SourceFile, duration, yaml};
+use tranche_project::{Problems, Project, SourceFile, already_defined, duration, yaml};
 use tranche_schema::{Contract, ContractSpec};
 
 /// The contracts of a project, by table.
@@ -36,11 +36,7 @@ pub(super) fn read_contracts(project: &Project, problems: &mut Problems) -> Cont
             continue;
         };
         if let Some(other) = files.get(&contract.table) {
-            problems.report(
-                file,
-                at,
-                format!("table `{}` is already defined in {}", contract.table, other.path()),
-            );
+            problems.report(file, at, already_defined("table", &contract.table, other));
             continue;
         }
         if let Some(entity) = contract.entity()

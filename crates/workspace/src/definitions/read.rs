@@ -5,7 +5,9 @@ use tranche_ingest::{Formats, Source, SourceSpec};
 use tranche_metric::Metrics;
 use tranche_observe::ObserveSettings;
 use tranche_pipeline::Pipeline;
-use tranche_project::{DefinitionKind, Problems, Project, SettingsSpec, SourceFile, yaml};
+use tranche_project::{
+    DefinitionKind, Named, Problems, Project, SettingsSpec, SourceFile, already_defined, yaml,
+};
 use tranche_schema::Contract;
 use tranche_segment::{Definitions, SegmentDefinition};
 
@@ -62,8 +64,7 @@ fn check_across_pipelines(pipelines: &IndexMap<String, PipelineDefinitions>) -> 
     for pipeline in pipelines.values() {
         for segment in pipeline.definitions.segments.values() {
             if let Some(other) = seen.insert(&segment.name, segment) {
-                let message =
-                    format!("segment `{}` is already defined in {}", segment.name, other.file.path());
+                let message = already_defined("segment", &segment.name, &other.file);
                 problems.report(&segment.file, segment.named_at, message);
             }
         }
@@ -80,7 +81,7 @@ fn read_sources(
     contracts: &IndexMap<String, Contract>,
     problems: &mut Problems,
 ) -> IndexMap<String, (Source, SourceFile)> {
-    let mut sources: IndexMap<String, (Source, SourceFile)> = IndexMap::new();
+    let mut sources = Named::new("source");
     for file in project.definitions(pipeline, DefinitionKind::Source) {
         let Some(spec) = yaml::read::<SourceSpec>(file, problems) else { continue };
         let at = spec.source.referenced;
@@ -88,18 +89,10 @@ fn read_sources(
             let known: Vec<&str> = contracts.keys().map(String::as_str).collect();
             let message =
                 format!("no contract for table `{}`; schemas/ has {}", spec.into.value, known.join(", "));
-            problems.report(file, spec.into.referenced, message);
+            problems.push(file.problem(spec.into.referenced, message).with_missing_table(&spec.into.value));
         }
         let Some(source) = spec.validate(&Formats::default(), file, problems) else { continue };
-        if let Some((_, other)) = sources.get(&source.name) {
-            problems.report(
-                file,
-                at,
-                format!("source `{}` is already defined in {}", source.name, other.path()),
-            );
-            continue;
-        }
-        sources.insert(source.name.clone(), (source, file.clone()));
+        sources.add(&source.name.clone(), source, file, at, problems);
     }
-    sources
+    sources.into_iter().map(|named| (named.name, (named.definition, named.file))).collect()
 }

@@ -21,9 +21,9 @@ pub async fn sql(tranche: &Tranche, query: &str, as_of: Option<&str>) -> Result<
     let session = lake_sql::session(tranche, as_of).await?;
     let Ok(plan) = session.plan(query, &InSegment::WithoutEntity).await else {
         let mistakes = session.mistakes(query, &InSegment::WithoutEntity).await.into_iter().map(|problem| {
-            let mut diagnostic = SourceFile::new("query", query).problem(problem.position, problem.message);
-            diagnostic.help = problem.help;
-            diagnostic
+            SourceFile::new("query", query)
+                .problem(problem.position, problem.message)
+                .with_help_if(problem.help)
         });
         let diagnostics = mistakes.collect();
         return Err(Failure { diagnostics, ..Failure::definition("the query cannot be planned") });

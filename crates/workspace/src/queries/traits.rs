@@ -146,9 +146,9 @@ async fn all(tranche: &Tranche) -> Result<Vec<DefinedTrait<'_>>, Failure> {
             let (sql, place) = (group.file.text(), InSegment::InTraits);
             let Ok(plan) = session.plan(sql, &place).await else {
                 for problem in session.mistakes(sql, &place).await {
-                    let mut diagnostic = group.file.problem(problem.position, problem.message);
-                    diagnostic.help = problem.help;
-                    problems.push(diagnostic);
+                    problems.push(
+                        group.file.problem(problem.position, problem.message).with_help_if(problem.help),
+                    );
                 }
                 continue;
             };

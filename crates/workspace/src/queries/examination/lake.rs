@@ -65,9 +65,7 @@ pub(super) async fn examine(
 }
 
 async fn state(lake: &Lake) -> Result<Vec<Finding>, Failure> {
-    let mut findings = tranche_segment::examine_state(lake).await?;
-    findings.extend(tranche_experiment::examine_state(lake).await?);
-    Ok(findings)
+    Ok(tranche_incremental::examine(lake).await?)
 }
 
 async fn slots(tranche: &Tranche, lake: &Lake, now: Timestamp) -> Result<Vec<Finding>, Failure> {

@@ -1,4 +1,5 @@
-//! The proof of an incremental result: for some entities, everything is computed again from all events.
+//! Sampled verification of measures that continue from saved state: for some entities, everything is recomputed from
+//! all events.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,38 +7,40 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use tranche_incremental::Mismatch;
 use tranche_sql::SqlError;
 use tranche_sql::keys::{KeyIndex, KeySample};
 use tranche_sql::scan::{Cells, ClassedSource, Extract, GroupedScan, Source, Totals};
 
-use crate::error::{Mismatch, SegmentError};
-use crate::evaluate::measures::{Recipe, Wanted, groups_of, measures_of};
-use crate::evaluate::table_scan::TableScan;
+use super::measures::{Recipe, Wanted, groups_of, measures_of};
+use super::table_scan::{SampleEvents, TableScan};
+use crate::error::SegmentError;
 use crate::plan::Program;
 
-/// What was looked at.
-pub(crate) struct Proof {
+/// What a verification read.
+pub(super) struct Verification {
     /// Rows that were read from files.
-    pub(crate) rows_read: u64,
-    /// The events of the sample, those among them that had to be looked for in files.
-    pub(crate) extract: Extract,
+    pub(super) rows_read: u64,
+    /// The events of the sample, those that were captured from files among them.
+    pub(super) sample: SampleEvents,
 }
 
-/// Computes the measures of a sample from all of its events, and holds what was found against it. Events that were extracted from
-/// files before are not looked for again: files never change. The others are extracted from now on where that is asked for.
+/// Recomputes the measures of a sample from all of its events, and compares them with those found. Events that were
+/// captured from files before are not read again: files never change. The others are captured where they are saved.
 ///
 /// # Errors
-/// [`SegmentError::Proof`] with the first entity that differs.
-pub(crate) async fn prove(
+/// [`SegmentError::Mismatch`] with the first entity that differs.
+pub(super) async fn verify_sample(
     scan: &TableScan<'_>,
     found: &[Arc<Cells>],
     index: &Arc<KeyIndex>,
-    (known, is_extracted): (Extract, bool),
+    sample: SampleEvents,
     program: &Program,
-) -> Result<Proof, SegmentError> {
+) -> Result<Verification, SegmentError> {
     let Some(sources) = scan.tables.sources(&scan.contract.table)? else {
-        return Ok(Proof { rows_read: 0, extract: known });
+        return Ok(Verification { rows_read: 0, sample });
     };
+    let SampleEvents { extract: known, is_saved } = sample;
     let wanted: Vec<Wanted<'_>> =
         scan.scan.measures.iter().map(|measure| Wanted::whole(measure, 0)).collect();
     let (groups, recipes) = groups_of(&wanted);
@@ -47,7 +50,7 @@ pub(crate) async fn prove(
         Source::File(file) => !is_known.contains(file.path.as_str()),
         Source::Rows { .. } => true,
     });
-    let in_files = in_files.map(|source| ClassedSource { class: 0, source, is_extracted });
+    let in_files = in_files.map(|source| ClassedSource { class: 0, source, is_extracted: is_saved });
     let rows = &known.rows;
     let slices = (0..rows.num_rows())
         .step_by(SLICE_ROWS)
@@ -59,7 +62,7 @@ pub(crate) async fn prove(
         objects: sources.objects,
         sources: slices.map(|rows| Source::rows(rows).into()).chain(in_files).collect(),
         start: HashMap::new(),
-        share: Some(known.share).filter(|_| is_extracted),
+        share: Some(known.share).filter(|_| is_saved),
         sample: Some(Arc::clone(&sample)),
     };
     let again = again.run(index, scan.session).await?.finish(&mut Arc::clone(index))?;
@@ -78,26 +81,29 @@ pub(crate) async fn prove(
         {
             let key = cast(&index.column(std::iter::once(numbers[row]))?, &DataType::Utf8)
                 .map_err(SqlError::from)?;
-            return Err(SegmentError::Proof(Box::new(Mismatch {
-                entity: key.as_string::<i32>().value(0).to_owned(),
+            let users = program.users(&scan.contract.table, place);
+            return Err(SegmentError::Mismatch(Box::new(Mismatch {
+                population: scan.scan.key.clone(),
+                key: key.as_string::<i32>().value(0).to_owned(),
                 table: scan.contract.table.clone(),
-                measure: scan.scan.measures[place].to_string(),
-                users: program.users(&scan.contract.table, place).join(", "),
-                incremental: shown(&found[place], numbers[row] as usize),
-                full: shown(&again, row),
+                quantity: scan.scan.measures[place].to_string(),
+                used_by: users.into_iter().map(str::to_owned).collect(),
+                incremental: describe(&found[place], numbers[row] as usize),
+                full: describe(&again, row),
             })));
         }
     }
     let before = known.by_file().map(|(path, rows)| (path.to_owned(), rows));
     let files = before.chain(extracts).collect();
     let rows_read = rows_read.saturating_sub(known.rows.num_rows() as u64);
-    Ok(Proof { rows_read, extract: Extract::of(known.share, &known.rows.schema(), files)? })
+    let extract = Extract::of(known.share, &known.rows.schema(), files)?;
+    Ok(Verification { rows_read, sample: SampleEvents { extract, is_saved } })
 }
 
-/// Extracted rows that are looked at together.
+/// Captured rows that are read together.
 const SLICE_ROWS: usize = 1 << 14;
 
-/// Whether a value is the same as another measure's; what is never carried over from an earlier refresh is not compared.
+/// Whether a value is the same as another measure's; what never continues from saved state is not compared.
 fn same(a: &Cells, a_row: usize, b: &Cells, b_row: usize) -> bool {
     match (a, b) {
         (Cells::Count(a), Cells::Count(b)) => a[a_row] == b[b_row],
@@ -114,7 +120,7 @@ fn same(a: &Cells, a_row: usize, b: &Cells, b_row: usize) -> bool {
 }
 
 /// The value of a row as text, for people.
-fn shown(cells: &Cells, row: usize) -> String {
+fn describe(cells: &Cells, row: usize) -> String {
     match cells {
         Cells::Count(values) => values[row].to_string(),
         Cells::Sum(values) => values[row].to_string(),
