@@ -1,7 +1,7 @@
 //! Units that fall into cells at random.
 
-/// The number of cells that are expected to stay empty when `units` fall into `cells` at random, each cell alike: m e^(-n / m), the
-/// Poisson approximation for n units and m cells.
+/// The number of cells that are expected to stay empty when `units` fall into `cells` at random, each cell alike:
+/// m e^(-n / m), the Poisson approximation for n units and m cells.
 ///
 /// Source: Feller, An introduction to probability theory and its applications, volume I (1968), section IV.2.
 ///

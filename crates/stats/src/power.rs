@@ -95,7 +95,7 @@ impl Plan {
         size().into()
     }
 
-    /// The units needed where the inflation itself depends on them, given the units of the control: the fixed point of both, approached
+    /// The units needed where the inflation itself depends on the units of the control: the fixed point of both, approached
     /// halfway in logarithms, because below its tuning a confidence sequence needs the fewer units the more there are.
     ///
     /// ```

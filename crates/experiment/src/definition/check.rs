@@ -11,7 +11,6 @@ use tranche_segment::{Definitions, EVERYONE};
 use tranche_sql::Session;
 
 use super::experiment::Experiment;
-use super::filter::filter_expression;
 
 /// Checks experiments against contracts, metrics and segments; reports every problem.
 pub fn check(
@@ -76,7 +75,7 @@ fn check_exposure(experiment: &Experiment, contract: &Contract, session: &Sessio
         }
     }
     if let Some(filter) = &experiment.filter
-        && let Err(problem) = filter_expression(&filter.value, contract, session)
+        && let Err(problem) = session.row_expression(contract, &filter.value)
     {
         problems.push(
             file.problem(file.inside(filter, problem.position), problem.message).with_help_if(problem.help),

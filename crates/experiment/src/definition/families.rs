@@ -1,8 +1,7 @@
 //! Families of comparisons, as declared.
 
+use tranche_segment::Pattern;
 use tranche_stats::Adjustment;
-
-use super::pattern::matches;
 
 /// Comparisons that are judged together. A list that is empty stands for all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,17 +24,20 @@ impl DeclaredFamily {
         let among = |names: &[String], name: &str| names.is_empty() || names.iter().any(|own| own == name);
         among(&self.metrics, metric)
             && among(&self.variants, variant)
-            && (self.segments.is_empty() || self.segments.iter().any(|pattern| matches(pattern, segment)))
+            && (self.segments.is_empty()
+                || self.segments.iter().any(|pattern| Pattern::parse(pattern).covers(segment)))
     }
 
     /// A comparison that two families both hold, in words.
     pub(super) fn shared_with(&self, other: &Self) -> Option<String> {
         let metric = shared(&self.metrics, &other.metrics, |a, b| (a == b).then_some(a))?;
         let variant = shared(&self.variants, &other.variants, |a, b| (a == b).then_some(a))?;
-        let segment = shared(&self.segments, &other.segments, |a, b| match (matches(a, b), matches(b, a)) {
-            (true, _) => Some(b),
-            (false, true) => Some(a),
-            (false, false) => None,
+        let segment = shared(&self.segments, &other.segments, |a, b| {
+            match (Pattern::parse(a).covers(b), Pattern::parse(b).covers(a)) {
+                (true, _) => Some(b),
+                (false, true) => Some(a),
+                (false, false) => None,
+            }
         })?;
         let named = |what: &str, name: Option<&str>| {
             name.map_or_else(|| format!("any {what}"), |name| format!("`{name}`"))

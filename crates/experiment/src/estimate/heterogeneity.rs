@@ -9,7 +9,6 @@ use tranche_stats::{
 use super::arms::Arms;
 use super::estimates::Compared;
 use super::inputs::MetricInputs;
-use crate::definition::matches;
 use crate::units::cells::{SegmentIndex, Side};
 use crate::units::collect::UnitData;
 
@@ -41,7 +40,8 @@ fn groups(
     compared: &[Compared],
     (pattern, variant): (&str, &str),
 ) -> Vec<(String, Arms)> {
-    let is_own = |one: &&Compared| one.row.variant == variant && matches(pattern, &one.row.segment);
+    let is_own =
+        |one: &&Compared| one.row.variant == variant && Pattern::parse(pattern).covers(&one.row.segment);
     let mut groups: Vec<(String, Arms)> =
         compared.iter().filter(is_own).map(|one| (one.row.segment.clone(), one.arms.clone())).collect();
     let first =

@@ -12,7 +12,7 @@ use tranche_sql::{SqlError, column_text, instant_literal};
 use tranche_stats::Arm;
 
 use crate::context::MeasureContext;
-use crate::definition::{Experiment, MetricChoice, VariantIndex, filter_expression};
+use crate::definition::{Experiment, MetricChoice, VariantIndex};
 use crate::error::ExperimentError;
 use crate::estimate::arms::{Adjustments, Outcomes, arm};
 use crate::estimate::inputs::covariate_columns;
@@ -177,7 +177,9 @@ async fn units_per_day(
         .filter(ident(at).gt_eq(instant_literal(from)))
         .map_err(SqlError::engine)?;
     if let Some(filter) = &experiment.filter {
-        let filter = filter_expression(&filter.value, contract, context.session)
+        let filter = context
+            .session
+            .row_expression(contract, &filter.value)
             .map_err(|problem| failed(problem.message))?;
         frame = frame.filter(filter).map_err(SqlError::engine)?;
     }

@@ -19,7 +19,7 @@ use super::exposed::Exposed;
 use super::first::{Exposure, SeenExposures, UnitOrigin};
 use super::universe::universes;
 use crate::context::MeasureContext;
-use crate::definition::{ClusterColumn, Experiment, filter_expression};
+use crate::definition::{ClusterColumn, Experiment};
 use crate::error::ExperimentError;
 
 /// An experiment with everyone who was exposed.
@@ -108,7 +108,7 @@ async fn reader(
     let event_time =
         contract.event_time().ok_or_else(|| failed(format!("`{table}` is not an event table")))?;
     let filter =
-        experiment.filter.as_ref().map(|filter| filter_expression(&filter.value, contract, context.session));
+        experiment.filter.as_ref().map(|filter| context.session.row_expression(contract, &filter.value));
     let predicate =
         filter.transpose().map_err(|problem| failed(problem.message))?.map(split_conjunction_owned);
     let universe =

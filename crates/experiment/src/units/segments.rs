@@ -7,7 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
 use tranche_project::Spanned;
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
-use tranche_segment::{EVERYONE, Scope};
+use tranche_segment::{EVERYONE, Pattern, Scope};
 use tranche_sql::Tables;
 
 use super::cells::{Cells, Membership};
@@ -15,7 +15,7 @@ use super::exposed::Exposed;
 use super::status::Observed;
 use super::strata::Strata;
 use crate::context::MeasureContext;
-use crate::definition::{Experiment, matches};
+use crate::definition::Experiment;
 use crate::error::ExperimentError;
 
 /// An experiment with the segments that its units were in.
@@ -113,7 +113,7 @@ impl<'a> Breakdown<'a> {
     fn take(&mut self, evaluation: &Evaluation, members: &[usize]) -> Result<(), ExperimentError> {
         let numbers = evaluation.index.numbers(&self.units.keys)?;
         for (name, found) in &evaluation.segments {
-            if !self.wanted.iter().any(|pattern| matches(pattern, name)) {
+            if !self.wanted.iter().any(|pattern| Pattern::parse(pattern).covers(name)) {
                 continue;
             }
             let mut is_member = vec![false; evaluation.index.len() as usize];
@@ -127,7 +127,10 @@ impl<'a> Breakdown<'a> {
     /// Everyone first, then in the order that the author gave; units in their order.
     fn divided(mut self) -> Divided {
         let place = |name: &str| {
-            self.wanted.iter().position(|pattern| matches(pattern, name)).map_or(0, |place| place + 1)
+            self.wanted
+                .iter()
+                .position(|pattern| Pattern::parse(pattern).covers(name))
+                .map_or(0, |place| place + 1)
         };
         self.found.sort_by(|a, _, b, _| (place(a), a).cmp(&(place(b), b)));
         self.found.values_mut().for_each(|units| units.sort_unstable());
@@ -135,7 +138,8 @@ impl<'a> Breakdown<'a> {
         let strata = Strata::declared(self.experiment, &segments, self.units.at.len());
         // What is nothing but a stratum is no dimension of the result.
         segments.retain(|name, _| {
-            name == EVERYONE || self.experiment.segments.iter().any(|own| matches(&own.value, name))
+            name == EVERYONE
+                || self.experiment.segments.iter().any(|own| Pattern::parse(&own.value).covers(name))
         });
         let cells = Cells::new(&self.units.variants, &segments);
         Divided { segments, strata, cells }

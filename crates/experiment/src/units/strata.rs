@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use tranche_segment::Pattern;
+
 use super::cells::Membership;
-use crate::definition::{Experiment, matches};
+use crate::definition::Experiment;
 
 /// The stratum of each unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ impl Strata {
         let mut of = vec![0u32; units];
         for pattern in patterns {
             let mut labels = vec![0u32; units];
-            let own = segments.iter().filter(|(name, _)| matches(pattern, name));
+            let own = segments.iter().filter(|(name, _)| Pattern::parse(pattern).covers(name));
             for (label, (_, members)) in (1u32..).zip(own) {
                 members.iter().for_each(|&unit| labels[unit] = label);
             }

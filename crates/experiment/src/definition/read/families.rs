@@ -2,11 +2,10 @@
 
 use tranche_project::{Location, Problems, SourceFile, Spanned};
 use tranche_scorecard::MetricRole;
-use tranche_segment::EVERYONE;
+use tranche_segment::{EVERYONE, Pattern};
 use tranche_stats::Adjustment;
 
 use crate::definition::families::DeclaredFamily;
-use crate::definition::pattern::matches;
 use crate::definition::spec::{AdjustSpec, ExperimentSpec, FamilySpec};
 
 /// Validates `families:`; every problem is reported.
@@ -79,7 +78,9 @@ fn check_members(family: &FamilySpec, spec: &ExperimentSpec, file: &SourceFile, 
         let known = chosen().map(|choice| choice.value.metric.as_str()).collect();
         report(metric.referenced, "metric", &metric.value, known);
     }
-    let compared = |name: &str| name == EVERYONE || spec.segments.iter().any(|own| matches(&own.value, name));
+    let compared = |name: &str| {
+        name == EVERYONE || spec.segments.iter().any(|own| Pattern::parse(&own.value).covers(name))
+    };
     for segment in family.segments.iter().filter(|segment| !compared(&segment.value)) {
         let known =
             std::iter::once(EVERYONE).chain(spec.segments.iter().map(|own| own.value.as_str())).collect();
