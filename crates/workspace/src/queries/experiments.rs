@@ -8,7 +8,7 @@ pub use tranche_experiment::power::{PowerPlan, PowerRequest};
 pub use tranche_experiment::validate::{InferenceKind, Validation, ValidationRequest, ValidationRow};
 use tranche_experiment::{Experiment, MeasureContext, store};
 use tranche_pipeline::{Clock, SystemClock};
-pub use tranche_scorecard::{ExperimentResult, Severity};
+pub use tranche_scorecard::{EstimateRow, ExperimentResult, MetricRole, Severity};
 use tranche_segment::EVERYONE;
 
 use crate::definitions::PipelineDefinitions;
