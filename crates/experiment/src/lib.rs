@@ -41,7 +41,6 @@ mod fixture;
 mod health;
 mod measure;
 mod method;
-mod parallel;
 pub mod power;
 mod preregistration;
 #[cfg(test)]
