@@ -125,7 +125,7 @@ pub async fn power(
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
-        memory: None,
+        state: None,
     };
     Ok(tranche_experiment::power(experiment, &PowerRequest { segment, ..request }, &context).await?)
 }
@@ -167,7 +167,7 @@ pub async fn validate(
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
-        memory: None,
+        state: None,
     };
     Ok(tranche_experiment::validate(experiment, request, &context, &|done| progress(done)).await?)
 }
