@@ -106,7 +106,7 @@ fn what_is_printed_fits_its_schema() {
     let _ = run("segment-overlap", 0, &["segment", "overlap", "lifecycle", "app_users"]);
     let _ = run("segment-explain", 0, &["segment", "explain"]);
     let _ = run("segment-history", 0, &["segment", "history", "lifecycle"]);
-    let _ = run("segment-test", 0, &["segment", "test"]);
+    let _ = run("segment-test", 0, &["segment", "test", "lifecycle"]);
     let span = ["--from", "2026-10-01", "--to", "2026-10-03"];
     let plan = [&["segment", "backfill", "app_users", "--rebuild", "--dry-run"], &span[..]].concat();
     let _ = run("segment-backfill-dry-run", 0, &plan);

@@ -1,12 +1,10 @@
 //! Metrics against the contracts, and against each other.
 
 use arrow::datatypes::DataType;
-use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Expr, ExprSchemable};
 use indexmap::IndexMap;
 use tranche_project::{Position, Problems, Spanned};
 use tranche_schema::Contract;
-use tranche_sql::{Session, SqlProblem};
+use tranche_sql::Session;
 
 use super::metric::{Fact, Metric, MetricKind, Missing};
 use super::metrics::Metrics;
@@ -87,8 +85,9 @@ impl Checking<'_> {
             let message = format!("`{}` is not an event table; a fact is a value per event", table.value);
             return problems.report(file, table.referenced, message);
         }
-        let mut type_of = |sql: &Spanned<String>| match expression(&sql.value, contract, self.session) {
-            Ok((expr, schema)) => expr.get_type(&schema).ok(),
+        let mut type_of = |sql: &Spanned<String>| match self.session.row_expression_type(contract, &sql.value)
+        {
+            Ok(data_type) => Some(data_type),
             Err(problem) => {
                 problems.push(
                     file.problem(file.inside(sql, problem.position), problem.message)
@@ -112,16 +111,4 @@ impl Checking<'_> {
             );
         }
     }
-}
-
-/// An expression over the rows of a contract's table.
-pub(crate) fn expression(
-    sql: &str,
-    contract: &Contract,
-    session: &Session,
-) -> Result<(Expr, DFSchema), SqlProblem> {
-    let failed =
-        |e: datafusion::error::DataFusionError| SqlProblem::new(Position::START, e.strip_backtrace());
-    let schema = DFSchema::try_from(contract.arrow_schema().as_ref().clone()).map_err(failed)?;
-    Ok((session.expression(sql, &schema)?, schema))
 }

@@ -7,7 +7,6 @@ mod spec;
 mod validate;
 
 pub use check::check;
-pub(crate) use check::expression;
 pub use metric::{Aggregate, Cap, Direction, Fact, Metric, MetricKind, Missing, Over, Step};
 pub use metrics::Metrics;
 pub use spec::MetricSpec;

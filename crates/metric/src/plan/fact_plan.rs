@@ -10,7 +10,7 @@ use super::id_list::{IdList, id};
 use super::population::{Population, PopulationId};
 use super::request::{Facts, Wanted};
 use super::window::{Span, Window};
-use crate::definition::{Aggregate, Fact, Metric, MetricKind, Missing, Over, Step, expression};
+use crate::definition::{Aggregate, Fact, Metric, MetricKind, Missing, Over, Step};
 use crate::error::MetricError;
 
 id! {
@@ -191,9 +191,8 @@ impl<'a> FactPlan<'a> {
                 "table `{table}` does not say which column names it; add it to `entity:` in its contract"
             ));
         }
-        let parse = |sql: &str| {
-            expression(sql, contract, self.facts.session).map(|(expr, _)| expr).map_err(|p| p.message)
-        };
+        let parse =
+            |sql: &str| self.facts.session.row_expression(contract, sql).map_err(|problem| problem.message);
         let predicate = filter.map(parse).transpose()?.map(split_conjunction_owned).unwrap_or_default();
         Ok(RowQuery { predicate, value: value.map(parse).transpose()? })
     }

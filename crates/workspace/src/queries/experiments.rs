@@ -8,7 +8,7 @@ pub use tranche_experiment::power::{PowerPlan, PowerRequest};
 pub use tranche_experiment::validate::{InferenceKind, Validation, ValidationRequest, ValidationRow};
 use tranche_experiment::{Experiment, MeasureContext, store};
 use tranche_pipeline::{Clock, SystemClock};
-pub use tranche_scorecard::{ExperimentResult, Severity};
+pub use tranche_scorecard::{EstimateRow, ExperimentResult, MetricRole, Severity};
 use tranche_segment::EVERYONE;
 
 use crate::definitions::PipelineDefinitions;
@@ -125,7 +125,7 @@ pub async fn power(
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
-        memory: None,
+        state: None,
     };
     Ok(tranche_experiment::power(experiment, &PowerRequest { segment, ..request }, &context).await?)
 }
@@ -167,7 +167,7 @@ pub async fn validate(
         session: &session,
         definitions: &pipeline.definitions,
         metrics: &pipeline.metrics,
-        memory: None,
+        state: None,
     };
     Ok(tranche_experiment::validate(experiment, request, &context, &|done| progress(done)).await?)
 }

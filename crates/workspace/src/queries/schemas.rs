@@ -12,7 +12,7 @@ use tranche_segment::{Overlap, TestReport};
 use super::backfills::BackfillRow;
 use super::definitions::DefinitionCounts;
 use super::examination::CheckResult;
-use super::experiments::ExperimentRow;
+use super::experiments::{Assigned, ExperimentResult, ExperimentRow, PowerPlan, Validation};
 use super::explain::ExplainedRefresh;
 use super::preview::PreviewedDefinition;
 use super::report::MadeReport;
@@ -88,6 +88,10 @@ pub fn outputs() -> Vec<(&'static str, Schema)> {
         ("trait-list", output::<Vec<TraitRow>>()),
         ("trait-show", output::<TraitDescription>()),
         ("experiment-list", output::<Vec<ExperimentRow>>()),
+        ("experiment-show", output::<ExperimentResult>()),
+        ("experiment-power", output::<PowerPlan>()),
+        ("experiment-validate", output::<Validation>()),
+        ("experiment-assign", output::<Vec<Assigned>>()),
         ("report", output::<MadeReport>()),
         ("quarantine-list", output::<ResultRows>()),
         ("sql", output::<ResultRows>()),

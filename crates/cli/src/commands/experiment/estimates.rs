@@ -1,7 +1,8 @@
 //! The estimates of an experiment as tables: all of them, and by role and segment.
 
-use serde_json::{Value, json};
-use tranche_workspace::queries::experiments::ExperimentResult;
+use serde_json::json;
+use tranche_workspace::queries::experiments::{EstimateRow, ExperimentResult, MetricRole};
+use tranche_workspace::queries::segments::EVERYONE;
 
 use crate::output::{Column, Rows};
 
@@ -26,9 +27,8 @@ impl Part {
         }
     }
 
-    fn holds(self, row: &Value) -> bool {
-        let (everyone, goal) =
-            (row["segment"] == tranche_workspace::queries::segments::EVERYONE, row["role"] == "goal");
+    fn holds(self, row: &EstimateRow) -> bool {
+        let (everyone, goal) = (row.segment == EVERYONE, row.role == MetricRole::Goal);
         match self {
             Self::Goals => everyone && goal,
             Self::Others => everyone && !goal,
@@ -119,14 +119,10 @@ pub(super) fn of(part: Part, result: &ExperimentResult) -> Rows {
     }
 }
 
-fn rows(result: &ExperimentResult, wanted: impl Fn(&Value) -> bool) -> Rows {
+fn rows(result: &ExperimentResult, wanted: impl Fn(&EstimateRow) -> bool) -> Rows {
     let mut rows = Rows::new(&columns());
-    for row in &result.estimates {
-        let estimate = json!(row);
-        if !wanted(&estimate) {
-            continue;
-        }
-        let (absolute, relative) = (&estimate["absolute"], &estimate["relative"]);
+    for row in result.estimates.iter().filter(|row| wanted(row)) {
+        let (absolute, relative) = (row.absolute.effect(), row.relative.effect());
         rows.push(vec![
             json!(row.metric),
             json!(row.role),
@@ -138,16 +134,16 @@ fn rows(result: &ExperimentResult, wanted: impl Fn(&Value) -> bool) -> Rows {
             json!(row.control_mean),
             json!(row.basis.clusters),
             json!(row.basis.control_clusters),
-            absolute["effect"].clone(),
-            absolute["ci"].clone(),
-            relative["effect"].clone(),
-            relative["ci"].clone(),
-            absolute["p"].clone(),
+            json!(absolute.map(|effect| effect.effect)),
+            json!(absolute.map(|effect| effect.ci)),
+            json!(relative.map(|effect| effect.effect)),
+            json!(relative.map(|effect| effect.ci)),
+            json!(absolute.and_then(|effect| effect.p)),
             json!(row.family),
-            absolute["p_adjusted"].clone(),
-            absolute["ci_adjusted"].clone(),
-            absolute["chance_to_win"].clone(),
-            absolute["risk"].clone(),
+            json!(absolute.and_then(|effect| effect.p_adjusted)),
+            json!(absolute.and_then(|effect| effect.ci_adjusted)),
+            json!(absolute.and_then(|effect| effect.chance_to_win)),
+            json!(absolute.and_then(|effect| effect.risk)),
             json!(row.non_inferiority.as_ref().and_then(|test| test.p)),
             json!(row.conclusion),
             json!(row.undefined),
