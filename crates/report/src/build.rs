@@ -12,6 +12,7 @@ use tranche_segment::{Definitions, EVERYONE, Pattern, Scope, SegmentKind};
 use tranche_sql::{Engine, Session, Tables};
 use tranche_store::Lake;
 
+use crate::context::BuildContext;
 use crate::definition::{KpiChoice, Report, Section};
 use crate::document::{
     Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary, SizeAt, Span,
@@ -24,32 +25,6 @@ use crate::quality::data_quality;
 
 /// Periods that a trend line shows.
 const TREND_PERIODS: usize = 12;
-
-/// What a report is made from.
-pub struct BuildContext<'a> {
-    /// Where tables are.
-    pub lake: &'a Lake,
-    /// The engine, for sessions at earlier instants.
-    pub engine: &'a Engine,
-    /// The engine at the `as_of`, with the contracts registered.
-    pub session: &'a Session,
-    /// The pipeline's traits and segments.
-    pub definitions: &'a Definitions,
-    /// The pipeline's metrics.
-    pub metrics: &'a Metrics,
-    /// The results of the pipeline's experiments.
-    pub experiments: &'a [ExperimentResult],
-    /// The tables of the contracts.
-    pub tables: &'a Tables,
-    /// The sources of the pipeline.
-    pub sources: Vec<String>,
-    /// The pipeline.
-    pub pipeline: &'a str,
-    /// The run.
-    pub run_id: &'a str,
-    /// The project's time zone, in which periods begin and end.
-    pub zone: &'a TimeZone,
-}
 
 /// Gathers what a report shows; returns it with the rows that were read for it.
 ///

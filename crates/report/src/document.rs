@@ -10,10 +10,12 @@
 )]
 
 mod experiment;
+mod span;
 
 use serde::{Deserialize, Serialize};
 
 pub use experiment::ExperimentSummary;
+pub use span::Span;
 pub use tranche_scorecard::{Direction, Interval, ValueKind};
 
 /// One report of one pipeline at one `as_of`.
@@ -46,16 +48,6 @@ pub struct ReportDocument {
     #[serde(default)]
     pub experiments: Vec<ExperimentSummary>,
     pub data_quality: Option<DataQuality>,
-}
-
-/// Days from `from` up to, not including, `to`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Span {
-    pub from: String,
-    /// The day after the last.
-    pub to: String,
-    /// What people call it: "Week 40", short enough for an axis; the dates stand in for an empty one.
-    pub label: String,
 }
 
 /// The reported [`Span`] and its unit.

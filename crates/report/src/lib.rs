@@ -8,6 +8,7 @@
 //! crate estimates nothing by itself but the mean of a KPI; effects of experiments come as others stored them.
 
 mod build;
+mod context;
 mod definition;
 mod document;
 mod error;
@@ -19,7 +20,8 @@ mod publish;
 mod quality;
 mod spec;
 
-pub use build::{BuildContext, build};
+pub use build::build;
+pub use context::BuildContext;
 pub use definition::{KpiChoice, Report, Section, check, read};
 pub use document::*;
 pub use error::ReportError;

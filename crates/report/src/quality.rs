@@ -9,7 +9,7 @@ use tranche_schema::platform::{self, loads, quarantine};
 use tranche_sql::{Session, SqlError, column_i64, column_text, instant_literal};
 use tranche_store::Lake;
 
-use crate::build::BuildContext;
+use crate::context::BuildContext;
 use crate::document::{DataQuality, RejectReason, SourceQuality};
 use crate::error::ReportError;
 

@@ -38,6 +38,7 @@ impl Database {
     }
 }
 
+#[async_trait::async_trait]
 impl AsyncDB for Database {
     type Error = Failure;
     type ColumnType = DefaultColumnType;

@@ -1,9 +1,9 @@
 //! How far from the null is far enough: the test behind an estimate's interval and p-value.
 
-use crate::compare::{Inference, Options};
 use crate::distribution::{Normal, StudentT};
 use crate::effect::Effect;
 use crate::mixture::MixtureTest;
+use crate::options::{Inference, Options};
 use crate::{Alternative, ConfidenceSequence, GroupSequential, Reason};
 
 /// A test of one effect, whatever its scale.

@@ -33,6 +33,7 @@ mod run_length;
 mod snapshot;
 mod statistics;
 mod storage;
+mod transaction;
 
 pub use commit::{Commit, CommitMode};
 pub use deltalake_core::delta_datafusion::planner::DeltaPlanner;
@@ -46,8 +47,9 @@ pub use object_store;
 pub use parquet_file::{ColumnValues, NewFile, ParquetColumns, ParquetFile};
 pub use parquet_options::parquet_options;
 pub use probe::{Probe, RACES, WRITERS, probe};
-pub use replace_files::{FileCommit, Transaction};
+pub use replace_files::FileCommit;
 pub use run_length::{RunLength, RunLengthValues};
 pub use snapshot::Snapshot;
 pub use storage::{Location, Storage};
 pub use tranche_schema::layout;
+pub use transaction::Transaction;

@@ -15,24 +15,7 @@ use object_store::ObjectStoreExt;
 
 use crate::maintenance::TABLE_PROPERTIES;
 use crate::next_version::NextVersion;
-use crate::{DataFile, Lake, NewFile, Snapshot, StoreError};
-
-/// An application's own mark on a commit: of each id, a table knows the latest version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transaction {
-    /// Whose and of what.
-    pub id: String,
-    /// A number that only the application understands.
-    pub version: i64,
-}
-
-impl Transaction {
-    /// The mark `id` at `version`.
-    #[must_use]
-    pub fn new(id: impl Into<String>, version: i64) -> Self {
-        Self { id: id.into(), version }
-    }
-}
+use crate::{DataFile, Lake, NewFile, Snapshot, StoreError, Transaction};
 
 /// One atomic commit of files: some of those that are there go, others come. With neither, it only carries
 /// its transactions.

@@ -8,7 +8,7 @@ use tranche_scorecard::{
     Series, SeriesPoint,
 };
 
-use super::Span;
+use super::span::Span;
 
 /// What an experiment showed up to `as_of`.
 ///

@@ -6,7 +6,7 @@ use tranche_observe::Outbox;
 use tranche_pipeline::Ledger;
 use tranche_store::{Finding, Lake, StoreError};
 
-use super::Examination;
+use super::results::Examination;
 use crate::failure::{Failure, chain};
 use crate::tranche::Tranche;
 
