@@ -56,24 +56,7 @@ impl RunLength {
         let rows: usize = self.runs.iter().map(|(_, rows)| rows).sum();
         let nulls: usize = self.runs.iter().filter(|(value, _)| value.is_none()).map(|(_, rows)| rows).sum();
         let values = self.values.len();
-        let mut page = Vec::new();
-        if column.max_def_level() > 0 {
-            let mut levels = Vec::new();
-            self.runs
-                .iter()
-                .for_each(|(value, rows)| push_run(&mut levels, u32::from(value.is_some()), 1, *rows));
-            page.extend_from_slice(&u32::try_from(levels.len()).unwrap_or(u32::MAX).to_le_bytes());
-            page.extend(levels);
-        }
-        if values > 0 {
-            let bits = usize::BITS - (values - 1).leading_zeros();
-            page.push(u8::try_from(bits).unwrap_or(u8::MAX));
-            for (value, rows) in
-                self.runs.iter().filter_map(|(value, rows)| value.map(|value| (value, *rows)))
-            {
-                push_run(&mut page, value, bits, rows);
-            }
-        }
+        let page = self.data_page(column);
         let encoding = if values > 0 { Encoding::RLE_DICTIONARY } else { Encoding::PLAIN };
         let mut written = TrackedWrite::new(Vec::new());
         let mut pages = SerializedPageWriter::new(&mut written);
@@ -123,6 +106,30 @@ impl RunLength {
             offset_index: None,
         };
         Ok((bytes, close))
+    }
+
+    /// The body of the data page: levels where nulls are allowed, then indices into the dictionary.
+    fn data_page(&self, column: &ColumnDescPtr) -> Vec<u8> {
+        let values = self.values.len();
+        let mut page = Vec::new();
+        if column.max_def_level() > 0 {
+            let mut levels = Vec::new();
+            self.runs
+                .iter()
+                .for_each(|(value, rows)| push_run(&mut levels, u32::from(value.is_some()), 1, *rows));
+            page.extend_from_slice(&u32::try_from(levels.len()).unwrap_or(u32::MAX).to_le_bytes());
+            page.extend(levels);
+        }
+        if values > 0 {
+            let bits = usize::BITS - (values - 1).leading_zeros();
+            page.push(u8::try_from(bits).unwrap_or(u8::MAX));
+            for (value, rows) in
+                self.runs.iter().filter_map(|(value, rows)| value.map(|value| (value, *rows)))
+            {
+                push_run(&mut page, value, bits, rows);
+            }
+        }
+        page
     }
 }
 

@@ -187,86 +187,103 @@ impl Reading<'_> {
 
     /// A key that has no meaning for a type is a mistake.
     fn only_where_it_means_something(&mut self, spec: &MetricSpec) {
-        use TypeSpec::{Count, Funnel, Mean, Proportion, Quantile, Ratio, Retention};
-        let over_events = spec.over.as_ref().is_some_and(|over| over.value == OverSpec::Events);
-        let at = |key: Option<Location>, means: &[TypeSpec], message: &'static str| {
-            key.filter(|_| !means.contains(&spec.kind.value)).map(|position| (position, message))
-        };
-        let is_range =
-            spec.window.as_ref().is_some_and(|window| matches!(window.value, WindowSpec::Range(_)));
-        let found = [
-            at(
-                spec.fact.as_ref().map(|fact| fact.referenced),
-                &[Mean, Proportion, Count, Quantile, Retention],
-                if spec.kind.value == Ratio {
-                    "a ratio has `numerator:` and `denominator:`, two other metrics, and no fact of its own"
-                } else {
-                    "a funnel has `steps:`, and no fact of its own"
-                },
-            ),
-            at(
-                spec.numerator.as_ref().or(spec.denominator.as_ref()).map(|part| part.referenced),
-                &[Ratio],
-                "only a ratio has a numerator and a denominator",
-            ),
-            at(
-                spec.quantile.as_ref().map(|q| q.referenced),
-                &[Quantile],
-                "only a quantile has a `quantile:`",
-            ),
-            at(
-                spec.over.as_ref().map(|over| over.referenced),
-                &[Quantile],
-                "only a quantile is `over:` units or events",
-            ),
-            at(spec.steps.as_ref().map(|steps| steps.referenced), &[Funnel], "only a funnel has steps"),
-            at(
-                spec.within.as_ref().map(|within| within.referenced),
-                &[Funnel],
-                "only a funnel has `within:`; write `window:`",
-            ),
-            at(
-                spec.window.as_ref().map(|window| window.referenced),
-                if is_range { &[Retention] } else { &[Mean, Proportion, Count, Quantile, Retention] },
-                match spec.kind.value {
-                    Ratio => "a ratio has no window of its own; the metrics that it is made of have one each",
-                    Funnel => "a funnel has `within:`, how long after exposure its steps count",
-                    _ => {
-                        "only a retention has a window `from` and `to`; write its length, and `delay:` if it begins later"
-                    }
-                },
-            ),
-            at(
-                spec.delay.as_ref().map(|delay| delay.referenced),
-                &[Mean, Proportion, Count, Quantile, Funnel],
-                if spec.kind.value == Ratio {
-                    "a ratio has no delay of its own; the metrics that it is made of have one each"
-                } else {
-                    "a retention's window says when it begins"
-                },
-            ),
-            at(
-                spec.cap.as_ref().map(|cap| cap.referenced),
-                &[Mean, Proportion, Count],
-                match spec.kind.value {
-                    Ratio => "a ratio has no cap of its own; cap the metrics that it is made of",
-                    Quantile => {
-                        "a quantile needs no cap: it does not depend on how large the largest values are"
-                    }
-                    _ => "a share has no values to cap",
-                },
-            ),
-            at(
-                spec.missing
-                    .as_ref()
-                    .filter(|missing| missing.value == MissingSpec::Exclude)
-                    .map(|missing| missing.referenced),
-                if over_events { &[] } else { &[Mean, Count, Quantile] },
-                "`missing: exclude` has a meaning for a mean, a count and a quantile over units",
-            ),
-        ];
-        for (position, message) in found.into_iter().flatten() {
+        let misplaced = misplaced_parts(spec).into_iter().chain(misplaced_limits(spec));
+        for (position, message) in misplaced.flatten() {
             self.wrong(position, message);
         }
     }
+}
+
+/// Where a key stands that has no meaning for the metric's type, and what to write instead.
+type Misplaced = Option<(Location, &'static str)>;
+
+/// `key`, unless the metric's type is one of those that it `means` something for.
+fn misplaced(
+    spec: &MetricSpec,
+    key: Option<Location>,
+    means: &[TypeSpec],
+    message: &'static str,
+) -> Misplaced {
+    key.filter(|_| !means.contains(&spec.kind.value)).map(|position| (position, message))
+}
+
+/// Of the keys that say what a metric is made of.
+fn misplaced_parts(spec: &MetricSpec) -> [Misplaced; 6] {
+    use TypeSpec::{Count, Funnel, Mean, Proportion, Quantile, Ratio, Retention};
+    let at = |key, means: &[TypeSpec], message| misplaced(spec, key, means, message);
+    [
+        at(
+            spec.fact.as_ref().map(|fact| fact.referenced),
+            &[Mean, Proportion, Count, Quantile, Retention],
+            if spec.kind.value == Ratio {
+                "a ratio has `numerator:` and `denominator:`, two other metrics, and no fact of its own"
+            } else {
+                "a funnel has `steps:`, and no fact of its own"
+            },
+        ),
+        at(
+            spec.numerator.as_ref().or(spec.denominator.as_ref()).map(|part| part.referenced),
+            &[Ratio],
+            "only a ratio has a numerator and a denominator",
+        ),
+        at(spec.quantile.as_ref().map(|q| q.referenced), &[Quantile], "only a quantile has a `quantile:`"),
+        at(
+            spec.over.as_ref().map(|over| over.referenced),
+            &[Quantile],
+            "only a quantile is `over:` units or events",
+        ),
+        at(spec.steps.as_ref().map(|steps| steps.referenced), &[Funnel], "only a funnel has steps"),
+        at(
+            spec.within.as_ref().map(|within| within.referenced),
+            &[Funnel],
+            "only a funnel has `within:`; write `window:`",
+        ),
+    ]
+}
+
+/// Of the keys that limit what counts: times, caps, missing values.
+fn misplaced_limits(spec: &MetricSpec) -> [Misplaced; 4] {
+    use TypeSpec::{Count, Funnel, Mean, Proportion, Quantile, Ratio, Retention};
+    let at = |key, means: &[TypeSpec], message| misplaced(spec, key, means, message);
+    let over_events = spec.over.as_ref().is_some_and(|over| over.value == OverSpec::Events);
+    let is_range = spec.window.as_ref().is_some_and(|window| matches!(window.value, WindowSpec::Range(_)));
+    [
+        at(
+            spec.window.as_ref().map(|window| window.referenced),
+            if is_range { &[Retention] } else { &[Mean, Proportion, Count, Quantile, Retention] },
+            match spec.kind.value {
+                Ratio => "a ratio has no window of its own; the metrics that it is made of have one each",
+                Funnel => "a funnel has `within:`, how long after exposure its steps count",
+                _ => {
+                    "only a retention has a window `from` and `to`; write its length, and `delay:` if it begins later"
+                }
+            },
+        ),
+        at(
+            spec.delay.as_ref().map(|delay| delay.referenced),
+            &[Mean, Proportion, Count, Quantile, Funnel],
+            if spec.kind.value == Ratio {
+                "a ratio has no delay of its own; the metrics that it is made of have one each"
+            } else {
+                "a retention's window says when it begins"
+            },
+        ),
+        at(
+            spec.cap.as_ref().map(|cap| cap.referenced),
+            &[Mean, Proportion, Count],
+            match spec.kind.value {
+                Ratio => "a ratio has no cap of its own; cap the metrics that it is made of",
+                Quantile => "a quantile needs no cap: it does not depend on how large the largest values are",
+                _ => "a share has no values to cap",
+            },
+        ),
+        at(
+            spec.missing
+                .as_ref()
+                .filter(|missing| missing.value == MissingSpec::Exclude)
+                .map(|missing| missing.referenced),
+            if over_events { &[] } else { &[Mean, Count, Quantile] },
+            "`missing: exclude` has a meaning for a mean, a count and a quantile over units",
+        ),
+    ]
 }

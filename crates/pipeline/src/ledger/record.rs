@@ -180,30 +180,34 @@ impl RunRecord {
                 record.ended_at = Some(*at);
                 record.message = Some(reason.clone());
             }),
-            Event::Resumed { at } => {
-                self.resumed_at.push(*at);
-                self.status = RunStatus::Running;
-                self.message = None;
-                self.ended_at = None;
-                for step in self.steps.iter_mut().filter(|step| step.status != StepStatus::Done) {
-                    step.restart();
+            Event::Resumed { at } => self.resume(*at),
+            Event::Ended { status, message, at } => self.end(*status, message.as_ref(), *at),
+        }
+    }
+
+    fn resume(&mut self, at: Timestamp) {
+        self.resumed_at.push(at);
+        self.status = RunStatus::Running;
+        self.message = None;
+        self.ended_at = None;
+        for step in self.steps.iter_mut().filter(|step| step.status != StepStatus::Done) {
+            step.restart();
+        }
+    }
+
+    fn end(&mut self, status: RunStatus, message: Option<&String>, at: Timestamp) {
+        self.status = status;
+        self.message = message.cloned();
+        self.ended_at = Some(at);
+        for step in &mut self.steps {
+            step.unended = 0;
+            match step.status {
+                StepStatus::Pending => step.status = StepStatus::Skipped,
+                StepStatus::Running => {
+                    step.status = StepStatus::Failed;
+                    step.message = message.cloned().or_else(|| step.message.take());
                 }
-            }
-            Event::Ended { status, message, at } => {
-                self.status = *status;
-                self.message = message.clone();
-                self.ended_at = Some(*at);
-                for step in &mut self.steps {
-                    step.unended = 0;
-                    match step.status {
-                        StepStatus::Pending => step.status = StepStatus::Skipped,
-                        StepStatus::Running => {
-                            step.status = StepStatus::Failed;
-                            step.message = message.clone().or_else(|| step.message.take());
-                        }
-                        StepStatus::Done | StepStatus::Failed | StepStatus::Skipped => {}
-                    }
-                }
+                StepStatus::Done | StepStatus::Failed | StepStatus::Skipped => {}
             }
         }
     }

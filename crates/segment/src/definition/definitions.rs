@@ -145,26 +145,7 @@ impl Definitions {
         validate_tests(&spec.tests, kind, file, problems);
         let expect =
             spec.expect.map_or_else(Expectation::default, |expect| validate_expect(&expect, file, problems));
-        let group = match (spec.group, spec.priority) {
-            (Some(group), Some(priority)) => Some((group.value, priority)),
-            (Some(group), None) => {
-                problems.report(
-                    file,
-                    group.referenced,
-                    "a group needs a `priority:` for each of its segments",
-                );
-                None
-            }
-            (None, Some(priority)) => {
-                problems.report(
-                    file,
-                    priority.referenced,
-                    "`priority:` has a meaning only within a `group:`",
-                );
-                None
-            }
-            (None, None) => None,
-        };
+        let group = validate_group(spec.group, spec.priority, file, problems);
         let freshness = spec.freshness.and_then(|text| match duration::parse(&text.value) {
             Ok(duration) => Some(duration),
             Err(message) => {
@@ -205,6 +186,27 @@ impl Definitions {
         );
         problems.report(file, entity.referenced, message);
     }
+}
+
+/// The group that makes a segment exclude others, and its rank in it: one needs the other.
+fn validate_group(
+    group: Option<Spanned<String>>,
+    priority: Option<Spanned<u32>>,
+    file: &SourceFile,
+    problems: &mut Problems,
+) -> Option<(String, u32)> {
+    match (group, priority) {
+        (Some(group), Some(priority)) => return Some((group.value, priority.value)),
+        (Some(group), None) => {
+            problems.report(file, group.referenced, "a group needs a `priority:` for each of its segments");
+        }
+        (None, Some(priority)) => {
+            let message = "`priority:` has a meaning only within a `group:`";
+            problems.report(file, priority.referenced, message);
+        }
+        (None, None) => {}
+    }
+    None
 }
 
 /// Adds a segment unless its name is taken.

@@ -94,15 +94,8 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
                 vec![Target { column: place, sign: 1 }]
             };
         }
-        // Behind the panes is a column of nothing, for windows without events.
         for (column, &number) in numbers.iter().enumerate() {
-            let panes =
-                || (0..parts.len()).filter(|&place| sign(of(number), &parts[place]) != 0).collect::<Vec<_>>();
-            let columns = if is_direct {
-                vec![column]
-            } else {
-                Some(panes()).filter(|r| !r.is_empty()).unwrap_or(vec![parts.len()])
-            };
+            let columns = if is_direct { vec![column] } else { pane_columns(of(number), &parts) };
             recipes[number] = Recipe { group: groups.len(), columns };
         }
         let measure = wanted[numbers[0]].measure;
@@ -116,6 +109,13 @@ pub(crate) fn groups_of(wanted: &[Wanted<'_>]) -> (Vec<Group>, Vec<Recipe>) {
         });
     }
     (groups, recipes)
+}
+
+/// The columns of the panes inside a window. Behind the panes is a column of nothing, for windows without events.
+fn pane_columns(contributions: &[Contribution], parts: &[Part]) -> Vec<usize> {
+    let panes: Vec<usize> =
+        (0..parts.len()).filter(|&place| sign(contributions, &parts[place]) != 0).collect();
+    if panes.is_empty() { vec![parts.len()] } else { panes }
 }
 
 /// So many windows share a group; more would make its panes too many.

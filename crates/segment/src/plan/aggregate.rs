@@ -5,7 +5,7 @@ use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, Case, NullTreatment};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    Aggregate as AggregatePlan, BinaryExpr, Expr, ExprSchemable, Operator, cast, lit,
+    Aggregate as AggregatePlan, BinaryExpr, Expr, ExprSchemable, Operator, SortExpr, cast, lit,
 };
 use datafusion::scalar::ScalarValue;
 use tranche_sql::scan::{Aggregate, ValueKind};
@@ -16,6 +16,16 @@ use super::not_fusable::NotFusable;
 use super::rows::{Events, Relation, Rows, case, is_key};
 use super::wide::{Subject, WideColumn, subject, without_prefix};
 use super::window::Window;
+
+/// An aggregate as the query writes it.
+struct Call<'a> {
+    name: &'a str,
+    distinct: bool,
+    argument: &'a Expr,
+    order_by: &'a [SortExpr],
+    /// What the query takes its value for.
+    output: &'a DataType,
+}
 
 impl Builder<'_> {
     /// The relation of an aggregation, if it is by the entity's key.
@@ -95,7 +105,8 @@ impl Builder<'_> {
         if events.optional && !(is_null_of_nulls(&argument) || is_row_count(&name, &argument)) {
             return NotFusable::because(format!("`{name}` of a value that a row of nulls has, too"));
         }
-        let column = self.aggregate_of(&name, *distinct, &argument, order_by, input, &scope, output)?;
+        let call = Call { name: &name, distinct: *distinct, argument: &argument, order_by, output };
+        let column = self.aggregate_of(&call, input, &scope)?;
         if otherwise_zero {
             // The other rows count as zeros: without them, a sum of nothing is null.
             let (all, some) = (self.row_count(events), self.row_count(&scope));
@@ -112,17 +123,13 @@ impl Builder<'_> {
         Ok(column)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one aggregate")]
     fn aggregate_of(
         &mut self,
-        name: &str,
-        distinct: bool,
-        argument: &Expr,
-        order_by: &[datafusion::logical_expr::SortExpr],
+        call: &Call<'_>,
         input: &Relation,
         events: &Events,
-        output: &DataType,
     ) -> Result<Expr, NotFusable> {
+        let Call { name, distinct, argument, output, .. } = *call;
         let value = without_prefix(argument)?;
         let data_type = value.get_type(&self.table_schema(&events.table)?)?;
         let kind = ValueKind::of(&data_type);
@@ -130,6 +137,12 @@ impl Builder<'_> {
         let number = |what: &str| match kind {
             Some(kind) => Ok(kind),
             None => Err(NotFusable(format!("`{what}` of a {data_type}"))),
+        };
+        let narrow_number = |what: &str| match number(what)? {
+            ValueKind::Decimal => {
+                NotFusable::because(format!("`{what}` of a decimal of more than 18 digits"))
+            }
+            _ => Ok(()),
         };
         if distinct && !matches!(name, "count" | "min" | "max" | "bool_or" | "bool_and") {
             return NotFusable::because(format!("`{name}` of distinct values"));
@@ -158,9 +171,7 @@ impl Builder<'_> {
                 Formula::Average { sum, count: self.count_of(events, value)?, scale }
             }
             "min" | "max" | "bool_or" | "bool_and" => {
-                if number(name)? == ValueKind::Decimal {
-                    return NotFusable::because(format!("`{name}` of a decimal of more than 18 digits"));
-                }
+                narrow_number(name)?;
                 let aggregate =
                     if matches!(name, "min" | "bool_and") { Aggregate::Min } else { Aggregate::Max };
                 Formula::Value {
@@ -178,24 +189,33 @@ impl Builder<'_> {
                 }
             }
             "first_value" | "last_value" => {
-                if number(name)? == ValueKind::Decimal {
-                    return NotFusable::because(format!("`{name}` of a decimal of more than 18 digits"));
-                }
-                let (order, ascending) = self.order(name, order_by, input, events)?;
-                let first = (name == "first_value") == ascending;
-                let aggregate = if first { Aggregate::First } else { Aggregate::Last };
-                Formula::Edge(self.measure(events, aggregate, Some(value), Some(order)))
+                narrow_number(name)?;
+                Formula::Edge(self.edge(call, value, input, events)?)
             }
             _ => return NotFusable::because(format!("scans do not share the aggregate `{name}`")),
         };
         Ok(self.event_aggregate(&events.table, formula, output.clone()))
     }
 
+    /// The value of the first or last event.
+    fn edge(
+        &mut self,
+        call: &Call<'_>,
+        value: Expr,
+        input: &Relation,
+        events: &Events,
+    ) -> Result<usize, NotFusable> {
+        let (order, ascending) = self.order(call.name, call.order_by, input, events)?;
+        let first = (call.name == "first_value") == ascending;
+        let aggregate = if first { Aggregate::First } else { Aggregate::Last };
+        Ok(self.measure(events, aggregate, Some(value), Some(order)))
+    }
+
     /// The one column, never null, that says which event is first.
     fn order(
         &mut self,
         name: &str,
-        order_by: &[datafusion::logical_expr::SortExpr],
+        order_by: &[SortExpr],
         input: &Relation,
         events: &Events,
     ) -> Result<(Expr, bool), NotFusable> {

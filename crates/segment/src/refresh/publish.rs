@@ -152,19 +152,12 @@ async fn attempt(
     let names = names(definitions, wanted, publication, &history);
     let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
     let table = MembershipTable { folder, base, key: publication.key.clone(), threads: session.threads() };
-    // A refresh of some segments computes some traits; the table holds all of them.
-    let mut traits = publication.traits.as_ref().filter(|_| wanted.is_none());
-    if let (Some(rows), Some(version)) = (traits, publication.copy_of)
-        && is_copied(lake, &entity, rows, version).await?
-    {
-        traits = None;
-    }
-    let (memberships, traits) = try_join(
+    let traits = changed_traits(publication, wanted, lake).await?;
+    let (mut memberships, traits) = try_join(
         Memberships::read(table, &mut publication.index, &all_names, first),
         encoded(traits, session.threads()),
     )
     .await?;
-    let mut memberships = memberships;
     tracing::debug!(entity, "memberships are read");
     let mut reports: IndexMap<String, SegmentReport> = IndexMap::new();
     let mut rows: Vec<HistoryRow> = Vec::new();
@@ -333,6 +326,22 @@ const TRAITS_FILE_ROWS: usize = 1 << 18;
 /// The transaction that says of which version of the entity's own table a wide table is a copy.
 const COPY_MARK: &str = "copy";
 const NO_COPY: i64 = -1;
+
+/// The traits to write: none where only some segments are refreshed, since the table holds the traits of all, and none where the
+/// table holds these already.
+async fn changed_traits<'p>(
+    publication: &'p Publication,
+    wanted: Option<&[String]>,
+    lake: &Lake,
+) -> Result<Option<&'p RecordBatch>, SegmentError> {
+    let traits = publication.traits.as_ref().filter(|_| wanted.is_none());
+    if let (Some(rows), Some(version)) = (traits, publication.copy_of)
+        && is_copied(lake, &publication.entity, rows, version).await?
+    {
+        return Ok(None);
+    }
+    Ok(traits)
+}
 
 /// Whether the wide table that is there is a copy of that version of the entity's own table already.
 async fn is_copied(
