@@ -148,13 +148,9 @@ impl Builder<'_> {
             return NotFusable::because(format!("`{name}` of distinct values"));
         }
         let formula = match name {
-            "count" if distinct => {
-                Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None))
-            }
-            // Within any bounds that a sketch would have.
-            "approx_distinct" => {
-                Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None))
-            }
+            // Distinct values are counted exactly: within any bounds that a sketch would have.
+            "approx_distinct" => self.distinct_count(events, value),
+            "count" if distinct => self.distinct_count(events, value),
             "count" if constant => Formula::Count(self.count_measure(events)),
             "count" => Formula::Count(self.count_of(events, value)?),
             "sum" => {
@@ -195,6 +191,10 @@ impl Builder<'_> {
             _ => return NotFusable::because(format!("scans do not share the aggregate `{name}`")),
         };
         Ok(self.event_aggregate(&events.table, formula, output.clone()))
+    }
+
+    fn distinct_count(&mut self, events: &Events, value: Expr) -> Formula {
+        Formula::Count(self.measure(events, Aggregate::CountDistinct, Some(value), None))
     }
 
     /// The value of the first or last event.
