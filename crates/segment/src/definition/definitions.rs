@@ -194,9 +194,9 @@ fn validate_group(
     priority: Option<Spanned<u32>>,
     file: &SourceFile,
     problems: &mut Problems,
-) -> Option<(String, u32)> {
+) -> Option<(String, Spanned<u32>)> {
     match (group, priority) {
-        (Some(group), Some(priority)) => return Some((group.value, priority.value)),
+        (Some(group), Some(priority)) => return Some((group.value, priority)),
         (Some(group), None) => {
             problems.report(file, group.referenced, "a group needs a `priority:` for each of its segments");
         }

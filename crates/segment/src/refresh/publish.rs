@@ -152,7 +152,9 @@ async fn attempt(
     let names = names(definitions, wanted, publication, &history);
     let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
     let table = MembershipTable { folder, base, key: publication.key.clone(), threads: session.threads() };
-    let traits = changed_traits(publication, wanted, lake).await?;
+    // A refresh of some segments computes some traits; the table holds all of them.
+    let traits = publication.traits.as_ref().filter(|_| wanted.is_none());
+    let traits = changed_traits(traits, publication.copy_of, &entity, lake).await?;
     let (mut memberships, traits) = try_join(
         Memberships::read(table, &mut publication.index, &all_names, first),
         encoded(traits, session.threads()),
@@ -327,16 +329,15 @@ const TRAITS_FILE_ROWS: usize = 1 << 18;
 const COPY_MARK: &str = "copy";
 const NO_COPY: i64 = -1;
 
-/// The traits to write: none where only some segments are refreshed, since the table holds the traits of all, and none where the
-/// table holds these already.
-async fn changed_traits<'p>(
-    publication: &'p Publication,
-    wanted: Option<&[String]>,
+/// The traits to write: none where the table holds a copy of these already.
+async fn changed_traits<'t>(
+    traits: Option<&'t RecordBatch>,
+    copy_of: Option<u64>,
+    entity: &str,
     lake: &Lake,
-) -> Result<Option<&'p RecordBatch>, SegmentError> {
-    let traits = publication.traits.as_ref().filter(|_| wanted.is_none());
-    if let (Some(rows), Some(version)) = (traits, publication.copy_of)
-        && is_copied(lake, &publication.entity, rows, version).await?
+) -> Result<Option<&'t RecordBatch>, SegmentError> {
+    if let (Some(rows), Some(version)) = (traits, copy_of)
+        && is_copied(lake, entity, rows, version).await?
     {
         return Ok(None);
     }
