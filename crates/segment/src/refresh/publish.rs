@@ -194,11 +194,9 @@ async fn attempt(
         commit_traits(&entity, schema, files, publication.copy_of, to).await?;
         tracing::debug!(entity, "traits are written");
     }
-    let is_published = match memberships.base() {
-        Some(base) => base.has_transaction(transaction).await?,
-        None => rows.is_empty(),
-    };
-    if !is_published && (memberships.is_changed() || !history.says(&rows)) {
+    if !is_published(&memberships, transaction, &rows).await?
+        && (memberships.is_changed() || !history.says(&rows))
+    {
         let mut transactions = vec![Transaction::new(transaction, 1)];
         transactions.extend(history.write(lake, session, transaction, &rows).await?);
         memberships.commit(lake, &publication.index, transactions).await?;
@@ -206,6 +204,18 @@ async fn attempt(
     // Rows that no longer count are not seen by us whether they are there or not.
     let _ = history.tidy(lake, session, transaction).await;
     Ok(reports.into_values().collect())
+}
+
+/// Whether the transaction is in the table; without a table, whether there is nothing to write.
+async fn is_published(
+    memberships: &Memberships,
+    transaction: &str,
+    rows: &[HistoryRow],
+) -> Result<bool, SegmentError> {
+    match memberships.base() {
+        Some(base) => Ok(base.has_transaction(transaction).await?),
+        None => Ok(rows.is_empty()),
+    }
 }
 
 /// The segments that are published at each instant: those that were found, labels of sets that no entity has any more, and those
