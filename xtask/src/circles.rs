@@ -35,8 +35,11 @@ pub(crate) fn check() -> Outcome {
     Err(format!("{} circles hold {held} of {files} files", circles.len()))
 }
 
-/// The circles that are not allowed, largest first, each with the arrows inside it.
-fn forbidden(graph: &Graph) -> Vec<(BTreeSet<String>, Vec<(String, String)>)> {
+/// Files that reach each other, and the arrows between them.
+type Circle = (BTreeSet<String>, Vec<(String, String)>);
+
+/// The circles that are not allowed, largest first.
+fn forbidden(graph: &Graph) -> Vec<Circle> {
     let mut circles: Vec<_> =
         circles_of(graph).into_iter().filter(|circle| !is_spec_and_validate(circle)).collect();
     circles.sort_by_key(|circle| std::cmp::Reverse(circle.len()));

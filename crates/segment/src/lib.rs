@@ -41,12 +41,12 @@ mod state;
 pub mod store;
 
 pub use definition::check::check;
-pub use definition::definition::{Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 pub use definition::definitions::Definitions;
 pub use definition::in_segment::InSegment;
 pub use definition::names::{Pattern, SegmentName};
 pub use definition::scope::Scope;
 pub use definition::spec::{SegmentSpec, TestSpec, TraitsSpec};
+pub use definition::validated::{Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 pub use error::SegmentError;
 pub use examine::examine_published;
 pub use questions::definition_tests::{TestFailure, TestReport, run_tests};

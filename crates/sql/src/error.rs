@@ -19,7 +19,7 @@ pub struct SqlProblem {
     /// What to do about it, where that is known.
     pub help: Option<String>,
     /// The name that stands for nothing, where that is what is wrong.
-    pub missing: Option<MissingName>,
+    pub missing: Option<Box<MissingName>>,
 }
 
 /// A name that stands for nothing.

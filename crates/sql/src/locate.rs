@@ -58,7 +58,7 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
         .and_then(|d| d.span)
         .map(|span| Position { line: span.start.line, column: span.start.column });
     let missing = match unknown_name(error) {
-        Some(UnknownName::Table(table)) => Some(MissingName::Table(table)),
+        Some(UnknownName::Table(table)) => Some(Box::new(MissingName::Table(table))),
         _ => None,
     };
     let position = spanned.unwrap_or_else(|| mentioned_in(&text, sql));
@@ -114,6 +114,6 @@ pub(crate) fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> Sql
         position: position_at(sql, position),
         message: format!("there is no column `{shown}`"),
         help,
-        missing: Some(MissingName::Column(field.name.clone())),
+        missing: Some(Box::new(MissingName::Column(field.name.clone()))),
     }
 }

@@ -5,9 +5,9 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 use crate::effect::Effect;
 use crate::fieller::fieller_towards;
 use crate::hypothesis::Null;
-use crate::options::{Inference, Options, RelativeMethod};
+use crate::options::{Options, RelativeMethod};
 use crate::significance::Significance;
-use crate::{Alternative, Arm, Interval, Margin, Outcome, Reason};
+use crate::{Alternative, Arm, Interval, Outcome, Reason};
 
 /// What two arms say about the treatment's effect.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,8 +11,8 @@ use tranche_sql::{MissingName, Session, SqlError, SqlProblem, dialect};
 use super::in_segment::{InSegment, Reference, members_relation, references};
 use super::traits;
 use crate::TRAITS;
-use crate::definition::definition::{SegmentDefinition, SegmentKind};
 use crate::definition::definitions::Definitions;
+use crate::definition::validated::{SegmentDefinition, SegmentKind};
 
 /// Plans every definition in a session in which the contracts are registered; reports every problem.
 ///
@@ -110,7 +110,7 @@ async fn planned(
 
 /// Whether a column is missing that one of these files of traits would have.
 fn misses_a_column(problem: &SqlProblem, broken: &[&SourceFile]) -> bool {
-    match &problem.missing {
+    match problem.missing.as_deref() {
         Some(MissingName::Column(name)) => broken.iter().any(|file| file.text().contains(name.as_str())),
         _ => false,
     }
@@ -118,7 +118,7 @@ fn misses_a_column(problem: &SqlProblem, broken: &[&SourceFile]) -> bool {
 
 fn diagnostic(file: &SourceFile, problem: SqlProblem) -> Diagnostic {
     let diagnostic = file.problem(problem.position, problem.message).with_help_if(problem.help);
-    match problem.missing {
+    match problem.missing.map(|name| *name) {
         Some(MissingName::Table(table)) => diagnostic.with_missing_table(table),
         _ => diagnostic,
     }

@@ -9,11 +9,11 @@ use tranche_project::{
 };
 use tranche_schema::{Contract, Universe};
 
-use super::definition::{Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 use super::in_segment::references;
 use super::names::SegmentName;
 use super::order;
 use super::spec::{ExpectSpec, SegmentSpec, TestSpec, TraitsSpec};
+use super::validated::{Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 
 /// Traits and segments that hold together, with the contracts that they query.
 #[derive(Debug, Clone, Default)]

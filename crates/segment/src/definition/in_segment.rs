@@ -80,7 +80,7 @@ impl Rewrite for InSegment<'_> {
     }
 
     fn explain(&self, problem: SqlProblem) -> SqlProblem {
-        if problem.missing == Some(MissingName::Table(TRAITS.to_owned())) {
+        if problem.missing.as_deref() == Some(&MissingName::Table(TRAITS.to_owned())) {
             let message =
                 "there is no table `traits` here: it is made of all traits, and only segments can query it";
             return SqlProblem { message: message.to_owned(), ..problem };

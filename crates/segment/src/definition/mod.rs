@@ -1,7 +1,6 @@
 //! Traits and segments as they are written, read, checked and ordered.
 
 pub(crate) mod check;
-pub(crate) mod definition;
 pub(crate) mod definitions;
 pub(crate) mod in_segment;
 pub(crate) mod names;
@@ -9,3 +8,4 @@ mod order;
 pub(crate) mod scope;
 pub(crate) mod spec;
 pub(crate) mod traits;
+pub(crate) mod validated;

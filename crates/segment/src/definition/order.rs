@@ -5,7 +5,7 @@ use tranche_project::{Position, Problems};
 
 use super::in_segment::references;
 use super::names::SegmentName;
-use crate::definition::definition::{SegmentDefinition, SegmentKind};
+use crate::definition::validated::{SegmentDefinition, SegmentKind};
 
 /// The definitions in order. Unknown references and cycles are reported, with the cycle; those in a cycle come last.
 pub(crate) fn in_order(

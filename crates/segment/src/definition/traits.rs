@@ -13,9 +13,9 @@ use tranche_project::{Position, Problems};
 use tranche_schema as schema;
 use tranche_sql::{Session, SqlError, dialect};
 
-use crate::definition::definition::TraitsDefinition;
 use crate::definition::definitions::Definitions;
 use crate::definition::spec::Scalar;
+use crate::definition::validated::TraitsDefinition;
 use crate::error::SegmentError;
 
 /// The trait columns of a planned query; what cannot be a trait is reported.

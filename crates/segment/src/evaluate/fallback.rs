@@ -10,9 +10,9 @@ use tranche_project::SourceFile;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Session, SqlError};
 
-use crate::definition::definition::TraitsDefinition;
 use crate::definition::in_segment::InSegment;
 use crate::definition::traits::scalar;
+use crate::definition::validated::TraitsDefinition;
 use crate::error::SegmentError;
 
 /// The rows of a definition's query, in one batch, and how many rows were read for it.

@@ -18,11 +18,11 @@ use super::graph::{Graph, WideTypes};
 use super::pass::{certain, pass};
 use super::wide_table::WideTable;
 use crate::TRAITS;
-use crate::definition::definition::{SegmentDefinition, SegmentKind};
 use crate::definition::definitions::Definitions;
 use crate::definition::in_segment::{InSegment, Reference, members_relation, references};
 use crate::definition::names::SegmentName;
 use crate::definition::scope::Scope;
+use crate::definition::validated::{SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
 use crate::plan::{Compiled, Program};
 

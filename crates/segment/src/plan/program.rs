@@ -15,11 +15,11 @@ use super::plans::Plans;
 use super::rows::{Relation, Rows, case, is_key, only_where};
 use super::wide::WideColumn;
 use crate::TRAITS;
-use crate::definition::definition::{SegmentDefinition, SegmentKind, TraitsDefinition};
 use crate::definition::definitions::Definitions;
 use crate::definition::in_segment::{InSegment, Reference, members_relation, references};
 use crate::definition::scope::Scope;
 use crate::definition::traits::scalar;
+use crate::definition::validated::{SegmentDefinition, SegmentKind, TraitsDefinition};
 use crate::error::SegmentError;
 
 /// What has to be computed for a scope, and how.

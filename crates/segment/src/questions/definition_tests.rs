@@ -8,10 +8,10 @@ use serde::Serialize;
 use tranche_project::{Diagnostic, Spanned, instant};
 use tranche_sql::{Engine, Tables};
 
-use crate::definition::definition::SegmentDefinition;
 use crate::definition::definitions::Definitions;
 use crate::definition::names::SegmentName;
 use crate::definition::spec::{Scalar, TestSpec};
+use crate::definition::validated::SegmentDefinition;
 use crate::error::SegmentError;
 use crate::questions::replay::{Replay, Replayed};
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tranche_sql::{Session, SqlError};
 use tranche_store::Lake;
 
-use crate::definition::definition::{SegmentDefinition, SegmentKind};
+use crate::definition::validated::{SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::Members;
 use crate::questions::replay::{Replay, Replayed, is_label_of};

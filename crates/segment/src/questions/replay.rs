@@ -10,11 +10,11 @@ use roaring::RoaringBitmap;
 use tranche_sql::{Engine, Session, SqlError, Tables};
 
 use crate::TRAITS;
-use crate::definition::definition::{SegmentDefinition, SegmentKind};
 use crate::definition::definitions::Definitions;
 use crate::definition::in_segment::{InSegment, Reference, members_relation, references};
 use crate::definition::names::SegmentName;
 use crate::definition::scope::Scope;
+use crate::definition::validated::{SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Sharing, evaluate};
 

@@ -12,9 +12,9 @@ use tranche_schema::platform::{self, memberships};
 use tranche_sql::{Conjuncts, Outcome, SqlError, column_i64, column_text};
 use tranche_store::Lake;
 
-use crate::definition::definition::{SegmentDefinition, SegmentKind};
 use crate::definition::in_segment::InSegment;
 use crate::definition::names::SegmentName;
+use crate::definition::validated::{SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
 use crate::questions::replay::{Replay, Replayed, is_label_of};
 use crate::store::memberships_table;

@@ -18,9 +18,9 @@ use tranche_store::{FileCommit, Lake, ParquetFile, Snapshot, StoreError, Transac
 
 use super::history_policy::HistoryPolicy;
 use super::report::SegmentReport;
-use crate::definition::definition::{Expectation, SegmentKind};
 use crate::definition::definitions::Definitions;
 use crate::definition::names::{SegmentName, is_wanted};
+use crate::definition::validated::{Expectation, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Members};
 use crate::history::HistoryRow;

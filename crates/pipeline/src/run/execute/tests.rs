@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::definition::Pipeline;
-use crate::ledger::Started;
 use crate::run::StepContext;
 
 struct NoonClock;

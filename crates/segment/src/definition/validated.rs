@@ -1,4 +1,4 @@
-//! A definition of traits or of a segment, as it was validated.
+//! Definitions of traits and of segments, validated.
 
 use std::time::Duration;
 
