@@ -4,13 +4,11 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use roaring::RoaringBitmap;
-use tranche_metric::{Facts, Metric, Metrics, Population, UnitValues, Wanted, unit_values};
+use tranche_metric::{Facts, Metric, Population, UnitValues, Wanted, unit_values};
 use tranche_scorecard::ExperimentResult;
 use tranche_segment::evaluate::{Evaluation, Sharing, evaluate};
 use tranche_segment::store::{HistoryRow, history};
-use tranche_segment::{Definitions, EVERYONE, Pattern, Scope, SegmentKind};
-use tranche_sql::{Engine, Session, Tables};
-use tranche_store::Lake;
+use tranche_segment::{EVERYONE, Pattern, Scope, SegmentKind};
 
 use crate::context::BuildContext;
 use crate::definition::{KpiChoice, Report, Section};

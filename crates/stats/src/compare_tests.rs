@@ -1,7 +1,7 @@
 //! Published figures, and the promise that absolute and relative never contradict each other.
 
 use super::*;
-use crate::{CoMoments, Lack, Moments, Proportion, adjust};
+use crate::{CoMoments, Inference, Lack, Moments, Proportion, adjust};
 
 fn estimates(control: Arm, treatment: Arm, options: &Options) -> (Estimate, Estimate) {
     let comparison = compare(&control, &treatment, options);

@@ -93,6 +93,18 @@ fn check_members(family: &FamilySpec, spec: &ExperimentSpec, file: &SourceFile, 
     }
 }
 
+/// How p-values are adjusted; not at all where nothing is said.
+pub(super) fn adjustment(spec: Option<AdjustSpec>) -> Adjustment {
+    match spec {
+        None | Some(AdjustSpec::None) => Adjustment::None,
+        Some(AdjustSpec::Bonferroni) => Adjustment::Bonferroni,
+        Some(AdjustSpec::Holm) => Adjustment::Holm,
+        Some(AdjustSpec::Hochberg) => Adjustment::Hochberg,
+        Some(AdjustSpec::BenjaminiHochberg) => Adjustment::BenjaminiHochberg,
+        Some(AdjustSpec::BenjaminiYekutieli) => Adjustment::BenjaminiYekutieli,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,17 +152,5 @@ mod tests {
             (Some("any metric in `lifecycle/new` for any variant".to_owned()), true)
         );
         assert_eq!(shared(&family(&[], &[], &["b"]), &family(&[], &[], &["c"])), (None, false));
-    }
-}
-
-/// How p-values are adjusted; not at all where nothing is said.
-pub(super) fn adjustment(spec: Option<AdjustSpec>) -> Adjustment {
-    match spec {
-        None | Some(AdjustSpec::None) => Adjustment::None,
-        Some(AdjustSpec::Bonferroni) => Adjustment::Bonferroni,
-        Some(AdjustSpec::Holm) => Adjustment::Holm,
-        Some(AdjustSpec::Hochberg) => Adjustment::Hochberg,
-        Some(AdjustSpec::BenjaminiHochberg) => Adjustment::BenjaminiHochberg,
-        Some(AdjustSpec::BenjaminiYekutieli) => Adjustment::BenjaminiYekutieli,
     }
 }
