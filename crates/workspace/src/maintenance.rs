@@ -25,7 +25,7 @@ const MESSAGES: Duration = Duration::from_secs(layout::system::MESSAGE_DAYS as u
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What maintenance works on.
-pub struct Maintenance<'a> {
+pub(crate) struct Maintenance<'a> {
     pub lake: &'a Lake,
     pub definitions: &'a ProjectDefinitions,
     pub session: &'a Session,
@@ -36,7 +36,7 @@ pub struct Maintenance<'a> {
 
 impl Maintenance<'_> {
     /// Maintains everything in the lake; what cannot be done now is reported in the detail, and is no failure.
-    pub async fn run(&self) -> Result<StepOutcome, Failure> {
+    pub(crate) async fn run(&self) -> Result<StepOutcome, Failure> {
         let ledger = Ledger::new(self.lake.objects());
         let runs = ledger.list().await?;
         let versions = self.versions_kept(&runs);

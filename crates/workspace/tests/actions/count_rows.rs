@@ -90,5 +90,5 @@ async fn a_target_that_is_not_there_is_a_problem_at_its_place() {
         .iter()
         .map(|problem| format!("{}:{}:{}: {}", problem.file, problem.line, problem.column, problem.message))
         .collect();
-    assert_eq!(problems, ["pipelines/shop/pipeline.yaml:4:24: there is no table `poeple`"]);
+    assert_eq!(problems, ["pipelines/shop/pipeline.yaml:4:25: there is no table `poeple`"]);
 }

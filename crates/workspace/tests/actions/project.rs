@@ -129,7 +129,7 @@ const DEFINITIONS: [(&str, &str); 14] = [
     (
         "pipelines/shop/reports/monthly.yaml",
         "version: 1\nreport: monthly\nperiod: month\ncompare: previous\nsegments: [all, active]\nkpis:\n  \
-         - {metric: revenue}\nsections: [scorecard, trends, segments, experiments, data_quality]\nformats: [html, json]\n",
+         - {metric: revenue}\nsections: [scorecard, trends, flows, experiments, data_quality]\nformats: [html, json]\n",
     ),
     (
         "pipelines/shop/reports/quality.yaml",

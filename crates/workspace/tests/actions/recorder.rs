@@ -40,8 +40,8 @@ impl Recorder {
 /// A data file of a table: neither a log, nor a saved state, nor an object of the platform.
 fn data_file(path: &Path) -> Option<String> {
     let text = path.as_ref();
-    let is_data = text.ends_with(".parquet") && !text.contains("/_");
-    is_data.then(|| text.to_owned())
+    let is_other = ["/_delta_log/", "/_state/", "/_sys/"].iter().any(|folder| text.contains(folder));
+    (text.ends_with(".parquet") && !is_other).then(|| text.to_owned())
 }
 
 impl fmt::Display for Recorder {
