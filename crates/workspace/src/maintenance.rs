@@ -25,18 +25,18 @@ const MESSAGES: Duration = Duration::from_secs(layout::system::MESSAGE_DAYS as u
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What maintenance works on.
-pub struct Maintenance<'a> {
-    pub lake: &'a Lake,
-    pub definitions: &'a ProjectDefinitions,
-    pub session: &'a Session,
-    pub now: Timestamp,
+pub(crate) struct Maintenance<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) definitions: &'a ProjectDefinitions,
+    pub(crate) session: &'a Session,
+    pub(crate) now: Timestamp,
     /// Is told what is being done.
-    pub progress: &'a (dyn Fn(String) + Send + Sync),
+    pub(crate) progress: &'a (dyn Fn(String) + Send + Sync),
 }
 
 impl Maintenance<'_> {
     /// Maintains everything in the lake; what cannot be done now is reported in the detail, and is no failure.
-    pub async fn run(&self) -> Result<StepOutcome, Failure> {
+    pub(crate) async fn run(&self) -> Result<StepOutcome, Failure> {
         let ledger = Ledger::new(self.lake.objects());
         let runs = ledger.list().await?;
         let versions = self.versions_kept(&runs);
