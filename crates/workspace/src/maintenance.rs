@@ -26,12 +26,12 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// What maintenance works on.
 pub(crate) struct Maintenance<'a> {
-    pub lake: &'a Lake,
-    pub definitions: &'a ProjectDefinitions,
-    pub session: &'a Session,
-    pub now: Timestamp,
+    pub(crate) lake: &'a Lake,
+    pub(crate) definitions: &'a ProjectDefinitions,
+    pub(crate) session: &'a Session,
+    pub(crate) now: Timestamp,
     /// Is told what is being done.
-    pub progress: &'a (dyn Fn(String) + Send + Sync),
+    pub(crate) progress: &'a (dyn Fn(String) + Send + Sync),
 }
 
 impl Maintenance<'_> {
