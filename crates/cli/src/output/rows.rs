@@ -71,19 +71,6 @@ impl Rows {
         self.only(|name| !optional.contains(&name) || place(name).is_some_and(is_filled))
     }
 
-    /// With another column before the others.
-    pub(crate) fn with_first(
-        mut self,
-        column: impl Into<Column>,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Self {
-        self.columns.insert(0, column.into());
-        for (row, value) in self.rows.iter_mut().zip(values) {
-            row.insert(0, value);
-        }
-        self
-    }
-
     /// Prints them on stdout; on stderr, which columns had no room.
     pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
         let printed = self.printed(format, &View::current())?;
