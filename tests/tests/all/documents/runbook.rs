@@ -25,10 +25,7 @@ pub(crate) fn assert_in_runbook(check: &str, finding: &str) {
         .map(|(_, title)| title)
         .collect();
     let is_about = |title: &&str| has_parts(finding, &format!("...{}...", plain(title)));
-    assert!(
-        sections.iter().any(|title| is_about(title)),
-        "{RUNBOOK}: no section of `{check}` is about: {finding}"
-    );
+    assert!(sections.iter().any(is_about), "{RUNBOOK}: no section of `{check}` is about: {finding}");
 }
 
 /// A title without its outer backticks.

@@ -64,9 +64,9 @@ fn every_mistake_of_a_statement_is_reported_in_plain_words() {
         lab.write(&format!("pipelines/shop/segments/{name}.sql"), &text);
     }
     let text = screen(&["check"], &lab.tranche(&["check"]).expect_code(2));
-    for place in 0..STATEMENTS.len() {
+    for (place, statement) in STATEMENTS.iter().enumerate() {
         let file = format!("s{place:02}.sql:");
-        assert!(text.contains(&file), "nothing is wrong with {}", STATEMENTS[place]);
+        assert!(text.contains(&file), "nothing is wrong with {statement}");
     }
     assert_plain(&text);
     check("statements", &text);
