@@ -37,7 +37,7 @@ pub struct Estimate {
 /// Compares `treatment` with `control`.
 ///
 /// Absolute: D = mB - mA, se = √(vA + vB), D ± t se and p = 2 P(T > |D| / se), with Welch and Satterthwaite's degrees of freedom;
-/// for other [`Inference`]s their own multiplier and p-value. Source: Welch, The generalization of Student's problem (1947).
+/// for other [`Inference`](crate::Inference)s their own multiplier and p-value. Source: Welch, The generalization of Student's problem (1947).
 ///
 /// Relative: D / |mA|, its interval by [`Options::relative`]. Fieller's critical value is that of t below 1000 degrees of freedom
 /// and the normal one from there on. As that is smaller by up to .0024, Fieller's set could leave out the null in a sliver where

@@ -305,7 +305,7 @@ impl Ledger {
     /// Reads the entries that were added since this log was read.
     ///
     /// # Errors
-    /// As [`Ledger::history`].
+    /// As [`Ledger::schedule_log`].
     pub async fn refresh_schedule_log(
         &self,
         pipeline: &str,
@@ -332,7 +332,7 @@ impl Ledger {
     /// last one.
     ///
     /// # Errors
-    /// As [`Ledger::history`].
+    /// As [`Ledger::schedule_log`].
     pub async fn amend_schedule_log(
         &self,
         pipeline: &str,
