@@ -108,7 +108,7 @@ fn what_is_printed_fits_its_schema() {
     let _ = run("segment-explain", 0, &["segment", "explain"]);
     let _ = run("segment-history", 0, &["segment", "history", "lifecycle"]);
     let _ = run("segment-test", 0, &["segment", "test", "lifecycle"]);
-    let span = ["--from", "2026-10-01", "--to", "2026-10-03"];
+    let span = ["--from", "2026-10-31", "--to", "2026-11-01"];
     let plan = [&["segment", "backfill", "app_users", "--rebuild", "--dry-run"], &span[..]].concat();
     let _ = run("segment-backfill-dry-run", 0, &plan);
     let _ =
