@@ -466,7 +466,7 @@ fn a_daemon_whose_lake_changes_refuses_that_and_says_what_to_do() {
         std::thread::sleep(Duration::from_millis(50));
     }
     project.sandbox.write("tranche.yaml", "version: 1\nlake: ./elsewhere\n");
-    let refused = lines.find(|line| line.contains("refused")).unwrap();
+    let refused = lines.find(|line| line.contains("the last valid version")).unwrap();
     assert!(refused.contains("`lake` of tranche.yaml changed: restart the daemon"), "{refused}");
     daemon.kill().unwrap();
     daemon.wait().unwrap();
