@@ -34,7 +34,7 @@ for path, what, document in json.load(sys.stdin):
     jsonschema.Draft202012Validator.check_schema(schema)
     for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
         problems.append(f"{what}: {error.json_path}: {error.message[:300]}")
-sys.exit("\n".join(problems))
+sys.exit("\n".join(problems) or None)
 "#;
 
 fn schemas() -> PathBuf {
