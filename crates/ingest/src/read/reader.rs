@@ -111,12 +111,26 @@ where
     F: Future<Output = Result<(), InputProblem>> + Send + 'static,
 {
     let (sender, mut receiver) = mpsc::channel(2);
-    let producing = produce(sender.clone());
+    let producing = tokio::spawn(produce(sender.clone()));
     tokio::spawn(async move {
-        if let Err(problem) = producing.await {
+        // Decoders of damaged files may panic, which must not look like the end of the rows.
+        let outcome = producing.await.unwrap_or_else(|error| Err(format!("the reader stopped: {error}")));
+        if let Err(problem) = outcome {
             // The consumer may have stopped; then the problem is of no interest.
             let _ = sender.send(Err(problem)).await;
         }
     });
     poll_fn(move |context| receiver.poll_recv(context)).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_panics_does_not_end_as_if_all_rows_were_read() {
+        let mut rows = produced(|_| async { Vec::new().pop().unwrap() });
+        let problem = rows.next().await.unwrap().unwrap_err();
+        assert!(problem.starts_with("the reader stopped: "), "{problem}");
+    }
 }
