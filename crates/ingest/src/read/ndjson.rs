@@ -1,16 +1,21 @@
-//! NDJSON: one JSON object a line. The columns are the keys that appear; nested values stay JSON text.
+//! NDJSON: one JSON object a line. The columns are the keys that appear; nested values stay JSON text, and
+//! numbers the digits that are written.
 
-use std::io::{BufRead, BufReader, Read};
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{BufRead, Read};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{ArrayBuilder, ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow};
 use super::text::{Parser, ROW_LIMIT_BYTES, Sink, TextInput, TextReader, too_long};
-use crate::shown::shorten;
+use crate::shown::{legible, shorten};
 
 /// One JSON object a line.
 pub(super) const NDJSON: Format = Format {
@@ -30,14 +35,13 @@ impl Parser for Ndjson {
     }
 }
 
-fn read(reader: impl Read, sink: Sink<'_>) -> Result<(), InputProblem> {
-    let mut reader = BufReader::new(reader);
+fn read(mut text: impl BufRead, sink: Sink<'_>) -> Result<(), InputProblem> {
     let mut pending = Pending { columns: IndexMap::new(), rows: Vec::new(), unreadable: Vec::new() };
     let (mut line, mut row) = (Vec::new(), 0u64);
     loop {
         line.clear();
         let limit = ROW_LIMIT_BYTES as u64 + 1;
-        let read = (&mut reader).take(limit).read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+        let read = (&mut text).take(limit).read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
         if read == 0 {
             break;
         }
@@ -57,41 +61,74 @@ fn read(reader: impl Read, sink: Sink<'_>) -> Result<(), InputProblem> {
     Ok(())
 }
 
-/// Rows that wait to become a batch; a column is as long as its last value, the rest is null.
+/// Rows that wait to become a batch.
 struct Pending {
-    columns: IndexMap<String, Vec<Option<String>>>,
+    columns: IndexMap<String, Column>,
     rows: Vec<u64>,
     unreadable: Vec<UnreadableRow>,
 }
 
+/// The values of a key; it is as long as the last row that has the key, the rest is null.
+#[derive(Default)]
+struct Column {
+    texts: StringBuilder,
+    /// The last row that names the key, be it good or not.
+    named_in: u64,
+}
+
+impl Column {
+    fn append_nulls_up_to(&mut self, length: usize) {
+        self.texts.append_nulls(length - self.texts.len());
+    }
+}
+
 impl Pending {
     fn push(&mut self, row: u64, line: &[u8]) {
-        let object = match serde_json::from_slice::<Value>(line) {
-            Ok(Value::Object(object)) => object,
-            Ok(_) => return self.reject(row, line, "the line is not a JSON object".to_owned()),
-            Err(error) => return self.reject(row, line, format!("the line is not valid JSON: {error}")),
-        };
-        let at = self.rows.len();
-        for (key, value) in object {
-            let column = self.columns.entry(key).or_default();
-            column.resize(at, None);
-            column.push(text_of(value));
+        match self.values(row, line) {
+            Ok(values) => {
+                for (index, value) in values {
+                    let column = &mut self.columns[index];
+                    column.append_nulls_up_to(self.rows.len());
+                    column.texts.append_option(value);
+                }
+                self.rows.push(row);
+            }
+            Err((column, reason)) => {
+                let raw = Some(shorten(String::from_utf8_lossy(line).trim_end()));
+                self.unreadable.push(UnreadableRow { row, column, reason, raw });
+            }
         }
-        self.rows.push(row);
     }
 
-    fn reject(&mut self, row: u64, line: &[u8], reason: String) {
-        let raw = Some(shorten(String::from_utf8_lossy(line).trim_end()));
-        self.unreadable.push(UnreadableRow { row, column: None, reason, raw });
+    /// The values of a line, each with the place of its column; or the key at fault, if one is, and the
+    /// reason.
+    fn values<'a>(&mut self, row: u64, line: &'a [u8]) -> Result<Vec<Value<'a>>, (Option<String>, String)> {
+        let Fields(fields) = serde_json::from_slice(line).map_err(|error| (None, describe(&error)))?;
+        let mut values = Vec::with_capacity(fields.len());
+        for (Text(key), json) in fields {
+            let value = text_of(json).map_err(|error| {
+                (None, format!("the line is not valid JSON: the value of `{}`: {error}", legible(&key)))
+            })?;
+            let index = match self.columns.get_index_of(key.as_ref()) {
+                Some(index) => index,
+                None => self.columns.insert_full(key.to_string(), Column::default()).0,
+            };
+            if std::mem::replace(&mut self.columns[index].named_in, row) == row {
+                let reason = format!("the line has the key `{}` twice", legible(&key));
+                return Err((Some(key.into_owned()), reason));
+            }
+            values.push((index, value));
+        }
+        Ok(values)
     }
 
     fn take(&mut self) -> Result<RawRows, InputProblem> {
         let length = self.rows.len();
         let (mut fields, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
-        for (name, values) in &mut self.columns {
-            values.resize(length, None);
+        for (name, column) in &mut self.columns {
+            column.append_nulls_up_to(length);
             fields.push(Field::new(name, DataType::Utf8, true));
-            arrays.push(Arc::new(values.drain(..).collect::<StringArray>()));
+            arrays.push(Arc::new(column.texts.finish()));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(length));
         let schema = Arc::new(Schema::new(fields));
@@ -104,36 +141,158 @@ impl Pending {
     }
 }
 
-fn text_of(value: Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text),
-        other => Some(other.to_string()),
+/// The place of a column, and its value.
+type Value<'a> = (usize, Option<Cow<'a, str>>);
+
+/// The keys of an object with their values as written: in the order of the line, repeated ones included.
+struct Fields<'a>(Vec<(Text<'a>, &'a RawValue)>);
+
+/// A JSON string.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
     }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Fields(fields))
+    }
+}
+
+fn describe(error: &serde_json::Error) -> String {
+    if error.is_data() {
+        "the line is not a JSON object".to_owned()
+    } else {
+        format!("the line is not valid JSON: {error}")
+    }
+}
+
+/// A string as it is meant, any other value as it is written: no number goes through a binary one.
+fn text_of(json: &RawValue) -> serde_json::Result<Option<Cow<'_, str>>> {
+    let written = json.get();
+    Ok(match written.as_bytes() {
+        b"null" => None,
+        [b'"', ..] => Some(serde_json::from_str::<Text<'_>>(written)?.0),
+        [b'{' | b'[', ..] => Some(compact(written)),
+        _ => Some(written.into()),
+    })
+}
+
+/// JSON without the blanks that mean nothing.
+fn compact(json: &str) -> Cow<'_, str> {
+    let is_blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r');
+    if !json.contains(is_blank) {
+        return json.into();
+    }
+    let (mut is_text, mut is_escaped) = (false, false);
+    let mut compact = json.to_owned();
+    compact.retain(|c| {
+        let is_kept = is_text || !is_blank(c);
+        is_text ^= c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_kept
+    });
+    compact.into()
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, AsArray};
+    use arrow::array::{AsArray, StringArray};
 
     use super::*;
 
-    #[test]
-    fn keys_become_columns_and_broken_lines_are_rejected_alone() {
-        let text =
-            b"{\"a\": 1, \"b\": \"x\"}\n\n{\"a\": 2.50, \"c\": [\"y\"]}\n{\"a\": \n[1]\n{\"b\": null}\n";
+    /// All rows of a text, which fit into one batch.
+    fn rows(text: &str) -> RawRows {
         let mut batches = Vec::new();
-        read(&text[..], &mut |rows| {
+        read(text.as_bytes(), &mut |rows| {
             batches.push(rows);
             true
         })
         .unwrap();
-        let rows = &batches[0];
+        assert_eq!(batches.len(), 1);
+        batches.remove(0)
+    }
+
+    fn column(rows: &RawRows, name: &str) -> StringArray {
+        rows.batch.column_by_name(name).unwrap().as_string::<i32>().clone()
+    }
+
+    /// The text of a value that is written as `json`.
+    fn check(json: &str, expected: Option<&str>) {
+        let rows = rows(&format!("{{\"a\": {json} , \"b\": 1}}\n"));
+        assert_eq!(column(&rows, "a"), StringArray::from(vec![expected]), "{json}");
+        assert_eq!(column(&rows, "b"), StringArray::from(vec!["1"]), "{json}");
+    }
+
+    fn check_reject(line: &str, column: Option<&str>, reason: &str) {
+        let found = rows(&format!("{{\"a\": 1}}\n{line}\n{{\"a\": 2}}\n"));
+        assert_eq!(self::column(&found, "a"), StringArray::from(vec!["1", "2"]), "{line}");
+        let [unreadable] = &found.unreadable[..] else { panic!("{line}: {:?}", found.unreadable) };
+        assert_eq!((unreadable.row, unreadable.column.as_deref()), (2, column), "{line}");
+        assert!(unreadable.reason.starts_with(reason), "{unreadable:?}");
+    }
+
+    #[test]
+    fn keys_become_columns_and_broken_lines_are_rejected_alone() {
+        let rows =
+            rows("{\"a\": 1, \"b\": \"x\"}\n\n{\"a\": 2.50, \"c\": [\"y\"]}\n{\"a\": \n[1]\n{\"b\": null}\n");
         assert_eq!(rows.rows, [1, 3, 6]);
         assert_eq!(rows.unreadable.iter().map(|r| r.row).collect::<Vec<_>>(), [4, 5]);
-        let column = |name: &str| rows.batch.column_by_name(name).unwrap().as_string::<i32>().clone();
-        assert_eq!(column("a"), StringArray::from(vec![Some("1"), Some("2.5"), None]));
-        assert_eq!(column("c"), StringArray::from(vec![None, Some("[\"y\"]"), None]));
-        assert_eq!(column("b").null_count(), 2);
+        assert_eq!(column(&rows, "a"), StringArray::from(vec![Some("1"), Some("2.50"), None]));
+        assert_eq!(column(&rows, "b"), StringArray::from(vec![Some("x"), None, None]));
+        assert_eq!(column(&rows, "c"), StringArray::from(vec![None, Some("[\"y\"]"), None]));
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        for number in ["12345678901234567890", "184467440737095516150", "1.10", "12E4", "-0", "1e400", "0.1"]
+        {
+            check(number, Some(number));
+        }
+        check("[1.10, {\"b\" : 12345678901234567890}]", Some("[1.10,{\"b\":12345678901234567890}]"));
+    }
+
+    #[test]
+    fn a_string_is_what_it_means_and_any_other_value_what_is_written() {
+        check("null", None);
+        check("true", Some("true"));
+        check("\"\"", Some(""));
+        check("\"null\"", Some("null"));
+        check(r#""a \"b\" \u00e9 \ud83d\ude00\n""#, Some("a \"b\" é 😀\n"));
+        check("{ }", Some("{}"));
+        check(r#"{"a b": [" \" ", "\\", { "c" : null }]}"#, Some(r#"{"a b":[" \" ","\\",{"c":null}]}"#));
+    }
+
+    #[test]
+    fn an_object_that_has_a_key_twice_is_rejected() {
+        check_reject(r#"{"a": 1, "b": 2, "a": 1}"#, Some("a"), "the line has the key `a` twice");
+        check_reject(r#"{"x": 1, "\u0078": 2}"#, Some("x"), "the line has the key `x` twice");
+    }
+
+    #[test]
+    fn a_line_that_is_no_object_says_so() {
+        for line in ["[1]", "1", "\"text\"", "null"] {
+            check_reject(line, None, "the line is not a JSON object");
+        }
+        for line in ["{\"a\": 01}", "{\"a\": 1} {\"a\": 2}", "{\"a\"", "{a: 1}", "{\"a\": [1,]}", "\0"] {
+            check_reject(line, None, "the line is not valid JSON: ");
+        }
+        check_reject(r#"{"a": "\ud800"}"#, None, "the line is not valid JSON: the value of `a`: ");
     }
 }
