@@ -1,18 +1,24 @@
 //! Parquet: typed columns, read as a stream of batches.
+//!
+//! INT96, in which Spark and Databricks write instants, is read as microseconds: 64-bit nanoseconds end in
+//! 2262, and the decoder wraps what lies beyond (9999-12-31 became a day in 1816).
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema, TimeUnit};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::basic::Type as PhysicalType;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::schema::types::SchemaDescriptor;
 
 use super::input::{Input, Object};
 use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, RawStream, Reader, Sender, produced};
@@ -41,8 +47,11 @@ impl Reader for Parquet {
 async fn read(object: Object, sender: &Sender) -> std::result::Result<(), InputProblem> {
     let Object { store, meta } = object;
     let unreadable = |e: ParquetError| format!("the file is not readable Parquet: {e}");
-    let reader = ObjectReader { store, path: meta.location, size: meta.size };
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(unreadable)?;
+    let mut reader = ObjectReader { store, path: meta.location, size: meta.size };
+    let options = ArrowReaderOptions::new();
+    let metadata = ArrowReaderMetadata::load_async(&mut reader, options).await.map_err(unreadable)?;
+    let metadata = with_int96_as_microseconds(metadata).map_err(unreadable)?;
+    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
     let mut batches = builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?;
     let mut row = 0u64;
     while let Some(batch) = batches.next().await {
@@ -54,6 +63,48 @@ async fn read(object: Object, sender: &Sender) -> std::result::Result<(), InputP
         }
     }
     Ok(())
+}
+
+fn with_int96_as_microseconds(metadata: ArrowReaderMetadata) -> Result<ArrowReaderMetadata> {
+    let schema = metadata.schema();
+    let fields = int96_as_microseconds(metadata.parquet_schema(), schema.fields());
+    if fields == *schema.fields() {
+        return Ok(metadata);
+    }
+    let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
+}
+
+/// Leaves are told by their order, which is the same in both schemas; names of what is between a list and
+/// its items differ from writer to writer.
+fn int96_as_microseconds(parquet: &SchemaDescriptor, fields: &Fields) -> Fields {
+    let mut are_int96 = parquet.columns().iter().map(|leaf| leaf.physical_type() == PhysicalType::INT96);
+    fields.iter().map(|field| in_microseconds(field, &mut are_int96)).collect()
+}
+
+/// The field with all of its leaves, for each of which `are_int96` tells whether it is one.
+fn in_microseconds(field: &FieldRef, are_int96: &mut dyn Iterator<Item = bool>) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| in_microseconds(field, are_int96)).collect())
+        }
+        DataType::List(item) => DataType::List(in_microseconds(item, are_int96)),
+        DataType::LargeList(item) => DataType::LargeList(in_microseconds(item, are_int96)),
+        DataType::ListView(item) => DataType::ListView(in_microseconds(item, are_int96)),
+        DataType::LargeListView(item) => DataType::LargeListView(in_microseconds(item, are_int96)),
+        DataType::FixedSizeList(item, size) => {
+            DataType::FixedSizeList(in_microseconds(item, are_int96), *size)
+        }
+        DataType::Map(entries, sorted) => DataType::Map(in_microseconds(entries, are_int96), *sorted),
+        leaf => match (are_int96.next(), leaf) {
+            (Some(true), DataType::Timestamp(TimeUnit::Nanosecond, zone)) => {
+                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+            }
+            _ => leaf.clone(),
+        },
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 /// Ranges of an object, as the Parquet reader asks for them.
@@ -85,5 +136,91 @@ impl AsyncFileReader for ObjectReader {
             Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size).await?))
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
+    use arrow::datatypes::{TimestampMicrosecondType, TimestampNanosecondType};
+    use object_store::memory::InMemory;
+    use parquet::data_type::{DataType as Physical, Int64Type, Int96, Int96Type};
+    use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+    use parquet::schema::parser::parse_message_type;
+
+    use super::*;
+
+    /// The batches of a file, or why it is refused.
+    async fn open(file: Vec<u8>) -> std::result::Result<Vec<RawRows>, InputProblem> {
+        let (store, path) = (Arc::new(InMemory::new()), Path::from("a.parquet"));
+        store.put(&path, file.into()).await.unwrap();
+        let meta = store.head(&path).await.unwrap();
+        let object = Some(Object { store, meta });
+        let input = Input { name: "a.parquet".to_owned(), edition: String::new(), bytes: 0, object };
+        let batches: Vec<_> = Parquet.open(&input).collect().await;
+        batches.into_iter().collect()
+    }
+
+    /// A file of one row group.
+    fn written(
+        schema: &str,
+        columns: impl FnOnce(&mut SerializedRowGroupWriter<'_, &mut Vec<u8>>),
+    ) -> Vec<u8> {
+        let (mut file, schema) = (Vec::new(), Arc::new(parse_message_type(schema).unwrap()));
+        let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::default()).unwrap();
+        let mut rows = writer.next_row_group().unwrap();
+        columns(&mut rows);
+        rows.close().unwrap();
+        writer.close().unwrap();
+        file
+    }
+
+    /// The next column, each value of which is in its row, as deep as the type allows.
+    fn column<T: Physical>(
+        rows: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>,
+        values: &[T::T],
+        (definition, repetition): (Option<i16>, Option<i16>),
+    ) {
+        let mut column = rows.next_column().unwrap().unwrap();
+        let levels = |level: Option<i16>| level.map(|level| vec![level; values.len()]);
+        let (definitions, repetitions) = (levels(definition), levels(repetition));
+        column.typed::<T>().write_batch(values, definitions.as_deref(), repetitions.as_deref()).unwrap();
+        column.close().unwrap();
+    }
+
+    /// An instant as Spark writes it: nanoseconds of a day, and its Julian number.
+    fn int96(day: u32, nanoseconds: u64) -> Int96 {
+        let mut value = Int96::new();
+        value.set_data((nanoseconds & 0xFFFF_FFFF) as u32, (nanoseconds >> 32) as u32, day);
+        value
+    }
+
+    fn microseconds(array: &ArrayRef) -> &PrimitiveArray<TimestampMicrosecondType> {
+        array.as_primitive()
+    }
+
+    #[tokio::test]
+    async fn int96_keeps_every_instant_wherever_it_stands() {
+        // 9999-12-31T00:00:00, 1600-01-01T00:00:00 and 2300-01-01T00:00:00.000001.
+        let instants = [int96(5_373_484, 0), int96(2_305_448, 0), int96(2_561_118, 1_000)];
+        let expected = [253_402_214_400_000_000, -11_676_096_000_000_000, 10_413_792_000_000_001];
+        let schema = "message spark_schema {
+            required int96 at;
+            optional group visits (LIST) { repeated group bag { optional int96 array_element; } }
+            required group last { required int96 seen; }
+            required int64 exact (TIMESTAMP(NANOS, false)); }";
+        let file = written(schema, |rows| {
+            column::<Int96Type>(rows, &instants, (None, None));
+            column::<Int96Type>(rows, &instants, (Some(3), Some(0)));
+            column::<Int96Type>(rows, &instants, (None, None));
+            column::<Int64Type>(rows, &[1, 2, 3], (None, None));
+        });
+        let batches = open(file).await.unwrap();
+        assert_eq!(batches[0].rows, [1, 2, 3]);
+        let columns = batches[0].batch.columns();
+        for found in [&columns[0], columns[1].as_list::<i32>().values(), columns[2].as_struct().column(0)] {
+            assert_eq!(microseconds(found).values(), &expected);
+        }
+        assert_eq!(columns[3].as_primitive::<TimestampNanosecondType>().values(), &[1, 2, 3]);
     }
 }
