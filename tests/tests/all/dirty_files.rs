@@ -86,8 +86,29 @@ fn a_file_that_is_no_utf8_is_refused() {
     let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
     check_csv(CSV, |good| little(&format!("\u{FEFF}{good}")), &["UTF-16", "convert it to UTF-8"]);
     check_csv(CSV, |good| big(&format!("\u{FEFF}{good}")), &["UTF-16", "convert it to UTF-8"]);
-    check_csv(CSV, |_| b"\x1f\x8b\x08\0\xff\xfe\xff".to_vec(), &["header", "UTF-8"]);
+    check_csv(CSV, little, &["UTF-16", "convert it to UTF-8"]);
+    check_csv(CSV, |_| b"caf\xe9,b\n".to_vec(), &["header", "convert the file to UTF-8"]);
+    check_csv(CSV, |_| b"\x1f\x8b\x08\0\xff\xfe\xff".to_vec(), &["compressed with gzip", "gunzip"]);
     check_csv(CSV, |_| vec![0; 4096], &["no column `order_id`"]);
+}
+
+#[test]
+fn a_file_of_another_format_is_refused_with_what_it_is() {
+    check_csv(CSV, |_| format!("{}\n", json_order(11)).into_bytes(), &["is JSON", "format: ndjson"]);
+    check_csv(CSV, |_| b"<!DOCTYPE html>\n<html>".to_vec(), &["an HTML page, perhaps a login page"]);
+    let json = |numbers: std::ops::RangeInclusive<usize>, between: &str| {
+        numbers.map(json_order).collect::<Vec<_>>().join(between)
+    };
+    let (good, mended) = (json(1..=10, "\n"), json(11..=20, "\n"));
+    let damages = [
+        (format!("[{}]", json(11..=20, ",\n")), "one JSON array; write one object a line"),
+        (mended.replace("{", "{\n "), "JSON over many lines; write one object a line"),
+        (csv(&[order(11)]), "text with a delimiter; set `format: csv`"),
+    ];
+    for (damaged, says) in damages {
+        let (first, damaged) = (("a.ndjson", good.as_bytes()), damaged.as_bytes());
+        check(NDJSON, first, ("b.ndjson", damaged, mended.as_bytes()), &[says]);
+    }
 }
 
 #[test]
@@ -184,10 +205,10 @@ fn a_damaged_parquet_file_is_refused() {
     };
     let size = second.len();
     let damages = [
-        (Vec::new(), "not readable Parquet"),
+        (Vec::new(), "not readable Parquet: it is empty"),
         (b"PAR1PAR1".to_vec(), "not readable Parquet"),
-        (b"order_id,customer_id\n".to_vec(), "not readable Parquet"),
-        (second[..size / 2].to_vec(), "not readable Parquet"),
+        (b"order_id,customer_id\n".to_vec(), "not readable Parquet: it is text, perhaps CSV"),
+        (second[..size / 2].to_vec(), "not readable Parquet: it begins as Parquet, but is cut off"),
         (second[..size - 1].to_vec(), "not readable Parquet"),
         (second[1..].to_vec(), "damaged"),
         (overwritten(size - 8, size - 4, 0xFF), "not readable Parquet"),

@@ -1,6 +1,6 @@
 //! CSV: a header line, then one row a record. Empty fields are null.
 
-use std::io::Read;
+use std::io::BufRead;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow, one_byte};
+use super::signature;
 use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, too_long};
 use crate::shown::shorten;
 
@@ -41,11 +42,15 @@ impl Parser for Csv {
     }
 }
 
-fn read(reader: impl Read, format: &Csv, sink: Sink<'_>) -> Result<(), InputProblem> {
+fn read(mut text: impl BufRead, format: &Csv, sink: Sink<'_>) -> Result<(), InputProblem> {
     let Csv { delimiter, quote, ref nulls } = *format;
+    let head = signature::head(&mut text)?;
+    if let Some(mistaken) = signature::markup(head).or_else(|| signature::json(head)) {
+        return Err(mistaken.into());
+    }
     let mut builder = ReaderBuilder::new();
     let mut csv =
-        builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(reader, quote));
+        builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(text, quote));
     let header = csv.byte_headers().map_err(|e| describe(&e, 0))?.clone();
     let names = header_names(&header)?;
     let mut pending = Pending::new(&names, nulls);
@@ -83,7 +88,7 @@ fn header_names(header: &ByteRecord) -> Result<Vec<String>, InputProblem> {
     let mut names = Vec::new();
     for field in header {
         let name = std::str::from_utf8(field)
-            .map_err(|_| "the header line is not valid UTF-8".to_owned())?
+            .map_err(|_| "the header line is not valid UTF-8; convert the file to UTF-8".to_owned())?
             .trim()
             .to_owned();
         if names.contains(&name) {
@@ -215,6 +220,10 @@ mod tests {
     fn a_file_that_is_no_csv_is_refused() {
         check(b"", Err("empty"));
         check(b"a,a\n1,2\n", Err("twice"));
+        check(b"a\xff,b\n1,2\n", Err("convert the file to UTF-8"));
+        check(b"{\"a\": 1, \"b\": 2}\n", Err("the file is JSON; set `format: ndjson`"));
+        check(b"[\n{\"a\": 1}]", Err("the file is one JSON array; write one object a line"));
+        check(b"<html><body>", Err("the file is an HTML page, perhaps a login page; "));
         let mut endless = b"a,b\n1,\"".to_vec();
         endless.resize(40 << 20, b'x');
         check(&endless, Err("row 1 is longer than 16 MiB"));

@@ -8,6 +8,7 @@ mod ndjson;
 mod options;
 mod parquet;
 mod reader;
+mod signature;
 mod text;
 
 pub use formats::Formats;

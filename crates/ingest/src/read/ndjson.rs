@@ -14,6 +14,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow};
+use super::signature;
 use super::text::{Parser, ROW_LIMIT_BYTES, Sink, TextInput, TextReader, too_long};
 use crate::shown::{legible, shorten};
 
@@ -36,6 +37,13 @@ impl Parser for Ndjson {
 }
 
 fn read(mut text: impl BufRead, sink: Sink<'_>) -> Result<(), InputProblem> {
+    let head = signature::head(&mut text)?;
+    let mistaken = signature::markup(head)
+        .or_else(|| signature::json_over_lines(head))
+        .or_else(|| signature::delimited(head));
+    if let Some(mistaken) = mistaken {
+        return Err(mistaken.into());
+    }
     let mut pending = Pending { columns: IndexMap::new(), rows: Vec::new(), unreadable: Vec::new() };
     let (mut line, mut row) = (Vec::new(), 0u64);
     loop {
@@ -257,6 +265,48 @@ mod tests {
         assert_eq!(column(&rows, "a"), StringArray::from(vec![Some("1"), Some("2.50"), None]));
         assert_eq!(column(&rows, "b"), StringArray::from(vec![Some("x"), None, None]));
         assert_eq!(column(&rows, "c"), StringArray::from(vec![None, Some("[\"y\"]"), None]));
+    }
+
+    fn check_file(text: &str, refused: Option<&str>) {
+        let outcome = read(text.as_bytes(), &mut |_| true);
+        match refused {
+            None => assert_eq!(outcome, Ok(()), "{text}"),
+            Some(part) => assert!(outcome.as_ref().is_err_and(|e| e.contains(part)), "{text}: {outcome:?}"),
+        }
+    }
+
+    #[test]
+    fn json_that_has_not_one_object_a_line_is_refused() {
+        for text in ["[{\"a\": 1}, {\"a\": 2}]\n", "\n[\n  {\"a\": 1},\n", "[]", "[[1, 2], [3, 4]]"] {
+            check_file(text, Some("the file is one JSON array; write one object a line"));
+        }
+        for text in ["{\n  \"a\": 1,\n  \"b\": 2\n}\n", "{\"a\": [\n1\n]}\n{\"a\": [\n2\n]}\n", "{\n\"a\":"] {
+            check_file(text, Some("the file is JSON over many lines; write one object a line"));
+        }
+        let long = format!("{{\n\"a\": \"{}", "x".repeat(signature::HEAD_BYTES));
+        check_file(&long, Some("JSON over many lines"));
+        for text in [
+            "",
+            "\n",
+            "{\"a\": 1}",
+            "{\"a\":",
+            "{\"a\": \n{\"a\": 1}\n",
+            "[1]\n{\"a\": 1}\n",
+            "{\"a\": {}}\n{",
+        ] {
+            check_file(text, None);
+        }
+    }
+
+    #[test]
+    fn text_with_a_delimiter_is_refused_and_broken_lines_are_not() {
+        for text in ["a,b\n1,2\n", "\"a\";\"b\"\n1;2", "a\tb\r\n", "1,2\n3,4\n"] {
+            check_file(text, Some("the file is text with a delimiter; set `format: csv`"));
+        }
+        check_file("<!DOCTYPE html>\n<html>", Some("the file is an HTML page, perhaps a login page; "));
+        for text in ["a,b\n{\"a\": 1}\n", "\"a,b\"\n", "broken\n", "a\0,b\n"] {
+            check_file(text, None);
+        }
     }
 
     #[test]

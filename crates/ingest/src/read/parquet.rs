@@ -3,6 +3,7 @@
 //! INT96, in which Spark and Databricks write instants, is read as microseconds: 64-bit nanoseconds end in
 //! 2262, and the decoder wraps what lies beyond (9999-12-31 became a day in 1816).
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use parquet::schema::types::SchemaDescriptor;
 
 use super::input::{Input, Object};
 use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, RawStream, Reader, Sender, produced};
+use super::signature::{self, HEAD_BYTES};
 
 /// Apache Parquet.
 pub(super) const PARQUET: Format =
@@ -46,10 +48,12 @@ impl Reader for Parquet {
 
 async fn read(object: Object, sender: &Sender) -> std::result::Result<(), InputProblem> {
     let Object { store, meta } = object;
-    let unreadable = |e: ParquetError| format!("the file is not readable Parquet: {e}");
     let mut reader = ObjectReader { store, path: meta.location, size: meta.size };
     let options = ArrowReaderOptions::new();
-    let metadata = ArrowReaderMetadata::load_async(&mut reader, options).await.map_err(unreadable)?;
+    let metadata = match ArrowReaderMetadata::load_async(&mut reader, options).await {
+        Ok(metadata) => metadata,
+        Err(error) => return Err(reader.describe(error).await),
+    };
     let metadata = with_int96_as_microseconds(metadata).map_err(unreadable)?;
     let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
     let mut batches = builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?;
@@ -63,6 +67,10 @@ async fn read(object: Object, sender: &Sender) -> std::result::Result<(), InputP
         }
     }
     Ok(())
+}
+
+fn unreadable(what: impl fmt::Display) -> InputProblem {
+    format!("the file is not readable Parquet: {what}")
 }
 
 fn with_int96_as_microseconds(metadata: ArrowReaderMetadata) -> Result<ArrowReaderMetadata> {
@@ -112,6 +120,28 @@ struct ObjectReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
+}
+
+impl ObjectReader {
+    /// Why the metadata at the end of the object cannot be read: its first bytes tell more.
+    async fn describe(&self, error: ParquetError) -> InputProblem {
+        if let ParquetError::External(error) = error {
+            return format!("the file cannot be read: {error}");
+        }
+        if self.size == 0 {
+            return unreadable("it is empty");
+        }
+        match self.store.get_range(&self.path, 0..self.size.min(HEAD_BYTES as u64)).await {
+            Ok(head) if head.starts_with(b"PAR1") => {
+                unreadable(format!("it begins as Parquet, but is cut off or damaged at its end: {error}"))
+            }
+            Ok(head) => match signature::not_parquet(&head) {
+                Some(mistaken) => unreadable(format!("it is {mistaken}")),
+                None => unreadable(error),
+            },
+            Err(_) => unreadable(error),
+        }
+    }
 }
 
 fn external(error: object_store::Error) -> ParquetError {
@@ -197,6 +227,30 @@ mod tests {
 
     fn microseconds(array: &ArrayRef) -> &PrimitiveArray<TimestampMicrosecondType> {
         array.as_primitive()
+    }
+
+    async fn check_refused(file: &[u8], says: &str) {
+        let problem = open(file.to_vec()).await.unwrap_err();
+        assert_eq!(problem.get(..says.len()), Some(says), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_parquet_is_refused_with_what_it_is() {
+        let refused = "the file is not readable Parquet: it is";
+        check_refused(b"", "the file is not readable Parquet: it is empty").await;
+        check_refused(b"a,b\n1,2\n", &format!("{refused} text, perhaps CSV; set `format: csv`")).await;
+        check_refused("größe\n1".as_bytes(), &format!("{refused} text, perhaps CSV")).await;
+        check_refused(b"{\"a\": 1}\n", &format!("{refused} JSON; set `format: ndjson`")).await;
+        check_refused(b"\x1f\x8b\x08\0\0\0\0\0", &format!("{refused} compressed with gzip; ")).await;
+        check_refused(b"\0\x01\x02\x03\x04\x05\x06\x07\x08", "the file is not readable Parquet: ").await;
+        let file = written("message m { required int64 a; }", |rows| {
+            column::<Int64Type>(rows, &[1], (None, None));
+        });
+        let cut =
+            "the file is not readable Parquet: it begins as Parquet, but is cut off or damaged at its end: ";
+        check_refused(&file[..file.len() - 1], cut).await;
+        check_refused(b"PAR1PAR1", cut).await;
+        assert!(open(file).await.is_ok());
     }
 
     #[tokio::test]

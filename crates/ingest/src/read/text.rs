@@ -1,7 +1,7 @@
 //! Reading text: a stream of bytes, parsed on a thread of its own, within limits of what one row may take.
 
 use std::fmt;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Chain, Cursor, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,12 +12,18 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::input::{Input, Object};
 use super::reader::{InputProblem, RawRows, RawStream, Reader, Sender, produced};
+use super::signature::{self, HEAD_BYTES};
 
 /// The longest row that is read, in bytes.
 pub(super) const ROW_LIMIT_BYTES: usize = 16 << 20;
 
 /// The bytes of an object from its first character on.
-pub type TextInput = BufReader<SyncIoBridge<StreamReader<BoxStream<'static, std::io::Result<Bytes>>, Bytes>>>;
+pub type TextInput = Buffered<ObjectBytes>;
+
+/// The first bytes, which were looked at, and then the rest.
+type Buffered<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
+
+type ObjectBytes = SyncIoBridge<StreamReader<BoxStream<'static, std::io::Result<Bytes>>, Bytes>>;
 
 /// Takes raw rows, and says whether more are wanted.
 pub type Sink<'a> = &'a mut dyn FnMut(RawRows) -> bool;
@@ -67,21 +73,23 @@ async fn parse<P: Parser>(object: Object, parser: Arc<P>, sender: Sender) -> Res
         Box::pin(found.into_stream().map_err(std::io::Error::other));
     let bridge = SyncIoBridge::new(StreamReader::new(stream));
     let parsing = move || {
-        let mut text = BufReader::with_capacity(1 << 20, bridge);
-        skip_byte_order_mark(&mut text)?;
+        let text = text(bridge)?;
         parser.parse(text, &mut |rows| sender.blocking_send(Ok(rows)).is_ok())
     };
     tokio::task::spawn_blocking(parsing).await.map_err(|e| format!("the reader stopped: {e}"))?
 }
 
-fn skip_byte_order_mark(reader: &mut impl std::io::BufRead) -> Result<(), InputProblem> {
-    let head = reader.fill_buf().map_err(|e| e.to_string())?;
-    if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
-        return Err("the file is UTF-16; convert it to UTF-8".to_owned());
+/// The text in these bytes, without its byte order mark, if they are text.
+fn text<R: Read>(mut bytes: R) -> Result<Buffered<R>, InputProblem> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    (&mut bytes).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(|e| e.to_string())?;
+    if let Some(mistaken) = signature::binary(&head) {
+        return Err(mistaken.into());
     }
-    let skip = if head.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
-    reader.consume(skip);
-    Ok(())
+    let mark = if head.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
+    let mut head = Cursor::new(head);
+    head.set_position(mark);
+    Ok(BufReader::with_capacity(1 << 20, head.chain(bytes)))
 }
 
 /// A reader that fails when one row takes more than [`ROW_LIMIT_BYTES`].
@@ -123,4 +131,32 @@ impl<R: Read> Read for RowLimited<R> {
 /// The problem of a row that takes more than the limit.
 pub(super) fn too_long(row: u64) -> String {
     format!("row {row} is longer than {} MiB; is a quote or a line end missing?", ROW_LIMIT_BYTES >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader that yields one byte at a time, as a slow network may.
+    struct Trickle<'a>(&'a [u8]);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let length = buffer.len().min(1);
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    #[test]
+    fn a_text_is_read_from_its_first_character_on() {
+        let long = [b"\xEF\xBB\xBF".as_slice(), &vec![b'x'; 3 * HEAD_BYTES]].concat();
+        for (bytes, expected) in
+            [(&b""[..], 0), (b"abc", 3), (b"\xEF\xBB\xBFabc", 3), (&long, 3 * HEAD_BYTES)]
+        {
+            let mut found = String::new();
+            text(Trickle(bytes)).unwrap().read_to_string(&mut found).unwrap();
+            assert_eq!(found.len(), expected);
+        }
+        assert!(text(Trickle(b"\x1f\x8b\x08\0")).is_err_and(|problem| problem.contains("gzip")));
+    }
 }
