@@ -10,7 +10,7 @@ use csv::{ByteRecord, ReaderBuilder};
 use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow, one_byte};
 use super::signature;
 use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, too_long};
-use crate::shown::shorten;
+use crate::shown::{legible, shorten};
 
 /// Text with a header line.
 pub(super) const CSV: Format = Format {
@@ -48,6 +48,8 @@ fn read(mut text: impl BufRead, format: &Csv, sink: Sink<'_>) -> Result<(), Inpu
     if let Some(mistaken) = signature::markup(head).or_else(|| signature::json(head)) {
         return Err(mistaken.into());
     }
+    let hint = delimiter_hint(head, delimiter)?.len();
+    text.consume(hint);
     let mut builder = ReaderBuilder::new();
     let mut csv =
         builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(text, quote));
@@ -81,22 +83,62 @@ fn read(mut text: impl BufRead, format: &Csv, sink: Sink<'_>) -> Result<(), Inpu
     Ok(())
 }
 
+/// The first line `sep=;`, if there is one: Excel writes and reads it. It must name the delimiter of the
+/// source, or all names would be one.
+fn delimiter_hint(head: &[u8], delimiter: u8) -> Result<&[u8], InputProblem> {
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let text = line.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(line);
+    match text.split_at_checked(4) {
+        Some((word, [named])) if word.eq_ignore_ascii_case(b"sep=") => {
+            if *named != delimiter {
+                let named = named.escape_ascii();
+                return Err(format!(
+                    "the first line says that the delimiter is `{named}`; \
+                     set `options: {{delimiter: '{named}'}}`"
+                ));
+            }
+            Ok(line)
+        }
+        _ => Ok(b""),
+    }
+}
+
+/// The names in the header, empty ones too: of a trailing delimiter, or of the row numbers that pandas and R
+/// write.
 fn header_names(header: &ByteRecord) -> Result<Vec<String>, InputProblem> {
     if header.is_empty() || header.iter().all(<[u8]>::is_empty) {
         return Err("the file is empty: not even a header line".to_owned());
     }
-    let mut names = Vec::new();
+    let mut names = Vec::<String>::new();
     for field in header {
         let name = std::str::from_utf8(field)
             .map_err(|_| "the header line is not valid UTF-8; convert the file to UTF-8".to_owned())?
-            .trim()
-            .to_owned();
-        if names.contains(&name) {
-            return Err(format!("the header names column `{name}` twice"));
+            .trim();
+        if !name.is_empty() && names.iter().any(|known| known == name) {
+            let name = legible(name);
+            return Err(if header.iter().any(is_number) {
+                format!(
+                    "the file seems to have no header line: the first line has `{name}` twice, and numbers; \
+                     add a header line"
+                )
+            } else {
+                format!(
+                    "the header names column `{name}` twice; if the first line is a row, add a header line"
+                )
+            });
         }
-        names.push(name);
+        names.push(name.to_owned());
+    }
+    if names.iter().all(String::is_empty) {
+        return Err("the header line names no column".to_owned());
     }
     Ok(names)
+}
+
+fn is_number(field: &[u8]) -> bool {
+    let text = field.trim_ascii();
+    text.iter().any(u8::is_ascii_digit)
+        && std::str::from_utf8(text).is_ok_and(|text| text.parse::<f64>().is_ok())
 }
 
 fn describe(error: &csv::Error, row: u64) -> InputProblem {
@@ -136,7 +178,8 @@ impl<'a> Pending<'a> {
             match std::str::from_utf8(field) {
                 Ok(text) => fields.push(text),
                 Err(_) => {
-                    return self.reject(row, Some(name), "the field is not valid UTF-8".to_owned(), record);
+                    let named = (!name.is_empty()).then_some(name);
+                    return self.reject(row, named, "the field is not valid UTF-8".to_owned(), record);
                 }
             }
         }
@@ -153,11 +196,16 @@ impl<'a> Pending<'a> {
         self.unreadable.push(UnreadableRow { row, column: column.cloned(), reason, raw });
     }
 
+    /// Columns without a name, which nothing can refer to, are left out.
     fn take(&mut self) -> Result<RawRows, InputProblem> {
-        let fields: Vec<Field> =
-            self.names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
-        let arrays: Vec<ArrayRef> =
-            self.columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef).collect();
+        let (mut fields, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
+        for (name, column) in self.names.iter().zip(&mut self.columns) {
+            let array = column.finish();
+            if !name.is_empty() {
+                fields.push(Field::new(name, DataType::Utf8, true));
+                arrays.push(Arc::new(array));
+            }
+        }
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|e| e.to_string())?;
         Ok(RawRows {
             batch,
@@ -219,7 +267,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_csv_is_refused() {
         check(b"", Err("empty"));
-        check(b"a,a\n1,2\n", Err("twice"));
+        check(b" , \n1,2\n", Err("names no column"));
         check(b"a\xff,b\n1,2\n", Err("convert the file to UTF-8"));
         check(b"{\"a\": 1, \"b\": 2}\n", Err("the file is JSON; set `format: ndjson`"));
         check(b"[\n{\"a\": 1}]", Err("the file is one JSON array; write one object a line"));
@@ -227,6 +275,47 @@ mod tests {
         let mut endless = b"a,b\n1,\"".to_vec();
         endless.resize(40 << 20, b'x');
         check(&endless, Err("row 1 is longer than 16 MiB"));
+    }
+
+    #[test]
+    fn a_header_that_names_a_column_twice_may_be_none() {
+        check(b"a,b,a\n1,2,3\n", Err("the header names column `a` twice; if the first line is a row, add a"));
+        check(b"x1,paid,7.50,paid\n", Err("the file seems to have no header line"));
+        check(b"1,1\n", Err("the file seems to have no header line"));
+        check(b"1,2\n3,4\n", Ok((1, &[])));
+    }
+
+    #[test]
+    fn a_hint_at_the_delimiter_is_skipped_where_it_agrees() {
+        for text in ["sep=,\na,b\n1,2\n", "SEP=,\r\na,b\r\n1,2\r\n", "\"sep=,\"\na,b\n1,2\n"] {
+            assert_eq!(columns(text.as_bytes()), ["a: 1", "b: 2"], "{text}");
+        }
+        check(b"sep=;\na;b\n1;2\n", Err("set `options: {delimiter: ';'}`"));
+        check(b"sep=\t\na\tb\n", Err("set `options: {delimiter: '\\t'}`"));
+        assert_eq!(columns(b"sep=,b\n1,2\n"), ["sep=: 1", "b: 2"]);
+    }
+
+    #[test]
+    fn columns_without_a_name_are_left_out() {
+        assert_eq!(columns(b",a,b\n0,1,2\n"), ["a: 1", "b: 2"]);
+        assert_eq!(columns(b"a,,b, \n1,x,2,y\n"), ["a: 1", "b: 2"]);
+        check(b"a,\n1,\xff\n1,2\n1\n", Ok((1, &[(1, "UTF-8"), (3, "1 fields")])));
+    }
+
+    /// The columns of a text with one row, as `name: value`.
+    fn columns(text: &[u8]) -> Vec<String> {
+        let mut columns = Vec::new();
+        read(text, &format(), &mut |rows| {
+            let schema = rows.batch.schema();
+            columns.extend(
+                schema.fields().iter().zip(rows.batch.columns()).map(|(field, column)| {
+                    format!("{}: {}", field.name(), column.as_string::<i32>().value(0))
+                }),
+            );
+            true
+        })
+        .unwrap();
+        columns
     }
 
     #[test]
