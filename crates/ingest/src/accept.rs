@@ -6,7 +6,6 @@ use futures::TryStreamExt;
 use crate::IngestError;
 use crate::conform::{Accepted, Conformer};
 use crate::context::Load;
-use crate::infer::numeric_columns;
 use crate::mapping::Mapper;
 use crate::read::Input;
 
@@ -14,12 +13,12 @@ use crate::read::Input;
 /// deduplication and the stage.
 pub(crate) async fn rows(load: &Load<'_>, inputs: &[Input]) -> Result<Accepted, IngestError> {
     let (source, progress) = (load.source, load.context.progress);
-    let numeric = numeric_columns(source, inputs).await?;
+    let session = load.context.session.for_raw_rows();
     let mut conformer = Conformer::new(load)?;
     for (done, input) in inputs.iter().enumerate() {
         progress(done, inputs.len());
         conformer.begin_input();
-        let mut mapper = Mapper::new(load, &numeric, &input.name);
+        let mut mapper = Mapper::new(load, &session, &input.name);
         let mut batches = source.reader.open(input);
         while let Some(rows) =
             batches.try_next().await.map_err(|e| IngestError::file(&source.name, &input.name, e))?

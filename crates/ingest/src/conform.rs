@@ -1,13 +1,11 @@
-//! From mapped columns to rows that keep the contract: types, nulls, checks. Any other row is a reject with a
-//! reason.
+//! From mapped columns to rows that keep the contract: nulls, checks. Any other row is a reject with a reason.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListBuilder, RecordBatch, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
@@ -17,10 +15,10 @@ use tranche_sql::SqlError;
 use crate::IngestError;
 use crate::context::Load;
 use crate::dedup::Dedup;
-use crate::expression::{Values, evaluate, plan};
+use crate::expression::{Values, evaluate};
 use crate::quarantine::Reject;
 use crate::read::RawRows;
-use crate::shown::{legible, shorten};
+use crate::shown::shorten;
 use crate::stage::Staged;
 
 /// What a row must be to enter a table; takes the rows of all inputs of a load.
@@ -63,7 +61,7 @@ impl Conformer {
         let mut checks = Vec::new();
         for column in &contract.columns {
             if let Some(sql) = &column.check {
-                let expr = plan(sql, &contract.arrow_schema(), context.session).map_err(|problem| {
+                let expr = context.session.row_physical(contract, sql).map_err(|problem| {
                     let (source_name, column) = (source.name.clone(), column.name.clone());
                     IngestError::Mapping { source_name, column, problem }
                 })?;
@@ -124,7 +122,7 @@ impl Conformer {
             for (row, reason) in values.failures {
                 failures.entry(row).or_insert_with(|| (column.name.clone(), reason));
             }
-            let array = convert(&column.name, &values.array, &column.data_type, &mut failures)?;
+            let array = values.array;
             if !column.nullable && array.null_count() > 0 {
                 for row in (0..length).filter(|&row| array.is_null(row)) {
                     failures
@@ -179,69 +177,6 @@ fn stored_schema(contract: &Contract) -> SchemaRef {
         fields.push(Field::new(platform::EVENT_DAY, DataType::Date32, true));
     }
     Arc::new(Schema::new(fields))
-}
-
-fn convert(
-    name: &str,
-    array: &ArrayRef,
-    to: &DataType,
-    failures: &mut Failures,
-) -> Result<ArrayRef, ArrowError> {
-    if array.data_type() == to {
-        return Ok(Arc::clone(array));
-    }
-    let converted = match (array.data_type(), to) {
-        (DataType::Utf8, DataType::List(_)) => lists_of_text(array)?,
-        _ => cast(array, to)?,
-    };
-    let shown = ArrayFormatter::try_new(array.as_ref(), &FormatOptions::default())?;
-    let mut fail = |row: usize, what: &str| {
-        let value = legible(&shown.value(row).to_string());
-        failures.entry(row).or_insert_with(|| (name.to_owned(), format!("`{value}` is not {what}")));
-    };
-    if converted.null_count() > array.null_count() {
-        for row in (0..array.len()).filter(|&row| converted.is_null(row) && array.is_valid(row)) {
-            fail(row, describe(to));
-        }
-    }
-    if matches!(array.data_type(), DataType::Float32 | DataType::Float64) && to.is_integer() {
-        let floats = cast(array, &DataType::Float64)?;
-        let floats = floats.as_primitive::<Float64Type>();
-        for row in (0..floats.len()).filter(|&row| floats.is_valid(row) && floats.value(row).fract() != 0.0) {
-            fail(row, "a whole number");
-        }
-    }
-    Ok(converted)
-}
-
-fn describe(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Int32 | DataType::Int64 => "a whole number",
-        DataType::Float64 => "a number",
-        DataType::Decimal128(..) => "a number that fits the column",
-        DataType::Boolean => "true or false",
-        DataType::Date32 => "a date",
-        DataType::Timestamp(..) => "an instant",
-        DataType::List(_) => "a JSON list of texts",
-        _ => "a text",
-    }
-}
-
-fn lists_of_text(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let element = Arc::new(Field::new("element", DataType::Utf8, true));
-    let mut lists = ListBuilder::new(StringBuilder::new()).with_field(element);
-    for text in array.as_string::<i32>() {
-        match text.map(serde_json::from_str::<Vec<Option<String>>>) {
-            Some(Ok(values)) => {
-                for value in values {
-                    lists.values().append_option(value);
-                }
-                lists.append(true);
-            }
-            _ => lists.append(false),
-        }
-    }
-    Ok(Arc::new(lists.finish()))
 }
 
 fn raw_row(batch: &RecordBatch, row: usize) -> Option<String> {

@@ -1,33 +1,22 @@
-//! SQL expressions over rows: planned once, evaluated batch by batch, with the rows at which they fail.
+//! SQL expressions over rows, evaluated batch by batch, with the rows at which they fail.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::Schema;
-use datafusion::common::DFSchema;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{interleave, take_record_batch};
+use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
-use tranche_project::Position;
-use tranche_sql::{Session, SqlProblem};
+use tranche_sql::RowExpression;
+
+use crate::convert::{ValueOrigin, convert};
 
 /// The values of a column, and why those that are missing without being null are.
 pub(crate) struct Values {
     pub(crate) array: ArrayRef,
     /// By the row's place in the batch.
     pub(crate) failures: HashMap<usize, String>,
-}
-
-/// Plans an expression over rows of a schema.
-pub(crate) fn plan(
-    sql: &str,
-    schema: &Schema,
-    session: &Session,
-) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
-    let failed = |e: DataFusionError| SqlProblem::new(Position::START, e.strip_backtrace());
-    let schema = DFSchema::try_from(schema.clone()).map_err(failed)?;
-    let logical = session.expression(sql, &schema)?;
-    session.state().create_physical_expr(logical, &schema).map_err(failed)
 }
 
 /// Evaluates an expression; where it fails for a batch, the rows that make it fail are found by halving.
@@ -37,9 +26,8 @@ pub(crate) fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Res
         Ok(array) => Ok(Values { array, failures: HashMap::new() }),
         Err(error) if batch.num_rows() <= 1 => {
             let data_type = expr.data_type(&batch.schema())?;
-            let reason = error.strip_backtrace().lines().next().unwrap_or_default().to_owned();
             let array = arrow::array::new_null_array(&data_type, batch.num_rows());
-            Ok(Values { array, failures: HashMap::from([(0, reason)]) })
+            Ok(Values { array, failures: HashMap::from([(0, reason(&error))]) })
         }
         Err(_) => {
             let middle = batch.num_rows() / 2;
@@ -51,4 +39,41 @@ pub(crate) fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Res
             Ok(Values { array, failures })
         }
     }
+}
+
+/// Why an expression fails for a row, without the engine's name for the kind of error.
+fn reason(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    let text = text.lines().next().unwrap_or_default();
+    text.strip_prefix("Execution error: ").unwrap_or(text).to_owned()
+}
+
+/// Evaluates an expression over raw rows to values of a type: exactly, and as floating point for rows whose numbers have too many
+/// digits for that.
+pub(crate) fn evaluate_raw(
+    expr: &RowExpression,
+    batch: &RecordBatch,
+    to: &DataType,
+) -> Result<Values, DataFusionError> {
+    let exact = evaluate(&expr.exact, batch)?;
+    let mut values = convert(&exact.array, to, ValueOrigin::Computed)?;
+    let Some(floating) = expr.floating.as_ref().filter(|_| !exact.failures.is_empty()) else {
+        values.failures.extend(exact.failures);
+        return Ok(values);
+    };
+    let mut failed: Vec<usize> = exact.failures.keys().copied().collect();
+    failed.sort_unstable();
+    let places: UInt32Array = failed.iter().map(|&row| u32::try_from(row).ok()).collect();
+    let again = evaluate(floating, &take_record_batch(batch, &places)?)?;
+    let mut found = convert(&again.array, to, ValueOrigin::Computed)?;
+    found.failures.extend(again.failures);
+    let mut indices: Vec<(usize, usize)> = (0..batch.num_rows()).map(|row| (0, row)).collect();
+    for (at, &row) in failed.iter().enumerate() {
+        indices[row] = (1, at);
+        if let Some(reason) = found.failures.remove(&at) {
+            values.failures.insert(row, reason);
+        }
+    }
+    let array = interleave(&[values.array.as_ref(), found.array.as_ref()], &indices)?;
+    Ok(Values { array, failures: values.failures })
 }

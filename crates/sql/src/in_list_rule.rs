@@ -69,6 +69,11 @@ impl OptimizerRule for InListRule {
     }
 }
 
+/// An expression whose value is of use, null included, with lists that the engine may simplify.
+pub(crate) fn as_value(expr: Expr) -> Result<Expr> {
+    if expr.exists(|part| Ok(listed(part).is_some()))? { guarded(plain(expr)?, Use::Value) } else { Ok(expr) }
+}
+
 /// The same with literals alone in lists, and with no NOT over what lists are in.
 fn plain(expr: Expr) -> Result<Expr> {
     let plain = expr.transform_up(|expr| {

@@ -19,6 +19,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use jiff::Timestamp;
@@ -28,9 +29,9 @@ use tranche_store::{Lake, Snapshot};
 
 use crate::dialect::Rewrite;
 use crate::in_list_rule::InListRule;
+use crate::interval_comparison::RefuseIntervalComparison;
 use crate::intervals::Intervals;
 use crate::parallel::Threads;
-use crate::text_coercion::RefuseIntervalComparison;
 use crate::{Engine, SqlError, SqlProblem, dialect, functions, instant_literal, locate};
 
 /// The engine at one `as_of`, with the tables that were registered.
@@ -69,20 +70,13 @@ impl Engine {
     /// A session at `as_of`, with no tables yet.
     #[must_use]
     pub fn session(&self, as_of: Timestamp) -> Session {
-        self.session_with(as_of, Vec::new())
-    }
-
-    /// A session with further planning rules.
-    #[must_use]
-    pub fn session_with(&self, as_of: Timestamp, planners: Vec<Arc<dyn ExprPlanner>>) -> Session {
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(self.config())
             .with_runtime_env(self.runtime())
             .with_query_planner(self.planner())
             .with_optimizer_rules(optimizer_rules())
             .build();
-        let mut all: Vec<Arc<dyn ExprPlanner>> = planners;
-        all.push(Arc::new(RefuseIntervalComparison));
+        let mut all: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(RefuseIntervalComparison)];
         all.extend(state.expr_planners().iter().cloned());
         state = SessionStateBuilder::new_from_existing(state).with_expr_planners(all).build();
         let context = SessionContext::new_with_state(state);
@@ -285,14 +279,23 @@ impl Session {
     /// # Errors
     /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
     pub fn expression(&self, sql: &str, schema: &DFSchema) -> Result<Expr, SqlProblem> {
-        let parsed = dialect::parse_expression(sql)?;
-        let located = |error| locate::problem(&error, sql);
-        let state = self.context.state();
-        let parsed = datafusion::sql::sqlparser::ast::ExprWithAlias { expr: parsed, alias: None };
-        let expr = state.create_logical_expr_from_sql_expr(parsed, schema).map_err(located)?;
+        let expr = self.logical(sql, schema)?;
         // Types are checked now, so that mistakes are found before a run.
-        state.create_physical_expr(expr.clone(), schema).map_err(located)?;
+        self.physical_expression(expr.clone(), schema).map_err(|error| locate::problem(&error, sql))?;
         Ok(expr)
+    }
+
+    /// An expression before its types are checked.
+    pub(crate) fn logical(&self, sql: &str, schema: &DFSchema) -> Result<Expr, SqlProblem> {
+        let expr = dialect::parse_expression(sql)?;
+        let parsed = datafusion::sql::sqlparser::ast::ExprWithAlias { expr, alias: None };
+        let planned = self.context.state().create_logical_expr_from_sql_expr(parsed, schema);
+        planned.map_err(|error| locate::problem(&error, sql))
+    }
+
+    /// The same instant over another state of the engine.
+    pub(crate) fn with_context(&self, context: SessionContext) -> Self {
+        Self { context, as_of: self.as_of }
     }
 
     /// Plans an expression over the rows of a contract's table.
@@ -301,6 +304,16 @@ impl Session {
     /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
     pub fn row_expression(&self, contract: &Contract, sql: &str) -> Result<Expr, SqlProblem> {
         self.expression(sql, &self.row_schema(contract, sql)?)
+    }
+
+    /// An expression over the rows of a contract's table, to be evaluated batch by batch.
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub fn row_physical(&self, contract: &Contract, sql: &str) -> Result<Arc<dyn PhysicalExpr>, SqlProblem> {
+        let schema = self.row_schema(contract, sql)?;
+        self.physical_expression(self.logical(sql, &schema)?, &schema)
+            .map_err(|error| locate::problem(&error, sql))
     }
 
     /// The type of an expression over the rows of a contract's table.

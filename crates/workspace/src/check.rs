@@ -38,8 +38,7 @@ async fn check_pipeline(
     problems: &mut Problems,
 ) -> Result<(), Failure> {
     let session = definitions.empty_session(engine)?;
-    let mapping =
-        engine.session_with(Timestamp::UNIX_EPOCH, vec![std::sync::Arc::new(tranche_sql::NumericText)]);
+    let mapping = engine.session(Timestamp::UNIX_EPOCH);
     for (source, file) in pipeline.sources.values() {
         if let Some(contract) = definitions.contracts.get(&source.into.value) {
             tranche_ingest::check_mapping(source, contract, &mapping, file, problems);

@@ -16,8 +16,7 @@ use crate::error::IngestError;
 
 /// Reads the inputs of a source. What a value means is decided against the contract and never by a reader.
 pub trait Reader: fmt::Debug + Send + Sync {
-    /// Whether values have types of their own. Otherwise every column is text, and which hold numbers is
-    /// found out from all values.
+    /// Whether values have types of their own. Otherwise every column is text.
     fn is_typed(&self) -> bool {
         false
     }

@@ -181,7 +181,7 @@ impl<'a> Graph<'a> {
         let schema = Arc::new(Schema::new(fields));
         let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(SqlError::engine)?;
         let expr = typed(expr, &df_schema)?;
-        let expr = self.session.state().create_physical_expr(expr, &df_schema).map_err(SqlError::engine)?;
+        let expr = self.session.physical_expression(expr, &df_schema).map_err(SqlError::engine)?;
         Ok(self.push(Operation::Computed { expr, schema, inputs }))
     }
 

@@ -2,6 +2,7 @@
 
 mod as_of;
 mod bucket;
+pub(crate) mod number;
 
 use std::sync::Arc;
 

@@ -68,23 +68,22 @@ impl Expressions {
             let predicate = (!conjuncts.is_empty()).then(|| position(&mut predicates, conjuncts));
             uses.push(Uses { predicate, value });
         }
-        let state = session.state();
         let physical = |exprs: Vec<Expr>| -> Result<Vec<_>, SqlError> {
             exprs
                 .into_iter()
-                .map(|expr| state.create_physical_expr(expr, schema).map_err(SqlError::engine))
+                .map(|expr| session.physical_expression(expr, schema).map_err(SqlError::engine))
                 .collect()
         };
         let condition = |expr: Expr| -> Result<Condition, SqlError> {
             let Some(column) = text_column(&expr, schema.as_arrow()) else {
-                return state
-                    .create_physical_expr(expr, schema)
+                return session
+                    .physical_expression(expr, schema)
                     .map(Condition::OfRow)
                     .map_err(SqlError::engine);
             };
             let field = Arc::new(Schema::new(vec![Field::new(&column, DataType::Utf8, true)]));
             let of_column = DFSchema::try_from(Arc::clone(&field)).map_err(SqlError::engine)?;
-            let expr = state.create_physical_expr(expr, &of_column).map_err(SqlError::engine)?;
+            let expr = session.physical_expression(expr, &of_column).map_err(SqlError::engine)?;
             Ok(Condition::OfColumn { column, field, expr })
         };
         let conditions = conditions.into_iter().map(condition).collect::<Result<Vec<_>, _>>()?;

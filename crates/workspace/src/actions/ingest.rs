@@ -1,7 +1,6 @@
 //! `ingest`: raw files into the tables of contracts.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -49,8 +48,7 @@ impl Action for Ingest {
 
     async fn run(&self, step: &Step, context: &ActionContext<'_>) -> Result<StepOutcome, Failure> {
         let resources = context.resources;
-        let planners = vec![Arc::new(tranche_sql::NumericText) as _];
-        let session = resources.engine.session_with(context.run.as_of, planners);
+        let session = resources.engine.session(context.run.as_of);
         let mut outcome = StepOutcome::default();
         let mut reports = Vec::new();
         for (source, _) in targets(step, &context.pipeline.sources) {

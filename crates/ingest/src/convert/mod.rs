@@ -1,0 +1,165 @@
+//! From raw types to the contract's types: a value is what it was, or its row is a reject, or the pair of types is refused with what
+//! to write. `docs/definitions/sources.md` has the table.
+
+mod nested;
+mod numbers;
+mod texts;
+mod times;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit};
+use arrow::error::ArrowError;
+
+use crate::expression::Values;
+use crate::shown::legible;
+
+/// Where a value is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueOrigin {
+    /// A raw column: all of its digits count.
+    Raw,
+    /// An expression: what it has more of than a decimal column holds is rounded, half away from zero.
+    Computed,
+}
+
+/// Why no value of one type can become a value of another, with what to write; `None` where values can.
+pub(crate) fn refused(from: &DataType, to: &DataType, name: &str) -> Option<String> {
+    let from = plain_type(from);
+    let what = describe(to);
+    let message =
+        |write: String| Some(format!("a value of type {} is not {what}; {write}", shown_type(&from)));
+    let sql = |sql: &str| message(format!("write `{name}: \"{sql}\"`, or whatever else is meant"));
+    match (&from, to) {
+        (DataType::Null | DataType::Utf8, _) => None,
+        (_, DataType::Utf8) if !matches!(from, DataType::Interval(_) | DataType::Duration(_)) => None,
+        (from, DataType::Timestamp(..)) if from.is_numeric() => sql(&format!("to_timestamp_millis({name})")),
+        (from, DataType::Date32) if from.is_numeric() => {
+            sql(&format!("CAST(to_timestamp_millis({name}) AS DATE)"))
+        }
+        (DataType::Date32 | DataType::Timestamp(..), DataType::Date32 | DataType::Timestamp(..)) => None,
+        (DataType::Boolean | DataType::Int64, DataType::Boolean) => None,
+        (from, DataType::Boolean) if from.is_numeric() => sql(&format!("{name} <> 0")),
+        (from, to) if (from.is_numeric() || *from == DataType::Boolean) && to.is_numeric() => None,
+        (DataType::Date32 | DataType::Timestamp(..), to) if to.is_numeric() => {
+            sql(&format!("date_part('epoch', {name})"))
+        }
+        (DataType::List(items), DataType::List(_)) if plain_type(items.data_type()) == DataType::Utf8 => None,
+        _ => message(format!("map it in the source with `columns: {{{name}: \"...\"}}`")),
+    }
+}
+
+/// The values of a column in the contract's type; [`refused`] knows types for which this fails as a whole.
+pub(crate) fn convert(array: &ArrayRef, to: &DataType, from: ValueOrigin) -> Result<Values, ArrowError> {
+    let mut failures = HashMap::new();
+    let array = plain(array, to, &mut failures)?;
+    let converted = match (array.data_type(), to) {
+        (from, to) if from == to && !to.is_floating() => array,
+        (DataType::Null, to) => new_null_array(to, array.len()),
+        (DataType::Utf8, to) => texts::convert(array.as_string::<i32>(), to, &mut failures)?,
+        (DataType::Date32 | DataType::Timestamp(..), to) => times::convert(&array, to, &mut failures)?,
+        (source, to) if source.is_numeric() || *source == DataType::Boolean => {
+            numbers::convert(&array, to, from, &mut failures)?
+        }
+        (source, DataType::Utf8) if source.is_nested() => nested::json(&array)?,
+        (_, to) => cast(&array, to)?,
+    };
+    Ok(Values { array: converted, failures })
+}
+
+/// Why values are rejected, by the place of the row.
+type Failures = HashMap<usize, String>;
+
+/// Notes that a value is not what it has to be.
+fn reject(failures: &mut Failures, row: usize, value: impl std::fmt::Display, what: &str) {
+    failures.entry(row).or_insert_with(|| format!("`{}` is not {what}", legible(&value.to_string())));
+}
+
+/// What a value of a type is called in a message.
+pub(crate) fn describe(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Int32 | DataType::Int64 => "a whole number",
+        DataType::Float64 => "a number",
+        DataType::Decimal128(..) => "a number that fits the column",
+        DataType::Boolean => "true or false",
+        DataType::Date32 => "a date",
+        DataType::Timestamp(..) => "an instant",
+        DataType::List(_) => "a JSON list of texts",
+        _ => "a text",
+    }
+}
+
+fn shown_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Int64 => "int64".to_owned(),
+        DataType::Float64 => "float64".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Date32 => "date32".to_owned(),
+        DataType::Timestamp(..) => "timestamp".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The type that values of a type are looked at in: different encodings and widths of the same are one.
+fn plain_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => plain_type(values),
+        DataType::RunEndEncoded(_, values) => plain_type(values.data_type()),
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            DataType::Utf8
+        }
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => DataType::Int64,
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => DataType::Int64,
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        DataType::Float16 | DataType::Float32 => DataType::Float64,
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Decimal256(..) => DataType::Utf8,
+        DataType::Date64 => DataType::Timestamp(TimeUnit::Millisecond, None),
+        DataType::LargeList(items) | DataType::ListView(items) | DataType::LargeListView(items) => {
+            DataType::List(Arc::clone(items))
+        }
+        DataType::FixedSizeList(items, _) => DataType::List(Arc::clone(items)),
+        DataType::Time32(_) | DataType::Time64(_) => DataType::Utf8,
+        other => other.clone(),
+    }
+}
+
+/// The bytes of a UUID.
+const UUID: i32 = 16;
+
+fn plain(array: &ArrayRef, to: &DataType, failures: &mut Failures) -> Result<ArrayRef, ArrowError> {
+    let wanted = plain_type(array.data_type());
+    match array.data_type() {
+        DataType::FixedSizeBinary(UUID) => Ok(uuids(array)),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            let bytes = cast(array, &DataType::Binary)?;
+            for (row, bytes) in bytes.as_binary::<i32>().iter().enumerate() {
+                if bytes.is_some_and(|bytes| std::str::from_utf8(bytes).is_err()) {
+                    reject(failures, row, "a sequence of bytes", "text in UTF-8");
+                }
+            }
+            cast(&bytes, &DataType::Utf8)
+        }
+        // The digits of a narrow number are those that it is printed with.
+        DataType::Float16 | DataType::Float32 if matches!(to, DataType::Utf8 | DataType::Decimal128(..)) => {
+            numbers::digits_of_narrow(array)
+        }
+        own if *own == wanted => Ok(Arc::clone(array)),
+        _ => cast(array, &wanted),
+    }
+}
+
+fn uuids(array: &ArrayRef) -> ArrayRef {
+    let text = |bytes: &[u8]| {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    };
+    let texts: StringArray = array.as_fixed_size_binary().iter().map(|bytes| bytes.map(text)).collect();
+    Arc::new(texts)
+}

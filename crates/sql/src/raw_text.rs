@@ -1,0 +1,303 @@
+//! Raw text in expressions: a column of a text file is text, and where an expression needs it as something else it is read as that,
+//! row by row.
+//!
+//! | where a text stands | it is read as |
+//! |---|---|
+//! | `+ - * %`, beside `/`, or after a minus | a number |
+//! | beside a number in a comparison, BETWEEN, IN, `CASE x WHEN`, `nullif`, `greatest`, `least` | a number |
+//! | beside an interval in `+` and `-`, or an instant in `-` | an instant |
+//! | under AND, OR, NOT, after WHEN, beside TRUE or FALSE | a truth value |
+//! | as an argument of a function that takes no text there | the first of number, instant and truth value that the function takes |
+//! | anywhere else | text |
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::{Between, Case, InList, ScalarFunction};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF, cast};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::functions::number::{Number, NumberText, Numbers};
+
+/// Reads texts in expressions over raw rows as what the expression needs.
+#[derive(Debug)]
+pub(crate) struct RawText;
+
+impl ExprPlanner for RawText {
+    fn plan_binary_op(
+        &self,
+        mut expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let Some(needs) = needs_of_sql(&expr.op) else { return Ok(PlannerResult::Original(expr)) };
+        expr.left = read(expr.left, schema)?;
+        expr.right = read(expr.right, schema)?;
+        (expr.left, expr.right) = operands(needs, expr.left, expr.right, schema);
+        Ok(PlannerResult::Original(expr))
+    }
+}
+
+/// The same expression, with texts read as what it needs.
+///
+/// # Errors
+/// None of its own.
+pub(crate) fn read(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(expr.transform_up(|part| Ok(Transformed::yes(part_read(part, schema))))?.data)
+}
+
+/// The same expression, with numbers in texts read so.
+///
+/// # Errors
+/// None of its own.
+pub(crate) fn with_numbers(expr: Expr, numbers: Numbers) -> Result<Expr> {
+    let other = Number::function(numbers);
+    let replace = |part: Expr| {
+        Ok(match part {
+            Expr::ScalarFunction(number) if number.func.name() == Number::NAME => {
+                Transformed::yes(call(Arc::clone(&other), number.args))
+            }
+            part => Transformed::no(part),
+        })
+    };
+    Ok(expr.transform_up(replace)?.data)
+}
+
+/// Whether an expression reads numbers from texts.
+///
+/// # Errors
+/// None of its own.
+pub(crate) fn reads_numbers(expr: &Expr) -> Result<bool> {
+    expr.exists(|part| Ok(matches!(part, Expr::ScalarFunction(call) if call.func.name() == Number::NAME)))
+}
+
+/// What an operator needs of its operands.
+#[derive(Clone, Copy, PartialEq)]
+enum Needs {
+    Numbers,
+    Quotient,
+    SumOrDifference,
+    Comparable,
+    TruthValues,
+}
+
+fn needs_of_sql(operator: &BinaryOperator) -> Option<Needs> {
+    use BinaryOperator as Op;
+    Some(match operator {
+        Op::Plus | Op::Minus => Needs::SumOrDifference,
+        Op::Multiply | Op::Modulo => Needs::Numbers,
+        Op::Divide => Needs::Quotient,
+        Op::Gt | Op::Lt | Op::GtEq | Op::LtEq | Op::Eq | Op::NotEq => Needs::Comparable,
+        Op::And | Op::Or => Needs::TruthValues,
+        _ => return None,
+    })
+}
+
+fn needs_of(operator: Operator) -> Option<Needs> {
+    use Operator as Op;
+    Some(match operator {
+        Op::Plus | Op::Minus => Needs::SumOrDifference,
+        Op::Multiply | Op::Modulo => Needs::Numbers,
+        Op::Divide => Needs::Quotient,
+        Op::Gt | Op::Lt | Op::GtEq | Op::LtEq | Op::Eq | Op::NotEq => Needs::Comparable,
+        Op::IsDistinctFrom | Op::IsNotDistinctFrom => Needs::Comparable,
+        Op::And | Op::Or => Needs::TruthValues,
+        _ => return None,
+    })
+}
+
+/// A part of an expression whose own parts are read already.
+fn part_read(part: Expr, schema: &DFSchema) -> Expr {
+    match part {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (left, right) = match needs_of(op) {
+                Some(needs) => operands(needs, *left, *right, schema),
+                None => (*left, *right),
+            };
+            Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+        }
+        Expr::Negative(inner) => Expr::Negative(Box::new(text_as(*inner, As::Number, schema))),
+        Expr::Not(inner) => Expr::Not(Box::new(text_as(*inner, As::TruthValue, schema))),
+        Expr::IsTrue(inner) => Expr::IsTrue(Box::new(text_as(*inner, As::TruthValue, schema))),
+        Expr::IsFalse(inner) => Expr::IsFalse(Box::new(text_as(*inner, As::TruthValue, schema))),
+        Expr::IsNotTrue(inner) => Expr::IsNotTrue(Box::new(text_as(*inner, As::TruthValue, schema))),
+        Expr::IsNotFalse(inner) => Expr::IsNotFalse(Box::new(text_as(*inner, As::TruthValue, schema))),
+        Expr::Between(Between { expr, negated, low, high }) => {
+            let target = compared_as([&*expr, &*low, &*high], schema);
+            let boxed = |part: Box<Expr>| Box::new(text_as(*part, target, schema));
+            Expr::Between(Between::new(boxed(expr), negated, boxed(low), boxed(high)))
+        }
+        Expr::InList(InList { expr, list, negated }) => {
+            let target = compared_as(std::iter::once(&*expr).chain(&list), schema);
+            let list = list.into_iter().map(|item| text_as(item, target, schema)).collect();
+            Expr::InList(InList::new(Box::new(text_as(*expr, target, schema)), list, negated))
+        }
+        Expr::Case(case) => Expr::Case(case_read(case, schema)),
+        Expr::ScalarFunction(call) => Expr::ScalarFunction(call_read(call, schema)),
+        other => other,
+    }
+}
+
+fn operands(needs: Needs, left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let (own, other) = (kind(&left, schema), kind(&right, schema));
+    let both = |target| (text_as(left.clone(), target, schema), text_as(right.clone(), target, schema));
+    match needs {
+        Needs::TruthValues => both(As::TruthValue),
+        // A quotient has no last digit: that of decimals would end somewhere.
+        Needs::Quotient if [own, other].iter().any(|kind| matches!(kind, Kind::Text | Kind::Exact)) => {
+            let (left, right) = both(As::Number);
+            (floating(left, schema), floating(right, schema))
+        }
+        Needs::Quotient => (left, right),
+        Needs::SumOrDifference if own == Kind::Interval || other == Kind::Interval => both(As::Instant),
+        Needs::SumOrDifference if own == Kind::Instant || other == Kind::Instant => both(As::Instant),
+        Needs::SumOrDifference | Needs::Numbers => both(As::Number),
+        Needs::Comparable => both(compared_as([&left, &right], schema)),
+    }
+}
+
+/// What texts are read as that are compared with each other and with these.
+fn compared_as<'a>(all: impl IntoIterator<Item = &'a Expr>, schema: &DFSchema) -> As {
+    let kinds: Vec<Kind> = all.into_iter().map(|expr| kind(expr, schema)).collect();
+    if kinds.iter().any(|kind| kind.is_numeric()) {
+        As::Number
+    } else if kinds.contains(&Kind::TruthValue) {
+        As::TruthValue
+    } else {
+        As::Text
+    }
+}
+
+fn case_read(case: Case, schema: &DFSchema) -> Case {
+    let Case { expr, when_then_expr, else_expr } = case;
+    let target = match &expr {
+        Some(expr) => compared_as(
+            std::iter::once(&**expr).chain(when_then_expr.iter().map(|(when, _)| &**when)),
+            schema,
+        ),
+        None => As::TruthValue,
+    };
+    let results = when_then_expr.iter().map(|(_, then)| then).chain(&else_expr);
+    // Where a text is among the results, all are texts.
+    let is_text = results.clone().any(|result| kind(result, schema) == Kind::Text);
+    let result = |expr: Box<Expr>| match kind(&expr, schema) {
+        Kind::Exact if is_text => Box::new(call(NumberText::function(), vec![*expr])),
+        _ => expr,
+    };
+    let compared = |expr: Box<Expr>| Box::new(text_as(*expr, target, schema));
+    let branches = when_then_expr.into_iter().map(|(when, then)| (compared(when), result(then))).collect();
+    Case { expr: expr.map(compared), when_then_expr: branches, else_expr: else_expr.map(result) }
+}
+
+/// Functions that compare their arguments.
+const COMPARING: [&str; 3] = ["nullif", "greatest", "least"];
+
+/// At most so many texts of a call are tried as something else.
+const TRIED: usize = 4;
+
+fn call_read(call: ScalarFunction, schema: &DFSchema) -> ScalarFunction {
+    let ScalarFunction { func, args } = call;
+    if COMPARING.contains(&func.name()) {
+        let target = compared_as(&args, schema);
+        let args = args.into_iter().map(|argument| text_as(argument, target, schema)).collect();
+        return ScalarFunction::new_udf(func, args);
+    }
+    let texts: Vec<usize> = (0..args.len())
+        .filter(|&at| kind(&args[at], schema) == Kind::Text && !matches!(args[at], Expr::Literal(..)))
+        .take(TRIED)
+        .collect();
+    if texts.is_empty() || accepts(&func, &args, schema) {
+        return ScalarFunction::new_udf(func, args);
+    }
+    for target in [As::Number, As::Instant, As::TruthValue] {
+        // As few as possible are read as something else.
+        let mut choices: Vec<u32> = (1..1 << texts.len()).collect();
+        choices.sort_by_key(|choice| choice.count_ones());
+        for choice in choices {
+            let mut changed = args.clone();
+            for (_, &at) in texts.iter().enumerate().filter(|(bit, _)| choice & (1 << bit) != 0) {
+                changed[at] = text_as(changed[at].clone(), target, schema);
+            }
+            if accepts(&func, &changed, schema) {
+                return ScalarFunction::new_udf(func, changed);
+            }
+        }
+    }
+    ScalarFunction::new_udf(func, args)
+}
+
+/// Whether a function takes these arguments.
+fn accepts(func: &Arc<ScalarUDF>, args: &[Expr], schema: &DFSchema) -> bool {
+    call(Arc::clone(func), args.to_vec()).get_type(schema).is_ok()
+}
+
+/// What a text is read as.
+#[derive(Clone, Copy)]
+enum As {
+    Text,
+    Number,
+    Instant,
+    TruthValue,
+}
+
+/// What an expression is, as far as it matters here.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    /// A number that was read from a text, or computed from such.
+    Exact,
+    Number,
+    Instant,
+    Interval,
+    TruthValue,
+    Other,
+}
+
+impl Kind {
+    fn is_numeric(self) -> bool {
+        matches!(self, Self::Exact | Self::Number)
+    }
+}
+
+fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
+    let Ok(data_type) = expr.get_type(schema) else { return Kind::Other };
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
+        DataType::Decimal128(..) | DataType::Decimal256(..) if reads_numbers(expr).unwrap_or(false) => {
+            Kind::Exact
+        }
+        DataType::Boolean => Kind::TruthValue,
+        DataType::Interval(_) | DataType::Duration(_) => Kind::Interval,
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => Kind::Instant,
+        other if other.is_numeric() => Kind::Number,
+        _ => Kind::Other,
+    }
+}
+
+fn text_as(expr: Expr, target: As, schema: &DFSchema) -> Expr {
+    if kind(&expr, schema) != Kind::Text {
+        return expr;
+    }
+    match target {
+        As::Text => expr,
+        As::Number => {
+            let text = match expr.get_type(schema) {
+                Ok(DataType::Utf8) => expr,
+                _ => cast(expr, DataType::Utf8),
+            };
+            call(Number::function(Numbers::Exact), vec![text])
+        }
+        As::Instant => cast(expr, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+        As::TruthValue => cast(expr, DataType::Boolean),
+    }
+}
+
+fn floating(expr: Expr, schema: &DFSchema) -> Expr {
+    if kind(&expr, schema) == Kind::Exact { cast(expr, DataType::Float64) } else { expr }
+}
+
+fn call(function: Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments))
+}

@@ -1,0 +1,92 @@
+//! SQL expressions over the rows of one schema, as definitions in YAML have them, planned to be evaluated batch by batch.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::{DFSchema, Result};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::ExprWithAlias;
+
+use crate::functions::number::Numbers;
+use crate::locate::UnknownName;
+use crate::raw_text::RawText;
+use crate::{Session, SqlProblem, dialect, in_list_rule, locate, raw_text};
+
+/// An expression over raw rows, in which texts are read as what it needs.
+#[derive(Debug, Clone)]
+pub struct RowExpression {
+    /// With numbers in texts as exact decimals: what it fails for is either wrong or has too many digits for that.
+    pub exact: Arc<dyn PhysicalExpr>,
+    /// With numbers in texts as floating point, for rows that `exact` fails for; none where the expression reads no numbers from texts.
+    pub floating: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl Session {
+    /// A session in which expressions read texts as what they need, for raw rows.
+    #[must_use]
+    pub fn for_raw_rows(&self) -> Self {
+        let state = self.state();
+        let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(RawText)];
+        planners.extend(state.expr_planners().iter().cloned());
+        let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+        self.with_context(SessionContext::new_with_state(state))
+    }
+
+    /// Plans an expression over raw rows of a schema; `self` is a session [for raw rows](Self::for_raw_rows).
+    ///
+    /// # Errors
+    /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
+    pub fn raw_expression(
+        &self,
+        sql: &str,
+        schema: &Schema,
+    ) -> std::result::Result<RowExpression, SqlProblem> {
+        let located = |error: DataFusionError| locate::problem(&error, sql);
+        let schema = DFSchema::try_from(schema.clone()).map_err(located)?;
+        let expr = raw_text::read(self.logical(sql, &schema)?, &schema).map_err(located)?;
+        let floating = raw_text::reads_numbers(&expr).map_err(located)?.then(|| {
+            let floating = raw_text::with_numbers(expr.clone(), Numbers::Floating)?;
+            self.physical_expression(floating, &schema)
+        });
+        let exact = self.physical_expression(expr, &schema).map_err(located)?;
+        Ok(RowExpression { exact, floating: floating.transpose().map_err(located)? })
+    }
+
+    /// The first mistake of an expression that does not depend on the types of what it is over.
+    #[must_use]
+    pub fn mistake_whatever_types(&self, sql: &str) -> Option<SqlProblem> {
+        let expr = match dialect::parse_expression(sql) {
+            Ok(expr) => ExprWithAlias { expr, alias: None },
+            Err(problem) => return Some(problem),
+        };
+        let names = dialect::columns(sql);
+        let untyped: Vec<Field> = names.iter().map(|name| Field::new(name, DataType::Null, true)).collect();
+        let schema = DFSchema::try_from(Schema::new(untyped)).ok()?;
+        let error = self.state().create_logical_expr_from_sql_expr(expr, &schema).err()?;
+        let is_unknown = matches!(locate::unknown_name(&error), Some(UnknownName::Function(_)));
+        is_unknown.then(|| locate::problem(&error, sql))
+    }
+
+    /// An expression as it is evaluated: with types that agree, simplified as queries are.
+    ///
+    /// # Errors
+    /// Those of the engine, when types do not agree.
+    pub fn physical_expression(&self, expr: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+        let state = self.state();
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(schema.clone()))
+            .with_config_options(Arc::clone(state.config_options()))
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        // Some functions have no other meaning than what they are simplified to.
+        let expr = simplifier.simplify(in_list_rule::as_value(simplifier.coerce(expr, schema)?)?)?;
+        state.create_physical_expr(expr, schema)
+    }
+}
