@@ -301,3 +301,111 @@ fn floating(expr: Expr, schema: &DFSchema) -> Expr {
 fn call(function: Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+    use arrow::datatypes::{Field, Schema};
+    use arrow::util::display::array_value_to_string;
+    use jiff::Timestamp;
+
+    use crate::{Engine, EngineOptions};
+
+    /// The value of an expression over one row of texts, called a, b and so on: exactly, else as floating point, else the error.
+    fn value(sql: &str, texts: &[&str]) -> String {
+        let engine =
+            Engine::new(&EngineOptions { memory_bytes: 1 << 26, spill_folder: None, threads: 1 }).unwrap();
+        let session = engine.session(Timestamp::UNIX_EPOCH).for_raw_rows();
+        let names = ["a", "b", "c"];
+        let fields: Vec<Field> =
+            names.iter().zip(texts).map(|(name, _)| Field::new(*name, super::DataType::Utf8, true)).collect();
+        let schema = std::sync::Arc::new(Schema::new(fields));
+        let arrays = texts.iter().map(|text| {
+            let text = Some(*text).filter(|text| *text != "NULL");
+            std::sync::Arc::new(StringArray::from(vec![text])) as ArrayRef
+        });
+        let row = RecordBatch::try_new(std::sync::Arc::clone(&schema), arrays.collect()).unwrap();
+        let planned = match session.raw_expression(sql, &schema) {
+            Ok(planned) => planned,
+            Err(problem) => return format!("refused: {}", problem.message),
+        };
+        let of = |expr: &std::sync::Arc<dyn datafusion::physical_expr::PhysicalExpr>| {
+            let value = expr.evaluate(&row).and_then(|value| value.into_array(1));
+            value.map(|array| array_value_to_string(&array, 0).unwrap())
+        };
+        match (of(&planned.exact), planned.floating.as_ref().map(of)) {
+            (Ok(exact), _) => exact,
+            (Err(_), Some(Ok(floating))) => format!("about {floating}"),
+            (Err(error), _) => error.strip_backtrace(),
+        }
+    }
+
+    fn check(sql: &str, texts: &[&str], expected: &str) {
+        let found = value(sql, texts);
+        assert!(found.starts_with(expected), "{sql} of {texts:?}: {found}, expected {expected}");
+    }
+
+    #[test]
+    fn texts_stay_texts() {
+        for text in ["12345678901234567890", "01067", "+4917012", "1.10", "12E4", "NaN", " x "] {
+            check("a", &[text], text);
+            check("upper(a)", &[text], &text.to_uppercase());
+            check("coalesce(a, '-')", &[text], text);
+            check("concat(a, '/', b)", &[text, "1.0"], &format!("{text}/1.0"));
+        }
+        check("trim(a)", &[" 007 "], "007");
+        check("a = b", &["1.0", "1"], "false");
+        check("CASE WHEN a = 'x' THEN b ELSE 0 END", &["y", "01"], "0");
+        check("CASE WHEN a = 'x' THEN b ELSE -c END", &["y", "01", "2.50"], "-2.5");
+        check("split_part(a, '-', 2)", &["x-007"], "007");
+    }
+
+    #[test]
+    fn numbers_are_exact_where_they_are_needed() {
+        check("a * b", &["19.99", "3"], "59.97000");
+        check("a + 0", &["9007199254740993"], "9007199254740993.0");
+        check("a = 9007199254740993", &["9007199254740992"], "false");
+        check("a + b", &["0.1", "0.2"], "0.3000000000");
+        check("a > 2", &["10"], "true");
+        check("a BETWEEN 5 AND 20", &["10"], "true");
+        check("a IN (7, 10)", &["10.0"], "true");
+        check("CASE a WHEN 1 THEN 'one' ELSE 'other' END", &["1.0"], "one");
+        check("nullif(a, 0)", &["0.00"], "");
+        check("round(a, 1)", &["2.55"], "2.6");
+        check(
+            "CASE WHEN upper(a) = 'REFUND' THEN -round(b, 1) ELSE round(b, 1) END",
+            &["refund", "2.55"],
+            "-2.6",
+        );
+        check("replace(replace(a, '.', ''), ',', '.') * 1", &["1.234,56"], "1234.56");
+        check("abs(a)", &["-3"], "3");
+        check("-a", &["+3"], "-3");
+        check("a / 3", &["10"], "3.333333333333333");
+        check("100 / a", &["8"], "12.5");
+        check("a % 10", &["9007199254740993"], "3");
+    }
+
+    #[test]
+    fn what_has_too_many_digits_is_floating_point() {
+        check("a * 2", &["1e300"], "about 2e300");
+        check("a + 0", &["0.12345678901234"], "about 0.12345678901234");
+        check("a * 2", &["dear"], "Execution error: `dear` is not a number");
+        check("a * 2", &["NULL"], "");
+        check("CASE WHEN a = 'n' THEN b * 2 ELSE 0 END", &["x", "dear"], "0");
+    }
+
+    #[test]
+    fn instants_and_truth_values_are_read_where_they_are_needed() {
+        check("a + INTERVAL '1 day'", &["2026-02-28"], "2026-03-01T00:00:00");
+        check("date_trunc('month', a)", &["2026-02-28"], "2026-02-01T00:00:00");
+        check("NOT a", &["true"], "false");
+        check("a AND b = 'x'", &["yes", "x"], "true");
+        check("CASE WHEN a THEN 1 ELSE 2 END", &["no"], "2");
+        check("a = true", &["true"], "true");
+        check("coalesce(a, b)", &["NULL", "x"], "x");
+        check("nvl(a, 'none')", &["NULL"], "none");
+        check("nvl2(a, 'some', 'none')", &["x"], "some");
+        check("arrow_cast(a, 'Int64')", &["12"], "12");
+        check("nosuch(a)", &["12"], "refused:");
+    }
+}

@@ -3,6 +3,8 @@
 
 mod nested;
 mod numbers;
+#[cfg(test)]
+mod table_tests;
 mod texts;
 mod times;
 

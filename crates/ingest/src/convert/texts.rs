@@ -98,12 +98,19 @@ fn decimals(
 ) -> Result<ArrayRef, ArrowError> {
     let mut numbers =
         Decimal128Builder::with_capacity(texts.len()).with_precision_and_scale(precision, scale)?;
-    let what = format!("a number with at most {scale} digits after the point, and {precision} in all");
+    let digits = format!("at most {scale} digits after the point, {precision} in all");
     for (row, text) in texts.iter().enumerate() {
         let number = text.and_then(|text| decimal_of(text, precision, scale));
         numbers.append_option(number);
         if let (Some(text), None) = (text, number) {
-            reject(failures, row, text, &what);
+            let is_number = text.trim().parse::<f64>().is_ok_and(f64::is_finite);
+            let what = describe(&DataType::Decimal128(precision, scale));
+            reject(
+                failures,
+                row,
+                text,
+                &if is_number { format!("{what} ({digits})") } else { what.to_owned() },
+            );
         }
     }
     Ok(Arc::new(numbers.finish()))
