@@ -81,6 +81,20 @@ impl SourceFile {
         }
     }
 
+    /// The scalar without quotes that begins at a position of a YAML text, as its author wrote it: `0012`, `1e3` and `no` are these
+    /// characters, whatever YAML takes them for.
+    #[must_use]
+    pub fn plain_scalar(&self, at: impl Into<Position>) -> &str {
+        let at = at.into();
+        let line = self.line(at.line);
+        let skip = usize::try_from(at.column - 1).unwrap_or(usize::MAX);
+        let start = line.char_indices().nth(skip).map_or(line.len(), |(byte, _)| byte);
+        let rest = &line[start..];
+        let end = rest.find([',', ']', '}']).unwrap_or(rest.len());
+        let end = rest.find(" #").map_or(end, |comment| end.min(comment));
+        rest[..end].trim()
+    }
+
     /// Whether a block string begins on this line: the line before ends with its mark.
     fn is_block(&self, line: u64) -> bool {
         let before = self.line(line.saturating_sub(1)).trim_end().trim_end_matches(['-', '+']);
@@ -112,6 +126,16 @@ impl SourceFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scalar_is_what_its_author_wrote() {
+        let file = SourceFile::new("a.yaml", "keys: [0012, 1e3, ~]\n- 00123   # a key\n- no");
+        for (line, column, expected) in
+            [(1, 8, "0012"), (1, 14, "1e3"), (1, 19, "~"), (2, 3, "00123"), (3, 3, "no"), (3, 9, "")]
+        {
+            assert_eq!(file.plain_scalar(Position { line, column }), expected);
+        }
+    }
 
     #[test]
     fn a_position_inside_a_string_is_where_its_author_sees_it() {

@@ -61,6 +61,10 @@ fn message(error: &Error) -> String {
             Some(key) => format!("key `{key}` stands here twice"),
             None => "a key stands here twice".to_owned(),
         },
+        Error::NullIntoString { .. } => {
+            "a text is needed here, and YAML reads this as nothing; put it in quotes, or write a text"
+                .to_owned()
+        }
         other => {
             let shown = other.to_string();
             let first = shown.lines().next().unwrap_or_default();

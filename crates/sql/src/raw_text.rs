@@ -10,6 +10,7 @@
 //! | as an argument of a function that takes no text there | the first of number, instant and truth value that the function takes |
 //! | anywhere else | text |
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
@@ -18,7 +19,7 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Between, Case, InList, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF, cast};
-use datafusion::sql::sqlparser::ast::BinaryOperator;
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator, UnaryOperator, Value, visit_expressions_mut};
 
 use crate::functions::number::{Number, NumberText, Numbers};
 
@@ -71,6 +72,31 @@ pub(crate) fn with_numbers(expr: Expr, numbers: Numbers) -> Result<Expr> {
 /// None of its own.
 pub(crate) fn reads_numbers(expr: &Expr) -> Result<bool> {
     expr.exists(|part| Ok(matches!(part, Expr::ScalarFunction(call) if call.func.name() == Number::NAME)))
+}
+
+/// Signs and NOT as operators with two operands: the engine asks for the types of single operands before anyone is asked what they are
+/// to be read as.
+pub(crate) fn with_two_operands(expr: &mut ast::Expr) {
+    let _: ControlFlow<()> = visit_expressions_mut(expr, |part| {
+        let ast::Expr::UnaryOp { op, expr } = part else { return ControlFlow::Continue(()) };
+        if matches!(**expr, ast::Expr::Value(_) | ast::Expr::Interval(_)) {
+            return ControlFlow::Continue(());
+        }
+        let operand = Box::new(ast::Expr::Nested(expr.clone()));
+        let value = |value: Value| Box::new(ast::Expr::Value(value.into()));
+        let (left, op, right) = match op {
+            UnaryOperator::Minus => {
+                (value(Value::Number("0".to_owned(), false)), BinaryOperator::Minus, operand)
+            }
+            UnaryOperator::Plus => {
+                (value(Value::Number("0".to_owned(), false)), BinaryOperator::Plus, operand)
+            }
+            UnaryOperator::Not => (operand, BinaryOperator::Eq, value(Value::Boolean(false))),
+            _ => return ControlFlow::Continue(()),
+        };
+        *part = ast::Expr::Nested(Box::new(ast::Expr::BinaryOp { left, op, right }));
+        ControlFlow::Continue(())
+    });
 }
 
 /// What an operator needs of its operands.
@@ -406,6 +432,7 @@ mod tests {
         check("nvl(a, 'none')", &["NULL"], "none");
         check("nvl2(a, 'some', 'none')", &["x"], "some");
         check("arrow_cast(a, 'Int64')", &["12"], "12");
+        check("NOT (a = 'x') AND NOT b IN ('y')", &["z", "z"], "true");
         check("nosuch(a)", &["12"], "refused:");
     }
 }

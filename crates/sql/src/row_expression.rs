@@ -12,7 +12,6 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::ExprWithAlias;
 
 use crate::functions::number::Numbers;
 use crate::locate::UnknownName;
@@ -50,7 +49,10 @@ impl Session {
     ) -> std::result::Result<RowExpression, SqlProblem> {
         let located = |error: DataFusionError| locate::problem(&error, sql);
         let schema = DFSchema::try_from(schema.clone()).map_err(located)?;
-        let expr = raw_text::read(self.logical(sql, &schema)?, &schema).map_err(located)?;
+        let mut parsed = dialect::parse_expression(sql)?;
+        raw_text::with_two_operands(&mut parsed);
+        let expr = self.logical_of(parsed, &schema).and_then(|expr| raw_text::read(expr, &schema));
+        let expr = expr.map_err(located)?;
         let floating = raw_text::reads_numbers(&expr).map_err(located)?.then(|| {
             let floating = raw_text::with_numbers(expr.clone(), Numbers::Floating)?;
             self.physical_expression(floating, &schema)
@@ -62,14 +64,15 @@ impl Session {
     /// The first mistake of an expression that does not depend on the types of what it is over.
     #[must_use]
     pub fn mistake_whatever_types(&self, sql: &str) -> Option<SqlProblem> {
-        let expr = match dialect::parse_expression(sql) {
-            Ok(expr) => ExprWithAlias { expr, alias: None },
+        let mut parsed = match dialect::parse_expression(sql) {
+            Ok(parsed) => parsed,
             Err(problem) => return Some(problem),
         };
+        raw_text::with_two_operands(&mut parsed);
         let names = dialect::columns(sql);
         let untyped: Vec<Field> = names.iter().map(|name| Field::new(name, DataType::Null, true)).collect();
         let schema = DFSchema::try_from(Schema::new(untyped)).ok()?;
-        let error = self.state().create_logical_expr_from_sql_expr(expr, &schema).err()?;
+        let error = self.logical_of(parsed, &schema).err()?;
         let is_unknown = matches!(locate::unknown_name(&error), Some(UnknownName::Function(_)));
         is_unknown.then(|| locate::problem(&error, sql))
     }

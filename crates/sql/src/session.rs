@@ -22,6 +22,7 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
+use datafusion::sql::sqlparser::ast;
 use jiff::Timestamp;
 use tracing::Instrument;
 use tranche_schema::{Contract, History, TableKind, platform};
@@ -287,10 +288,13 @@ impl Session {
 
     /// An expression before its types are checked.
     pub(crate) fn logical(&self, sql: &str, schema: &DFSchema) -> Result<Expr, SqlProblem> {
-        let expr = dialect::parse_expression(sql)?;
-        let parsed = datafusion::sql::sqlparser::ast::ExprWithAlias { expr, alias: None };
-        let planned = self.context.state().create_logical_expr_from_sql_expr(parsed, schema);
-        planned.map_err(|error| locate::problem(&error, sql))
+        let parsed = dialect::parse_expression(sql)?;
+        self.logical_of(parsed, schema).map_err(|error| locate::problem(&error, sql))
+    }
+
+    pub(crate) fn logical_of(&self, expr: ast::Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+        let parsed = ast::ExprWithAlias { expr, alias: None };
+        self.context.state().create_logical_expr_from_sql_expr(parsed, schema)
     }
 
     /// The same instant over another state of the engine.

@@ -14,7 +14,7 @@ use tranche_sql::{decimal_of, plain};
 use super::{Failures, ValueOrigin, describe, reject};
 
 /// Beyond this, floating point does not hold every whole number: 2^53.
-const WHOLE: f64 = 9_007_199_254_740_992.0;
+pub(super) const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Decimal digits that any floating point number holds.
 const CERTAIN_DIGITS: usize = 15;

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Date32Type, Field, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use tranche_sql::decimal_of;
 
+use super::numbers::WHOLE;
 use super::{Failures, describe, reject};
 
 /// Digits of a fraction of a second that an instant holds.
@@ -53,7 +54,7 @@ fn reject_lost(texts: &StringArray, converted: &ArrayRef, to: &DataType, failure
     }
 }
 
-/// Whole numbers within a range, `1.0` and `12E4` among them.
+/// Whole numbers within a range.
 fn whole_numbers(
     texts: &StringArray,
     range: std::ops::RangeInclusive<i128>,
@@ -65,7 +66,7 @@ fn whole_numbers(
             numbers.append_null();
             continue;
         };
-        let number = text.parse().ok().or_else(|| decimal_of(text, 38, 0));
+        let number = whole_number(text);
         let fitting = number.filter(|number| range.contains(number));
         numbers.append_option(fitting.and_then(|number| i64::try_from(number).ok()));
         match (number, fitting) {
@@ -77,18 +78,36 @@ fn whole_numbers(
     Arc::new(numbers.finish())
 }
 
+/// A whole number: `7`, `12E4`, and `1.0` as some programs write them, but not `1.000`, which may be a thousand.
+fn whole_number(text: &str) -> Option<i128> {
+    let text = text.trim();
+    let digits = text.strip_suffix(".0").unwrap_or(text);
+    (!digits.contains('.')).then(|| digits.parse().ok().or_else(|| decimal_of(digits, 38, 0))).flatten()
+}
+
 /// The nearest numbers to those written; NaN and infinities are none.
 fn floats(texts: &StringArray, failures: &mut Failures) -> ArrayRef {
     let mut numbers = Float64Builder::with_capacity(texts.len());
     for (row, text) in texts.iter().enumerate() {
-        let number =
-            text.and_then(|text| text.trim().parse::<f64>().ok()).filter(|number| number.is_finite());
+        let number = text.and_then(floating);
         numbers.append_option(number);
         if let (Some(text), None) = (text, number) {
             reject(failures, row, text, "a number");
         }
     }
     Arc::new(numbers.finish())
+}
+
+/// The nearest number; of a whole number whose digits are all written, that number or none.
+fn floating(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
+    if number.abs() <= WHOLE || text.contains(['.', 'e', 'E']) {
+        return Some(number);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "compared with what was written")]
+    let keeps = decimal_of(text, 38, 0) == Some(number as i128);
+    keeps.then_some(number)
 }
 
 fn decimals(

@@ -77,6 +77,9 @@ impl<'de> Deserialize<'de> for Scalar {
             fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
                 Ok(Scalar::Number(value))
             }
+            fn visit_unit<E: serde::de::Error>(self) -> Result<Scalar, E> {
+                Err(E::custom("YAML reads this as nothing; put it in quotes if it is a text"))
+            }
             fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
                 Ok(Scalar::Text(value.to_owned()))
             }

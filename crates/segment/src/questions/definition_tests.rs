@@ -35,6 +35,8 @@ pub struct TestReport {
     pub not_members: usize,
     /// Each expectation that did not hold.
     pub failures: Vec<TestFailure>,
+    /// Keys that should be no members, and are none because there is no such entity: perhaps they are misspelt.
+    pub unknown: Vec<Diagnostic>,
 }
 
 /// A key that is a member and should not be, or the other way round.
@@ -144,10 +146,13 @@ impl PlannedTest<'_> {
     fn report(&self, replayed: &mut Replayed) -> Result<TestReport, SegmentError> {
         let members =
             replayed.members(self.definition, self.test.label.as_ref().map(|label| label.value.as_str()));
-        let mut failures = Vec::new();
+        let (mut failures, mut unknown) = (Vec::new(), Vec::new());
         for (keys, expected_member) in [(&self.test.members, true), (&self.test.not_members, false)] {
             for key in keys {
-                let number = replayed.number_of(&key.value.to_string())?;
+                let number = replayed.number_of(self.written(key))?;
+                if number.is_none() && !expected_member {
+                    unknown.push(self.unknown(key));
+                }
                 if number.is_some_and(|number| members.contains(number)) != expected_member {
                     failures.push(self.failure(key, expected_member, number.is_some()));
                 }
@@ -162,11 +167,27 @@ impl PlannedTest<'_> {
             members: self.test.members.len(),
             not_members: self.test.not_members.len(),
             failures,
+            unknown,
         })
     }
 
+    /// A key as its author wrote it, which is read as the key's type.
+    fn written<'a>(&'a self, key: &'a Spanned<Scalar>) -> &'a str {
+        match &key.value {
+            Scalar::Text(text) => text,
+            _ => self.definition.file.plain_scalar(key.referenced),
+        }
+    }
+
+    fn unknown(&self, key: &Spanned<Scalar>) -> Diagnostic {
+        let (shown, as_of, entity) = (self.written(key), self.as_of, &self.definition.entity);
+        let message =
+            format!("there is no {entity} `{shown}` as of {as_of}, so it is no member; is the key right?");
+        self.definition.file.problem(key.referenced, message)
+    }
+
     fn failure(&self, key: &Spanned<Scalar>, expected_member: bool, is_entity: bool) -> TestFailure {
-        let shown = key.value.to_string();
+        let shown = self.written(key).to_owned();
         let (name, as_of, entity) = (self.name(), self.as_of, &self.definition.entity);
         let message = match (expected_member, is_entity) {
             (true, true) => format!("`{shown}` is not in `{name}` as of {as_of}, expected to be"),

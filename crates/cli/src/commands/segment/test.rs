@@ -17,6 +17,9 @@ pub(super) async fn run(segments: &[String], app: &App) -> Result<ExitCode, Fail
     for failure in reports.iter().flat_map(|report| &report.failures) {
         note(&format!("{}\n", failure.problem))?;
     }
+    for problem in reports.iter().flat_map(|report| &report.unknown) {
+        note(&format!("warning: {problem}\n"))?;
+    }
     let failed = reports.iter().filter(|report| !report.passed).count();
     note(&match (failed, reports.len()) {
         (_, 0) => "there are no tests; a segment has them under `tests:` in its front matter".to_owned(),
