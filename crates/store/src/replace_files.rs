@@ -24,7 +24,7 @@ pub struct FileCommit {
     /// The table's folder in the lake; the table is made when it is not there.
     pub table: String,
     /// The columns of the files and those that they are partitioned by. Columns that the table lacks are
-    /// added to it.
+    /// added to it. A column may have another type than before when no file of before remains.
     pub schema: SchemaRef,
     /// The columns that a new table is partitioned by.
     pub partition_by: Vec<String>,
@@ -45,7 +45,8 @@ impl Lake {
     ///
     /// # Errors
     /// [`StoreError::File`] for a file that is not in the base, [`StoreError::Conflict`] when another commit
-    /// was in the way, and [`StoreError::Table`] when the log cannot be written.
+    /// was in the way, and [`StoreError::Table`] when the log cannot be written, or a column has another type
+    /// than in files that remain.
     pub async fn replace_files(&self, commit: FileCommit) -> Result<Snapshot, StoreError> {
         let next = NextVersion {
             table: &commit.table,
@@ -56,6 +57,7 @@ impl Lake {
         let properties = next.properties();
         let created = self.delta_table(&commit.table)?;
         let (schema, partition_by) = (SchemaRef::clone(&commit.schema), commit.partition_by.clone());
+        let removed = commit.remove.len();
         let outcome = self
             .make(&next, move |current| async move {
                 let Some(current) = current else {
@@ -72,7 +74,8 @@ impl Lake {
                 let delta = current.delta();
                 let state = delta.snapshot()?;
                 let mut actions = actions;
-                actions.extend(added_columns(state, &schema)?);
+                let remain = state.log_data().num_files() > removed;
+                actions.extend(changed_columns(state, &schema, remain)?);
                 let operation =
                     DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
                 let made = CommitBuilder::from(properties)
@@ -147,15 +150,29 @@ fn columns(schema: &SchemaRef) -> DeltaResult<Vec<StructField>> {
     fields.collect::<Result<_, arrow::error::ArrowError>>().map_err(DeltaTableError::from)
 }
 
-/// The change of metadata that adds the columns which the table lacks.
-fn added_columns(state: &DeltaTableState, schema: &SchemaRef) -> DeltaResult<Option<Action>> {
+/// The change of metadata that adds the columns which the table lacks, and changes the type of those that have another.
+fn changed_columns(
+    state: &DeltaTableState,
+    schema: &SchemaRef,
+    files_remain: bool,
+) -> DeltaResult<Option<Action>> {
     let known = state.schema();
-    let added: Vec<StructField> =
-        columns(schema)?.into_iter().filter(|field| known.field(field.name()).is_none()).collect();
-    if added.is_empty() {
+    let own = columns(schema)?;
+    let is_other = |field: &&StructField| {
+        known.field(field.name()).is_none_or(|before| before.data_type() != field.data_type())
+    };
+    let changed: Vec<&StructField> = own.iter().filter(is_other).collect();
+    if changed.is_empty() {
         return Ok(None);
     }
-    let merged = StructType::try_new(known.fields().cloned().chain(added))?;
+    if let Some(other) = changed.iter().find(|field| files_remain && known.field(field.name()).is_some()) {
+        let message = format!("column `{}` has another type in files that remain", other.name());
+        return Err(DeltaTableError::generic(message));
+    }
+    let current =
+        |field: &StructField| own.iter().find(|new| new.name() == field.name()).unwrap_or(field).clone();
+    let added = own.iter().filter(|field| known.field(field.name()).is_none()).cloned();
+    let merged = StructType::try_new(known.fields().map(current).chain(added))?;
     Ok(Some(Action::Metadata(state.metadata().clone().with_schema(&merged)?)))
 }
 
@@ -164,7 +181,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
     use arrow::datatypes::{DataType, Field, Schema};
     use futures::TryStreamExt;
 
@@ -249,6 +266,32 @@ mod tests {
         assert_eq!(names, ["number", "more"]);
         assert!(second.schema().unwrap().field(1).is_nullable());
         assert_eq!(fixture.numbers(&second).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_column_changes_its_type_where_no_file_of_before_remains() {
+        let fixture = Fixture::new();
+        let first = fixture.lake.replace_files(planned(&fixture, None, &[], &[1], "a").await).await.unwrap();
+        let texts = |texts: Vec<&str>| {
+            let schema = Arc::new(Schema::new(vec![Field::new("number", DataType::Utf8, true)]));
+            RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(texts)) as ArrayRef]).unwrap()
+        };
+        let rows = texts(vec!["big"]);
+        let mut next = planned(&fixture, Some(&first), &[], &[], "b").await;
+        next.schema = rows.schema();
+        next.add = vec![new_file(&fixture, &rows).await];
+        let refused = fixture.lake.replace_files(next.clone()).await.unwrap_err();
+        assert!(refused.to_string().contains("column `number` has another type"), "{refused}");
+
+        next.remove = first.files().unwrap();
+        next.add = vec![new_file(&fixture, &rows).await];
+        let second = fixture.lake.replace_files(next).await.unwrap();
+        assert_eq!(second.schema().unwrap().field(0).data_type(), &DataType::Utf8);
+        assert_eq!(second.rows(), 1);
+        // As another process opens it, with the statistics of files of both types in its log.
+        let opened = fixture.lake.snapshot(TABLE).await.unwrap().unwrap();
+        assert_eq!(opened.schema().unwrap().field(0).data_type(), &DataType::Utf8);
+        assert_eq!(opened.files().unwrap().len(), 1);
     }
 
     #[tokio::test]
