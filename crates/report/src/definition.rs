@@ -80,7 +80,7 @@ pub fn read(project: &Project, pipeline: &str, problems: &mut Problems) -> Index
 fn validate(spec: ReportSpec, file: &SourceFile) -> Report {
     let sections = match spec.sections {
         None => Section::ALL.to_vec(),
-        Some(sections) => sections.into_iter().filter_map(section).collect(),
+        Some(sections) => sections.into_iter().map(section).collect(),
     };
     Report {
         name: spec.report.value,
@@ -105,19 +105,18 @@ fn validate(spec: ReportSpec, file: &SourceFile) -> Report {
             })
             .collect(),
         sections,
-        page: spec.formats.is_none_or(|formats| formats.iter().any(|f| f.value == FormatSpec::Html)),
+        page: spec.formats.is_none_or(|formats| formats.contains(&FormatSpec::Html)),
         file: file.clone(),
     }
 }
 
-fn section(spec: SectionSpec) -> Option<Section> {
+fn section(spec: SectionSpec) -> Section {
     match spec {
-        SectionSpec::Scorecard => Some(Section::Scorecard),
-        SectionSpec::Trends => Some(Section::Trends),
-        SectionSpec::Flows => Some(Section::Segments),
-        SectionSpec::Overlap | SectionSpec::Personas => None,
-        SectionSpec::Experiments => Some(Section::Experiments),
-        SectionSpec::DataQuality => Some(Section::DataQuality),
+        SectionSpec::Scorecard => Section::Scorecard,
+        SectionSpec::Trends => Section::Trends,
+        SectionSpec::Flows => Section::Segments,
+        SectionSpec::Experiments => Section::Experiments,
+        SectionSpec::DataQuality => Section::DataQuality,
     }
 }
 
@@ -143,5 +142,53 @@ pub fn check(
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a report with these lines at its end.
+    fn check(lines: &str, expected: Result<(&[Section], bool), (u64, u64, &str)>) {
+        let text = format!("version: 1\nreport: monthly\nperiod: month\nsegments: [all]\n{lines}");
+        let project = Project::from_files([("pipelines/shop/reports/monthly.yaml", text.as_str())]);
+        let mut problems = Problems::default();
+        let reports = read(&project, "shop", &mut problems);
+        let problems = problems.into_sorted();
+        match expected {
+            Ok((sections, page)) => {
+                assert!(problems.is_empty(), "{problems:?}");
+                assert_eq!(
+                    (reports["monthly"].sections.as_slice(), reports["monthly"].page),
+                    (sections, page)
+                );
+            }
+            Err((line, column, message)) => {
+                let found: Vec<_> =
+                    problems.iter().map(|one| (one.line, one.column, one.message.as_str())).collect();
+                assert_eq!(found, [(line, column, message)]);
+                assert_eq!(problems[0].file, "pipelines/shop/reports/monthly.yaml");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_or_written_is_refused() {
+        check("", Ok((&Section::ALL, true)));
+        check(
+            "sections: [flows, scorecard]\nformats: [json]\n",
+            Ok((&[Section::Segments, Section::Scorecard], false)),
+        );
+        let sections = "write one of scorecard, trends, flows, experiments, data_quality";
+        check(
+            "sections: [scorecard, overlap]\n",
+            Err((5, 23, &format!("`overlap` is not known here; {sections}"))),
+        );
+        check(
+            "sections:\n  - flows\n  - personas\n",
+            Err((7, 5, &format!("`personas` is not known here; {sections}"))),
+        );
+        check("formats: [html, xlsx]\n", Err((5, 17, "`xlsx` is not known here; write one of html, json")));
     }
 }

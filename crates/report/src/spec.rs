@@ -39,8 +39,7 @@ pub struct ReportSpec {
     pub sections: Option<Vec<SectionSpec>>,
     /// What is written beside the document, report.json (default html).
     #[serde(default)]
-    #[schemars(with = "Option<Vec<FormatSpec>>")]
-    pub formats: Option<Vec<Spanned<FormatSpec>>>,
+    pub formats: Option<Vec<FormatSpec>>,
 }
 
 /// `period:` of a report.
@@ -105,10 +104,6 @@ pub enum SectionSpec {
     Trends,
     /// Segment sizes with entered and exited.
     Flows,
-    /// Accepted, and not shown yet.
-    Overlap,
-    /// Accepted, and not shown yet.
-    Personas,
     /// What experiments showed.
     Experiments,
     /// What was read and rejected.
@@ -121,8 +116,6 @@ pub enum SectionSpec {
 pub enum FormatSpec {
     /// One self-contained page.
     Html,
-    /// Accepted, and not written yet.
-    Xlsx,
     /// The document behind the page.
     Json,
 }
