@@ -303,3 +303,7 @@ fn summary(result: &ExperimentResult, zone: &TimeZone) -> ExperimentSummary {
     let span = Span { from: day(period.from), to: day(period.to), label: period.label.clone() };
     ExperimentSummary { period: Some(span), result: result.clone() }
 }
+
+#[cfg(test)]
+#[path = "build_tests.rs"]
+mod tests;
