@@ -13,13 +13,13 @@ use tranche_segment::{EVERYONE, Pattern, Scope, SegmentKind};
 use crate::context::BuildContext;
 use crate::definition::{KpiChoice, Report, Section};
 use crate::document::{
-    Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary, SizeAt, Span,
-    TableVersion, TrendPoint,
+    DataQuality, Direction, ExperimentSummary, KpiRow, KpiSummary, Period, ReportDocument, SegmentSummary,
+    SizeAt, SourceQuality, Span, TableVersion, TrendPoint, UnmatchedIds,
 };
 use crate::error::ReportError;
 use crate::kpi::{CONFIDENCE, arm_of, differs, kind, measurement};
 use crate::period::Days;
-use crate::quality::data_quality;
+use crate::quality::sources;
 
 /// Periods that a trend line shows.
 const TREND_PERIODS: usize = 12;
@@ -87,7 +87,11 @@ pub async fn build(
         },
         kpis,
         experiments,
-        data_quality: if shows(Section::DataQuality) { data_quality(context).await? } else { None },
+        data_quality: if shows(Section::DataQuality) {
+            data_quality(sources(context).await?, unmatched(report, &current))
+        } else {
+            None
+        },
     };
     Ok((document, tables.cached_rows() + current.rows_read + at_start.rows_read + before.rows_read))
 }
@@ -234,6 +238,20 @@ async fn kpis(
         });
     }
     Ok(kpis)
+}
+
+/// The segments that are shown and return ids that the universe lacks.
+fn unmatched(report: &Report, current: &Evaluation) -> Vec<UnmatchedIds> {
+    let count = |segment: &str| current.segments.get(segment).map_or(0, |members| members.unmatched);
+    let all = shown(report, current).into_keys();
+    all.map(|segment| UnmatchedIds { segment: segment.to_owned(), count: count(segment) })
+        .filter(|ids| ids.count > 0)
+        .collect()
+}
+
+/// The data of a report, if anything is known of it.
+fn data_quality(sources: Vec<SourceQuality>, unmatched: Vec<UnmatchedIds>) -> Option<DataQuality> {
+    (!sources.is_empty() || !unmatched.is_empty()).then_some(DataQuality { sources, unmatched })
 }
 
 /// The values of metrics for everyone in a period.

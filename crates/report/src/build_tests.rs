@@ -239,3 +239,17 @@ async fn each_period_has_its_own_entities() {
     ];
     check_trend(&document, "revenue", &trend);
 }
+
+/// Ids that a definition returns and the universe lacks are a matter of the data, whether or not segments are shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn unmatched_ids_are_counted() {
+    let unmatched = |document: ReportDocument| document.data_quality.map(|quality| quality.unmatched);
+    let mut shop = Shop::new("declared").await;
+    let buyers = UnmatchedIds { segment: "buyers".to_owned(), count: 2 };
+    assert_eq!(unmatched(shop.october().await), Some(vec![buyers.clone()]));
+    shop.report.sections = vec![Section::DataQuality];
+    assert_eq!(unmatched(shop.october().await), Some(vec![buyers]));
+    shop.report.sections = vec![Section::Scorecard];
+    assert_eq!(unmatched(shop.october().await), None);
+    assert_eq!(unmatched(Shop::new("observed").await.october().await), None);
+}

@@ -90,7 +90,7 @@ pub struct SegmentSummary {
     pub share: Option<f64>,
     pub entered: Option<u64>,
     pub exited: Option<u64>,
-    /// Ids it returned that the entity table lacks; they are left out.
+    /// Ids that its definition returns and the universe lacks; they are left out.
     pub unmatched: u64,
     /// Its size over time, oldest first.
     pub history: Vec<SizeAt>,
@@ -168,7 +168,7 @@ pub struct TrendPoint {
 pub struct DataQuality {
     /// What each source gave.
     pub sources: Vec<SourceQuality>,
-    /// Ids outside segments (in exposures or facts) that the entity table lacks; segments count their own.
+    /// The report's segments whose definitions return ids that the universe lacks, in its order.
     pub unmatched: Vec<UnmatchedIds>,
 }
 
@@ -192,10 +192,11 @@ pub struct RejectReason {
     pub count: u64,
 }
 
-/// Ids that the entity table lacks.
+/// Ids that a segment's definition returns and the universe lacks, so that they are no members.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnmatchedIds {
-    /// Where they were found: a table or an experiment.
-    pub found_in: String,
+    /// The segment's full name.
+    pub segment: String,
+    /// Distinct ids, at least one.
     pub count: u64,
 }

@@ -10,17 +10,17 @@ use tranche_sql::{Session, SqlError, column_i64, column_text, instant_literal};
 use tranche_store::Lake;
 
 use crate::context::BuildContext;
-use crate::document::{DataQuality, RejectReason, SourceQuality};
+use crate::document::{RejectReason, SourceQuality};
 use crate::error::ReportError;
 
 /// At most this many reasons are named per source.
 const REASONS: usize = 8;
 
 /// What each source gave up to the session's `as_of`, and why rows of it were rejected.
-pub(crate) async fn data_quality(context: &BuildContext<'_>) -> Result<Option<DataQuality>, ReportError> {
+pub(crate) async fn sources(context: &BuildContext<'_>) -> Result<Vec<SourceQuality>, ReportError> {
     let (lake, session) = (context.lake, context.session);
     let own = context.sources.iter().map(|source| lit(source.as_str())).collect();
-    let Some(snapshot) = lake.snapshot(layout::LOADS.folder).await? else { return Ok(None) };
+    let Some(snapshot) = lake.snapshot(layout::LOADS.folder).await? else { return Ok(Vec::new()) };
     let frame = session
         .read(&snapshot)
         .await?
@@ -54,7 +54,7 @@ pub(crate) async fn data_quality(context: &BuildContext<'_>) -> Result<Option<Da
             reasons,
         });
     }
-    Ok(Some(DataQuality { sources, unmatched: Vec::new() }))
+    Ok(sources)
 }
 
 async fn reasons(source: &str, lake: &Lake, session: &Session) -> Result<Vec<RejectReason>, ReportError> {

@@ -2,17 +2,17 @@
 
 use super::markup::{Section, escape, listed, name};
 use super::table::{self, Column, Group};
-use crate::document::{ReportDocument, SourceQuality};
+use crate::document::{ReportDocument, SourceQuality, UnmatchedIds};
 use crate::number::{compact, integer, percent};
 
 /// The section, if anything is known of the data.
 pub(super) fn section(document: &ReportDocument) -> Option<Section> {
     let sources = document.data_quality.as_ref().map_or(&[][..], |quality| &quality.sources);
-    let unmatched = unmatched(document);
+    let unmatched = document.data_quality.as_ref().map_or(&[][..], |quality| &quality.unmatched);
     if sources.is_empty() && unmatched.is_empty() {
         return None;
     }
-    let body = format!("{}{}", sources_html(sources), unmatched_html(&unmatched));
+    let body = format!("{}{}", sources_html(sources), unmatched_html(unmatched));
     let note =
         "Rejected rows wait in quarantine with their reasons. Unmatched ids are unknown to the entity table; they are left \
                 out and counted here."
@@ -69,21 +69,10 @@ fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// Where ids matched nobody, and how many; escaped.
-fn unmatched(document: &ReportDocument) -> Vec<String> {
-    let segments = document.segments.iter().map(|segment| (&segment.segment, segment.unmatched));
-    let others = document
-        .data_quality
-        .iter()
-        .flat_map(|quality| &quality.unmatched)
-        .map(|ids| (&ids.found_in, ids.count));
-    let found = segments.chain(others).filter(|(_, count)| *count > 0);
-    found.map(|(found_in, count)| format!("{} in {}", integer(count), name(found_in))).collect()
-}
-
-fn unmatched_html(unmatched: &[String]) -> String {
+fn unmatched_html(unmatched: &[UnmatchedIds]) -> String {
     if unmatched.is_empty() {
         return "<p>Every id matched its entity table.</p>\n".to_owned();
     }
-    format!("<p>Unmatched ids: {}.</p>\n", listed(unmatched))
+    let item = |ids: &UnmatchedIds| format!("{} in {}", integer(ids.count), name(&ids.segment));
+    format!("<p>Unmatched ids: {}.</p>\n", listed(&unmatched.iter().map(item).collect::<Vec<_>>()))
 }

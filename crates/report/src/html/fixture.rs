@@ -85,7 +85,7 @@ fn segments() -> Vec<SegmentSummary> {
         ("lifecycle/lost", Some("lifecycle"), "No order for more than 180 days.", 6_536, 640, 112, 0),
         ("lapsing_vip", None, "Good customers who have gone quiet.", 1_284, 96, 71, 12),
         ("newsletter_readers_without_order", None, "Reads, but does not buy.", 3_877, 0, 45, 0),
-        ("b2b", None, "", 212, 3, 0, 0),
+        ("b2b", None, "", 212, 3, 0, 341),
     ];
     rows.map(|(segment, set, description, size, entered, exited, unmatched)| SegmentSummary {
         segment: segment.into(),
@@ -228,7 +228,7 @@ fn refunds() -> KpiSummary {
     }
 }
 
-fn data_quality() -> DataQuality {
+pub(super) fn data_quality() -> DataQuality {
     let reason = |reason: &str, count| RejectReason { reason: reason.into(), count };
     let source = |source: &str, files, rows, rejected, reasons| SourceQuality {
         source: source.into(),
@@ -248,6 +248,15 @@ fn data_quality() -> DataQuality {
                 vec![reason("amount < 0", 1_100), reason("ordered_at is not a timestamp", 112)],
             ),
         ],
-        unmatched: vec![UnmatchedIds { found_in: "orders".into(), count: 341 }],
+        unmatched: unmatched(&segments()),
     }
+}
+
+/// What the segments count, once more.
+pub(super) fn unmatched(segments: &[SegmentSummary]) -> Vec<UnmatchedIds> {
+    let ids = |summary: &SegmentSummary| UnmatchedIds {
+        segment: summary.segment.clone(),
+        count: summary.unmatched,
+    };
+    segments.iter().filter(|summary| summary.unmatched > 0).map(ids).collect()
 }

@@ -114,7 +114,7 @@ fn words_follow_direction_and_significance() {
         "letter: ship, because:",
         "Letter has no clear effect on orders (−0.26 % to +16.6 %), and is better with a chance of 97.1 %.",
         "Do not act on these effects: units were not split as planned",
-        "Unmatched ids: 12 in lapsing_vip and 341 in orders.",
+        "Unmatched ids: 12 in lapsing_vip and 341 in b2b.",
         "not computable: one unit in control",
     ] {
         assert!(page.contains(words), "missing: {words}");
