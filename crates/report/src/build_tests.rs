@@ -15,6 +15,7 @@ use tranche_sql::{Engine, EngineOptions, Tables, table_folder};
 use tranche_store::{Commit, CommitMode, Lake, Storage};
 
 use super::*;
+use crate::document::{KpiRow, UnmatchedIds};
 
 const PEOPLE: &str = "kind: entity\nentity: person\nkey: [person_id]\ncolumns:\n\
                       - {name: person_id, type: utf8, nullable: false}\n- {name: country, type: utf8}\n";

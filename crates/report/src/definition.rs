@@ -1,7 +1,7 @@
 //! A report that holds together: validated, and checked against metrics and segments.
 
 use indexmap::IndexMap;
-use tranche_metric::Metrics;
+use tranche_metric::{Metric, Metrics};
 use tranche_project::{DefinitionKind, Named, Problems, Project, SourceFile, Spanned, check_version, yaml};
 use tranche_segment::{Definitions, EVERYONE};
 
@@ -57,6 +57,30 @@ pub enum Section {
     Experiments,
     /// What was read and rejected.
     DataQuality,
+}
+
+impl Report {
+    /// Whether its page has a section.
+    pub(crate) fn shows(&self, section: Section) -> bool {
+        self.sections.contains(&section)
+    }
+
+    /// Whether a section of its page is about KPIs.
+    pub(crate) fn shows_kpis(&self) -> bool {
+        self.shows(Section::Scorecard) || self.shows(Section::Trends)
+    }
+
+    /// The metrics that it is about: those of its KPIs, where a section shows them.
+    pub(crate) fn metrics<'a>(&'a self, metrics: &'a Metrics) -> Vec<&'a Metric> {
+        let chosen = if self.shows_kpis() { self.chosen(metrics) } else { Vec::new() };
+        chosen.into_iter().map(|(_, metric)| metric).collect()
+    }
+
+    /// Its KPIs with their metrics.
+    pub(crate) fn chosen<'a>(&'a self, metrics: &'a Metrics) -> Vec<(&'a KpiChoice, &'a Metric)> {
+        let known = |kpi: &'a KpiChoice| Some((kpi, metrics.get(&kpi.metric.value)?));
+        self.kpis.iter().filter_map(known).collect()
+    }
 }
 
 impl Section {

@@ -12,13 +12,17 @@ mod context;
 mod definition;
 mod document;
 mod error;
+mod facts;
 mod html;
-mod kpi;
+mod kpis;
+mod measurement;
 mod number;
 mod period;
 mod publish;
 mod quality;
+mod segments;
 mod spec;
+mod trends;
 
 pub use build::build;
 pub use context::BuildContext;

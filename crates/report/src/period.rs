@@ -4,7 +4,35 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span as Length, Timestamp, ToSpan};
 
+use crate::definition::{Report, Section};
 use crate::document::{PeriodUnit, Span};
+
+/// Periods that a trend shows.
+const TREND_PERIODS: usize = 12;
+
+/// The periods that a report is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Periods {
+    /// The last that is complete.
+    pub(crate) current: Days,
+    /// The one that it is compared with.
+    pub(crate) compared: Days,
+    /// Those before the current one that a trend shows, oldest first; none where no trend is shown.
+    pub(crate) earlier: Vec<Days>,
+}
+
+impl Periods {
+    /// The periods of a report at an instant.
+    pub(crate) fn of(report: &Report, as_of: Timestamp, zone: &TimeZone) -> Self {
+        let current = Days::last_complete(report.unit, as_of, zone);
+        let compared = if report.last_year { current.last_year() } else { current.previous() };
+        let shown = if report.shows(Section::Trends) { TREND_PERIODS } else { 0 };
+        let back = std::iter::successors(Some(current), |days| Some(days.previous()));
+        let mut earlier: Vec<Days> = back.take(shown).skip(1).collect();
+        earlier.reverse();
+        Self { current, compared, earlier }
+    }
+}
 
 /// A period: from its first day to the day after its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

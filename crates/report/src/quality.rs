@@ -10,11 +10,17 @@ use tranche_sql::{Session, SqlError, column_i64, column_text, instant_literal};
 use tranche_store::Lake;
 
 use crate::context::BuildContext;
-use crate::document::{RejectReason, SourceQuality};
+use crate::document::{DataQuality, RejectReason, SourceQuality, UnmatchedIds};
 use crate::error::ReportError;
 
 /// At most this many reasons are named per source.
 const REASONS: usize = 8;
+
+/// The data of a report, if anything is known of it.
+pub(crate) fn data_quality(sources: Vec<SourceQuality>, unmatched: Vec<UnmatchedIds>) -> Option<DataQuality> {
+    let is_known = !sources.is_empty() || !unmatched.is_empty();
+    is_known.then_some(DataQuality { sources, unmatched })
+}
 
 /// What each source gave up to the session's `as_of`, and why rows of it were rejected.
 pub(crate) async fn sources(context: &BuildContext<'_>) -> Result<Vec<SourceQuality>, ReportError> {
