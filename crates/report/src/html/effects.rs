@@ -1,23 +1,25 @@
 //! The effects of an experiment, one table per metric: a row per segment and variant, drawn as a forest plot.
 
+use maud::{Markup, html};
 use tranche_scorecard::{
     Direction, Effect, EstimateRow, ExperimentResult, HeterogeneityRow, MetricNote, MetricRole,
     SegmentContrast,
 };
 
-use super::breakdown::better_words;
-use super::markup::{bounds, escape, metric_heading, name, words};
+use super::breakdown::{better_words, segment};
+use super::fragments::{bounds, name};
 use super::range_plot::RangePlot;
 use super::reading::{ALL, number};
 use super::table::{self, Column, Group};
 use super::verdict::{is_clear, metric_of};
+use super::wording::{metric_heading, words};
 use crate::document::KpiSummary;
 use crate::number::{ValueFormat, integer, p_value, percent, signed_percent, signed_percent_interval};
 
 /// The tables, goals first. `coverage` says what the intervals are: "95 % interval".
-pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage: &str) -> String {
+pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage: &str) -> Markup {
     if experiment.estimates.is_empty() {
-        return "<p class=\"empty\">No effects have been measured yet.</p>\n".to_owned();
+        return html! { p.empty { "No effects have been measured yet." } "\n" };
     }
     let mut metrics: Vec<(MetricRole, &str)> = Vec::new();
     for estimate in &experiment.estimates {
@@ -36,11 +38,10 @@ pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage:
     let pooled = |metric: &str| -> Vec<&HeterogeneityRow> {
         experiment.heterogeneity.iter().filter(|test| test.metric == metric).collect()
     };
-    let tables = metrics.iter().map(|(role, metric)| {
-        MetricEffects::new(*role, metric_of(metric, experiment, kpis), of(*role, metric), pooled(metric))
-            .html(coverage)
-    });
-    tables.collect()
+    let effects = |(role, metric): (MetricRole, &str)| {
+        MetricEffects::new(role, metric_of(metric, experiment, kpis), of(role, metric), pooled(metric))
+    };
+    html! { @for effects in metrics.into_iter().map(effects) { (effects.html(coverage)) } }
 }
 
 /// What one table shows.
@@ -79,7 +80,7 @@ impl<'a> MetricEffects<'a> {
         Self { role, metric, estimates, means, differences, relative, between, bayes }
     }
 
-    fn html(&self, coverage: &str) -> String {
+    fn html(&self, coverage: &str) -> Markup {
         let rows: Vec<_> = self.estimates.iter().map(|estimate| self.drawn(estimate)).collect();
         let rows: Vec<_> = rows
             .iter()
@@ -91,8 +92,7 @@ impl<'a> MetricEffects<'a> {
             Direction::Decrease => (margin, "target"),
         });
         let plot = RangePlot::new(&rows, std::iter::once((0.0, "zero")).chain(margin).collect());
-        let axis =
-            plot.as_ref().map_or(String::new(), |plot| plot.axis(|value, step| self.tick(value, step)));
+        let axis = plot.as_ref().map(|plot| plot.axis(|value, step| self.tick(value, step)));
         let drawn =
             format!("{} effect and {coverage}, drawn", if self.relative { "Relative" } else { "Absolute" });
         let has_pooled = self.estimates.iter().any(|estimate| self.pooled(estimate).is_some());
@@ -105,7 +105,7 @@ impl<'a> MetricEffects<'a> {
             has_pooled.then(|| Column::number("Pooled")),
             Some(Column::number("Relative")),
             Some(Column::number(if self.bayes { "Chance to win" } else { "p" })),
-            Some(Column::plot(&drawn, &axis)),
+            Some(Column::plot(&drawn, &axis.unwrap_or_default())),
         ]
         .into_iter()
         .flatten()
@@ -114,20 +114,16 @@ impl<'a> MetricEffects<'a> {
             self.estimates.iter().map(|estimate| self.cells(estimate, plot.as_ref(), has_pooled)).collect();
         let caption =
             format!("Effects on {} by segment and variant, with {coverage}s", words(&self.metric.metric));
-        format!(
-            "<h4>{} <span class=\"role\">{}, {}{}</span></h4>\n{}{}",
-            metric_heading(&self.metric.metric),
-            role_word(self.role),
-            better_words(self.metric.direction),
-            self.margin(),
-            self.clear_segments(),
-            table::html(
-                &caption,
-                if has_pooled { "effects pooled" } else { "effects" },
-                &columns,
-                &[Group { heading: None, rows }]
-            )
-        )
+        let class = if has_pooled { "effects pooled" } else { "effects" };
+        html! {
+            h4 {
+                (metric_heading(&self.metric.metric)) " "
+                span.role { (role_word(self.role)) ", " (better_words(self.metric.direction)) (self.margin()) }
+            }
+            "\n"
+            @if let Some(clear) = self.clear_segments() { p.small { (clear) } "\n" }
+            (table::html(&caption, class, &columns, &[Group { heading: None, rows }]))
+        }
     }
 
     /// The effect of a segment, drawn towards the others of its set by as much as they do not differ.
@@ -146,21 +142,19 @@ impl<'a> MetricEffects<'a> {
             .map(|margin| format.difference(Some(margin)).trim_start_matches('+').to_owned());
         let relative =
             number(self.metric.margin_ratio).map(|ratio| format!("{} of control", percent(Some(ratio))));
-        absolute.or(relative).map_or(String::new(), |margin| format!(", margin {}", escape(&margin)))
+        absolute.or(relative).map_or(String::new(), |margin| format!(", margin {margin}"))
     }
 
     /// For whom the effect is clear: how many segments of those measured.
-    fn clear_segments(&self) -> String {
+    fn clear_segments(&self) -> Option<String> {
         let segments: Vec<_> = self.estimates.iter().filter(|estimate| estimate.segment != ALL).collect();
         let clear =
             segments.iter().filter(|estimate| estimate.absolute.effect().is_some_and(is_clear)).count();
         match segments.len() {
-            0 => String::new(),
-            1 => format!(
-                "<p class=\"small\">{} in the one segment measured.</p>\n",
-                if clear == 1 { "Clear" } else { "Not clear" }
-            ),
-            all => format!("<p class=\"small\">Clear in {clear} of {all} comparisons by segment.</p>\n"),
+            0 => None,
+            1 if clear == 1 => Some("Clear in the one segment measured.".to_owned()),
+            1 => Some("Not clear in the one segment measured.".to_owned()),
+            all => Some(format!("Clear in {clear} of {all} comparisons by segment.")),
         }
     }
 
@@ -176,23 +170,18 @@ impl<'a> MetricEffects<'a> {
         }
     }
 
-    fn cells(&self, estimate: &EstimateRow, plot: Option<&RangePlot>, has_pooled: bool) -> Vec<String> {
+    fn cells(&self, estimate: &EstimateRow, plot: Option<&RangePlot>, has_pooled: bool) -> Vec<Markup> {
         let drawing = plot
             .zip(self.drawn(estimate))
-            .map(|(plot, effect)| plot.row(Some(effect.effect), Some(effect.ci), is_clear(effect)));
-        let pooled = has_pooled
-            .then(|| self.pooled(estimate).map_or(String::new(), |effect| self.pooled_html(effect)));
+            .and_then(|(plot, effect)| plot.row(Some(effect.effect), Some(effect.ci), is_clear(effect)));
+        let pooled = html! { @if let Some(effect) = self.pooled(estimate) { (self.pooled_html(effect)) } };
         let cells = [
-            Some(if estimate.segment == ALL {
-                "<b>Everyone</b>".to_owned()
-            } else {
-                name(&estimate.segment)
-            }),
+            Some(segment(&estimate.segment)),
             Some(name(&estimate.variant)),
             Some(self.mean(estimate.control_mean, estimate.control_n)),
             Some(self.mean(estimate.mean, estimate.n)),
             Some(self.difference(estimate)),
-            pooled,
+            has_pooled.then_some(pooled),
             Some(relative(estimate)),
             Some(self.certainty(estimate)),
             Some(drawing.unwrap_or_default()),
@@ -200,95 +189,81 @@ impl<'a> MetricEffects<'a> {
         cells.into_iter().flatten().collect()
     }
 
-    fn pooled_html(&self, effect: &SegmentContrast) -> String {
+    fn pooled_html(&self, effect: &SegmentContrast) -> Markup {
+        let amount = self.differences.difference(number(Some(effect.pooled_effect)));
         let se = self.differences.difference(number(Some(effect.pooled_se)));
-        format!(
-            "{}<span class=\"under\">se {}</span>",
-            escape(&self.differences.difference(number(Some(effect.pooled_effect)))),
-            escape(se.trim_start_matches('+'))
-        )
+        html! { (amount) span.under { "se " (se.trim_start_matches('+')) } }
     }
 
     /// How sure the effect is: its p-value, or what to believe of it; and what a guardrail's margin comes to.
-    fn certainty(&self, estimate: &EstimateRow) -> String {
+    fn certainty(&self, estimate: &EstimateRow) -> Markup {
         let effect = estimate.absolute.effect();
-        let sure = match effect.and_then(|effect| number(effect.chance_to_win)) {
-            Some(chance) => {
-                let loss = effect.and_then(|effect| number(effect.risk)).map_or(String::new(), |risk| {
-                    let format =
-                        ValueFormat::new(self.metric.kind, self.metric.unit.as_deref(), Some(risk)).terse();
-                    let size = format.difference(Some(risk.abs()));
-                    format!(
-                        "<span class=\"under\">expected loss {}</span>",
-                        escape(size.trim_start_matches('+'))
-                    )
-                });
-                format!("{}{loss}", escape(&percent(Some(chance))))
+        let of = |value: fn(&Effect) -> Option<f64>| effect.and_then(|effect| number(value(effect)));
+        html! {
+            @if let Some(chance) = of(|effect| effect.chance_to_win) {
+                (percent(Some(chance)))
+                @if let Some(risk) = of(|effect| effect.risk) {
+                    span.under { "expected loss " (self.loss(risk)) }
+                }
+            } @else if let Some(p) = of(|effect| effect.p) {
+                (bare_p_value(p))
             }
-            None => {
-                effect.and_then(|effect| number(effect.p)).map_or(String::new(), |p| bare_p_value(Some(p)))
+            @if let Some(test) = &estimate.non_inferiority {
+                span.under {
+                    (if test.holds { "within margin" } else { "margin not ruled out" })
+                    @if let Some(p) = number(test.p) { ", " (p_value(Some(p))) }
+                }
             }
-        };
-        let margin = estimate.non_inferiority.as_ref().map_or(String::new(), |test| {
-            let state = if test.holds { "within margin" } else { "margin not ruled out" };
-            let p = number(test.p).map_or(String::new(), |p| format!(", {}", p_value(Some(p))));
-            format!("<span class=\"under\">{}</span>", escape(&format!("{state}{p}")))
-        });
-        format!("{sure}{margin}")
+        }
     }
 
-    fn mean(&self, mean: Option<f64>, n: u64) -> String {
-        format!(
-            "{}<span class=\"under n\">n\u{a0}=\u{a0}{}</span>",
-            escape(&self.means.value(mean)),
-            integer(n)
-        )
+    fn loss(&self, risk: f64) -> String {
+        let format = ValueFormat::new(self.metric.kind, self.metric.unit.as_deref(), Some(risk)).terse();
+        format.difference(Some(risk.abs())).trim_start_matches('+').to_owned()
     }
 
-    fn difference(&self, estimate: &EstimateRow) -> String {
+    fn mean(&self, mean: Option<f64>, n: u64) -> Markup {
+        html! { (self.means.value(mean)) span class="under n" { "n\u{a0}=\u{a0}" (integer(n)) } }
+    }
+
+    fn difference(&self, estimate: &EstimateRow) -> Markup {
         match (estimate.absolute.effect(), &estimate.undefined) {
             (Some(effect), _) => effect_html(
                 &self.differences.difference(Some(effect.effect)),
                 &self.differences.difference_interval(Some(effect.ci)),
                 effect,
             ),
-            (None, Some(reason)) => {
-                format!("<span class=\"under\">not computable: {}</span>", escape(reason))
-            }
-            (None, None) => "<span class=\"under\">not computed</span>".to_owned(),
+            (None, Some(reason)) => html! { span.under { "not computable: " (reason) } },
+            (None, None) => html! { span.under { "not computed" } },
         }
     }
 }
 
-fn relative(estimate: &EstimateRow) -> String {
-    match estimate.relative.effect().filter(|relative| relative.effect.is_finite()) {
-        Some(effect) => {
-            let cell = effect_html(
-                &signed_percent(Some(effect.effect)),
-                &signed_percent_interval(Some(effect.ci)),
-                effect,
-            );
-            let p = |effect: &Effect| number(effect.p).map(|p| p_value(Some(p)));
-            match p(effect).filter(|text| estimate.absolute.effect().and_then(p).as_ref() != Some(text)) {
-                Some(other) => format!("{cell}<span class=\"under\">{}</span>", escape(&other)),
-                None => cell,
-            }
-        }
-        None if estimate.absolute.effect().is_some() => {
-            "<span class=\"under\">no relative effect</span>".to_owned()
-        }
-        None => String::new(),
+fn relative(estimate: &EstimateRow) -> Markup {
+    let absolute = estimate.absolute.effect();
+    let Some(effect) = estimate.relative.effect().filter(|relative| relative.effect.is_finite()) else {
+        return html! { @if absolute.is_some() { span.under { "no relative effect" } } };
+    };
+    let amount = signed_percent(Some(effect.effect));
+    let interval = signed_percent_interval(Some(effect.ci));
+    let p = |effect: &Effect| number(effect.p).map(|p| p_value(Some(p)));
+    let other_p = p(effect).filter(|text| absolute.and_then(p).as_ref() != Some(text));
+    html! {
+        (effect_html(&amount, &interval, effect))
+        @if let Some(p) = other_p { span.under { (p) } }
     }
 }
 
-fn effect_html(amount: &str, interval: &str, effect: &Effect) -> String {
-    let amount = if is_clear(effect) { format!("<b>{}</b>", escape(amount)) } else { escape(amount) };
-    format!("{amount}<span class=\"under\">{}</span>", bounds(interval))
+fn effect_html(amount: &str, interval: &str, effect: &Effect) -> Markup {
+    html! {
+        @if is_clear(effect) { b { (amount) } } @else { (amount) }
+        span.under { (bounds(interval)) }
+    }
 }
 
 /// "0.0123", for a column whose head says p.
-fn bare_p_value(p: Option<f64>) -> String {
-    escape(p_value(p).trim_start_matches(['p', '=', '\u{a0}']))
+fn bare_p_value(p: f64) -> String {
+    p_value(Some(p)).trim_start_matches(['p', '=', '\u{a0}']).to_owned()
 }
 
 /// What decides on the decimals of an effect and its interval.

@@ -1,6 +1,7 @@
 //! A line chart: band, line, dots, rules, axes, and the last value written out.
 
-use super::markup::escape;
+use maud::{Markup, html};
+
 use super::reading::number;
 use super::scale::{Scale, extent, padded, robust_domain, ticks};
 use crate::document::Interval;
@@ -56,9 +57,9 @@ struct Place<'a> {
 
 impl LineChart<'_> {
     /// The chart, nothing without a value. `id` is unique in the page.
-    pub(super) fn svg(&self, id: &str) -> String {
-        let last = self.points.iter().rev().find_map(|point| number(point.value));
-        let Some((domain, last)) = self.domain().zip(last) else { return String::new() };
+    pub(super) fn svg(&self, id: &str) -> Option<Markup> {
+        let last = self.points.iter().rev().find_map(|point| number(point.value))?;
+        let domain = self.domain()?;
         let (marks, step) = ticks(domain, 4);
         let labels: Vec<(f64, String)> = marks.iter().map(|mark| (*mark, (self.tick)(*mark, step))).collect();
         let left =
@@ -79,31 +80,23 @@ impl LineChart<'_> {
                 })
             })
             .collect();
-        let shown = places.iter().flatten().count();
-        let has_dots = shown <= MOST_DOTS;
-        format!(
-            "<svg class=\"trend\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\">\
-             <title id=\"{id}-title\">{title}</title><desc id=\"{id}-desc\">{desc}</desc>{grid}{band}{rules}{line}{dots}{x_labels}{last}</svg>\n",
-            title = escape(&self.title),
-            desc = escape(&self.description),
-            grid = grid(&labels, &vertical, left, right),
-            band = places
-                .split(|place| place.as_ref().is_none_or(|place| bounds(place).is_none()))
-                .map(|run| band(run, &vertical))
-                .collect::<String>(),
-            rules = self.rules.iter().map(|rule| self.rule(rule, &vertical, left, right)).collect::<String>(),
-            line = lines(&places),
-            dots = places
-                .iter()
-                .flatten()
-                .enumerate()
-                .filter(|(index, place)| has_dots || index + 1 == shown || place.point.incomplete)
-                .map(|(index, place)| dot(place, index + 1 == shown))
-                .collect::<String>(),
-            x_labels = x_labels(self.points, left, step_x),
-            last =
-                places.iter().flatten().last().map_or(String::new(), |place| last_value(place, &last_label)),
-        )
+        Some(html! {
+            svg.trend viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img"
+                aria-labelledby=(format!("{id}-title {id}-desc")) {
+                title id={ (id) "-title" } { (self.title) }
+                desc id={ (id) "-desc" } { (self.description) }
+                (grid(&labels, &vertical, left, right))
+                @for run in places.split(|place| place.as_ref().is_none_or(|place| bounds(place).is_none())) {
+                    (band(run, &vertical))
+                }
+                @for rule in self.rules { (self.rule(rule, &vertical, left, right)) }
+                (lines(&places))
+                (dots(&places))
+                (x_labels(self.points, left, step_x))
+                @if let Some(place) = places.iter().flatten().last() { (last_value(place, &last_label)) }
+            }
+            "\n"
+        })
     }
 
     /// Values and intervals, and the rules that lie near.
@@ -123,78 +116,94 @@ impl LineChart<'_> {
     }
 
     /// A rule, its label on the side of it where the line does not begin.
-    fn rule(&self, rule: &Rule, vertical: &Scale, left: f64, right: f64) -> String {
-        if !vertical.holds(rule.value) {
-            return String::new();
-        }
+    fn rule(&self, rule: &Rule, vertical: &Scale, left: f64, right: f64) -> Markup {
         let y = vertical.at(rule.value);
-        let Some(label) = &rule.label else {
-            return format!("<path class=\"zero\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>");
-        };
+        let along = format!("M{left:.1} {y:.1}H{right:.1}");
+        let label_y = if self.is_label_below(rule, y) { y + 14.0 } else { y - 5.0 };
+        html! {
+            @if vertical.holds(rule.value) {
+                @if let Some(label) = &rule.label {
+                    path.target d=(along) {}
+                    text.halo x=(tenths(left + 2.0)) y=(tenths(label_y)) { (label) }
+                } @else {
+                    path.zero d=(along) {}
+                }
+            }
+        }
+    }
+
+    fn is_label_below(&self, rule: &Rule, y: f64) -> bool {
         let begin = self.points.iter().take(5).filter_map(|point| number(point.value));
         let (above, below): (Vec<f64>, Vec<f64>) = begin.partition(|value| *value > rule.value);
         let below =
             if above.len() == below.len() { y < (TOP + BOTTOM) / 2.0 } else { above.len() > below.len() };
-        let below = if y < TOP + 14.0 { true } else { below && y < BOTTOM - 16.0 };
-        format!(
-            "<path class=\"target\" d=\"M{left:.1} {y:.1}H{right:.1}\"/><text class=\"halo\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            left + 2.0,
-            if below { y + 14.0 } else { y - 5.0 },
-            escape(label)
-        )
+        if y < TOP + 14.0 { true } else { below && y < BOTTOM - 16.0 }
     }
+}
+
+/// A position, to a tenth.
+fn tenths(position: f64) -> String {
+    format!("{position:.1}")
 }
 
 fn margin(characters: usize, width: f64) -> f64 {
     (characters as f64 * width + 12.0).clamp(30.0, 110.0)
 }
 
-fn grid(labels: &[(f64, String)], vertical: &Scale, left: f64, right: f64) -> String {
-    let mark = |(value, label): &(f64, String)| {
-        let y = vertical.at(*value);
-        format!(
-            "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/><text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            left - 8.0,
-            y + 4.0,
-            escape(label)
-        )
-    };
-    labels.iter().map(mark).collect()
+fn grid(labels: &[(f64, String)], vertical: &Scale, left: f64, right: f64) -> Markup {
+    html! {
+        @for (value, label) in labels {
+            @let y = vertical.at(*value);
+            path.grid d=(format!("M{left:.1} {y:.1}H{right:.1}")) {}
+            text.y x=(tenths(left - 8.0)) y=(tenths(y + 4.0)) { (label) }
+        }
+    }
 }
 
 fn bounds(place: &Place) -> Option<(f64, f64)> {
     place.point.interval?.bounds()
 }
 
-fn band(run: &[Option<Place>], vertical: &Scale) -> String {
+fn band(run: &[Option<Place>], vertical: &Scale) -> Markup {
     let edges: Vec<(f64, (f64, f64))> =
         run.iter().flatten().filter_map(|place| Some((place.x, bounds(place)?))).collect();
-    if edges.len() < 2 {
-        return String::new();
-    }
     let upper = edges.iter().map(|(x, (_, high))| format!("{x:.1},{:.1}", vertical.at(*high)));
     let lower = edges.iter().rev().map(|(x, (low, _))| format!("{x:.1},{:.1}", vertical.at(*low)));
-    format!("<polygon class=\"band\" points=\"{}\"/>", upper.chain(lower).collect::<Vec<_>>().join(" "))
+    html! {
+        @if edges.len() > 1 {
+            polygon.band points=(upper.chain(lower).collect::<Vec<_>>().join(" ")) {}
+        }
+    }
 }
 
 /// The line, broken where values are missing, dashed towards what is incomplete.
-fn lines(places: &[Option<Place>]) -> String {
-    let stretch = |pair: &[Option<Place>]| {
-        let [Some(from), Some(to)] = pair else { return None };
-        let class = if to.point.incomplete { "line incomplete" } else { "line" };
-        Some(format!("<path class=\"{class}\" d=\"M{:.1} {:.1}L{:.1} {:.1}\"/>", from.x, from.y, to.x, to.y))
-    };
-    places.windows(2).filter_map(stretch).collect()
+fn lines(places: &[Option<Place>]) -> Markup {
+    html! {
+        @for pair in places.windows(2) {
+            @if let [Some(from), Some(to)] = pair {
+                path class=(if to.point.incomplete { "line incomplete" } else { "line" })
+                    d=(format!("M{:.1} {:.1}L{:.1} {:.1}", from.x, from.y, to.x, to.y)) {}
+            }
+        }
+    }
 }
 
-fn dot(place: &Place, last: bool) -> String {
-    let class = if place.point.incomplete { "hollow" } else { "dot" };
-    let radius = if last || place.point.incomplete { 4.0 } else { 2.0 };
-    format!("<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\"/>", place.x, place.y)
+/// A dot for each value, or for the last alone where there are many; an incomplete one is hollow.
+fn dots(places: &[Option<Place>]) -> Markup {
+    let shown = places.iter().flatten().count();
+    html! {
+        @for (place, number) in places.iter().flatten().zip(1..) {
+            @let stands_out = number == shown || place.point.incomplete;
+            @if shown <= MOST_DOTS || stands_out {
+                circle class=(if place.point.incomplete { "hollow" } else { "dot" })
+                    cx=(tenths(place.x)) cy=(tenths(place.y)) r=(if stands_out { 4.0 } else { 2.0 }) {}
+            }
+        }
+    }
 }
 
 /// First, middle and last, as far as there is room.
-fn x_labels(points: &[Point], left: f64, step: f64) -> String {
+fn x_labels(points: &[Point], left: f64, step: f64) -> Markup {
     let last = points.len().saturating_sub(1);
     let mut indices = vec![0, last];
     if points.len() >= 5 {
@@ -203,10 +212,13 @@ fn x_labels(points: &[Point], left: f64, step: f64) -> String {
     let label = |index: usize| {
         let name = shortened(&points.get(index)?.label);
         let half = name.chars().count() as f64 * CHARACTER / 2.0;
-        let x = (left + index as f64 * step).clamp(half, WIDTH - half);
-        Some(format!("<text class=\"x\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", BOTTOM + 20.0, escape(&name)))
+        Some(((left + index as f64 * step).clamp(half, WIDTH - half), name))
     };
-    indices.into_iter().filter_map(label).collect()
+    html! {
+        @for (x, name) in indices.into_iter().filter_map(label) {
+            text.x x=(tenths(x)) y=(tenths(BOTTOM + 20.0)) { (name) }
+        }
+    }
 }
 
 fn shortened(label: &str) -> String {
@@ -216,11 +228,6 @@ fn shortened(label: &str) -> String {
     label.chars().take(LONGEST_LABEL - 1).chain(['…']).collect()
 }
 
-fn last_value(place: &Place, label: &str) -> String {
-    format!(
-        "<text class=\"last\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-        place.x + 8.0,
-        place.y + 4.5,
-        escape(label)
-    )
+fn last_value(place: &Place, label: &str) -> Markup {
+    html! { text.last x=(tenths(place.x + 8.0)) y=(tenths(place.y + 4.5)) { (label) } }
 }

@@ -2,22 +2,23 @@
 //!
 //! [`render`] writes the sections that have content, in a fixed order; each section has its module. A chart is made by
 //! [`bullet`], [`range_plot`], [`line_chart`] or [`sparkline`]; what a number means (better, worse, met) is decided in [`reading`]
-//! and [`verdict`], and nowhere else.
+//! and [`verdict`], and nowhere else. Markup is written with [`maud`], which escapes all text.
 
 mod breakdown;
 mod bullet;
 mod data_quality;
 mod effects;
 mod experiments;
+mod fragments;
 mod header;
 mod line_chart;
-mod markup;
 mod moment;
 mod provenance;
 mod range_plot;
 mod reading;
 mod scale;
 mod scorecard;
+mod section;
 mod segments;
 mod series;
 mod sparkline;
@@ -26,14 +27,17 @@ mod table;
 mod trend;
 mod trust;
 mod verdict;
+mod wording;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+use maud::{Markup, PreEscaped, html};
+
 use crate::document::ReportDocument;
-use markup::Section;
+use section::Section;
 
 /// The page of a report: a complete HTML document that needs nothing else.
 pub fn render(document: &ReportDocument) -> String {
@@ -48,24 +52,40 @@ pub fn render(document: &ReportDocument) -> String {
     .into_iter()
     .flatten()
     .collect();
-    let contents: String = sections
-        .iter()
-        .map(|section| format!("<li><a href=\"#{}\">{}</a></li>", section.id, section.title))
-        .collect();
-    let navigation = if sections.len() > 1 {
-        format!("<nav aria-label=\"Sections\"><ul>{contents}</ul></nav>")
-    } else {
-        String::new()
+    let page = html! {
+        (PreEscaped("<!doctype html>")) "\n"
+        html lang="en" {
+            "\n"
+            head {
+                "\n"
+                meta charset="utf-8"; "\n"
+                meta name="viewport" content="width=device-width, initial-scale=1"; "\n"
+                meta name="color-scheme" content="light dark"; "\n"
+                title { (header::page_title(document)) } "\n"
+                style { "\n" (PreEscaped(include_str!("style.css"))) } "\n"
+            }
+            "\n"
+            body {
+                "\n"
+                (header::html(document)) "\n"
+                (navigation(&sections)) "\n"
+                main { "\n" @for section in &sections { (section) } } "\n"
+                (provenance::html(document)) "\n"
+            }
+            "\n"
+        }
+        "\n"
     };
-    let body: String = sections.iter().map(Section::html).collect();
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{style}</style>\n</head>\n\
-         <body>\n{header}\n{navigation}\n<main>\n{body}</main>\n{footer}\n</body>\n</html>\n",
-        title = header::page_title(document),
-        style = include_str!("style.css"),
-        header = header::html(document),
-        footer = provenance::html(document),
-    )
+    page.into_string()
+}
+
+/// Links to the sections, where there are several.
+fn navigation(sections: &[Section]) -> Markup {
+    html! {
+        @if sections.len() > 1 {
+            nav aria-label="Sections" {
+                ul { @for Section { id, title, .. } in sections { li { a href={ "#" (id) } { (title) } } } }
+            }
+        }
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! The drawings stand beside the numbers they show, so they are hidden from screen readers.
 
-use super::markup::escape;
+use maud::{Markup, html};
+
 use super::reading::number;
 use super::scale::{Scale, padded, robust_domain, ticks};
 use crate::document::Interval;
@@ -34,42 +35,43 @@ impl RangePlot {
         Some(Self { scale: Scale::new(padded((low, high), 0.06), (0.0, 100.0)), lines })
     }
 
-    /// The axis, for the column's head. HTML.
-    pub(super) fn axis(&self, label: impl Fn(f64, f64) -> String) -> String {
+    /// The axis, for the column's head.
+    pub(super) fn axis(&self, label: impl Fn(f64, f64) -> String) -> Markup {
         let (marks, step) = ticks(self.scale.domain(), 4);
         let mut free_from = 0.0;
-        let mut labels = String::new();
+        let mut labels: Vec<(f64, String)> = Vec::new();
         for mark in marks {
             let (position, label) = (self.scale.at(mark), label(mark, step));
             let half = label.chars().count() as f64 * CHARACTER_PERCENT / 2.0;
             if (4.0..=96.0).contains(&position) && (position - half >= free_from || labels.is_empty()) {
-                labels.push_str(&format!("<span style=\"left:{position:.1}%\">{}</span>", escape(&label)));
                 free_from = position + half + CHARACTER_PERCENT;
+                labels.push((position, label));
             }
         }
-        format!("<span class=\"axis\" aria-hidden=\"true\">{labels}</span>")
+        html! {
+            span.axis aria-hidden="true" {
+                @for (position, label) in &labels { span style=(format!("left:{position:.1}%")) { (label) } }
+            }
+        }
     }
 
-    /// The drawing of one row; a `sure` value has a filled dot. HTML.
-    pub(super) fn row(&self, value: Option<f64>, interval: Option<Interval>, sure: bool) -> String {
-        let Some(value) = number(value) else { return String::new() };
-        let lines: String = self
-            .lines
-            .iter()
-            .filter(|(value, _)| self.scale.holds(*value))
-            .map(|(value, class)| {
-                format!("<path class=\"{class}\" d=\"M{:.2} 0V20\"/>", self.scale.at(*value))
-            })
-            .collect();
-        let range = interval.map_or(String::new(), |interval| self.range(interval));
-        let dot = if self.scale.holds(value) { self.dot(value, sure) } else { String::new() };
-        format!(
-            "<svg class=\"range\" viewBox=\"0 0 100 20\" preserveAspectRatio=\"none\" aria-hidden=\"true\">{lines}{range}{dot}</svg>"
-        )
+    /// The drawing of one row, if it has a value; a `sure` one has a filled dot.
+    pub(super) fn row(&self, value: Option<f64>, interval: Option<Interval>, sure: bool) -> Option<Markup> {
+        let value = number(value)?;
+        let lines = self.lines.iter().filter(|(value, _)| self.scale.holds(*value));
+        Some(html! {
+            svg.range viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true" {
+                @for (value, class) in lines {
+                    path class=(class) d=(format!("M{:.2} 0V20", self.scale.at(*value))) {}
+                }
+                @if let Some(interval) = interval { (self.range(interval)) }
+                @if self.scale.holds(value) { (self.dot(value, sure)) }
+            }
+        })
     }
 
     /// The interval; an arrowhead where it runs on beyond the scale.
-    fn range(&self, interval: Interval) -> String {
+    fn range(&self, interval: Interval) -> Markup {
         let low = interval.low().filter(|low| self.scale.holds(*low));
         let high = interval.high().filter(|high| self.scale.holds(*high));
         let outside = |bound: Option<f64>, below: bool| {
@@ -85,20 +87,23 @@ impl RangePlot {
         if outside(interval.high(), true) {
             return arrowhead(true);
         }
-        let left = if low.is_none() { arrowhead(true) } else { String::new() };
-        let right = if high.is_none() { arrowhead(false) } else { String::new() };
-        format!("<path class=\"interval\" d=\"M{from:.2} 10H{to:.2}\"/>{left}{right}")
+        html! {
+            path.interval d=(format!("M{from:.2} 10H{to:.2}")) {}
+            @if low.is_none() { (arrowhead(true)) }
+            @if high.is_none() { (arrowhead(false)) }
+        }
     }
 
     /// A line of no length with round ends stays a circle, however the drawing is stretched.
-    fn dot(&self, value: f64, sure: bool) -> String {
-        let at = self.scale.at(value);
-        let core = if sure { String::new() } else { format!("<path class=\"core\" d=\"M{at:.2} 10h.01\"/>") };
-        format!("<path class=\"dot\" d=\"M{at:.2} 10h.01\"/>{core}")
+    fn dot(&self, value: f64, sure: bool) -> Markup {
+        let at = format!("M{:.2} 10h.01", self.scale.at(value));
+        html! {
+            path.dot d=(at) {}
+            @if !sure { path.core d=(at) {} }
+        }
     }
 }
 
-fn arrowhead(left: bool) -> String {
-    let path = if left { "M2 5L0 10L2 15" } else { "M98 5L100 10L98 15" };
-    format!("<path class=\"interval\" d=\"{path}\"/>")
+fn arrowhead(left: bool) -> Markup {
+    html! { path.interval d=(if left { "M2 5L0 10L2 15" } else { "M98 5L100 10L98 15" }) {} }
 }

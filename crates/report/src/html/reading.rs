@@ -1,6 +1,7 @@
 //! What a KPI's numbers mean: better or worse, met or missed. Words and drawings follow from here.
 
-use super::markup::escape;
+use maud::{Markup, html};
+
 use crate::document::{Direction, KpiRow, KpiSummary, Measurement};
 use crate::number::{ValueFormat, signed_percent};
 
@@ -103,21 +104,20 @@ impl Change {
     }
 
     /// Arrow, amount and judgement.
-    pub(super) fn html(&self, format: &ValueFormat) -> String {
-        format!(
-            "<span class=\"change {}\"><span class=\"arrow\" aria-hidden=\"true\">{}</span>\u{a0}{}</span> {}",
-            self.judgement.class(),
-            self.arrow(),
-            escape(&self.amount(format)),
-            self.judgement.tag()
-        )
+    pub(super) fn html(&self, format: &ValueFormat) -> Markup {
+        html! {
+            span class={ "change " (self.judgement.class()) } {
+                span.arrow aria-hidden="true" { (self.arrow()) } "\u{a0}" (self.amount(format))
+            }
+            " " (self.judgement.tag())
+        }
     }
 }
 
 impl Judgement {
     /// The word with its look.
-    pub(super) fn tag(self) -> String {
-        format!("<span class=\"tag {}\">{}</span>", self.class(), self.word())
+    pub(super) fn tag(self) -> Markup {
+        html! { span class={ "tag " (self.class()) } { (self.word()) } }
     }
 
     fn word(self) -> &'static str {

@@ -1,15 +1,17 @@
 //! How the effects of an experiment went: for each metric a chart of all units so far, and its numbers by day below it.
 
+use maud::{Markup, html};
 use tranche_scorecard::{
     Direction, Effect, ExperimentResult, MetricNote, MetricRole, Series, SeriesPoint, SeriesSpan,
 };
 
+use super::fragments::bounds;
 use super::line_chart::{LineChart, Point, Rule};
-use super::markup::{bounds, escape, metric_heading, words};
 use super::moment;
 use super::reading::number;
 use super::table::{self, Column, Group};
 use super::verdict::metric_of;
+use super::wording::{metric_heading, words};
 use crate::document::KpiSummary;
 use crate::number::{ValueFormat, integer};
 
@@ -17,45 +19,39 @@ use crate::number::{ValueFormat, integer};
 const UNFOLDED: usize = 6;
 
 /// The charts, if any effect is known on two days. `id` is unique in the page; `coverage` says what intervals are: "95 % interval".
-pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage: &str, id: &str) -> String {
+pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage: &str, id: &str) -> Markup {
     let series = &experiment.series;
-    let lines = lines(series);
-    let figures: Vec<String> = lines
-        .iter()
-        .enumerate()
-        .map(|(index, line)| {
-            line.figure(&metric_of(line.metric, experiment, kpis), coverage, &format!("{id}-{index}"))
-        })
-        .collect();
-    if figures.is_empty() {
-        return String::new();
-    }
+    let figures = lines(series).into_iter().enumerate().map(|(index, line)| {
+        line.figure(&metric_of(line.metric, experiment, kpis), coverage, &format!("{id}-{index}"))
+    });
+    let figures: Vec<Markup> = figures.collect();
     let (shown, folded) = figures.split_at(figures.len().min(UNFOLDED));
-    let more = match folded.len() {
-        0 => String::new(),
-        all => format!(
-            "<details class=\"more\"><summary>{all} more</summary>\n<div class=\"figures\">{}</div></details>\n",
-            folded.concat()
-        ),
-    };
-    format!(
-        "<h4>Day by day</h4>\n{}<div class=\"figures days\">{}</div>\n{more}",
-        reading(series),
-        shown.concat()
-    )
+    html! {
+        @if !shown.is_empty() {
+            h4 { "Day by day" } "\n"
+            (reading(series))
+            div class="figures days" { @for figure in shown { (figure) } } "\n"
+        }
+        @if !folded.is_empty() {
+            details.more {
+                summary { (folded.len()) " more" } "\n"
+                div.figures { @for figure in folded { (figure) } }
+            }
+            "\n"
+        }
+    }
 }
 
 /// What may be read from the intervals, before anyone does.
-fn reading(series: &Series) -> String {
+fn reading(series: &Series) -> Markup {
     let (class, head) = match series.valid_at_every_day {
         true => ("small", "Made to be watched"),
         false => ("small caution", "Not made to be watched"),
     };
-    format!(
-        "<p class=\"small\">Each point is of all units exposed by that day, with what is known of them now.</p>\n\
-         <p class=\"{class}\"><b>{head}</b>: {}.</p>\n",
-        escape(series.note.trim_end_matches('.'))
-    )
+    html! {
+        p.small { "Each point is of all units exposed by that day, with what is known of them now." } "\n"
+        p class=(class) { b { (head) } ": " (series.note.trim_end_matches('.')) "." } "\n"
+    }
 }
 
 /// One treatment by one metric.
@@ -90,7 +86,7 @@ fn lines(series: &Series) -> Vec<Line<'_>> {
 }
 
 impl Line<'_> {
-    fn figure(&self, metric: &MetricNote, coverage: &str, id: &str) -> String {
+    fn figure(&self, metric: &MetricNote, coverage: &str, id: &str) -> Markup {
         let largest = self.cumulative.last().and_then(|point| widest(point.absolute.as_ref()?));
         let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), largest).terse();
         let point = |point: &&SeriesPoint| Point {
@@ -115,13 +111,15 @@ impl Line<'_> {
             value: &|value| format.difference(Some(value)),
             tick: &|value, step| format.tick(value, step),
         };
-        format!(
-            "<figure>\n<figcaption><h5>{} <span class=\"role\">{}</span></h5></figcaption>\n{}{}</figure>\n",
-            metric_heading(self.metric),
-            escape(self.variant),
-            chart.svg(id),
-            self.numbers(&format)
-        )
+        html! {
+            figure {
+                "\n"
+                figcaption { h5 { (metric_heading(self.metric)) " " span.role { (self.variant) } } } "\n"
+                @if let Some(drawing) = chart.svg(id) { (drawing) }
+                (self.numbers(&format))
+            }
+            "\n"
+        }
     }
 
     fn description(&self, format: &ValueFormat, coverage: &str) -> String {
@@ -140,7 +138,7 @@ impl Line<'_> {
         format!("From {} to {}. The numbers of all days stand below.", told(first), told(last))
     }
 
-    fn numbers(&self, format: &ValueFormat) -> String {
+    fn numbers(&self, format: &ValueFormat) -> Markup {
         let columns = [
             Column::text("Day"),
             Column::number("New units"),
@@ -150,24 +148,27 @@ impl Line<'_> {
         ];
         let rows = self.cumulative.iter().map(|point| {
             let own = self.daily.iter().find(|daily| daily.day == point.day).copied();
-            let label = escape(&day(point));
+            let label = html! { (day(point)) };
             std::iter::once(label).chain(cells(own, format)).chain(cells(Some(point), format)).collect()
         });
         let caption = format!("Effect of {} on {} by day", self.variant, words(self.metric));
-        let table =
-            table::html(&caption, "numbers days", &columns, &[Group { heading: None, rows: rows.collect() }]);
-        format!("<details class=\"numbers\"><summary>Numbers</summary>\n{table}</details>\n")
+        let rows = [Group { heading: None, rows: rows.collect() }];
+        html! {
+            details.numbers {
+                summary { "Numbers" } "\n"
+                (table::html(&caption, "numbers days", &columns, &rows))
+            }
+            "\n"
+        }
     }
 }
 
 /// Units of both arms, and their effect with its interval.
-fn cells(point: Option<&SeriesPoint>, format: &ValueFormat) -> [String; 2] {
-    let Some(point) = point else { return ["0".to_owned(), String::new()] };
-    let interval = point.absolute.as_ref().map(|effect| effect.ci);
-    let interval = bounds(&format.difference_interval(interval));
-    let amount = escape(&format.difference(effect(point)));
+fn cells(point: Option<&SeriesPoint>, format: &ValueFormat) -> [Markup; 2] {
+    let Some(point) = point else { return [html! { "0" }, Markup::default()] };
+    let interval = format.difference_interval(point.absolute.as_ref().map(|effect| effect.ci));
     let units = integer(point.n.saturating_add(point.control_n));
-    [units, format!("{amount}<span class=\"under\">{interval}</span>")]
+    [html! { (units) }, html! { (format.difference(effect(point))) span.under { (bounds(&interval)) } }]
 }
 
 fn effect(point: &SeriesPoint) -> Option<f64> {

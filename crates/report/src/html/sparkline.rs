@@ -1,10 +1,11 @@
 //! A line the height of a word.
 
-use super::markup::escape;
+use maud::{Markup, html};
+
 use super::scale::{Scale, extent};
 
 /// The drawing of `values`, oldest first; None for fewer than two, which make no line.
-pub(super) fn svg(values: &[f64], description: &str) -> Option<String> {
+pub(super) fn svg(values: &[f64], description: &str) -> Option<Markup> {
     let [_, .., last] = values else { return None };
     let scale = Scale::new(extent(values.iter().copied())?, (21.0, 3.0));
     let step = 96.0 / (values.len() - 1) as f64;
@@ -13,11 +14,11 @@ pub(super) fn svg(values: &[f64], description: &str) -> Option<String> {
         .enumerate()
         .map(|(index, value)| format!("{:.1},{:.1}", index as f64 * step, scale.at(*value)))
         .collect();
-    Some(format!(
-        "<svg class=\"spark\" viewBox=\"0 0 100 24\" preserveAspectRatio=\"none\" role=\"img\"><title>{}</title>\
-         <polyline points=\"{}\"/><path class=\"dot\" d=\"M96 {:.1}h.01\"/></svg>",
-        escape(description),
-        points.join(" "),
-        scale.at(*last)
-    ))
+    Some(html! {
+        svg.spark viewBox="0 0 100 24" preserveAspectRatio="none" role="img" {
+            title { (description) }
+            polyline points=(points.join(" ")) {}
+            path.dot d=(format!("M96 {:.1}h.01", scale.at(*last))) {}
+        }
+    })
 }

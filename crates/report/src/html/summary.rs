@@ -1,7 +1,7 @@
 //! What stands out, in one sentence: first what must not be trusted, then what moved, then what was learned.
 
-use super::markup::{capitalised, counted, listed, words};
 use super::reading::{self, Change, Judgement};
+use super::wording::{capitalised, counted, listed, words};
 use super::{moment, verdict};
 use crate::document::{KpiSummary, ReportDocument};
 use crate::number::percent;

@@ -1,6 +1,6 @@
 //! Tables that become cards on a phone. Roles are written out, because a table laid out as a grid would lose them.
 
-use super::markup::escape;
+use maud::{Markup, html};
 
 /// How a column is laid out.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,89 +13,86 @@ pub(super) enum Align {
 
 /// A column: its head, and its layout.
 pub(super) struct Column {
-    label: String,
-    head: String,
+    /// What stands beside a cell on a phone; a drawing speaks for itself.
+    label: Option<String>,
+    head: Markup,
     align: Align,
 }
 
 impl Column {
     pub(super) fn text(label: &str) -> Self {
-        Self { label: label.to_owned(), head: escape(label), align: Align::Text }
+        let head = html! { (label) };
+        Self { label: Some(label.to_owned()).filter(|label| !label.is_empty()), head, align: Align::Text }
     }
 
     pub(super) fn number(label: &str) -> Self {
         Self { align: Align::Number, ..Self::text(label) }
     }
 
-    /// `axis` is the HTML shown above the drawings.
-    pub(super) fn plot(label: &str, axis: &str) -> Self {
-        Self {
-            label: String::new(),
-            head: format!("<span class=\"hidden\">{}</span>{axis}", escape(label)),
-            align: Align::Plot,
+    /// `axis` is shown above the drawings.
+    pub(super) fn plot(label: &str, axis: &Markup) -> Self {
+        Self { label: None, head: html! { span.hidden { (label) } (axis) }, align: Align::Plot }
+    }
+}
+
+/// Rows under a heading of their own, or under none. A row has a cell for each column; the first cell names it.
+pub(super) struct Group {
+    pub(super) heading: Option<Markup>,
+    pub(super) rows: Vec<Vec<Markup>>,
+}
+
+/// The table; `caption` is for those who cannot see what surrounds it.
+pub(super) fn html(caption: &str, class: &str, columns: &[Column], groups: &[Group]) -> Markup {
+    html! {
+        table role="table" class=(class) {
+            caption.hidden { (caption) }
+            thead role="rowgroup" {
+                tr role="row" {
+                    @for column in columns {
+                        th role="columnheader" scope="col" class=[column.align.class()] { (column.head) }
+                    }
+                }
+            }
+            @for group in groups { (body(columns, group)) }
+        }
+        "\n"
+    }
+}
+
+fn body(columns: &[Column], group: &Group) -> Markup {
+    html! {
+        tbody role="rowgroup" {
+            @if let Some(heading) = &group.heading {
+                tr role="row" class="group" {
+                    th role="rowheader" scope="rowgroup" colspan=(columns.len()) { (heading) }
+                }
+                "\n"
+            }
+            @for cells in &group.rows { (row(columns, cells)) "\n" }
         }
     }
 }
 
-/// Rows under a heading of their own, or under none. A row is HTML, cell by cell; its first cell names it.
-pub(super) struct Group {
-    pub(super) heading: Option<String>,
-    pub(super) rows: Vec<Vec<String>>,
-}
-
-/// The table; `caption` is for those who cannot see what surrounds it.
-pub(super) fn html(caption: &str, class: &str, columns: &[Column], groups: &[Group]) -> String {
-    let head: String = columns.iter().map(head_cell).collect();
-    let bodies: String = groups.iter().map(|group| body(columns, group)).collect();
-    format!(
-        "<table role=\"table\" class=\"{class}\"><caption class=\"hidden\">{}</caption>\
-         <thead role=\"rowgroup\"><tr role=\"row\">{head}</tr></thead>{bodies}</table>\n",
-        escape(caption)
-    )
-}
-
-fn head_cell(column: &Column) -> String {
-    format!("<th role=\"columnheader\" scope=\"col\"{}>{}</th>", class(column.align), column.head)
-}
-
-fn body(columns: &[Column], group: &Group) -> String {
-    let heading = group.heading.as_ref().map_or(String::new(), |heading| {
-        format!(
-            "<tr role=\"row\" class=\"group\"><th role=\"rowheader\" scope=\"rowgroup\" colspan=\"{}\">{heading}</th></tr>\n",
-            columns.len()
-        )
-    });
-    let rows: String = group.rows.iter().map(|cells| row(columns, cells)).collect();
-    format!("<tbody role=\"rowgroup\">{heading}{rows}</tbody>")
-}
-
-fn row(columns: &[Column], cells: &[String]) -> String {
-    let cells: String = columns
-        .iter()
-        .zip(cells)
-        .enumerate()
-        .map(|(index, (column, cell))| data_cell(column, cell, index))
-        .collect();
-    format!("<tr role=\"row\">{cells}</tr>\n")
-}
-
-fn data_cell(column: &Column, cell: &str, index: usize) -> String {
-    let class = class(column.align);
-    if index == 0 {
-        return format!("<th role=\"rowheader\" scope=\"row\"{class}>{cell}</th>");
+fn row(columns: &[Column], cells: &[Markup]) -> Markup {
+    html! {
+        tr role="row" {
+            @for (place, (column, cell)) in columns.iter().zip(cells).enumerate() {
+                @if place == 0 {
+                    th role="rowheader" scope="row" class=[column.align.class()] { (cell) }
+                } @else {
+                    td role="cell" class=[column.align.class()] data-label=[&column.label] { (cell) }
+                }
+            }
+        }
     }
-    let label = if column.label.is_empty() {
-        String::new()
-    } else {
-        format!(" data-label=\"{}\"", escape(&column.label))
-    };
-    format!("<td role=\"cell\"{class}{label}>{cell}</td>")
 }
 
-fn class(align: Align) -> &'static str {
-    match align {
-        Align::Text => "",
-        Align::Number => " class=\"number\"",
-        Align::Plot => " class=\"plot\"",
+impl Align {
+    fn class(self) -> Option<&'static str> {
+        match self {
+            Align::Text => None,
+            Align::Number => Some("number"),
+            Align::Plot => Some("plot"),
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! How each KPI went, for everyone: one small chart per KPI, and its numbers below it.
 
+use maud::{Markup, html};
+
+use super::fragments::bounds;
 use super::line_chart::{LineChart, Point, Rule};
-use super::markup::{Section, bounds, escape, metric_heading, words};
 use super::scale::extent;
+use super::section::Section;
 use super::table::{self, Column, Group};
+use super::wording::{metric_heading, words};
 use super::{moment, reading};
 use crate::document::{KpiSummary, PeriodUnit, ReportDocument, TrendPoint};
 use crate::number::{ValueFormat, integer};
@@ -11,45 +15,51 @@ use crate::number::{ValueFormat, integer};
 /// The section, if any KPI has a trend.
 pub(super) fn section(document: &ReportDocument) -> Option<Section> {
     let unit = document.period.unit;
-    let shown = document.kpis.iter().filter(|kpi| !kpi.trend.is_empty());
-    let figures: String = shown.enumerate().map(|(index, kpi)| figure(kpi, unit, index)).collect();
-    let note =
+    let shown: Vec<&KpiSummary> = document.kpis.iter().filter(|kpi| !kpi.trend.is_empty()).collect();
+    if shown.is_empty() {
+        return None;
+    }
+    let note = html! {
         "Everyone, period by period, with intervals as a band. Scales need not begin at zero; a dashed rule is the target."
-            .to_owned();
-    let body = format!("<div class=\"figures\">{figures}</div>\n");
-    (!figures.is_empty()).then_some(Section { id: "trends", title: "Trends", note, body })
+    };
+    let body = html! {
+        div.figures { @for (index, kpi) in shown.into_iter().enumerate() { (figure(kpi, unit, index)) } } "\n"
+    };
+    Some(Section { id: "trends", title: "Trends", note, body })
 }
 
-fn figure(kpi: &KpiSummary, unit: PeriodUnit, index: usize) -> String {
+fn figure(kpi: &KpiSummary, unit: PeriodUnit, index: usize) -> Markup {
     let format = reading::format(kpi).terse();
     let measured: Vec<&TrendPoint> =
         kpi.trend.iter().filter(|point| reading::number(point.measured.value).is_some()).collect();
-    let drawing = match measured.as_slice() {
-        [] => format!("<p class=\"empty\">Not measured in any {} so far.</p>\n", moment::unit_noun(unit)),
-        [only] => format!(
-            "<p class=\"empty\">One {} measured so far ({}: {}); a line needs two.</p>\n",
-            moment::unit_noun(unit),
-            escape(&moment::span_name(&only.span)),
-            escape(&format.value(only.measured.value))
-        ),
-        _ => format!(
-            "{}{}{}",
-            chart(kpi, &format, &format!("trend-{index}")),
-            incomplete_note(kpi, unit),
-            numbers(kpi, &format)
-        ),
-    };
-    let measure = kpi
-        .unit
-        .as_ref()
-        .map_or(String::new(), |unit| format!(" <span class=\"role\">{}</span>", escape(unit)));
-    format!(
-        "<figure>\n<figcaption><h3>{}{measure}</h3></figcaption>\n{drawing}</figure>\n",
-        metric_heading(&kpi.metric)
-    )
+    html! {
+        figure {
+            "\n"
+            figcaption {
+                h3 { (metric_heading(&kpi.metric)) @if let Some(unit) = &kpi.unit { " " span.role { (unit) } } }
+            }
+            "\n"
+            @match measured.as_slice() {
+                [] => { p.empty { "Not measured in any " (moment::unit_noun(unit)) " so far." } "\n" }
+                [only] => {
+                    p.empty {
+                        "One " (moment::unit_noun(unit)) " measured so far (" (moment::span_name(&only.span)) ": "
+                        (format.value(only.measured.value)) "); a line needs two."
+                    }
+                    "\n"
+                }
+                _ => {
+                    @if let Some(chart) = chart(kpi, &format, &format!("trend-{index}")) { (chart) }
+                    (incomplete_note(kpi, unit))
+                    (numbers(kpi, &format))
+                }
+            }
+        }
+        "\n"
+    }
 }
 
-fn chart(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> String {
+fn chart(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> Option<Markup> {
     let point = |point: &TrendPoint| Point {
         label: moment::span_name(&point.span),
         value: point.measured.value,
@@ -86,36 +96,36 @@ fn description(kpi: &KpiSummary, format: &ValueFormat) -> String {
     )
 }
 
-fn incomplete_note(kpi: &KpiSummary, unit: PeriodUnit) -> String {
-    if kpi.trend.iter().any(|point| point.incomplete) {
-        format!(
-            "<p class=\"small\">A hollow dot is a {} that is not complete.</p>\n",
-            moment::unit_noun(unit)
-        )
-    } else {
-        String::new()
+fn incomplete_note(kpi: &KpiSummary, unit: PeriodUnit) -> Markup {
+    html! {
+        @if kpi.trend.iter().any(|point| point.incomplete) {
+            p.small { "A hollow dot is a " (moment::unit_noun(unit)) " that is not complete." } "\n"
+        }
     }
 }
 
-fn numbers(kpi: &KpiSummary, format: &ValueFormat) -> String {
+fn numbers(kpi: &KpiSummary, format: &ValueFormat) -> Markup {
     let columns =
         [Column::text("Period"), Column::number("n"), Column::number("Value"), Column::number("Interval")];
     let rows = kpi.trend.iter().map(|point| cells(point, format)).collect();
-    let table = table::html(
-        &format!("{} over time", words(&kpi.metric)),
-        "numbers",
-        &columns,
-        &[Group { heading: None, rows }],
-    );
-    format!("<details class=\"numbers\"><summary>Numbers</summary>\n{table}</details>\n")
+    let caption = format!("{} over time", words(&kpi.metric));
+    html! {
+        details.numbers {
+            summary { "Numbers" } "\n"
+            (table::html(&caption, "numbers", &columns, &[Group { heading: None, rows }]))
+        }
+        "\n"
+    }
 }
 
-fn cells(point: &TrendPoint, format: &ValueFormat) -> Vec<String> {
-    let incomplete = if point.incomplete { " <span class=\"small\">incomplete</span>" } else { "" };
+fn cells(point: &TrendPoint, format: &ValueFormat) -> Vec<Markup> {
+    let period = html! {
+        (moment::span_name(&point.span)) @if point.incomplete { " " span.small { "incomplete" } }
+    };
     vec![
-        format!("{}{incomplete}", escape(&moment::span_name(&point.span))),
-        integer(point.measured.n),
-        escape(&format.value(point.measured.value)),
-        format!("<span class=\"bounds\">{}</span>", bounds(&format.interval(point.measured.interval))),
+        period,
+        html! { (integer(point.measured.n)) },
+        html! { (format.value(point.measured.value)) },
+        html! { span.bounds { (bounds(&format.interval(point.measured.interval))) } },
     ]
 }

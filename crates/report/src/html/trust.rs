@@ -1,56 +1,61 @@
 //! Whether an experiment's data can be trusted: what failed comes first, then what to know, then what passed.
 
 use jiff::civil::Date;
+use maud::{Markup, html};
 use tranche_scorecard::{
     ExperimentResult, HealthCheck, SampleRatioCheck, Severity, TrafficRow, VariantCount,
 };
 
-use super::markup::{capitalised, escape, listed};
 use super::reading::number;
+use super::wording::{capitalised, listed};
 use super::{moment, sparkline};
 use crate::number::{compact, integer, p_value};
 
 /// The gates that failed, each with what to do about it; nothing when all passed.
-pub(super) fn failures(checks: &[HealthCheck]) -> String {
+pub(super) fn failures(checks: &[HealthCheck]) -> Markup {
     let failed = failed(checks, Severity::Gate);
-    if failed.is_empty() {
-        return String::new();
+    html! {
+        @if !failed.is_empty() {
+            p.small { (failed.len()) " of " (checks.len()) " checks of the data failed." } "\n"
+            (list(&failed))
+        }
     }
-    format!(
-        "<p class=\"small\">{} of {} checks of the data failed.</p>\n{}",
-        failed.len(),
-        checks.len(),
-        list(&failed)
-    )
 }
 
 /// What does not make it untrustworthy, and should be known.
-pub(super) fn warnings(checks: &[HealthCheck]) -> String {
+pub(super) fn warnings(checks: &[HealthCheck]) -> Markup {
     let warned = failed(checks, Severity::Warning);
-    if warned.is_empty() {
-        return String::new();
+    html! {
+        @if !warned.is_empty() {
+            p.small { b { "To be aware of" } } "\n"
+            (list(&warned))
+        }
     }
-    format!("<p class=\"small\"><b>To be aware of</b></p>\n{}", list(&warned))
 }
 
 /// The split, how units came, and that all checks passed, if they did.
-pub(super) fn facts(experiment: &ExperimentResult) -> String {
-    let split = srm(&experiment.srm);
-    let checks = &experiment.checks;
+pub(super) fn facts(experiment: &ExperimentResult) -> Markup {
+    let traffic = traffic(&experiment.traffic);
+    html! {
+        (srm(&experiment.srm)) "\n"
+        @if let Some(traffic) = traffic { (traffic) "\n" }
+        @if let Some(passed) = passed(&experiment.checks) { p.small { (passed) } "\n" }
+    }
+}
+
+/// That all checks passed, if there are any and no gate failed.
+fn passed(checks: &[HealthCheck]) -> Option<String> {
     let warned = failed(checks, Severity::Warning).len();
-    let passed = match (checks.len(), failed(checks, Severity::Gate).len(), warned) {
-        (0, ..) => String::new(),
-        (_, some, _) if some > 0 => String::new(),
-        (1, _, 0) => "<p class=\"small\">The one check of the data passed.</p>\n".to_owned(),
-        (all, _, 0) => format!("<p class=\"small\">All {all} checks of the data passed.</p>\n"),
-        (all, _, some) => {
-            format!(
-                "<p class=\"small\">{} of {all} checks of the data passed, {some} gave a warning.</p>\n",
-                all - some
-            )
+    if checks.is_empty() || !failed(checks, Severity::Gate).is_empty() {
+        return None;
+    }
+    Some(match (checks.len(), warned) {
+        (1, 0) => "The one check of the data passed.".to_owned(),
+        (all, 0) => format!("All {all} checks of the data passed."),
+        (all, some) => {
+            format!("{} of {all} checks of the data passed, {some} gave a warning.", all - some)
         }
-    };
-    format!("{split}{}{passed}", traffic(&experiment.traffic))
+    })
 }
 
 /// Whether a note says no more than a check that is shown.
@@ -65,31 +70,31 @@ fn failed(checks: &[HealthCheck], severity: Severity) -> Vec<&HealthCheck> {
     checks.iter().filter(|check| !check.ok && check.severity == severity).collect()
 }
 
-fn list(checks: &[&HealthCheck]) -> String {
-    let item = |check: &&HealthCheck| {
-        let advice = if check.advice.is_empty() {
-            String::new()
-        } else {
-            format!(" {}.", escape(&capitalised(&check.advice)))
-        };
-        format!("<li><b>{}</b>.{advice}</li>", escape(&capitalised(&check.finding)))
-    };
-    format!("<ul class=\"notes\">{}</ul>\n", checks.iter().map(item).collect::<String>())
+fn list(checks: &[&HealthCheck]) -> Markup {
+    html! {
+        ul.notes {
+            @for check in checks {
+                li {
+                    b { (capitalised(&check.finding)) } "."
+                    @if !check.advice.is_empty() { " " (capitalised(&check.advice)) "." }
+                }
+            }
+        }
+        "\n"
+    }
 }
 
-fn srm(srm: &SampleRatioCheck) -> String {
+fn srm(srm: &SampleRatioCheck) -> Markup {
     let count = |variant: &VariantCount| {
-        format!(
-            "{} {} ({} expected)",
-            escape(&variant.variant),
-            integer(variant.count),
-            expected(variant.expected)
-        )
+        format!("{} {} ({} expected)", variant.variant, integer(variant.count), expected(variant.expected))
     };
     let counts = listed(&srm.observed.iter().map(count).collect::<Vec<_>>());
-    let p = number(srm.p).map_or(String::new(), |p| format!("; {}", escape(&p_value(Some(p)))));
-    let state = if srm.ok { "Split as planned" } else { "<b>Sample ratio mismatch</b>" };
-    format!("<p class=\"small\">{state}: {counts}{p}.</p>\n")
+    html! {
+        p.small {
+            @if srm.ok { "Split as planned" } @else { b { "Sample ratio mismatch" } }
+            ": " (counts) @if let Some(p) = number(srm.p) { "; " (p_value(Some(p))) } "."
+        }
+    }
 }
 
 fn expected(count: f64) -> String {
@@ -97,7 +102,7 @@ fn expected(count: f64) -> String {
 }
 
 /// Units of all variants by day, as a line.
-fn traffic(rows: &[TrafficRow]) -> String {
+fn traffic(rows: &[TrafficRow]) -> Option<Markup> {
     let mut days: Vec<(Date, u64)> = Vec::new();
     for row in rows {
         match days.last_mut() {
@@ -105,7 +110,7 @@ fn traffic(rows: &[TrafficRow]) -> String {
             _ => days.push((row.day, row.units)),
         }
     }
-    let (Some(first), Some(last)) = (days.first(), days.last()) else { return String::new() };
+    let (first, last) = (days.first()?, days.last()?);
     let units = || days.iter().map(|(_, units)| *units);
     let (least, most) = (units().min().unwrap_or(0), units().max().unwrap_or(0));
     let told = format!(
@@ -116,6 +121,10 @@ fn traffic(rows: &[TrafficRow]) -> String {
         integer(most)
     );
     let values: Vec<f64> = units().map(|units| units as f64).collect();
-    let drawing = sparkline::svg(&values, &told).unwrap_or_default();
-    format!("<div class=\"small traffic\"><span>{}.</span>{drawing}</div>\n", escape(&told))
+    Some(html! {
+        div class="small traffic" {
+            span { (told) "." }
+            @if let Some(drawing) = sparkline::svg(&values, &told) { (drawing) }
+        }
+    })
 }

@@ -4,8 +4,8 @@ use tranche_scorecard::{
     Direction, Effect, EstimateRow, ExperimentResult, Interval, MetricNote, MetricRole, Severity, ValueKind,
 };
 
-use super::markup::{listed, words};
 use super::reading::{self, ALL, Judgement};
+use super::wording::{listed, words};
 use crate::document::KpiSummary;
 use crate::number::{ValueFormat, percent, signed_percent_interval};
 
