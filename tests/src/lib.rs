@@ -65,7 +65,7 @@ impl Sandbox {
         Self { folder, environment: Vec::new() }
     }
 
-    /// A copy of `tests/scenarios/<name>/project`, with `data` in it pointing at the real data.
+    /// A copy of `tests/scenarios/<name>/project`; with real data, `data` in it points at that.
     ///
     /// # Panics
     /// When the scenario is not there.
@@ -111,6 +111,17 @@ impl Sandbox {
         let parent = path.parent().unwrap_or(self.path());
         let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, content));
         written.unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
+    }
+
+    /// Replaces a text in a file that has it.
+    ///
+    /// # Panics
+    /// When the file cannot be read, or does not have the text.
+    pub fn amend(&self, path: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path().join(path));
+        let text = text.unwrap_or_else(|e| panic!("cannot read {path}: {e}"));
+        assert!(text.contains(from), "{path} lacks `{from}`:\n{text}");
+        self.write(path, text.replace(from, to));
     }
 
     /// The program with these arguments, ready to be run in the folder.

@@ -20,13 +20,14 @@ struct Shop(Sandbox);
 impl Shop {
     /// A shop whose data is loaded: customers 1 to 20, and orders of customers 1 to 22 for two months. Nothing is refreshed.
     fn new() -> Self {
-        let sandbox = Sandbox::new();
-        for (path, text) in FILES {
+        let sandbox = Sandbox::scenario("small_shop", None);
+        sandbox.write("tranche.yaml", "version: 1\nlake: ./lake\ntimezone: Europe/Berlin\n");
+        for (path, text) in DEFINITIONS {
             sandbox.write(path, text);
         }
-        let mut customers = "customer_id,city\n".to_owned();
+        let mut customers = "customer_id,name,city\n".to_owned();
         for customer in 1..=20 {
-            writeln!(customers, "{customer},{}", ["Bonn", "Ulm", ""][customer % 3]).unwrap();
+            writeln!(customers, "{customer},,{}", ["Bonn", "Ulm", ""][customer % 3]).unwrap();
         }
         sandbox.write("data/customers.csv", customers);
         let mut orders = "order_id,customer_id,ordered_at,amount\n".to_owned();
@@ -40,7 +41,7 @@ impl Shop {
             )
             .unwrap();
         }
-        sandbox.write("data/orders.csv", orders);
+        sandbox.write("data/orders/1.csv", orders);
         let shop = Self(sandbox);
         let _ = shop.0.run(&["run", "load", "--as-of", "2026-03-01"]).expect_code(0);
         shop
@@ -141,48 +142,11 @@ fn a_segment_that_is_new_gets_its_past_and_history_is_rebuilt_when_asked() {
     );
 }
 
-const FILES: [(&str, &str); 10] = [
-    ("tranche.yaml", "version: 1\nlake: ./lake\ntimezone: Europe/Berlin\n"),
-    ("schemas/customers.yaml", CUSTOMERS_CONTRACT),
-    ("schemas/orders.yaml", ORDERS_CONTRACT),
-    ("pipelines/load/pipeline.yaml", "version: 1\npipeline: load\nsteps:\n  - {id: load, ingest: all}\n"),
-    ("pipelines/load/sources/customers.yaml", CUSTOMERS_SOURCE),
-    ("pipelines/load/sources/orders.yaml", ORDERS_SOURCE),
-    (
-        "pipelines/shop/pipeline.yaml",
-        "version: 1\npipeline: shop\nsteps:\n  - {id: segments, refresh: all}\n",
-    ),
+const DEFINITIONS: [(&str, &str); 3] = [
     ("pipelines/shop/traits/spending.sql", SPENDING),
     ("pipelines/shop/segments/big.sql", BIG),
     ("pipelines/shop/segments/activity.sql", ACTIVITY),
 ];
-
-const CUSTOMERS_CONTRACT: &str = "version: 1
-table: customers
-kind: entity
-entity: customer
-key: [customer_id]
-columns:
-  - {name: customer_id, type: int64, nullable: false}
-  - {name: city, type: utf8}
-";
-
-const ORDERS_CONTRACT: &str = "version: 1
-table: orders
-kind: event
-entity: {customer: customer_id}
-key: [order_id]
-event_time: ordered_at
-columns:
-  - {name: order_id, type: utf8, nullable: false}
-  - {name: customer_id, type: int64, nullable: false}
-  - {name: ordered_at, type: 'timestamp(us, UTC)', nullable: false}
-  - {name: amount, type: 'decimal(12,2)', nullable: false}
-";
-
-const CUSTOMERS_SOURCE: &str =
-    "version: 1\nsource: customers\ninto: customers\nformat: csv\npath: data/customers.csv\n";
-const ORDERS_SOURCE: &str = "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders.csv\n";
 
 const SPENDING: &str = "/*---
 traits: spending

@@ -12,9 +12,17 @@ const NIGHTS: usize = 7;
 
 /// A shop with two experiments, of which one looks back.
 fn shop() -> Sandbox {
-    let sandbox = Sandbox::new();
-    for (path, text) in FILES {
-        sandbox.write(path, text);
+    let sandbox = Sandbox::scenario("lab", None);
+    for table in ["people", "exposures", "purchases"] {
+        sandbox.amend(&format!("schemas/{table}.yaml"), "person_id, type: utf8", "person_id, type: int64");
+    }
+    for nightly in ["exposures", "purchases"] {
+        sandbox.amend(&format!("pipelines/shop/sources/{nightly}.yaml"), ".csv", "/*.csv");
+    }
+    sandbox.amend("pipelines/shop/metrics/revenue.yaml", "direction: increase", "cap: {quantile: 0.99}");
+    for (metric, definition) in METRICS {
+        let text = format!("version: 1\nmetric: {metric}\n{definition}\n");
+        sandbox.write(&format!("pipelines/shop/metrics/{metric}.yaml"), text);
     }
     let mut people = "person_id,country\n".to_owned();
     (1..=UNITS * EXPOSED_NIGHTS + 1).for_each(|unit| {
@@ -46,16 +54,16 @@ fn bring(sandbox: &Sandbox, day: usize) {
         let arm = ["a", "b"][unit / 2 % 2];
         writeln!(exposures, "{unit},{arm},2026-09-{day:02}T{:02}:00:00Z", unit % 24).expect("text grows");
     }
-    let mut orders = "order_id,person_id,ordered_at,amount\n".to_owned();
+    let mut purchases = "purchase_id,person_id,bought_at,amount\n".to_owned();
     for unit in 1..=EXPOSED_NIGHTS * UNITS {
         let (hour, amount) = ((unit * 7 + day) % 24, (unit * 31 + day * 17) % 90);
-        writeln!(orders, "{day}-{unit},{unit},2026-09-{day:02}T{hour:02}:30:00Z,{amount}.25")
+        writeln!(purchases, "{day}-{unit},{unit},2026-09-{day:02}T{hour:02}:30:00Z,{amount}.25")
             .expect("text grows");
     }
     match day {
-        // Late orders and a corrected one.
+        // Late purchases and a corrected one.
         5 => {
-            orders += "late-1,3,2026-09-02T23:59:59Z,500\nlate-2,20,2026-09-04T00:00:00Z,70.10\n4-7,7,2026-09-04T11:30:00Z,999.99\n"
+            purchases += "late-1,3,2026-09-02T23:59:59Z,500\nlate-2,20,2026-09-04T00:00:00Z,70.10\n4-7,7,2026-09-04T11:30:00Z,999.99\n"
         }
         // A late exposure of somebody new, and one that was before another.
         6 => exposures += "49,b,2026-09-02T08:00:00Z\n30,a,2026-09-01T08:00:00Z\n",
@@ -64,18 +72,18 @@ fn bring(sandbox: &Sandbox, day: usize) {
         _ => {}
     }
     sandbox.write(&format!("data/exposures/{day}.csv"), exposures);
-    sandbox.write(&format!("data/orders/{day}.csv"), orders);
+    sandbox.write(&format!("data/purchases/{day}.csv"), purchases);
 }
 
-/// Runs a night; returns how the orders were read.
+/// Runs a night; returns how the purchases were read.
 fn night(sandbox: &Sandbox, day: usize) -> Value {
     let as_of = format!("2026-09-{:02}", day + 1);
     let run = sandbox.run(&["--format", "json", "run", "shop", "--as-of", &as_of]).expect_code(0).json();
     let facts = run["steps"][1]["detail"]["facts"].as_array().cloned().unwrap_or_default();
     facts
         .into_iter()
-        .find(|read| read["table"] == "orders")
-        .unwrap_or_else(|| panic!("orders were not read: {run}"))
+        .find(|read| read["table"] == "purchases")
+        .unwrap_or_else(|| panic!("purchases were not read: {run}"))
 }
 
 /// The rows that were stored, in some order of theirs.
@@ -157,91 +165,15 @@ fn an_experiment_that_is_new_is_stored_beside_others_that_are_replaced() {
     };
     let before = rows();
     experiment(&shop, "unlike", "");
-    let twice = PIPELINE.replace("measure: all", "measure: [unlike, plain, adjusted, plain]");
-    shop.write("pipelines/shop/pipeline.yaml", &twice);
+    let twice = "measure: [unlike, plain, adjusted, plain]";
+    shop.amend("pipelines/shop/pipeline.yaml", "measure: all", twice);
     night(&shop, 1);
     let plain = before.lines().find(|line| line.starts_with("plain,")).expect("its rows");
     assert_eq!(rows(), format!("{before}{}\n", plain.replacen("plain", "unlike", 1)));
 }
 
-const FILES: [(&str, &str); 13] = [
-    ("tranche.yaml", "version: 1\nlake: ./lake\n"),
-    ("schemas/people.yaml", PEOPLE),
-    ("schemas/exposures.yaml", EXPOSURES),
-    ("schemas/orders.yaml", ORDERS),
-    ("pipelines/shop/pipeline.yaml", PIPELINE),
-    (
-        "pipelines/shop/sources/people.yaml",
-        "version: 1\nsource: people\ninto: people\nformat: csv\npath: data/people.csv\n",
-    ),
-    (
-        "pipelines/shop/sources/exposures.yaml",
-        "version: 1\nsource: exposures\ninto: exposures\nformat: csv\npath: data/exposures/*.csv\n",
-    ),
-    (
-        "pipelines/shop/sources/orders.yaml",
-        "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders/*.csv\n",
-    ),
-    (
-        "pipelines/shop/segments/country.sql",
-        "/*---\nsegment_set: country\nentity: person\n---*/\nSELECT person_id, country FROM people\n",
-    ),
-    (
-        "pipelines/shop/metrics/revenue.yaml",
-        "version: 1\nmetric: revenue\ntype: mean\nfact: {table: orders, value: amount, aggregate: sum}\ncap: {quantile: 0.99}\n",
-    ),
-    (
-        "pipelines/shop/metrics/orders.yaml",
-        "version: 1\nmetric: orders\ntype: count\nfact: {table: orders}\n",
-    ),
-    (
-        "pipelines/shop/metrics/spent.yaml",
-        "version: 1\nmetric: spent\ntype: mean\nfact: {table: orders, value: amount, aggregate: sum}\n",
-    ),
-    (
-        "pipelines/shop/metrics/basket.yaml",
-        "version: 1\nmetric: basket\ntype: ratio\nnumerator: spent\ndenominator: orders\n",
-    ),
+const METRICS: [(&str, &str); 3] = [
+    ("orders", "type: count\nfact: {table: purchases}"),
+    ("spent", "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}"),
+    ("basket", "type: ratio\nnumerator: spent\ndenominator: orders"),
 ];
-
-const PIPELINE: &str = "version: 1
-pipeline: shop
-steps:
-  - {id: load, ingest: all}
-  - {id: tests, measure: all, needs: [load]}
-";
-
-const PEOPLE: &str = "version: 1
-table: people
-kind: entity
-entity: person
-key: [person_id]
-columns:
-  - {name: person_id, type: int64, nullable: false}
-  - {name: country, type: utf8}
-";
-
-const EXPOSURES: &str = "version: 1
-table: exposures
-kind: event
-entity: {person: person_id}
-key: [person_id, arm, seen_at]
-event_time: seen_at
-columns:
-  - {name: person_id, type: int64, nullable: false}
-  - {name: arm, type: utf8, nullable: false}
-  - {name: seen_at, type: 'timestamp(us, UTC)', nullable: false}
-";
-
-const ORDERS: &str = "version: 1
-table: orders
-kind: event
-entity: {person: person_id}
-key: [order_id]
-event_time: ordered_at
-columns:
-  - {name: order_id, type: utf8, nullable: false}
-  - {name: person_id, type: int64, nullable: false}
-  - {name: ordered_at, type: 'timestamp(us, UTC)', nullable: false}
-  - {name: amount, type: 'decimal(12,2)', nullable: false}
-";

@@ -23,40 +23,13 @@ pub(crate) struct Raw {
 impl Lab {
     /// A project with this data and without experiments.
     pub(crate) fn new(raw: &Raw) -> Self {
-        let sandbox = Sandbox::new();
-        sandbox.write("tranche.yaml", "version: 1\nlake: ./lake\n");
-        sandbox.write("pipelines/shop/pipeline.yaml", PIPELINE);
-        sandbox.write("pipelines/shop/segments/country.sql", COUNTRY);
-        for (table, contract, header, rows) in [
-            ("people", PEOPLE, "person_id,country", &raw.people),
-            ("exposures", EXPOSURES, "person_id,arm,seen_at", &raw.exposures),
-            ("purchases", PURCHASES, "purchase_id,person_id,bought_at,amount", &raw.purchases),
+        let sandbox = Sandbox::scenario("lab", None);
+        for (table, header, rows) in [
+            ("people", "person_id,country", &raw.people),
+            ("exposures", "person_id,arm,seen_at", &raw.exposures),
+            ("purchases", "purchase_id,person_id,bought_at,amount", &raw.purchases),
         ] {
-            sandbox.write(&format!("schemas/{table}.yaml"), contract);
-            let source =
-                format!("version: 1\nsource: {table}\ninto: {table}\nformat: csv\npath: data/{table}.csv\n");
-            sandbox.write(&format!("pipelines/shop/sources/{table}.yaml"), source);
             sandbox.write(&format!("data/{table}.csv"), format!("{header}\n{}\n", rows.join("\n")));
-        }
-        for (metric, definition) in [
-            (
-                "revenue",
-                "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndirection: increase",
-            ),
-            ("buyers", "type: proportion\nfact: {table: purchases, aggregate: any}\ndirection: increase"),
-            (
-                "costs",
-                "type: mean\nfact: {table: purchases, value: amount, aggregate: sum}\ndirection: decrease",
-            ),
-            (
-                "gifts",
-                "type: mean\nfact: {table: purchases, aggregate: count, where: \"amount > 1000000\"}\ndirection: increase",
-            ),
-        ] {
-            sandbox.write(
-                &format!("pipelines/shop/metrics/{metric}.yaml"),
-                format!("version: 1\nmetric: {metric}\n{definition}\n"),
-            );
         }
         Self { sandbox }
     }
@@ -118,52 +91,3 @@ pub(crate) fn number(value: &Value, pointer: &str) -> f64 {
 pub(crate) fn texts(value: &Value) -> Vec<&str> {
     value.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Value::as_str).collect()
 }
-
-const PIPELINE: &str = "version: 1
-pipeline: shop
-steps:
-  - {id: load, ingest: [people, exposures, purchases]}
-  - {id: tests, measure: all, needs: [load]}
-";
-
-const COUNTRY: &str = "/*---
-segment_set: country
-entity: person
----*/
-SELECT person_id, country AS label FROM people
-";
-
-const PEOPLE: &str = "version: 1
-table: people
-kind: entity
-entity: person
-key: [person_id]
-columns:
-  - {name: person_id, type: utf8, nullable: false}
-  - {name: country, type: utf8}
-";
-
-const EXPOSURES: &str = "version: 1
-table: exposures
-kind: event
-entity: {person: person_id}
-key: [person_id, arm, seen_at]
-event_time: seen_at
-columns:
-  - {name: person_id, type: utf8, nullable: false}
-  - {name: arm, type: utf8, nullable: false}
-  - {name: seen_at, type: 'timestamp(us, UTC)', nullable: false}
-";
-
-const PURCHASES: &str = "version: 1
-table: purchases
-kind: event
-entity: {person: person_id}
-key: [purchase_id]
-event_time: bought_at
-columns:
-  - {name: purchase_id, type: utf8, nullable: false}
-  - {name: person_id, type: utf8, nullable: false}
-  - {name: bought_at, type: 'timestamp(us, UTC)', nullable: false}
-  - {name: amount, type: 'decimal(12,2)', nullable: false}
-";

@@ -160,8 +160,7 @@ fn state_stays_while_its_owner_is_defined_and_every_table_of_a_full_run_is_maint
     // A pipeline may be called what saved state of experiments is called.
     std::fs::rename(shop.path().join("pipelines/shop"), shop.path().join("pipelines/experiments")).unwrap();
     let definition = "pipelines/experiments/pipeline.yaml";
-    let text = fs::read_to_string(shop.path().join(definition)).unwrap();
-    shop.write(definition, text.replace("pipeline: shop", "pipeline: experiments"));
+    shop.amend(definition, "pipeline: shop", "pipeline: experiments");
     shop.write("pipelines/tidy/pipeline.yaml", PIPELINE);
     let _ = shop.run(&["run", "experiments", "--as-of", "2026-11-01"]).expect_code(0);
 

@@ -220,10 +220,7 @@ fn a_receiver_that_was_away_is_told_later_and_told_that_it_is_later() {
 fn the_daemon_answers_scrapes() {
     let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
     project.write("1.csv", csv(&orders_with(3, &[])));
-    let contract = project.sandbox.path().join("schemas/orders.yaml");
-    let text =
-        std::fs::read_to_string(&contract).unwrap().replace("kind: event", "kind: event\nfreshness: 26h");
-    std::fs::write(contract, text).unwrap();
+    project.sandbox.amend("schemas/orders.yaml", "kind: event", "kind: event\nfreshness: 26h");
     let steps = "steps:\n  - {id: people, ingest: [customers]}\n  - {id: sales, ingest: [orders]}\n";
     let scheduled =
         format!("version: 1\npipeline: shop\nschedule: {{cron: '* * * * * *', timezone: UTC}}\n{steps}");
@@ -359,10 +356,8 @@ fn a_receiver_that_hangs_does_not_keep_the_daemon_from_ending() {
     project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("0 0 1 1 *"));
     // Two things to tell at once: neither table has anything in it.
     for table in ["orders", "customers"] {
-        let contract = project.sandbox.path().join(format!("schemas/{table}.yaml"));
-        let text =
-            std::fs::read_to_string(&contract).unwrap().replacen("\nkind:", "\nfreshness: 26h\nkind:", 1);
-        std::fs::write(contract, text).unwrap();
+        let contract = format!("schemas/{table}.yaml");
+        project.sandbox.amend(&contract, "\nkind:", "\nfreshness: 26h\nkind:");
     }
     let mut command = project.sandbox.command(&["schedule"]);
     let mut daemon = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -14,13 +14,10 @@ const TOMORROW: &str = "2026-02-11";
 
 /// A shop with an order of each customer on each day from the first of January on, refreshed on the last day.
 fn shop() -> Sandbox {
-    let sandbox = Sandbox::new();
-    for (path, text) in FILES {
-        sandbox.write(path, text);
-    }
+    let sandbox = Sandbox::scenario("small_shop", None);
     define(&sandbox, 30, 10);
-    let mut customers = "customer_id\n".to_owned();
-    (1..=CUSTOMERS).for_each(|customer| writeln!(customers, "{customer}").expect("text grows"));
+    let mut customers = "customer_id,name,city\n".to_owned();
+    (1..=CUSTOMERS).for_each(|customer| writeln!(customers, "{customer},,").expect("text grows"));
     sandbox.write("data/customers.csv", customers);
     (1..=DAYS).for_each(|day| orders(&sandbox, day));
     run(&sandbox, TODAY);
@@ -36,10 +33,10 @@ fn run(sandbox: &Sandbox, as_of: &str) {
 
 fn orders(sandbox: &Sandbox, day: usize) {
     let (month, of_month) = if day <= 31 { (1, day) } else { (2, day - 31) };
-    let mut text = "order_id,customer_id,ordered_at\n".to_owned();
+    let mut text = "order_id,customer_id,ordered_at,amount\n".to_owned();
     for customer in 1..=CUSTOMERS {
         let at = format!("2026-{month:02}-{of_month:02}T{:02}:00:00Z", customer % 24);
-        writeln!(text, "{day}-{customer},{customer},{at}").expect("text grows");
+        writeln!(text, "{day}-{customer},{customer},{at},1").expect("text grows");
     }
     sandbox.write(&format!("data/orders/{day:02}.csv"), text);
 }
@@ -127,7 +124,7 @@ fn a_wide_table_that_is_its_entity_table_is_copied_once_for_each_version_of_it()
     assert_eq!(versions(), 1);
     run(&shop, TOMORROW);
     assert_eq!(versions(), 1, "nothing changed");
-    shop.write("data/customers.csv", "customer_id\n1\n2\n77\n");
+    shop.write("data/customers.csv", "customer_id,name,city\n1,,\n2,,\n77,,\n");
     run(&shop, "2026-02-12");
     assert_eq!(versions(), 2);
     shop.write("pipelines/shop/traits/orders.sql", TRAITS);
@@ -143,44 +140,6 @@ fn a_wide_table_that_is_its_entity_table_is_copied_once_for_each_version_of_it()
     let rows = rows.expect_code(0).json();
     assert_eq!(rows.as_array().map(Vec::len), Some(2), "{rows}");
 }
-
-const FILES: [(&str, &str); 7] = [
-    ("tranche.yaml", "version: 1\nlake: ./lake\n"),
-    ("schemas/customers.yaml", CUSTOMERS_CONTRACT),
-    ("schemas/orders.yaml", ORDERS_CONTRACT),
-    ("pipelines/shop/pipeline.yaml", PIPELINE),
-    ("pipelines/load/pipeline.yaml", "version: 1\npipeline: load\nsteps:\n  - {id: load, ingest: all}\n"),
-    ("pipelines/load/sources/customers.yaml", CUSTOMERS_SOURCE),
-    ("pipelines/load/sources/orders.yaml", ORDERS_SOURCE),
-];
-
-const PIPELINE: &str = "version: 1\npipeline: shop\nsteps:\n  - {id: segments, refresh: all}\n";
-
-const CUSTOMERS_CONTRACT: &str = "version: 1
-table: customers
-kind: entity
-entity: customer
-key: [customer_id]
-columns:
-  - {name: customer_id, type: int64, nullable: false}
-";
-
-const ORDERS_CONTRACT: &str = "version: 1
-table: orders
-kind: event
-entity: {customer: customer_id}
-key: [order_id]
-event_time: ordered_at
-columns:
-  - {name: order_id, type: utf8, nullable: false}
-  - {name: customer_id, type: int64, nullable: false}
-  - {name: ordered_at, type: 'timestamp(us, UTC)', nullable: false}
-";
-
-const CUSTOMERS_SOURCE: &str =
-    "version: 1\nsource: customers\ninto: customers\nformat: csv\npath: data/customers.csv\n";
-const ORDERS_SOURCE: &str =
-    "version: 1\nsource: orders\ninto: orders\nformat: csv\npath: data/orders/*.csv\n";
 
 const TRAITS: &str = "/*---
 traits: orders

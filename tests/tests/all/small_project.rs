@@ -26,13 +26,16 @@ pub(crate) struct SmallProject {
 impl SmallProject {
     /// A project whose source of orders says `source` after its name and table: `format`, `path` and more.
     pub(crate) fn new(source: &str) -> Self {
-        let sandbox = Sandbox::new();
-        sandbox.write("tranche.yaml", "version: 1\nlake: ./lake\n");
-        sandbox.write("schemas/customers.yaml", CUSTOMERS_CONTRACT);
-        sandbox.write("schemas/orders.yaml", ORDERS_CONTRACT);
+        let sandbox = Sandbox::scenario("small_shop", None);
+        // The pipeline `shop` loads, and refreshes nothing.
+        let pipelines = sandbox.path().join("pipelines");
+        std::fs::remove_dir_all(pipelines.join("shop")).unwrap();
+        std::fs::rename(pipelines.join("load"), pipelines.join("shop")).unwrap();
         sandbox.write("pipelines/shop/pipeline.yaml", PIPELINE);
-        sandbox.write("pipelines/shop/sources/customers.yaml", CUSTOMERS_SOURCE);
-        sandbox.write("data/customers.csv", "customer_id,name\nc1,Anna\nc2,Björn\nc3,Chloé\n");
+        sandbox.write("schemas/orders.yaml", ORDERS_CONTRACT);
+        sandbox.amend("schemas/customers.yaml", "int64", "utf8");
+        sandbox
+            .write("data/customers.csv", "customer_id,name,city\nc1,Anna,Bonn\nc2,Björn,Ulm\nc3,Chloé,Ulm\n");
         let project = Self { sandbox };
         project.redefine(source);
         project
@@ -136,23 +139,6 @@ pipeline: shop
 steps:
   - {id: people, ingest: [customers]}
   - {id: sales, ingest: [orders]}
-";
-
-const CUSTOMERS_CONTRACT: &str = "version: 1
-table: customers
-kind: entity
-entity: customer
-key: [customer_id]
-columns:
-  - {name: customer_id, type: utf8, nullable: false}
-  - {name: name, type: utf8}
-";
-
-const CUSTOMERS_SOURCE: &str = "version: 1
-source: customers
-into: customers
-format: csv
-path: data/customers.csv
 ";
 
 const ORDERS_CONTRACT: &str = "version: 1

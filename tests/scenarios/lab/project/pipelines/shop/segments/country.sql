@@ -1,0 +1,5 @@
+/*---
+segment_set: country
+entity: person
+---*/
+SELECT person_id, country AS label FROM people
