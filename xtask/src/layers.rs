@@ -15,7 +15,7 @@ struct Floor {
     may_use: &'static str,
 }
 
-const ALL: &str = "experiment report segment metric incremental ingest observe pipeline sql store scorecard stats project schema";
+const ALL: &str = "experiment report segment metric incremental ingest observe pipeline sql store scorecard stats project schema faults";
 const MEASURED: &str = "metric segment scorecard stats sql store project schema";
 
 const FLOORS: &[Floor] = &[

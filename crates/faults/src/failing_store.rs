@@ -1,8 +1,9 @@
-//! An object store in memory of which one put fails.
+//! An object store in memory that records accesses, and of which one put fails.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
@@ -21,19 +22,34 @@ pub enum Failure {
     After,
 }
 
-/// A store in memory of which one put fails, once. Until that is asked for, none does.
+/// A store in memory of which one put fails, once, when a test asks for that. Accesses are recorded.
 #[derive(Debug)]
 pub struct FailingStore {
     inner: InMemory,
     left: AtomicI64,
     failure: Failure,
+    accesses: Mutex<Accesses>,
+}
+
+/// Paths of objects.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Accesses {
+    /// Of which content or properties were asked for.
+    pub read: BTreeSet<Path>,
+    /// That were put, whether or not that failed.
+    pub written: BTreeSet<Path>,
 }
 
 impl FailingStore {
     /// An empty store whose put fails in this way.
     #[must_use]
     pub fn new(failure: Failure) -> Arc<Self> {
-        Arc::new(Self { inner: InMemory::new(), left: AtomicI64::new(i64::MAX), failure })
+        Arc::new(Self {
+            inner: InMemory::new(),
+            left: AtomicI64::new(i64::MAX),
+            failure,
+            accesses: Mutex::default(),
+        })
     }
 
     /// The store as any other.
@@ -53,6 +69,16 @@ impl FailingStore {
         self.left.load(Ordering::SeqCst) < 0
     }
 
+    /// The accesses since the last call.
+    #[must_use]
+    pub fn take_accesses(&self) -> Accesses {
+        std::mem::take(&mut self.accesses())
+    }
+
+    fn accesses(&self) -> MutexGuard<'_, Accesses> {
+        self.accesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn broken() -> object_store::Error {
         object_store::Error::Generic { store: "FailingStore", source: "a put failed on demand".into() }
     }
@@ -67,6 +93,7 @@ impl fmt::Display for FailingStore {
 #[async_trait::async_trait]
 impl ObjectStore for FailingStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.accesses().written.insert(location.clone());
         if self.left.fetch_sub(1, Ordering::SeqCst) != 0 {
             return self.inner.put_opts(location, payload, opts).await;
         }
@@ -81,10 +108,12 @@ impl ObjectStore for FailingStore {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        self.accesses().written.insert(location.clone());
         self.inner.put_multipart_opts(location, opts).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.accesses().read.insert(location.clone());
         self.inner.get_opts(location, options).await
     }
 
@@ -125,5 +154,17 @@ mod tests {
             assert_eq!(outcomes, [true, false, true]);
             assert_eq!(store.head(&paths[1]).await.is_ok(), failure == Failure::After);
         }
+    }
+
+    #[tokio::test]
+    async fn accesses_are_recorded_until_they_are_taken() {
+        let store = FailingStore::new(Failure::Before);
+        let [a, b] = ["a", "b"].map(Path::from);
+        store.put(&a, "x".into()).await.unwrap();
+        let _ = store.get(&a).await.unwrap();
+        let _ = store.get(&b).await.unwrap_err();
+        let expected = Accesses { read: [a.clone(), b].into(), written: [a].into() };
+        assert_eq!(store.take_accesses(), expected);
+        assert_eq!(store.take_accesses(), Accesses::default());
     }
 }

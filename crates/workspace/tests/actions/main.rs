@@ -5,5 +5,4 @@
 mod count_rows;
 mod lineage;
 mod project;
-mod recorder;
 mod unreadable;

@@ -4,16 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tranche_faults::{FailingStore, Failure};
 use tranche_project::Project;
 use tranche_workspace::{Actions, Place, Tranche};
 use url::Url;
 
-use crate::recorder::Recorder;
-
 /// The project with its raw files.
 pub(crate) struct Fixture {
     pub(crate) tranche: Tranche,
-    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) storage: Arc<FailingStore>,
     _folder: tempfile::TempDir,
 }
 
@@ -32,9 +31,9 @@ impl Fixture {
             .collect::<Vec<_>>();
         let place = Place { folder: folder.path().to_owned(), lake: None };
         let tranche = Tranche::with_project(&place, Project::from_files(files), actions).unwrap();
-        let recorder = Arc::new(Recorder::default());
-        tranche.storage.register(&Url::parse(LAKE).unwrap(), Arc::clone(&recorder) as _);
-        Self { tranche, recorder, _folder: folder }
+        let storage = FailingStore::new(Failure::Before);
+        tranche.storage.register(&Url::parse(LAKE).unwrap(), storage.objects());
+        Self { tranche, storage, _folder: folder }
     }
 
     /// The instant at which the tests look.
