@@ -22,7 +22,8 @@ use tranche_sql::SqlError;
 use tranche_sql::keys::KeyShare;
 use tranche_sql::parallel::blocking;
 use tranche_sql::scan::Extract;
-use tranche_store::{DataFile, ParquetFile, StoreError, parquet_options};
+use tranche_store::encoding::{ParquetFile, parquet_options};
+use tranche_store::{DataFile, StoreError};
 
 use crate::state::{Header, NewState, SavedState, Unusable};
 

@@ -4,7 +4,8 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tranche_schema::layout::state::{ROOT, State};
-use tranche_store::{Finding, Lake, StoreError};
+use tranche_store::integrity::Finding;
+use tranche_store::{Lake, StoreError};
 
 use crate::codec::{self, MANIFEST};
 use crate::state::Unusable;

@@ -10,7 +10,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tranche_store::Finding;
+use tranche_store::integrity::Finding;
 
 use crate::backfill::BACKFILLS;
 use crate::backfill::Backfill;

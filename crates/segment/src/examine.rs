@@ -8,7 +8,8 @@ use datafusion::prelude::ident;
 use tranche_schema::layout;
 use tranche_schema::platform::{SEGMENT, memberships};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
-use tranche_store::{Finding, Lake, Snapshot};
+use tranche_store::integrity::Finding;
+use tranche_store::{Lake, Snapshot};
 
 use crate::error::SegmentError;
 use crate::memberships::stored_key;

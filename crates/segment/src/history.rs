@@ -17,7 +17,8 @@ use serde::Serialize;
 use tranche_schema::layout;
 use tranche_schema::platform::{self, segment_history as columns};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
-use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError, Transaction};
+use tranche_store::commit::Transaction;
+use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError};
 
 use crate::error::SegmentError;
 

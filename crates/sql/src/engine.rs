@@ -11,7 +11,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 
-use tranche_store::DeltaPlanner;
+use tranche_store::commit::DeltaPlanner;
 
 use crate::SqlError;
 use crate::parallel::Threads;

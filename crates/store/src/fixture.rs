@@ -13,7 +13,8 @@ use datafusion::prelude::SessionContext;
 use tranche_faults::{FailingStore, Failure};
 use url::Url;
 
-use crate::{Commit, DeltaPlanner, Lake, Snapshot, Storage};
+use crate::commit::DeltaPlanner;
+use crate::{Commit, Lake, Snapshot, Storage};
 
 /// A lake and a session to commit with.
 pub(crate) struct Fixture {

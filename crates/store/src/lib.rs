@@ -1,55 +1,64 @@
 //! Objects, tables, commits.
 //!
-//! [`Storage`] turns a location into an object store; a [`Lake`] is one location with tables and objects in
-//! it; a [`Snapshot`] is one committed version of a table, and a [`Commit`] what makes the next one from a
-//! plan of rows. A [`FileCommit`] makes it from Parquet files that a writer lays out itself
-//! ([`ParquetFile`]), in place of files of the version before ([`DataFile`]).
-//! [`create_once`](create_once::create_once) is the one primitive that everything which must happen once is
-//! built on.
+//! [`Storage`] turns a location into an object store; a [`Lake`] is one location with tables and plain objects
+//! in it; a [`Snapshot`] is one committed version of a table, made of [`DataFile`]s, and a [`Commit`] makes the
+//! next one from a plan of rows.
 //!
-//! [`probe()`](probe) checks that a storage supports that, [`Lake::check_integrity`] that a table is whole;
-//! each problem is a [`Finding`].
+//! What only some users need is in the modules: [`commit`] also makes versions from Parquet files that a writer
+//! laid out itself, by [`encoding`]; [`objects`] finds raw files and creates objects at most once, on which rests
+//! everything that must happen once; [`maintenance`] merges and deletes files; [`integrity`] examines a storage
+//! and its tables.
 //!
 //! This crate moves rows and bytes and never looks at them: it knows nothing of segments, runs or SQL text.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+//! use datafusion::execution::SessionStateBuilder;
+//! use datafusion::prelude::SessionContext;
+//! use tranche_store::commit::DeltaPlanner;
+//! use tranche_store::{Commit, CommitMode, Lake, Storage};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! let lake = Lake::open(&Storage::new(BTreeMap::new()), "memory://lake/", Path::new("/"))?;
+//! let state =
+//!     SessionStateBuilder::new_with_default_features().with_query_planner(DeltaPlanner::new()).build();
+//! let context = SessionContext::new_with_state(state);
+//!
+//! let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+//! let batch = RecordBatch::try_from_iter([("number", numbers)])?;
+//! let rows = context.read_batch(batch)?.logical_plan().clone();
+//! let commit = Commit::new("tables/numbers", "load/monday", CommitMode::Append, rows);
+//! let first = lake.commit(Arc::new(context.state()), commit.clone()).await?;
+//! assert_eq!((first.version(), first.rows()), (0, 3));
+//!
+//! // The transaction `load/monday` is in the table: committing it again does nothing.
+//! let second = lake.commit(Arc::new(context.state()), commit).await?;
+//! assert_eq!((second.version(), second.rows()), (0, 3));
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 
-mod commit;
-pub mod create_once;
+pub mod commit;
+pub mod encoding;
 mod error;
-mod files;
-mod finding;
 #[cfg(test)]
 mod fixture;
-mod glob;
-mod integrity;
+pub mod integrity;
 mod lake;
-mod maintenance;
-mod next_version;
-mod parquet_file;
-mod parquet_options;
-mod probe;
-mod provider;
-mod replace_files;
-mod run_length;
-mod snapshot;
-mod statistics;
-mod storage;
-mod transaction;
+pub mod maintenance;
+pub mod objects;
+pub mod table;
 
 pub use commit::{Commit, CommitMode};
-pub use deltalake_core::delta_datafusion::planner::DeltaPlanner;
 pub use error::StoreError;
-pub use files::{DataFile, FileStatistics};
-pub use finding::Finding;
-pub use glob::{RawObject, list_matching};
 pub use lake::Lake;
-pub use maintenance::{Compaction, Maintained, Retention};
 pub use object_store;
-pub use parquet_file::{ColumnValues, NewFile, ParquetColumns, ParquetFile};
-pub use parquet_options::parquet_options;
-pub use probe::{Probe, RACES, WRITERS, probe};
-pub use replace_files::FileCommit;
-pub use run_length::{RunLength, RunLengthValues};
-pub use snapshot::Snapshot;
-pub use storage::{Location, Storage};
+pub use objects::Storage;
+pub use table::{DataFile, Snapshot};
 pub use tranche_schema::layout;
-pub use transaction::Transaction;

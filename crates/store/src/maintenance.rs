@@ -11,7 +11,8 @@ use deltalake_core::protocol::checkpoints;
 use deltalake_core::{FilterLiteral, FilterOp, FilterValue};
 use tranche_schema::layout;
 
-use crate::{Lake, Snapshot, StoreError, parquet_options};
+use crate::encoding::parquet_options;
+use crate::{Lake, Snapshot, StoreError};
 
 /// After how many versions a table gets a checkpoint, so that opening it reads a short log.
 pub(crate) const CHECKPOINT_EVERY: u64 = 20;

@@ -13,7 +13,8 @@ use tranche_pipeline::{Ledger, RunRecord, RunStatus, StepOutcome};
 use tranche_schema::layout;
 use tranche_schema::layout::state::{Kind, State};
 use tranche_sql::Session;
-use tranche_store::{Lake, Retention, StoreError};
+use tranche_store::maintenance::Retention;
+use tranche_store::{Lake, StoreError};
 
 use crate::definitions::ProjectDefinitions;
 use crate::failure::{Failure, chain};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tranche_pipeline::RunError;
 use tranche_pipeline::schedule::SourceFiles;
-use tranche_store::list_matching;
+use tranche_store::objects::list_matching;
 
 use crate::tranche::Tranche;
 

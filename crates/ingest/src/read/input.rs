@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use object_store::{ObjectMeta, ObjectStore};
-use tranche_store::{Location, Storage, StoreError, list_matching};
+use tranche_store::objects::{Location, list_matching};
+use tranche_store::{Storage, StoreError};
 
 /// Where a source points to.
 #[derive(Debug, Clone, Copy)]

@@ -16,8 +16,9 @@ use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
-use tranche_store::create_once::{Creation, create_once, read_once};
-use tranche_store::{Finding, StoreError, layout};
+use tranche_store::integrity::Finding;
+use tranche_store::objects::{Creation, create_once, read_once};
+use tranche_store::{StoreError, layout};
 
 use super::message::Message;
 use super::sender::Sender;

@@ -10,7 +10,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tranche_store::create_once::{Creation, create_once, read_once};
+use tranche_store::objects::{Creation, create_once, read_once};
 
 use crate::error::RunError;
 

@@ -281,7 +281,7 @@ pub(crate) fn failed(path: &Path, source: object_store::Error) -> RunError {
 mod tests {
     use object_store::memory::InMemory;
     use object_store::{ObjectStoreExt, PutPayload};
-    use tranche_store::create_once::create_once;
+    use tranche_store::objects::create_once;
 
     use super::*;
 

@@ -9,7 +9,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tranche_schema::platform::memberships;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::parallel::Threads;
-use tranche_store::{DataFile, FileCommit, Lake, NewFile, ParquetFile, Snapshot, Transaction};
+use tranche_store::commit::{FileCommit, Transaction};
+use tranche_store::encoding::{NewFile, ParquetFile};
+use tranche_store::{DataFile, Lake, Snapshot};
 
 use super::encode::{Encoder, Stretch};
 use super::keys::Keys;

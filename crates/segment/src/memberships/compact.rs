@@ -10,7 +10,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tranche_schema::platform::memberships;
 use tranche_sql::{SqlError, parallel};
-use tranche_store::{DataFile, FileCommit, Lake, ParquetFile, StoreError, parquet_options};
+use tranche_store::commit::FileCommit;
+use tranche_store::encoding::{ParquetFile, parquet_options};
+use tranche_store::{DataFile, Lake, StoreError};
 
 use super::commit::ENDED_PREFIX;
 use super::layout::{Kind, StoredFile};

@@ -10,7 +10,9 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use roaring::RoaringBitmap;
 use tranche_schema::platform::{self, memberships};
-use tranche_store::{ColumnValues, ParquetColumns, ParquetFile, RunLength, RunLengthValues, parquet_options};
+use tranche_store::encoding::{
+    ColumnValues, ParquetColumns, ParquetFile, RunLength, RunLengthValues, parquet_options,
+};
 
 use super::keys::Keys;
 use crate::error::SegmentError;

@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 use tranche_schema::platform::{self, memberships};
-use tranche_store::{DataFile, FileStatistics};
+use tranche_store::DataFile;
+use tranche_store::table::FileStatistics;
 
 /// About so many rows are in a file.
 pub(crate) const FILE_ROWS: usize = 1 << 20;

@@ -13,7 +13,8 @@ use tranche_schema::platform::memberships as columns;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::parallel::Threads;
 use tranche_sql::{Engine, EngineOptions, Session, column_i64, column_text};
-use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError, Transaction};
+use tranche_store::commit::Transaction;
+use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError};
 
 use super::layout::{Kind, StoredFile};
 use super::{Key, MembershipTable, Memberships, compact};

@@ -14,7 +14,9 @@ use roaring::RoaringBitmap;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::parallel::Threads;
 use tranche_sql::{Session, SqlError};
-use tranche_store::{FileCommit, Lake, ParquetFile, Snapshot, StoreError, Transaction, parquet_options};
+use tranche_store::commit::{FileCommit, Transaction};
+use tranche_store::encoding::{ParquetFile, parquet_options};
+use tranche_store::{Lake, Snapshot, StoreError};
 
 use super::history_policy::HistoryPolicy;
 use super::report::SegmentReport;

@@ -14,8 +14,10 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
+use tranche_store::commit::DeltaPlanner;
 use tranche_store::layout::Layout;
-use tranche_store::{Commit, CommitMode, DeltaPlanner, Lake, Retention, Storage};
+use tranche_store::maintenance::Retention;
+use tranche_store::{Commit, CommitMode, Lake, Storage};
 
 fn visit(number: usize) -> RecordBatch {
     let column = |text: String| Arc::new(StringArray::from(vec![text])) as ArrayRef;

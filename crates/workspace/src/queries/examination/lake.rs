@@ -4,7 +4,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 use jiff::Timestamp;
 use tranche_observe::Outbox;
 use tranche_pipeline::Ledger;
-use tranche_store::{Finding, Lake, StoreError};
+use tranche_store::integrity::Finding;
+use tranche_store::{Lake, StoreError};
 
 use super::results::Examination;
 use crate::failure::{Failure, chain};

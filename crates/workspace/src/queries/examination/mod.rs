@@ -5,7 +5,7 @@ mod results;
 
 use jiff::Timestamp;
 use tranche_pipeline::{Clock, SystemClock};
-use tranche_store::{Finding, RACES, WRITERS, probe};
+use tranche_store::integrity::{Finding, RACES, WRITERS, probe};
 
 use crate::failure::Failure;
 use crate::tranche::Tranche;

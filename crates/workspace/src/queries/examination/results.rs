@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tranche_store::Finding;
+use tranche_store::integrity::Finding;
 
 use crate::failure::Failure;
 

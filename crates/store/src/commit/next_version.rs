@@ -3,8 +3,9 @@
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::{DeltaTable, DeltaTableError, kernel};
 
+use super::transaction::Transaction;
 use crate::maintenance::CHECKPOINT_EVERY;
-use crate::{Lake, Snapshot, StoreError, Transaction};
+use crate::{Lake, Snapshot, StoreError};
 
 /// A version that a writer wants to make.
 pub(crate) struct NextVersion<'a> {

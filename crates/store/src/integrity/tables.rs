@@ -7,7 +7,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
-use crate::{DataFile, Finding, Lake, Snapshot, StoreError};
+use super::finding::Finding;
+use crate::{DataFile, Lake, Snapshot, StoreError};
 
 const LOG: &str = "_delta_log";
 /// The first and last bytes of a Parquet file.

@@ -15,7 +15,9 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
-use crate::{DataFile, RunLength, StoreError, statistics};
+use super::run_length::RunLength;
+use super::statistics;
+use crate::{DataFile, StoreError};
 
 /// A file that is stored, and not yet part of any version of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]

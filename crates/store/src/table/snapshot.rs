@@ -6,8 +6,8 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use deltalake_core::DeltaTable;
 
+use super::provider::StoredTable;
 use crate::StoreError;
-use crate::provider::StoredTable;
 
 /// An immutable committed version of a table.
 #[derive(Clone)]

@@ -77,8 +77,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::parquet_file::writer;
-    use crate::parquet_options;
+    use crate::encoding::parquet_file::writer;
+    use crate::encoding::parquet_options;
 
     fn check(column: ArrayRef, expected: &Value) {
         let batch = RecordBatch::try_from_iter_with_nullable([("it", column, true)]).unwrap();

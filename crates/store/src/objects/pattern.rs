@@ -5,7 +5,8 @@ use globset::GlobBuilder;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
-use crate::{Location, StoreError};
+use super::storage::Location;
+use crate::StoreError;
 
 /// An object that matches a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]

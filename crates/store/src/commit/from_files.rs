@@ -13,9 +13,11 @@ use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaResult, DeltaTableError};
 use object_store::ObjectStoreExt;
 
+use super::next_version::NextVersion;
+use super::transaction::Transaction;
+use crate::encoding::NewFile;
 use crate::maintenance::TABLE_PROPERTIES;
-use crate::next_version::NextVersion;
-use crate::{DataFile, Lake, NewFile, Snapshot, StoreError, Transaction};
+use crate::{DataFile, Lake, Snapshot, StoreError};
 
 /// One atomic commit of files: some of those that are there go, others come. With neither, it only carries
 /// its transactions.
@@ -188,8 +190,9 @@ mod tests {
     use tranche_faults::{FailingStore, Failure};
 
     use super::*;
+    use crate::encoding::{ParquetFile, parquet_options};
     use crate::fixture::{Fixture, numbers};
-    use crate::{Commit, CommitMode, ParquetFile, parquet_options};
+    use crate::{Commit, CommitMode};
 
     const TABLE: &str = "tables/orders";
 

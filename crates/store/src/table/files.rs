@@ -9,7 +9,8 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Snapshot, StoreError};
+use super::snapshot::Snapshot;
+use crate::StoreError;
 
 /// One Parquet file of a snapshot. Files are never changed: the same path has the same rows for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,9 +8,11 @@ use deltalake_core::operations::write::{SchemaMode, WriteBuilder};
 use deltalake_core::protocol::SaveMode;
 use parquet::file::properties::WriterProperties;
 
+use super::next_version::NextVersion;
+use super::transaction::Transaction;
+use crate::encoding::parquet_options;
 use crate::maintenance::TABLE_PROPERTIES;
-use crate::next_version::NextVersion;
-use crate::{Lake, Snapshot, StoreError, Transaction, parquet_options};
+use crate::{Lake, Snapshot, StoreError};
 
 /// What happens to the rows of the table.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,8 +8,9 @@ use futures::future::join_all;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
-use crate::create_once::{Creation, create_once, read_once};
-use crate::{Finding, StoreError};
+use super::finding::Finding;
+use crate::StoreError;
+use crate::objects::{Creation, create_once, read_once};
 
 /// Races in a probe.
 pub const RACES: usize = 20;

@@ -1,0 +1,8 @@
+//! A version of a table ([`Snapshot`]) and its files ([`DataFile`]).
+
+mod files;
+mod provider;
+mod snapshot;
+
+pub use files::{DataFile, FileStatistics};
+pub use snapshot::Snapshot;
