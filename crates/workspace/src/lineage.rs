@@ -6,7 +6,6 @@ use arrow::datatypes::Schema;
 use tranche_observe::{Dataset, Field};
 use tranche_schema::Contract;
 use tranche_segment::Scope;
-use tranche_segment::store::memberships_table;
 use tranche_sql::{Session, table_folder};
 
 use crate::definitions::{PipelineDefinitions, ProjectDefinitions};
@@ -57,12 +56,6 @@ impl LineageScope<'_> {
     pub fn contracts(&self, is_named: impl Fn(&str) -> bool) -> impl Iterator<Item = Dataset> {
         let contracts = self.definitions.contracts.values();
         contracts.filter(move |contract| is_named(&contract.table)).map(|contract| self.contract(contract))
-    }
-
-    /// The memberships of every entity that the pipeline segments.
-    pub fn memberships(&self) -> impl Iterator<Item = Dataset> {
-        let entities = self.pipeline.definitions.entities().into_iter();
-        entities.map(|entity| self.dataset(&memberships_table(entity)))
     }
 
     /// The tables that segments of an entity are evaluated from, with those of the traits that they use.

@@ -39,7 +39,7 @@ impl Action for Measure {
         for experiment in targets(step, &scope.pipeline.experiments) {
             tables.extend(tables_of(experiment, scope).await?);
         }
-        let inputs = scope.contracts(|table| tables.contains(table)).chain(scope.memberships()).collect();
+        let inputs = scope.contracts(|table| tables.contains(table)).collect();
         let outputs = vec![
             scope.platform(ESTIMATES_TABLE, &platform::estimates::schema()),
             scope.platform(SERIES_TABLE, &platform::estimate_series::schema()),

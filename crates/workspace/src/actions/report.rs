@@ -49,7 +49,6 @@ impl Action for MakeReport {
             let folder = layout::QUARANTINE.of(source);
             inputs.push(scope.platform(&folder, &platform::quarantine::schema()));
         }
-        inputs.extend(scope.memberships());
         let outputs = vec![scope.platform(layout::KPIS.folder, &platform::kpis::schema())];
         Ok(Datasets { inputs, outputs })
     }
@@ -114,7 +113,7 @@ async fn results(session: &Session, context: &ActionContext<'_>) -> Result<Vec<E
     Ok(results)
 }
 
-/// The tables of contracts that a report is made from: the facts of its KPIs, and those of its segments.
+/// The tables of contracts that a report is made from: the facts of its KPIs, and those from which its segments are replayed.
 async fn tables_of(report: &Report, scope: &LineageScope<'_>) -> Result<BTreeSet<String>, Failure> {
     let metrics = &scope.pipeline.metrics;
     let chosen = report.kpis.iter().filter_map(|kpi| metrics.get(&kpi.metric.value));
