@@ -235,6 +235,21 @@ fn a_group_has_each_entity_once_by_priority() {
 }
 
 #[test]
+fn members_of_a_label_that_no_refresh_found_are_an_error() {
+    let shop = Shop::refreshed();
+    shop.0.amend("pipelines/shop/segments/activity.sql", "'none'", "'idle'");
+    shop.0.amend("pipelines/shop/segments/activity.sql", "tests:", "expect: {not_empty: false}\ntests:");
+    shop.0.amend("pipelines/shop/segments/small.sql", "activity/none", "activity/idle");
+    shop.refresh("2026-05-01T00:00:00Z");
+    let unknown = "there is no segment `activity/gone`; the labels of `activity` are buyer, idle, none";
+    let _ = shop.refused(&["segment", "members", "activity/gone"], 2, unknown);
+    // One that has no members any more, or not yet, is there all the same.
+    assert_eq!(shop.json(&["segment", "members", "activity/none"]), json!([]));
+    assert_eq!(shop.json(&["segment", "members", "activity/idle", "--as-of", APRIL]), json!([]));
+    assert_eq!(shop.json(&["segment", "members", "activity/idle"]), json!([{"customer_id": 4}]));
+}
+
+#[test]
 fn overlap_and_history_tell_what_was_published() {
     let shop = Shop::refreshed();
     let overlap = |arguments: &[&str]| -> Vec<Vec<Value>> {

@@ -1,5 +1,7 @@
 //! Published segments: which there are, how they grew and shrank, who is in them.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -126,13 +128,12 @@ pub async fn refreshes(tranche: &Tranche, name: &str) -> Result<Vec<HistoryRow>,
 /// The keys of a segment's members at an instant, or the latest.
 ///
 /// # Errors
-/// [`Failure`] when there is no such segment, it is a set, or the lake cannot be read.
+/// [`Failure`] when there is no such segment, it is a set, a refreshed set never had such a label, or the lake
+/// cannot be read.
 pub async fn members(tranche: &Tranche, name: &str, as_of: Option<&str>) -> Result<ResultRows, Failure> {
     let (_, pipeline, definition) = tranche.definitions.segment(name)?;
-    if definition.kind == SegmentKind::Set && SegmentName::parse(name).label.is_none() {
-        return Err(Failure::definition(format!(
-            "`{name}` is a set; name one of its segments, such as `{name}/<label>`"
-        )));
+    if definition.kind == SegmentKind::Set {
+        check_label(tranche, name, definition).await?;
     }
     let key = pipeline.definitions.key(&definition.entity).unwrap_or_default();
     let session = tranche.engine.session(tranche.instant_or_latest(as_of)?);
@@ -140,6 +141,27 @@ pub async fn members(tranche: &Tranche, name: &str, as_of: Option<&str>) -> Resu
         Some(found) => ResultRows::from_batches(&found.schema, &found.batches),
         None => Ok(ResultRows::empty(&[key])),
     }
+}
+
+/// Fails for a name without a label, and for a label that no refresh of the set has found.
+async fn check_label(tranche: &Tranche, name: &str, set: &SegmentDefinition) -> Result<(), Failure> {
+    let Some(label) = SegmentName::parse(name).label else {
+        return Err(Failure::definition(format!(
+            "`{name}` is a set; name one of its segments, such as `{name}/<label>`"
+        )));
+    };
+    let history = read_history(tranche, None).await?;
+    let published = history.iter().map(|row| row.segment.as_str()).filter(|segment| belongs(segment, set));
+    let known: BTreeSet<&str> = published.filter_map(|segment| SegmentName::parse(segment).label).collect();
+    // Before the first refresh, no label is known.
+    if known.is_empty() || known.contains(label) {
+        return Ok(());
+    }
+    let labels = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Failure::definition(format!(
+        "there is no segment `{name}`; the labels of `{}` are {labels}",
+        set.name
+    )))
 }
 
 /// What was published up to an instant, or the latest.
