@@ -30,3 +30,4 @@ mod scenarios;
 mod small_project;
 mod snapshots;
 mod validation;
+mod values;
