@@ -1,12 +1,13 @@
-//! What to believe of an effect after the data, given what was believed before.
+//! The posterior of an effect, given a prior and the data.
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::distribution::Normal;
 use crate::effect::Effect;
 use crate::{Arm, Outcome, Reason};
 
-/// What was believed of the effect before the data.
+/// The prior of the effect.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Prior {
     /// Nothing: every effect alike.
@@ -50,7 +51,7 @@ pub enum Direction {
 pub struct BayesOptions {
     /// Credible intervals hold 1 - alpha; in (0, 1).
     pub alpha: f64,
-    /// What was believed before.
+    /// The prior.
     pub prior: Prior,
     /// Which way is better.
     pub direction: Direction,
@@ -65,7 +66,9 @@ impl Default for BayesOptions {
 /// A normal posterior of the effect.
 ///
 /// Serialises as `{"effect", "se", "ci": [lo, hi], "chance_to_win", "risk_control_treatment": [control, treatment]}`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[serde(into = "PosteriorData")]
+#[schemars(with = "PosteriorData")]
 pub struct Posterior {
     /// Its mean.
     pub effect: f64,
@@ -75,10 +78,37 @@ pub struct Posterior {
     pub interval: [f64; 2],
     /// The chance that the treatment is better.
     pub chance_to_win: f64,
-    /// What is lost on average by staying with the control, in the effect's unit.
+    /// The expected loss of staying with the control, in the effect's unit.
     pub risk_control: f64,
-    /// What is lost on average by moving to the treatment.
+    /// The expected loss of moving to the treatment.
     pub risk_treatment: f64,
+}
+
+/// A posterior as it is written.
+#[derive(Serialize, JsonSchema)]
+struct PosteriorData {
+    /// Its mean.
+    effect: f64,
+    /// Its standard deviation.
+    se: f64,
+    /// The central credible interval.
+    ci: [f64; 2],
+    /// The chance that the treatment is better.
+    chance_to_win: f64,
+    /// The expected losses, in the effect's unit: of staying with the control, and of moving to the treatment.
+    risk_control_treatment: [f64; 2],
+}
+
+impl From<Posterior> for PosteriorData {
+    fn from(posterior: Posterior) -> Self {
+        Self {
+            effect: posterior.effect,
+            se: posterior.se,
+            ci: posterior.interval,
+            chance_to_win: posterior.chance_to_win,
+            risk_control_treatment: [posterior.risk_control, posterior.risk_treatment],
+        }
+    }
 }
 
 /// The posteriors of both scales.
@@ -187,18 +217,6 @@ impl Posterior {
     pub fn one_sided_bounds(&self, alpha: f64) -> [f64; 2] {
         let reach = Normal.critical(alpha) * self.se;
         [self.effect - reach, self.effect + reach]
-    }
-}
-
-impl Serialize for Posterior {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Posterior", 5)?;
-        object.serialize_field("effect", &self.effect)?;
-        object.serialize_field("se", &self.se)?;
-        object.serialize_field("ci", &self.interval)?;
-        object.serialize_field("chance_to_win", &self.chance_to_win)?;
-        object.serialize_field("risk_control_treatment", &[self.risk_control, self.risk_treatment])?;
-        object.end()
     }
 }
 

@@ -17,6 +17,7 @@ mod read;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use evaluate::evaluate;
@@ -100,14 +101,14 @@ impl Default for CasesOptions {
 }
 
 /// Results by case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ResultsDocument {
     /// The cases, by the names they came with.
     pub cases: BTreeMap<String, CaseResults>,
 }
 
 /// All results of one case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CaseResults {
     /// For `mean_cuped`, the slope that the adjustment used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,7 +119,7 @@ pub struct CaseResults {
 }
 
 /// One result: its fields, or `{"undefined": "<reason>"}`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CaseResult {
     /// `effect`, `se`, `ci`, `p`.

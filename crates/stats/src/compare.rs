@@ -1,6 +1,7 @@
 //! Two arms in, an absolute and a relative estimate out.
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::effect::Effect;
 use crate::fieller::fieller_towards;
@@ -22,7 +23,9 @@ pub struct Comparison {
 ///
 /// Serialises as `{"effect", "se", "ci": [lo, hi], "p"}`. Where an interval has no bound, its ends are infinite (null in JSON),
 /// `unbounded` says why, and `gap` holds the values that are excluded all the same, if any are.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[serde(into = "EstimateData")]
+#[schemars(with = "EstimateData")]
 pub struct Estimate {
     /// The point estimate.
     pub effect: f64,
@@ -32,6 +35,36 @@ pub struct Estimate {
     pub interval: Interval,
     /// The p-value of the null: "no effect", or "worse by the margin or more".
     pub p: f64,
+}
+
+/// An estimate as it is written.
+#[derive(Serialize, JsonSchema)]
+struct EstimateData {
+    /// The point estimate.
+    effect: f64,
+    /// Its standard error; for a lift by the delta method.
+    se: f64,
+    /// The values not rejected at alpha, from the least to the greatest; `null` where there is no bound.
+    ci: [Option<f64>; 2],
+    /// The p-value of the null: "no effect", or "worse by the margin or more".
+    p: f64,
+    /// Why the interval has no bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unbounded: Option<&'static str>,
+    /// The values that are rejected although the interval has no bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<[f64; 2]>,
+}
+
+impl From<Estimate> for EstimateData {
+    fn from(Estimate { effect, se, interval, p }: Estimate) -> Self {
+        let gap = match interval {
+            Interval::Outside { lo, hi } => Some([lo, hi]),
+            _ => None,
+        };
+        let ci = interval.ends().map(|end| Some(end).filter(|end| end.is_finite()));
+        Self { effect, se, ci, p, unbounded: interval.unbounded_reason(), gap }
+    }
 }
 
 /// Compares `treatment` with `control`.
@@ -136,29 +169,6 @@ fn finite(estimate: Estimate) -> Result<Estimate, Reason> {
     let Estimate { effect, se, interval, p } = &estimate;
     let usable = effect.is_finite() && se.is_finite() && p.is_finite() && !interval.is_nan();
     if usable { Ok(estimate) } else { Err(Reason::NotFinite) }
-}
-
-impl Serialize for Estimate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let gap = match self.interval {
-            Interval::Outside { lo, hi } => Some([lo, hi]),
-            _ => None,
-        };
-        let unbounded = self.interval.unbounded_reason();
-        let fields = 4 + usize::from(unbounded.is_some()) + usize::from(gap.is_some());
-        let mut object = serializer.serialize_struct("Estimate", fields)?;
-        object.serialize_field("effect", &self.effect)?;
-        object.serialize_field("se", &self.se)?;
-        object.serialize_field("ci", &self.interval.ends())?;
-        object.serialize_field("p", &self.p)?;
-        if let Some(reason) = unbounded {
-            object.serialize_field("unbounded", reason)?;
-        }
-        if let Some(gap) = gap {
-            object.serialize_field("gap", &gap)?;
-        }
-        object.end()
-    }
 }
 
 #[cfg(test)]

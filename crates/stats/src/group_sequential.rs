@@ -3,6 +3,7 @@
 mod recursion;
 mod spending;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::distribution::Normal;
@@ -34,7 +35,7 @@ pub struct GroupSequential {
 }
 
 /// One look of a group-sequential design.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Look {
     /// Which look it is, from 1.
     pub number: usize,
@@ -158,7 +159,7 @@ impl GroupSequential {
     }
 }
 
-/// Repeated p-values are not told apart above this normal quantile, 1e-285.
+/// Repeated p-values are not distinguished above this normal quantile, 1e-285.
 const MOST_QUANTILE: f64 = 36.0;
 /// From here on a repeated p-value is given as 1: an alpha near 1 is spent at the first look.
 const LARGEST_P: f64 = 0.9;

@@ -2,17 +2,35 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 
 /// An answer, or why the numbers hold none. Never NaN.
 ///
 /// Serialises as the answer's own fields, or as `{"undefined": "<reason>"}`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "{T}Outcome")]
 pub enum Outcome<T> {
     /// The answer.
     Defined(T),
     /// There is no answer.
-    Undefined(Reason),
+    Undefined(
+        #[serde(serialize_with = "undefined")]
+        #[schemars(with = "Undefined")]
+        Reason,
+    ),
+}
+
+/// No answer, as it is written.
+#[derive(Serialize, JsonSchema)]
+struct Undefined {
+    /// Why there is none, as a clause.
+    undefined: String,
+}
+
+fn undefined<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
+    Undefined { undefined: reason.to_string() }.serialize(serializer)
 }
 
 impl<T> Outcome<T> {
@@ -62,19 +80,6 @@ impl<T> From<Result<T, Reason>> for Outcome<T> {
         match result {
             Ok(value) => Self::Defined(value),
             Err(reason) => Self::Undefined(reason),
-        }
-    }
-}
-
-impl<T: Serialize> Serialize for Outcome<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Defined(value) => value.serialize(serializer),
-            Self::Undefined(reason) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("undefined", &reason.to_string())?;
-                map.end()
-            }
         }
     }
 }
@@ -166,7 +171,7 @@ pub enum Lack {
     NoUnits,
     /// n = 1, where n - 1 is needed.
     OneUnit,
-    /// All units are alike, so far as the numbers can tell.
+    /// All units are alike, to the precision of the numbers.
     NoVariance,
     /// More successes than units.
     MoreSuccessesThanUnits,

@@ -1,6 +1,6 @@
 //! What each command prints as JSON is what its schema in `docs/schemas/output/` says.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tranche_tests::Sandbox;
 use crate::demo_shop;
 
 /// Reads pairs of a schema's path and a document from standard input, and fails with what does not fit. A property that a schema does not
-/// name is a mistake: what is printed is described.
+/// name is a mistake: every printed property is described.
 const VALIDATE: &str = r#"
 import json, sys
 import jsonschema
@@ -52,7 +52,7 @@ fn python() -> Option<String> {
     None
 }
 
-/// What was printed, with the schema that it has to fit.
+/// Printed documents, each with its schema.
 #[derive(Default)]
 struct Outputs(Vec<Value>);
 
@@ -83,10 +83,20 @@ impl Outputs {
     }
 }
 
+/// An adjusted mean, a lift without bounds, and an arm without variance.
+const CASES: &str = r#"{"cases": {
+    "adjusted": {"kind": "mean_cuped",
+        "a": {"n": 90, "sum": 90, "sum_squares": 300, "pre_sum": 80, "pre_sum_squares": 250, "post_pre_sum_of_products": 200},
+        "b": {"n": 80, "sum": 85, "sum_squares": 310, "pre_sum": 75, "pre_sum_squares": 240, "post_pre_sum_of_products": 190}},
+    "unbounded": {"kind": "mean", "a": {"n": 90, "sum": 1, "sum_squares": 300}, "b": {"n": 80, "sum": 2, "sum_squares": 300}},
+    "undefined": {"kind": "proportion", "a": {"n": 90, "sum": 0}, "b": {"n": 80, "sum": 40}}
+}}"#;
+
 #[test]
-fn what_is_printed_fits_its_schema() {
+fn outputs_match_their_schemas() {
     let Some(python) = python() else { return };
     let sandbox = demo_shop::shop();
+    sandbox.write("cases.json", CASES);
     let mut outputs = Outputs::default();
     let mut run =
         |schema: &str, code: i32, arguments: &[&str]| outputs.run(&sandbox, schema, code, arguments);
@@ -124,6 +134,8 @@ fn what_is_printed_fits_its_schema() {
     let _ = run("sql", 0, &["sql", "SELECT segment, size, as_of FROM segment_history LIMIT 3"]);
     let _ =
         run("schedule-explain", 0, &["schedule", "explain", "--from", "2026-10-24", "--to", "2026-10-26"]);
+    let _ = run("stats", 0, &["stats", "cases.json"]);
+    let _ = run("stats", 0, &["stats", "cases.json", "--inference", "group_sequential", "--margin", "0.5"]);
     let _ = run("schedule-pause", 0, &["schedule", "pause", "shop"]);
     let _ = run("schedule-resume", 0, &["schedule", "resume", "shop"]);
     let _ = run("schedule", 0, &["schedule", "--once"]);

@@ -21,6 +21,7 @@ use super::runs::RunRow;
 use super::segment_backfill::{SegmentBackfillDone, SegmentBackfillPlan};
 use super::segments::{SegmentDescription, SegmentRow};
 use super::slots::PauseState;
+use super::statistics::ResultsDocument;
 use super::traits::{TraitDescription, TraitRow};
 use super::why::WhyMember;
 
@@ -95,6 +96,7 @@ pub fn outputs() -> Vec<(&'static str, Schema)> {
         ("report", output::<MadeReport>()),
         ("quarantine-list", output::<ResultRows>()),
         ("sql", output::<ResultRows>()),
+        ("stats", output::<ResultsDocument>()),
         ("doctor", output::<Vec<CheckResult>>()),
     ]
 }

@@ -2,15 +2,14 @@
 
 use std::fmt;
 
-use serde::Serialize;
 use tranche_stats::GroupSequential;
-pub use tranche_stats::cases::CaseInference;
+pub use tranche_stats::cases::{CaseInference, ResultsDocument};
 use tranche_stats::cases::{CasesDocument, CasesOptions, evaluate as evaluate_cases};
 pub use tranche_stats::{Alternative, Margin, Prior, RelativeMethod, Spending};
 
 use crate::failure::Failure;
 
-/// What is to be computed; an empty list stands for what is usual.
+/// The requested statistics; an empty list stands for the defaults.
 #[derive(Debug, Clone)]
 pub struct StatisticsRequest<'a> {
     /// The chance of a false alarm.
@@ -39,11 +38,7 @@ pub struct StatisticsRequest<'a> {
 ///
 /// # Errors
 /// [`Failure`] when the document or the request is not one.
-pub fn evaluate(
-    name: &str,
-    text: &str,
-    request: &StatisticsRequest<'_>,
-) -> Result<impl Serialize + use<>, Failure> {
+pub fn evaluate(name: &str, text: &str, request: &StatisticsRequest<'_>) -> Result<ResultsDocument, Failure> {
     let document: CasesDocument = serde_json::from_str(text)
         .map_err(|e| Failure::definition(format!("{name}:{}:{}: {e}", e.line(), e.column())))?;
     let wrong = |problem: &dyn fmt::Display| Failure::definition(problem.to_string());
