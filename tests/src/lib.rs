@@ -169,7 +169,7 @@ pub fn program() -> PathBuf {
     found.unwrap_or_else(|| panic!("the program is not built: run `cargo build --package tranche-cli`"))
 }
 
-/// The real data: `TRANCHE_TEST_DATA`, default `../shared/data` beside the project. `None`, said aloud, when it is not there.
+/// The real data: `TRANCHE_TEST_DATA`, default `../shared/data` beside the project. `None`, with a message, when it is not there.
 #[must_use]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub fn real_data(test: &str) -> Option<PathBuf> {

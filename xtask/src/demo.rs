@@ -1,6 +1,6 @@
 //! `demo`: the shop, from raw files to a report, one run per month.
 //!
-//! All of it lies under `data/`, which git ignores. The raw files are made once and kept; the lake is made anew each time.
+//! All of it lies under `data/`, which git ignores. The raw files are made once and kept; the lake is rebuilt each time.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -21,7 +21,7 @@ pub(crate) fn demo() -> Outcome {
     let start = Instant::now();
     remove_lake()?;
     if has_raw_data(&root().join("data")) {
-        println!("── data: already in data/ (delete that folder to make it anew)");
+        println!("── data: already in data/ (delete that folder to make it again)");
     } else {
         println!("── data: tranche init . --data-only");
         run(&mut program(&tranche, &["init", ".", "--data-only"]))?;

@@ -14,7 +14,7 @@ mod tidy;
 
 use std::process::ExitCode;
 
-/// What a chore comes to: nothing, or what is wrong in words for whoever called it.
+/// What a chore comes to: nothing, or the problem, in words for the caller.
 type Outcome = Result<(), String>;
 
 struct Chore {
@@ -62,7 +62,7 @@ const CHORES: [Chore; 6] = [
     Chore {
         name: "schemas",
         flags: &["--check"],
-        about: "write docs/schemas/ anew; --check fails if that would change it",
+        about: "write docs/schemas/ again; --check fails if that would change it",
         run: |flags| if flags.has("--check") { schemas::check() } else { schemas::update() },
     },
     Chore {
@@ -137,6 +137,6 @@ mod tests {
     #[test]
     fn help_has_one_line_per_chore() {
         assert_eq!(help().lines().count(), CHORES.len() + 2);
-        assert!(help().contains("  schemas [--check]  write docs/schemas/ anew"), "{}", help());
+        assert!(help().contains("  schemas [--check]  write docs/schemas/ again"), "{}", help());
     }
 }

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rust_is_told_with_its_place() {
+    fn invalid_rust_is_reported_with_its_place() {
         let problem = program_items("fn a() {}\nfn fn b() {}").err();
         assert!(problem.is_some_and(|problem| problem.starts_with("line 2, column 4: ")));
     }

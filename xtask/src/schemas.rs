@@ -20,7 +20,7 @@ type Schemas = BTreeMap<String, String>;
 /// Fails if docs/schemas/ is not what the binary writes.
 pub(crate) fn check() -> Outcome {
     let generated = generate()?;
-    let drift = drift(&generated, &kept()?);
+    let drift = drift(&generated, &committed()?);
     if drift.is_empty() {
         println!("{} schemas, all up to date", generated.len());
         return Ok(());
@@ -30,9 +30,9 @@ pub(crate) fn check() -> Outcome {
 
 /// Makes docs/schemas/ what the binary writes.
 pub(crate) fn update() -> Outcome {
-    let (generated, kept) = (generate()?, kept()?);
-    let changes = drift(&generated, &kept);
-    replace(&generated, &kept)
+    let (generated, committed) = (generate()?, committed()?);
+    let changes = drift(&generated, &committed);
+    replace(&generated, &committed)
         .map_err(|problem| format!("cannot write {}: {problem}", folder().display()))?;
     match changes.as_slice() {
         [] => println!("{} schemas, all up to date already", generated.len()),
@@ -61,7 +61,7 @@ fn generate() -> Result<Schemas, String> {
     }
 }
 
-fn kept() -> Result<Schemas, String> {
+fn committed() -> Result<Schemas, String> {
     match read(&folder()) {
         Err(problem) if problem.kind() == io::ErrorKind::NotFound => Ok(Schemas::new()),
         result => result.map_err(|problem| format!("cannot read {}: {problem}", folder().display())),
@@ -87,25 +87,25 @@ fn read(folder: &Path) -> io::Result<Schemas> {
     Ok(schemas)
 }
 
-fn replace(generated: &Schemas, kept: &Schemas) -> io::Result<()> {
+fn replace(generated: &Schemas, committed: &Schemas) -> io::Result<()> {
     fs::create_dir_all(folder().join(OUTPUT))?;
-    for name in kept.keys().filter(|name| !generated.contains_key(*name)) {
+    for name in committed.keys().filter(|name| !generated.contains_key(*name)) {
         fs::remove_file(folder().join(name))?;
     }
-    for (name, content) in generated.iter().filter(|(name, content)| kept.get(*name) != Some(content)) {
+    for (name, content) in generated.iter().filter(|(name, content)| committed.get(*name) != Some(content)) {
         fs::write(folder().join(name), content)?;
     }
     Ok(())
 }
 
 /// One line for each file that differs between the two.
-fn drift(generated: &Schemas, kept: &Schemas) -> Vec<String> {
-    let fresh = generated.iter().filter_map(|(name, content)| match kept.get(name) {
+fn drift(generated: &Schemas, committed: &Schemas) -> Vec<String> {
+    let fresh = generated.iter().filter_map(|(name, content)| match committed.get(name) {
         None => Some(format!("docs/schemas/{name}: new")),
-        Some(kept) if kept != content => Some(format!("docs/schemas/{name}: changed")),
+        Some(committed) if committed != content => Some(format!("docs/schemas/{name}: changed")),
         Some(_) => None,
     });
-    let stale = kept.keys().filter(|name| !generated.contains_key(*name));
+    let stale = committed.keys().filter(|name| !generated.contains_key(*name));
     fresh.chain(stale.map(|name| format!("docs/schemas/{name}: no longer written"))).collect()
 }
 
@@ -120,15 +120,15 @@ mod tests {
     #[test]
     fn drift_names_every_file_that_differs() {
         let generated = schemas(&[("pipeline", "{}"), ("report", "{\"a\": 1}"), ("table", "{}")]);
-        let kept = schemas(&[("metric", "{}"), ("report", "{}"), ("table", "{}")]);
+        let committed = schemas(&[("metric", "{}"), ("report", "{}"), ("table", "{}")]);
         assert_eq!(
-            drift(&generated, &kept),
+            drift(&generated, &committed),
             [
                 "docs/schemas/pipeline.schema.json: new",
                 "docs/schemas/report.schema.json: changed",
                 "docs/schemas/metric.schema.json: no longer written",
             ]
         );
-        assert!(drift(&kept, &kept).is_empty());
+        assert!(drift(&committed, &committed).is_empty());
     }
 }

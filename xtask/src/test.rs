@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_tells_every_stage_apart() {
+    fn the_summary_has_a_line_for_every_stage() {
         let line = |stage, seconds, verdict| Line { stage, seconds, verdict };
         let lines = [
             line("fmt", 0.5, Verdict::Passed),

@@ -16,7 +16,7 @@ const MAX_LINES: usize = 500;
 const SOURCE_EXTENSIONS: [&str; 6] = ["rs", "py", "js", "css", "sh", "sql"];
 const SOURCE_FOLDERS: [&str; 3] = ["crates/", "tests/", "xtask/"];
 
-/// What is wrong in one file, at a line counted from 1.
+/// A problem in one file, at a line counted from 1.
 #[derive(Debug, PartialEq)]
 struct Problem {
     line: usize,

@@ -80,7 +80,7 @@ pub(crate) enum Format {
     Markdown,
 }
 
-/// What is to be done.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write a small working project, with data.
@@ -96,7 +96,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tranche run shop\n  tranche run shop --as-of 2026-11-01 --format json"
     )]
     Run(Run),
-    /// Run what is due, and keep running: every slot of every schedule, exactly once, with any number of daemons on one lake.
+    /// Run due slots, and keep running: every slot of every schedule, exactly once, with any number of daemons on one lake.
     #[command(
         after_help = "Examples:\n  tranche schedule\n  tranche schedule --once\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --pipeline shop\n  tranche schedule pause shop"
     )]
@@ -346,7 +346,7 @@ pub(crate) enum Experiment {
         after_help = "Examples:\n  tranche experiment power winback\n  tranche experiment power winback --effect 5% --effect 0.01 --segment lapsing_vip --units-per-day 40"
     )]
     Power(Power),
-    /// Draw the variants of an experiment's units anew, some thousand times, and hold error rates, intervals and checks against what
+    /// Draw the variants of an experiment's units again, some thousand times, and hold error rates, intervals and checks against what
     /// they promise. Leaves with 1 when a promise is broken.
     #[command(
         after_help = "Examples:\n  tranche experiment validate winback\n  tranche experiment validate winback --iterations 10000 --metric revenue --inference fixed --inference sequential"

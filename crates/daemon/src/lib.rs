@@ -1,6 +1,6 @@
 //! What a process does that stays up, and what it has in common with one run: observing runs, and ending cleanly.
 //!
-//! [`serve`] is the daemon: it runs what is due, reloads definitions that change, and answers scrapes. [`run_now`] does one run,
+//! [`serve`] is the daemon: it runs due slots, reloads definitions that change, and answers scrapes. [`run_now`] does one run,
 //! [`backfill`] past slots. All of them observe their runs by [`RunObservers`]: metrics, notifications, lineage, and a [`Console`].
 //!
 //! Nothing here knows what a step does: a run's steps come from a [`Tranche`](tranche_workspace::Tranche).

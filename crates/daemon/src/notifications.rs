@@ -69,7 +69,7 @@ impl Observer for PendingNotifications {
 pub(crate) async fn open_channels(tranche: &Tranche) -> Result<(), Failure> {
     let outbox = Outbox::new(tranche.lake()?.objects());
     if let Err(error) = outbox.open(&senders(tranche), SystemClock.now().as_millisecond()).await {
-        tracing::warn!("notifications of what happens now may be lost: {}", chain(&error));
+        tracing::warn!("notifications about current events may be lost: {}", chain(&error));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ const WATCH_EVERY: Duration = Duration::from_millis(500);
 /// Notifications of a run that a person started have no limit but their own.
 const NO_LIMIT: Duration = Duration::from_secs(86_400);
 
-/// What is to be run.
+/// The subject of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunRequest<'a> {
     /// The pipeline.
@@ -65,8 +65,8 @@ pub async fn run_now(
     perform(&plan, tranche, &ledger, display).await
 }
 
-/// Continues the run whose id begins with `run`, with the definitions that it started with. A run that may be active is waited for, which
-/// `note` is told, unless it is taken over by `force`.
+/// Continues the run whose id begins with `run`, with the definitions that it started with. A run that may be active is waited for,
+/// with a message to `note`, unless `force` takes it over.
 ///
 /// # Errors
 /// [`Failure`] when there is no such run, it is active, or the ledger fails.

@@ -1,4 +1,4 @@
-//! The daemon: runs what is due until it is asked to end.
+//! The daemon: runs due slots until it is asked to end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct DaemonOptions {
     pub metrics: Option<SocketAddr>,
 }
 
-/// Runs what is due until a signal asks the process to end, or once; returns what was done, or `None` when running steps took too
+/// Runs due slots until a signal asks the process to end, or once; returns what was done, or `None` when running steps took too
 /// long to end.
 ///
 /// # Errors

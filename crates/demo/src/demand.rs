@@ -54,7 +54,7 @@ pub(crate) fn season(at: i64) -> f64 {
     (WEEK[calendar::weekday(at)] * YEAR[month as usize - 1] * event).min(PEAK)
 }
 
-/// Instants in `from..to` of somebody who comes `per_day` times a day in an ordinary season, in order.
+/// Instants in `from..to` of a customer who comes `per_day` times a day in an ordinary season, in order.
 pub(crate) fn arrivals(random: &mut Random, per_day: f64, from: i64, to: i64) -> Vec<i64> {
     let mut found = Vec::new();
     if per_day <= 0.0 || from >= to {

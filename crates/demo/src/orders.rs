@@ -28,9 +28,9 @@ pub(crate) struct Order {
 /// Who ordered. Guests have no customer row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Buyer {
-    /// Somebody who registered.
+    /// A registered customer.
     Customer(Id),
-    /// Somebody who did not.
+    /// A guest.
     Guest(u32),
 }
 

@@ -103,7 +103,7 @@ fn any_goal_is_enough_when_none_is_worse() {
 }
 
 #[test]
-fn a_failed_check_is_looked_into_first_and_without_a_rule_nobody_decides() {
+fn a_failed_check_is_investigated_first_and_without_a_rule_nothing_is_decided() {
     let rows = [row("orders", MetricRole::Goal, Some(Conclusion::Better), None)];
     let evidence = |failed: &[&str]| Evidence {
         treatments: vec!["b"],

@@ -29,7 +29,7 @@ pub struct Measurements {
 }
 
 /// Measures experiments, each with the preregistration of an earlier measurement; every table is read
-/// once for all of them, and of facts only what is new where an earlier measurement kept what it found.
+/// once for all of them, and of facts only the new ones where an earlier measurement saved its sums.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.

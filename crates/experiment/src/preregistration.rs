@@ -157,7 +157,7 @@ fn metric_value(metric: &Metric) -> Value {
         Cap::Quantile(quantile) => json!({"quantile": quantile}),
     });
     let mut value = json!({"made": made, "direction": format!("{:?}", metric.direction), "cap": cap});
-    // What is not declared is not part of the plan, so that a plan of before knows no more than it did.
+    // What is not declared is not part of the plan, so that an earlier plan keeps its hash.
     if let Some(window) = metric.window {
         value["window_seconds"] = json!(window.as_secs_f64());
     }

@@ -47,7 +47,7 @@ impl LeftOut {
         let missing = (*missing > 0).then(|| {
             format!(
                 "`{metric}` leaves out {missing} units without a fact, as it declares: whether a unit has one may depend on its \
-                 variant, and then those that are left are not comparable"
+                 variant, and then the remaining units are not comparable"
             )
         });
         let open =

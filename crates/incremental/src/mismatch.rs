@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// A value that continues from saved state and is not the one that all events give. That is a defect of ours:
+/// A value that continues from saved state and is not the one that all events give. That is a defect of Tranche:
 /// nothing may be published, and the state must be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(

@@ -18,7 +18,7 @@ pub trait Header: Serialize + DeserializeOwned + Send + 'static {
     const FORMAT: u32;
 }
 
-/// What was computed of the files of a table at an instant.
+/// The results of the files of a table at an instant.
 #[derive(Debug, Clone)]
 pub struct SavedState<H, P = RecordBatch> {
     /// The instant.

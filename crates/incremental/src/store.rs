@@ -74,7 +74,7 @@ impl<H: Header> TableState<H> {
         codec::header(&*self.objects, &self.folder).await
     }
 
-    /// Saves state in place of what is there.
+    /// Saves state in place of the present one.
     ///
     /// # Errors
     /// [`SqlError::Store`] when the storage fails; then the earlier state is still there.

@@ -1,4 +1,4 @@
-//! From mapped columns to rows that keep the contract: nulls, checks. Any other row is a reject with a reason.
+//! From mapped columns to rows that satisfy the contract: nulls, checks. Any other row is a reject with a reason.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(crate) struct Conformer {
 
 /// What the inputs of a load contain.
 pub(crate) struct Accepted {
-    /// The rows that keep the contract, the last one of each key.
+    /// The rows that satisfy the contract, the last one of each key.
     pub(crate) staged: Staged,
     /// The rows that do not.
     pub(crate) rejects: Vec<Reject>,
@@ -48,7 +48,7 @@ pub(crate) struct InputCounts {
     first_row: u64,
     /// All rows.
     pub(crate) rows: u64,
-    /// Those that do not keep the contract.
+    /// Those that do not satisfy the contract.
     pub(crate) rejected: u64,
     /// Those that replace an earlier one with the same key.
     pub(crate) duplicates: u64,
@@ -79,8 +79,8 @@ impl Conformer {
         self.counts.push(InputCounts { first_row: self.dedup.rows(), ..InputCounts::default() });
     }
 
-    /// Takes rows of an input, with their mapped columns: those that keep the contract go on, the others are
-    /// rejects.
+    /// Takes rows of an input, with their mapped columns: those that satisfy the contract are passed on, the others
+    /// are rejects.
     pub(crate) fn take(
         &mut self,
         rows: &RawRows,
@@ -108,7 +108,7 @@ impl Conformer {
         Ok(Accepted { staged, rejects: self.rejects, counts: self.counts })
     }
 
-    /// Sorts rows into those that keep the contract and those that do not.
+    /// Sorts rows into those that satisfy the contract and those that do not.
     fn conform(
         &self,
         rows: &RawRows,

@@ -221,7 +221,7 @@ mod tests {
 
     /// Some thousand rows of which every third has the key of an earlier one, held against a map of all keys.
     #[test]
-    fn rows_are_replaced_by_the_next_with_their_key_wherever_keys_are_kept() {
+    fn rows_are_replaced_by_the_next_with_their_key_wherever_keys_are_stored() {
         let all: Vec<(i64, String)> = (0..5_000_i64)
             .map(|row| if row % 3 == 0 { (row * row) % 700 } else { row })
             .map(|key| (key, "long enough to be hashed ".repeat(usize::try_from(key % 3).unwrap())))

@@ -1,4 +1,4 @@
-//! Raw formats and row validity: from files as they are to rows that keep a contract.
+//! Raw formats and row validity: from files as they are to rows that satisfy a contract.
 //!
 //! [`SourceSpec`] is a source as its author wrote it, [`Source`] what it means; [`load`] brings the inputs of
 //! a source that its table does not have yet into the table, in one commit. A row goes through these in turn:

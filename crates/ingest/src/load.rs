@@ -50,7 +50,7 @@ pub async fn load(
     attempt(&load).await
 }
 
-/// How often a load is planned anew when another run committed to the table in the meantime.
+/// How often a load is planned again when another run committed to the table in the meantime.
 const ATTEMPTS: usize = 5;
 
 async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {

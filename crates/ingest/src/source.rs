@@ -26,7 +26,7 @@ pub struct SourceSpec {
     /// What it brings, and from where.
     #[serde(default)]
     pub description: Option<String>,
-    /// The table contract that its rows must keep.
+    /// The table contract that its rows must satisfy.
     #[schemars(with = "String")]
     pub into: Spanned<String>,
     /// csv, ndjson or parquet.
@@ -43,7 +43,7 @@ pub struct SourceSpec {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub columns: IndexMap<String, Spanned<String>>,
-    /// What happens to rows that break the contract (default: quarantine, at most 1 %).
+    /// The policy for rows that break the contract (default: quarantine, at most 1 %).
     #[serde(default)]
     #[schemars(with = "OnRejectSchema")]
     pub on_reject: Option<Spanned<OnRejectSpec>>,
@@ -100,7 +100,7 @@ struct OnRejectSchema(OnRejectSpec);
 pub struct Source {
     /// The source's name.
     pub name: String,
-    /// The table contract that its rows must keep.
+    /// The table contract that its rows must satisfy.
     pub into: Spanned<String>,
     /// Reads its inputs.
     pub reader: Arc<dyn Reader>,
@@ -108,11 +108,11 @@ pub struct Source {
     pub path: String,
     /// SQL over the raw row by contract column.
     pub columns: IndexMap<String, Spanned<String>>,
-    /// What happens to rows that break the contract.
+    /// The policy for rows that break the contract.
     pub on_reject: OnReject,
 }
 
-/// What happens to rows that break the contract.
+/// The policy for rows that break the contract.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OnReject {
     /// One wrong row fails the step.

@@ -16,7 +16,7 @@ pub enum ObserveError {
         reason: String,
     },
     /// The receiver's, or the network's: it did not take what was sent. Worth another try.
-    #[error("{place} did not take it: {reason}")]
+    #[error("{place} rejected it: {reason}")]
     Refused {
         /// Its address, without secrets.
         place: String,

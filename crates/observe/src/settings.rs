@@ -71,12 +71,12 @@ mod tests {
         let mut problems = Problems::default();
         let settings = project.settings(&mut problems);
         let settings = ObserveSettings::read(&settings.sections, &mut problems);
-        let told = |d: Diagnostic| format!("{}:{} {}", d.line, d.column, d.message);
-        (settings, problems.into_sorted().into_iter().map(told).collect())
+        let shown = |d: Diagnostic| format!("{}:{} {}", d.line, d.column, d.message);
+        (settings, problems.into_sorted().into_iter().map(shown).collect())
     }
 
     #[test]
-    fn who_is_told_is_read() {
+    fn recipients_are_read() {
         let (settings, problems) = read(
             "notifications:\n  - {to: webhook, url: '${HOOK}', on: [failure, recovery]}\n  \
              - {to: email, url: 'smtps://u:${PW}@mail', from: a@b, recipients: [c@d]}\n",

@@ -1,4 +1,4 @@
-//! Past slots, run late or computed anew: `_sys/backfills/<id>/00000000.json` says which, once and for all.
+//! Past slots, run late or again: `_sys/backfills/<id>/00000000.json` says which, once and for all.
 //!
 //! Each slot of a backfill gets an entry in the slot's own log, with the backfill's id: that entry is its
 //! claim, and the run that it names is its progress. So any process that names its id continues a backfill,

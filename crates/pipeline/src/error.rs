@@ -35,12 +35,12 @@ pub enum RunError {
         /// Their hash.
         hash: String,
     },
-    /// The storage's: an object of ours holds what we did not write.
+    /// The storage's: an object of the ledger has content that Tranche did not write.
     #[error("`{path}` is damaged: {reason}")]
     Damaged {
         /// The object.
         path: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// The storage's: it is so slow that its clock cannot be read. Worth another try.
@@ -52,7 +52,7 @@ pub enum RunError {
     /// The author's: definitions that a run needs are wrong.
     #[error("{message}")]
     Definitions {
-        /// What is wrong with them.
+        /// The problem.
         message: String,
     },
     /// The storage's: it failed. Worth another try.

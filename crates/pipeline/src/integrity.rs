@@ -33,7 +33,7 @@ const OWNERLESS_AFTER: Duration = Duration::from_secs(6 * 3_600);
 const ARRIVALS: &str = tranche_store::layout::system::ARRIVALS.path;
 
 impl Ledger {
-    /// What is wrong with the logs of runs. `now` is an instant of the storage's own clock.
+    /// Findings in the logs of runs. `now` is an instant of the storage's own clock.
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails otherwise than by missing objects.
@@ -57,7 +57,7 @@ impl Ledger {
         Ok(findings)
     }
 
-    /// What is wrong with the slots of a pipeline above its watermark: an entry that cannot be read, a run
+    /// Findings in the slots of a pipeline above its watermark: an entry that cannot be read, a run
     /// that no process began.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Ledger {
         Ok(findings)
     }
 
-    /// What is wrong with the logs of schedules and of arrived files: an entry that is missing or cannot be
+    /// Findings in the logs of schedules and of arrived files: an entry that is missing or cannot be
     /// read.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Ledger {
         Ok(findings)
     }
 
-    /// What is wrong with the definitions of backfills.
+    /// Findings in the definitions of backfills.
     ///
     /// # Errors
     /// As [`Ledger::examine`].
@@ -123,7 +123,7 @@ impl Ledger {
         self.examine_logs::<Backfill>(BACKFILLS, advice).await
     }
 
-    /// What is wrong with the logs in the folders of a folder.
+    /// Findings in the logs in the folders of a folder.
     async fn examine_logs<T: Serialize + DeserializeOwned>(
         &self,
         root: &str,
@@ -218,7 +218,7 @@ impl Ledger {
         }
         let hours = now.as_millisecond().saturating_sub(heard_millis) / 3_600_000;
         let problem = format!(
-            "run `{}` of `{}` is not over, and nothing was heard of it for {hours} hours",
+            "run `{}` of `{}` has not ended, and its last heartbeat is {hours} hours old",
             run.run_id, run.pipeline
         );
         Ok(Some(Finding::new(problem, format!("resume it: `tranche resume {}`", run.run_id))))
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slot_whose_run_nobody_began_is_named() {
+    async fn a_slot_whose_run_was_not_started_is_named() {
         let (ledger, now) = (ledger().await, Timestamp::now());
         let slots =
             [("r1", 1), ("r9", 2)].map(|(run, second)| (run, Timestamp::from_second(second).unwrap()));
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_schedules_and_backfills_lack_is_named() {
+    async fn missing_entries_of_schedules_and_backfills_are_named() {
         let ledger = ledger().await;
         let pause = |sequence: u64| Path::from(format!("_sys/schedules/shop/{sequence:08}.json"));
         let mut history = crate::schedule::log::ScheduleLog::default();

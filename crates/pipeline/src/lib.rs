@@ -2,9 +2,9 @@
 //!
 //! [`definition`] turns a `pipeline.yaml` into a [`Pipeline`] of [`Step`]s; [`schedule`] says at which
 //! instants (slots) it runs by itself, and remembers how that changed. [`execute`] runs a [`RunPlan`]: it
-//! hands each step to a [`StepRunner`] and writes what happens into the [`Ledger`], from which a
+//! hands each step to a [`StepRunner`] and writes events into the [`Ledger`], from which a
 //! [`RunRecord`] is read back, and resumed, by any process. A [`Scheduler`] decides about slots as they come,
-//! and [`backfill`] about those of the past; [`retention`] removes what is old.
+//! and [`backfill`] about those of the past; [`retention`] removes old entries.
 //!
 //! This crate knows steps by a trait and by name. It knows nothing of SQL, metrics or columns, and of storage
 //! only that an object can be created once: on that, and on no clock, rests that a run has one owner at a

@@ -288,7 +288,7 @@ mod tests {
         let open = run(&ledger, "r2", "shop", 2, false).await;
         run(&ledger, "r3", "shop", 3, true).await;
         run(&ledger, "r4", "other", 1, true).await;
-        // The objects are of today: only definitions that nobody pinned for a day go.
+        // The objects are of today: only definitions that no run pinned for a day go.
         let now = Timestamp::now();
         assert_eq!(expire(&ledger, at(9), now).await, Expired { runs: 1, ..Expired::default() });
         assert_eq!(ledger.run_ids().await.unwrap(), ["r4", "r3", "r2"]);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn leases_stay_as_long_as_someone_may_be_at_work() {
+    async fn leases_stay_while_their_run_may_be_active() {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
         run(&ledger, "r1", "shop", 1, true).await;
         run(&ledger, "r2", "shop", 2, false).await;
@@ -347,12 +347,8 @@ mod tests {
         let watermark = format!("{{\"slot\":\"{}\"}}", at(3));
         ledger.objects.put(&Path::from("_sys/settled/shop.json"), watermark.into()).await.unwrap();
         run(&ledger, "r3", "shop", 5, true).await;
-        // Whoever goes on with it learns from the run of the first slot that it is done.
-        assert_eq!(
-            expire(&ledger, at(9), now).await,
-            Expired::default(),
-            "nobody began with the second slot"
-        );
+        // A process that continues the backfill learns from the run of the first slot that it is done.
+        assert_eq!(expire(&ledger, at(9), now).await, Expired::default(), "the second slot was not started");
         run_of(&ledger, "r2", "shop", 4, Some(at(2)), false).await;
         claim(2, "r2").await;
         assert_eq!(expire(&ledger, at(9), now).await.backfills, 0, "a run is not over");
@@ -366,7 +362,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_forgotten_by_half_is_forgotten_and_what_is_damaged_is_not() {
+    async fn a_run_that_was_removed_in_part_is_removed() {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
         run(&ledger, "r1", "shop", 1, true).await;
         run(&ledger, "r2", "shop", 2, true).await;

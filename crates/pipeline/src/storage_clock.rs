@@ -2,7 +2,7 @@
 //!
 //! A machine whose clock is wrong would claim slots before they come, or late. So its clock is held against
 //! the storage's, by the date of an object that was just written, and corrected where they differ by more
-//! than a little. It is held against it anew when it jumps, which the machine's monotonic clock shows, and
+//! than a little. It is compared with it again when it jumps, which the machine's monotonic clock shows, and
 //! from time to time.
 
 use std::time::Duration;
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    /// Tells the time of the in-memory store's own clock, and so much more.
+    /// The in-memory store's clock, plus an offset.
     struct Ahead(Mutex<SignedDuration>);
 
     impl Clock for Ahead {

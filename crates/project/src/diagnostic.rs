@@ -14,7 +14,7 @@ pub struct Diagnostic {
     pub line: u64,
     /// 1-based column, in characters.
     pub column: u64,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
     /// What to do about it, where that is known.
     pub help: Option<String>,

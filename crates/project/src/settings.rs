@@ -35,10 +35,10 @@ pub struct SettingsSpec {
     /// Options of the object store, such as `aws_region` and `aws_endpoint`. Credentials belong into the environment.
     #[serde(default)]
     pub storage: BTreeMap<String, String>,
-    /// What a step of a pipeline does unless it says otherwise.
+    /// Defaults of the steps of pipelines.
     #[serde(default)]
     pub defaults: DefaultsSpec,
-    /// What steps that say `maintain: all` keep.
+    /// How long steps `maintain: all` keep old versions and runs.
     #[serde(default)]
     pub retention: RetentionSpec,
 }
@@ -70,7 +70,7 @@ pub struct RetentionSpec {
     pub runs: Option<Spanned<String>>,
 }
 
-/// What maintenance keeps.
+/// How long maintenance keeps old versions and runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// How far back the versions of tables can be read.
@@ -124,15 +124,15 @@ pub struct Settings {
     pub memory: Option<MemoryLimit>,
     /// Options of the object store.
     pub storage: BTreeMap<String, String>,
-    /// What a step does unless it says otherwise.
+    /// Defaults of steps.
     pub defaults: StepDefaults,
-    /// What maintenance keeps.
+    /// How long maintenance keeps old versions and runs.
     pub retention: Retention,
     /// The keys that are read by other crates.
     pub sections: Sections,
 }
 
-/// What a step of a pipeline does unless it says otherwise.
+/// Defaults of the steps of pipelines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StepDefaults {
     /// How often a failing step is tried again.

@@ -31,7 +31,7 @@ pub enum TableKind {
         /// The column with the event time.
         event_time: String,
     },
-    /// Someone or something that is segmented.
+    /// An entity that is segmented, such as a customer.
     Entity {
         /// The entity's name.
         entity: String,

@@ -50,7 +50,7 @@ pub struct ContractSpec {
     #[serde(default)]
     #[schemars(with = "Option<UniverseSpec>")]
     pub universe: Option<Spanned<UniverseSpec>>,
-    /// How old the newest load of the table may be, such as `26h`, before people are told.
+    /// How old the newest load of the table may be, such as `26h`, before people are notified.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub freshness: Option<Spanned<String>>,
@@ -68,7 +68,7 @@ pub struct ContractSpec {
 pub enum KindSpec {
     /// A row happened at an event time.
     Event,
-    /// A row is someone or something that is segmented.
+    /// A row is an entity that is segmented, such as a customer.
     Entity,
 }
 

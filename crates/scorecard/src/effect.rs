@@ -30,10 +30,10 @@ pub struct Effect {
     /// The chance that the treatment is better.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chance_to_win: Option<f64>,
-    /// What is lost on average by moving to the treatment, in the effect's scale.
+    /// The expected loss of moving to the treatment, in the effect's scale.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub risk: Option<f64>,
-    /// What is lost on average by staying with control, in the effect's scale.
+    /// The expected loss of staying with control, in the effect's scale.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub risk_control: Option<f64>,
     /// The values that are excluded by an interval without bounds.

@@ -11,7 +11,7 @@ pub struct SampleRatioCheck {
     pub chi_squared: Option<f64>,
     /// How probable such a split is if all is well.
     pub p: Option<f64>,
-    /// What was counted: `units`, or `clusters` where these were randomised.
+    /// The unit of the counts: `units`, or `clusters` where these were randomised.
     #[serde(default = "units")]
     pub counted: String,
     /// Units, or clusters, per variant.
@@ -72,7 +72,7 @@ pub struct HealthCheck {
     pub threshold: Option<f64>,
     /// Whether it passes.
     pub ok: bool,
-    /// What was found, in words.
+    /// The finding, in words.
     pub finding: String,
     /// What to do about it; empty when it passes.
     pub advice: String,

@@ -6,7 +6,7 @@
 //! [`HealthCheck`]s of the data; the [`Series`] by day; [`HeterogeneityRow`]s between segments;
 //! [`OutlierRow`]s; the [`Preregistration`]; and the [`Decision`].
 //!
-//! Nothing is computed here. `experiment` writes these rows; whoever shows a result reads them, and needs to
+//! Nothing is computed here. `experiment` writes these rows; a reader of results needs to
 //! know neither tables nor estimators. What an older result lacks, or a selection such as a report's JSON
 //! leaves out, has its default.
 //!

@@ -23,7 +23,7 @@ pub struct MethodNote {
     /// What estimates take into account, and how.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub estimators: Vec<EstimatorNote>,
-    /// What is judged together.
+    /// The comparisons that are judged together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub families: Vec<FamilyNote>,
     /// Group-sequential: the look whose result this is; none before the first.

@@ -1,4 +1,4 @@
-//! What was planned when the first exposure was seen, and what was changed since.
+//! The plan when the first exposure was seen, and its later changes.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ pub struct Preregistration {
     /// The `as_of` of the measurement that registered it.
     #[schemars(with = "String")]
     pub registered_at: Timestamp,
-    /// What is planned at this `as_of`, by part.
+    /// The plan at this `as_of`, by part.
     #[serde(default)]
     pub plan: BTreeMap<String, Declared>,
-    /// What was changed since, oldest first.
+    /// Later changes, oldest first.
     pub amendments: Vec<Amendment>,
 }
 
@@ -36,6 +36,6 @@ pub struct Amendment {
     /// The hash of the plan from then on.
     #[serde(default)]
     pub hash: String,
-    /// What was changed: `part: before -> after`.
+    /// The changes: `part: before -> after`.
     pub changes: Vec<String>,
 }

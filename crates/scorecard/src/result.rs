@@ -59,7 +59,7 @@ pub struct ExperimentResult {
     pub series: Series,
     /// Whether all checks of the data passed that are gates.
     pub trustworthy: bool,
-    /// What was planned when the first exposure was seen, and what was changed since.
+    /// The plan when the first exposure was seen, and its later changes.
     #[serde(default)]
     pub plan: Option<Preregistration>,
     /// What a reader must know.

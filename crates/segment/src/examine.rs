@@ -15,7 +15,7 @@ use crate::error::SegmentError;
 use crate::memberships::stored_key;
 use crate::store::{HistoryRow, history, latest, memberships_table, traits_table};
 
-/// What is wrong with the memberships, the history and the traits of all entities.
+/// Findings in the memberships, the history and the traits of all entities.
 ///
 /// # Errors
 /// [`SegmentError`] when a table cannot be read at all.
@@ -58,7 +58,7 @@ fn chains(history: &[HistoryRow]) -> Vec<Finding> {
 }
 
 fn rebuild(segment: &str) -> String {
-    format!("publish it anew: `tranche segment backfill {segment} --from FIRST --to LAST --rebuild`")
+    format!("publish it again: `tranche segment backfill {segment} --from FIRST --to LAST --rebuild`")
 }
 
 /// What the memberships of a segment amount to.

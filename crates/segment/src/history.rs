@@ -323,7 +323,7 @@ impl OwnHistory {
     }
 }
 
-/// How often rows are written anew when others were written in the meantime.
+/// How often rows are written again when others were written in the meantime.
 const ATTEMPTS: usize = 20;
 
 fn batch(entries: &[Entry]) -> Result<RecordBatch, SqlError> {

@@ -51,8 +51,8 @@ const REFUSED: [(&str, &str); 16] = [
     ("clock_timestamp", "write as_of()"),
     ("transaction_timestamp", "write as_of()"),
     ("statement_timestamp", "write as_of()"),
-    ("random", "write bucket('a name', key), which is the same tomorrow"),
-    ("rand", "write bucket('a name', key), which is the same tomorrow"),
+    ("random", "write bucket('a name', key), which never changes"),
+    ("rand", "write bucket('a name', key), which never changes"),
     ("uuid", "use the entity's key"),
     ("gen_random_uuid", "use the entity's key"),
 ];

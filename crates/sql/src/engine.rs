@@ -39,7 +39,7 @@ impl Default for EngineOptions {
     }
 }
 
-/// The machine's memory in bytes, or the limit of the control group that we run in; 4 GiB where neither can be told.
+/// The machine's memory in bytes, or the limit of the control group that we run in; 4 GiB where neither is known.
 #[must_use]
 pub fn machine_memory_bytes() -> u64 {
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();

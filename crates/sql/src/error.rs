@@ -14,7 +14,7 @@ use crate::locate::words::plain_cause;
 pub struct SqlProblem {
     /// Where, in the text that was planned.
     pub position: Position,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
     /// What to do about it, where that is known.
     pub help: Option<String>,

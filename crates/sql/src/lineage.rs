@@ -50,7 +50,7 @@ fn origins(plan: &LogicalPlan) -> Vec<Origins> {
     }
 }
 
-/// Nodes that only choose rows, or name them anew, pass the columns of their input on.
+/// Nodes that only choose rows, or rename them, pass the columns of their input on.
 fn passed_on(plan: &LogicalPlan) -> Vec<Origins> {
     let width = plan.schema().fields().len();
     let inputs: Vec<Vec<Origins>> = plan.inputs().into_iter().map(origins).collect();

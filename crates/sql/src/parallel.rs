@@ -179,7 +179,7 @@ where
     Ok(())
 }
 
-/// What a task returned. One that panicked is a defect of ours wherever it ran, and none is cancelled.
+/// What a task returned. One that panicked is a defect of Tranche wherever it ran, and none is cancelled.
 fn finished<R>(outcome: Result<R, tokio::task::JoinError>) -> R {
     match outcome {
         Ok(done) => done,

@@ -6,7 +6,7 @@ use statrs::function::beta::{beta_reg, ln_beta};
 use crate::root::falling_root;
 use crate::{Direction, Lack, Outcome, Proportion, Reason};
 
-/// Beta(successes, failures), what was believed of a share before the data. The default, Beta(1, 1), is uniform.
+/// Beta(successes, failures), the prior of a share. The default, Beta(1, 1), is uniform.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BetaPrior {
     /// As if this many successes had been seen; positive, not necessarily whole.
@@ -20,7 +20,7 @@ pub struct BetaPrior {
 pub struct ShareOptions {
     /// Credible intervals hold 1 - alpha; in (0, 1).
     pub alpha: f64,
-    /// What was believed of each arm's share.
+    /// The prior of each arm's share.
     pub prior: BetaPrior,
     /// Which way is better.
     pub direction: Direction,
@@ -47,9 +47,9 @@ pub struct ShareBeliefs {
     pub lift_interval: [f64; 2],
     /// The chance that the treatment is better.
     pub chance_to_win: f64,
-    /// What is lost on average by staying with the control.
+    /// The expected loss of staying with the control.
     pub risk_control: f64,
-    /// What is lost on average by moving to the treatment.
+    /// The expected loss of moving to the treatment.
     pub risk_treatment: f64,
     #[serde(skip)]
     control: Beta,
@@ -65,9 +65,9 @@ pub struct LiftBeliefs {
     pub mean: f64,
     /// Its standard deviation.
     pub se: f64,
-    /// What is lost on average by staying with the control, as a share of it.
+    /// The expected loss of staying with the control, as a share of it.
     pub risk_control: f64,
-    /// What is lost on average by moving to the treatment, as a share of the control.
+    /// The expected loss of moving to the treatment, as a share of the control.
     pub risk_treatment: f64,
 }
 

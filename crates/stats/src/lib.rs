@@ -28,8 +28,8 @@
 //! let effect = compare(&control, &treatment, &Options::default());
 //! assert!(effect.absolute.value().is_some_and(|absolute| absolute.interval.contains(2.0)));
 //!
-//! let nobody = compare(&control, &Arm::mean(&Moments::default()), &Options::default());
-//! assert_eq!(nobody.absolute.reason().map(|reason| reason.to_string()).as_deref(), Some("the treatment arm has no units"));
+//! let empty = compare(&control, &Arm::mean(&Moments::default()), &Options::default());
+//! assert_eq!(empty.absolute.reason().map(|reason| reason.to_string()).as_deref(), Some("the treatment arm has no units"));
 //! ```
 
 mod arm;

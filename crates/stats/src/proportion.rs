@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_no_error() {
+    fn no_units_have_no_standard_error() {
         assert_eq!(Proportion::default().standard_error(), 0.0);
     }
 }

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_no_evidence_and_nonsense_has_a_reason() {
+    fn no_units_are_no_evidence_and_invalid_input_has_a_reason() {
         assert_eq!(
             sequential_sample_ratio(&[0, 0], &[1.0, 2.0], 10.0).value().map(|found| found.p),
             Some(1.0)

@@ -36,7 +36,7 @@ pub enum StoreError {
     Damaged {
         /// The object.
         path: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// The storage's: a table cannot be read or committed. Worth another try.

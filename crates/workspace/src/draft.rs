@@ -21,7 +21,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Reads the file. `pipeline` is where it is meant for, when neither its name nor its entity tells.
+    /// Reads the file. `pipeline` is the one it is meant for, when neither its name nor its entity determines it.
     pub fn read(typed: &str, pipeline: Option<&str>, tranche: &Tranche) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(typed)
             .map_err(|e| Failure::definition(format!("cannot read {typed}: {e}")))?;

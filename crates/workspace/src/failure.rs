@@ -48,7 +48,7 @@ impl Failure {
         Self::new(FailureClass::Internal, message.into())
     }
 
-    /// The caller's, who named something that is not there: the nearest of what is there, or what `otherwise` to do.
+    /// The caller's: a name that does not exist, with the nearest one that does, or with the advice `otherwise`.
     pub fn unknown<'a>(
         what: &str,
         name: &str,

@@ -31,7 +31,7 @@ pub(crate) struct Maintenance<'a> {
     pub(crate) definitions: &'a ProjectDefinitions,
     pub(crate) session: &'a Session,
     pub(crate) now: Timestamp,
-    /// Is told what is being done.
+    /// Receives the current work.
     pub(crate) progress: &'a (dyn Fn(String) + Send + Sync),
 }
 

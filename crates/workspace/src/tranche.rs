@@ -159,17 +159,17 @@ impl Tranche {
         Ok(Ledger::new(self.lake()?.objects()))
     }
 
-    /// An instant that someone typed, in the project's time zone.
+    /// An instant as typed, in the project's time zone.
     pub fn instant(&self, text: &str) -> Result<Timestamp, Failure> {
         instant::parse(text, &self.definitions.settings.timezone).map_err(Failure::definition)
     }
 
-    /// The instant that someone typed, or one after every refresh.
+    /// The instant as typed, or one after every refresh.
     pub fn instant_or_latest(&self, text: Option<&str>) -> Result<Timestamp, Failure> {
         self.instant(text.unwrap_or(LATEST))
     }
 
-    /// The instant that someone typed, or that of the last refresh of an entity's segments, or now before there was one.
+    /// The instant as typed, or that of the last refresh of an entity's segments, or now before there was one.
     pub async fn instant_or_last_refresh(
         &self,
         text: Option<&str>,
@@ -206,7 +206,7 @@ fn storage_options(definitions: &ProjectDefinitions) -> BTreeMap<String, String>
             options.insert(key, value);
         }
     }
-    // A test server or a gateway inside a network speaks plain HTTP; whoever names it so means it.
+    // A test server or a gateway inside a network speaks plain HTTP; an endpoint that is written so is meant so.
     if options
         .get("aws_endpoint")
         .or(options.get("aws_endpoint_url"))

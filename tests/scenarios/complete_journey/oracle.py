@@ -6,7 +6,7 @@
 DIR is the folder that holds `completejourney/`. An as_of is a date or an instant in UTC; they are given in the order in which the
 pipeline runs. Prints {as_of: {segment: {"size", "entered", "exited", "unmatched"}}}: `entered` and `exited` against the as_of before
 (the first one enters from nothing), `unmatched` the distinct ids that the definition returns and the entity table lacks. A label
-that nobody has is given with zeros.
+that no household has is given with zeros.
 
 Every segment is put in another way here than in its definition, on purpose: a shared misreading would prove nothing. Money is in
 whole cents.

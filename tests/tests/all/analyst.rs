@@ -1,7 +1,7 @@
 //! The analyst's tools on a shop small enough to be counted by hand: preview, known answers, why, overlap, history, traits, buckets.
 //!
 //! Customers 1 to 4 have integers for keys. As of February, 1 spent 100 and 2 spent 30; until April, 3 spends 20 and 1 another 50.
-//! Customer 4 never buys, and somebody whom the shop does not know, 99, spent 500.
+//! Customer 4 never buys, and a customer who is not in the table, 99, spent 500.
 use serde_json::{Value, json};
 use tranche_tests::{Ran, Sandbox};
 
@@ -182,7 +182,7 @@ fn why_shows_each_condition_and_its_value() {
     assert_eq!(conditions(&why), expected.map(|(condition, value)| (condition.to_owned(), json!(value))));
     assert_eq!(why["memberships"], json!([{"segment": "small", "entered_at": FEBRUARY, "exited_at": null}]));
 
-    // Someone else of the group comes first; nothing is known; nobody is meant.
+    // Another segment of the group comes first; a customer without orders; a key without a customer.
     let why = shop.json(&["segment", "why", "small", "1"]);
     assert_eq!(some(&why, &["is_member", "taken_by"]), [json!(false), json!("big")]);
     assert!(conditions(&why).iter().all(|(_, value)| value == &json!(true)), "{why}");
@@ -250,7 +250,7 @@ fn members_of_a_label_that_no_refresh_found_are_an_error() {
 }
 
 #[test]
-fn overlap_and_history_tell_what_was_published() {
+fn overlap_and_history_show_published_results() {
     let shop = Shop::refreshed();
     let overlap = |arguments: &[&str]| -> Vec<Vec<Value>> {
         let pairs = shop.json(&[&["segment", "overlap"], arguments].concat());

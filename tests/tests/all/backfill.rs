@@ -1,6 +1,6 @@
 //! Backfills: a past that is filled in at once is the past that daily runs would have left.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::fmt::Write;
 
@@ -132,8 +132,8 @@ fn a_segment_that_is_new_gets_its_past_and_history_is_rebuilt_when_asked() {
     assert_eq!(late.published()[0], memberships);
     assert_eq!(late.published()[1], history);
     late.refused(
-        &["nobody", "--from", "2026-02-01", "--to", "2026-02-02"],
-        &["there is no segment `nobody`"],
+        &["unknown", "--from", "2026-02-01", "--to", "2026-02-02"],
+        &["there is no segment `unknown`"],
     );
     late.refused(&["--from", "2026-02-01", "--to", "2026-02-02"], &["--pipeline"]);
     late.refused(

@@ -1,6 +1,6 @@
-//! The demo shop, made small, and all that its lake holds: for telling whether two lakes hold the same.
+//! The demo shop, made small, and all that its lake holds: to compare two lakes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use tranche_tests::Sandbox;
 
@@ -77,7 +77,7 @@ const TABLES: [&str; 14] = [
 #[derive(Debug)]
 pub(crate) struct Contents(Vec<Vec<String>>);
 
-/// What is in the lake of a project with the demo's tables.
+/// The content of the lake of a project with the demo's tables.
 pub(crate) fn contents(sandbox: &Sandbox) -> Contents {
     let lines = |query: &&str| {
         let ran = sandbox.run(&["--format", "csv", "sql", query, "--as-of", "2026-11-01"]).expect_code(0);
@@ -105,7 +105,7 @@ impl Contents {
         assert!(problems.is_empty(), "{after}: {}", problems.join("\n"));
     }
 
-    /// That every table has rows, so that comparing them tells something.
+    /// That every table has rows, so that comparing them means something.
     pub(crate) fn assert_not_empty(&self) {
         for (query, lines) in TABLES.iter().zip(&self.0) {
             assert!(lines.len() > 1, "no rows: {query}");

@@ -1,6 +1,6 @@
 //! Rows that are wrong: each is rejected alone, with its file, row, column and reason, and all others are loaded as they stand.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use crate::small_project::{HEADER, SmallProject, assert_same, csv, json_order, order, orders_with};
 
@@ -286,7 +286,7 @@ fn raw_text_that_expressions_compute_with_is_read_as_numbers() {
 }
 
 #[test]
-fn what_a_resumed_load_rejects_is_in_quarantine_too() {
+fn rejects_of_a_resumed_load_are_in_quarantine_too() {
     let project =
         SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: {quarantine: {max_ratio: 0.1}}");
     let wrong = |n: usize| order(n).replace(".50,", ".5x,");

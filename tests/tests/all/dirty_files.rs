@@ -1,7 +1,7 @@
-//! Files that are wrong as a whole: the load is refused with the file and the reason, nothing of it comes in, and the run goes on
+//! Files that are wrong as a whole: the load is refused with the file and the reason, nothing of it comes in, and the run continues
 //! once they are mended.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ const NDJSON: &str = "format: ndjson\npath: data/orders/*.ndjson";
 const PARQUET: &str = "format: parquet\npath: data/orders/*.parquet";
 
 /// A load of a good file and of `damaged`, which is refused with a message that has all of `says`; with `mended` in its place the
-/// same run goes on and loads all rows of both.
+/// same run continues and loads all rows of both.
 fn check(
     source: &str,
     (good, first): (&str, &[u8]),

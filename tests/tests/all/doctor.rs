@@ -1,6 +1,6 @@
 //! What `doctor` says of a healthy lake, and of the same lake after one damage each.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ const DAMAGES: [Damage; 18] = [
             }
         },
         check: "runs",
-        named: &["is not over", "tranche resume"],
+        named: &["has not ended", "tranche resume"],
     },
     Damage {
         what: "a message cannot be read",
@@ -114,7 +114,7 @@ const DAMAGES: [Damage; 18] = [
         named: &["`tables/sends"],
     },
     Damage {
-        what: "what a measurement keeps is corrupt",
+        what: "the saved state of a measurement is corrupt",
         done: |at| {
             cut(&find(&at.join("lake/_state/experiments"), &|path| path.ends_with("manifest.json")).unwrap())
         },
@@ -122,7 +122,7 @@ const DAMAGES: [Damage; 18] = [
         named: &["_state/experiments/shop/tests/", "delete `_state/"],
     },
     Damage {
-        what: "what is kept is corrupt",
+        what: "the saved state of a refresh is corrupt",
         done: |at| {
             cut(&find(&at.join("lake/_state/segments/shop"), &|path| path.ends_with("manifest.json"))
                 .unwrap())
@@ -242,7 +242,7 @@ fn version(project: &Path, table: &str, version: usize) -> PathBuf {
     project.join("lake").join(table).join(format!("_delta_log/{version:020}.json"))
 }
 
-/// Takes the last version out of a table's log, and all that tells of it.
+/// Takes the last version out of a table's log, and everything that refers to it.
 fn take_back(log: &Path) {
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
     let last = entries(log)

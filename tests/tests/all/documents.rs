@@ -1,6 +1,6 @@
 //! What documents say is so: commands and definitions in them are run or held against the program, links lead somewhere.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod code_map;
 mod markdown;
@@ -59,7 +59,7 @@ fn assert_session(shell: &mut Shell, block: &Block, place: &str) -> usize {
     sessions.len()
 }
 
-/// Each command line after `$ `, and what is shown below it.
+/// Each command line after `$ `, and the output below it.
 fn format_sessions(text: &str) -> Vec<(&str, &str)> {
     let text = text.strip_prefix("$ ").unwrap_or_else(|| panic!("a session begins with `$ `: {text}"));
     text.split("\n$ ").map(|session| session.split_once('\n').unwrap_or((session, ""))).collect()

@@ -87,7 +87,7 @@ fn mean(units: &[usize], value: impl Fn(usize) -> f64) -> f64 {
 const GOAL: &str = "conversion_window: 1 day\nmetrics: {goal: [revenue]}\n";
 
 #[test]
-fn clusters_are_what_was_randomised() {
+fn clusters_are_the_unit_of_randomisation() {
     let mut raw = raw();
     // The household of unit 10 sees both variants by unit 11 alone, and unit 20 has no household.
     raw.exposures.push("p11,a,2026-09-02T00:00:00Z".to_owned());
@@ -278,7 +278,7 @@ fn families_are_judged_as_declared() {
     let (_, primary) = family("large", "all");
     near(number(&primary, "/p_adjusted"), (2.0 * number(&primary, "/p")).min(1.0));
     assert!(primary["ci_adjusted"].is_array() && family("basket", "all").1["ci_adjusted"].is_null());
-    let told: Vec<String> = shown["method"]["families"]
+    let listed: Vec<String> = shown["method"]["families"]
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default()
@@ -291,7 +291,7 @@ fn families_are_judged_as_declared() {
         "goal family_wise 2",
         "guardrail family_wise 3",
     ];
-    assert_eq!(told, all);
+    assert_eq!(listed, all);
     let table = lab.tranche(&["experiment", "show", "families"]).expect_code(0).stdout;
     assert!(
         table.contains("family breakdown: 2 comparisons by benjamini_hochberg (false_discovery)"),
@@ -371,7 +371,7 @@ fn shares_are_counted_exactly_with_a_beta_prior() {
 }
 
 #[test]
-fn mistakes_are_told_at_their_place() {
+fn mistakes_are_reported_at_their_place() {
     let lab = lab(&raw());
     // Line 8 is the first line of these keys.
     for (keys, line, column, part) in [

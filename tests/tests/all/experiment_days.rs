@@ -53,7 +53,7 @@ fn check<'a>(shown: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn estimates_are_kept_by_day_and_the_last_one_is_that_of_the_result() {
+fn estimates_are_stored_by_day_and_the_last_one_is_that_of_the_result() {
     let days: Vec<usize> = (1..=DAYS).collect();
     let lab = Lab::new(&raw(&days, everyone));
     lab.define("fixed", GOAL);
@@ -151,7 +151,7 @@ fn a_day_without_units_is_a_warning_and_a_day_that_lost_an_arm_is_a_gate() {
 }
 
 #[test]
-fn one_large_purchase_is_told_and_does_not_make_the_result_untrustworthy() {
+fn one_large_purchase_is_reported_and_does_not_make_the_result_untrustworthy() {
     let days: Vec<usize> = (1..=DAYS).collect();
     let mut raw = raw(&days, everyone);
     raw.purchases.push("big,p1x0,2026-09-01T03:00:00Z,900000".to_owned());

@@ -1,4 +1,4 @@
-//! Measuring every night: what is kept of facts changes what is read, and nothing else.
+//! Measuring every night: saved state changes which facts are read, and nothing else.
 
 use std::fmt::Write;
 
@@ -65,9 +65,9 @@ fn bring(sandbox: &Sandbox, day: usize) {
         5 => {
             purchases += "late-1,3,2026-09-02T23:59:59Z,500\nlate-2,20,2026-09-04T00:00:00Z,70.10\n4-7,7,2026-09-04T11:30:00Z,999.99\n"
         }
-        // A late exposure of somebody new, and one that was before another.
+        // A late exposure of a new unit, and one that was before another.
         6 => exposures += "49,b,2026-09-02T08:00:00Z\n30,a,2026-09-01T08:00:00Z\n",
-        // Somebody saw the other variant, too.
+        // A unit saw the other variant, too.
         7 => exposures += "5,a,2026-09-05T08:00:00Z\n5,b,2026-09-05T09:00:00Z\n",
         _ => {}
     }
@@ -86,7 +86,7 @@ fn night(sandbox: &Sandbox, day: usize) -> Value {
         .unwrap_or_else(|| panic!("purchases were not read: {run}"))
 }
 
-/// The rows that were stored, in some order of theirs.
+/// The rows that were stored, sorted.
 fn stored(sandbox: &Sandbox) -> [Vec<String>; 2] {
     ["estimates", "estimate_series"].map(|table| {
         let query = format!("SELECT * FROM {table}");
@@ -98,14 +98,14 @@ fn stored(sandbox: &Sandbox) -> [Vec<String>; 2] {
 }
 
 #[test]
-fn what_is_kept_changes_nothing_but_what_is_read() {
-    let (kept, forgetful) = (shop(), shop());
+fn saved_state_changes_only_the_rows_that_are_read() {
+    let (incremental, forgetful) = (shop(), shop());
     let mut read = Vec::new();
     for day in 1..=NIGHTS {
-        for sandbox in [&kept, &forgetful] {
+        for sandbox in [&incremental, &forgetful] {
             bring(sandbox, day);
         }
-        let since = night(&kept, day);
+        let since = night(&incremental, day);
         // It may be deleted at any time.
         let _ = std::fs::remove_dir_all(forgetful.path().join("lake/_state"));
         let all = night(&forgetful, day);
@@ -120,15 +120,15 @@ fn what_is_kept_changes_nothing_but_what_is_read() {
             since["rows_read"].as_u64().expect("a number"),
             all["rows_read"].as_u64().expect("a number"),
         ));
-        assert_eq!(stored(&kept), stored(&forgetful), "night {day}");
+        assert_eq!(stored(&incremental), stored(&forgetful), "night {day}");
     }
     let expected = [
         (48, 48),
-        // Whoever is new needs the two days before: these are all at first, and then not the first.
+        // New units need the two days before: these are all at first, and then not the first.
         (96, 96),
         (144, 144),
         (144, 192),
-        // Nobody is new. The two days that changed are read as they were and as they are, and the new one.
+        // No unit is new. The two days that changed are read as they were and as they are, and the new one.
         (242, 242),
         // Late exposures need the days since.
         (290, 290),
@@ -137,10 +137,10 @@ fn what_is_kept_changes_nothing_but_what_is_read() {
     ];
     assert_eq!(read, expected);
     // The same night again has nothing to read.
-    assert_eq!(night(&kept, NIGHTS)["rows_read"], 0);
-    assert_eq!(stored(&kept), stored(&forgetful), "the same night again");
+    assert_eq!(night(&incremental, NIGHTS)["rows_read"], 0);
+    assert_eq!(stored(&incremental), stored(&forgetful), "the same night again");
     // All facts are read where that is asked for.
-    let full = kept
+    let full = incremental
         .run(&["--format", "json", "run", "shop", "--as-of", "2026-09-08", "--full"])
         .expect_code(0)
         .json();
@@ -149,7 +149,7 @@ fn what_is_kept_changes_nothing_but_what_is_read() {
         (&facts["incremental"], &facts["full_because"][0]),
         (&Value::Bool(false), &Value::from("it was requested"))
     );
-    assert_eq!(stored(&kept), stored(&forgetful), "the same night in full");
+    assert_eq!(stored(&incremental), stored(&forgetful), "the same night in full");
 }
 
 /// A name that is said twice is one experiment.

@@ -63,7 +63,7 @@ fn a_good_case_does_not_hide_a_wrong_one() {
 }
 
 #[test]
-fn what_is_no_document_is_refused() {
+fn an_invalid_document_is_refused() {
     for (document, part) in
         [("cases: []", "1:1"), (r#"{"cases": {"odd": {"a": {"n": 1}, "b": {"n": 1}}}}"#, "`kind`")]
     {

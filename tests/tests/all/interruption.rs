@@ -1,6 +1,6 @@
-//! Runs that are cut short: whatever the moment, going on ends where an undisturbed run ends.
+//! Interrupted runs: whatever the moment, a resumed run leaves what an undisturbed one leaves.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -41,7 +41,7 @@ fn runs(sandbox: &Sandbox) -> Vec<Value> {
     sandbox.run(&["--format", "json", "runs"]).expect_code(0).json().as_array().cloned().unwrap()
 }
 
-/// What was left to do after a run was killed.
+/// The work that was left after a run was killed.
 #[derive(Debug, PartialEq)]
 enum Left {
     /// All: it was not on record yet.
@@ -52,7 +52,7 @@ enum Left {
     Nothing,
 }
 
-/// A run that is killed at the moment that `until` waits for, and gone on with, leaves what an undisturbed one leaves.
+/// A run that is killed at the moment that `until` waits for, and resumed, leaves what an undisturbed one leaves.
 fn check_killed(moment: &str, until: impl FnOnce(&Sandbox, &mut Child)) -> Left {
     let sandbox = shop();
     let mut child = start(&sandbox);
@@ -83,7 +83,7 @@ fn check_killed(moment: &str, until: impl FnOnce(&Sandbox, &mut Child)) -> Left 
 const MOMENTS: u32 = 10;
 
 #[test]
-fn a_run_that_is_killed_at_any_moment_goes_on_to_the_same_end() {
+fn a_run_that_is_killed_at_any_moment_ends_the_same() {
     let (_, duration) = undisturbed();
     let lefts: Vec<Left> = (1..=MOMENTS)
         .map(|moment| {
@@ -110,7 +110,7 @@ fn check_killed_after_commits(tables: &[&str]) {
 }
 
 #[test]
-fn a_run_that_is_killed_between_the_commits_of_a_load_goes_on_to_the_same_end() {
+fn a_run_that_is_killed_between_the_commits_of_a_load_ends_the_same() {
     let tables = [
         "tables/customers",
         "tables/orders",
@@ -123,7 +123,7 @@ fn a_run_that_is_killed_between_the_commits_of_a_load_goes_on_to_the_same_end() 
 }
 
 #[test]
-fn a_run_that_is_killed_between_the_commits_of_results_goes_on_to_the_same_end() {
+fn a_run_that_is_killed_between_the_commits_of_results_ends_the_same() {
     check_killed_after_commits(&[
         "traits/customer",
         "memberships/customer",
@@ -140,7 +140,7 @@ fn of_two_runs_at_once_neither_loads_a_file_that_the_other_has_loaded() {
     for child in both {
         let ran = tranche_tests::ran(child.wait_with_output().unwrap());
         if ran.code != 0 {
-            // Whoever was in the other's way says so, and can go on.
+            // The run that met a conflict reports it, and can be resumed.
             let _ = sandbox.run(&["resume", ran.json()["run_id"].as_str().unwrap()]).expect_code(0);
         }
     }
@@ -169,7 +169,7 @@ fn a_run_that_is_taken_over_is_left_alone_by_its_first_process() {
     let first = tranche_tests::ran(child.wait_with_output().unwrap());
     assert_ne!(first.code, 0, "{}", first.stderr);
     assert!(first.stderr.contains(&run), "{}", first.stderr);
-    contents(&sandbox).assert_same(&after, "the first process went on");
+    contents(&sandbox).assert_same(&after, "the first process continued");
     let _ = sandbox.run(&SECOND).expect_code(0);
     contents(&sandbox).assert_same(&undisturbed().0, "taken over");
 }
@@ -194,7 +194,7 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// A run that gets this signal within a step ends as failed, says how to go on, and goes on.
+/// A run that gets this signal within a step ends as failed, says how to continue, and is continued.
 fn check_polite(name: &str) {
     let sandbox = shop();
     let mut child = start(&sandbox);

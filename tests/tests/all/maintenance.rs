@@ -1,6 +1,6 @@
 //! The step `maintain`: what it merges and removes, and what it leaves alone.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -147,7 +147,7 @@ fn runs_that_are_long_over_are_forgotten() {
 }
 
 #[test]
-fn what_is_kept_for_no_definition_goes() {
+fn saved_state_without_a_definition_is_deleted() {
     let project = project(1);
     project.sandbox.write("lake/_state/gone/customer/orders/manifest.json", "{}");
     assert_eq!(maintained(&project)["expired_state"], 1);

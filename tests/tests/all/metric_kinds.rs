@@ -207,7 +207,7 @@ fn units_without_a_fact_are_zero_or_left_out() {
 }
 
 #[test]
-fn a_cap_is_of_all_units_together_and_shown_beside_what_was_not_capped() {
+fn a_cap_is_of_all_units_together_and_shown_beside_the_uncapped_value() {
     let exposures: Vec<String> = (0..40)
         .map(|n| format!("p{n},{},2026-09-02T12:00:00Z", if n % 2 == 0 { "a" } else { "b" }))
         .collect();

@@ -120,7 +120,7 @@ const PIPELINES: &[Mistake] = &[
     ("twice/pipeline.yaml", 6, 30, "two actions"),
 ];
 
-/// Words of the machinery below, which help nobody who wrote a definition.
+/// Words of the machinery below, which do not help the author of a definition.
 const JARGON: &[&str] = &[
     "Internal error",
     "ParserError",
@@ -193,7 +193,7 @@ fn every_problem_is_shown_with_its_line() {
 }
 
 #[test]
-fn messages_speak_to_who_wrote_the_definition() {
+fn messages_speak_to_the_author_of_the_definition() {
     let sandbox = Sandbox::scenario("mistakes", None);
     let strange = |message: &str| {
         let jargon = JARGON.iter().any(|word| message.contains(word));

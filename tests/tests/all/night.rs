@@ -1,6 +1,6 @@
 //! The scheduler as people run it: `schedule`, `schedule explain`, `schedule pause`, `backfill`, `runs`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
@@ -108,7 +108,7 @@ fn a_daemon_runs_slots_until_it_is_asked_to_end_and_drains() {
 }
 
 #[test]
-fn two_daemons_share_the_slots_and_one_that_is_killed_is_missed_by_nobody() {
+fn two_daemons_share_the_slots_and_the_death_of_one_loses_none() {
     let project = project("{cron: '* * * * * *', overlap: queue, catchup: all}");
     let mut first = daemon(&project);
     let second = daemon(&project);
@@ -116,7 +116,7 @@ fn two_daemons_share_the_slots_and_one_that_is_killed_is_missed_by_nobody() {
     first.kill().unwrap();
     first.wait().unwrap();
     let before = slot_runs(&project).len();
-    wait_until("slots go on", || slot_runs(&project).len() >= before + 3);
+    wait_until("slots continue", || slot_runs(&project).len() >= before + 3);
     let _ = project.tranche(&["schedule", "pause", "shop"]).expect_code(0);
     wait_until("all that was begun is done", || json(&project, &["runs", "--status", "running"]).is_empty());
     signal(&second, "TERM");
@@ -129,7 +129,7 @@ fn two_daemons_share_the_slots_and_one_that_is_killed_is_missed_by_nobody() {
 }
 
 #[test]
-fn once_runs_what_is_due_and_a_pause_skips_it() {
+fn once_runs_due_slots_and_a_pause_skips_them() {
     let project = project("{cron: '* * * * * *', catchup: last, overlap: skip}");
     let _ = project.tranche(&["schedule", "--once"]).expect_code(0);
     std::thread::sleep(Duration::from_millis(2_500));
@@ -152,7 +152,7 @@ fn broken_definitions_are_refused_and_the_last_good_ones_go_on() {
     schedule_of(&project, "{cron: '61 * * * * *'}");
     std::thread::sleep(Duration::from_secs(7));
     let before = slot_runs(&project).len();
-    wait_until("slots go on", || slot_runs(&project).len() > before);
+    wait_until("slots continue", || slot_runs(&project).len() > before);
     signal(&child, "TERM");
     let ended = ran(child.wait_with_output().unwrap());
     assert!(
@@ -200,7 +200,7 @@ fn a_backfill_runs_past_slots_in_order_and_again_only_when_asked() {
 
 /// What was done is not done again; a slot that was at work when the process was killed is taken over.
 #[test]
-fn a_backfill_that_was_killed_goes_on_where_it_was() {
+fn a_backfill_that_was_killed_continues_where_it_was() {
     let project = project("{cron: '0 2 * * *', timezone: UTC}");
     let mut command =
         project.sandbox.command(&["backfill", "shop", "--from", "2025-09-01", "--to", "2026-09-01"]);
@@ -249,13 +249,13 @@ fn a_past_slot_leaves_the_memberships_of_later_ones_alone() {
     assert_eq!((&done["slots"], &done["done"]), (&2.into(), &2.into()));
     assert_eq!(history(), before);
     let runs = json(&project, &["runs", "--backfill", done["id"].as_str().unwrap()]);
-    let told = project
+    let text = project
         .tranche(&["--format", "json", "runs", runs[0]["run_id"].as_str().unwrap()])
         .expect_code(0)
         .stdout;
     assert!(
-        told.contains("memberships stay as they are: the last refresh was as of 2026-10-05T00:00:00Z"),
-        "{told}"
+        text.contains("memberships stay as they are: the last refresh was as of 2026-10-05T00:00:00Z"),
+        "{text}"
     );
     // By hand, it is refused.
     let refused = project.tranche(&["run", "shop", "--as-of", "2026-10-01"]);
@@ -263,7 +263,7 @@ fn a_past_slot_leaves_the_memberships_of_later_ones_alone() {
 }
 
 #[test]
-fn a_failed_slot_is_run_anew_by_a_backfill_and_told_as_a_timeline() {
+fn a_failed_slot_is_run_again_by_a_backfill_and_shown_as_a_timeline() {
     let project = project("{cron: '0 2 * * *'}");
     project.write("a.csv", "order_id,customer_id\n");
     let span = ["--from", "2026-10-24", "--to", "2026-10-25"];
@@ -281,8 +281,8 @@ fn a_failed_slot_is_run_anew_by_a_backfill_and_told_as_a_timeline() {
     );
     assert_eq!(sales["failures"][0]["message"], sales["message"]);
     assert!(sales["started_at"].is_string() && sales["ended_at"].is_string());
-    let told = project.tranche(&["runs", id, "--follow"]).expect_code(0).stdout;
-    assert!(told.lines().last().unwrap().ends_with("the run is failed"), "{told}");
+    let timeline = project.tranche(&["runs", id, "--follow"]).expect_code(0).stdout;
+    assert!(timeline.lines().last().unwrap().ends_with("the run is failed"), "{timeline}");
     project.write("a.csv", csv(&[order(1)]));
     assert_eq!(backfill(&["--failed"]).expect_code(0).json()["done"], 1);
     assert_eq!(
@@ -307,7 +307,7 @@ fn new_files_bring_about_a_slot() {
 }
 
 #[test]
-fn what_schedules_refer_to_must_be_there() {
+fn references_of_schedules_must_exist() {
     let project = project("[{after: [crm]}, {on_new_files: ordrs}]");
     let ran = project.tranche(&["check"]).expect_code(2);
     assert!(ran.stderr.contains("there is no pipeline `crm`; pipelines/ has shop"), "{}", ran.stderr);

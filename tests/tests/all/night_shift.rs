@@ -1,6 +1,6 @@
 //! Several daemons at work while they are killed, as `night_shift.py` plays it, with the program that was built beside these tests.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 #![expect(
     clippy::print_stderr,
     reason = "a long night says what it counted, and a test that was left out says so"

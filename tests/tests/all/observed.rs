@@ -1,6 +1,6 @@
-//! Runs as they are seen from outside, by receivers of someone else's making: mails, webhooks, traces, lineage, logs.
+//! Runs as independent receivers see them: mails, webhooks, traces, lineage, logs.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -64,7 +64,7 @@ impl Receivers {
         received
     }
 
-    /// A project that tells them of everything.
+    /// A project that notifies all of them.
     fn project(&self) -> SmallProject {
         let mut project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
         let (web, mail) = (&self.places["web"], &self.places["mail"]);
@@ -103,7 +103,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 #[test]
-fn a_failure_and_the_recovery_after_it_are_told_to_all_who_want_to_know() {
+fn a_failure_and_its_recovery_are_sent_to_every_channel() {
     let Some(receivers) = Receivers::start(0) else { return };
     let project = receivers.project();
     let validates = receivers.places["validates"] == true;
@@ -192,13 +192,13 @@ fn assert_logs(stderr: &str, run: &str) {
 }
 
 #[test]
-fn a_receiver_that_was_away_is_told_later_and_told_that_it_is_later() {
+fn a_receiver_that_was_down_is_notified_later_with_a_remark() {
     let Some(receivers) = Receivers::start(1) else { return };
     let project = receivers.project();
     project.write("1.csv", "nothing,of,this\n");
     assert_eq!(project.load().code, 1);
     let outbox = project.sandbox.path().join("lake/_sys/outbox");
-    // The refused try is made one of two minutes ago, as if nobody had run anything since.
+    // The refused try is made one of two minutes ago, as if nothing had run since.
     let past = std::time::SystemTime::now() - Duration::from_secs(120);
     for message in std::fs::read_dir(&outbox).unwrap().flatten() {
         for object in std::fs::read_dir(message.path()).unwrap().flatten() {
@@ -212,7 +212,7 @@ fn a_receiver_that_was_away_is_told_later_and_told_that_it_is_later() {
     let keys: Vec<&str> = hooks.iter().map(|hook| text(hook, "key").split('-').next().unwrap()).collect();
     assert_eq!((keys, &received["attempts"]), (vec!["failure", "recovery"], &Value::from(3)), "{received:#}");
     assert!(hooks[0]["body"].to_string().contains("attempt 2: you may have it already"), "{received:#}");
-    assert_eq!(array(&received, "mails").len(), 2, "who took it is not told twice");
+    assert_eq!(array(&received, "mails").len(), 2, "a recipient that took it gets it once");
 }
 
 /// The daemon answers scrapes while it runs.
@@ -298,9 +298,9 @@ fn scrape(address: &str) -> String {
 fn silent_receiver() -> (String, std::sync::mpsc::Receiver<std::net::TcpStream>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let (told, connected) = std::sync::mpsc::channel();
+    let (sender, connected) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        listener.incoming().map_while(Result::ok).try_for_each(|stream| told.send(stream))
+        listener.incoming().map_while(Result::ok).try_for_each(|stream| sender.send(stream))
     });
     (address, connected)
 }
@@ -354,7 +354,7 @@ fn a_receiver_that_hangs_does_not_keep_the_daemon_from_ending() {
         format!("version: 1\nlake: ./lake\nnotifications: [{{to: webhook, url: '{address}/hook'}}]\n");
     project.sandbox.write("tranche.yaml", settings);
     project.sandbox.write("pipelines/shop/pipeline.yaml", scheduled("0 0 1 1 *"));
-    // Two things to tell at once: neither table has anything in it.
+    // Two notifications at once: neither table has data.
     for table in ["orders", "customers"] {
         let contract = format!("schemas/{table}.yaml");
         project.sandbox.amend(&contract, "\nkind:", "\nfreshness: 26h\nkind:");
@@ -362,9 +362,9 @@ fn a_receiver_that_hangs_does_not_keep_the_daemon_from_ending() {
     let mut command = project.sandbox.command(&["schedule"]);
     let mut daemon = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let patience = Duration::from_secs(60);
-    let first = connected.recv_timeout(patience).expect("it is told of the one");
+    let first = connected.recv_timeout(patience).expect("it is notified about the one");
     terminate(&daemon);
-    let second = connected.recv_timeout(patience).expect("it is told of the other, before the end");
+    let second = connected.recv_timeout(patience).expect("it is notified about the other, before the end");
     let asked = Instant::now();
     terminate(&daemon);
     let status = daemon.wait().unwrap();
@@ -421,16 +421,16 @@ fn backfills_of_past_slots_are_neither_late_nor_what_a_run_recovers_from() {
     assert_eq!(outbox(&project), [""; 0], "they are done, as was asked");
     project.write("2.csv", "nothing,of,this\n");
     let _ = backfill("2026-05-03", "2026-05-05").expect_code(1);
-    let told = outbox(&project);
-    assert!(told.len() == 2 && told.iter().all(|id| id.starts_with("failure-")), "{told:?}");
-    assert_eq!(sent.lock().unwrap().len(), 2, "the command tells of them before it ends");
+    let ids = outbox(&project);
+    assert!(ids.len() == 2 && ids.iter().all(|id| id.starts_with("failure-")), "{ids:?}");
+    assert_eq!(sent.lock().unwrap().len(), 2, "the command sends them before it ends");
     std::fs::remove_file(project.sandbox.path().join("data/orders/2.csv")).unwrap();
     let _ = project.load().expect_code(0);
     assert_eq!(outbox(&project).len(), 2, "the run before was no backfill's");
 }
 
 #[test]
-fn a_new_channel_is_told_what_happens_from_now_on() {
+fn a_new_channel_is_notified_about_later_events() {
     let project = SmallProject::new("format: csv\npath: data/orders/*.csv\non_reject: fail");
     let (first, told_first) = slow_receiver(Duration::ZERO);
     let (second, told_second) = slow_receiver(Duration::ZERO);
@@ -442,7 +442,7 @@ fn a_new_channel_is_told_what_happens_from_now_on() {
     assert_eq!(project.load().code, 1);
     project.sandbox.write("tranche.yaml", settings(&[channel(&first), channel(&second)]));
     assert_eq!(project.load().code, 1);
-    let count = |told: &Mutex<Vec<String>>| told.lock().unwrap().len();
+    let count = |sent: &Mutex<Vec<String>>| sent.lock().unwrap().len();
     assert_eq!((count(&told_first), count(&told_second)), (2, 1));
 }
 
@@ -468,7 +468,7 @@ fn a_daemon_whose_lake_changes_refuses_that_and_says_what_to_do() {
 }
 
 #[test]
-fn what_is_asked_of_no_pipeline_or_to_no_effect_is_refused() {
+fn requests_without_a_pipeline_or_an_effect_are_refused() {
     let project = SmallProject::new("format: csv\npath: data/orders/*.csv");
     let _ = project.tranche(&["runs", "--pipeline", "nope"]).expect_code(2);
     let _ = project.tranche(&["runs", "--pipeline", "shop"]).expect_code(0);

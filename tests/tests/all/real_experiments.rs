@@ -11,7 +11,7 @@ const MENS: &str = "Mens E-Mail";
 const WOMENS: &str = "Womens E-Mail";
 const GATE_40: &str = "gate_40";
 
-/// What is expected of a metric of a variant: a pointer into its estimate, and the digits.
+/// An expected figure of a metric of a variant: a pointer into its estimate, and the digits.
 type Published = (&'static str, &'static str, &'static str, &'static str);
 
 #[test]

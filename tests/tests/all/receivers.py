@@ -1,4 +1,4 @@
-"""Receivers of someone else's making: a mail server (aiosmtpd), a collector's messages (opentelemetry-proto) and OpenLineage's schemas.
+"""Independent receivers: a mail server (aiosmtpd), a collector's messages (opentelemetry-proto) and OpenLineage's schemas.
 
 Says on a line of JSON where it listens; when its input ends, says on another what it received, and ends. Answers of the webhook to
 refuse first are counted by its only argument.

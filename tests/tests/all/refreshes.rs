@@ -24,7 +24,7 @@ fn shop() -> Sandbox {
     sandbox
 }
 
-/// Loads what is there, and refreshes.
+/// Loads new files, and refreshes.
 fn run(sandbox: &Sandbox, as_of: &str) {
     for pipeline in ["load", "shop"] {
         let _ = sandbox.run(&["run", pipeline, "--as-of", as_of]).expect_code(0);
@@ -51,7 +51,7 @@ fn define(sandbox: &Sandbox, days: usize, least: usize) {
     sandbox.write("pipelines/shop/segments/frequent.sql", query);
 }
 
-/// The events that a refresh would read, and whether each aggregate of the definition follows from what is kept.
+/// The events that a refresh would read, and whether each aggregate of the definition is computed from saved state.
 fn explained(sandbox: &Sandbox, as_of: &str) -> (u64, Vec<String>) {
     let arguments = ["--format", "json", "segment", "explain", "--as-of", as_of];
     let document = sandbox.run(&arguments).expect_code(0).json();

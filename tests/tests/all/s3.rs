@@ -1,6 +1,6 @@
 //! The demo on a real S3 protocol: the same results as on local disk, and clear words when the storage does not play along.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::net::TcpListener;
 
@@ -96,7 +96,7 @@ fn check_what_must_be_created_once(server: &S3Server) {
     assert!(unguarded.is_empty(), "{unguarded:#?}");
 }
 
-/// A storage that fails is told apart from wrong definitions and data, in words. One that never gave up would be ended by the
+/// A storage failure is distinguished from wrong definitions and data, in words. One that never gave up would be ended by the
 /// test runner.
 fn check_failing(sandbox: &Sandbox, arguments: &[&str], says: &[&str]) {
     let ran = sandbox.run(arguments).expect_code(3);

@@ -1,6 +1,6 @@
 //! An S3 server inside the test process: buckets are folders of a temporary directory, the door is a port of the loopback.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -34,7 +34,7 @@ pub(crate) struct S3Server {
     _runtime: Runtime,
 }
 
-/// An object that someone asked the server to write.
+/// An object that a client asked the server to write.
 #[derive(Debug, Clone)]
 pub(crate) struct Written {
     /// Bucket and key.

@@ -122,7 +122,7 @@ fn an_earlier_instant_needs_full() {
 
     run(&sandbox, "grocer", JOURNEY[2]);
     run(&fresh, "grocer", JOURNEY[2]);
-    assert!(lake(&sandbox) == lake(&fresh), "history goes on differently after a rebuild");
+    assert!(lake(&sandbox) == lake(&fresh), "history continues differently after a rebuild");
 }
 
 #[test]

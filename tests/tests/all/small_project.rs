@@ -1,6 +1,6 @@
 //! A shop that is small enough to be damaged: customers from a file that is always good, and orders from whatever a test writes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl SmallProject {
         project
     }
 
-    /// Defines the source of orders anew.
+    /// Redefines the source of orders.
     pub(crate) fn redefine(&self, source: &str) {
         let text = format!("version: 1\nsource: orders\ninto: orders\n{source}\n");
         self.sandbox.write("pipelines/shop/sources/orders.yaml", text);
@@ -65,7 +65,7 @@ impl SmallProject {
         ran
     }
 
-    /// Runs the pipeline and gives the most memory that it took, in KiB; 0 where the system does not tell.
+    /// Runs the pipeline and gives the most memory that it took, in KiB; 0 where the system does not say.
     pub(crate) fn load_and_watch(&self) -> (u64, Ran) {
         let mut command = self.sandbox.command(&["--format", "json", "run", "shop", "--as-of", "2026-06-01"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -106,7 +106,7 @@ pub(crate) fn assert_same(found: &[String], expected: &[String]) {
     assert!(found == expected, "found {:#?}\nexpected {:#?}", only(found, expected), only(expected, found));
 }
 
-/// A good order: what is written is what is read back.
+/// A good order: it is read back as it is written.
 pub(crate) fn order(n: usize) -> String {
     let day = n % 28 + 1;
     format!("o{n:03},c{},2026-05-{day:02}T10:00:00Z,{n}.50,{n},0.25,01067,2026-05-{day:02},fine", n % 3 + 1)

@@ -79,7 +79,7 @@ fn promises_hold_on_values_without_a_tail() {
 }
 
 #[test]
-fn a_long_tail_in_few_units_is_told_and_leaves_with_1() {
+fn a_long_tail_in_few_units_is_reported_and_exits_with_1() {
     let lab = lab(60, |n| if n % 20 == 0 { 50_000.0 } else { (n % 7) as f64 });
     let validate =
         ["--format", "csv", "experiment", "validate", "own", "--as-of", "2026-10-01", "--metric", "revenue"];
@@ -104,10 +104,10 @@ fn a_long_tail_in_few_units_is_told_and_leaves_with_1() {
 }
 
 #[test]
-fn what_cannot_be_validated_is_said() {
+fn an_impossible_validation_says_why() {
     let lab = lab(20, even);
     for (arguments, part) in [
-        (&["own", "--as-of", "2026-08-01"][..], "nobody was exposed"),
+        (&["own", "--as-of", "2026-08-01"][..], "no unit was exposed"),
         (&["own", "--metric", "revenu"], "did you mean `revenue`"),
         (&["own", "--inference", "fix"], "fixed, sequential, mixture, group_sequential, bayes"),
         (&["own", "--iterations", "0"], "--iterations"),

@@ -9,7 +9,7 @@ use crate::rust_source::{is_for_tests, program_items};
 const MAX_LINES: usize = 70;
 const MAX_PARAMETERS: usize = 6;
 
-/// The functions of the program; those of tests may tell a long story.
+/// The functions of the program; those of tests may be long.
 pub(super) fn check(file: &File) -> Vec<Problem> {
     if !file.is_rust() || file.path.starts_with("tests/") || is_a_test_file(file.path) {
         return vec![];

@@ -43,7 +43,7 @@ pub(crate) struct BackfillSlots {
     /// Slots whose run failed.
     #[arg(long, conflicts_with = "all")]
     pub(crate) failed: bool,
-    /// All slots: those that were run are run anew. Measurements and reports are replaced; memberships of the past stay as they are.
+    /// All slots: those that were run are run again. Measurements and reports are replaced; memberships of the past stay as they are.
     #[arg(long)]
     pub(crate) all: bool,
     /// List the slots; run nothing.
@@ -77,7 +77,7 @@ pub(crate) enum Order {
 pub(crate) struct Schedule {
     #[command(subcommand)]
     pub(crate) action: Option<ScheduleAction>,
-    /// Run what is due now, and end.
+    /// Run the slots that are due now, and end.
     #[arg(long)]
     pub(crate) once: bool,
     /// How many runs may be active at the same time.
@@ -98,7 +98,7 @@ pub(crate) struct Schedule {
 pub(crate) enum ScheduleAction {
     /// List every slot with its local time and its outcome.
     #[command(
-        after_help = "Fates: run (the reason tells how the run stands), skipped, missed, due, future (of an edit that no\ndaemon has taken up yet, the reason says so), and before for slots of today's definition that lie before the lake knew the schedule.\n\nExample:\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --format csv"
+        after_help = "Fates: run (the reason is the run's status), skipped, missed, due, future (the reason says so\nwhen no daemon has applied an edit yet), and before for slots of today's definition that lie before the lake knew the schedule.\n\nExample:\n  tranche schedule explain --from 2026-10-24 --to 2026-10-27 --format csv"
     )]
     Explain {
         /// The first instant.

@@ -18,7 +18,7 @@ static SCHEMAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../schemas");
 const SETTINGS: &str = include_str!("../../../../tranche.yaml");
 const IGNORED: &str = "/lake\n/data\n";
 
-/// What was written.
+/// The new project.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct InitSummary {
     /// The project's folder.

@@ -1,4 +1,4 @@
-//! Each command: from what was typed to what is printed.
+//! Each command: from its arguments to its output.
 
 mod backfill;
 mod doctor;
@@ -25,7 +25,7 @@ use crate::args::{Arguments, Command, Format};
 use crate::failure::Failure;
 use crate::output::{print_document, print_text};
 
-/// Does what was typed.
+/// Runs the command.
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let global = &arguments.global;
     let open = || App::open(global);

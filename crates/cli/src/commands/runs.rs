@@ -1,4 +1,4 @@
-//! `runs`: what was run, what was not, and one run as a timeline.
+//! `runs`: runs, slots that were not run, and one run as a timeline.
 
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ pub(super) async fn run(schedule: &Schedule, app: App) -> Result<ExitCode, Failu
     }
 }
 
-/// Runs what is due until it is asked to end.
+/// Runs due slots until it is asked to end.
 async fn serve(schedule: &Schedule, app: App) -> Result<ExitCode, Failure> {
     let options = DaemonOptions {
         max_runs: schedule.max_runs.into(),

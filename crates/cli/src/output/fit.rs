@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_left_alone() {
+    fn a_table_that_fits_is_unchanged() {
         check([10, 5, 7, 20, 9], 67, &[(0, 10), (1, 5), (2, 7), (3, 20), (4, 9)]);
     }
 

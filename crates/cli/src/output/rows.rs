@@ -93,7 +93,7 @@ impl Rows {
             }
             Format::Table => {
                 let chosen = self.choice(view)?;
-                // Columns that someone chose are shown in full.
+                // Columns that were chosen by --columns are shown in full.
                 let limit = view.width.filter(|_| view.columns.is_empty());
                 let (text, left_out) = drawn(&chosen.columns, &chosen.rows, limit);
                 return Ok(Printed { text, left_out: left_out.into_iter().map(str::to_owned).collect() });

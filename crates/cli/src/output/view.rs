@@ -9,7 +9,7 @@ use crate::args::Global;
 /// What every table of this process shows: the command line says so, once.
 static VIEW: OnceLock<View> = OnceLock::new();
 
-/// What is shown of a table.
+/// The shown part of a table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     /// The columns that were chosen, in this order; all that fit where none is named.
@@ -26,7 +26,7 @@ impl View {
         let _ = VIEW.set(Self { columns: global.columns.clone(), width });
     }
 
-    /// Whether someone chose columns: then their table is all that is shown.
+    /// Whether columns were chosen by --columns: then their table is all that is shown.
     pub(crate) fn has_chosen_columns() -> bool {
         !Self::current().columns.is_empty()
     }

@@ -12,7 +12,7 @@ use super::spec::AssignmentSpec;
 /// How units are assigned to variants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
-    /// What is hashed with the unit's id.
+    /// The text that is hashed with the unit's id.
     pub seed: String,
     /// The share of each variant's units that takes part, in [0, 1].
     pub coverage: f64,

@@ -122,7 +122,7 @@ fn check_statistics(
                 problems.report(
                     file,
                     at,
-                    "the first look is not after the beginning of the period, when nobody was exposed",
+                    "the first look is not after the beginning of the period, when no unit was exposed",
                 );
             }
         }
@@ -134,7 +134,7 @@ fn check_statistics(
                     .is_some_and(|alternative| TestDirection::from(alternative) != TestDirection::TwoSided)
             };
             for choice in metrics.filter(one_sided) {
-                let message = "a posterior speaks of both directions; leave `alternative` out, or choose another inference";
+                let message = "a posterior covers both directions; leave `alternative` out, or choose another inference";
                 problems.report(file, choice.referenced, message);
             }
         }

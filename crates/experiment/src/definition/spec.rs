@@ -38,20 +38,20 @@ pub struct ExperimentSpec {
     /// The experiment's name.
     #[schemars(with = "String")]
     pub experiment: Spanned<String>,
-    /// What it is meant to show.
+    /// The hypothesis that it tests.
     #[serde(default)]
     pub hypothesis: Option<String>,
-    /// Anything else worth knowing.
+    /// Further remarks.
     #[serde(default)]
     pub description: Option<String>,
-    /// Who answers for it.
+    /// The person or team that is responsible for it.
     #[serde(default)]
     pub owner: Option<String>,
-    /// What is measured, and randomised unless `cluster` says otherwise.
+    /// The unit of measurement, and of randomisation where no `cluster` is given.
     #[schemars(with = "String")]
     pub entity: Spanned<String>,
-    /// What is randomised where that is coarser than the entity: a column of the exposure table or else of
-    /// the entity's.
+    /// The unit of randomisation where it is coarser than the entity: a column of the exposure table or else
+    /// of the entity's.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub cluster: Option<Spanned<String>>,
@@ -63,16 +63,16 @@ pub struct ExperimentSpec {
     /// The variant that others are compared with.
     #[schemars(with = "String")]
     pub control: Spanned<String>,
-    /// How whoever assigns units does it; measuring does not need it.
+    /// How the assigning application does it; measuring does not need it.
     #[serde(default)]
     pub assignment: Option<AssignmentSpec>,
-    /// The first instant of exposures that count, and the first that does not any more.
+    /// The interval in which exposures count.
     pub period: PeriodSpec,
     /// How long after its first exposure a unit's facts count, such as `14 days` (default: up to as_of).
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub conversion_window: Option<Spanned<String>>,
-    /// What is measured.
+    /// The metrics and their roles.
     pub metrics: MetricsSpec,
     /// Segments to break results down by, as of first exposure: names, `set/label`, `set/*`.
     #[serde(default)]
@@ -81,7 +81,7 @@ pub struct ExperimentSpec {
     /// How effects are estimated.
     #[serde(default)]
     pub statistics: StatisticsSpec,
-    /// What follows from the result; without it nothing does.
+    /// The rule that turns the result into a decision; without it, none is made.
     #[serde(default)]
     #[schemars(with = "Option<DecisionSpec>")]
     pub decision: Option<Spanned<DecisionSpec>>,
@@ -111,10 +111,10 @@ pub struct ExposureSpec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeriodSpec {
-    /// The first instant that counts.
+    /// Its start, included.
     #[schemars(with = "String")]
     pub from: Spanned<String>,
-    /// The first instant that does not.
+    /// Its end, excluded.
     #[schemars(with = "String")]
     pub to: Spanned<String>,
 }

@@ -58,9 +58,9 @@ pub enum Method {
     GroupSequential(Design),
     /// What to believe, given a prior.
     Bayes {
-        /// What was believed of effects before.
+        /// The prior of effects.
         prior: Prior,
-        /// What was believed of each arm's share before, where proportions are counted exactly.
+        /// The prior of each arm's share, where proportions are counted exactly.
         shares: Option<BetaPrior>,
     },
 }

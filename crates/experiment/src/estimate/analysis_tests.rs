@@ -163,6 +163,6 @@ fn shares_have_an_exact_posterior() {
         assert!(found.p.is_some_and(|found| (found - p).abs() < 1e-8), "{found:?}, not {p}");
         assert_eq!(found.holds, p < 0.05);
     }
-    let nobody = Arms { shares: Some([Proportion::default(), Proportion::from_counts(10, 1)]), ..arms };
-    assert_eq!(more.effects(&nobody, 0.05).absolute.reason(), Some("the control arm has no units"));
+    let empty = Arms { shares: Some([Proportion::default(), Proportion::from_counts(10, 1)]), ..arms };
+    assert_eq!(more.effects(&empty, 0.05).absolute.reason(), Some("the control arm has no units"));
 }

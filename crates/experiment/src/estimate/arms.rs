@@ -50,7 +50,7 @@ enum Summed {
     Pairs(Vec<CoMoments>),
     /// The outcome's columns and the covariates.
     Rows(Vec<CoMomentMatrix>),
-    /// What is estimated depends on more than moments of cells.
+    /// The estimate depends on more than moments of cells.
     Not,
 }
 

@@ -91,7 +91,7 @@ fn moments_of_cells_say_what_rows_of_units_say() {
 }
 
 #[test]
-fn what_takes_nothing_into_account_is_plain() {
+fn without_adjustments_an_estimate_is_plain() {
     let (cells, [after, below, ..]) = (halves(20), values());
     let everyone = Strata::of(&["nobody/*"], &IndexMap::new(), 40);
     let clusters = Clusters::new((0..40).rev().collect());

@@ -8,7 +8,7 @@ use super::arms::{Arms, Outcomes};
 use super::estimates::Compared;
 use crate::units::cells::Group;
 
-/// Values beyond this quantile of both arms are capped to see what becomes of the effect.
+/// Values beyond this quantile of both arms are capped, to see how the effect changes.
 const CAP_QUANTILE: f64 = 0.999;
 /// The largest 0.1 % of the units: one of so many, rounded up.
 const TOP: usize = 1000;

@@ -17,11 +17,11 @@ pub(crate) fn empty(method: &Method) -> Series {
         Method::Fixed => (
             false,
             "fixed-horizon intervals: each holds for one look that was planned beforehand, and not for stopping on the first \
-             day that is clear",
+             day that excludes zero",
         ),
         Method::Sequential { .. } | Method::Mixture { .. } => (
             true,
-            "the intervals of a line hold on all days at once: it may be watched and stopped on any day",
+            "the intervals of a line hold on all days simultaneously: the experiment may be monitored and stopped on any day",
         ),
         Method::GroupSequential(_) => (
             false,
@@ -30,8 +30,8 @@ pub(crate) fn empty(method: &Method) -> Series {
         ),
         Method::Bayes { .. } => (
             false,
-            "credible intervals: each says what to believe on its day, given the prior; the rate of false alarms of stopping \
-             on the first day that is clear is not bounded",
+            "credible intervals: each is the posterior of its day, given the prior; the false-alarm rate of stopping on the \
+             first day that excludes zero is not bounded",
         ),
     };
     Series {

@@ -57,8 +57,8 @@ pub(super) fn checks(
     checks
 }
 
-const SPLIT_ADVICE: &str = "look for exposures that are lost or logged twice in one variant, for bots, and for a change of the planned \
-                            shares while the experiment ran; measure anew once the exposures are right";
+const SPLIT_ADVICE: &str = "look for exposures that are lost or logged twice in one variant, for bots, and for planned shares \
+                            that changed during the experiment; measure again when the exposures are correct";
 
 fn of_split(srm: &SampleRatioCheck) -> Vec<HealthCheck> {
     let counts: Vec<String> = srm
@@ -78,15 +78,15 @@ fn of_split(srm: &SampleRatioCheck) -> Vec<HealthCheck> {
         }
     };
     let mut checks = vec![check("sample_ratio", srm.p), check("sequential_sample_ratio", srm.sequential_p)];
-    checks[1].finding = checks[1].finding.replacen("planned:", "planned, however often one looks:", 1);
+    checks[1].finding = checks[1].finding.replacen("planned:", "planned, at any number of looks:", 1);
     checks
 }
 
 fn several_variants(units: &Exposed) -> Option<HealthCheck> {
     let lost = units.cluster_losses.mixed_units + units.cluster_losses.without;
     let seen = units.several_variants + units.unmatched + lost + units.variants.len() as u64;
-    let advice = "find out why assignments change: an id that is shared or reset, another id for assignment than for exposure, shares \
-                  that were changed on the way";
+    let advice = "find out why assignments change: an id that is shared or reset, different ids for assignment and exposure, \
+                  planned shares that changed during the experiment";
     contaminated("several_variants", (units.several_variants, seen), "units saw several variants", advice)
 }
 
@@ -94,8 +94,8 @@ fn mixed_clusters(units: &Exposed) -> Option<HealthCheck> {
     let clusters = units.clusters.as_ref()?;
     let mixed = units.cluster_losses.mixed;
     let seen = mixed + clusters.distinct(0..units.variants.len());
-    let advice = "find out why clusters are split: assignment by the unit and not by its cluster, units that change their cluster, \
-                  a unit that saw several variants";
+    let advice = "find out why clusters have several variants: assignment by unit instead of cluster, units that change their \
+                  cluster, a unit that saw several variants";
     contaminated("mixed_clusters", (mixed, seen), "clusters have several variants", advice)
 }
 
@@ -123,9 +123,8 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &Membershi
         let ok = p >= threshold;
         let state = if ok { "were split as planned" } else { "were not split as planned" };
         let finding = format!("{} of `{segment}` {state}: {observed:?} (p = {p:.2e})", counted(units));
-        let advice = format!(
-            "look at how `{segment}` is exposed: a variant may reach or lose its units differently there"
-        );
+        let advice =
+            format!("check how `{segment}` is exposed: a variant may reach or lose its units differently");
         Some(HealthCheck {
             p: Some(p),
             threshold: Some(threshold),
@@ -135,9 +134,8 @@ fn segment_splits(experiment: &Experiment, units: &Exposed, segments: &Membershi
     tested.into_iter().filter_map(check).collect()
 }
 
-const PRE_PERIOD_ADVICE: &str = "variants differed before anything was done to them: look for an assignment that depends on what \
-                                 units did, for exposures that are logged after the treatment began, and for an earlier \
-                                 experiment whose effect goes on";
+const PRE_PERIOD_ADVICE: &str = "variants differed before the treatment: look for assignment that depends on behaviour, \
+                                 exposures that are logged after the treatment began, and carry-over from an earlier experiment";
 
 /// The covariate of control against each treatment: before exposure there can be no effect.
 fn pre_period(data: &UnitData<'_>, before: &[(&str, Outcomes<'_>)]) -> Vec<HealthCheck> {
@@ -189,7 +187,7 @@ fn counts(experiment: &Experiment, units: &Exposed, members: impl IntoIterator<I
     of_variant.into_iter().map(count).collect()
 }
 
-/// The name of what was randomised.
+/// The name of the randomised unit.
 fn counted(units: &Exposed) -> &'static str {
     if units.clusters.is_some() { "clusters" } else { "units" }
 }

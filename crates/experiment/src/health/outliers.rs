@@ -36,8 +36,8 @@ pub(super) fn check(row: &OutlierRow) -> HealthCheck {
     }
 }
 
-const ADVICE: &str = "look at these units: bots, resellers, mistakes of logging; and give the metric a `cap:` by a value or a quantile \
-                      before the next experiment, because a cap chosen after looking at the effect is no test any more";
+const ADVICE: &str = "check these units for bots, resellers and logging errors; give the metric a `cap:` by a value or a \
+                      quantile before the next experiment: a cap that is chosen after seeing the effect invalidates the test";
 
 /// Whether the conclusion is another, or the sign is and the effect moved by more than chance would explain.
 fn hinges(as_is: &Refit, without: &Refit) -> bool {

@@ -1,4 +1,4 @@
-//! What is said of arms with a unit that is too large.
+//! Findings about arms with a unit that is too large.
 
 use tranche_scorecard::Effect;
 

@@ -143,11 +143,11 @@ impl<'a> Traffic<'a> {
     }
 }
 
-const SPLIT_ADVICE: &str = "find out what was deployed, switched off or logged late in a variant on such a day; measure anew once its \
-                            exposures are right, or let the period begin after it";
+const SPLIT_ADVICE: &str = "find out what was deployed, disabled or logged late in a variant on these days; measure again when \
+                            their exposures are correct, or let the period begin after them";
 
-const GAPS_ADVICE: &str = "find out whether exposures of those days were lost or not loaded yet, or whether the experiment was paused: \
-                           who comes after a pause may differ from who came before it";
+const GAPS_ADVICE: &str = "find out whether exposures of those days were lost or not loaded yet, or whether the experiment was \
+                           paused: units that come after a pause may differ from those before it";
 
 fn named(items: &[String]) -> String {
     let more = items.len().saturating_sub(MOST_NAMED);

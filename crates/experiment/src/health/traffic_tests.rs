@@ -72,7 +72,7 @@ fn a_day_whose_split_departs_fails_below_its_share_of_the_threshold() {
 }
 
 #[test]
-fn a_day_without_units_is_told_where_chance_does_not_explain_it() {
+fn a_day_without_units_is_reported_where_chance_does_not_explain_it() {
     let gaps = |days: &[[u64; 2]], hour: i64| {
         let found = checks(days, hour).into_iter().find(|check| check.check == "traffic");
         found.map(|check| (check.ok, check.severity, check.finding))

@@ -138,9 +138,9 @@ fn variance_reduction(
 ) -> f64 {
     let variance = |covariates| {
         let adjustments = Adjustments { counted, covariates, ..Adjustments::default() };
-        let [everyone, nobody] =
+        let [everyone, none] =
             [0, 1].map(|variant| cells.group(Side::In(SegmentIndex::EVERYONE), VariantIndex(variant)));
-        Outcomes::new(values, adjustments, cells).arms(&everyone, &nobody).control.variance
+        Outcomes::new(values, adjustments, cells).arms(&everyone, &none).control.variance
     };
     match (variance(covariates), variance(Vec::new())) {
         (Ok(adjusted), Ok(plain)) => (1.0 - adjusted / plain).clamp(0.0, 0.999_999),

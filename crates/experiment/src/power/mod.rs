@@ -133,14 +133,14 @@ pub async fn power(
         notes.push("no exposures in the 28 days before: give `--units-per-day` for durations".to_owned());
     }
     if experiment.statistics.adjust != tranche_stats::Adjustment::None {
-        notes.push("adjustment over several comparisons is not counted: they need more".to_owned());
+        notes.push("adjustment for several comparisons is not included: they need more units".to_owned());
     }
     if experiment.cluster.is_some() {
         notes
-            .push("units are planned as if each were randomised by itself; clusters of alike units need more of them".to_owned());
+            .push("units are planned as if they were randomised individually; clusters of similar units need more of them".to_owned());
     }
     if !experiment.statistics.strata.is_empty() {
-        notes.push("what strata explain is not counted".to_owned());
+        notes.push("the variance that strata explain is not deducted".to_owned());
     }
     if matches!(experiment.statistics.method, Method::Bayes { .. }) {
         notes.push("Bayesian inference is planned as one look with a flat prior".to_owned());

@@ -25,7 +25,7 @@ pub(super) const STEP: &str = "tests";
 pub(super) struct Tally {
     /// Measurements of all experiments of a day.
     measurements: u64,
-    /// Tables of which something followed from what was kept, and everything did.
+    /// Tables of which something was computed from saved state, and everything was.
     incremental: u64,
     wholly_incremental: u64,
     /// Tables of which nothing did.
@@ -85,7 +85,7 @@ pub(super) struct History {
     as_of: Timestamp,
     next_id: usize,
     pub(super) tally: Tally,
-    /// Everything that happened, for whoever must understand a failure.
+    /// Everything that happened, to understand a failure by.
     log: Vec<String>,
 }
 
@@ -112,7 +112,7 @@ impl History {
     }
 
     /// A failure, with what led to it.
-    pub(super) fn told(&self, trouble: &str) -> String {
+    pub(super) fn described(&self, trouble: &str) -> String {
         let files: Vec<String> =
             self.definitions.files().into_iter().map(|(path, text)| format!("-- {path}\n{text}")).collect();
         format!(
@@ -289,9 +289,9 @@ impl History {
         at
     }
 
-    /// Forgets what was kept, as anyone may.
+    /// Deletes saved state, as an operator may.
     async fn forget(&mut self) {
-        self.log.push("what was kept is forgotten".to_owned());
+        self.log.push("saved state is deleted".to_owned());
         let objects = self.place.lake.objects();
         let all: Vec<_> =
             objects.list(Some(&Path::from(tranche_schema::layout::state::ROOT))).try_collect().await.unwrap();
@@ -300,7 +300,7 @@ impl History {
         }
     }
 
-    /// Measures from what was kept, and from all facts.
+    /// Measures from saved state, and from all facts.
     async fn measure(&mut self) -> Result<(), String> {
         let world = self.place.world(self.definitions.files(), self.as_of).await;
         let experiments: Vec<_> = world.experiments.values().collect();
@@ -311,7 +311,7 @@ impl History {
         let since = self.place.context(&world, Some(state));
         let all = self.place.context(&world, None);
         let Collected { data, facts, .. } =
-            collect(&experiments, &since).await.map_err(|error| format!("from what was kept: {error:?}"))?;
+            collect(&experiments, &since).await.map_err(|error| format!("from saved state: {error:?}"))?;
         let again =
             collect(&experiments, &all).await.map_err(|error| format!("from all facts: {error:?}"))?;
         self.tally.measurements += 1;

@@ -1,4 +1,4 @@
-//! Random histories of experiments: what is measured day by day from what was kept is what is measured from
+//! Random histories of experiments: a measurement from saved state, day by day, equals one from
 //! all facts.
 //!
 //! A history is a seed: tables that grow, late and corrected rows, exposures that come late, and experiments
@@ -22,7 +22,7 @@ const HISTORIES: u64 = 50;
 const CASES: u64 = 500;
 
 #[test]
-fn what_is_kept_leads_to_what_all_facts_say() {
+fn saved_state_gives_the_results_of_all_facts() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let one = number("TRANCHE_PROPERTY_SEED");
     let first = one.or_else(|| number("TRANCHE_PROPERTY_FIRST")).unwrap_or(0);
@@ -41,11 +41,11 @@ fn what_is_kept_leads_to_what_all_facts_say() {
             let outcome = history.run().await;
             let (tally, failures) = &mut *found.lock().unwrap();
             tally.add(&history.tally);
-            failures.extend(outcome.err().map(|trouble| history.told(&trouble)));
+            failures.extend(outcome.err().map(|trouble| history.described(&trouble)));
         }
     });
     let (tally, failures) = found.into_inner().unwrap();
-    tell(first, end, &tally);
+    report(first, end, &tally);
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     if one.is_none() {
         assert_eq!(tally.missing(), Vec::<&str>::new(), "what never happened");
@@ -53,7 +53,7 @@ fn what_is_kept_leads_to_what_all_facts_say() {
 }
 
 #[expect(clippy::print_stderr, reason = "which seeds were tried must be known when one fails somewhere else")]
-fn tell(first: u64, end: u64, tally: &Tally) {
+fn report(first: u64, end: u64, tally: &Tally) {
     eprintln!("property: histories {first} to {}: {tally:?}", end - 1);
 }
 

@@ -16,7 +16,7 @@ pub(super) const EVEN_LOOKS: u32 = 10;
 /// Looks of a group-sequential plan, if the experiment has none of its own.
 const PLANNED_LOOKS: u32 = 5;
 
-/// How a share of draws shall stand to what is promised.
+/// The relation of a share of draws to the promised one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relation {
     Equal,
@@ -25,7 +25,7 @@ pub(super) enum Relation {
     Free,
 }
 
-/// What is checked of a metric by one inference.
+/// The checks of a metric by one inference.
 #[derive(Debug)]
 pub(super) struct CheckSpec {
     pub(super) kind: InferenceKind,

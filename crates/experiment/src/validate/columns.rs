@@ -126,8 +126,8 @@ impl Columns {
             .enumerate()
             .flat_map(|(i, column)| self.values[..=i].iter().map(move |other| dot(column, other)));
         let sums: Vec<f64> = std::iter::once(counted).chain(sums).chain(pairs).collect();
-        let nobody = CoMomentMatrix::new(self.values.len());
-        adjust_for_covariates(&self.moments(&sums), &nobody, self.outcomes).value().map(|found| found.control)
+        let empty = CoMomentMatrix::new(self.values.len());
+        adjust_for_covariates(&self.moments(&sums), &empty, self.outcomes).value().map(|found| found.control)
     }
 
     /// The skewness of what is compared, a ratio taken as its numerator less what its denominator makes

@@ -58,7 +58,7 @@ pub async fn validate(
     let exposed = &data.observed.units;
     let units = exposed.at.len();
     if units == 0 {
-        let reason = "nobody was exposed yet; give a later `as_of`".to_owned();
+        let reason = "no unit was exposed yet; give a later `as_of`".to_owned();
         return Err(ExperimentError::Exposure { experiment: experiment.name.clone(), reason });
     }
     let mut order: Vec<usize> = (0..units).collect();

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::inference_kind::InferenceKind;
 
-/// What is to be validated, and how thoroughly.
+/// The subject of a validation, and its effort.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationRequest {
-    /// How often variants are drawn anew; at least 1.
+    /// How often variants are drawn again; at least 1.
     pub iterations: usize,
     /// Where the random numbers begin: the same seed gives the same rows.
     pub seed: u64,
@@ -19,7 +19,7 @@ pub struct ValidationRequest {
     pub inferences: Vec<InferenceKind>,
 }
 
-/// Whether the statistics keep their promises on an experiment's own data.
+/// Whether error rates and intervals hold on an experiment's own data.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Validation {
     /// The experiment.
@@ -39,13 +39,13 @@ pub struct Validation {
     pub lift: f64,
     /// The chance that the bounds of all rows hold at once.
     pub confidence: f64,
-    /// Whether every row holds of which it can be said.
+    /// Whether every row that can be judged holds.
     pub holds: bool,
-    /// What was promised, and what was found.
+    /// Promised and observed rates.
     pub rows: Vec<ValidationRow>,
 }
 
-/// A promise, and how often it was broken or kept.
+/// A promised rate, and the observed one.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ValidationRow {
     /// `false_positives`: the difference's interval leaves out 0, at any look. `coverage`: the lift's
@@ -68,12 +68,12 @@ pub struct ValidationRow {
     pub rate: Option<f64>,
     /// The share that is promised, if one is.
     pub expected: Option<f64>,
-    /// How the rate shall stand to `expected`: `equal`, `at_most` or `at_least`.
+    /// The relation that the rate should have to `expected`: `equal`, `at_most` or `at_least`.
     pub relation: &'static str,
     /// The bounds of the true rate by the draws: exact ones of a binomial share.
     pub bounds: Option<[f64; 2]>,
-    /// Whether the bounds leave it possible that the promise is kept; none where nothing is promised or no
-    /// draw has an answer.
+    /// Whether the bounds are compatible with `expected`; none where nothing is promised or no draw has an
+    /// answer.
     pub holds: Option<bool>,
     /// What a row that does not hold means, and what to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -187,7 +187,7 @@ fn a_prior_draws_towards_no_effect_and_promises_no_coverage() {
 }
 
 #[test]
-fn the_seed_alone_says_what_is_drawn() {
+fn the_seed_alone_determines_the_draws() {
     let case = Case {
         iterations: 200,
         inferences: vec![InferenceKind::Fixed],

@@ -1,4 +1,4 @@
-//! The verdict on each promise, and advice where one is not kept.
+//! The verdict on each promised rate, and advice where it does not hold.
 
 use tranche_stats::{RelativeMethod, binomial_interval};
 
@@ -107,19 +107,20 @@ fn advice(row: &ValidationRow, experiment: &Experiment, trials: &Trials<'_>) -> 
         );
     }
     if row.holds.is_none() {
-        return Some("nothing is promised: the prior is in favour of an effect".to_owned());
+        return Some("no rate is guaranteed: the prior favours an effect".to_owned());
     }
     let Some(subject) = trials.subjects.iter().find(|subject| Some(subject.metric) == row.metric.as_deref())
     else {
         return Some(
-            "the counts of a variant are too small for this test: leave the check out of account until there are more".to_owned(),
+            "the counts of a variant are too small for this test: ignore the check until there are more"
+                .to_owned(),
         );
     };
     let effect = match (row.check, row.rate.unwrap_or(0.0) > row.expected.unwrap_or(0.0)) {
         ("coverage", false) => "intervals miss the truth more often than they say",
-        ("coverage", true) => "intervals are wider than they need be, and effects harder to find",
+        ("coverage", true) => "intervals are wider than necessary, and effects harder to detect",
         (_, true) => "there are more false alarms than alpha allows",
-        (_, false) => "alarms are rarer than alpha allows, and effects harder to find",
+        (_, false) => "alarms are rarer than alpha allows, and effects harder to detect",
     };
     Some(format!("{effect}: {}", cause(row, subject, experiment, trials)))
 }
@@ -146,7 +147,7 @@ fn cause(row: &ValidationRow, subject: &Subject<'_>, experiment: &Experiment, tr
                 inference, or read the difference instead"
             .to_owned();
     }
-    "units that belong together (of one household, one company) and are drawn as one are no independent units; declare what is drawn. \
-     If they are independent, draw more often (`--iterations`) and with another `--seed`"
+    "units that are randomised together (those of a household or a company) are not independent; declare their `cluster`. If \
+     they are independent, draw more often (`--iterations`) and with another `--seed`"
         .to_owned()
 }

@@ -23,7 +23,7 @@ pub struct Origin<'a> {
 pub struct Input {
     /// Its name as people see it: a path within the project, or a URL.
     pub name: String,
-    /// What tells this content from any other under the same name.
+    /// Identifies this content among others of the same name.
     pub edition: String,
     /// Its size, 0 where that is not known before it is read.
     pub bytes: u64,

@@ -1,7 +1,7 @@
 //! A source's format is one file (beside this one) and one line (`with`): here one of files and one of
 //! another system, loaded as CSV and Parquet are.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod logfmt;
 mod till;

@@ -13,7 +13,7 @@ use tranche_ingest::read::{Format, Input, Origin, RawRows, RawStream, Reader};
 pub(crate) const TILL: Format =
     Format { name: "till", description: "Receipts of a till.", reader: |_, _| Arc::new(Till) };
 
-/// Receipts of which the till tells in one answer.
+/// Receipts in one answer of the till.
 const ANSWER: i64 = 2;
 
 #[derive(Debug)]

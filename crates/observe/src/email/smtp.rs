@@ -199,9 +199,9 @@ mod tests {
         }
     }
 
-    /// Someone in between sends answers together with the server's to STARTTLS.
+    /// An attacker in between sends answers together with the server's to STARTTLS.
     #[tokio::test]
-    async fn what_is_said_ahead_of_the_encryption_does_not_count() {
+    async fn answers_before_the_encryption_are_discarded() {
         let answers = &[
             "220 hello",
             "250-mail\r\n250 STARTTLS",
@@ -214,12 +214,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told() {
+    async fn a_refusal_is_reported() {
         let (outcome, _) = check(&["220 hello", "250 mail", "250 ok", "550 no such user"], None).await;
-        let told = outcome.unwrap_err().to_string();
+        let message = outcome.unwrap_err().to_string();
         assert!(
-            told.contains("c@example.org") && told.contains("550") && told.contains("no such user"),
-            "{told}"
+            message.contains("c@example.org") && message.contains("550") && message.contains("no such user"),
+            "{message}"
         );
     }
 

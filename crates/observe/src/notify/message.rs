@@ -19,7 +19,7 @@ pub struct Message {
     pub pipeline: Option<String>,
     /// The run that it is about, if it is about one.
     pub run_id: Option<String>,
-    /// A line that says what happened.
+    /// The event in one line.
     pub title: String,
     /// Details, in lines; may be empty.
     pub text: String,
@@ -41,8 +41,8 @@ impl Message {
         let state = newest.map_or_else(|| "never".to_owned(), |newest| newest.to_string());
         let hours = limit.as_secs().div_ceil(3_600);
         let title = match newest {
-            Some(newest) => format!("{kind} {name} is not fresh: as of {newest}, may be {hours} hours old"),
-            None => format!("{kind} {name} is not fresh: there is nothing in it yet"),
+            Some(newest) => format!("{kind} {name} is not fresh: as of {newest}, the limit is {hours} hours"),
+            None => format!("{kind} {name} is not fresh: it has no data yet"),
         };
         Self {
             id: id(&["freshness", kind, name, &state]),
@@ -121,7 +121,7 @@ fn failures(run: &RunRecord) -> String {
     lines.join("\n")
 }
 
-/// An id that a path and a mail header can hold; parts with other characters are told apart by a hash.
+/// An id that a path and a mail header can hold; parts with other characters are distinguished by a hash.
 fn id(parts: &[&str]) -> String {
     let whole = parts.join("-");
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_to_tell_depends_on_the_end_the_run_before_and_the_slot() {
+    fn messages_depend_on_the_outcome_the_run_before_and_the_slot() {
         use RunStatus::{Done, Failed, Skipped};
         check(&run(None, Done), known(Some(Done), None, false), &[]);
         check(&run(None, Done), known(Some(Failed), None, false), &[Occasion::Recovery]);
@@ -193,9 +193,9 @@ mod tests {
         );
         check(&run(Some(0), Failed), known(Some(Failed), Some(50), false), &[Occasion::Failure]);
         check(&run(Some(0), Skipped), known(Some(Failed), Some(50), false), &[]);
-        let told = messages_of(&run(None, Failed), Background::default());
-        assert_eq!(told[0].id, "failure-r1-3");
-        assert_eq!(told[0].text, "load: no such file\ncontinue with: tranche resume r1");
+        let messages = messages_of(&run(None, Failed), Background::default());
+        assert_eq!(messages[0].id, "failure-r1-3");
+        assert_eq!(messages[0].text, "load: no such file\ncontinue with: tranche resume r1");
     }
 
     #[test]

@@ -249,7 +249,7 @@ impl Outbox {
         Ok(old.len() as u64)
     }
 
-    /// What is wrong with the outbox: messages that cannot be read, and so are never sent, and channels.
+    /// Findings in the outbox: messages that cannot be read, and so are never sent, and channels.
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails.

@@ -62,12 +62,12 @@ impl Sender {
         }
     }
 
-    /// What tells it from others in the outbox.
+    /// Its identity in the outbox.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether it is to be told this.
+    /// Whether it subscribes to this message.
     pub(crate) fn wants(&self, message: &Message) -> bool {
         let is_theirs = match (&self.pipelines, &message.pipeline) {
             (Some(pipelines), Some(pipeline)) => pipelines.contains(pipeline),
@@ -76,7 +76,7 @@ impl Sender {
         is_theirs && self.on.contains(&message.occasion)
     }
 
-    /// Tells it; `attempt` counts from 1, and all but the first may be a repetition.
+    /// Sends a message; `attempt` counts from 1, and all but the first may be a repetition.
     pub(crate) async fn send(&self, message: &Message, attempt: usize) -> Result<(), ObserveError> {
         match &self.way {
             Way::Webhook(poster) => {

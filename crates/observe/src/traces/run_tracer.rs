@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SpanData, SpanExporter};
 
 /// The attribute of a span that names its run, as 32 hexadecimal digits.
 const RUN: &str = "run";
-/// The span that stands for whoever asked for a run: a parent by which the run's span gets its trace, and
+/// The span that stands for the caller of a run: a parent by which the run's span gets its trace, and
 /// which is never exported.
 const ORIGIN: SpanId = SpanId::from_bytes(1_u64.to_be_bytes());
 
@@ -54,7 +54,7 @@ impl<E: SpanExporter> SpanExporter for RunTraces<E> {
         let count = batch.len();
         let exported = self.0.export(batch).await;
         if let Err(error) = &exported {
-            tracing::warn!(spans = count, %error, "the collector of traces did not take them");
+            tracing::warn!(spans = count, %error, "the trace collector rejected them");
         }
         exported
     }

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_begun_or_waits_is_not_ready() {
+    fn steps_that_run_or_wait_are_not_ready() {
         let steps = steps(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])]);
         let ready = |done: &[&'static str], begun: &[&'static str]| {
             let (done, begun) = (done.iter().copied().collect(), begun.iter().copied().collect());

@@ -38,7 +38,7 @@ pub struct PipelineSpec {
     #[serde(default)]
     #[schemars(with = "Option<u32>")]
     pub concurrency: Option<Spanned<u32>>,
-    /// What it does.
+    /// Its steps.
     #[schemars(with = "Vec<StepSpec>")]
     pub steps: Spanned<Vec<Spanned<StepSpec>>>,
 }

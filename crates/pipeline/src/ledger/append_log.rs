@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_appended_is_read_in_order() {
+    async fn entries_are_read_in_order() {
         let objects = InMemory::new();
         let log = AppendLog::<u64>::new(&objects, Path::from("log"));
         assert_eq!(log.read(0).await.unwrap(), [0; 0]);

@@ -94,9 +94,9 @@ pub struct Started {
     pub slot: Option<Timestamp>,
     /// The logical instant of its results.
     pub as_of: Timestamp,
-    /// Whether everything is computed anew.
+    /// Whether everything is computed again.
     pub full: bool,
-    /// Which entry of the slot's log the run stands in: more than 0 when the slot is run anew.
+    /// Which entry of the slot's log the run stands in: more than 0 when the slot is run again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restatement: u64,
     /// The hash of the pinned definitions.

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_appended_is_read_back() {
+    async fn events_are_read_back() {
         let ledger = ledger();
         let mut log = ledger.start(started("r1", 0)).await.unwrap();
         log.append(Event::StepStarted { step: "load".into(), attempt: 1, at: at(1) }).await.unwrap();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_who_resume_a_run_one_owns_it_and_the_old_owner_stops() {
+    async fn of_two_processes_that_resume_a_run_one_owns_it_and_the_old_owner_stops() {
         let ledger = ledger();
         let mut old = ledger.start(started("r1", 0)).await.unwrap();
         let seen = ledger.read("r1").await.unwrap();

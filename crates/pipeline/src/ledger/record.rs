@@ -20,10 +20,10 @@ pub struct RunRecord {
     /// The logical instant of its results.
     #[schemars(with = "String")]
     pub as_of: Timestamp,
-    /// Whether everything is computed anew.
+    /// Whether everything is computed again.
     #[serde(skip)]
     pub full: bool,
-    /// Which entry of the slot's log it stands in: more than 0 when the slot is run anew.
+    /// Which entry of the slot's log it stands in: more than 0 when the slot is run again.
     #[serde(skip)]
     pub restatement: u64,
     /// Its state.

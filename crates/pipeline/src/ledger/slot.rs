@@ -1,7 +1,7 @@
 //! Decisions about slots: `_sys/slots/<pipeline>/<instant>/<sequence>.json`.
 //!
 //! The process that creates entry 0 decides about the slot, once. Later entries are written on request, to
-//! repeat a slot or compute it anew; each is one more run of it.
+//! repeat a slot or compute it again; each is one more run of it.
 
 use std::collections::BTreeSet;
 

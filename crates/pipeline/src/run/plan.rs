@@ -20,10 +20,10 @@ pub struct RunPlan {
     pub slot: Option<Timestamp>,
     /// The logical instant of the results.
     pub as_of: Timestamp,
-    /// Whether everything is computed anew.
+    /// Whether everything is computed again.
     pub full: bool,
     /// Which entry of the slot's log the run stands in: 0 for the first run of the slot, more when the slot
-    /// is run anew. 0 without a slot.
+    /// is run again. 0 without a slot.
     pub restatement: u64,
     /// The hash of the pinned definitions, from [`Ledger::pin`].
     pub definitions: String,

@@ -33,7 +33,7 @@ pub struct StepContext {
     pub slot: Option<Timestamp>,
     /// The logical instant of the results.
     pub as_of: Timestamp,
-    /// Whether everything is computed anew.
+    /// Whether everything is computed again.
     pub full: bool,
     /// `pipeline/step/slot`, or `pipeline/step/run_id` where there is no slot: the application transaction of
     /// the step's commits.

@@ -153,9 +153,9 @@ impl Calendar {
 
 fn reason(error: &CronError) -> String {
     let shown = error.to_string();
-    let told = shown.split_once(": ").map_or(shown.as_str(), |(_, told)| told).trim_end_matches('.');
-    let told = told.strip_prefix("CronPattern contains ").unwrap_or(told);
-    let mut letters = told.chars();
+    let reason = shown.split_once(": ").map_or(shown.as_str(), |(_, reason)| reason).trim_end_matches('.');
+    let reason = reason.strip_prefix("CronPattern contains ").unwrap_or(reason);
+    let mut letters = reason.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cron_expression_says_why() {
+    fn an_invalid_cron_expression_says_why() {
         for (cron, part) in [
             ("61 2 * * *", "`61 2 * * *` is not a cron expression ("),
             ("* * * *", "is not a cron expression; write minute"),

@@ -33,7 +33,7 @@ pub struct ExplainedSlot {
     pub outcome: SlotOutcome,
     /// Why it was skipped or missed, or the state of its run.
     pub reason: Option<String>,
-    /// The run that runs it: the latest, when it was run anew.
+    /// The run that runs it: the latest, when it was run again.
     pub run_id: Option<String>,
 }
 
@@ -210,12 +210,12 @@ mod tests {
     async fn check(ledger: &Ledger, cron: &str, expected: &[&str]) {
         let span = (at("00:00"), at("04:00"));
         let slots = explain(ledger, &pipeline(cron), &TimeZone::UTC, span, at("02:10")).await.unwrap();
-        let told = |slot: &ExplainedSlot| {
+        let shown = |slot: &ExplainedSlot| {
             let outcome = serde_json::to_value(slot.outcome).unwrap();
             let reason = slot.reason.as_deref().map_or_else(String::new, |reason| format!(" {reason}"));
             format!("{} {}{reason}", slot.slot.strftime("%H:%M"), outcome.as_str().unwrap())
         };
-        assert_eq!(slots.iter().map(told).collect::<Vec<_>>(), expected);
+        assert_eq!(slots.iter().map(shown).collect::<Vec<_>>(), expected);
     }
 
     async fn scheduled(ledger: &Ledger, cron: &str) {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_edit_that_nobody_declared_is_told_as_such() {
+    async fn an_edit_that_no_daemon_declared_is_reported_as_such() {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
         let undeclared = "03:30 future not declared yet: start `tranche schedule`";
         check(
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_expired_is_forgotten_and_one_that_nobody_began_waits() {
+    async fn an_expired_run_is_forgotten_and_one_that_was_not_started_waits() {
         let ledger = Ledger::new(Arc::new(InMemory::new()));
         scheduled(&ledger, "0 * * * *").await;
         for slot in ["01:00", "02:00"] {

@@ -148,7 +148,7 @@ impl PipelineState {
     }
 
     /// Writes our schedule into the history when our definitions changed: at the start, and when they are
-    /// loaded anew. It is not written again because another process wrote another: so two versions of a
+    /// loaded again. It is not written again because another process wrote another: so two versions of a
     /// project never take turns.
     async fn declare(&mut self, tick: &Tick<'_>, pipeline: Option<&Pipeline>) -> Result<(), RunError> {
         let ours = schedules_of(pipeline);

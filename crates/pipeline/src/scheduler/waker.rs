@@ -18,7 +18,7 @@ pub trait Waker: Send + Sync {
     async fn woken(&self);
 }
 
-/// Never wakes anyone.
+/// Never wakes the scheduler.
 #[async_trait]
 impl Waker for () {
     async fn follow(&self, _: &[&Calendar], _: Timestamp) {}

@@ -100,11 +100,15 @@ impl Bucket {
 
     /// What was written about schedules and slots, in the order in which it was.
     fn story(&self) -> String {
-        let told = |(path, _): &(&String, &(Vec<u8>, Timestamp))| {
+        let is_shown = |(path, _): &(&String, &(Vec<u8>, Timestamp))| {
             ["_sys/schedules/", "_sys/slots/"].iter().any(|p| path.starts_with(p))
         };
-        let mut lines: Vec<_> =
-            self.objects.iter().filter(told).map(|(path, (bytes, written))| (written, path, bytes)).collect();
+        let mut lines: Vec<_> = self
+            .objects
+            .iter()
+            .filter(is_shown)
+            .map(|(path, (bytes, written))| (written, path, bytes))
+            .collect();
         lines.sort();
         lines
             .iter()
@@ -153,7 +157,7 @@ impl Bucket {
             let mut after_end =
                 events.iter().skip_while(|event| !matches!(event, Event::Ended { .. })).skip(1);
             if let Some(event) = after_end.find(|event| !matches!(event, Event::Resumed { .. })) {
-                self.wrong.push(format!("run {run_id} went on after its end: {event:?}"));
+                self.wrong.push(format!("run {run_id} continued after its end: {event:?}"));
             }
             runs.insert(run_id, RunRecord::from_events(&events).unwrap());
         }
@@ -211,7 +215,7 @@ impl Bucket {
             self.wrong.push(format!("lost: nothing was decided about {pipeline} {slot}"));
         }
         for slot in found.difference(&slots) {
-            // Whoever decided it may not have known of an edit that took its time to be written.
+            // The daemon that decided it may not have known of an edit whose write was delayed.
             let known = usize::try_from(decided.decisions[slot].0.schedule).unwrap();
             if pipeline != "mail" && !self.slots(pipeline, known, end).contains(slot) {
                 self.wrong.push(format!("{pipeline} {slot} was decided and is no slot"));

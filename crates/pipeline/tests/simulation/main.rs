@@ -2,7 +2,7 @@
 //! memory, and time that passes as fast as the work allows. All of it follows from a seed.
 //!
 //! `TRANCHE_SIMULATION_SEEDS=20000` plays so many, `TRANCHE_SIMULATION_SEED=17` plays that one alone and
-//! tells what was decided.
+//! prints what was decided.
 
 #![allow(
     clippy::unwrap_used,
@@ -88,14 +88,14 @@ fn every_slot_has_one_fate_and_every_row_is_there_once() {
     let seeds = environment("TRANCHE_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let begun = std::time::Instant::now();
     let total = play(seeds, Broken::Sound, false);
-    let told = format!(
+    let summary = format!(
         "{seeds} seeds in {:.0} s: {} slots, {} runs, {} commits",
         begun.elapsed().as_secs_f64(),
         total.slots,
         total.runs,
         total.commits
     );
-    eprintln!("{told}");
+    eprintln!("{summary}");
     Fault::ALL
         .iter()
         .for_each(|fault| eprintln!("  {fault:?}: {}", total.counts.get(fault).copied().unwrap_or(0)));
@@ -109,12 +109,12 @@ fn every_slot_has_one_fate_and_every_row_is_there_once() {
 }
 
 /// What is found in a build that is broken on purpose, within 200 seeds.
-fn catches(broken: Broken, told: &str) {
+fn catches(broken: Broken, expected: &str) {
     let total = play(200, broken, true);
     let (seed, wrong) =
         total.wrong.first().unwrap_or_else(|| panic!("{broken:?} was not found in 200 seeds"));
     eprintln!("{broken:?} was found by seed {seed}: {}", wrong[0]);
-    assert!(wrong.iter().any(|wrong| wrong.contains(told)), "{wrong:#?}");
+    assert!(wrong.iter().any(|wrong| wrong.contains(expected)), "{wrong:#?}");
 }
 
 #[test]

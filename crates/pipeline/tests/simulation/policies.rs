@@ -238,7 +238,7 @@ fn two_machines_an_hour_apart_double_and_lose_nothing() {
 }
 
 #[test]
-fn a_run_whose_daemon_died_is_gone_on_with_by_another() {
+fn a_run_whose_daemon_died_is_continued_by_another() {
     play(async {
         let lab = Lab::new(&[("shop", "schedule: {cron: '0 * * * *', overlap: queue}")], 60);
         let (first, second) =
@@ -320,7 +320,7 @@ fn slots_of_a_pause_are_skipped() {
 }
 
 #[test]
-fn once_does_what_is_due_and_ends() {
+fn once_runs_due_slots_and_ends() {
     play(async {
         let lab = Lab::new(
             &[("shop", "schedule: {cron: '0 * * * *', catchup: all}"), ("mail", "schedule: {after: [shop]}")],

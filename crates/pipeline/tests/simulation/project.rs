@@ -1,5 +1,5 @@
-//! The projects of a simulation: pipelines by chance, and a catalog over them that reads what it is told to
-//! load.
+//! The projects of a simulation: pipelines by chance, and a catalog over them that reads the edition
+//! it is given.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

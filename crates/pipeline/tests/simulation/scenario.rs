@@ -40,7 +40,7 @@ const LEASE: Duration = Duration::from_secs(40);
 /// pipeline to come.
 const CALM: Duration = Duration::from_secs(4 * 3600);
 
-/// A scheduler that is alive: its process and its way to be told.
+/// A scheduler that is alive: its process, its catalog, and how to stop it.
 struct Alive {
     process: Arc<Process>,
     catalog: Arc<SimulatedCatalog>,
@@ -91,7 +91,7 @@ impl Scenario {
         let script = async {
             self.trouble(self.world.now() + SignedDuration::try_from(night).unwrap(), zone).await;
             self.world.calm_down();
-            // Whoever stayed behind is brought up to date, as someone would in the morning.
+            // Schedulers with an old catalog are restarted, as an operator would in the morning.
             self.alive.lock().unwrap().iter().flatten().for_each(|alive| alive.stop.drain.cancel());
             while self.world.now() < end {
                 sleep(Duration::from_secs(60)).await;
@@ -105,7 +105,7 @@ impl Scenario {
         check::check(&self.world, self.world.now(), &self.project.lock().unwrap())
     }
 
-    /// Whatever someone or something does to the schedulers from outside.
+    /// Events from outside: what operators and machines do to the schedulers.
     async fn trouble(&self, until: Timestamp, zone: &str) {
         while self.world.now() < until {
             sleep(self.world.seconds(60, 900)).await;

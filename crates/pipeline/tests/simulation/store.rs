@@ -26,7 +26,7 @@ pub(crate) enum Broken {
     Sound,
     /// A claim that was answered with a conflict is taken for won, without reading it back.
     ClaimWithoutReadBack,
-    /// The log of a run is written without asking whether someone else owns it.
+    /// The log of a run is written without asking whether another process owns it.
     LogWithoutOwner,
     /// A table is committed without looking for the transaction.
     CommitWithoutTransaction,

@@ -18,9 +18,9 @@ pub(crate) enum Fault {
     FailBefore,
     /// It was done, and the answer says that it failed.
     FailAfter,
-    /// It was done, and the answer says that someone else did it before.
+    /// It was done, and the answer says that another process did it before.
     ConflictAfter,
-    /// Nothing was done, and the answer says that someone else did it before.
+    /// Nothing was done, and the answer says that another process did it before.
     ConflictBefore,
     /// The answer says that it failed, and it is done later.
     Late,
@@ -32,7 +32,7 @@ pub(crate) enum Fault {
     KillBefore,
     /// The process ends after the operation, before it learns of it.
     KillAfter,
-    /// The process stands still for longer than its lease, then goes on.
+    /// The process stands still for longer than its lease, then continues.
     Freeze,
     /// The process's clock jumps forwards.
     JumpForwards,

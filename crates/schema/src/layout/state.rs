@@ -1,5 +1,5 @@
 //! `_state/`: partial results that make the next run quick. All of it can be deleted at any time, and is then
-//! computed anew.
+//! computed again.
 //!
 //! What is saved of a table for an owner lies in `_state/<kind>/<pipeline>/<owner>/<table>/`. The kind comes
 //! first and is one of a few words, so that no name of a pipeline can be taken for a kind.

@@ -27,7 +27,7 @@ pub const DEFINITIONS: System = system("_sys/definitions", Retention::Runs);
 pub const LEASES: System = system("_sys/leases", Retention::Runs);
 /// `<id>/<sequence>.json`: the slots of each backfill.
 pub const BACKFILLS: System = system("_sys/backfills", Retention::Runs);
-/// `<pipeline>/<instant>/<sequence>.json`: what was decided about each slot.
+/// `<pipeline>/<instant>/<sequence>.json`: the decisions about each slot.
 pub const SLOTS: System = system("_sys/slots", Retention::Forever);
 /// `<pipeline>/<sequence>.json`: the schedule of each pipeline and its changes.
 pub const SCHEDULES: System = system("_sys/schedules", Retention::Forever);

@@ -21,7 +21,7 @@ pub struct TraitsSpec {
     /// What they mean.
     #[serde(default)]
     pub description: Option<String>,
-    /// Who answers for them.
+    /// The person or team that is responsible for them.
     #[serde(default)]
     pub owner: Option<String>,
     /// For grouping in lists.
@@ -107,7 +107,7 @@ pub struct SegmentSpec {
     /// Who is in it, in words.
     #[serde(default)]
     pub description: Option<String>,
-    /// Who answers for it.
+    /// The person or team that is responsible for it.
     #[serde(default)]
     pub owner: Option<String>,
     /// For grouping in lists.
@@ -120,7 +120,7 @@ pub struct SegmentSpec {
     /// Known answers.
     #[serde(default)]
     pub tests: Vec<TestSpec>,
-    /// How old its last refresh may be, such as `26h`, before people are told.
+    /// How old its last refresh may be, such as `26h`, before people are notified.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub freshness: Option<Spanned<String>>,
@@ -164,7 +164,7 @@ pub struct TestSpec {
     /// The instant.
     #[schemars(with = "String")]
     pub as_of: Spanned<String>,
-    /// The label that it is about, in a segment set; without one, whoever has a label is a member.
+    /// The label that it is about, in a segment set; without one, every entity with a label is a member.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub label: Option<Spanned<String>>,

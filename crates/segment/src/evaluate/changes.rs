@@ -126,7 +126,7 @@ fn change(
         return full(match measure.aggregate {
             Aggregate::CountDistinct => "distinct values of two days cannot be added up",
             Aggregate::Variance => "variances of floats depend on the order of addition",
-            Aggregate::First | Aggregate::Last => "first and last values are not kept",
+            Aggregate::First | Aggregate::Last => "first and last values are not saved",
             Aggregate::Sum if !bases.is_empty() && is_float(measure, contract) => {
                 "sums of floats depend on the order of addition"
             }

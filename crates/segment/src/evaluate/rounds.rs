@@ -225,7 +225,7 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// The members that truth values over all rows tell of.
+/// The members, from truth values over all rows.
 fn members_of(ranges: &[&BooleanArray], universe: u32) -> Members {
     let mut bytes = Vec::with_capacity(universe as usize / 8 + 8);
     let mut unknown = 0;

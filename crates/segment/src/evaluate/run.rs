@@ -22,7 +22,7 @@ use crate::error::SegmentError;
 use crate::plan::{Program, Sharing, WideColumn};
 use crate::state::SavedMeasures;
 
-/// Evaluates what is in scope, in a session in which the contracts are registered over the same `tables`.
+/// Evaluates the definitions in scope, in a session in which the contracts are registered over the same `tables`.
 ///
 /// # Errors
 /// [`SegmentError`] with the definition at fault.
@@ -134,7 +134,7 @@ fn with_rows(column: &ArrayRef, rows: usize) -> Result<ArrayRef, SqlError> {
     Ok(concat(&[column, &rest])?)
 }
 
-/// Whether relations have a row without a key, which is what the last wide row tells.
+/// Whether relations have a row without a key, from the last wide row.
 fn add_null_keys(
     program: &Program,
     types: &mut WideTypes,

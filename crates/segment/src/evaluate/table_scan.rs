@@ -63,7 +63,7 @@ impl TableScan<'_> {
             // A file that is no longer there may be one that was removed, and cleaned up since.
             Err(SegmentError::Sql(SqlError::Store(StoreError::Read { reason }))) if was_saved => {
                 let table = &self.contract.table;
-                tracing::warn!(table, reason, "what changed cannot be read; everything is read");
+                tracing::warn!(table, reason, "changed files cannot be read; reading all files");
                 self.read(None, Some(share), index).await
             }
             outcome => outcome,
@@ -222,7 +222,7 @@ impl SamplePlan {
         sources
     }
 
-    /// The copied events of before and now, of the files that the table has.
+    /// The copied events, saved and current, of the files that the table has.
     fn events(
         self,
         copied: Vec<(String, RecordBatch)>,

@@ -20,7 +20,7 @@ use super::rows::{Ended, Rows, length};
 use super::{MembershipTable, Memberships, OBJECTS_AT_A_TIME, ReadFile};
 use crate::error::SegmentError;
 
-/// The names of new files begin so: for people, the statistics tell the same.
+/// The names of new files begin so, for people: the statistics say the same.
 pub(super) const OPEN_PREFIX: &str = "open-";
 pub(super) const ENDED_PREFIX: &str = "ended-";
 
@@ -204,7 +204,7 @@ async fn ended_files(
     threads.map(files, encode).await
 }
 
-/// Memberships that ended, in the order of segments and times; row groups are small enough that their statistics tell segments apart.
+/// Memberships that ended, in the order of segments and times; row groups are small enough that their statistics distinguish segments.
 fn ended_groups(file: &[(Arc<str>, Ended)]) -> Vec<Vec<Stretch<'_>>> {
     let mut groups: Vec<Vec<Stretch<'_>>> = Vec::new();
     let mut rows = ENDED_GROUP_ROWS;

@@ -164,7 +164,7 @@ fn set_of(entities: &mut Vec<u32>) -> RoaringBitmap {
 /// Sets with an entity in so many bytes are dense.
 const DENSE_BYTES: usize = 4;
 
-/// The segment of all rows of a row group, where its statistics tell.
+/// The segment of all rows of a row group, where its statistics say so.
 fn only_segment(group: &RowGroupMetaData) -> Option<String> {
     let column = group.columns().iter().find(|column| column.column_path().string() == platform::SEGMENT)?;
     let Some(Statistics::ByteArray(known)) = column.statistics() else { return None };

@@ -1,7 +1,7 @@
 //! How memberships lie in files.
 //!
 //! Open memberships stand in files of their own, each of a few segments that are neighbours in the order of their names; a file
-//! holds whole segments, or a part of one that is too large for a file, its rows in the order of entry. A refresh writes anew those files in which a segment
+//! holds whole segments, or a part of one that is too large for a file, its rows in the order of entry. A refresh rewrites those files in which a segment
 //! changed. Memberships that ended stand in other files, which only grow in number. What a file holds is known from its statistics in
 //! the log and not by its name, so that any tool may rewrite the table.
 
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     Mixed,
 }
 
-/// A file of memberships, as far as the log tells.
+/// A file of memberships, as its log describes it.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredFile {
     pub(crate) file: DataFile,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn statistics_tell_what_a_file_holds() {
+    fn statistics_describe_the_content_of_a_file() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         for (nulls, last_exit, kind, may_end) in [
             (json!(3), Value::Null, Kind::Open, true),

@@ -2,7 +2,7 @@
 //!
 //! [`Memberships::read`] brings the open memberships of some segments into memory, and of those that ended no more than it has to;
 //! [`Memberships::apply`] makes a bitmap of members the current ones at an instant, for as many instants as one likes; and
-//! [`Memberships::commit`] makes all of it visible at once, by writing anew the files in which something changed. How rows lie in
+//! [`Memberships::commit`] makes all of it visible at once, by rewriting the files in which something changed. How rows lie in
 //! files is the business of [`layout`]. [`compact`] merges files of memberships that ended.
 
 mod commit;

@@ -349,7 +349,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_row_of_nulls_says() {
+    fn aggregates_of_a_row_of_nulls() {
         let (a, known) = (|| ident("a"), || ident("b").is_not_null());
         for (expr, null, untrue) in [
             (a(), true, true),

@@ -63,7 +63,7 @@ impl Builder<'_> {
         let measures: Vec<usize> = self.scans.values().map(|scan| scan.measures.len()).collect();
         let (aggregates, null_keys) = (self.aggregates.len(), self.null_keys.len());
         if self.sharing == Sharing::OneByOne {
-            return NotFusable::because("every definition is to run as it is");
+            return NotFusable::because("sharing is switched off");
         }
         self.asked.clear();
         let outcome = compile(self);

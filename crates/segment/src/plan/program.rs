@@ -60,7 +60,7 @@ pub(crate) enum Compiled {
 }
 
 impl Program {
-    /// Compiles what is in scope.
+    /// Compiles the definitions in scope.
     ///
     /// # Errors
     /// [`SegmentError::Definition`] when a definition cannot be planned.
@@ -73,7 +73,7 @@ impl Program {
         Self::compile_from(&Plans::default(), definitions, scope, session, sharing).await
     }
 
-    /// Compiles what is in scope; plans that are the same at every instant are taken from `plans`, or added to it.
+    /// Compiles the definitions in scope; plans that are the same at every instant are taken from `plans`, or added to it.
     ///
     /// # Errors
     /// [`SegmentError::Definition`] when a definition cannot be planned.

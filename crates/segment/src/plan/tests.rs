@@ -126,7 +126,7 @@ async fn aggregates_by_the_key_fuse_wherever_they_stand() {
 }
 
 #[tokio::test]
-async fn what_is_not_about_one_entity_says_why() {
+async fn a_query_that_is_not_about_one_entity_says_why() {
     for (sql, reason) in [
         ("SELECT id FROM people ORDER BY age LIMIT 10", "LIMIT"),
         (

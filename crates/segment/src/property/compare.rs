@@ -17,14 +17,14 @@ use super::table::ENTITY;
 use crate::evaluate::{Evaluation, Sharing, evaluate};
 use crate::{Definitions, Scope, SegmentError};
 
-/// Who is in a segment, by key as text. Rows without a key mean nobody, and are told in a report only.
+/// Who is in a segment, by key as text. Rows without a key are no members, and are counted in a report only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) members: BTreeSet<String>,
     pub(super) unmatched: u64,
 }
 
-/// Answers by segment; one without anything in it is not told from one that is not there.
+/// Answers by segment; an empty one equals one that is absent.
 pub(super) type Answers = BTreeMap<String, Answer>;
 
 type Evaluating<'a> = Pin<Box<dyn Future<Output = Result<Evaluation, SegmentError>> + 'a>>;

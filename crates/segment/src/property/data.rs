@@ -96,7 +96,7 @@ pub(super) fn row(
         .collect()
 }
 
-/// Mostly one of the entities, the first ones more often; at times a stranger or nobody.
+/// Mostly one of the entities, the first ones more often; at times an unknown key or null.
 fn whom(random: &mut Random, keys: &[Value]) -> Value {
     if random.chance(5) {
         return Value::Null;

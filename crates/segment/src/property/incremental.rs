@@ -49,25 +49,25 @@ fn refreshes_day_by_day_publish_what_a_full_evaluation_finds() {
                     days.fetch_add(refreshed, Ordering::Relaxed);
                 }
                 Err(trouble) => {
-                    let told = told(seed, trouble).await;
-                    failures.lock().unwrap().push(told);
+                    let described = smallest(seed, trouble).await;
+                    failures.lock().unwrap().push(described);
                 }
             }
         }
     });
-    tell(&seeds, days.into_inner());
+    report(&seeds, days.into_inner());
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 #[expect(clippy::print_stderr, reason = "which seeds were tried must be known when one fails somewhere else")]
-fn tell(seeds: &Seeds, refreshes: u64) {
+fn report(seeds: &Seeds, refreshes: u64) {
     let Seeds { first, count } = seeds;
     eprintln!("property: {count} histories, seeds {first} to {}: {refreshes} refreshes", first + count - 1);
 }
 
 /// A failing history with as few definitions as fail, and the last days' rows.
-async fn told(seed: u64, mut trouble: String) -> String {
+async fn smallest(seed: u64, mut trouble: String) -> String {
     let mut without = BTreeSet::new();
     let names: Vec<String> =
         History::new(seed).definitions.iter().map(|definition| definition.name.clone()).collect();
@@ -91,7 +91,7 @@ struct History {
     seed: u64,
     /// Rows that have not arrived yet, by table.
     pending: Vec<Vec<Vec<Value>>>,
-    /// Everything that happened, for whoever must understand a failure.
+    /// Everything that happened, to understand a failure by.
     log: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ impl History {
                 let transaction = format!("shop/refresh/{day}/{time}");
                 self.refresh(&place, &definitions, &transaction)
                     .await
-                    .map_err(|trouble| self.told(&trouble, &definitions))?;
+                    .map_err(|trouble| self.described(&trouble, &definitions))?;
                 refreshes += 1;
             }
             let hours = self.random.pick(&[24, 24, 24, 48, 12, 31, 24 * 7]);
@@ -149,7 +149,7 @@ impl History {
         Ok(refreshes)
     }
 
-    fn told(&self, trouble: &str, definitions: &[Definition]) -> String {
+    fn described(&self, trouble: &str, definitions: &[Definition]) -> String {
         let files: Vec<String> =
             definitions.iter().map(|d| format!("-- {}\n{}", d.path(), d.text())).collect();
         let rows = super::duckdb::setup(&self.world);
@@ -258,7 +258,7 @@ impl History {
         (!affected.is_empty(), affected)
     }
 
-    /// An author changes a constant, or writes a segment anew.
+    /// An author changes a constant, or rewrites a segment.
     fn rewrite(&mut self) {
         let number = self.random.below(self.definitions.len());
         let definition = &mut self.definitions[number];
@@ -273,7 +273,7 @@ impl History {
             self.log.push(format!("in {}, {constant} becomes {other}", definition.name));
             definition.sql = definition.sql.replace(constant, &other);
         } else if definition.role == Role::Segment {
-            self.log.push(format!("{} is written anew", definition.name));
+            self.log.push(format!("{} is rewritten", definition.name));
             let seed = self.seed + self.random.next() % 1000;
             *definition = grammar::rewritten(&self.world, definition, seed, &mut Fired::default());
         }

@@ -58,7 +58,7 @@ const MENDED: [(&str, &str, &[&str]); 4] = [
 ];
 
 #[tokio::test]
-async fn the_engine_still_errs_on_what_is_left_out() {
+async fn the_engine_still_errs_on_the_constructs_left_out() {
     for (form, shared_is_right, sql, right) in MISTAKES {
         for (whose, found) in members(sql).await {
             let expected = whose == "DuckDB" || (whose == "shared" && shared_is_right);
@@ -72,7 +72,7 @@ async fn the_engine_still_errs_on_what_is_left_out() {
 }
 
 #[tokio::test]
-async fn what_is_mended_is_right() {
+async fn constructs_that_were_fixed_are_right() {
     for (form, sql, right) in MENDED {
         for (whose, found) in members(sql).await {
             assert_eq!(found, Ok(set(right)), "{form}, by {whose}");
@@ -84,7 +84,7 @@ fn set(keys: &[&str]) -> BTreeSet<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
 }
 
-/// Who is in a segment, in the opinion of everyone.
+/// The members of a segment by each evaluator.
 async fn members(sql: &str) -> Vec<(&'static str, Result<BTreeSet<String>, String>)> {
     let world = world();
     let place = Place::of(&world).await;
@@ -96,7 +96,7 @@ async fn members(sql: &str) -> Vec<(&'static str, Result<BTreeSet<String>, Strin
     opinions.0.into_iter().map(|Opinion { whose, found, .. }| (whose, found.map(members))).collect()
 }
 
-/// Two people, and an order of the first and one of nobody.
+/// Two people, and an order of the first and one of an unknown person.
 fn world() -> World {
     let as_of: Timestamp = "2024-06-28T00:00:00Z".parse().unwrap();
     let instant = |text: &str| Value::Instant(text.parse::<Timestamp>().unwrap().as_microsecond());

@@ -89,7 +89,7 @@ fn every_way_to_evaluate_finds_the_same_members() {
         }
     });
     let tally = tally.into_inner().unwrap();
-    tell(&seeds, &tally, duckdb.is_some());
+    report(&seeds, &tally, duckdb.is_some());
     assert!(tally.failures.is_empty(), "{}", tally.failures.join("\n\n"));
     if seeds.is_enough(CASES) {
         assert_eq!(tally.fired.missing(), Vec::<&str>::new(), "productions that never were used");
@@ -108,7 +108,7 @@ async fn cases_of(world_seed: u64, cases: std::ops::Range<u64>, duckdb: Option<&
         tally.cases += 1;
         tally.definitions += definitions.len();
         if let Some(trouble) = opinions.trouble() {
-            tally.failures.push(shrink::told(seed, &world, definitions, &trouble, duckdb).await);
+            tally.failures.push(shrink::smallest(seed, &world, definitions, &trouble, duckdb).await);
             return tally;
         }
         let found = opinions.0.first().and_then(|opinion| opinion.found.as_ref().ok());
@@ -119,7 +119,7 @@ async fn cases_of(world_seed: u64, cases: std::ops::Range<u64>, duckdb: Option<&
 }
 
 #[expect(clippy::print_stderr, reason = "which seeds were tried must be known when one fails somewhere else")]
-fn tell(seeds: &Seeds, tally: &Tally, compared: bool) {
+fn report(seeds: &Seeds, tally: &Tally, compared: bool) {
     let (first, last) = (seeds.first, seeds.first + seeds.count - 1);
     let Tally { cases, definitions, members, .. } = tally;
     let duckdb = if compared { "and DuckDB" } else { "without DuckDB" };

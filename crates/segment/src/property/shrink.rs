@@ -1,4 +1,4 @@
-//! Makes a failing case smaller while it fails in the same way, and tells it so that it can be read.
+//! Makes a failing case smaller while it fails in the same way, and describes it so that it can be read.
 
 use std::sync::Mutex;
 
@@ -8,8 +8,8 @@ use super::duckdb::{self, DuckDb};
 use super::grammar::{Definition, Role};
 use super::lake::Place;
 
-/// The smallest case that was found, told in full.
-pub(super) async fn told(
+/// The smallest case that was found, described in full.
+pub(super) async fn smallest(
     seed: u64,
     world: &World,
     definitions: Vec<Definition>,

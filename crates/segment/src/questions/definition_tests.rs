@@ -118,7 +118,7 @@ fn in_batches<'a>(planned: &[PlannedTest<'a>]) -> IndexMap<&'a str, IndexMap<Tim
     batches
 }
 
-/// Tables that are read at several instants are kept in memory.
+/// Tables that are read at several instants are held in memory.
 async fn open(
     definitions: &Definitions,
     entity: &str,

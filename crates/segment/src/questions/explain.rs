@@ -55,7 +55,7 @@ pub struct ExplainedDefinition {
 pub struct ExplainedAggregate {
     /// The event table.
     pub table: String,
-    /// What is computed.
+    /// The aggregate, as SQL.
     pub aggregate: String,
     /// The first instant of its window; everything before the end without.
     #[schemars(with = "Option<String>")]
@@ -69,7 +69,7 @@ pub struct ExplainedAggregate {
     pub reason: Option<String>,
 }
 
-/// What is read of a table.
+/// The scan of a table.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ExplainedScan {
     /// The table.

@@ -19,7 +19,7 @@ use crate::error::SegmentError;
 use crate::questions::replay::{Replay, Replayed, is_label_of};
 use crate::store::memberships_table;
 
-/// What is known about an entity and a segment at an instant.
+/// An entity's membership of a segment at an instant.
 #[derive(Debug)]
 pub struct Why {
     /// Whether there is such an entity at that instant.

@@ -28,7 +28,7 @@ use crate::memberships::Key;
 use crate::plan::{Plans, Program};
 use crate::store::memberships_table;
 
-/// What is to be filled in.
+/// The subject of a backfill.
 #[derive(Clone, Copy)]
 pub struct Backfill<'a> {
     /// The definitions of a pipeline.

@@ -49,7 +49,7 @@ struct World {
 type Seen = (Vec<HistoryRow>, Vec<(Option<String>, Option<i64>, Option<i64>, Option<i64>)>);
 
 impl World {
-    /// Customers 1 to 4, and orders of them and of somebody else.
+    /// Customers 1 to 4, and orders of them and of an unknown customer.
     async fn new() -> Self {
         let options = EngineOptions { memory_bytes: 1 << 28, spill_folder: None, threads: 2 };
         let store = FailingStore::new(Failure::Before);
@@ -161,7 +161,7 @@ impl World {
 async fn five_instants_at_once_are_five_refreshes_in_one_publication() {
     let (daily, at_once) = (World::new().await, World::new().await);
     let definitions = daily.definitions(&[RECENT, OFTEN]);
-    // A refresh before, so that labels are known that nobody has any more.
+    // A refresh before, so that labels are known that no customer has any more.
     for world in [&daily, &at_once] {
         world.refresh(&definitions, &days(4..=4)).await;
     }
@@ -172,7 +172,7 @@ async fn five_instants_at_once_are_five_refreshes_in_one_publication() {
     let (expected, found) = (daily.seen().await, at_once.seen().await);
     assert!(expected.0.len() >= 15 && expected.1.len() >= 8, "{expected:#?}");
     assert_eq!(found, expected);
-    let told = |segment: &str, field: fn(&HistoryRow) -> u64| {
+    let figures = |segment: &str, field: fn(&HistoryRow) -> u64| {
         found
             .0
             .iter()
@@ -181,13 +181,13 @@ async fn five_instants_at_once_are_five_refreshes_in_one_publication() {
             .collect::<Vec<_>>()
     };
     for report in &done[0].segments {
-        assert_eq!(Some(&report.size), told(&report.segment, |row| row.size).last());
-        assert_eq!(report.entered, told(&report.segment, |row| row.entered).iter().sum::<u64>());
-        assert_eq!(report.exited, told(&report.segment, |row| row.exited).iter().sum::<u64>());
+        assert_eq!(Some(&report.size), figures(&report.segment, |row| row.size).last());
+        assert_eq!(report.entered, figures(&report.segment, |row| row.entered).iter().sum::<u64>());
+        assert_eq!(report.exited, figures(&report.segment, |row| row.exited).iter().sum::<u64>());
     }
     let mark = at_once.lake.snapshot(&memberships_table("customer")).await.unwrap().unwrap();
     assert_eq!(mark.transaction_version("refresh/shop").await.unwrap(), Some(day(9).as_microsecond()));
-    // The next refresh goes on from there, whichever way it came about.
+    // The next refresh continues from there in both cases.
     for world in [&daily, &at_once] {
         world.refresh(&definitions, &days(10..=10)).await;
     }
@@ -259,18 +259,18 @@ async fn history_is_replaced_only_when_asked_and_never_shortened() {
     assert_eq!(recent(world.seen().await), recent(expected.seen().await));
     world.backfill(&new, None, &days(3..=7), true).await.unwrap();
     let (mut found, expected) = (world.seen().await, expected.seen().await);
-    // A label that is known from what is replaced is told of from the first day on.
+    // A label of the replaced history has rows from the first day on.
     found.0.retain(|row| expected.0.contains(row) || row.segment != "often/yes" || row.size > 0);
     assert_eq!(found, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_must_hold_must_hold_at_the_last_instant() {
+async fn expectations_are_checked_at_the_last_instant() {
     let head = "segment: recent\nexpect: {min_size: 2}";
     let world = World::new().await;
     let definitions =
         world.definitions(&[(head, "SELECT id FROM orders WHERE at >= as_of() - INTERVAL '1 day'")]);
-    // Of the customers, nobody orders on the 2nd, two on the 4th and one on the 6th.
+    // No customer orders on the 2nd, two on the 4th and one on the 6th.
     let refused = world.backfill(&definitions, None, &days(3..=7), false).await;
     assert!(matches!(refused, Err(SegmentError::Expectation(_))), "{refused:?}");
     assert_eq!(world.seen().await, Seen::default());

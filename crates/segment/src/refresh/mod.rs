@@ -1,4 +1,4 @@
-//! Refreshing: what is defined is evaluated at an instant, and published.
+//! Refreshing: definitions are evaluated at an instant, and the results published.
 
 pub(crate) mod backfill;
 mod history_policy;
@@ -81,7 +81,7 @@ pub async fn refresh(
     Ok(report)
 }
 
-/// What was evaluated of an entity.
+/// The evaluation of an entity.
 struct Evaluated {
     publication: Publication,
     rows_read: u64,

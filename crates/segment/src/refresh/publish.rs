@@ -45,12 +45,12 @@ pub(crate) struct Destination<'a> {
     pub(crate) transaction: &'a str,
 }
 
-/// What is to be published of an entity.
+/// New results of an entity, to be published.
 pub(crate) struct Publication {
     pub(crate) entity: String,
     pub(crate) key: Key,
     pub(crate) index: Arc<KeyIndex>,
-    /// What was found, each instant after those before; at least one.
+    /// The results at each instant, in rising order; at least one.
     pub(crate) findings: Vec<Findings>,
     /// The wide table at the last instant.
     pub(crate) traits: Option<RecordBatch>,
@@ -107,7 +107,7 @@ pub(crate) fn key_of(evaluation: &Evaluation) -> Result<Key, SegmentError> {
     Ok(Key { name: evaluation.key.clone(), data_type })
 }
 
-/// Publishes what was found at each instant; all of it becomes visible at once, or nothing.
+/// Publishes the results of each instant; all of it becomes visible at once, or nothing.
 pub(crate) async fn publish(
     definitions: &Definitions,
     wanted: Option<&[String]>,
@@ -134,7 +134,7 @@ async fn tidy(lake: &Lake, entity: &str) {
     }
 }
 
-/// How often memberships are read and changed anew when another commit was in the way.
+/// How often memberships are read and changed again when another commit was in the way.
 const ATTEMPTS: usize = 5;
 
 async fn attempt(
@@ -303,7 +303,8 @@ impl Expectation {
             found.push(format!("segment `{segment}` has {size} members, expected at most {max}"));
         }
         if let Some([low, high]) = self.share.filter(|[low, high]| share < *low || share > *high) {
-            found.push(format!("segment `{segment}` is {share:.4} of everyone, expected {low} to {high}"));
+            found
+                .push(format!("segment `{segment}` is {share:.4} of the universe, expected {low} to {high}"));
         }
         let turnover = if before == 0 { 0.0 } else { entered.max(exited) as f64 / before as f64 };
         if let Some(max) = self.max_turnover.filter(|max| turnover > *max) {

@@ -134,8 +134,8 @@ impl World {
 
     async fn seen(&self) -> Seen {
         let days = |micros: i64| micros / 86_400_000_000;
-        let told = history(&self.lake, &self.session()).await.unwrap();
-        let history: Vec<_> = told
+        let stored = history(&self.lake, &self.session()).await.unwrap();
+        let history: Vec<_> = stored
             .iter()
             .map(|r| (days(r.as_of.as_microsecond()), r.segment.clone(), r.size, r.entered, r.exited))
             .collect();
@@ -150,7 +150,7 @@ impl World {
             memberships.sort();
         }
         // Whatever is seen belongs together.
-        for row in latest(&told) {
+        for row in latest(&stored) {
             let open = memberships.iter().filter(|m| m.0 == row.segment && m.3.is_none()).count();
             assert_eq!(row.size, open as u64, "the size of {} is not that of its memberships", row.segment);
         }
@@ -172,7 +172,7 @@ impl World {
 const VIP: &[(&str, &str)] = &[("vip", NOTHING), ("life/", NOTHING)];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_is_told_once_and_a_repeated_one_changes_nothing() {
+async fn a_refresh_is_recorded_once_and_a_repeated_one_changes_nothing() {
     let world = World::new();
     let first = Step::new(VIP, 1, &[("vip", &[1, 2]), ("life/new", &[1]), ("life/old", &[2])], "run1");
     let reports = world.publish(&first).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_refresh_is_told_once_and_a_repeated_one_changes_nothing() {
         [("vip", 2), ("life/new", 1), ("life/old", 1)]
     );
     let seen = world.seen().await;
-    // A label that nobody has any more is a segment without members.
+    // A label that no entity has any more is a segment without members.
     let second = Step::new(VIP, 2, &[("vip", &[2, 3]), ("life/new", &[1, 2, 3])], "run2");
     let reports = world.publish(&second).await.unwrap();
     assert_eq!(
@@ -200,7 +200,7 @@ async fn a_refresh_is_told_once_and_a_repeated_one_changes_nothing() {
     let marks = world.lake.snapshot(&memberships_table(ENTITY)).await.unwrap().unwrap();
     assert_eq!(marks.transaction_version("refresh/shop").await.unwrap(), Some(day(2).as_microsecond()));
 
-    // An empty refresh that changes no membership is told all the same.
+    // A refresh that changes no membership is recorded all the same.
     world.publish(&Step::new(VIP, 3, second.members, "run4")).await.unwrap();
     assert_eq!(world.seen().await.history.len(), 9);
     assert_eq!(world.stored_history().await, 9);
@@ -227,7 +227,7 @@ async fn history_is_rebuilt_from_an_earlier_instant_only_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_is_wanted_is_published_and_pipelines_share_a_table() {
+async fn only_requested_segments_are_published_and_pipelines_share_a_table() {
     let world = World::new();
     world.publish(&Step::new(VIP, 1, &[("vip", &[1]), ("life/new", &[1])], "run1")).await.unwrap();
     let other =
@@ -259,10 +259,10 @@ async fn memberships_of_a_segment_that_is_no_longer_defined_end() {
     let without: &[(&str, &str)] = &[("life/", NOTHING)];
     let partly = Step { wanted: Some(&["life"]), ..Step::new(without, 2, &[("life/new", &[1])], "run3") };
     assert_eq!(world.publish(&partly).await.unwrap().len(), 1);
-    for (as_of, transaction, told) in [(3, "run4", 2), (3, "run5", 2), (4, "run6", 1)] {
+    for (as_of, transaction, rows) in [(3, "run4", 2), (3, "run5", 2), (4, "run6", 1)] {
         let step = Step::new(without, as_of, &[("life/new", &[1])], transaction);
         let reports = world.publish(&step).await.unwrap();
-        assert_eq!(reports.len(), told, "{transaction}");
+        assert_eq!(reports.len(), rows, "{transaction}");
     }
     let seen = world.seen().await;
     let row = |segment: &str, key, from, to| (segment.to_owned(), key, from, to);

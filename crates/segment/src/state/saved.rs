@@ -61,7 +61,7 @@ pub(crate) fn identity(measure: &Measure, contract: &Contract) -> String {
     parts.join(" | ")
 }
 
-/// Whether a measure's values can be kept: they are exact, and what is new can be added to them.
+/// Whether a measure's values can be saved: they are exact, and what is new can be added to them.
 pub(crate) fn is_keepable(values: &Cells, aggregate: Aggregate) -> bool {
     aggregate != Aggregate::CountDistinct
         && matches!(values, Cells::Count(_) | Cells::Sum(_) | Cells::Wide(_) | Cells::Max(_) | Cells::Min(_))

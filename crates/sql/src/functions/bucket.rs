@@ -2,8 +2,8 @@
 //!
 //! The number is the first 53 bits of SHA-256 over the UTF-8 text `<salt>:<id>`, read as a big-endian fraction: with `h` the first
 //! eight bytes of the digest as an unsigned number, `floor(h / 2^11) / 2^53`. An integer stands in it in decimal digits, without
-//! leading zeros, so that `7` and `'7'` agree. SHA-256 is in the standard library of nearly every language, so that whoever assigns
-//! variants elsewhere finds the same bucket.
+//! leading zeros, so that `7` and `'7'` agree. SHA-256 is in the standard library of nearly every language, so that an application that
+//! assigns variants finds the same bucket.
 
 use std::sync::Arc;
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_no_bucket() {
+    fn a_null_id_has_no_bucket() {
         let ids: ArrayRef = Arc::new(StringArray::from(vec![None, Some("c1")]));
         let found = buckets(Some("a"), Arc::clone(&ids));
         assert!(found[0].is_none() && found[1].is_some(), "{found:?}");

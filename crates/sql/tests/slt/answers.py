@@ -1,6 +1,6 @@
 """Writes the answers of DuckDB into the .slt files beside this script: `python3 answers.py [FILE...]`.
 
-Needs the package `duckdb`. Statements and queries are kept as they stand; what follows `----` is answered anew.
+Needs the package `duckdb`. Statements and queries are kept as they stand; what follows `----` is answered again.
 """
 
 import datetime

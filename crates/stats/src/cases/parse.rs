@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_typed_is_what_is_meant() {
+    fn options_are_parsed_as_typed() {
         assert_eq!("group_sequential".parse(), Ok(CaseInference::GroupSequential));
         assert_eq!("less".parse(), Ok(Alternative::Less));
         assert_eq!("delta".parse(), Ok(RelativeMethod::Delta));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_is_named() {
+    fn invalid_options_are_named() {
         let message =
             |problem: Option<NotUnderstood>| problem.map(|problem| problem.to_string()).unwrap_or_default();
         assert_eq!(

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{ArmSpec, CaseSpec};
 use crate::{Arm, CoMoments, Direction, Moments, PairSums, Proportion, QuantileSummary, adjust};
 
-/// What is wrong with a document of cases. Always its author's to mend.
+/// A problem of a document of cases. Always its author's to mend.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum CasesError {
     /// No such kind.

@@ -15,7 +15,7 @@ fn check(case: &str, expected: &str) {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn problems_are_named() {
     check(
         r#"{"kind": "proportion", "a": {"n": 9, "sum": 3}, "b": {"n": 8.0, "sum": 4}, "note": 1}"#,
         "no problem",

@@ -9,7 +9,7 @@ use statrs::function::erf::erfc;
 
 use crate::distribution::{Normal, solve_tail};
 
-/// The process just after a look, on the paths that go on.
+/// The process just after a look, on the paths that continue.
 #[derive(Debug, Clone)]
 pub(super) struct Continuation {
     /// The information fraction of the look.
@@ -73,7 +73,7 @@ impl Continuation {
         self.masses.iter().map(|(score, mass)| mass * f((level - score) / sd)).sum()
     }
 
-    /// The paths that go on after a look at `fraction` with z between `lo` and `hi`; `next` is the information until the look
+    /// The paths that continue after a look at `fraction` with z between `lo` and `hi`; `next` is the information until the look
     /// after it.
     pub(super) fn advance(&self, fraction: f64, lo: f64, hi: f64, next: f64) -> Self {
         let (root, gained) = (fraction.sqrt(), fraction - self.fraction);

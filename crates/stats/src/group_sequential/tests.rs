@@ -114,7 +114,7 @@ fn power_under_a_drift() {
 }
 
 #[test]
-fn what_is_spent_and_when() {
+fn alpha_is_spent_as_the_function_says() {
     let looks =
         design(Spending::Power { rho: 2.0 }, &[0.5, 0.8]).looks(0.05, TWO).value().unwrap_or_default();
     assert_near(&[looks[0].spent, looks[1].spent], &[0.0125, 0.032], 1e-15);

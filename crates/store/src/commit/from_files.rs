@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whichever_put_fails_the_commit_is_made_or_it_is_not() {
+    async fn a_commit_is_made_or_not_whichever_put_fails() {
         for failure in [Failure::Before, Failure::After] {
             for puts in 0.. {
                 let store = FailingStore::new(failure);

@@ -14,7 +14,7 @@ use crate::encoding::parquet_options;
 use crate::maintenance::TABLE_PROPERTIES;
 use crate::{Lake, Snapshot, StoreError};
 
-/// What happens to the rows of the table.
+/// The treatment of the table's present rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommitMode {
     /// They stay.
@@ -32,7 +32,7 @@ pub struct Commit {
     pub table: String,
     /// The rows to write.
     pub rows: LogicalPlan,
-    /// What happens to the rows of the table.
+    /// The treatment of the table's present rows.
     pub mode: CommitMode,
     /// The columns that a new table is partitioned by.
     pub partition_by: Vec<String>,

@@ -68,8 +68,8 @@ async fn attempt(objects: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Probe, S
     let advice = "this storage cannot hold a lake: move it to one with conditional writes (S3, GCS, Azure, a local disk)";
     for (races, what) in [
         (without_one_winner, "had no single winner"),
-        (misread, "did not show everyone what the winner wrote"),
-        (taken_over, "let a later writer replace what was created"),
+        (misread, "showed a writer something else than the winner wrote"),
+        (taken_over, "let a later writer replace the object"),
     ] {
         if races > 0 {
             let problem =

@@ -106,7 +106,8 @@ impl Lake {
     }
 }
 
-const RESTORE: &str = "restore it from the bucket's versions or a backup; a raw table can also be removed whole and loaded anew";
+const RESTORE: &str = "restore it from the bucket's versions or a backup; a raw table can also be removed as a whole and loaded \
+                       again";
 
 /// Every line of a log entry is a JSON document.
 async fn check_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<Finding>, StoreError> {

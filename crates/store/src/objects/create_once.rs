@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use crate::StoreError;
 
-/// What became of an attempt to create an object.
+/// The outcome of an attempt to create an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Creation {
     /// The object is ours.
     Won,
-    /// Someone else created it before; this is what they wrote.
+    /// Another writer created it before; this is what it wrote.
     Lost(Bytes),
 }
 

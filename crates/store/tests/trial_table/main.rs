@@ -1,7 +1,7 @@
 //! A kind of table in the lake is one file (beside this one) and one line (`with`): it is then listed,
 //! examined, maintained and has a name in SQL.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod visits;
 

@@ -1,4 +1,4 @@
-//! Backfills: past slots of a pipeline that someone asked for.
+//! Backfills: past slots of a pipeline that are run on request.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -58,7 +58,7 @@ impl BackfillRow {
     }
 }
 
-/// What is to be backfilled.
+/// The subject of a backfill.
 #[derive(Debug, Clone, Copy)]
 pub struct BackfillRequest<'a> {
     /// The pipeline.

@@ -1,4 +1,4 @@
-//! Experiments: what was measured, what would have to be, whether it can be believed, and who gets which variant.
+//! Experiments: results, power, validation and assignment.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -130,8 +130,8 @@ pub async fn power(
     Ok(tranche_experiment::power(experiment, &PowerRequest { segment, ..request }, &context).await?)
 }
 
-/// Whether the statistics keep their promises on an experiment's own data before an instant, or now; `progress` is told how many draws
-/// are done.
+/// Whether error rates and intervals hold on an experiment's own data before an instant, or now; `progress` receives the number of draws
+/// that are done.
 ///
 /// # Errors
 /// [`Failure`] when there is no such experiment or metric, its file has a problem, or the lake cannot be read.

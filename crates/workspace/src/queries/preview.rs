@@ -13,7 +13,7 @@ use crate::draft::Draft;
 use crate::failure::Failure;
 use crate::tranche::Tranche;
 
-/// What is to be previewed.
+/// The subject of a preview.
 #[derive(Debug, Clone, Default)]
 pub struct PreviewRequest<'a> {
     /// A segment or set, or a file that ends in `.sql` and need not be part of the project.
@@ -22,7 +22,7 @@ pub struct PreviewRequest<'a> {
     pub as_of: Option<&'a str>,
     /// How many members to show, at most.
     pub limit: usize,
-    /// The pipeline that a file is meant for, when neither its name nor its entity tells.
+    /// The pipeline that a file is meant for, when neither its name nor its entity determines it.
     pub pipeline: Option<&'a str>,
 }
 

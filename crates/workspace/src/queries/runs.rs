@@ -1,4 +1,4 @@
-//! What was run, what was not, and one run as a timeline.
+//! Runs, slots that were not run, and one run as a timeline.
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;

@@ -128,7 +128,7 @@ pub async fn plan(
     Ok(planned.iter().map(of_entity).collect())
 }
 
-/// Computes and publishes; `progress` is told for an entity how many of how many instants are done.
+/// Computes and publishes; `progress` receives, for an entity, how many of how many instants are done.
 ///
 /// # Errors
 /// [`Failure`] when the request is not one, a definition has a problem, or the lake cannot be read or written.
@@ -217,7 +217,7 @@ fn pipeline<'a>(request: &SegmentBackfillRequest<'a>, tranche: &'a Tranche) -> R
     match (meant, all.next(), all.next()) {
         (Some(pipeline), ..) => Ok(pipeline),
         (None, Some(only), None) => Ok(only),
-        _ => Err(Failure::definition("say which pipeline: name segments, or add --pipeline")),
+        _ => Err(Failure::definition("name segments, or a pipeline with --pipeline")),
     }
 }
 
@@ -238,7 +238,7 @@ fn steps(from: &Zoned, to: Timestamp, every: &str) -> Result<Vec<Timestamp>, Str
         }
         if instants.len() == MAX_INSTANTS {
             return Err(format!(
-                "that are more than {MAX_INSTANTS} instants; take longer steps with --every, or fill in a part"
+                "these are more than {MAX_INSTANTS} instants; use a longer --every, or backfill a shorter interval"
             ));
         }
         instants.push(next.timestamp());

@@ -55,9 +55,9 @@ pub struct SegmentDescription {
     pub segment: String,
     /// Whose segment it is.
     pub entity: String,
-    /// What it is for.
+    /// Its purpose.
     pub description: Option<String>,
-    /// Who answers for it.
+    /// The person or team that is responsible for it.
     pub owner: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
@@ -178,7 +178,7 @@ pub(super) fn belongs(segment: &str, definition: &SegmentDefinition) -> bool {
     }
 }
 
-/// Whether a name that someone typed means this segment: it, its set, or `set/*`.
+/// Whether a name as typed means this segment: it, its set, or `set/*`.
 fn is_meant(segment: &str, name: &str, definition: &SegmentDefinition) -> bool {
     segment == name
         || ((name == definition.name || Pattern::parse(name).is_set()) && belongs(segment, definition))

@@ -25,7 +25,7 @@ fn margins_and_directions_are_tested_and_decided_upon() {
     lab.define("undeclared", GOAL);
     lab.measure("2026-09-08");
     for (name, action, part) in [
-        // One look was planned, and exposures go on.
+        // One look was planned, and exposures continue.
         ("strict", "continue", "one look is planned"),
         ("one_sided", "continue", "one look is planned"),
         ("tolerant", "ship", "costs is not worse by its margin"),
@@ -64,7 +64,7 @@ fn margins_and_directions_are_tested_and_decided_upon() {
 }
 
 #[test]
-fn a_failed_check_is_told_with_what_to_do_wherever_the_result_is_shown() {
+fn a_failed_check_is_shown_with_advice_wherever_the_result_is_shown() {
     let mut raw = raw();
     // Three of five exposures of b in AT are lost, b spent more before its exposure, and some of a see b later.
     raw.exposures = raw
@@ -122,7 +122,7 @@ fn a_plan_changed_after_the_first_exposure_is_amended() {
     let lab = Lab::new(&raw());
     lab.define("plan", GOAL);
     lab.measure("2026-08-31");
-    assert_eq!(lab.shown("plan")["plan"], Value::Null, "nobody was exposed");
+    assert_eq!(lab.shown("plan")["plan"], Value::Null, "no unit was exposed");
     lab.define("plan", &format!("{GOAL}statistics: {{alpha: 0.01}}"));
     lab.measure("2026-09-03");
     let registered = lab.shown("plan")["plan"].clone();
@@ -152,7 +152,7 @@ fn a_plan_changed_after_the_first_exposure_is_amended() {
 }
 
 #[test]
-fn mistakes_in_statistics_and_decisions_are_told_at_their_place() {
+fn mistakes_in_statistics_and_decisions_are_reported_at_their_place() {
     let lab = Lab::new(&raw());
     // Line 8 is the line of metrics, line 9 that of statistics or decision.
     for (keys, line, column, part) in [

@@ -1,4 +1,4 @@
-//! Commands that cannot do what was asked.
+//! Commands that fail.
 
 use tranche_tests::Sandbox;
 

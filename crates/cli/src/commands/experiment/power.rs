@@ -39,7 +39,7 @@ fn table(plan: &PowerPlan) -> Result<(), Failure> {
     )))?;
     sizes(plan).without_empty(&["undefined"]).print(Format::Table)?;
     if plan.metrics.iter().any(|metric| !metric.detectable.is_empty()) {
-        print_text("the least effect that is found:")?;
+        print_text("the smallest detectable effect:")?;
         detectable(plan).print_beside(Format::Table)?;
     }
     plan.notes.iter().try_for_each(|text| note(text))

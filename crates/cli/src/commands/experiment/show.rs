@@ -30,7 +30,7 @@ fn screen(result: &ExperimentResult) -> Result<(), Failure> {
     print_text(&details(result).join("\n"))
 }
 
-/// What is decided, and whether it can be believed.
+/// The decision, and whether the result is trustworthy.
 fn answer(result: &ExperimentResult) -> Vec<String> {
     let mut lines = vec![format!("{} as of {}", result.experiment, result.as_of)];
     lines.extend(result.hypothesis.as_deref().map(paragraph));

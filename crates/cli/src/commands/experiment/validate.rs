@@ -1,4 +1,4 @@
-//! `experiment validate`: whether the statistics keep their promises on an experiment's own data.
+//! `experiment validate`: whether error rates and intervals hold on an experiment's own data.
 
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -38,7 +38,8 @@ pub(super) async fn run(wanted: &Validate, app: &App) -> Result<ExitCode, Failur
 
 fn table(found: &Validation) -> Result<(), Failure> {
     print_text(&paragraph(&format!(
-        "{} before {}: variants of {} units drawn anew {} times from seed {}; alpha {}, lift put in {}, bounds of {} % for all rows together",
+        "{} before {}: variants of {} units redrawn {} times from seed {}; alpha {}, simulated lift {}, simultaneous bounds of \
+         {} %",
         found.experiment,
         found.as_of,
         found.units,
@@ -102,7 +103,7 @@ fn note_failures(found: &Validation) -> Result<(), Failure> {
     }
     match broken.len() {
         0 => note(&format!(
-            "all {} rows hold of which it can be said",
+            "all {} rows that can be judged hold",
             found.rows.iter().filter(|row| row.holds.is_some()).count()
         )),
         broken => note(&format!("error: {broken} of {} rows do not hold", found.rows.len())),

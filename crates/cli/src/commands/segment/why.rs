@@ -28,7 +28,7 @@ fn print(found: &WhyMember) -> Result<(), Failure> {
     }
     match &found.conditions {
         Some(none) if none.is_empty() => {
-            print_text(&paragraph("the definition has no WHERE, so that nothing keeps an entity out"))?
+            print_text(&paragraph("the definition has no WHERE: no condition excludes an entity"))?
         }
         Some(several) if several.iter().any(|condition| condition.rows != 1) => {
             conditions(found).print(Format::Table)?
@@ -46,7 +46,7 @@ fn print(found: &WhyMember) -> Result<(), Failure> {
         rows.push(vec![json!(membership.segment), json!(membership.entered_at), json!(membership.exited_at)]);
     }
     if found.memberships.is_empty() {
-        return print_text("it never was a member in what is published");
+        return print_text("it was never a published member");
     }
     print_text("memberships, as published:")?;
     rows.print_beside(Format::Table)

@@ -18,9 +18,8 @@ pub(crate) fn validate(
     for (name, written) in &spec.statistics.families {
         let at = written.referenced;
         if MetricRole::named(name).is_some() {
-            let message = format!(
-                "`{name}` is the family of that role's metrics which no other holds; give this one another name"
-            );
+            let message =
+                format!("`{name}` is the default family of that role's metrics; give this one another name");
             problems.report(file, at, message);
         }
         let adjust = match written

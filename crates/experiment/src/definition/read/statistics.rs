@@ -123,7 +123,7 @@ fn report_foreign_keys(spec: &StatisticsSpec, file: &SourceFile, problems: &mut 
         spec.alternative.as_ref().filter(|written| written.value != AlternativeSpec::TwoSided)
     {
         let message =
-            "a posterior speaks of both directions; leave `alternative` out, or choose another inference";
+            "a posterior covers both directions; leave `alternative` out, or choose another inference";
         problems.report(file, alternative.referenced, message);
     }
 }

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tranche_project::Spanned;
 
-/// `assignment:` of an experiment: how whoever assigns units does it, as GrowthBook defines it.
+/// `assignment:` of an experiment: how the assigning application does it, as GrowthBook defines it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssignmentSpec {
-    /// What is hashed with the unit's id (default: the experiment's name).
+    /// The text that is hashed with the unit's id (default: the experiment's name).
     #[serde(default)]
     pub seed: Option<String>,
     /// The share of each variant's units that takes part, from 0 to 1 (default 1).
@@ -27,8 +27,8 @@ pub struct AssignmentSpec {
 pub struct NamespaceSpec {
     /// Its name.
     pub name: String,
-    /// The first hash of the experiment, from 0.
+    /// The start of the experiment's hashes, included, from 0.
     pub from: f64,
-    /// The first hash that is not the experiment's any more, up to 1.
+    /// Their end, excluded, up to 1.
     pub to: f64,
 }

@@ -3,15 +3,16 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// `decision:` of an experiment: what follows from which result.
+/// `decision:` of an experiment: the rule that turns its result into a decision.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecisionSpec {
     /// When to ship a variant.
     pub ship: ShipSpec,
-    /// Whose harm stops a variant (default any).
+    /// The metrics whose harm stops a variant (default any).
     pub stop: HarmSpec,
-    /// What to do when the plan is at its end and a variant neither shipped nor harmed (default undecided).
+    /// The decision at the end of the plan about a variant that was neither shipped nor stopped (default
+    /// undecided).
     pub at_end: AtEndSpec,
 }
 
@@ -21,7 +22,7 @@ pub struct DecisionSpec {
 pub struct ShipSpec {
     /// How many goals must be superior (default all).
     pub goals: GoalsSpec,
-    /// What is asked of guardrails (default `non_inferior`).
+    /// The requirement on guardrails (default `non_inferior`).
     pub guardrails: GuardrailsSpec,
 }
 
@@ -36,7 +37,7 @@ pub enum GoalsSpec {
     Any,
 }
 
-/// What is asked of guardrails.
+/// The requirement on guardrails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardrailsSpec {
@@ -47,7 +48,7 @@ pub enum GuardrailsSpec {
     NotHarmed,
 }
 
-/// Whose harm stops a variant.
+/// The metrics whose harm stops a variant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HarmSpec {
@@ -60,13 +61,13 @@ pub enum HarmSpec {
     Never,
 }
 
-/// What to do at the end of the plan.
+/// The decision at the end of the plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AtEndSpec {
     /// A person decides.
     #[default]
     Undecided,
-    /// What is not shipped is stopped.
+    /// A variant that was not shipped is stopped.
     Stop,
 }

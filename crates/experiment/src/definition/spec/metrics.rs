@@ -14,15 +14,15 @@ use super::{AlternativeSpec, NumberOrText, VarianceSpec};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsSpec {
-    /// What the experiment is decided by.
+    /// The metrics that decide the experiment.
     #[serde(default)]
     #[schemars(with = "Vec<MetricSchema>")]
     pub goal: Vec<Spanned<MetricChoiceSpec>>,
-    /// What helps to understand it.
+    /// Metrics that help to understand the result.
     #[serde(default)]
     #[schemars(with = "Vec<MetricSchema>")]
     pub secondary: Vec<Spanned<MetricChoiceSpec>>,
-    /// What must not get worse by more than a margin.
+    /// Metrics that must not get worse by more than a margin.
     #[serde(default)]
     #[schemars(with = "Vec<MetricSchema>")]
     pub guardrail: Vec<Spanned<MetricChoiceSpec>>,

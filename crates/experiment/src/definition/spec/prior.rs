@@ -15,7 +15,7 @@ pub struct PriorSpec {
     pub beta: Option<BetaSpec>,
 }
 
-/// What was believed of effects.
+/// The prior of effects.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum EffectPriorSpec {
     /// Every effect alike.
@@ -40,9 +40,9 @@ pub struct NormalSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BetaSpec {
-    /// As if so many units had succeeded before, more than 0.
+    /// The pseudo-count of successes, more than 0.
     pub alpha: f64,
-    /// As if so many had not, more than 0.
+    /// The pseudo-count of failures, more than 0.
     pub beta: f64,
 }
 
@@ -53,7 +53,7 @@ pub struct BetaSpec {
 pub(super) enum PriorSchema {
     /// Every effect alike.
     Flat(FlatSchema),
-    /// By what it is of.
+    /// By scale.
     Of(PriorKeys),
 }
 

@@ -47,7 +47,7 @@ pub struct StatisticsSpec {
     #[serde(default)]
     #[schemars(with = "Option<SpendingSpec>")]
     pub spending: Option<Spanned<SpendingSpec>>,
-    /// Bayes: what was believed of effects before the data.
+    /// Bayes: the prior of effects.
     #[serde(default)]
     #[schemars(with = "Option<PriorSchema>")]
     pub prior: Option<Spanned<PriorSpec>>,
@@ -58,7 +58,7 @@ pub struct StatisticsSpec {
     /// Where relative intervals come from (default fieller).
     #[serde(default)]
     pub relative: Option<RelativeSpec>,
-    /// Takes out what units did before exposure.
+    /// Reduces variance by the behaviour of units before exposure.
     #[serde(default)]
     pub cuped: Option<CupedSpec>,
     /// Segments and sets that units are weighed by, as they were at first exposure: names, `set/*`.
@@ -92,7 +92,7 @@ pub enum InferenceSpec {
     Mixture,
     /// A few planned looks that share one alpha.
     GroupSequential,
-    /// What to believe of an effect, given a prior.
+    /// The posterior of an effect, given a prior.
     Bayes,
 }
 

@@ -15,7 +15,7 @@ use crate::notify::{Channel, Notification, Occasion};
 async fn receiver(status: &'static str) -> (Sender, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let (told, received) = mpsc::unbounded_channel();
+    let (sender, received) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -28,7 +28,7 @@ async fn receiver(status: &'static str) -> (Sender, mpsc::UnboundedReceiver<Stri
                     break;
                 }
             }
-            told.send(request).unwrap();
+            sender.send(request).unwrap();
             let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
@@ -90,7 +90,7 @@ async fn a_message_is_put_once_and_sent_once() {
 }
 
 #[tokio::test]
-async fn what_is_refused_stays_and_is_tried_again_after_a_pause() {
+async fn a_refused_message_stays_and_is_tried_again_after_a_pause() {
     let (sender, mut received) = receiver("500 Oops").await;
     let outbox = outbox();
     outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
@@ -130,15 +130,15 @@ async fn a_receiver_that_is_gone_costs_one_try_and_keeps_no_other_waiting() {
 
 /// The process ends at each point between the outbox, the sending and the mark: another finds what it left.
 #[tokio::test]
-async fn whoever_crashes_on_the_way_loses_nothing_and_repeats_nothing_silently() {
-    let told = message("failure-r1-3", Occasion::Failure);
-    let folder = folder(&told.id);
+async fn a_crash_loses_no_message_and_repeats_none_silently() {
+    let failure = message("failure-r1-3", Occasion::Failure);
+    let folder = folder(&failure.id);
     for (crash, sent, expected) in [
-        // Before the outbox: the run's log still tells of it, and it is put by who looks there next.
+        // Before the outbox: the run's log has it, and the next process that reads the log puts it.
         (&[][..], 1, None),
         // After the outbox.
         (&["message.json"], 1, None),
-        // After the try was begun, or after it was sent: nobody can know.
+        // After the attempt was recorded: whether it was sent is unknown.
         (&["message.json", "TRY"], 1, Some("attempt 2")),
         // After the mark.
         (&["message.json", "TRY", "SENT"], 0, None),
@@ -147,12 +147,12 @@ async fn whoever_crashes_on_the_way_loses_nothing_and_repeats_nothing_silently()
         let outbox = outbox();
         for name in crash {
             match *name {
-                "message.json" => assert!(outbox.put(&told).await.unwrap()),
+                "message.json" => assert!(outbox.put(&failure).await.unwrap()),
                 "TRY" => drop(create(&outbox, &folder, &format!("{}-try-0001.json", sender.key())).await),
                 _ => drop(create(&outbox, &folder, &format!("{}-sent.json", sender.key())).await),
             }
         }
-        outbox.put(&told).await.unwrap();
+        outbox.put(&failure).await.unwrap();
         let senders = [sender];
         outbox.open(&senders, before()).await.unwrap();
         if crash.contains(&"TRY") && sent > 0 {
@@ -180,7 +180,7 @@ async fn create(outbox: &Outbox, folder: &Path, name: &str) -> Creation {
 }
 
 #[tokio::test]
-async fn two_who_deliver_at_once_send_once() {
+async fn two_concurrent_deliveries_send_once() {
     let (sender, mut received) = receiver("200 OK").await;
     let outbox = outbox();
     outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
@@ -193,9 +193,9 @@ async fn two_who_deliver_at_once_send_once() {
 }
 
 #[tokio::test]
-async fn what_happened_before_there_was_a_channel_is_not_for_it() {
-    let (old, mut told) = receiver("200 OK").await;
-    let (new, mut told_new) = receiver("200 OK").await;
+async fn events_before_a_channel_existed_are_not_sent_to_it() {
+    let (old, mut received_old) = receiver("200 OK").await;
+    let (new, mut received_new) = receiver("200 OK").await;
     let outbox = outbox();
     outbox.open(std::slice::from_ref(&old), before()).await.unwrap();
     let earlier = message("failure-r1-3", Occasion::Failure);
@@ -208,13 +208,14 @@ async fn what_happened_before_there_was_a_channel_is_not_for_it() {
         Message { at: earlier.at + Duration::from_secs(1), ..message("failure-r2-3", Occasion::Failure) };
     outbox.put(&later).await.unwrap();
     assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), Delivery { sent: 3, failed: 0, waiting: 0 });
-    let count =
-        |told: &mut mpsc::UnboundedReceiver<String>| std::iter::from_fn(|| told.try_recv().ok()).count();
-    assert_eq!((count(&mut told), count(&mut told_new)), (2, 1));
+    let count = |received: &mut mpsc::UnboundedReceiver<String>| {
+        std::iter::from_fn(|| received.try_recv().ok()).count()
+    };
+    assert_eq!((count(&mut received_old), count(&mut received_new)), (2, 1));
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_named_and_in_nobodys_way() {
+async fn an_unreadable_message_is_named_and_blocks_no_other() {
     let (sender, mut received) = receiver("200 OK").await;
     let (damaged, _) = receiver("200 OK").await;
     let outbox = outbox();

@@ -123,7 +123,7 @@ fn ledger() -> Ledger {
 
 async fn run(plan: &RunPlan, actor: &Actor, ledger: &Ledger) -> RunRecord {
     let report = execute(plan, actor, ledger, &(), &NoonClock, CancellationToken::new()).await.unwrap();
-    assert_eq!(ledger.read("r1").await.unwrap(), report, "the ledger tells another story");
+    assert_eq!(ledger.read("r1").await.unwrap(), report, "the ledger has another record");
     report
 }
 
@@ -263,7 +263,7 @@ async fn a_panic_is_a_failure_of_its_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resumed_run_runs_only_what_is_missing() {
+async fn a_resumed_run_runs_only_missing_steps() {
     let plan =
         plan("  - {id: a, do: all}\n  - {id: b, do: all, needs: [a]}\n  - {id: c, do: all, needs: [b]}\n");
     let ledger = ledger();
@@ -324,7 +324,7 @@ async fn a_run_that_is_cancelled_before_it_begins_runs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_loses_the_run_drops_its_work() {
+async fn an_owner_that_loses_the_run_drops_its_work() {
     let plan = plan("  - {id: a, do: all}\n  - {id: b, do: all}\n");
     let ledger = ledger();
     let actor = Actor::new(&[("a", &[Act::Done(10)]), ("b", &[Act::Done(100)])]);
@@ -342,7 +342,7 @@ async fn who_loses_the_run_drops_its_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_loses_the_run_learns_it_in_the_middle_of_a_step() {
+async fn an_owner_learns_in_the_middle_of_a_step_that_it_lost_the_run() {
     let plan = plan("  - {id: a, do: all}\n");
     let ledger = ledger();
     let actor = Actor::new(&[("a", &[Act::Done(1_000)])]);
@@ -440,8 +440,11 @@ async fn a_step_that_brings_its_process_down_is_not_tried_for_ever() {
     }
     let report = run(&next, &actor, &ledger).await;
     assert_eq!(statuses(&report), "failed a:failed");
-    let told = report.steps[0].message.as_deref().unwrap_or_default();
-    assert!(told.contains("killed in 5 attempts in a row") && told.contains("tranche resume r1"), "{told}");
+    let message = report.steps[0].message.as_deref().unwrap_or_default();
+    assert!(
+        message.contains("killed in 5 attempts in a row") && message.contains("tranche resume r1"),
+        "{message}"
+    );
     assert_eq!(
         statuses(&run(&resumed().await, &actor, &ledger).await),
         "done a:done",

@@ -1,6 +1,6 @@
 //! Random definitions: everything that can share a scan, and some that cannot.
 //!
-//! Only SQL that means the same in every dialect is written, so that any difference in the answers is a mistake of someone:
+//! Only SQL that means the same in every dialect is written, so that any difference in the answers is a mistake of an engine:
 //! no division of whole numbers, no backslash in LIKE, no text of a number, no ALL in INTERSECT and EXCEPT, and an order without ties.
 
 mod aggregate;

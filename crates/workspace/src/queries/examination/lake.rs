@@ -11,7 +11,7 @@ use super::results::Examination;
 use crate::failure::{Failure, chain};
 use crate::tranche::Tranche;
 
-/// Examines what is there; `now` is an instant of the storage's clock.
+/// Examines the lake; `now` is an instant of the storage's clock.
 pub(super) async fn examine(
     tranche: &Tranche,
     lake: &Lake,
@@ -21,18 +21,26 @@ pub(super) async fn examine(
 ) -> Result<(), Failure> {
     progress("runs");
     let runs = Ledger::new(lake.objects()).examine(now).await.map_err(Failure::from);
-    examination.add_result("runs", "every log is whole, and every run that is not over has an owner", runs);
+    examination.add_result(
+        "runs",
+        "every log is complete, and every run that has not ended has an owner",
+        runs,
+    );
     examination.add_result(
         "slots",
-        "every slot that was decided can be read, and its run was begun",
+        "every decision about a slot can be read, and its run was started",
         slots(tranche, lake, now).await,
     );
     let schedules = Ledger::new(lake.objects()).examine_schedules().await.map_err(Failure::from);
-    examination.add_result("schedules", "what schedules were and which files came can be read", schedules);
+    examination.add_result(
+        "schedules",
+        "the history of schedules and of source files can be read",
+        schedules,
+    );
     let backfills = Ledger::new(lake.objects()).examine_backfills().await.map_err(Failure::from);
-    examination.add_result("backfills", "which slots backfills are of can be read", backfills);
+    examination.add_result("backfills", "the slots of every backfill can be read", backfills);
     let outbox = Outbox::new(lake.objects()).examine().await.map_err(|error| Failure::storage(chain(&error)));
-    examination.add_result("outbox", "every message to people can be read", outbox);
+    examination.add_result("outbox", "every notification can be read", outbox);
     let mut broken = Vec::new();
     let tables = lake.tables().await?;
     for table in &tables {
@@ -43,11 +51,11 @@ pub(super) async fn examine(
     examination.add("tables", &format!("the logs and files of {} tables are whole", tables.len()), broken);
     progress("contracts");
     let fitting = fitting(tranche, lake, &tables).await;
-    examination.add_result("contracts", "what is stored fits the contracts", fitting);
-    progress("what was kept of earlier refreshes");
+    examination.add_result("contracts", "stored tables match the contracts", fitting);
+    progress("saved state");
     examination.add_result(
         "state",
-        "what is kept to make refreshes and measurements quick can be read",
+        "saved state of refreshes and measurements can be read",
         state(lake).await,
     );
     // Rows of tables that are not whole say nothing that could agree.
@@ -85,8 +93,10 @@ async fn fitting(tranche: &Tranche, lake: &Lake, tables: &[String]) -> Result<Ve
         let folder = tranche_sql::table_folder(&contract.table);
         let Some(stored) = opened(lake, &folder).await else { continue };
         if let Err(error) = tranche_ingest::check_evolution(contract, &stored) {
-            let advice =
-                format!("change schemas/{}.yaml back, or remove `{folder}/` and load anew", contract.table);
+            let advice = format!(
+                "change schemas/{}.yaml back, or remove `{folder}/` and load it again",
+                contract.table
+            );
             findings.push(Finding::new(Failure::from(error).message, advice));
         }
     }
@@ -96,7 +106,7 @@ async fn fitting(tranche: &Tranche, lake: &Lake, tables: &[String]) -> Result<Ve
         if let Some(problem) = difference(table, &stored.schema()?, &expected) {
             findings.push(Finding::new(
                 problem,
-                "it was written by something else: restore it from the bucket's versions",
+                "it was not written by Tranche: restore it from the bucket's versions",
             ));
         }
     }

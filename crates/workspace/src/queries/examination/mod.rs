@@ -16,7 +16,7 @@ use results::Examination;
 /// How far this machine's clock may be from the storage's: runs are dated by it, and a schedule fires by it.
 const CLOCK_TOLERANCE_SECONDS: i64 = 30;
 
-/// Examines everything; `progress` is told what is being examined.
+/// Examines everything; `progress` receives the name of the current check.
 ///
 /// # Errors
 /// [`Failure`] when the storage cannot be reached, or a check that others rest on cannot be made.
@@ -70,7 +70,7 @@ fn clock(before: Timestamp, after: Timestamp, storage_millis: i64) -> (String, V
     }
     let direction = if early > 0 { "ahead of" } else { "behind" };
     let problem = format!("this machine's clock is {seconds} seconds {direction} the storage's");
-    (String::new(), vec![Finding::new(problem, "set it by NTP: slots begin when it says so")])
+    (String::new(), vec![Finding::new(problem, "synchronise it by NTP: slots begin by this clock")])
 }
 
 #[cfg(test)]
