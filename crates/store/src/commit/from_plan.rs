@@ -39,7 +39,7 @@ pub struct Commit {
     /// The version of the table that `rows` was planned from, `None` inside for a table that was not there:
     /// another commit since then is a conflict. Without it, the rows do not depend on what is there.
     pub base: Option<Option<Snapshot>>,
-    /// How the files are encoded; as [`parquet_options`] has it for the rows' columns by default.
+    /// How the files are encoded; as [`parquet_options()`] has it for the rows' columns by default.
     pub parquet: Option<WriterProperties>,
     /// Application transactions: the first is the commit's own identity, by which a second attempt is
     /// recognised; the others are marks to be found later with [`Snapshot::has_transaction`].

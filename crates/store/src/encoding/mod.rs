@@ -1,5 +1,5 @@
 //! Parquet files that a writer lays out itself, from batches ([`ParquetFile`]) or column by column
-//! ([`ParquetColumns`]), and how all our files are encoded ([`parquet_options`]).
+//! ([`ParquetColumns`]), and how all our files are encoded ([`parquet_options()`]).
 
 mod parquet_file;
 mod parquet_options;
