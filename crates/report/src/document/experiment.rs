@@ -17,6 +17,7 @@ use super::span::Span;
 pub struct ExperimentSummary {
     /// The days of exposures that count, in the project's time zone.
     pub period: Option<Span>,
+    /// What was measured. Read from a report's JSON, fields that it does not have are at their defaults.
     #[serde(flatten)]
     pub result: ExperimentResult,
 }

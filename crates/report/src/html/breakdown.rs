@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
+use super::dates;
 use super::fragments::{bounds, name, paragraph};
-use super::moment;
+use super::interpretation::{self, ALL, Judgement};
 use super::range_plot::RangePlot;
-use super::reading::{self, ALL, Judgement};
 use super::section::Section;
 use super::table::{self, Column, Group};
 use super::wording::{metric_heading, words};
@@ -22,7 +22,7 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
     if shown.is_empty() {
         return None;
     }
-    let against = document.previous_period.as_ref().map_or("the period before".to_owned(), moment::span_name);
+    let against = document.previous_period.as_ref().map_or("the period before".to_owned(), dates::span_name);
     let note = html! {
         "Segments as they were when the period began. Dots are values, lines their intervals; where a line runs off the \
          scale it ends in an arrowhead. The solid rule is everyone, the dashed one the target."
@@ -74,16 +74,16 @@ fn ordered(kpi: &KpiSummary) -> Vec<&KpiRow> {
 }
 
 fn changed(kpi: &KpiSummary, row: &KpiRow) -> bool {
-    reading::change(kpi.direction, row).is_some_and(|change| change.judgement != Judgement::Noise)
+    interpretation::change(kpi.direction, row).is_some_and(|change| change.judgement != Judgement::Noise)
 }
 
 fn rows_table(kpi: &KpiSummary, rows: &[&KpiRow], against: &str) -> Markup {
-    let format = reading::format(kpi).terse();
+    let format = interpretation::format(kpi).terse();
     let measured: Vec<_> = kpi.rows.iter().map(|row| (row.measured.value, row.measured.interval)).collect();
-    let everyone = reading::overall(kpi)
-        .and_then(|row| reading::number(row.measured.value))
+    let everyone = interpretation::overall(kpi)
+        .and_then(|row| interpretation::number(row.measured.value))
         .map(|value| (value, "everyone"));
-    let target = reading::number(kpi.target).map(|target| (target, "target"));
+    let target = interpretation::number(kpi.target).map(|target| (target, "target"));
     let plot = RangePlot::new(&measured, [everyone, target].into_iter().flatten().collect());
     let axis = plot.as_ref().map(|plot| plot.axis(|value, step| format.tick(value, step)));
     let value_head = kpi.unit.as_ref().map_or("Value".to_owned(), |unit| format!("Value, {unit}"));
@@ -102,7 +102,7 @@ fn rows_table(kpi: &KpiSummary, rows: &[&KpiRow], against: &str) -> Markup {
 
 fn cells(kpi: &KpiSummary, row: &KpiRow, format: &ValueFormat, plot: Option<&RangePlot>) -> Vec<Markup> {
     let drawing = plot.and_then(|plot| plot.row(row.measured.value, row.measured.interval, true));
-    let change = match reading::change(kpi.direction, row) {
+    let change = match interpretation::change(kpi.direction, row) {
         Some(change) => change.html(format),
         None => html! { span.small { "nothing to compare" } },
     };

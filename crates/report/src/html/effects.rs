@@ -8,8 +8,8 @@ use tranche_scorecard::{
 
 use super::breakdown::{better_words, segment};
 use super::fragments::{bounds, name};
+use super::interpretation::{ALL, number};
 use super::range_plot::RangePlot;
-use super::reading::{ALL, number};
 use super::table::{self, Column, Group};
 use super::verdict::{is_clear, metric_of};
 use super::wording::{metric_heading, words};

@@ -8,7 +8,7 @@ use tranche_scorecard::{
 use super::fragments::paragraph;
 use super::section::Section;
 use super::wording::{capitalised, counted, listed, words};
-use super::{effects, moment, scorecard, series, trust, verdict};
+use super::{dates, effects, scorecard, series, trust, verdict};
 use crate::document::{ExperimentSummary, KpiSummary, ReportDocument};
 use crate::number::p_value;
 
@@ -45,7 +45,7 @@ fn article(experiment: &ExperimentSummary, kpis: &[KpiSummary], id: &str) -> Mar
             "\n"
             h3 {
                 (capitalised(&words(&result.experiment)))
-                @if let Some(period) = &experiment.period { " " span.role { (moment::span_name(period)) } }
+                @if let Some(period) = &experiment.period { " " span.role { (dates::span_name(period)) } }
             }
             "\n"
             (paragraph("hypothesis", result.hypothesis.as_deref()))
@@ -119,11 +119,11 @@ fn plan(plan: &Preregistration) -> Markup {
     let hash = plan.hash.get(..12).unwrap_or(&plan.hash);
     let count = plan.amendments.len();
     let amendment = |one: &Amendment| {
-        format!("Seen {}: {}", moment::instant(&one.as_of.to_string()), one.changes.join("; "))
+        format!("Seen {}: {}", dates::instant(&one.as_of.to_string()), one.changes.join("; "))
     };
     html! {
         p.small {
-            "Plan " (hash) " registered " (moment::instant(&plan.registered_at.to_string())) ", "
+            "Plan " (hash) " registered " (dates::instant(&plan.registered_at.to_string())) ", "
             @if count == 0 {
                 "not changed since."
             } @else {

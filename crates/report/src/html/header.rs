@@ -4,12 +4,12 @@ use maud::{Markup, html};
 
 use super::fragments::{fact, paragraph};
 use super::wording::{capitalised, words};
-use super::{moment, summary};
+use super::{dates, summary};
 use crate::document::{ReportDocument, Span};
 
 /// The title of the window.
 pub(super) fn page_title(document: &ReportDocument) -> String {
-    format!("{}: {}", title(document), moment::span_name(&document.period.span))
+    format!("{}: {}", title(document), dates::span_name(&document.period.span))
 }
 
 /// The head.
@@ -18,14 +18,14 @@ pub(super) fn html(document: &ReportDocument) -> Markup {
     html! {
         header.page {
             "\n"
-            p.kicker { (moment::span_name(&period.span)) " · " (document.pipeline) } "\n"
+            p.kicker { (dates::span_name(&period.span)) " · " (document.pipeline) } "\n"
             h1 { (title(document)) } "\n"
             p.summary { (summary::sentence(document)) } "\n"
             (paragraph("description", document.description.as_deref()))
             dl.facts {
-                (fact(&capitalised(moment::unit_noun(period.unit)), moment::span_dates(&period.span)))
+                (fact(&capitalised(dates::unit_noun(period.unit)), dates::span_dates(&period.span)))
                 @if let Some(previous) = &document.previous_period { (fact("Compared with", compared(previous))) }
-                (fact("True as of", moment::instant(&document.as_of)))
+                (fact("True as of", dates::instant(&document.as_of)))
                 @if !document.time_zone.is_empty() { (fact("Time zone of periods", &document.time_zone)) }
                 (fact("Run", run(&document.run_id)))
             }
@@ -44,10 +44,10 @@ fn title(document: &ReportDocument) -> String {
 
 /// What a period is called, and its dates where that is not all there is to say.
 fn compared(previous: &Span) -> String {
-    let name = moment::span_name(previous);
+    let name = dates::span_name(previous);
     match previous.label.trim() {
         "" => name,
-        _ => format!("{name} ({})", moment::span_dates(previous)),
+        _ => format!("{name} ({})", dates::span_dates(previous)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::reading::number;
+use super::interpretation::number;
 use super::scale::{Scale, extent, padded, robust_domain, ticks};
 use crate::document::Interval;
 

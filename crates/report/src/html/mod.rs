@@ -1,21 +1,21 @@
 //! A report as one self-contained page: inline style, inline SVG, no scripts, no network.
 //!
 //! [`render`] writes the sections that have content, in a fixed order; each section has its module. A chart is made by
-//! [`bullet`], [`range_plot`], [`line_chart`] or [`sparkline`]; what a number means (better, worse, met) is decided in [`reading`]
-//! and [`verdict`], and nowhere else. Markup is written with [`maud`], which escapes all text.
+//! [`bullet`], [`range_plot`], [`line_chart`] or [`sparkline`]; what a number means (better, worse, met) is decided in
+//! [`interpretation`] and [`verdict`], and nowhere else. Markup is written with [`maud`], which escapes all text.
 
 mod breakdown;
 mod bullet;
 mod data_quality;
+mod dates;
 mod effects;
 mod experiments;
 mod fragments;
 mod header;
+mod interpretation;
 mod line_chart;
-mod moment;
 mod provenance;
 mod range_plot;
-mod reading;
 mod scale;
 mod scorecard;
 mod section;

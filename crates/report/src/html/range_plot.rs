@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 
-use super::reading::number;
+use super::interpretation::number;
 use super::scale::{Scale, padded, robust_domain, ticks};
 use crate::document::Interval;
 

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::reading::{self, Attainment};
+use super::interpretation::{self, Attainment};
 use super::section::Section;
 use super::wording::metric_heading;
-use super::{bullet, moment};
+use super::{bullet, dates};
 use crate::document::{Direction, KpiRow, KpiSummary, ReportDocument};
 use crate::number::{ValueFormat, integer, percent};
 
@@ -14,7 +14,7 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
     if document.kpis.is_empty() {
         return None;
     }
-    let against = document.previous_period.as_ref().map(moment::span_name);
+    let against = document.previous_period.as_ref().map(dates::span_name);
     let against = against.as_deref().unwrap_or("the period before");
     let note = html! {
         "Everyone, in this period. " em { "Within noise" }
@@ -31,7 +31,7 @@ fn card(kpi: &KpiSummary, confidence: Option<f64>, against: &str) -> Markup {
         article.card {
             "\n"
             h3 { (metric_heading(&kpi.metric)) } "\n"
-            @match reading::overall(kpi) {
+            @match interpretation::overall(kpi) {
                 Some(row) => (numbers(kpi, row, confidence, against)),
                 None => p.empty { "Not measured for everyone in this period." },
             }
@@ -41,7 +41,7 @@ fn card(kpi: &KpiSummary, confidence: Option<f64>, against: &str) -> Markup {
 }
 
 fn numbers(kpi: &KpiSummary, row: &KpiRow, confidence: Option<f64>, against: &str) -> Markup {
-    let format = reading::format(kpi);
+    let format = interpretation::format(kpi);
     let value = format.terse().value(row.measured.value);
     let unit = kpi.unit.as_deref().filter(|_| format.value(row.measured.value) != value);
     html! {
@@ -61,7 +61,7 @@ fn interval(format: &ValueFormat, row: &KpiRow, confidence: Option<f64>) -> Stri
 
 /// "95 % interval"
 pub(super) fn coverage(confidence: Option<f64>) -> String {
-    match reading::number(confidence) {
+    match interpretation::number(confidence) {
         Some(confidence) => format!("{} interval", percent(Some(confidence)).replace(".0", "")),
         None => "interval".to_owned(),
     }
@@ -70,7 +70,7 @@ pub(super) fn coverage(confidence: Option<f64>) -> String {
 fn change(kpi: &KpiSummary, format: &ValueFormat, row: &KpiRow, against: &str) -> Markup {
     let previous = row.previous.as_ref().and_then(|previous| previous.value);
     html! {
-        @match reading::change(kpi.direction, row) {
+        @match interpretation::change(kpi.direction, row) {
             Some(change) => p.move {
                 (change.html(format)) br;
                 span.small { "from " (format.value(previous)) " in " (against) }
@@ -81,7 +81,7 @@ fn change(kpi: &KpiSummary, format: &ValueFormat, row: &KpiRow, against: &str) -
 }
 
 fn goals(kpi: &KpiSummary, row: &KpiRow, format: &ValueFormat) -> Markup {
-    let target = reading::number(kpi.target);
+    let target = interpretation::number(kpi.target);
     let bound = if kpi.direction == Direction::Decrease { "at most " } else { "" };
     html! {
         @if target.is_some() || kpi.benchmark.is_some() {
@@ -89,7 +89,7 @@ fn goals(kpi: &KpiSummary, row: &KpiRow, format: &ValueFormat) -> Markup {
                 @if let Some(target) = target {
                     li {
                         span class="mark target" {} "Target " (bound) (format.value(Some(target)))
-                        @if let Some(attainment) = reading::attainment(kpi, &row.measured) {
+                        @if let Some(attainment) = interpretation::attainment(kpi, &row.measured) {
                             ": " (attained(&attainment))
                         }
                     }

@@ -6,7 +6,7 @@ use super::fragments::name;
 use super::section::Section;
 use super::table::{self, Column, Group};
 use super::wording::counted;
-use super::{moment, sparkline};
+use super::{dates, sparkline};
 use crate::document::{ReportDocument, SegmentSummary};
 use crate::number::{MISSING, integer, percent};
 
@@ -96,9 +96,9 @@ fn history(segment: &SegmentSummary) -> Markup {
     let description = format!(
         "{} members on {}, {} on {}",
         integer(first.size),
-        moment::instant(&first.as_of),
+        dates::instant(&first.as_of),
         integer(last.size),
-        moment::instant(&last.as_of)
+        dates::instant(&last.as_of)
     );
     sparkline::svg(&sizes, &description).unwrap_or_else(|| html! { span.small { "one refresh so far" } })
 }

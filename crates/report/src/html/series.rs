@@ -5,10 +5,10 @@ use tranche_scorecard::{
     Direction, Effect, ExperimentResult, MetricNote, MetricRole, Series, SeriesPoint, SeriesSpan,
 };
 
+use super::dates;
 use super::fragments::bounds;
+use super::interpretation::number;
 use super::line_chart::{LineChart, Point, Rule};
-use super::moment;
-use super::reading::number;
 use super::table::{self, Column, Group};
 use super::verdict::metric_of;
 use super::wording::{metric_heading, words};
@@ -29,7 +29,7 @@ pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage:
     html! {
         @if !shown.is_empty() {
             h4 { "Day by day" } "\n"
-            (reading(series))
+            (how_to_read(series))
             div class="figures days" { @for figure in shown { (figure) } } "\n"
         }
         @if !folded.is_empty() {
@@ -43,7 +43,7 @@ pub(super) fn html(experiment: &ExperimentResult, kpis: &[KpiSummary], coverage:
 }
 
 /// What may be read from the intervals, before anyone does.
-fn reading(series: &Series) -> Markup {
+fn how_to_read(series: &Series) -> Markup {
     let (class, head) = match series.valid_at_every_day {
         true => ("small", "Made to be watched"),
         false => ("small caution", "Not made to be watched"),
@@ -177,7 +177,7 @@ fn effect(point: &SeriesPoint) -> Option<f64> {
 
 /// "5 Oct"
 fn day(point: &SeriesPoint) -> String {
-    moment::day(&point.day.to_string())
+    dates::day(&point.day.to_string())
 }
 
 /// What decides on the decimals: the end of the interval that is farther from zero.

@@ -1,8 +1,8 @@
 //! What stands out, in one sentence: first what must not be trusted, then what moved, then what was learned.
 
-use super::reading::{self, Change, Judgement};
+use super::interpretation::{self, Change, Judgement};
 use super::wording::{capitalised, counted, listed, words};
-use super::{moment, verdict};
+use super::{dates, verdict};
 use crate::document::{KpiSummary, ReportDocument};
 use crate::number::percent;
 
@@ -24,15 +24,15 @@ fn moves(document: &ReportDocument) -> Option<String> {
         .kpis
         .iter()
         .filter_map(|kpi| {
-            reading::overall(kpi)
-                .and_then(|row| reading::change(kpi.direction, row))
+            interpretation::overall(kpi)
+                .and_then(|row| interpretation::change(kpi.direction, row))
                 .map(|change| (kpi, change))
         })
         .collect();
     if changes.is_empty() {
         return None;
     }
-    let against = document.previous_period.as_ref().map_or("the period before".to_owned(), moment::span_name);
+    let against = document.previous_period.as_ref().map_or("the period before".to_owned(), dates::span_name);
     changes.retain(|(_, change)| change.judgement != Judgement::Noise);
     if changes.is_empty() {
         return Some(format!("no KPI moved by more than chance against {against}"));
@@ -47,10 +47,10 @@ fn size(change: &Change) -> f64 {
 }
 
 fn told(kpi: &KpiSummary, change: &Change) -> String {
-    let format = reading::format(kpi);
+    let format = interpretation::format(kpi);
     let rose = change.difference.or(change.ratio).is_some_and(|amount| amount > 0.0);
     let by = change.ratio.map_or(String::new(), |ratio| format!(" {}", percent(Some(ratio.abs()))));
-    let value = format.value(reading::overall(kpi).and_then(|row| row.measured.value));
+    let value = format.value(interpretation::overall(kpi).and_then(|row| row.measured.value));
     let verb = if rose { "rose" } else { "fell" };
     let meaning = if change.judgement == Judgement::Worse { "worse" } else { "better" };
     format!("{} {verb}{by} to {value} ({meaning})", words(&kpi.metric))
@@ -60,7 +60,9 @@ fn targets(document: &ReportDocument) -> Option<String> {
     let attained: Vec<_> = document
         .kpis
         .iter()
-        .filter_map(|kpi| reading::overall(kpi).and_then(|row| reading::attainment(kpi, &row.measured)))
+        .filter_map(|kpi| {
+            interpretation::overall(kpi).and_then(|row| interpretation::attainment(kpi, &row.measured))
+        })
         .collect();
     let met = attained.iter().filter(|attainment| attainment.met).count();
     match attained.len() {

@@ -8,7 +8,7 @@ use super::scale::extent;
 use super::section::Section;
 use super::table::{self, Column, Group};
 use super::wording::{metric_heading, words};
-use super::{moment, reading};
+use super::{dates, interpretation};
 use crate::document::{KpiSummary, PeriodUnit, ReportDocument, TrendPoint};
 use crate::number::{ValueFormat, integer};
 
@@ -29,9 +29,9 @@ pub(super) fn section(document: &ReportDocument) -> Option<Section> {
 }
 
 fn figure(kpi: &KpiSummary, unit: PeriodUnit, index: usize) -> Markup {
-    let format = reading::format(kpi).terse();
+    let format = interpretation::format(kpi).terse();
     let measured: Vec<&TrendPoint> =
-        kpi.trend.iter().filter(|point| reading::number(point.measured.value).is_some()).collect();
+        kpi.trend.iter().filter(|point| interpretation::number(point.measured.value).is_some()).collect();
     html! {
         figure {
             "\n"
@@ -40,10 +40,10 @@ fn figure(kpi: &KpiSummary, unit: PeriodUnit, index: usize) -> Markup {
             }
             "\n"
             @match measured.as_slice() {
-                [] => { p.empty { "Not measured in any " (moment::unit_noun(unit)) " so far." } "\n" }
+                [] => { p.empty { "Not measured in any " (dates::unit_noun(unit)) " so far." } "\n" }
                 [only] => {
                     p.empty {
-                        "One " (moment::unit_noun(unit)) " measured so far (" (moment::span_name(&only.span)) ": "
+                        "One " (dates::unit_noun(unit)) " measured so far (" (dates::span_name(&only.span)) ": "
                         (format.value(only.measured.value)) "); a line needs two."
                     }
                     "\n"
@@ -61,12 +61,12 @@ fn figure(kpi: &KpiSummary, unit: PeriodUnit, index: usize) -> Markup {
 
 fn chart(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> Option<Markup> {
     let point = |point: &TrendPoint| Point {
-        label: moment::span_name(&point.span),
+        label: dates::span_name(&point.span),
         value: point.measured.value,
         interval: point.measured.interval,
         incomplete: point.incomplete,
     };
-    let target = reading::number(kpi.target);
+    let target = interpretation::number(kpi.target);
     let target = target
         .map(|target| Rule { value: target, label: Some(format!("target {}", format.value(Some(target)))) });
     LineChart {
@@ -82,15 +82,15 @@ fn chart(kpi: &KpiSummary, format: &ValueFormat, id: &str) -> Option<Markup> {
 
 fn description(kpi: &KpiSummary, format: &ValueFormat) -> String {
     let measured: Vec<&TrendPoint> =
-        kpi.trend.iter().filter(|point| reading::number(point.measured.value).is_some()).collect();
+        kpi.trend.iter().filter(|point| interpretation::number(point.measured.value).is_some()).collect();
     let (Some(first), Some(last)) = (measured.first(), measured.last()) else { return String::new() };
     let range = extent(measured.iter().filter_map(|point| point.measured.value));
     format!(
         "From {} in {} to {} in {}, lowest {}, highest {}.",
         format.value(first.measured.value),
-        moment::span_name(&first.span),
+        dates::span_name(&first.span),
         format.value(last.measured.value),
-        moment::span_name(&last.span),
+        dates::span_name(&last.span),
         format.value(range.map(|(low, _)| low)),
         format.value(range.map(|(_, high)| high)),
     )
@@ -99,7 +99,7 @@ fn description(kpi: &KpiSummary, format: &ValueFormat) -> String {
 fn incomplete_note(kpi: &KpiSummary, unit: PeriodUnit) -> Markup {
     html! {
         @if kpi.trend.iter().any(|point| point.incomplete) {
-            p.small { "A hollow dot is a " (moment::unit_noun(unit)) " that is not complete." } "\n"
+            p.small { "A hollow dot is a " (dates::unit_noun(unit)) " that is not complete." } "\n"
         }
     }
 }
@@ -120,7 +120,7 @@ fn numbers(kpi: &KpiSummary, format: &ValueFormat) -> Markup {
 
 fn cells(point: &TrendPoint, format: &ValueFormat) -> Vec<Markup> {
     let period = html! {
-        (moment::span_name(&point.span)) @if point.incomplete { " " span.small { "incomplete" } }
+        (dates::span_name(&point.span)) @if point.incomplete { " " span.small { "incomplete" } }
     };
     vec![
         period,

@@ -6,9 +6,9 @@ use tranche_scorecard::{
     ExperimentResult, HealthCheck, SampleRatioCheck, Severity, TrafficRow, VariantCount,
 };
 
-use super::reading::number;
+use super::interpretation::number;
 use super::wording::{capitalised, listed};
-use super::{moment, sparkline};
+use super::{dates, sparkline};
 use crate::number::{compact, integer, p_value};
 
 /// The gates that failed, each with what to do about it; nothing when all passed.
@@ -115,8 +115,8 @@ fn traffic(rows: &[TrafficRow]) -> Option<Markup> {
     let (least, most) = (units().min().unwrap_or(0), units().max().unwrap_or(0));
     let told = format!(
         "Units first exposed per day, {} to {}: {} to {}",
-        moment::day(&first.0.to_string()),
-        moment::day(&last.0.to_string()),
+        dates::day(&first.0.to_string()),
+        dates::day(&last.0.to_string()),
         integer(least),
         integer(most)
     );

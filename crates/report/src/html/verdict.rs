@@ -4,7 +4,7 @@ use tranche_scorecard::{
     Direction, Effect, EstimateRow, ExperimentResult, Interval, MetricNote, MetricRole, Severity, ValueKind,
 };
 
-use super::reading::{self, ALL, Judgement};
+use super::interpretation::{self, ALL, Judgement};
 use super::wording::{listed, words};
 use crate::document::KpiSummary;
 use crate::number::{ValueFormat, percent, signed_percent_interval};
@@ -101,9 +101,9 @@ fn told(
 
 fn goal(estimate: &EstimateRow, metric: &MetricNote) -> Option<String> {
     let effect = estimate.absolute.effect()?;
-    reading::number(Some(effect.effect))?;
+    interpretation::number(Some(effect.effect))?;
     let range = range(estimate, metric);
-    let belief = reading::number(effect.chance_to_win);
+    let belief = interpretation::number(effect.chance_to_win);
     let belief = belief.map_or(String::new(), |chance| {
         format!(", and is better with a chance of {}", percent(Some(chance)))
     });
@@ -117,9 +117,9 @@ fn goal(estimate: &EstimateRow, metric: &MetricNote) -> Option<String> {
 
 fn clear_goal(estimate: &EstimateRow, metric: &MetricNote) -> Option<String> {
     let effect = estimate.absolute.effect().filter(|effect| is_clear(effect))?;
-    let amount = reading::number(Some(effect.effect))?;
+    let amount = interpretation::number(Some(effect.effect))?;
     let verb = if amount > 0.0 { "raises" } else { "lowers" };
-    let meaning = if reading::judgement(metric.direction, amount, true) == Judgement::Worse {
+    let meaning = if interpretation::judgement(metric.direction, amount, true) == Judgement::Worse {
         ", which is worse"
     } else {
         ""
@@ -133,7 +133,7 @@ fn clear_goal(estimate: &EstimateRow, metric: &MetricNote) -> Option<String> {
 }
 
 fn size(estimate: &EstimateRow, metric: &MetricNote, amount: f64) -> String {
-    match estimate.relative.effect().and_then(|relative| reading::number(Some(relative.effect))) {
+    match estimate.relative.effect().and_then(|relative| interpretation::number(Some(relative.effect))) {
         Some(ratio) => percent(Some(ratio.abs())),
         None => {
             let format = ValueFormat::new(metric.kind, metric.unit.as_deref(), Some(amount));
@@ -171,9 +171,9 @@ fn guardrail(estimate: &EstimateRow, metric: &MetricNote) -> Option<String> {
         Direction::Increase => effect.ci.low().map(|low| -low),
         Direction::Decrease => effect.ci.high(),
     };
-    let margin = reading::number(metric.margin).unwrap_or(0.0);
-    let worse =
-        is_clear(effect) && reading::judgement(metric.direction, effect.effect, true) == Judgement::Worse;
+    let margin = interpretation::number(metric.margin).unwrap_or(0.0);
+    let worse = is_clear(effect)
+        && interpretation::judgement(metric.direction, effect.effect, true) == Judgement::Worse;
     let within = match &estimate.non_inferiority {
         Some(test) => test.holds,
         None => metric.margin.is_some() && worst.is_some_and(|worst| worst <= margin),
