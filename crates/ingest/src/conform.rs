@@ -15,11 +15,12 @@ use tranche_sql::SqlError;
 use crate::IngestError;
 use crate::context::Load;
 use crate::dedup::Dedup;
-use crate::expression::{Values, evaluate};
+use crate::expression::evaluate;
 use crate::quarantine::Reject;
 use crate::read::RawRows;
 use crate::shown::shorten;
 use crate::stage::Staged;
+use crate::values::Values;
 
 /// What a row must be to enter a table; takes the rows of all inputs of a load.
 pub(crate) struct Conformer {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{interleave, take_record_batch};
 use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
@@ -11,13 +11,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use tranche_sql::RowExpression;
 
 use crate::convert::{ValueOrigin, convert};
-
-/// The values of a column, and why those that are missing without being null are.
-pub(crate) struct Values {
-    pub(crate) array: ArrayRef,
-    /// By the row's place in the batch.
-    pub(crate) failures: HashMap<usize, String>,
-}
+use crate::values::Values;
 
 /// Evaluates an expression; where it fails for a batch, the rows that make it fail are found by halving.
 pub(crate) fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Values, DataFusionError> {

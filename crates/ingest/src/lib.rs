@@ -40,6 +40,7 @@ mod shown;
 mod source;
 mod stage;
 mod upsert;
+mod values;
 
 pub use context::LoadContext;
 pub use error::IngestError;

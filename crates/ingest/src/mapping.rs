@@ -13,9 +13,10 @@ use tranche_sql::{RowExpression, Session, SqlError, dialect};
 use crate::conform::Conformer;
 use crate::context::Load;
 use crate::convert::{ValueOrigin, convert, refused};
-use crate::expression::{Values, evaluate_raw};
+use crate::expression::evaluate_raw;
 use crate::read::RawRows;
 use crate::shown::legible;
+use crate::values::Values;
 use crate::{IngestError, Source};
 
 /// The raw column with the path of the file.

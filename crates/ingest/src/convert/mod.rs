@@ -1,8 +1,9 @@
 //! From raw types to the contract's types: a value is what it was, or its row is a reject, or the pair of types is refused with what
-//! to write. `docs/definitions/sources.md` has the table.
+//! to write. `docs/definitions/conversions.md` has the tables.
 
 mod nested;
 mod numbers;
+mod reject;
 #[cfg(test)]
 mod table_tests;
 mod texts;
@@ -16,17 +17,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::error::ArrowError;
 
-use crate::expression::Values;
-use crate::shown::legible;
-
-/// Where a value is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ValueOrigin {
-    /// A raw column: all of its digits count.
-    Raw,
-    /// An expression: what it has more of than a decimal column holds is rounded, half away from zero.
-    Computed,
-}
+use crate::values::Values;
+pub(crate) use numbers::ValueOrigin;
+use reject::{Failures, describe, reject};
 
 /// Why no value of one type can become a value of another, with what to write; `None` where values can.
 pub(crate) fn refused(from: &DataType, to: &DataType, name: &str) -> Option<String> {
@@ -70,28 +63,6 @@ pub(crate) fn convert(array: &ArrayRef, to: &DataType, from: ValueOrigin) -> Res
         (_, to) => cast(&array, to)?,
     };
     Ok(Values { array: converted, failures })
-}
-
-/// Why values are rejected, by the place of the row.
-type Failures = HashMap<usize, String>;
-
-/// Notes that a value is not what it has to be.
-fn reject(failures: &mut Failures, row: usize, value: impl std::fmt::Display, what: &str) {
-    failures.entry(row).or_insert_with(|| format!("`{}` is not {what}", legible(&value.to_string())));
-}
-
-/// What a value of a type is called in a message.
-pub(crate) fn describe(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Int32 | DataType::Int64 => "a whole number",
-        DataType::Float64 => "a number",
-        DataType::Decimal128(..) => "a number that fits the column",
-        DataType::Boolean => "true or false",
-        DataType::Date32 => "a date",
-        DataType::Timestamp(..) => "an instant",
-        DataType::List(_) => "a JSON list of texts",
-        _ => "a text",
-    }
 }
 
 fn shown_type(data_type: &DataType) -> String {

@@ -11,7 +11,16 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use tranche_sql::{decimal_of, plain};
 
-use super::{Failures, ValueOrigin, describe, reject};
+use super::reject::{Failures, describe, reject};
+
+/// Where a value is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueOrigin {
+    /// A raw column: all of its digits count.
+    Raw,
+    /// An expression: what it has more of than a decimal column holds is rounded, half away from zero.
+    Computed,
+}
 
 /// Beyond this, floating point does not hold every whole number: 2^53.
 pub(super) const WHOLE: f64 = 9_007_199_254_740_992.0;

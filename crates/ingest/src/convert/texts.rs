@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use tranche_sql::decimal_of;
 
 use super::numbers::WHOLE;
-use super::{Failures, describe, reject};
+use super::reject::{Failures, describe, reject};
 
 /// Digits of a fraction of a second that an instant holds.
 const FRACTION_DIGITS: usize = 6;

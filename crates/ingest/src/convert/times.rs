@@ -10,7 +10,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
-use super::{Failures, describe, reject};
+use super::reject::{Failures, describe, reject};
 
 /// Nanoseconds of a microsecond, and of a day.
 const MICROSECOND: i128 = 1_000;
