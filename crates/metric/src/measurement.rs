@@ -10,7 +10,8 @@ use tranche_sql::scan::Source;
 use tranche_store::DataFile;
 
 use crate::accumulate::{
-    Column, EntityKeys, FactTable, FactsRead, Found, PriorState, StateHeader, new_state, read_table,
+    Column, EntityKeys, FactReader, FactTable, FactsRead, Found, KeysByEntity, PriorState, StateHeader,
+    new_state, read_table,
 };
 use crate::error::MetricError;
 use crate::plan::{ColumnId, ColumnSpec, FactPlan, Facts, FormulaId, Id, Population, PopulationId, Wanted};
@@ -20,7 +21,7 @@ use crate::values::{UnitValues, assemble};
 /// state of each is saved while its files are at hand.
 pub struct Measurement<'a> {
     plan: FactPlan<'a>,
-    keys: HashMap<String, Arc<EntityKeys>>,
+    keys: KeysByEntity,
     columns: HashMap<ColumnId, Arc<Column>>,
 }
 
@@ -85,7 +86,8 @@ impl<'a> Measurement<'a> {
     async fn fill(&mut self, table: &str, prior: PriorState, sample: Sample) -> Result<Found, MetricError> {
         let planned =
             self.table(table).ok_or_else(|| SqlError::Engine(format!("`{table}` is not planned")))?;
-        let mut found = read_table(&planned, self.plan.facts.tables, prior, sample).await?;
+        let reader = FactReader { keys: &self.keys, session: self.plan.facts.session };
+        let mut found = read_table(&planned, reader, self.plan.facts.tables, prior, sample).await?;
         self.columns.extend(found.columns.drain().map(|(id, column)| (id, Arc::new(column))));
         Ok(found)
     }
@@ -114,7 +116,6 @@ impl<'a> Measurement<'a> {
     /// The columns of a table that can be saved.
     fn saved_columns(&self, table: &str) -> (StateHeader, Vec<Part>) {
         let Some(table) = self.table(table) else { return new_state([]) };
-        let as_of = self.plan.facts.session.as_of();
         let of = |(id, population): (PopulationId, &&'a Population)| {
             let own = table.own().filter(|(_, spec)| spec.population == id);
             let column = |(column, spec): (ColumnId, &ColumnSpec)| {
@@ -122,7 +123,7 @@ impl<'a> Measurement<'a> {
                 Some((identity, Arc::clone(self.columns.get(&column)?)))
             };
             let columns: Vec<(String, Arc<Column>)> = own.filter_map(column).collect();
-            (*population, population.until.min(as_of).as_microsecond(), columns)
+            (*population, table.until(population), columns)
         };
         let populations = self.plan.populations.iter().map(of);
         new_state(populations.filter(|(.., columns)| !columns.is_empty()))
@@ -155,7 +156,8 @@ impl<'a> Measurement<'a> {
     fn table(&self, table: &str) -> Option<FactTable<'_>> {
         let FactPlan { facts, populations, columns, .. } = &self.plan;
         let (contract, queries) = (facts.contracts.get(table)?, self.plan.queries(table)?);
-        Some(FactTable { contract, queries, columns, populations, keys: &self.keys, session: facts.session })
+        let as_of = facts.session.as_of();
+        Some(FactTable { contract, queries, columns, populations, as_of })
     }
 }
 

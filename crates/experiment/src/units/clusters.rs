@@ -1,8 +1,7 @@
 //! The clusters that units were randomised in, where that is coarser than the unit.
 
-use std::collections::HashMap;
-
 use datafusion::prelude::ident;
+use indexmap::IndexSet;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{SqlError, column_text};
 
@@ -20,18 +19,25 @@ pub(crate) struct Clusters {
 }
 
 /// Numbers for the names of clusters.
-#[derive(Debug, Default)]
-pub(crate) struct ClusterNames(HashMap<String, u32>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClusterNames(IndexSet<String>);
 
 impl ClusterNames {
     /// The number of a cluster, the next one for a new name.
     pub(crate) fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.0.get(name) {
-            return *number;
-        }
-        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        self.0.insert(name.to_owned(), next);
-        next
+        let known = self.0.get_index_of(name);
+        let number = known.unwrap_or_else(|| self.0.insert_full(name.to_owned()).0);
+        u32::try_from(number).unwrap_or(u32::MAX)
+    }
+
+    /// The name of a cluster by its number.
+    pub(crate) fn name(&self, number: u32) -> Option<&str> {
+        self.0.get_index(number as usize).map(String::as_str)
+    }
+
+    /// Adds other names; the number here of each of their numbers.
+    pub(crate) fn extend(&mut self, other: &Self) -> Vec<u32> {
+        other.0.iter().map(|name| self.number(name)).collect()
     }
 }
 
@@ -134,5 +140,9 @@ mod tests {
         let mut names = ClusterNames::default();
         let numbers = ["h1", "h2", "h1", "h3"].map(|name| names.number(name));
         assert_eq!(numbers, [0, 1, 0, 2]);
+        let mut others = ClusterNames::default();
+        ["h3", "h4"].iter().for_each(|name| _ = others.number(name));
+        assert_eq!(names.extend(&others), [2, 3]);
+        assert_eq!((names.name(3), names.name(4)), (Some("h4"), None));
     }
 }

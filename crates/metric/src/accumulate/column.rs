@@ -122,15 +122,17 @@ impl Column {
     /// Adds another column of the same units.
     pub(crate) fn add_column(&mut self, other: &Self) -> Result<(), SqlError> {
         match (self, other) {
-            (Self::Counts(own), Self::Counts(other)) => {
+            (Self::Counts(own), Self::Counts(other)) if own.len() == other.len() => {
                 own.iter_mut().zip(other).for_each(|(own, other)| *own += other)
             }
-            (Self::Digits(own, _), Self::Digits(other, _)) => {
+            (Self::Digits(own, scale), Self::Digits(other, scale_of_other))
+                if own.len() == other.len() && scale == scale_of_other =>
+            {
                 for (own, other) in own.iter_mut().zip(other) {
                     *own = own.checked_add(*other).ok_or_else(too_large)?;
                 }
             }
-            (Self::Floats(own), Self::Floats(other)) => {
+            (Self::Floats(own), Self::Floats(other)) if own.len() == other.len() => {
                 for ((sum, lost), (other, lost_of_other)) in own.iter_mut().zip(other) {
                     *lost += rounding(*sum, *other) + lost_of_other;
                     *sum += other;

@@ -1,225 +1,65 @@
-//! One pass over the rows of a fact table: each row is added to the columns of the units that it names.
-//!
-//! A column to fill goes through two forms: an [`OpenColumn`](super::pane_columns::OpenColumn) holds what it begins
-//! with; a [`PaneColumn`] takes the facts of one pane. [`FactScan::into_parts`] adds the panes up to columns again.
+//! The scan of a fact table: a request that is data, and what a machine answers it with.
 
-use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::buffer::{BooleanBuffer, MutableBuffer};
-use arrow::util::bit_util::set_bit;
-use indexmap::IndexMap;
 use tranche_incremental::FileClass;
-use tranche_sql::SqlError;
-use tranche_sql::scan::{Accumulators, Rows};
+use tranche_sql::keys::KeyShare;
+use tranche_sql::scan::{self, Scan, Scanned, Source, TableSources};
+use tranche_sql::{Session, SqlError};
+use tranche_store::object_store::ObjectStore;
 
-use super::column::Column;
-use super::coverage::{Coverage, RelevantTimes};
-use super::key_index::EntityKeys;
-use super::pane_columns::{NEVER, PaneColumn, PlacedPane, ScanColumn, UnitRows, in_turn, split_into_panes};
-use super::panes::{PaneSum, add_up, panes};
+use super::fact_accumulators::FactAccumulators;
+use super::fact_table::{ClassedSource, FactTable, path_of};
+use super::key_index::KeysByEntity;
+use super::pane_columns::OpenColumn;
+use super::partial_facts::PartialFacts;
 use super::sample_capture::SampleCapture;
-use crate::plan::{ColumnId, Population, PopulationId, UnitIndex, Window};
 
-/// A population in a scan.
-pub(crate) struct ScanPopulation<'a> {
-    pub(crate) population: &'a Population,
-    /// The column of the table that names its units, and their keys.
-    pub(crate) key_column: &'a str,
-    pub(crate) keys: &'a Arc<EntityKeys>,
-    /// Facts from this instant on are not counted, microseconds.
-    pub(crate) until: i64,
+/// A scan that adds the facts of a table's sources to columns, as data.
+///
+/// Where the sources are divided, each part is scanned with the same columns and the same coverage, and one
+/// part alone begins with values of before; what the parts find is merged.
+pub(crate) struct FactScan<'a> {
+    /// The populations with the instant of each unit, the windows, and what is evaluated for a row.
+    pub(crate) table: FactTable<'a>,
+    /// What is filled, and what it begins with.
+    pub(crate) columns: Vec<OpenColumn>,
+    /// The table's folder.
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    /// What is read, each in its class.
+    pub(crate) sources: Vec<ClassedSource>,
+    /// The share of the units whose facts are copied from files.
+    pub(crate) share: Option<KeyShare>,
 }
 
-/// The columns that the rows of a table are added to.
-pub(crate) struct FactScan {
-    event_time: String,
-    entities: Vec<EntityColumns>,
-    /// How the panes add up to columns.
-    sums: Vec<PaneSum>,
-    /// The class of each source.
-    classes: Vec<FileClass>,
-    capture: Option<SampleCapture>,
+/// What a machine scans facts with.
+#[derive(Clone, Copy)]
+pub(crate) struct FactReader<'a> {
+    /// The keys of each entity's populations; they follow from the populations.
+    pub(crate) keys: &'a KeysByEntity,
+    /// The session at the `as_of` of the request.
+    pub(crate) session: &'a Session,
 }
 
-/// A key column of the table, and the populations whose units it names.
-struct EntityColumns {
-    key_column: String,
-    keys: Arc<EntityKeys>,
-    populations: Vec<PopulationColumns>,
-}
-
-/// The columns of a population that cover the same facts.
-struct PopulationColumns {
-    population: PopulationId,
-    /// The instant of each unit, microseconds.
-    at: Arc<[i64]>,
-    until: i64,
-    coverage: Option<Arc<Coverage>>,
-    /// From the beginning of the first window to the end of the last.
-    widest: Window,
-    times: RelevantTimes,
-    /// The windows cut at each other's edges.
-    panes: Vec<Window>,
-    windows: Vec<WindowColumns>,
-}
-
-/// The columns of a window.
-struct WindowColumns {
-    /// The places of the panes that the window is made of.
-    panes: Vec<usize>,
-    columns: Vec<PaneColumn>,
-}
-
-/// Columns of a population that cover the same facts, by window.
-struct Series {
-    coverage: Option<Arc<Coverage>>,
-    windows: IndexMap<Window, Vec<PaneColumn>>,
-}
-
-impl FactScan {
-    /// The scan of a table that fills columns. `of` finds a population; one that the table does not name has
-    /// no facts.
-    pub(crate) fn new<'a>(
-        event_time: &str,
-        columns: Vec<ScanColumn<'_>>,
-        of: impl Fn(PopulationId) -> Option<ScanPopulation<'a>>,
-    ) -> Self {
-        let (placed, sums) = split_into_panes(columns);
-        let mut groups: IndexMap<(PopulationId, Option<*const Coverage>), Series> = IndexMap::new();
-        for PlacedPane { population, coverage, window, column } in placed {
-            let identity = (population, coverage.as_ref().map(Arc::as_ptr));
-            let group =
-                groups.entry(identity).or_insert_with(|| Series { coverage, windows: IndexMap::new() });
-            group.windows.entry(window).or_default().push(column);
-        }
-        let mut entities: IndexMap<&str, EntityColumns> = IndexMap::new();
-        let mut instants: HashMap<PopulationId, Arc<[i64]>> = HashMap::new();
-        for ((id, _), series) in groups {
-            let Some(ScanPopulation { population, key_column, keys, until }) = of(id) else { continue };
-            let at = instants.entry(id).or_insert_with(|| {
-                population.at.iter().map(|at| at.as_microsecond()).collect::<Vec<i64>>().into()
-            });
-            let entity = entities.entry(&population.entity).or_insert_with(|| EntityColumns {
-                key_column: key_column.to_owned(),
-                keys: Arc::clone(keys),
-                populations: Vec::new(),
-            });
-            entity.populations.push(PopulationColumns::new(id, Arc::clone(at), until, series));
-        }
-        let entities = entities.into_values().collect();
-        Self { event_time: event_time.to_owned(), entities, sums, classes: Vec::new(), capture: None }
-    }
-
-    /// Whether a file of a class with such event times matters.
-    pub(crate) fn matters(&self, class: FileClass, times: &Range<i64>) -> bool {
-        let mut populations = self.entities.iter().flat_map(|entity| &entity.populations);
-        populations.any(|population| population.times.overlap(class, times))
-    }
-
-    /// The same over sources of these classes, whose rows are captured where that is asked for.
-    pub(crate) fn over(self, classes: Vec<FileClass>, capture: Option<SampleCapture>) -> Self {
-        Self { classes, capture, ..self }
-    }
-
-    /// The filled columns, and the captured rows.
-    pub(crate) fn into_parts(self) -> Result<(HashMap<ColumnId, Column>, Option<SampleCapture>), SqlError> {
-        let populations = self.entities.into_iter().flat_map(|entity| entity.populations);
-        let windows = populations.flat_map(|population| population.windows);
-        let panes = windows.flat_map(|window| window.columns).map(|pane| (pane.id, pane.into_column()));
-        Ok((add_up(panes.collect(), self.sums)?, self.capture))
-    }
-}
-
-impl Accumulators for FactScan {
-    /// Adds the rows of a batch to the columns of every population.
-    fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
-        let class = self.classes[rows.source];
-        if let Some(capture) = &self.capture {
-            let keys = self.entities.iter().map(|entity| (entity.key_column.as_str(), entity.keys.as_ref()));
-            capture.take(rows, keys)?;
-        }
-        let mut times = None;
-        for entity in &self.entities {
-            let relevant = |own: &&PopulationColumns| own.times.overlap(class, &rows.times);
-            let relevant: Vec<&PopulationColumns> = entity.populations.iter().filter(relevant).collect();
-            if relevant.is_empty() {
-                continue;
-            }
-            let numbers = entity.keys.numbers(rows.column(&entity.key_column)?)?;
-            let (instants, nulls) = match &times {
-                Some(known) => known,
-                None => times.insert(rows.instants(&self.event_time)?),
-            };
-            let has_time = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-            for population in in_turn(&relevant, rows) {
-                let unit_of = entity.keys.units(population.population);
-                let mut batch = UnitRows::none(numbers.len());
-                for (row, &number) in numbers.iter().enumerate() {
-                    let (unit, instant) = (unit_of(number), instants[row]);
-                    if let Some(after) = population.counted_after(class, unit, instant)
-                        && has_time(row)
-                    {
-                        (batch.units[row], batch.after[row]) = (unit, after);
-                    }
-                }
-                population.take(&batch, rows)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl PopulationColumns {
-    fn new(population: PopulationId, at: Arc<[i64]>, until: i64, series: Series) -> Self {
-        let Series { coverage, windows } = series;
-        let from = windows.keys().map(|window| window.from).min().unwrap_or_default();
-        let to = windows.keys().map(|window| window.to).max().unwrap_or_default();
-        let widest = Window { from, to };
-        let times = RelevantTimes::new(&at, widest, until, coverage.as_deref());
-        let panes = panes(&windows.keys().copied().collect::<Vec<_>>());
-        let of_window = |(window, columns): (Window, Vec<PaneColumn>)| {
-            let inside = panes.iter().enumerate().filter(|(_, pane)| window.contains(**pane));
-            WindowColumns { panes: inside.map(|(place, _)| place).collect(), columns }
+impl FactScan<'_> {
+    /// Reads the sources that may have facts of the columns, each once.
+    ///
+    /// # Errors
+    /// [`SqlError::Store`] when a file cannot be read, [`SqlError::Data`] when an expression fails on a value.
+    pub(crate) async fn run(self, reader: FactReader<'_>) -> Result<Scanned<PartialFacts>, SqlError> {
+        let Self { table, columns, objects, sources, share } = self;
+        let accumulators = FactAccumulators::new(&table, columns, reader.keys)?;
+        let matters = |(class, source): &ClassedSource| accumulators.matters(*class, source);
+        let (classes, sources): (Vec<FileClass>, Vec<Source>) = sources.into_iter().filter(matters).unzip();
+        let files = || sources.iter().map(|source| path_of(source).map(str::to_owned)).collect();
+        let capture = share.map(|share| SampleCapture::new(share, files(), table.schema()));
+        let columns = table.key_columns();
+        let scan = Scan {
+            contract: table.contract,
+            sources: TableSources { objects, version: 0, sources },
+            columns: columns.iter().map(String::as_str).collect(),
+            queries: table.queries.as_slice().to_vec(),
         };
-        let windows = windows.into_iter().map(of_window).collect();
-        Self { population, at, until, coverage, widest, times, panes, windows }
-    }
-
-    /// How long after its unit's instant a fact was, where it must be counted, or subtracted.
-    fn counted_after(&self, class: FileClass, unit: UnitIndex, instant: i64) -> Option<i64> {
-        let after = instant.saturating_sub(*self.at.get(unit.place())?);
-        let is_within = self.widest.from <= after && after < self.widest.to && instant < self.until;
-        let is_needed = || match &self.coverage {
-            Some(coverage) => coverage.needs(class, unit, instant),
-            None => class != FileClass::Removed,
-        };
-        (is_within && is_needed()).then_some(after)
-    }
-
-    /// The rows that are in each pane.
-    fn in_panes(&self, after: &[i64]) -> Vec<BooleanBuffer> {
-        let mut bits: Vec<MutableBuffer> =
-            self.panes.iter().map(|_| MutableBuffer::new_null(after.len())).collect();
-        for (row, &after) in after.iter().enumerate().filter(|(_, after)| **after != NEVER) {
-            let place = self.panes.partition_point(|pane| pane.to <= after);
-            if self.panes.get(place).is_some_and(|pane| pane.from <= after) {
-                set_bit(bits[place].as_slice_mut(), row);
-            }
-        }
-        bits.into_iter().map(|bits| BooleanBuffer::new(bits.into(), 0, after.len())).collect()
-    }
-
-    fn take(&self, batch: &UnitRows, rows: &mut Rows<'_>) -> Result<(), SqlError> {
-        let in_panes = self.in_panes(&batch.after);
-        for WindowColumns { panes, columns } in &self.windows {
-            let of_window = panes.iter().map(|&pane| in_panes[pane].clone()).reduce(|all, pane| &all | &pane);
-            let Some(within) = of_window.filter(|within| within.count_set_bits() > 0) else { continue };
-            for column in in_turn(columns, rows) {
-                column.take(batch, &within, rows)?;
-            }
-        }
-        Ok(())
+        scan::run(scan, reader.session, accumulators.over(classes, capture)).await
     }
 }

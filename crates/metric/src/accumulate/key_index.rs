@@ -10,6 +10,9 @@ use tranche_sql::keys::KeyIndex;
 
 use crate::plan::{IdList, Population, PopulationId, UnitIndex};
 
+/// The keys of each entity that populations are of.
+pub(crate) type KeysByEntity = HashMap<String, Arc<EntityKeys>>;
+
 /// The keys of an entity's units, in all populations.
 pub(crate) struct EntityKeys {
     index: KeyIndex,
@@ -21,8 +24,8 @@ impl EntityKeys {
     /// The keys of each entity that populations are of.
     pub(crate) fn by_entity(
         populations: &IdList<PopulationId, &Population>,
-    ) -> Result<HashMap<String, Arc<Self>>, SqlError> {
-        let mut keys: HashMap<String, Arc<Self>> = HashMap::new();
+    ) -> Result<KeysByEntity, SqlError> {
+        let mut keys = KeysByEntity::new();
         for (_, Population { entity, .. }) in populations.iter() {
             if !keys.contains_key(entity) {
                 let own = populations.iter().filter(|(_, other)| other.entity == *entity);

@@ -13,10 +13,13 @@ use std::sync::Arc;
 use arrow::buffer::BooleanBuffer;
 use tranche_incremental::{FileClass, classify};
 use tranche_sql::SqlError;
-use tranche_sql::scan::{Extract, Source, TableSources};
+use tranche_sql::scan::{Extract, Scanned, Source, TableSources};
 
 use super::coverage::Coverage;
-use super::fact_table::{ClassedSource, FactTable, times_of};
+use super::fact_accumulators::FactAccumulators;
+use super::fact_scan::{FactReader, FactScan};
+use super::fact_table::{ClassedSource, FactTable};
+use super::key_index::KeysByEntity;
 use super::pane_columns::OpenColumn;
 use super::saved_state::{SavedColumns, SavedPopulation, SavedState};
 use crate::plan::{Accumulator, PopulationId, UnitIndex};
@@ -52,6 +55,7 @@ pub(crate) fn are_files(sources: &TableSources) -> bool {
 /// is.
 pub(crate) async fn open(
     table: &FactTable<'_>,
+    reader: FactReader<'_>,
     prior: PriorState,
     sources: &TableSources,
 ) -> Result<Opening, SqlError> {
@@ -62,12 +66,12 @@ pub(crate) async fn open(
         PriorState::Saved(saved) => {
             let SavedState { files, header, parts, sample, .. } = *saved;
             let (mut columns, full_because) =
-                continued(table, SavedColumns { header: &header, parts: &parts })?;
+                continued(table, reader.keys, SavedColumns { header: &header, parts: &parts })?;
             let classed = classify(&files, sources.sources.clone());
-            if is_less_to_read(table, &columns, &classed)? {
+            if is_less_to_read(table, reader.keys, &columns, &classed)? {
                 let (removed, classed): (Vec<_>, Vec<_>) =
                     classed.into_iter().partition(|(class, _)| *class == FileClass::Removed);
-                let rows_subtracted = subtract(table, &mut columns, removed, sources).await?;
+                let rows_subtracted = subtract(table, reader, &mut columns, removed, sources).await?;
                 return Ok(Opening { columns, classed, sample, full_because, rows_subtracted });
             }
             Some("more of its files changed than there is to read".to_owned())
@@ -93,6 +97,7 @@ struct SavedUnits<'s> {
 /// Each column as it was saved, or empty; and why.
 fn continued(
     table: &FactTable<'_>,
+    keys: &KeysByEntity,
     saved: SavedColumns<'_>,
 ) -> Result<(Vec<OpenColumn>, BTreeSet<String>), SqlError> {
     let mut reasons = BTreeSet::new();
@@ -103,7 +108,7 @@ fn continued(
         let population = table.populations[spec.population];
         let units = match units.entry(spec.population) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(saved_units(table, spec.population, saved)?),
+            Entry::Vacant(place) => place.insert(saved_units(table, keys, spec.population, saved)?),
         };
         let Some(units) = units else {
             reasons.insert(format!("`{}` is new, or was measured at a later instant", population.name));
@@ -124,17 +129,18 @@ fn continued(
 /// The units of a population that were measured before and whose instant is the same.
 fn saved_units<'s>(
     table: &FactTable<'_>,
+    keys: &KeysByEntity,
     id: PopulationId,
     saved: SavedColumns<'s>,
 ) -> Result<Option<SavedUnits<'s>>, SqlError> {
     let population = table.populations[id];
-    let until = population.until.min(table.session.as_of()).as_microsecond();
-    let Some(found) = saved.population(population).filter(|found| found.until <= until) else {
+    let Some(found) = saved.population(population).filter(|found| found.until <= table.until(population))
+    else {
         return Ok(None);
     };
     let is_integer = population.keys.data_type().is_integer();
     let units = saved.units(found).filter(|(keys, _)| keys.data_type().is_integer() == is_integer);
-    let (Some((keys, at)), Some(entity)) = (units, table.keys.get(&population.entity)) else {
+    let (Some((saved_keys, at)), Some(entity)) = (units, keys.get(&population.entity)) else {
         return Ok(None);
     };
     let unit_of = entity.units(id);
@@ -148,7 +154,7 @@ fn saved_units<'s>(
         is_covered[unit.place()] = true;
         unit
     };
-    let places = entity.numbers(keys)?.into_iter().zip(at).map(place).collect();
+    let places = entity.numbers(saved_keys)?.into_iter().zip(at).map(place).collect();
     let coverage = Arc::new(Coverage { units: BooleanBuffer::from(is_covered), before: found.until });
     Ok(Some(SavedUnits { saved: found, places, coverage }))
 }
@@ -156,17 +162,18 @@ fn saved_units<'s>(
 /// Whether less must be read to continue than to read all files.
 fn is_less_to_read(
     table: &FactTable<'_>,
+    keys: &KeysByEntity,
     columns: &[OpenColumn],
     classed: &[ClassedSource],
 ) -> Result<bool, SqlError> {
-    let scan = table.scan(to_subtract(table, columns)?);
+    let accumulators = FactAccumulators::new(table, to_subtract(table, columns)?, keys)?;
     let bytes = |is_read: &dyn Fn(&ClassedSource) -> bool| -> u64 {
         let files = classed.iter().filter(|one| is_read(one)).map(|(_, source)| source);
         files.map(|source| if let Source::File(file) = source { file.size_bytes } else { 0 }).sum()
     };
-    let continued = bytes(&|(class, source)| scan.matters(*class, &times_of(source)));
+    let continued = bytes(&|(class, source)| accumulators.matters(*class, source));
     let all = bytes(&|(class, source)| {
-        *class != FileClass::Removed && scan.matters(FileClass::Added, &times_of(source))
+        *class != FileClass::Removed && accumulators.matters(FileClass::Added, source)
     });
     Ok(continued <= all)
 }
@@ -186,6 +193,7 @@ fn to_subtract(table: &FactTable<'_>, columns: &[OpenColumn]) -> Result<Vec<Open
 /// Subtracts the facts of removed files from saved columns; returns the rows that were read.
 async fn subtract(
     table: &FactTable<'_>,
+    reader: FactReader<'_>,
     columns: &mut [OpenColumn],
     removed: Vec<ClassedSource>,
     sources: &TableSources,
@@ -193,12 +201,20 @@ async fn subtract(
     if removed.is_empty() {
         return Ok(0);
     }
-    let mut scanned = table.run(to_subtract(table, columns)?, removed, sources, None).await?;
+    let scan = FactScan {
+        table: *table,
+        columns: to_subtract(table, columns)?,
+        objects: Arc::clone(&sources.objects),
+        sources: removed,
+        share: None,
+    };
+    let Scanned { partial, rows_read, .. } = scan.run(reader).await?;
+    let (mut removed, _) = partial.finish()?;
     // By population, the units that lost a fact of a sum of floats; all such sums of a population cover the
     // same.
     let mut losers: HashMap<PopulationId, BTreeSet<usize>> = HashMap::new();
     for column in columns.iter_mut().filter(|column| column.coverage.is_some()) {
-        let Some(facts) = scanned.columns.remove(&column.id) else { continue };
+        let Some(facts) = removed.remove(&column.id) else { continue };
         match column.column.is_exact() {
             true => column.column.subtract(facts)?,
             false => {
@@ -214,5 +230,5 @@ async fn subtract(
         column.coverage = Some(Arc::clone(without));
         column.column.clear(units);
     }
-    Ok(scanned.rows_read)
+    Ok(rows_read)
 }

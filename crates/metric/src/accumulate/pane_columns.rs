@@ -16,7 +16,7 @@ use crate::plan::{Accumulator, ColumnId, Id, PopulationId, StepQuery, UnitIndex,
 pub(crate) const NEVER: i64 = i64::MIN;
 
 /// A column to fill, and what it holds before rows are read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct OpenColumn {
     pub(crate) id: ColumnId,
     pub(crate) accumulator: Accumulator,

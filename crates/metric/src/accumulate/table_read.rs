@@ -1,14 +1,16 @@
 //! Reading a fact table: columns are opened, filled, and, where they continue from saved state, verified.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 use tranche_incremental::SampleRows;
 use tranche_sql::keys::Sample;
-use tranche_sql::scan::Extract;
+use tranche_sql::scan::{Extract, Scanned};
 use tranche_sql::{Source, Tables};
 
 use super::column::Column;
+use super::fact_scan::{FactReader, FactScan};
 use super::fact_table::{FactTable, path_of};
 use super::opening::{PriorState, are_files, open};
 use super::verification::verify_sample;
@@ -44,6 +46,7 @@ pub(crate) struct Found {
 /// [`MetricError::Mismatch`] with the first unit that differs.
 pub(crate) async fn read_table(
     table: &FactTable<'_>,
+    reader: FactReader<'_>,
     tables: &Tables,
     prior: PriorState,
     sample: Sample,
@@ -53,24 +56,30 @@ pub(crate) async fn read_table(
         return Ok(Found { columns: HashMap::new(), read, sources: None });
     };
     let is_saved = !matches!(prior, PriorState::Ignored) && are_files(&sources);
-    let opening = open(table, prior, &sources).await?;
+    let opening = open(table, reader, prior, &sources).await?;
     read.incremental = opening.columns.iter().any(|column| column.coverage.is_some());
     read.full_because = opening.full_because;
     read.rows_taken_back = opening.rows_subtracted;
     read.rows_read = opening.rows_subtracted;
-    if !is_saved {
-        let scanned = table.run(opening.columns, opening.classed, &sources, None).await?;
-        read.rows_read += scanned.rows_read;
-        return Ok(Found { columns: scanned.columns, read, sources: None });
-    }
-    let share = sample.share(table.units());
+    let share = sample.share(table.units(reader.keys));
     let mut sample = SampleRows::new(share, table.schema(), opening.sample.as_ref());
-    let scanned = table.run(opening.columns, opening.classed, &sources, sample.capture()).await?;
-    sample.add(scanned.captured);
-    read.rows_read += scanned.rows_read;
+    let scan = FactScan {
+        table: *table,
+        columns: opening.columns,
+        objects: Arc::clone(&sources.objects),
+        sources: opening.classed,
+        share: sample.capture().filter(|_| is_saved),
+    };
+    let Scanned { partial, rows_read, .. } = scan.run(reader).await?;
+    let (columns, captured) = partial.finish()?;
+    read.rows_read += rows_read;
+    if !is_saved {
+        return Ok(Found { columns, read, sources: None });
+    }
+    sample.add(captured.0);
     if read.incremental {
-        read.rows_read += verify_sample(table, &scanned.columns, &sources, &mut sample).await?;
+        read.rows_read += verify_sample(table, reader.session, &columns, &sources, &mut sample).await?;
     }
     let extract = sample.into_extract(sources.sources.iter().filter_map(path_of))?;
-    Ok(Found { columns: scanned.columns, read, sources: Some((sources.sources, extract)) })
+    Ok(Found { columns, read, sources: Some((sources.sources, extract)) })
 }

@@ -2,16 +2,18 @@
 //! from all facts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::{cast, filter};
 use arrow::datatypes::DataType;
 use tranche_incremental::{FileClass, Mismatch, SampleRows};
-use tranche_sql::SqlError;
 use tranche_sql::keys::KeyShare;
-use tranche_sql::scan::TableSources;
+use tranche_sql::scan::{Scanned, TableSources};
+use tranche_sql::{Session, SqlError};
 
 use super::column::Column;
+use super::fact_scan::{FactReader, FactScan};
 use super::fact_table::{ClassedSource, FactTable};
 use super::key_index::EntityKeys;
 use crate::error::MetricError;
@@ -24,6 +26,7 @@ use crate::plan::{ColumnId, IdList, Population, PopulationId, UnitIndex};
 /// [`MetricError::Mismatch`] with the first unit that differs.
 pub(crate) async fn verify_sample(
     table: &FactTable<'_>,
+    session: &Session,
     found: &HashMap<ColumnId, Column>,
     sources: &TableSources,
     sample: &mut SampleRows,
@@ -33,13 +36,22 @@ pub(crate) async fn verify_sample(
     let populations: IdList<PopulationId, &Population> =
         drawn.iter().map(|(_, drawn)| &drawn.sampled).collect();
     let keys = EntityKeys::by_entity(&populations)?;
-    let again = FactTable { populations: &populations, keys: &keys, ..*table };
+    let again = FactTable { populations: &populations, ..*table };
     let classed: Vec<ClassedSource> =
         sources.sources.iter().map(|source| (FileClass::Added, sample.instead_of(source))).collect();
-    let recomputed = again.run(again.empty_columns()?, classed, sources, sample.capture()).await?;
-    sample.add(recomputed.captured);
+    let scan = FactScan {
+        table: again,
+        columns: again.empty_columns()?,
+        objects: Arc::clone(&sources.objects),
+        sources: classed,
+        share: sample.capture(),
+    };
+    let recomputed = scan.run(FactReader { keys: &keys, session }).await?;
+    let Scanned { partial, rows_read, rows_in_memory, .. } = recomputed;
+    let (recomputed, captured) = partial.finish()?;
+    sample.add(captured.0);
     for (id, spec) in table.own() {
-        let (Some(found), Some(full)) = (found.get(&id), recomputed.columns.get(&id)) else { continue };
+        let (Some(found), Some(full)) = (found.get(&id), recomputed.get(&id)) else { continue };
         let Drawn { sampled, units } = &drawn[spec.population];
         let (found, full) =
             (found.picked(units), full.picked(&UnitIndex::all(units.len()).collect::<Vec<_>>()));
@@ -56,7 +68,7 @@ pub(crate) async fn verify_sample(
             })));
         }
     }
-    Ok(recomputed.rows_read.saturating_sub(recomputed.rows_in_memory))
+    Ok(rows_read.saturating_sub(rows_in_memory))
 }
 
 /// The sampled units of a population.

@@ -10,7 +10,7 @@ use tranche_incremental::{MOST_ROWS, Unusable};
 use tranche_schema::Contract;
 use tranche_sql::keys::{KeyIndex, KeyShare};
 use tranche_sql::scan::{
-    Cells, ClassedSource, Extract, Group, GroupedScan, Source, TableSources, Totals, extract_schema,
+    Cells, ClassedSource, Extract, Group, GroupedScan, Scanned, Source, TableSources, Totals, extract_schema,
 };
 use tranche_sql::{Session, SqlError, Tables};
 use tranche_store::{DataFile, StoreError};
@@ -104,8 +104,8 @@ impl TableScan<'_> {
             share: sample.as_ref().and_then(SamplePlan::copied_share),
             sample: None,
         };
-        let Totals { columns, extracts, rows_read, bytes_read } =
-            scan.run(index, self.session).await?.finish(index)?;
+        let Scanned { partial, rows_read, bytes_read, .. } = scan.run(index, self.session).await?;
+        let Totals { columns, extracts } = partial.finish(index)?;
         let measures = self.measures(columns, recipes, is_incremental).await?;
         let sample = sample.map(|sample| sample.events(extracts, files.as_deref().unwrap_or_default()));
         let cost = Cost { rows_read, bytes_read };

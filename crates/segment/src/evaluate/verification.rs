@@ -65,8 +65,9 @@ pub(super) async fn verify_sample(
         share: Some(known.share).filter(|_| is_saved),
         sample: Some(Arc::clone(&sample)),
     };
-    let again = again.run(index, scan.session).await?.finish(&mut Arc::clone(index))?;
-    let Totals { columns, extracts, rows_read, .. } = again;
+    let again = again.run(index, scan.session).await?;
+    let rows_read = again.rows_read.saturating_sub(again.rows_in_memory);
+    let Totals { columns, extracts } = again.partial.finish(&mut Arc::clone(index))?;
     let mut by_group: Vec<Vec<(usize, Recipe)>> = vec![Vec::new(); groups.len()];
     recipes
         .into_iter()
@@ -95,7 +96,6 @@ pub(super) async fn verify_sample(
     }
     let before = known.by_file().map(|(path, rows)| (path.to_owned(), rows));
     let files = before.chain(extracts).collect();
-    let rows_read = rows_read.saturating_sub(known.rows.num_rows() as u64);
     let extract = Extract::of(known.share, &known.rows.schema(), files)?;
     Ok(Verification { rows_read, sample: SampleEvents { extract, is_saved } })
 }

@@ -14,11 +14,12 @@ use tranche_schema::Contract;
 use super::cells::Cells;
 use super::extract;
 use super::groups::{Group, Part};
-use super::partial::Partial;
+use super::partial::Scanned;
+use super::partial_groups::PartialGroups;
 use super::queries::RowQuery;
 use super::reading::{KeyFilter, Reading};
 use super::rows::Rows;
-use super::run::{Accumulators, Scan, Scanned, run, schema, type_of};
+use super::run::{Accumulators, Scan, run, schema, type_of};
 use super::shared_cells::{Addition, SharedCells};
 use super::source::{ClassedSource, Source, TableSources};
 use super::update::{Arguments, Selection};
@@ -73,7 +74,11 @@ impl GroupedScan<'_> {
             groups = i64::try_from(self.groups.len()).unwrap_or(i64::MAX),
         )
     )]
-    pub async fn run(self, index: &Arc<KeyIndex>, session: &Session) -> Result<Partial, SqlError> {
+    pub async fn run(
+        self,
+        index: &Arc<KeyIndex>,
+        session: &Session,
+    ) -> Result<Scanned<PartialGroups>, SqlError> {
         let Self { contract, key, groups, objects, mut sources, start, share, sample } = self;
         sources.retain(|source| groups.iter().any(|group| group.reads(source)));
         let (queries, of_group) = queries_of(groups);
@@ -107,8 +112,7 @@ impl GroupedScan<'_> {
             columns: vec![key, event_time],
             queries,
         };
-        let Scanned { accumulators, rows_read, bytes_read } = run(scan, session, accumulators).await?;
-        accumulators.into_partial(known, rows_read, bytes_read)
+        run(scan, session, accumulators).await
     }
 }
 
@@ -185,6 +189,8 @@ struct GroupAccumulators {
 }
 
 impl Accumulators for GroupAccumulators {
+    type Partial = PartialGroups;
+
     fn reading(&self, source: usize) -> Reading {
         let active = &self.sources[source];
         // Copied rows have all columns.
@@ -218,6 +224,27 @@ impl Accumulators for GroupAccumulators {
                 self.add(&mut rows.with_batch(&sampled), &places, sample.len() as usize + 1)
             }
         }
+    }
+
+    fn into_partial(self) -> Result<PartialGroups, SqlError> {
+        let known = self.cells.keyless();
+        let mut by_file: Vec<Vec<RecordBatch>> = vec![Vec::new(); self.sources.len()];
+        for (source, batch) in self.extracts.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            by_file[source].push(batch);
+        }
+        let mut extracts = Vec::new();
+        for (source, batches) in self.sources.into_iter().zip(by_file).filter(|_| self.share.is_some()) {
+            if let Some(path) = source.extracted {
+                extracts.push((path, concat_batches(&self.extract_schema, &batches)?));
+            }
+        }
+        extracts.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(PartialGroups {
+            known,
+            new_keys: self.new_keys.into_inner().unwrap_or_else(PoisonError::into_inner),
+            columns: self.cells.into_columns(&self.groups),
+            extracts,
+        })
     }
 }
 
@@ -285,28 +312,6 @@ impl GroupAccumulators {
             }
         }
         names
-    }
-
-    fn into_partial(self, known: u32, rows_read: u64, bytes_read: u64) -> Result<Partial, SqlError> {
-        let mut by_file: Vec<Vec<RecordBatch>> = vec![Vec::new(); self.sources.len()];
-        for (source, batch) in self.extracts.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            by_file[source].push(batch);
-        }
-        let mut extracts = Vec::new();
-        for (source, batches) in self.sources.into_iter().zip(by_file).filter(|_| self.share.is_some()) {
-            if let Some(path) = source.extracted {
-                extracts.push((path, concat_batches(&self.extract_schema, &batches)?));
-            }
-        }
-        extracts.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(Partial {
-            known,
-            new_keys: self.new_keys.into_inner().unwrap_or_else(PoisonError::into_inner),
-            columns: self.cells.into_columns(&self.groups),
-            extracts,
-            rows_read,
-            bytes_read,
-        })
     }
 }
 

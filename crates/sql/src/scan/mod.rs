@@ -2,11 +2,15 @@
 //!
 //! A [`Scan`] says as data what is read: the contract, the [`Source`]s, the columns, and [`RowQuery`]s, which are conditions and
 //! values of a row. [`run`] reads each source once, on the engine's threads, evaluates each distinct condition and value once a
-//! batch, and hands the [`Rows`] to [`Accumulators`], which are the result.
+//! batch, and hands the [`Rows`] to [`Accumulators`], which several workers fill.
 //!
-//! Two kinds of accumulators are in use. [`grouped`] computes aggregates by a key within windows that are the same for every key:
-//! its [`GroupedScan`] is data, and so is the [`Partial`] result, of which those of several machines merge. Metrics count within
-//! windows that begin at an instant of each unit, with accumulators of their own.
+//! What these end as is data: a [`Partial`] result, which merges with what the same scan finds in other sources.
+//! So the sources of a table can be divided among machines, each of which fills accumulators of its own.
+//!
+//! [`grouped`] computes aggregates by a key within windows that are the same for every key: its request is a
+//! [`GroupedScan`], its result [`PartialGroups`]. Metrics count within windows that begin at an instant of each
+//! unit, and experiments look for the first exposure of each: they bring requests, accumulators and partial
+//! results of their own.
 
 mod cells;
 mod extract;
@@ -15,6 +19,7 @@ pub mod grouped;
 mod groups;
 mod numbers;
 mod partial;
+mod partial_groups;
 mod queries;
 mod reading;
 mod rows;
@@ -30,9 +35,10 @@ pub use extract::Extract;
 pub use grouped::{GroupedScan, extract_schema};
 pub use groups::{Aggregate, Group, Part, Target};
 pub use numbers::{Numbers, ValueKind, float_of_order};
-pub use partial::{Partial, Totals};
+pub use partial::{Partial, Scanned};
+pub use partial_groups::{PartialGroups, Totals};
 pub use queries::RowQuery;
 pub use reading::{KeyFilter, Reading};
 pub use rows::Rows;
-pub use run::{Accumulators, Scan, Scanned, run, schema, type_of};
+pub use run::{Accumulators, Scan, run, schema, type_of};
 pub use source::{ClassedSource, Source, TableSources};

@@ -1,90 +1,38 @@
-//! What a grouped scan of some sources found, as data that merges with what another found of the others.
+//! What a scan of some sources found, as data that merges with what the same scan found in the others.
 
-use std::sync::Arc;
-
-use arrow::array::RecordBatch;
-
-use super::cells::Cells;
 use crate::SqlError;
-use crate::keys::KeyIndex;
 
-/// What a grouped scan of some of a table's sources found.
+/// What a scan of some of a table's sources found: data, which whoever scanned them can hand on.
 ///
-/// Cells stand in the order of the keys that were known before the scan, then one for rows without a key, then those of
-/// [`Partial::new_keys`].
+/// Sources may be divided in any way, and what was found in each part merged in any order: that is what one
+/// scan of all of them finds, apart from the last digits of sums of floats. Of all that are merged, one alone
+/// may have begun with values of before.
+pub trait Partial: Send + Sized + 'static {
+    /// Adds what the same scan found in other sources.
+    ///
+    /// # Errors
+    /// [`SqlError`] when the other is not of the same scan, or a sum is too large.
+    fn merge(&mut self, other: Self) -> Result<(), SqlError>;
+}
+
+/// What a scan found, and what was read for it.
 #[derive(Debug, Clone)]
-pub struct Partial {
-    /// Keys that were known before the scan.
-    pub known: u32,
-    /// Keys that were not, in the order in which they were met.
-    pub new_keys: KeyIndex,
-    /// The columns of each group. Cells at the end that nothing was added to may be missing.
-    pub columns: Vec<Vec<Cells>>,
-    /// Copied rows, file by file, in the order of their paths.
-    pub extracts: Vec<(String, RecordBatch)>,
+pub struct Scanned<P> {
+    /// What was found.
+    pub partial: P,
     /// Rows that were read.
     pub rows_read: u64,
+    /// Those of them that were in memory.
+    pub rows_in_memory: u64,
     /// The size of the files that were read, in bytes.
     pub bytes_read: u64,
 }
 
-/// What a grouped scan of all sources found.
-#[derive(Debug)]
-pub struct Totals {
-    /// The columns of each group; their cells are in the order of the index's numbers, and after them one for rows whose key is null.
-    pub columns: Vec<Vec<Cells>>,
-    /// Copied rows, file by file, in the order of their paths.
-    pub extracts: Vec<(String, RecordBatch)>,
-    /// Rows that were read.
-    pub rows_read: u64,
-    /// The size of the files that were read, in bytes.
-    pub bytes_read: u64,
-}
-
-impl Partial {
-    /// Adds what the same scan found in other sources. Of all that are merged, one alone may have begun with values of before.
-    ///
-    /// # Errors
-    /// [`SqlError::Data`] when the keys are of another type.
-    pub fn merge(&mut self, other: Self) -> Result<(), SqlError> {
-        let shift = self.known + 1;
-        let added = self.new_keys.insert(&other.new_keys.column(0..other.new_keys.len())?)?;
-        let new = added.into_iter().map(|number| shift + number.unwrap_or_default());
-        let places: Vec<u32> = (0..shift).chain(new).collect();
-        let cells = (shift + self.new_keys.len()) as usize;
-        for (ours, theirs) in self.columns.iter_mut().flatten().zip(other.columns.iter().flatten()) {
-            ours.resize(cells);
-            // Cells that are not there have no place.
-            let present = if theirs.is_empty() { places.len() } else { theirs.len() };
-            ours.add(&theirs.moved(&places[..present], cells), 1);
-        }
-        self.extracts.extend(other.extracts);
-        self.extracts.sort_by(|(a, _), (b, _)| a.cmp(b));
+impl<P: Partial> Partial for Scanned<P> {
+    fn merge(&mut self, other: Self) -> Result<(), SqlError> {
         self.rows_read += other.rows_read;
+        self.rows_in_memory += other.rows_in_memory;
         self.bytes_read += other.bytes_read;
-        Ok(())
-    }
-
-    /// The totals, in the order of an index that has the keys that were known; the others are added to it.
-    ///
-    /// # Errors
-    /// [`SqlError::Data`] when the keys are of another type.
-    pub fn finish(self, index: &mut Arc<KeyIndex>) -> Result<Totals, SqlError> {
-        let Self { known, new_keys, columns, extracts, rows_read, bytes_read } = self;
-        let new = new_keys.len();
-        if new > 0 {
-            Arc::make_mut(index).insert(&new_keys.column(0..new)?)?;
-        }
-        let cells = (known + 1 + new) as usize;
-        let finished = |mut column: Cells| {
-            column.resize(cells);
-            if new > 0 {
-                column.move_to_end(known as usize);
-            }
-            column.counted(cells, known)
-        };
-        let columns =
-            columns.into_iter().map(|columns| columns.into_iter().map(finished).collect()).collect();
-        Ok(Totals { columns, extracts, rows_read, bytes_read })
+        self.partial.merge(other.partial)
     }
 }

@@ -12,6 +12,7 @@ use object_store::ObjectStore;
 use tranche_schema::Contract;
 
 use super::files;
+use super::partial::{Partial, Scanned};
 use super::queries::{Expressions, RowQuery, only_in_conditions};
 use super::reading::Reading;
 use super::rows::Rows;
@@ -31,8 +32,11 @@ pub struct Scan<'a> {
     pub queries: Vec<RowQuery>,
 }
 
-/// What the rows of a scan are added to. Several workers call it at the same time.
+/// What the rows of a scan are added to, on one machine. Several workers call it at the same time.
 pub trait Accumulators: Send + Sync + 'static {
+    /// What was added up, as data.
+    type Partial: Partial;
+
     /// What is needed of a source, by its place among those of the scan.
     fn reading(&self, source: usize) -> Reading {
         let _ = source;
@@ -44,26 +48,16 @@ pub trait Accumulators: Send + Sync + 'static {
     /// # Errors
     /// [`SqlError::Data`] when an expression fails on a value, or what the accumulators cannot take.
     fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError>;
+
+    /// What was added up, once all rows were taken.
+    ///
+    /// # Errors
+    /// [`SqlError`] when it cannot be put together.
+    fn into_partial(self) -> Result<Self::Partial, SqlError>;
 }
 
-impl<F: Fn(&mut Rows<'_>) -> Result<(), SqlError> + Send + Sync + 'static> Accumulators for F {
-    fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError> {
-        self(rows)
-    }
-}
-
-/// The filled accumulators, and what was read for them.
-#[derive(Debug)]
-pub struct Scanned<A> {
-    /// The accumulators.
-    pub accumulators: A,
-    /// Rows that were read.
-    pub rows_read: u64,
-    /// The size of the files.
-    pub bytes_read: u64,
-}
-
-/// Reads the sources once and adds their rows to accumulators.
+/// Reads the sources once and adds their rows to accumulators. What these added up is the partial result of
+/// these sources.
 ///
 /// # Errors
 /// [`SqlError::Store`] when a file cannot be read, [`SqlError::Data`] when an expression fails on a value, or what the accumulators
@@ -72,13 +66,14 @@ pub async fn run<A: Accumulators>(
     scan: Scan<'_>,
     session: &Session,
     accumulators: A,
-) -> Result<Scanned<A>, SqlError> {
+) -> Result<Scanned<A::Partial>, SqlError> {
     let TableSources { objects, sources, .. } = scan.sources;
     let from_files = sources.iter().all(|source| matches!(source, Source::File(_)));
     let mut sources: Vec<(usize, Source)> = sources.into_iter().enumerate().collect();
     // Large files first, so that no worker is left alone with one at the end.
     sources.sort_by_key(|(_, source)| std::cmp::Reverse(source.size().1));
     let bytes_read = sources.iter().map(|(_, source)| source.size().1).sum();
+    let rows_in_memory = sources.iter().map(|(_, source)| source.rows_in_memory()).sum();
     let schema = columns_of(&scan.queries, &scan.columns, scan.contract, from_files);
     let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(SqlError::engine)?;
     let shared = Arc::new(Shared {
@@ -98,7 +93,8 @@ pub async fn run<A: Accumulators>(
     .await?;
     let not_ended = || SqlError::Engine("a scan has not ended".to_owned());
     let Shared { accumulators, rows_read, .. } = Arc::into_inner(shared).ok_or_else(not_ended)?;
-    Ok(Scanned { accumulators, rows_read: rows_read.into_inner(), bytes_read })
+    let (partial, rows_read) = (accumulators.into_partial()?, rows_read.into_inner());
+    Ok(Scanned { partial, rows_read, rows_in_memory, bytes_read })
 }
 
 /// The columns that a scan reads, texts as such.

@@ -80,6 +80,14 @@ impl Source {
         range.unwrap_or((i64::MIN, i64::MAX))
     }
 
+    /// Its rows, where they are in memory.
+    pub(super) fn rows_in_memory(&self) -> u64 {
+        match self {
+            Self::File(_) => 0,
+            Self::Rows { rows, .. } => rows.num_rows() as u64,
+        }
+    }
+
     /// Its rows, where their number is known, and bytes in storage.
     #[must_use]
     pub fn size(&self) -> (u64, u64) {

@@ -11,7 +11,9 @@ use object_store::memory::InMemory;
 use tranche_project::{Problems, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec};
 
-use super::{Aggregate, Cells, Group, GroupedScan, Part, Partial, Source, Target, Totals};
+use super::{
+    Aggregate, Cells, Group, GroupedScan, Part, Partial, PartialGroups, Scanned, Source, Target, Totals,
+};
 use crate::keys::KeyIndex;
 use crate::{Engine, EngineOptions};
 
@@ -66,7 +68,7 @@ fn index() -> Arc<KeyIndex> {
     Arc::new(index)
 }
 
-async fn scan(sources: Vec<Source>) -> Partial {
+async fn scan(sources: Vec<Source>) -> Scanned<PartialGroups> {
     let engine =
         Engine::new(&EngineOptions { memory_bytes: 1 << 27, spill_folder: None, threads: 2 }).unwrap();
     let (contract, groups) = (contract(), groups());
@@ -110,7 +112,7 @@ async fn partial_results_of_several_scans_merge_to_that_of_one() {
         orders(&[(Some("cleo"), Some(4), 99), (None, Some(5), 3), (Some("eve"), Some(7), 100)]),
     ];
     let mut whole = index();
-    let expected = scan(sources.to_vec()).await.finish(&mut whole).unwrap();
+    let expected = scan(sources.to_vec()).await.partial.finish(&mut whole).unwrap();
     let expected = by_key(&whole, &expected);
     assert_eq!(
         expected[3],
@@ -119,7 +121,7 @@ async fn partial_results_of_several_scans_merge_to_that_of_one() {
     for parts in
         [vec![0..1, 1..3], vec![0..2, 2..3], vec![0..1, 1..2, 2..3], vec![2..3, 0..2], vec![0..0, 0..3]]
     {
-        let mut merged: Option<Partial> = None;
+        let mut merged: Option<Scanned<PartialGroups>> = None;
         for part in parts.clone() {
             let partial = scan(sources[part].to_vec()).await;
             match &mut merged {
@@ -129,7 +131,7 @@ async fn partial_results_of_several_scans_merge_to_that_of_one() {
         }
         let (merged, mut index) = (merged.unwrap(), index());
         assert_eq!(merged.rows_read, 9);
-        let totals = merged.finish(&mut index).unwrap();
+        let totals = merged.partial.finish(&mut index).unwrap();
         assert_eq!(by_key(&index, &totals), expected, "{parts:?}");
     }
 }
@@ -138,7 +140,7 @@ async fn partial_results_of_several_scans_merge_to_that_of_one() {
 async fn rows_outside_of_all_windows_add_nothing() {
     let mut index = index();
     let totals = scan(vec![orders(&[(Some("ada"), Some(1), 2), (Some("ada"), Some(1), 100)])]).await;
-    let totals = totals.finish(&mut index).unwrap();
+    let totals = totals.partial.finish(&mut index).unwrap();
     assert_eq!(totals.columns[0], [Cells::Count(vec![0, 0, 0])]);
     assert_eq!(totals.columns[1], [Cells::Sum(vec![0, 0, 0])]);
     assert_eq!(totals.columns[4], [Cells::Count(vec![1, 0, 0])]);
