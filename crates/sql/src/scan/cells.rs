@@ -22,7 +22,8 @@ pub enum Cells {
     Min(Vec<i64>),
     /// Moments of values.
     Variance(Vec<Variance>),
-    /// The value that is first or last: by what it is so (negated bitwise for the first), and the value if it is not null.
+    /// The value that is first or last: by what it is so (negated bitwise for the first), and the value if it is
+    /// not null. Of several that are, the largest; so it does not matter which of them was read first.
     Edge(Vec<Option<(i64, Option<i64>)>>),
     /// Each distinct value's key and code, in no order and more than once.
     Distinct(Vec<(u32, u128)>),
@@ -198,13 +199,7 @@ impl Cells {
                 fold(ours, theirs, |a, b| *a = (*a).max(b));
             }
             (Self::Variance(ours), Self::Variance(theirs)) => fold(ours, theirs, Variance::merge),
-            (Self::Edge(ours), Self::Edge(theirs)) => fold(ours, theirs, |a, b| {
-                if let Some((rank, _)) = b
-                    && a.is_none_or(|(best, _)| best < rank)
-                {
-                    *a = b;
-                }
-            }),
+            (Self::Edge(ours), Self::Edge(theirs)) => fold(ours, theirs, |a, b| *a = (*a).max(b)),
             (Self::Distinct(ours), Self::Distinct(theirs)) => {
                 ours.extend_from_slice(theirs);
                 deduplicate(ours);

@@ -107,7 +107,13 @@ fn by_key(index: &KeyIndex, totals: &Totals) -> Vec<(String, Vec<String>)> {
 #[tokio::test]
 async fn partial_results_of_several_scans_merge_to_that_of_one() {
     let sources = [
-        orders(&[(Some("bob"), Some(3), 1), (Some("cleo"), Some(9), 7), (None, Some(2), 8)]),
+        orders(&[
+            (Some("bob"), Some(3), 1),
+            (Some("cleo"), Some(9), 7),
+            (None, Some(2), 8),
+            // Last together with another.
+            (Some("cleo"), Some(2), 99),
+        ]),
         orders(&[(Some("dan"), Some(1), 9), (Some("cleo"), Some(9), 60), (Some("ada"), None, 10)]),
         orders(&[(Some("cleo"), Some(4), 99), (None, Some(5), 3), (Some("eve"), Some(7), 100)]),
     ];
@@ -116,7 +122,7 @@ async fn partial_results_of_several_scans_merge_to_that_of_one() {
     let expected = by_key(&whole, &expected);
     assert_eq!(
         expected[3],
-        ("cleo".to_owned(), ["3", "22", "-5", "9", "2", "Some((99, Some(4)))"].map(str::to_owned).to_vec())
+        ("cleo".to_owned(), ["4", "24", "-3", "9", "3", "Some((99, Some(4)))"].map(str::to_owned).to_vec())
     );
     for parts in
         [vec![0..1, 1..3], vec![0..2, 2..3], vec![0..1, 1..2, 2..3], vec![2..3, 0..2], vec![0..0, 0..3]]
@@ -130,7 +136,7 @@ async fn partial_results_of_several_scans_merge_to_that_of_one() {
             }
         }
         let (merged, mut index) = (merged.unwrap(), index());
-        assert_eq!(merged.rows_read, 9);
+        assert_eq!(merged.rows_read, 10);
         let totals = merged.partial.finish(&mut index).unwrap();
         assert_eq!(by_key(&index, &totals), expected, "{parts:?}");
     }

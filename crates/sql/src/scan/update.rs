@@ -168,9 +168,9 @@ fn edges(
     let (order, order_nulls) = ordered(arguments.order.ok_or_else(missing)?)?;
     rows.without(order_nulls.as_ref()).each(|key, row| {
         let rank = if first { !order[row] } else { order[row] };
-        if cells[key].is_none_or(|(best, _)| best < rank) {
+        if cells[key].is_none_or(|(best, _)| best <= rank) {
             let value = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| values[row]);
-            cells[key] = Some((rank, value));
+            cells[key] = cells[key].max(Some((rank, value)));
         }
     });
     Ok(())
