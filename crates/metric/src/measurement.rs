@@ -182,3 +182,7 @@ pub async fn unit_values(
     }
     Ok((measurement.into_values(), rows_read))
 }
+
+#[cfg(test)]
+#[path = "measurement_tests.rs"]
+mod tests;

@@ -19,10 +19,16 @@ mod table_read;
 mod verification;
 
 pub(crate) use column::{Column, Passing};
+#[cfg(test)]
+pub(crate) use coverage::Coverage;
 pub(crate) use fact_scan::FactReader;
+#[cfg(test)]
+pub(crate) use fact_scan::FactScan;
 pub(crate) use fact_table::FactTable;
 pub(crate) use key_index::{EntityKeys, KeysByEntity};
 pub(crate) use opening::PriorState;
 pub(crate) use saved_state::{StateHeader, new_state};
 pub use table_read::FactsRead;
 pub(crate) use table_read::{Found, read_table};
+#[cfg(test)]
+pub(crate) use {pane_columns::OpenColumn, partial_facts::PartialFacts, sample_capture::CapturedFacts};
