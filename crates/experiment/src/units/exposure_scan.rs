@@ -184,3 +184,7 @@ impl ExperimentExposures {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "exposure_scan_tests.rs"]
+mod tests;
