@@ -1,6 +1,6 @@
 //! One arm of an experiment, as every estimator here sees it.
 
-use crate::{CoMoments, Lack, Moments, Proportion, QuantileSummary};
+use crate::{CoMoments, Moments, Proportion, QuantileSummary, UndefinedReason};
 
 /// How many units an arm has, their mean and the variance per unit, whatever the metric: variance / n is that of the mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,7 +10,7 @@ pub struct Arm {
     /// The estimate: a mean, proportion, ratio, quantile or adjusted mean.
     pub mean: f64,
     /// The variance per unit, positive and finite; or what the arm lacks to have one.
-    pub variance: Result<f64, Lack>,
+    pub variance: Result<f64, UndefinedReason>,
     /// What a lift is relative to, when this arm is the control.
     pub baseline: Baseline,
 }
@@ -66,7 +66,7 @@ impl Arm {
     /// The share of units that succeeded; the variance is p (1 - p).
     pub fn proportion(proportion: &Proportion) -> Self {
         let variance = if proportion.successes > proportion.n {
-            Err(Lack::MoreSuccessesThanUnits)
+            Err(UndefinedReason::MoreSuccessesThanUnits)
         } else {
             positive(proportion.n, proportion.variance())
         };
@@ -78,11 +78,11 @@ impl Arm {
     /// Source: the delta method; Deng, Knoblich and Lu, Applying the delta method in metric analytics (2018), section 3.
     pub fn ratio(pairs: &CoMoments) -> Self {
         if pairs.n < 2 || pairs.mean_y == 0.0 {
-            let lack = if pairs.n < 2 { too_few(pairs.n) } else { Lack::ZeroDenominator };
+            let reason = if pairs.n < 2 { too_few(pairs.n) } else { UndefinedReason::ZeroDenominator };
             return Self::with(
                 pairs.n,
                 if pairs.mean_y == 0.0 { 0.0 } else { pairs.mean_x / pairs.mean_y },
-                Err(lack),
+                Err(reason),
             );
         }
         let ratio = pairs.mean_x / pairs.mean_y;
@@ -95,20 +95,20 @@ impl Arm {
     pub fn quantile(quantile: &QuantileSummary) -> Self {
         let variance = match quantile.variance() {
             Some(variance) => positive(quantile.n, variance),
-            None if quantile.n == 0 => Err(Lack::NoUnits),
-            None if quantile.upper <= quantile.lower => Err(Lack::NoVariance),
-            None => Err(Lack::TooFewForQuantile),
+            None if quantile.n == 0 => Err(UndefinedReason::NoUnits),
+            None if quantile.upper <= quantile.lower => Err(UndefinedReason::NoVariance),
+            None => Err(UndefinedReason::TooFewForQuantile),
         };
         Self::with(quantile.n, quantile.estimate, variance)
     }
 
     /// The standard error of the mean, √(variance / n).
-    pub fn standard_error(&self) -> Result<f64, Lack> {
+    pub fn standard_error(&self) -> Result<f64, UndefinedReason> {
         self.variance.map(|variance| (variance / self.n as f64).sqrt())
     }
 
-    fn with(n: u64, mean: f64, variance: Result<f64, Lack>) -> Self {
-        let variance = if mean.is_finite() { variance } else { Err(Lack::NotFinite) };
+    fn with(n: u64, mean: f64, variance: Result<f64, UndefinedReason>) -> Self {
+        let variance = if mean.is_finite() { variance } else { Err(UndefinedReason::NotFinite) };
         let spread = variance.unwrap_or(0.0);
         Self { n, mean, variance, baseline: Baseline { mean, variance: spread, covariance: spread } }
     }
@@ -141,17 +141,17 @@ pub fn adjust(control: &CoMoments, treatment: &CoMoments) -> Adjusted {
     Adjusted { theta, control: arm(control), treatment: arm(treatment) }
 }
 
-pub(crate) fn positive(n: u64, variance: f64) -> Result<f64, Lack> {
+pub(crate) fn positive(n: u64, variance: f64) -> Result<f64, UndefinedReason> {
     match variance {
-        _ if n == 0 => Err(Lack::NoUnits),
-        variance if !variance.is_finite() => Err(Lack::NotFinite),
-        variance if variance <= 0.0 => Err(Lack::NoVariance),
+        _ if n == 0 => Err(UndefinedReason::NoUnits),
+        variance if !variance.is_finite() => Err(UndefinedReason::NotFinite),
+        variance if variance <= 0.0 => Err(UndefinedReason::NoVariance),
         variance => Ok(variance),
     }
 }
 
-fn too_few(n: u64) -> Lack {
-    if n == 0 { Lack::NoUnits } else { Lack::OneUnit }
+fn too_few(n: u64) -> UndefinedReason {
+    if n == 0 { UndefinedReason::NoUnits } else { UndefinedReason::OneUnit }
 }
 
 /// The sum of terms that may cancel; what is left below their rounding is zero.

@@ -5,21 +5,24 @@ use crate::PairSums;
 
 #[test]
 fn each_arm_says_what_it_lacks() {
-    let lacks = [
-        (Arm::mean(&Moments::default()), Lack::NoUnits),
-        (Arm::mean(&Moments::from_values([3.0])), Lack::OneUnit),
-        (Arm::mean(&Moments::from_values([3.0, 3.0])), Lack::NoVariance),
-        (Arm::mean(&Moments::from_sums(2, f64::MAX, f64::INFINITY)), Lack::NotFinite),
-        (Arm::proportion(&Proportion::from_counts(0, 0)), Lack::NoUnits),
-        (Arm::proportion(&Proportion::from_counts(9, 0)), Lack::NoVariance),
-        (Arm::proportion(&Proportion::from_counts(9, 9)), Lack::NoVariance),
-        (Arm::proportion(&Proportion::from_counts(9, 10)), Lack::MoreSuccessesThanUnits),
-        (Arm::ratio(&CoMoments::from_pairs([(1.0, 0.0), (2.0, 0.0)])), Lack::ZeroDenominator),
-        (Arm::ratio(&CoMoments::from_pairs([(1.0, 1.0)])), Lack::OneUnit),
-        (Arm::ratio(&CoMoments::from_pairs([(0.3, 0.1), (0.6, 0.2), (2.1, 0.7)])), Lack::NoVariance),
+    let reasons = [
+        (Arm::mean(&Moments::default()), UndefinedReason::NoUnits),
+        (Arm::mean(&Moments::from_values([3.0])), UndefinedReason::OneUnit),
+        (Arm::mean(&Moments::from_values([3.0, 3.0])), UndefinedReason::NoVariance),
+        (Arm::mean(&Moments::from_sums(2, f64::MAX, f64::INFINITY)), UndefinedReason::NotFinite),
+        (Arm::proportion(&Proportion::from_counts(0, 0)), UndefinedReason::NoUnits),
+        (Arm::proportion(&Proportion::from_counts(9, 0)), UndefinedReason::NoVariance),
+        (Arm::proportion(&Proportion::from_counts(9, 9)), UndefinedReason::NoVariance),
+        (Arm::proportion(&Proportion::from_counts(9, 10)), UndefinedReason::MoreSuccessesThanUnits),
+        (Arm::ratio(&CoMoments::from_pairs([(1.0, 0.0), (2.0, 0.0)])), UndefinedReason::ZeroDenominator),
+        (Arm::ratio(&CoMoments::from_pairs([(1.0, 1.0)])), UndefinedReason::OneUnit),
+        (
+            Arm::ratio(&CoMoments::from_pairs([(0.3, 0.1), (0.6, 0.2), (2.1, 0.7)])),
+            UndefinedReason::NoVariance,
+        ),
     ];
-    for (arm, lack) in lacks {
-        assert_eq!(arm.variance, Err(lack), "{arm:?}");
+    for (arm, reason) in reasons {
+        assert_eq!(arm.variance, Err(reason), "{arm:?}");
         assert!(arm.mean.is_finite());
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use statrs::function::beta::{beta_reg, ln_beta};
 
 use crate::root::falling_root;
-use crate::{Direction, Lack, Outcome, Proportion, Reason};
+use crate::{Direction, Outcome, Proportion, Reason, UndefinedReason};
 
 /// Beta(successes, failures), the prior of a share. The default, Beta(1, 1), is uniform.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -126,7 +126,7 @@ fn posterior(
         return Err(Reason::ParameterNotPositive);
     }
     let beta = |arm: &Proportion| {
-        let failures = arm.n.checked_sub(arm.successes).ok_or(Lack::MoreSuccessesThanUnits)?;
+        let failures = arm.n.checked_sub(arm.successes).ok_or(UndefinedReason::MoreSuccessesThanUnits)?;
         Ok(Beta { a: prior.successes + arm.successes as f64, b: prior.failures + failures as f64 })
     };
     let (c, t) = (beta(control).map_err(Reason::Control)?, beta(treatment).map_err(Reason::Treatment)?);

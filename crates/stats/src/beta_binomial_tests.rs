@@ -92,7 +92,7 @@ fn what_has_no_posterior_says_why() {
     let reason = |treatment, options| believe_shares(&control, &treatment, &options).reason();
     assert_eq!(
         reason(broken, ShareOptions::default()),
-        Some(Reason::Treatment(Lack::MoreSuccessesThanUnits))
+        Some(Reason::Treatment(UndefinedReason::MoreSuccessesThanUnits))
     );
     let prior = BetaPrior { successes: 0.0, failures: 1.0 };
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Intervals for what has no formula: the bootstrap over units.
 
 use crate::distribution::Normal;
-use crate::{Generator, Lack, Moments, Outcome, Reason};
+use crate::{Generator, Moments, Outcome, Reason, UndefinedReason};
 
 /// How to resample. The default: 2000 replicates, alpha .05, bias-corrected and accelerated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +71,7 @@ impl Bootstrap {
         }
         for (size, arm) in sizes.into_iter().zip([Reason::Control, Reason::Treatment]) {
             if size < 2 {
-                return Err(arm(if size == 0 { Lack::NoUnits } else { Lack::OneUnit }));
+                return Err(arm(if size == 0 { UndefinedReason::NoUnits } else { UndefinedReason::OneUnit }));
             }
         }
         let evaluate = |units: &[Vec<usize>; 2]| {

@@ -58,8 +58,14 @@ fn a_seed_repeats_itself() {
 #[test]
 fn what_cannot_be_resampled_has_a_reason() {
     let bootstrap = Bootstrap { replicates: 50, ..Bootstrap::default() };
-    assert_eq!(bootstrap.estimate(1, 18, difference).reason(), Some(Reason::Control(Lack::OneUnit)));
-    assert_eq!(bootstrap.estimate(20, 0, difference).reason(), Some(Reason::Treatment(Lack::NoUnits)));
+    assert_eq!(
+        bootstrap.estimate(1, 18, difference).reason(),
+        Some(Reason::Control(UndefinedReason::OneUnit))
+    );
+    assert_eq!(
+        bootstrap.estimate(20, 0, difference).reason(),
+        Some(Reason::Treatment(UndefinedReason::NoUnits))
+    );
     let once = Bootstrap { replicates: 1, ..bootstrap };
     assert_eq!(once.estimate(20, 18, difference).reason(), Some(Reason::ParameterNotPositive));
     assert_eq!(bootstrap.estimate(20, 18, |_, _| f64::NAN).reason(), Some(Reason::ResamplesUndefined));

@@ -2,7 +2,7 @@
 
 use crate::distribution::Normal;
 use crate::quantile::sample_quantile;
-use crate::{Arm, CoMoments, Lack};
+use crate::{Arm, CoMoments, UndefinedReason};
 
 impl Arm {
     /// The mean over all rows of clustered units: Σ of the clusters' sums over Σ of their sizes.
@@ -24,8 +24,8 @@ impl Arm {
         rows.sort_unstable_by(f64::total_cmp);
         let n = clusters.clone().count() as u64;
         let Some(estimate) = sample_quantile(&rows, level) else {
-            let lack = if n == 0 { Lack::NoUnits } else { Lack::TooFewForQuantile };
-            return Self { n, variance: Err(lack), ..Self::new(n, 0.0, 1.0) };
+            let reason = if n == 0 { UndefinedReason::NoUnits } else { UndefinedReason::TooFewForQuantile };
+            return Self { n, variance: Err(reason), ..Self::new(n, 0.0, 1.0) };
         };
         let below = |cluster: &[f64]| cluster.iter().filter(|value| **value <= estimate).count() as f64;
         let pairs = clusters.map(|cluster| (below(cluster), cluster.len() as f64));
@@ -33,7 +33,7 @@ impl Arm {
         let at = |level: f64| sample_quantile(&rows, level).unwrap_or(estimate);
         match quantile.levels(ALPHA) {
             Ok([lower, upper]) => quantile.arm(at(lower), at(upper), ALPHA),
-            Err(lack) => quantile.with_error(Err(lack)),
+            Err(reason) => quantile.with_error(Err(reason)),
         }
     }
 }
@@ -78,17 +78,17 @@ pub struct ClusteredQuantile {
 
 impl ClusteredQuantile {
     /// The standard error of the share of rows at or below the quantile.
-    pub fn share_se(&self) -> Result<f64, Lack> {
+    pub fn share_se(&self) -> Result<f64, UndefinedReason> {
         Arm::ratio(&self.below).standard_error()
     }
 
     /// The levels level ± z se between which the quantile's interval of confidence 1 - `alpha` lies.
     ///
     /// An error where a level falls off the sample, or nothing varies between clusters.
-    pub fn levels(&self, alpha: f64) -> Result<[f64; 2], Lack> {
+    pub fn levels(&self, alpha: f64) -> Result<[f64; 2], UndefinedReason> {
         let reach = Normal.critical(0.5 * alpha) * self.share_se()?;
         let [lo, hi] = [self.level - reach, self.level + reach];
-        if lo > 0.0 && hi < 1.0 { Ok([lo, hi]) } else { Err(Lack::TooFewForQuantile) }
+        if lo > 0.0 && hi < 1.0 { Ok([lo, hi]) } else { Err(UndefinedReason::TooFewForQuantile) }
     }
 
     /// The arm, from the sample quantiles `lower` and `upper` at the [`levels`](Self::levels) of `alpha`: se = (upper - lower) / 2z.
@@ -101,11 +101,11 @@ impl ClusteredQuantile {
         self.with_error(self.share_se().map(|se| se / density))
     }
 
-    fn with_error(&self, se: Result<f64, Lack>) -> Arm {
+    fn with_error(&self, se: Result<f64, UndefinedReason>) -> Arm {
         let n = self.below.n;
         match se {
             Ok(se) => Arm::new(n, self.estimate, se * se * n as f64),
-            Err(lack) => Arm { variance: Err(lack), ..Arm::new(n, self.estimate, 1.0) },
+            Err(reason) => Arm { variance: Err(reason), ..Arm::new(n, self.estimate, 1.0) },
         }
     }
 }
@@ -227,20 +227,20 @@ mod tests {
         let empty: [Vec<f64>; 3] = Default::default();
         assert_eq!(
             Arm::clustered_quantile(empty.iter().map(Vec::as_slice), 0.5).variance,
-            Err(Lack::TooFewForQuantile)
+            Err(UndefinedReason::TooFewForQuantile)
         );
-        assert_eq!(Arm::clustered_quantile(std::iter::empty(), 0.5).variance, Err(Lack::NoUnits));
+        assert_eq!(Arm::clustered_quantile(std::iter::empty(), 0.5).variance, Err(UndefinedReason::NoUnits));
     }
 
     #[test]
     fn what_has_no_interval_says_why() {
         let below = CoMoments::from_pairs([(1.0, 3.0), (3.0, 3.0), (2.0, 2.0)]);
         let quantile = ClusteredQuantile { level: 0.9, estimate: 3.0, below };
-        assert_eq!(quantile.levels(0.05), Err(Lack::TooFewForQuantile));
-        assert_eq!(quantile.arm(2.0, 4.0, 0.05).variance, Err(Lack::TooFewForQuantile));
+        assert_eq!(quantile.levels(0.05), Err(UndefinedReason::TooFewForQuantile));
+        assert_eq!(quantile.arm(2.0, 4.0, 0.05).variance, Err(UndefinedReason::TooFewForQuantile));
         let one = ClusteredQuantile { below: CoMoments::from_pairs([(1.0, 3.0)]), ..quantile };
-        assert_eq!(one.arm_from_density(0.5).variance, Err(Lack::OneUnit));
+        assert_eq!(one.arm_from_density(0.5).variance, Err(UndefinedReason::OneUnit));
         let alike = ClusteredQuantile { below: CoMoments::from_pairs([(1.0, 2.0), (1.0, 2.0)]), ..quantile };
-        assert_eq!(alike.share_se(), Err(Lack::NoVariance));
+        assert_eq!(alike.share_se(), Err(UndefinedReason::NoVariance));
     }
 }

@@ -1,7 +1,7 @@
 //! Published figures, and the promise that absolute and relative never contradict each other.
 
 use super::*;
-use crate::{CoMoments, Inference, Lack, Moments, Proportion, adjust};
+use crate::{CoMoments, Inference, Moments, Proportion, UndefinedReason, adjust};
 
 fn estimates(control: Arm, treatment: Arm, options: &Options) -> (Estimate, Estimate) {
     let comparison = compare(&control, &treatment, options);
@@ -201,10 +201,10 @@ fn a_control_mean_of_zero_has_no_lift() {
 fn what_has_no_answer_says_why() {
     let arm = Arm::new(100, 5.0, 1.0);
     for (control, treatment, reason) in [
-        (Arm::mean(&Moments::from_values([1.0])), arm, Reason::Control(Lack::OneUnit)),
-        (arm, Arm::mean(&Moments::default()), Reason::Treatment(Lack::NoUnits)),
-        (arm, Arm::new(100, 5.0, 0.0), Reason::Treatment(Lack::NoVariance)),
-        (arm, Arm::new(100, f64::NAN, 1.0), Reason::Treatment(Lack::NotFinite)),
+        (Arm::mean(&Moments::from_values([1.0])), arm, Reason::Control(UndefinedReason::OneUnit)),
+        (arm, Arm::mean(&Moments::default()), Reason::Treatment(UndefinedReason::NoUnits)),
+        (arm, Arm::new(100, 5.0, 0.0), Reason::Treatment(UndefinedReason::NoVariance)),
+        (arm, Arm::new(100, f64::NAN, 1.0), Reason::Treatment(UndefinedReason::NotFinite)),
         (arm, Arm::new(100, f64::MAX, f64::MAX), Reason::NotFinite),
     ] {
         assert_eq!(compare(&control, &treatment, &Options::default()).relative.reason(), Some(reason));

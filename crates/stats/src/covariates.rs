@@ -1,7 +1,7 @@
 //! CUPED with any number of covariates, for means and for ratios, of units or of clusters of them.
 
 use crate::arm::positive;
-use crate::{Arm, Baseline, CoMomentMatrix, Lack, Outcome, Reason};
+use crate::{Arm, Baseline, CoMomentMatrix, Outcome, Reason, UndefinedReason};
 
 /// What the first columns of a row are; those after it are covariates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,15 +94,15 @@ impl OutcomeColumns {
         }
     }
 
-    fn outcome(self, means: &[f64]) -> Result<Linear, Lack> {
-        Linear::of(means, 0, (self != Self::Mean).then_some(1)).ok_or(Lack::ZeroDenominator)
+    fn outcome(self, means: &[f64]) -> Result<Linear, UndefinedReason> {
+        Linear::of(means, 0, (self != Self::Mean).then_some(1)).ok_or(UndefinedReason::ZeroDenominator)
     }
 
     /// The covariates; of clusters without units nothing can be said.
-    fn covariates(self, means: &[f64]) -> Result<Vec<Linear>, Lack> {
+    fn covariates(self, means: &[f64]) -> Result<Vec<Linear>, UndefinedReason> {
         let size = (self == Self::Clusters).then_some(2);
         (self.columns()..means.len())
-            .map(|column| Linear::of(means, column, size).ok_or(Lack::ZeroDenominator))
+            .map(|column| Linear::of(means, column, size).ok_or(UndefinedReason::ZeroDenominator))
             .collect()
     }
 }
@@ -143,13 +143,13 @@ impl Slopes {
     }
 
     /// The estimate of an arm with such means, less what the covariates explain, and as it is.
-    pub(crate) fn estimate(&self, means: &[f64]) -> Result<[f64; 2], Lack> {
+    pub(crate) fn estimate(&self, means: &[f64]) -> Result<[f64; 2], UndefinedReason> {
         let observed = self.outcomes.outcome(means)?.value;
         let covariates = self.outcomes.covariates(means)?;
         let explained = self.thetas.iter().zip(&self.centres).zip(&covariates);
         let adjusted = explained
             .fold(observed, |left, ((theta, centre), covariate)| left - theta * (covariate.value - centre));
-        if adjusted.is_finite() { Ok([adjusted, observed]) } else { Err(Lack::NotFinite) }
+        if adjusted.is_finite() { Ok([adjusted, observed]) } else { Err(UndefinedReason::NotFinite) }
     }
 
     /// The arm that its parts make, of two rows or more each, less what the covariates explain.
@@ -161,14 +161,16 @@ impl Slopes {
         };
         let means: Vec<f64> = (0..columns).map(mean).collect();
         if n == 0 {
-            return Arm { variance: Err(Lack::NoUnits), ..Arm::new(n, 0.0, 1.0) };
+            return Arm { variance: Err(UndefinedReason::NoUnits), ..Arm::new(n, 0.0, 1.0) };
         }
         let (plain, covariates) = match (self.outcomes.outcome(&means), self.outcomes.covariates(&means)) {
             (Ok(plain), Ok(_)) if n == 1 => {
-                return Arm { variance: Err(Lack::OneUnit), ..Arm::new(n, plain.value, 1.0) };
+                return Arm { variance: Err(UndefinedReason::OneUnit), ..Arm::new(n, plain.value, 1.0) };
             }
             (Ok(plain), Ok(covariates)) => (plain, covariates),
-            (Err(lack), _) | (_, Err(lack)) => return Arm { variance: Err(lack), ..Arm::new(n, 0.0, 1.0) },
+            (Err(reason), _) | (_, Err(reason)) => {
+                return Arm { variance: Err(reason), ..Arm::new(n, 0.0, 1.0) };
+            }
         };
         let mut adjusted = plain.weights.clone();
         let mut mean = plain.value;
@@ -195,7 +197,7 @@ impl Slopes {
         let variance = if mean.is_finite() {
             positive(n, covariance(&adjusted, &adjusted))
         } else {
-            Err(Lack::NotFinite)
+            Err(UndefinedReason::NotFinite)
         };
         Arm { n, mean, variance, baseline }
     }

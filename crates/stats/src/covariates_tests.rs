@@ -178,15 +178,15 @@ fn what_an_arm_lacks_it_says() {
         Outcome::Undefined(reason) => panic!("{reason}"),
     };
     let of = |rows: &[&[f64]]| CoMomentMatrix::from_rows(rows.iter().copied()).value().unwrap_or_default();
-    assert_eq!(with(&CoMomentMatrix::new(3), OutcomeColumns::Mean), Some(Lack::NoUnits));
-    assert_eq!(with(&of(&[&[1.0, 2.0, 3.0]]), OutcomeColumns::Ratio), Some(Lack::OneUnit));
+    assert_eq!(with(&CoMomentMatrix::new(3), OutcomeColumns::Mean), Some(UndefinedReason::NoUnits));
+    assert_eq!(with(&of(&[&[1.0, 2.0, 3.0]]), OutcomeColumns::Ratio), Some(UndefinedReason::OneUnit));
     assert_eq!(
         with(&of(&[&[1.0, 0.0, 3.0], &[2.0, 0.0, 3.0]]), OutcomeColumns::Ratio),
-        Some(Lack::ZeroDenominator)
+        Some(UndefinedReason::ZeroDenominator)
     );
     assert_eq!(
         with(&of(&[&[1.0, 1.0, 3.0], &[1.0, 1.0, 3.0]]), OutcomeColumns::Mean),
-        Some(Lack::NoVariance)
+        Some(UndefinedReason::NoVariance)
     );
     let narrow = CoMomentMatrix::from_rows([&[1.0][..]]).value().unwrap_or_default();
     assert_eq!(

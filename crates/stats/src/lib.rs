@@ -94,7 +94,7 @@ pub use moments::Moments;
 pub use multiplicity::{Adjustment, adjusted};
 pub use occupancy::expected_empty;
 pub use options::{Inference, Options, RelativeMethod};
-pub use outcome::{Lack, Outcome, Reason};
+pub use outcome::{Outcome, Reason, UndefinedReason};
 pub use power::{Plan, SampleSize};
 pub use proportion::Proportion;
 pub use quantile::QuantileSummary;

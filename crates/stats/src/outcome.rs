@@ -88,9 +88,9 @@ impl<T> From<Result<T, Reason>> for Outcome<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The control arm says nothing about its own uncertainty.
-    Control(Lack),
+    Control(UndefinedReason),
     /// The treatment arm says nothing about its own uncertainty.
-    Treatment(Lack),
+    Treatment(UndefinedReason),
     /// There is nothing to be relative to.
     ControlMeanZero,
     /// The significance level is not strictly between 0 and 1.
@@ -132,8 +132,8 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Control(lack) => return write!(f, "the control arm {lack}"),
-            Self::Treatment(lack) => return write!(f, "the treatment arm {lack}"),
+            Self::Control(reason) => return write!(f, "the control arm {reason}"),
+            Self::Treatment(reason) => return write!(f, "the treatment arm {reason}"),
             Self::ControlMeanZero => "the control mean is zero, so nothing can be relative to it",
             Self::AlphaOutOfRange => "alpha must lie between 0 and 1",
             Self::ParameterNotPositive => {
@@ -164,9 +164,9 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What an arm lacks to have a variance.
+/// Why an arm has no variance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lack {
+pub enum UndefinedReason {
     /// n = 0.
     NoUnits,
     /// n = 1, where n - 1 is needed.
@@ -185,7 +185,7 @@ pub enum Lack {
     NotFinite,
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for UndefinedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoUnits => "has no units",
@@ -206,7 +206,10 @@ mod tests {
 
     #[test]
     fn a_reason_reads_as_a_clause() {
-        assert_eq!(Reason::Treatment(Lack::OneUnit).to_string(), "the treatment arm has one unit only");
+        assert_eq!(
+            Reason::Treatment(UndefinedReason::OneUnit).to_string(),
+            "the treatment arm has one unit only"
+        );
     }
 
     #[test]

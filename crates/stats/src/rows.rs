@@ -6,8 +6,8 @@ use crate::arm::positive;
 use crate::covariates::Slopes;
 use crate::strata::slopes_within;
 use crate::{
-    Arm, Baseline, CoMomentMatrix, CoMoments, Generator, Lack, Outcome, OutcomeColumns, Reason, Stratum,
-    StratumWeights, adjust_for_covariates, post_stratify,
+    Arm, Baseline, CoMomentMatrix, CoMoments, Generator, Outcome, OutcomeColumns, Reason, Stratum,
+    StratumWeights, UndefinedReason, adjust_for_covariates, post_stratify,
 };
 
 /// Where the variance of an arm's estimate comes from.
@@ -180,7 +180,7 @@ impl Resampling<'_> {
             }
             match self.slopes.estimate(&means) {
                 Ok([adjusted, observed]) => spread.push(adjusted, observed),
-                Err(_) => return Arm { variance: Err(Lack::ResampleUndefined), ..*arm },
+                Err(_) => return Arm { variance: Err(UndefinedReason::ResampleUndefined), ..*arm },
             }
         }
         let per_row = |sum: f64| sum / (spread.n - 1) as f64 * arm.n as f64;

@@ -108,8 +108,8 @@ fn what_cannot_be_estimated_says_why() {
     let few = VarianceMethod::Bootstrap { replicates: 200, seed: 1 };
     let rows = StratumRows { control: vec![1.0, 2.0], treatment: vec![3.0] };
     let found = arms(std::slice::from_ref(&rows), 1, OutcomeColumns::Mean, few);
-    assert_eq!(found.treatment.variance, Err(Lack::OneUnit));
-    assert_eq!(arms(&[], 1, OutcomeColumns::Mean, few).control.variance, Err(Lack::NoUnits));
+    assert_eq!(found.treatment.variance, Err(UndefinedReason::OneUnit));
+    assert_eq!(arms(&[], 1, OutcomeColumns::Mean, few).control.variance, Err(UndefinedReason::NoUnits));
     let reason = |columns, replicates| {
         let variance = VarianceMethod::Bootstrap { replicates, seed: 1 };
         arms_of_rows(std::slice::from_ref(&rows), columns, OutcomeColumns::Mean, variance).reason()
@@ -121,6 +121,6 @@ fn what_cannot_be_estimated_says_why() {
     // With one denominator of two that is not zero, half of the resamples have none.
     let zeros = StratumRows { control: vec![1.0, 0.0, 2.0, 1.0], treatment: ratio_rows() };
     let found = arms(&[zeros], 2, OutcomeColumns::Ratio, few);
-    assert_eq!(found.control.variance, Err(Lack::ResampleUndefined));
+    assert_eq!(found.control.variance, Err(UndefinedReason::ResampleUndefined));
     assert!(found.treatment.variance.is_ok());
 }

@@ -1,9 +1,9 @@
 //! Directions and margins against scipy, over all kinds of inference; and what has no answer.
 
 use tranche_stats::{
-    Alternative, Arm, CoMoments, ConfidenceSequence, Estimate, GroupSequential, Inference, Interval, Lack,
-    Margin, MixtureTest, Moments, Options, Outcome, Proportion, Reason, RelativeMethod, Spending, adjust,
-    compare,
+    Alternative, Arm, CoMoments, ConfidenceSequence, Estimate, GroupSequential, Inference, Interval, Margin,
+    MixtureTest, Moments, Options, Outcome, Proportion, Reason, RelativeMethod, Spending, UndefinedReason,
+    adjust, compare,
 };
 
 use Alternative::{Greater, Less, TwoSided};
@@ -126,13 +126,13 @@ fn every_lack_is_named() {
     ] {
         let options = Options { inference, ..Options::default() };
         for (lacking, lack) in [
-            (Arm::mean(&Moments::default()), Lack::NoUnits),
-            (Arm::mean(&Moments::from_values([3.0])), Lack::OneUnit),
-            (Arm::mean(&Moments::from_values([3.0; 5])), Lack::NoVariance),
-            (Arm::proportion(&Proportion::from_counts(7, 7)), Lack::NoVariance),
-            (Arm::proportion(&Proportion::from_counts(7, 8)), Lack::MoreSuccessesThanUnits),
-            (Arm::ratio(&CoMoments::from_pairs([(1.0, 1.0), (2.0, -1.0)])), Lack::ZeroDenominator),
-            (adjust(&CoMoments::default(), &pairs).control, Lack::NoUnits),
+            (Arm::mean(&Moments::default()), UndefinedReason::NoUnits),
+            (Arm::mean(&Moments::from_values([3.0])), UndefinedReason::OneUnit),
+            (Arm::mean(&Moments::from_values([3.0; 5])), UndefinedReason::NoVariance),
+            (Arm::proportion(&Proportion::from_counts(7, 7)), UndefinedReason::NoVariance),
+            (Arm::proportion(&Proportion::from_counts(7, 8)), UndefinedReason::MoreSuccessesThanUnits),
+            (Arm::ratio(&CoMoments::from_pairs([(1.0, 1.0), (2.0, -1.0)])), UndefinedReason::ZeroDenominator),
+            (adjust(&CoMoments::default(), &pairs).control, UndefinedReason::NoUnits),
         ] {
             let as_control = compare(&lacking, &arm, &options);
             assert_eq!(as_control.absolute.reason(), Some(Reason::Control(lack)));

@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use tranche_metric::Values;
 use tranche_scorecard::{Basis, StrataNote};
 use tranche_stats::{
-    Arm, CoMomentMatrix, CoMoments, Lack, Moments, OutcomeColumns, Proportion, QuantileSummary, StratumRows,
-    VarianceMethod, adjust_for_covariates, arms_of_rows, quantile_rows,
+    Arm, CoMomentMatrix, CoMoments, Moments, OutcomeColumns, Proportion, QuantileSummary, StratumRows,
+    UndefinedReason, VarianceMethod, adjust_for_covariates, arms_of_rows, quantile_rows,
 };
 
 use crate::units::cells::{Cells, Group};
@@ -337,7 +337,7 @@ pub(crate) fn arm(values: Values<'_>, units: &[usize]) -> Arm {
 /// Arms of which nothing can be said.
 fn lost(units: [usize; 2]) -> Arms {
     let [control, treatment] =
-        units.map(|n| Arm { variance: Err(Lack::NotFinite), ..Arm::new(n as u64, 0.0, 1.0) });
+        units.map(|n| Arm { variance: Err(UndefinedReason::NotFinite), ..Arm::new(n as u64, 0.0, 1.0) });
     Arms { control, treatment, units: units.map(|n| n as u64), shares: None, basis: Basis::default() }
 }
 

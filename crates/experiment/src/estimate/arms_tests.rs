@@ -179,5 +179,5 @@ fn a_quantile_is_linearised() {
     assert!(variance(&adjusted) < 0.8 * variance(&expected), "{adjusted:?} {expected:?}");
     let few = Adjustments { clusters: Some(&clusters), ..Adjustments::default() };
     let few = arms(Values::Quantile(&values, 0.75), few, &halves(2));
-    assert_eq!(few.control.variance, Err(Lack::TooFewForQuantile));
+    assert_eq!(few.control.variance, Err(UndefinedReason::TooFewForQuantile));
 }

@@ -2,7 +2,7 @@
 
 use tranche_metric::Metric;
 use tranche_scorecard::{EstimateRow, StepShares, Uncapped};
-use tranche_stats::{Alternative, Arm, BayesOptions, Direction, Lack, ShareOptions};
+use tranche_stats::{Alternative, Arm, BayesOptions, Direction, ShareOptions, UndefinedReason};
 
 use super::analysis::{Analysis, Effects, InferenceMethod};
 use super::arms::Arms;
@@ -133,7 +133,7 @@ fn mean(arm: &Arm) -> Option<f64> {
 
 /// The variance of a unit as observed; 0 where all are alike.
 fn variance(arm: &Arm) -> Option<f64> {
-    matches!(arm.variance, Ok(_) | Err(Lack::NoVariance)).then_some(arm.baseline.variance)
+    matches!(arm.variance, Ok(_) | Err(UndefinedReason::NoVariance)).then_some(arm.baseline.variance)
 }
 
 fn uncapped(arms: &Arms, analysis: &Analysis) -> Uncapped {

@@ -210,7 +210,7 @@ impl Planner<'_> {
 
     fn needed(&self, choice: &MetricChoice, found: &MetricHistory) -> Result<Needed, String> {
         let statistics = &self.experiment.statistics;
-        let variance = found.arm.variance.map_err(|lack| format!("the history {lack}"))?;
+        let variance = found.arm.variance.map_err(|reason| format!("the history {reason}"))?;
         let margin = match choice.margin {
             None => None,
             Some(Margin::Absolute(size)) => Some(size),
