@@ -113,7 +113,7 @@ impl From<Posterior> for PosteriorData {
 
 /// The posteriors of both scales.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Beliefs {
+pub struct Posteriors {
     /// Of treatment minus control.
     pub absolute: Outcome<Posterior>,
     /// Of the lift, with the delta method's variance.
@@ -126,17 +126,17 @@ pub struct Beliefs {
 /// (d/se² + m/s²) / precision; with a flat one it is the likelihood. Chance to win: Φ(μ/σ). Risks: σ(φ(z) + zΦ(z)) at z = μ/σ for
 /// the control and at -μ/σ for the treatment. Source: Gelman et al., Bayesian Data Analysis, 3rd edition, section 2.5; Stucchio,
 /// Bayesian A/B testing at VWO (2015) for the risks.
-pub fn believe(control: &Arm, treatment: &Arm, options: &BayesOptions) -> Beliefs {
+pub fn posterior(control: &Arm, treatment: &Arm, options: &BayesOptions) -> Posteriors {
     let checked = check(options).and_then(|()| Effect::of(control, treatment));
     let absolute = |effect: Effect| {
         let scale = Scale::Absolute(effect.baseline.abs());
-        posterior(effect.difference, effect.variance, scale, options)
+        normal_posterior(effect.difference, effect.variance, scale, options)
     };
     let relative = |effect: Effect| {
         let scale = Scale::Relative(effect.baseline.abs());
-        effect.lift().and_then(|(lift, variance)| posterior(lift, variance, scale, options))
+        effect.lift().and_then(|(lift, variance)| normal_posterior(lift, variance, scale, options))
     };
-    Beliefs { absolute: checked.and_then(absolute).into(), relative: checked.and_then(relative).into() }
+    Posteriors { absolute: checked.and_then(absolute).into(), relative: checked.and_then(relative).into() }
 }
 
 fn check(options: &BayesOptions) -> Result<(), Reason> {
@@ -171,7 +171,12 @@ impl Prior {
     }
 }
 
-fn posterior(effect: f64, variance: f64, scale: Scale, options: &BayesOptions) -> Result<Posterior, Reason> {
+fn normal_posterior(
+    effect: f64,
+    variance: f64,
+    scale: Scale,
+    options: &BayesOptions,
+) -> Result<Posterior, Reason> {
     let (mean, variance) = match options.prior.on(scale)? {
         None => (effect, variance),
         Some((mean, sd)) => {
@@ -197,9 +202,9 @@ impl Posterior {
     /// The chance that the effect is greater than `value`, Φ((μ - value) / σ).
     ///
     /// ```
-    /// use tranche_stats::{Arm, BayesOptions, believe};
+    /// use tranche_stats::{Arm, BayesOptions, posterior};
     /// let (control, treatment) = (Arm::new(1000, 10.0, 25.0), Arm::new(1000, 10.2, 25.0));
-    /// let Some(posterior) = believe(&control, &treatment, &BayesOptions::default()).absolute.value() else { panic!() };
+    /// let Some(posterior) = posterior(&control, &treatment, &BayesOptions::default()).absolute.value() else { panic!() };
     /// assert_eq!(posterior.chance_above(0.0), posterior.chance_to_win);
     /// assert!((posterior.chance_above(0.2) - 0.5).abs() < 1e-9);
     /// ```
@@ -228,28 +233,24 @@ mod tests {
         (Arm::new(1000, 10.0, 25.0), Arm::new(1000, 10.2, 25.0))
     }
 
-    fn believed(options: &BayesOptions) -> Posterior {
+    fn found(options: &BayesOptions) -> Posterior {
         let (control, treatment) = arms();
-        believe(&control, &treatment, options).absolute.value().unwrap_or_else(|| panic!("undefined"))
+        posterior(&control, &treatment, options).absolute.value().unwrap_or_else(|| panic!("undefined"))
     }
 
     #[test]
     fn risks_differ_by_the_effect() {
-        let posterior = believed(&BayesOptions::default());
+        let posterior = found(&BayesOptions::default());
         assert!((posterior.risk_control - posterior.risk_treatment - posterior.effect).abs() < 1e-15);
         assert!((posterior.effect - 0.2).abs() < 1e-12);
     }
 
     #[test]
     fn a_prior_draws_towards_its_mean_and_a_wide_one_does_not() {
-        let narrow = believed(&BayesOptions {
-            prior: Prior::Normal { mean: 0.0, sd: 0.01 },
-            ..BayesOptions::default()
-        });
-        let wide = believed(&BayesOptions {
-            prior: Prior::Normal { mean: 0.0, sd: 1e6 },
-            ..BayesOptions::default()
-        });
+        let narrow =
+            found(&BayesOptions { prior: Prior::Normal { mean: 0.0, sd: 0.01 }, ..BayesOptions::default() });
+        let wide =
+            found(&BayesOptions { prior: Prior::Normal { mean: 0.0, sd: 1e6 }, ..BayesOptions::default() });
         assert!(narrow.effect < 0.1 && narrow.se < wide.se);
         assert!((wide.effect - 0.2).abs() < 1e-12);
     }
@@ -258,15 +259,17 @@ mod tests {
     #[test]
     fn a_prior_on_the_difference_stands_on_its_own_scale() {
         let prior = Prior::NormalAbsolute { mean: 0.1, sd: f64::sqrt(0.05) };
-        let posterior = believed(&BayesOptions { prior, ..BayesOptions::default() });
+        let posterior = found(&BayesOptions { prior, ..BayesOptions::default() });
         assert!((posterior.effect - 0.15).abs() < 1e-12 && (posterior.se - f64::sqrt(0.025)).abs() < 1e-12);
         let lift = Prior::Normal { mean: 0.01, sd: f64::sqrt(0.05) / 10.0 };
         assert!(
-            (believed(&BayesOptions { prior: lift, ..BayesOptions::default() }).effect - 0.15).abs() < 1e-12
+            (found(&BayesOptions { prior: lift, ..BayesOptions::default() }).effect - 0.15).abs() < 1e-12
         );
         let (control, treatment) = arms();
         let relative = |prior| {
-            believe(&control, &treatment, &BayesOptions { prior, ..BayesOptions::default() }).relative.value()
+            posterior(&control, &treatment, &BayesOptions { prior, ..BayesOptions::default() })
+                .relative
+                .value()
         };
         let (one, other) = (relative(prior), relative(lift));
         assert!(
@@ -277,17 +280,16 @@ mod tests {
 
     #[test]
     fn the_other_direction_mirrors() {
-        let higher = believed(&BayesOptions::default());
-        let lower =
-            believed(&BayesOptions { direction: Direction::LowerIsBetter, ..BayesOptions::default() });
+        let higher = found(&BayesOptions::default());
+        let lower = found(&BayesOptions { direction: Direction::LowerIsBetter, ..BayesOptions::default() });
         assert!((higher.chance_to_win + lower.chance_to_win - 1.0).abs() < 1e-15);
         assert_eq!([higher.risk_control, higher.risk_treatment], [lower.risk_treatment, lower.risk_control]);
     }
 
     #[test]
     fn tails_agree_with_intervals() {
-        let posterior = believed(&BayesOptions::default());
-        let at = |alpha| believed(&BayesOptions { alpha, ..BayesOptions::default() }).interval[0];
+        let posterior = found(&BayesOptions::default());
+        let at = |alpha| found(&BayesOptions { alpha, ..BayesOptions::default() }).interval[0];
         assert!(at(posterior.two_tailed()).abs() < 1e-9, "the interval at this alpha ends at zero");
         let [low, high] = posterior.one_sided_bounds(0.05);
         assert!(
@@ -300,9 +302,9 @@ mod tests {
     fn a_prior_on_the_lift_needs_a_control_mean() {
         let (zero, treatment) = (Arm::new(1000, 0.0, 25.0), arms().1);
         let prior = Prior::Normal { mean: 0.0, sd: 0.3 };
-        let beliefs = believe(&zero, &treatment, &BayesOptions { prior, ..BayesOptions::default() });
-        assert_eq!(beliefs.absolute.reason(), Some(Reason::ControlMeanZero));
-        assert_eq!(beliefs.relative.reason(), Some(Reason::ControlMeanZero));
-        assert!(believe(&zero, &treatment, &BayesOptions::default()).absolute.value().is_some());
+        let posteriors = posterior(&zero, &treatment, &BayesOptions { prior, ..BayesOptions::default() });
+        assert_eq!(posteriors.absolute.reason(), Some(Reason::ControlMeanZero));
+        assert_eq!(posteriors.relative.reason(), Some(Reason::ControlMeanZero));
+        assert!(posterior(&zero, &treatment, &BayesOptions::default()).absolute.value().is_some());
     }
 }

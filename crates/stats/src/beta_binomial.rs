@@ -1,4 +1,4 @@
-//! What to believe of two shares of successes, exactly: beta priors, binomial data.
+//! The posterior of two shares of successes, exactly: beta priors, binomial data.
 
 use serde::Serialize;
 use statrs::function::beta::{beta_reg, ln_beta};
@@ -28,7 +28,7 @@ pub struct ShareOptions {
 
 /// The posterior of two shares. Intervals are central; differences are treatment minus control.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct ShareBeliefs {
+pub struct SharePosterior {
     /// The control's share: posterior mean.
     pub control_mean: f64,
     /// The control's share: credible interval.
@@ -42,7 +42,7 @@ pub struct ShareBeliefs {
     /// The credible interval of the difference.
     pub difference_interval: [f64; 2],
     /// The lift's moments, where it has them.
-    pub lift: Option<LiftBeliefs>,
+    pub lift: Option<LiftPosterior>,
     /// The credible interval of the lift, difference / control.
     pub lift_interval: [f64; 2],
     /// The chance that the treatment is better.
@@ -60,7 +60,7 @@ pub struct ShareBeliefs {
 /// The moments of the lift, (treatment - control) / control. There are none where fewer than three successes of the control have been
 /// seen or presumed: the mean square of 1 / control is infinite then.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct LiftBeliefs {
+pub struct LiftPosterior {
     /// Its mean.
     pub mean: f64,
     /// Its standard deviation.
@@ -71,7 +71,7 @@ pub struct LiftBeliefs {
     pub risk_treatment: f64,
 }
 
-impl ShareBeliefs {
+impl SharePosterior {
     /// The chance that the difference is greater than `value`.
     pub fn chance_difference_above(&self, value: f64) -> f64 {
         1.0 - chance_below(self.control, self.treatment, Shift { scale: 1.0, offset: value })
@@ -105,19 +105,19 @@ impl Default for ShareOptions {
 /// An arm's posterior is Beta(prior successes + successes, prior failures + failures). Chances, losses and the intervals of difference
 /// and lift are integrals over it, to about 1e-9. Source: Gelman et al., Bayesian Data Analysis, 3rd edition, section 2.4; Stucchio,
 /// Bayesian A/B testing at VWO (2015) for the losses.
-pub fn believe_shares(
+pub fn share_posterior(
     control: &Proportion,
     treatment: &Proportion,
     options: &ShareOptions,
-) -> Outcome<ShareBeliefs> {
-    posterior(control, treatment, options).into()
+) -> Outcome<SharePosterior> {
+    checked_posterior(control, treatment, options).into()
 }
 
-fn posterior(
+fn checked_posterior(
     control: &Proportion,
     treatment: &Proportion,
     options: &ShareOptions,
-) -> Result<ShareBeliefs, Reason> {
+) -> Result<SharePosterior, Reason> {
     let ShareOptions { alpha, prior, direction } = *options;
     if !(alpha > 0.0 && alpha < 1.0) {
         return Err(Reason::AlphaOutOfRange);
@@ -146,7 +146,7 @@ fn posterior(
     // Over x = ratio / (1 + ratio), which lies in (0, 1).
     let ratio_interval =
         quantiles(0.0, 1.0, &|x| chance_below(c, t, Shift { scale: x / (1.0 - x), offset: 0.0 }))?;
-    Ok(ShareBeliefs {
+    Ok(SharePosterior {
         control_mean: c.mean(),
         control_interval: quantiles(0.0, 1.0, &|x| c.cdf(x))?,
         treatment_mean: t.mean(),
@@ -165,7 +165,7 @@ fn posterior(
 
 /// E(1 / c) = (a + b - 1) / (a - 1) and E(1 / c²) = (a + b - 1)(a + b - 2) / ((a - 1)(a - 2)) for the control c; the loss is
 /// E max(c - t, 0) / c, over the control and in closed form over the treatment t.
-fn lift(control: Beta, treatment: Beta, direction: Direction) -> Option<LiftBeliefs> {
+fn lift(control: Beta, treatment: Beta, direction: Direction) -> Option<LiftPosterior> {
     if control.a <= 2.0 {
         return None;
     }
@@ -183,7 +183,7 @@ fn lift(control: Beta, treatment: Beta, direction: Direction) -> Option<LiftBeli
         Direction::HigherIsBetter => (gain, loss),
         Direction::LowerIsBetter => (loss, gain),
     };
-    Some(LiftBeliefs {
+    Some(LiftPosterior {
         mean,
         se: (square - (mean + 1.0).powi(2)).max(0.0).sqrt(),
         risk_control,

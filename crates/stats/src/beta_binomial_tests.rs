@@ -2,17 +2,17 @@
 
 use super::*;
 
-fn believed(control: (u64, u64), treatment: (u64, u64), prior: BetaPrior) -> ShareBeliefs {
+fn posterior(control: (u64, u64), treatment: (u64, u64), prior: BetaPrior) -> SharePosterior {
     let arm = |(n, successes)| Proportion::from_counts(n, successes);
     let options = ShareOptions { prior, ..ShareOptions::default() };
-    believe_shares(&arm(control), &arm(treatment), &options).value().unwrap_or_else(|| panic!("undefined"))
+    share_posterior(&arm(control), &arm(treatment), &options).value().unwrap_or_else(|| panic!("undefined"))
 }
 
 /// scipy 1.17.1: `beta` and `quad` with 1e-13, `brentq` for the ends.
 #[test]
 fn it_agrees_with_adaptive_quadrature() {
     let check = |control, treatment, [win, gain, loss]: [f64; 3], intervals: [[f64; 2]; 4]| {
-        let found = believed(control, treatment, BetaPrior::default());
+        let found = posterior(control, treatment, BetaPrior::default());
         let near =
             |found: f64, expected: f64| assert!((found - expected).abs() < 2e-8, "{found}, not {expected}");
         near(found.chance_to_win, win);
@@ -79,8 +79,8 @@ fn it_agrees_with_adaptive_quadrature() {
 
 #[test]
 fn arms_may_differ_in_size_by_far() {
-    let found = believed((50, 10), (10_000_000, 2_000_000), BetaPrior { successes: 0.5, failures: 0.5 });
-    let mirrored = believed((10_000_000, 2_000_000), (50, 10), BetaPrior { successes: 0.5, failures: 0.5 });
+    let found = posterior((50, 10), (10_000_000, 2_000_000), BetaPrior { successes: 0.5, failures: 0.5 });
+    let mirrored = posterior((10_000_000, 2_000_000), (50, 10), BetaPrior { successes: 0.5, failures: 0.5 });
     assert!((found.chance_to_win + mirrored.chance_to_win - 1.0).abs() < 1e-8);
     assert!((found.difference_interval[0] + mirrored.difference_interval[1]).abs() < 1e-8);
     assert!((found.risk_control - mirrored.risk_treatment).abs() < 1e-9);
@@ -89,7 +89,7 @@ fn arms_may_differ_in_size_by_far() {
 #[test]
 fn what_has_no_posterior_says_why() {
     let (control, broken) = (Proportion::from_counts(10, 3), Proportion::from_counts(3, 10));
-    let reason = |treatment, options| believe_shares(&control, &treatment, &options).reason();
+    let reason = |treatment, options| share_posterior(&control, &treatment, &options).reason();
     assert_eq!(
         reason(broken, ShareOptions::default()),
         Some(Reason::Treatment(UndefinedReason::MoreSuccessesThanUnits))
@@ -104,7 +104,7 @@ fn what_has_no_posterior_says_why() {
         Some(Reason::AlphaOutOfRange)
     );
     let lower = ShareOptions { direction: Direction::LowerIsBetter, ..ShareOptions::default() };
-    let found = believe_shares(&control, &control, &lower).value();
+    let found = share_posterior(&control, &control, &lower).value();
     assert!(found.is_some_and(|found| (found.chance_to_win - 0.5).abs() < 1e-9));
 }
 
@@ -127,7 +127,7 @@ fn a_lift_has_the_moments_of_quadrature() {
             [0.863_129_552_924_464_7, 0.911_778_490_830_489_8],
         ),
     ] {
-        let found = believed(control, treatment, BetaPrior::default());
+        let found = posterior(control, treatment, BetaPrior::default());
         let Some(lift) = found.lift else { panic!("no lift") };
         for (found, expected) in [
             (found.difference_se, difference_se),
@@ -142,12 +142,16 @@ fn a_lift_has_the_moments_of_quadrature() {
             assert!((found - expected).abs() < 2e-8, "{found}, not {expected}");
         }
     }
-    assert_eq!(believed((20, 1), (20, 5), BetaPrior::default()).lift, None, "1 / control has no mean square");
+    assert_eq!(
+        posterior((20, 1), (20, 5), BetaPrior::default()).lift,
+        None,
+        "1 / control has no mean square"
+    );
 }
 
 #[test]
 fn tails_agree_with_intervals() {
-    let found = believed((1000, 100), (1000, 120), BetaPrior::default());
+    let found = posterior((1000, 100), (1000, 120), BetaPrior::default());
     let [lo, hi] = found.difference_interval;
     assert!(
         (found.chance_difference_above(lo) - 0.975).abs() < 1e-9

@@ -7,7 +7,7 @@
 //!
 //! **What it says.** [`compare`] turns two arms into an absolute and a relative [`Estimate`]: for one look, for any number of them
 //! ([`ConfidenceSequence`], [`MixtureTest`]) or for a few ([`GroupSequential`]), two-sided or towards an [`Alternative`] with a
-//! [`Margin`]. [`believe`] and [`believe_shares`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula.
+//! [`Margin`]. [`posterior`] and [`share_posterior`] give the Bayesian's answer, [`Bootstrap`] that of what has no formula.
 //!
 //! **Whether to believe it.** [`sample_ratio`], [`exact_sample_ratio`] and [`sequential_sample_ratio`] say whether the arms may be
 //! compared at all; [`Family`] keeps the error rate of many questions at once; [`heterogeneity`] says whether segments differ, and
@@ -72,8 +72,8 @@ mod srm;
 mod strata;
 
 pub use arm::{Adjusted, Arm, Baseline, adjust};
-pub use bayes::{BayesOptions, Beliefs, Direction, Posterior, Prior, believe};
-pub use beta_binomial::{BetaPrior, LiftBeliefs, ShareBeliefs, ShareOptions, believe_shares};
+pub use bayes::{BayesOptions, Direction, Posterior, Posteriors, Prior, posterior};
+pub use beta_binomial::{BetaPrior, LiftPosterior, ShareOptions, SharePosterior, share_posterior};
 pub use binomial::binomial_interval;
 pub use bootstrap::{Bootstrap, BootstrapEstimate, BootstrapMethod};
 pub use cluster::{ClusteredQuantile, quantile_rows};

@@ -5,7 +5,7 @@ use tranche_metric::Direction;
 use tranche_scorecard::{Conclusion, Effect, EffectOutcome, Interval, NonInferiority};
 use tranche_stats::{
     Alternative, BayesOptions, Comparison, Estimate, Inference, Margin, Options, Outcome, Posterior,
-    RelativeMethod, ShareOptions, believe, compare,
+    RelativeMethod, ShareOptions, compare, posterior,
 };
 
 use super::arms::Arms;
@@ -65,7 +65,7 @@ impl Analysis {
                 Effects { absolute: tested(absolute), relative: tested(relative) }
             }
             InferenceMethod::Posterior(options) => {
-                let posterior = believe(control, treatment, &BayesOptions { alpha, ..*options });
+                let posterior = posterior(control, treatment, &BayesOptions { alpha, ..*options });
                 Effects {
                     absolute: of_posterior(posterior.absolute),
                     relative: of_posterior(posterior.relative),
@@ -123,7 +123,7 @@ impl Analysis {
                 Ok(Loss { bound, p: estimate.p })
             }
             InferenceMethod::Posterior(options) => {
-                let found = believe(control, treatment, options);
+                let found = posterior(control, treatment, options);
                 let posterior = match margin {
                     Margin::Absolute(_) => found.absolute,
                     Margin::Relative(_) => found.relative,

@@ -2,22 +2,22 @@
 
 use tranche_metric::Direction;
 use tranche_scorecard::{Effect, EffectOutcome, Interval};
-use tranche_stats::{Margin, ShareBeliefs, ShareOptions, believe_shares};
+use tranche_stats::{Margin, ShareOptions, SharePosterior, share_posterior};
 
 use super::arms::Arms;
 
 /// The posterior of both arms' shares.
-pub(super) fn posterior(arms: &Arms, options: &ShareOptions) -> Result<ShareBeliefs, String> {
+pub(super) fn posterior(arms: &Arms, options: &ShareOptions) -> Result<SharePosterior, String> {
     let [control, treatment] = arms.shares.ok_or_else(|| "successes were not counted".to_owned())?;
     if control.n == 0 || treatment.n == 0 {
         let arm = if control.n == 0 { "control" } else { "treatment" };
         return Err(format!("the {arm} arm has no units"));
     }
-    believe_shares(&control, &treatment, options).into_result().map_err(|reason| reason.to_string())
+    share_posterior(&control, &treatment, options).into_result().map_err(|reason| reason.to_string())
 }
 
 /// The difference, with the numbers of an estimate and those of a posterior.
-pub(super) fn difference(posterior: &ShareBeliefs) -> EffectOutcome {
+pub(super) fn difference(posterior: &SharePosterior) -> EffectOutcome {
     let [low, high] = posterior.difference_interval;
     EffectOutcome::Effect(Effect {
         se: Some(posterior.difference_se),
@@ -31,7 +31,7 @@ pub(super) fn difference(posterior: &ShareBeliefs) -> EffectOutcome {
 }
 
 /// The lift, the same.
-pub(super) fn lift(posterior: &ShareBeliefs) -> EffectOutcome {
+pub(super) fn lift(posterior: &SharePosterior) -> EffectOutcome {
     let Some(lift) = posterior.lift else {
         let reason = "the control has too few successes for a lift to have a mean and a variance";
         return EffectOutcome::undefined(reason);

@@ -2,8 +2,8 @@
 
 use tranche_metric::{Direction as Better, Metric};
 use tranche_stats::{
-    Alternative, Arm, BayesOptions, Direction, GroupSequential, Inference, Options, Prior, Spending, believe,
-    compare,
+    Alternative, Arm, BayesOptions, Direction, GroupSequential, Inference, Options, Prior, Spending, compare,
+    posterior,
 };
 
 use super::inference_kind::InferenceKind;
@@ -87,8 +87,8 @@ impl Procedure {
             }
             Self::Posterior(options) => {
                 let outside = |[low, high]: [f64; 2], value: f64| value < low || high < value;
-                let absolute = believe(&plain.0, &plain.1, options).absolute.value();
-                let relative = believe(&lifted.0, &lifted.1, options).relative.value();
+                let absolute = posterior(&plain.0, &plain.1, options).absolute.value();
+                let relative = posterior(&lifted.0, &lifted.1, options).relative.value();
                 CheckOutcome {
                     alarm: absolute.map(|posterior| outside(posterior.interval, 0.0)),
                     miss: relative.map(|posterior| outside(posterior.interval, lift)),

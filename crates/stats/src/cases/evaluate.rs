@@ -7,7 +7,7 @@ use super::{
     CaseInference, CaseResult, CaseResults, CasesDocument, CasesError, CasesOptions, ResultsDocument,
 };
 use crate::{
-    Alternative, BayesOptions, Direction, Inference, Options, Prior, RelativeMethod, believe, compare,
+    Alternative, BayesOptions, Direction, Inference, Options, Prior, RelativeMethod, compare, posterior,
 };
 
 /// Computes all results of all cases.
@@ -66,9 +66,9 @@ fn bayes(case: &Case, options: &CasesOptions, results: &mut Results) {
             Prior::NormalAbsolute { mean, sd } => format!("bayes_absolute_n{mean}_{sd}"),
         };
         let bayes = BayesOptions { alpha: options.alpha, prior: *prior, direction: case.direction };
-        let beliefs = believe(&case.control, &case.treatment, &bayes);
-        results.insert(format!("{key}_absolute"), CaseResult::Posterior(beliefs.absolute));
-        results.insert(format!("{key}_relative"), CaseResult::Posterior(beliefs.relative));
+        let posteriors = posterior(&case.control, &case.treatment, &bayes);
+        results.insert(format!("{key}_absolute"), CaseResult::Posterior(posteriors.absolute));
+        results.insert(format!("{key}_relative"), CaseResult::Posterior(posteriors.relative));
     }
 }
 
