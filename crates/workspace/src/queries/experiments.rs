@@ -10,6 +10,7 @@ use tranche_experiment::{Experiment, MeasureContext, store};
 use tranche_pipeline::{Clock, SystemClock};
 pub use tranche_scorecard::{EstimateRow, ExperimentResult, MetricRole, Severity};
 use tranche_segment::EVERYONE;
+use tranche_sql::{Engine, Session, Tables};
 
 use crate::definitions::PipelineDefinitions;
 use crate::failure::Failure;
@@ -116,18 +117,9 @@ pub async fn power(
         Some(text) => tranche.instant(text)?,
         None => experiment.from.min(SystemClock.now()),
     };
-    let lake = tranche.lake()?;
-    let tables = tranche.tables(&lake).await?;
-    let session = tranche.engine.session_over(&tables, as_of).await?;
-    let context = MeasureContext {
-        tables: &tables,
-        engine: &tranche.engine,
-        session: &session,
-        definitions: &pipeline.definitions,
-        metrics: &pipeline.metrics,
-        state: None,
-    };
-    Ok(tranche_experiment::power(experiment, &PowerRequest { segment, ..request }, &context).await?)
+    let history = History::before(as_of, tranche, pipeline).await?;
+    Ok(tranche_experiment::power(experiment, &PowerRequest { segment, ..request }, &history.context())
+        .await?)
 }
 
 /// Whether error rates and intervals hold on an experiment's own data before an instant, or now; `progress` receives the number of draws
@@ -158,18 +150,40 @@ pub async fn validate(
         Some(text) => tranche.instant(text)?,
         None => SystemClock.now(),
     };
-    let lake = tranche.lake()?;
-    let tables = tranche.tables(&lake).await?;
-    let session = tranche.engine.session_over(&tables, as_of).await?;
-    let context = MeasureContext {
-        tables: &tables,
-        engine: &tranche.engine,
-        session: &session,
-        definitions: &pipeline.definitions,
-        metrics: &pipeline.metrics,
-        state: None,
-    };
-    Ok(tranche_experiment::validate(experiment, request, &context, &|done| progress(done)).await?)
+    let history = History::before(as_of, tranche, pipeline).await?;
+    Ok(tranche_experiment::validate(experiment, request, &history.context(), &|done| progress(done)).await?)
+}
+
+/// What happened before an instant, from which an experiment is planned or validated.
+struct History<'a> {
+    engine: &'a Engine,
+    pipeline: &'a PipelineDefinitions,
+    tables: Tables,
+    session: Session,
+}
+
+impl<'a> History<'a> {
+    async fn before(
+        as_of: Timestamp,
+        tranche: &'a Tranche,
+        pipeline: &'a PipelineDefinitions,
+    ) -> Result<Self, Failure> {
+        let engine = &tranche.engine;
+        let tables = tranche.tables(&tranche.lake()?).await?;
+        let session = engine.session_over(&tables, as_of).await?;
+        Ok(Self { engine, pipeline, tables, session })
+    }
+
+    fn context(&self) -> MeasureContext<'_> {
+        MeasureContext {
+            tables: &self.tables,
+            engine: self.engine,
+            session: &self.session,
+            definitions: &self.pipeline.definitions,
+            metrics: &self.pipeline.metrics,
+            state: None,
+        }
+    }
 }
 
 fn find<'a>(tranche: &'a Tranche, name: &str) -> Result<(&'a PipelineDefinitions, &'a Experiment), Failure> {

@@ -6,7 +6,9 @@ use serde::Serialize;
 use tranche_pipeline::{SystemClock, new_run_id};
 use tranche_project::duration;
 use tranche_segment::refresh::SegmentReport;
-use tranche_segment::{Backfill, Backfilled, Pattern, PlannedBackfill};
+use tranche_segment::{Backfill, Backfilled, Definitions, Pattern, PlannedBackfill};
+use tranche_sql::{Engine, Tables};
+use tranche_store::Lake;
 
 use crate::failure::{Failure, chain};
 use crate::tranche::Tranche;
@@ -95,21 +97,8 @@ pub async fn plan(
     tranche: &Tranche,
     request: &SegmentBackfillRequest<'_>,
 ) -> Result<Vec<SegmentBackfillPlan>, Failure> {
-    let prepared = Prepared::new(tranche, request)?;
-    tranche.check().await?;
-    let lake = tranche.lake()?;
-    let tables = tranche.tables(&lake).await?;
-    let backfill = Backfill {
-        definitions: &tranche.definitions.pipeline(prepared.pipeline)?.definitions,
-        wanted: prepared.wanted(),
-        instants: &prepared.instants,
-        rebuild: request.rebuild,
-        lake: &lake,
-        tables: &tables,
-        engine: &tranche.engine,
-        pipeline: prepared.pipeline,
-    };
-    let planned = backfill.plan().await?;
+    let prepared = Prepared::new(tranche, request).await?;
+    let planned = prepared.backfill().plan().await?;
     let of_entity = |planned: &PlannedBackfill| SegmentBackfillPlan {
         span: prepared.span(&planned.entity),
         as_of: prepared.instants.clone(),
@@ -137,38 +126,30 @@ pub async fn run(
     request: &SegmentBackfillRequest<'_>,
     progress: &(dyn Fn(&str, usize, usize) + Send + Sync),
 ) -> Result<Vec<SegmentBackfillDone>, Failure> {
-    let prepared = Prepared::new(tranche, request)?;
-    tranche.check().await?;
-    let lake = tranche.lake()?;
-    let tables = tranche.tables(&lake).await?;
-    let backfill = Backfill {
-        definitions: &tranche.definitions.pipeline(prepared.pipeline)?.definitions,
-        wanted: prepared.wanted(),
-        instants: &prepared.instants,
-        rebuild: request.rebuild,
-        lake: &lake,
-        tables: &tables,
-        engine: &tranche.engine,
-        pipeline: prepared.pipeline,
-    };
+    let prepared = Prepared::new(tranche, request).await?;
     let all = prepared.instants.len();
     let count = |entity: &str, done: usize| progress(entity, done, all);
     let transaction = format!("backfill/{}", new_run_id(&SystemClock));
-    let done = backfill.run(&transaction, &count).await?;
+    let done = prepared.backfill().run(&transaction, &count).await?;
     let of_entity =
         |done: Backfilled| SegmentBackfillDone { span: prepared.span(&done.entity), segments: done.segments };
     Ok(done.into_iter().map(of_entity).collect())
 }
 
-/// A request whose names and instants were understood.
+/// A request whose names and instants were understood, and the lake that it is for.
 struct Prepared<'a> {
     pipeline: &'a str,
+    definitions: &'a Definitions,
+    engine: &'a Engine,
     names: Vec<String>,
     instants: Vec<Timestamp>,
+    rebuild: bool,
+    lake: Lake,
+    tables: Tables,
 }
 
 impl<'a> Prepared<'a> {
-    fn new(tranche: &'a Tranche, request: &SegmentBackfillRequest<'a>) -> Result<Self, Failure> {
+    async fn new(tranche: &'a Tranche, request: &SegmentBackfillRequest<'a>) -> Result<Self, Failure> {
         let pipeline = pipeline(request, tranche)?;
         let zone = &tranche.definitions.settings.timezone;
         let from = tranche.instant(request.from)?.to_zoned(zone.clone());
@@ -177,11 +158,25 @@ impl<'a> Prepared<'a> {
         // The labels of a set exclude each other, so that one stands for all.
         let name = |typed: &String| Pattern::parse(typed).definition().to_owned();
         let names = request.segments.iter().map(name).collect();
-        Ok(Self { pipeline, names, instants })
+        tranche.check().await?;
+        let lake = tranche.lake()?;
+        let tables = tranche.tables(&lake).await?;
+        let definitions = &tranche.definitions.pipeline(pipeline)?.definitions;
+        let (engine, rebuild) = (&tranche.engine, request.rebuild);
+        Ok(Self { pipeline, definitions, engine, names, instants, rebuild, lake, tables })
     }
 
-    fn wanted(&self) -> Option<&[String]> {
-        (!self.names.is_empty()).then_some(&*self.names)
+    fn backfill(&self) -> Backfill<'_> {
+        Backfill {
+            definitions: self.definitions,
+            wanted: (!self.names.is_empty()).then_some(&*self.names),
+            instants: &self.instants,
+            rebuild: self.rebuild,
+            lake: &self.lake,
+            tables: &self.tables,
+            engine: self.engine,
+            pipeline: self.pipeline,
+        }
     }
 
     fn span(&self, entity: &str) -> BackfillSpan {
