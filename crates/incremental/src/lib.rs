@@ -7,7 +7,7 @@
 //! Values that continue from saved state are never trusted alone: the rows of a sample of the keys
 //! ([`SampleRows`]) are kept, and what follows from them is compared; a difference is a [`Mismatch`].
 //!
-//! [`examine`] finds state that is damaged, [`expire`] removes that of definitions which are gone.
+//! [`check_integrity`] finds state that is damaged, [`expire`] removes that of definitions which are gone.
 //!
 //! What is computed, over which windows, and how it is added up is for the caller to know.
 //!
@@ -29,8 +29,8 @@
 //! ```
 
 mod codec;
-mod examine;
 mod files;
+mod integrity;
 mod mismatch;
 mod sample;
 mod state;
@@ -39,8 +39,8 @@ mod store;
 mod tests;
 
 pub use codec::{decode_rows, reader};
-pub use examine::{examine, expire};
 pub use files::{FileClass, classify};
+pub use integrity::{check_integrity, expire};
 pub use mismatch::Mismatch;
 pub use sample::{MOST_ROWS, SampleRows};
 pub use state::{Header, NewState, Part, SavedState, Unusable};

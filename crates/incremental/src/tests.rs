@@ -18,8 +18,8 @@ use tranche_sql::scan::Extract;
 use tranche_store::{DataFile, Lake, Storage};
 
 use crate::{
-    Header, NewState, Part, SampleRows, SavedState, StateStore, TableState, Unusable, decode_rows, examine,
-    expire,
+    Header, NewState, Part, SampleRows, SavedState, StateStore, TableState, Unusable, check_integrity,
+    decode_rows, expire,
 };
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -126,7 +126,7 @@ async fn state_of_another_engine_or_format_is_not_used() {
             let reason = reason.unwrap().to_string();
             assert!(reason.starts_with(expected), "{reason}");
         }
-        assert_eq!(examine(&lake).await.unwrap().len(), findings, "{expected}");
+        assert_eq!(check_integrity(&lake).await.unwrap().len(), findings, "{expected}");
     };
     let current = tranche_sql::ENGINE_VERSION;
     let engine = format!("the state was saved by version 1.2.3 of the query engine, and this is {current}");
@@ -140,7 +140,7 @@ async fn state_of_another_engine_or_format_is_not_used() {
     // As it was written, it is used.
     lake.objects().put(&path, text.clone().into()).await.unwrap();
     assert_eq!(read(&state).await.unwrap().parts, [numbers(&[1])]);
-    assert!(examine(&lake).await.unwrap().is_empty());
+    assert!(check_integrity(&lake).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn a_pipeline_may_have_the_name_of_a_kind() {
     experiments.write(new_state(Effects(3), &[&[2]])).await.unwrap();
     assert_eq!(read(&segments).await.unwrap().parts, [numbers(&[1])]);
     assert_eq!(read(&experiments).await.unwrap().header, Effects(3));
-    assert!(examine(&lake).await.unwrap().is_empty());
+    assert!(check_integrity(&lake).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -166,12 +166,12 @@ async fn damaged_parts_are_found_for_both_kinds() {
         .write(new_state(Effects(3), &[&[2]]))
         .await
         .unwrap();
-    assert!(examine(&lake).await.unwrap().is_empty());
+    assert!(check_integrity(&lake).await.unwrap().is_empty());
     for path in objects(&lake).await.iter().filter(|path| path.ends_with(".parquet")) {
         lake.objects().put(&Path::from(path.as_str()), "cut".into()).await.unwrap();
     }
     let findings: Vec<String> =
-        examine(&lake).await.unwrap().iter().map(|finding| format!("{finding:?}")).collect();
+        check_integrity(&lake).await.unwrap().iter().map(|finding| format!("{finding:?}")).collect();
     assert_eq!(findings.len(), 2, "{findings:?}");
     for folder in ["_state/segments/shop/customer/orders/", "_state/experiments/shop/tests/orders/"] {
         assert!(findings.iter().any(|finding| finding.contains(folder)), "{findings:?}");

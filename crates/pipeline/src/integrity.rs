@@ -37,20 +37,20 @@ impl Ledger {
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails otherwise than by missing objects.
-    pub async fn examine(&self, now: Timestamp) -> Result<Vec<Finding>, RunError> {
+    pub async fn check_integrity(&self, now: Timestamp) -> Result<Vec<Finding>, RunError> {
         let mut ids = self.run_ids().await?;
         ids.sort_unstable();
-        let examined: Vec<_> = ids.iter().map(|id| self.examine_run(id, now).boxed()).collect();
-        let examined: Vec<(Vec<Finding>, Option<RunRecord>)> =
-            stream::iter(examined).buffered(CONCURRENCY).try_collect().await?;
+        let checked: Vec<_> = ids.iter().map(|id| self.check_run(id, now).boxed()).collect();
+        let checked: Vec<(Vec<Finding>, Option<RunRecord>)> =
+            stream::iter(checked).buffered(CONCURRENCY).try_collect().await?;
         let mut findings = Vec::new();
         let mut pinned = BTreeSet::new();
-        for (found, record) in examined {
+        for (found, record) in checked {
             findings.extend(found);
             pinned.extend(record.map(|record| record.definitions));
         }
         let definitions: Vec<_> =
-            pinned.into_iter().map(|hash| self.examine_definitions(hash).boxed()).collect();
+            pinned.into_iter().map(|hash| self.check_definitions(hash).boxed()).collect();
         let damaged: Vec<Option<Finding>> =
             stream::iter(definitions).buffered(CONCURRENCY).try_collect().await?;
         findings.extend(damaged.into_iter().flatten());
@@ -61,8 +61,8 @@ impl Ledger {
     /// that no process began.
     ///
     /// # Errors
-    /// As [`Ledger::examine`].
-    pub async fn examine_slots(&self, pipeline: &str, now: Timestamp) -> Result<Vec<Finding>, RunError> {
+    /// As [`Ledger::check_integrity`].
+    pub async fn check_slots(&self, pipeline: &str, now: Timestamp) -> Result<Vec<Finding>, RunError> {
         let since = read_watermark(self, pipeline).await?.map_or(Timestamp::MIN, |watermark| watermark.slot);
         let mut findings = Vec::new();
         for slot in self.decided_slots(pipeline, since, Timestamp::MAX).await? {
@@ -102,29 +102,29 @@ impl Ledger {
     /// read.
     ///
     /// # Errors
-    /// As [`Ledger::examine`].
-    pub async fn examine_schedules(&self) -> Result<Vec<Finding>, RunError> {
+    /// As [`Ledger::check_integrity`].
+    pub async fn check_schedules(&self) -> Result<Vec<Finding>, RunError> {
         let advice = |_: &Path| {
             "restore it from the bucket's versions: without it the pipeline's slots are unknown".to_owned()
         };
-        let mut findings = self.examine_logs::<ScheduleEvent>(SCHEDULES, advice).await?;
-        findings.extend(self.examine_logs::<Arrival>(ARRIVALS, advice).await?);
+        let mut findings = self.check_logs::<ScheduleEvent>(SCHEDULES, advice).await?;
+        findings.extend(self.check_logs::<Arrival>(ARRIVALS, advice).await?);
         Ok(findings)
     }
 
     /// Findings in the definitions of backfills.
     ///
     /// # Errors
-    /// As [`Ledger::examine`].
-    pub async fn examine_backfills(&self) -> Result<Vec<Finding>, RunError> {
+    /// As [`Ledger::check_integrity`].
+    pub async fn check_backfills(&self) -> Result<Vec<Finding>, RunError> {
         let advice = |log: &Path| {
             format!("restore it from the bucket's versions, or remove `{log}/` to forget the backfill")
         };
-        self.examine_logs::<Backfill>(BACKFILLS, advice).await
+        self.check_logs::<Backfill>(BACKFILLS, advice).await
     }
 
     /// Findings in the logs in the folders of a folder.
-    async fn examine_logs<T: Serialize + DeserializeOwned>(
+    async fn check_logs<T: Serialize + DeserializeOwned>(
         &self,
         root: &str,
         advice: impl Fn(&Path) -> String,
@@ -154,7 +154,7 @@ impl Ledger {
         Ok(findings)
     }
 
-    async fn examine_run(
+    async fn check_run(
         &self,
         id: &str,
         now: Timestamp,
@@ -193,14 +193,14 @@ impl Ledger {
         let heard = events.iter().map(|object| object.last_modified.timestamp_millis()).max();
         let findings = match heard {
             Some(heard) if record.status == RunStatus::Running => {
-                self.examine_owner(&record, heard, now).await?
+                self.check_owner(&record, heard, now).await?
             }
             _ => None,
         };
         Ok((findings.into_iter().collect(), Some(record)))
     }
 
-    async fn examine_owner(
+    async fn check_owner(
         &self,
         run: &RunRecord,
         heard_millis: i64,
@@ -224,7 +224,7 @@ impl Ledger {
         Ok(Some(Finding::new(problem, format!("resume it: `tranche resume {}`", run.run_id))))
     }
 
-    async fn examine_definitions(&self, hash: String) -> Result<Option<Finding>, RunError> {
+    async fn check_definitions(&self, hash: String) -> Result<Option<Finding>, RunError> {
         let advice = "restore it from the bucket's versions; without it such a run cannot be resumed";
         match self.definitions(&hash).await {
             Ok(_) => Ok(None),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     async fn check(ledger: &Ledger, now: Timestamp, expected: &[&str]) {
-        let findings = ledger.examine(now).await.unwrap();
+        let findings = ledger.check_integrity(now).await.unwrap();
         assert_eq!(findings.len(), expected.len(), "{findings:?}");
         for (finding, part) in findings.iter().zip(expected) {
             assert!(finding.to_string().contains(part), "{finding}");
@@ -340,15 +340,15 @@ mod tests {
             };
             ledger.decide("shop", slot, entry).await.unwrap();
         }
-        assert_eq!(ledger.examine_slots("shop", now).await.unwrap(), []);
-        let findings = ledger.examine_slots("shop", now + Duration::from_secs(7 * 3_600)).await.unwrap();
+        assert_eq!(ledger.check_slots("shop", now).await.unwrap(), []);
+        let findings = ledger.check_slots("shop", now + Duration::from_secs(7 * 3_600)).await.unwrap();
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].problem.contains("`r9`, which no process has begun"), "{findings:?}");
         assert!(findings[0].advice.contains("`tranche schedule`"), "{findings:?}");
         let decision = SlotDecision::Run { run_id: "r10".into(), late: true };
         let again = SlotEntry { decision, at: now, schedule: 0, backfill: Some("b1".into()) };
         assert!(ledger.restate("shop", slots[1].1, 1, &again).await.unwrap());
-        let findings = ledger.examine_slots("shop", now + Duration::from_secs(7 * 3_600)).await.unwrap();
+        let findings = ledger.check_slots("shop", now + Duration::from_secs(7 * 3_600)).await.unwrap();
         assert!(findings[0].advice.contains("`tranche backfill --resume b1`"), "{findings:?}");
     }
 
@@ -365,16 +365,16 @@ mod tests {
             };
             assert!(ledger.amend_schedule_log("shop", &mut history, paused).await.unwrap());
         }
-        assert_eq!(ledger.examine_schedules().await.unwrap(), []);
-        assert_eq!(ledger.examine_backfills().await.unwrap(), []);
+        assert_eq!(ledger.check_schedules().await.unwrap(), []);
+        assert_eq!(ledger.check_backfills().await.unwrap(), []);
         ledger.objects.delete(&pause(0)).await.unwrap();
-        let findings = ledger.examine_schedules().await.unwrap();
+        let findings = ledger.check_schedules().await.unwrap();
         assert!(findings[0].problem.contains("`_sys/schedules/shop` lacks entry 0"), "{findings:?}");
         for damaged in ["_sys/arrivals/shop/00000000.json", "_sys/backfills/b1/00000000.json"] {
             ledger.objects.put(&Path::from(damaged), PutPayload::from("{\"nonce\":")).await.unwrap();
         }
-        assert_eq!(ledger.examine_schedules().await.unwrap().len(), 2);
-        let findings = ledger.examine_backfills().await.unwrap();
+        assert_eq!(ledger.check_schedules().await.unwrap().len(), 2);
+        let findings = ledger.check_backfills().await.unwrap();
         assert!(findings[0].advice.contains("remove `_sys/backfills/b1/`"), "{findings:?}");
     }
 

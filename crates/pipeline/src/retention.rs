@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(expire(&ledger, at(9), tomorrow).await, Expired { definitions: 1, ..Expired::default() });
         assert!(ledger.definitions(&gone).await.is_err());
         ledger.definitions(&open).await.unwrap();
-        assert_eq!(ledger.examine(now).await.unwrap(), []);
+        assert_eq!(ledger.check_integrity(now).await.unwrap(), []);
     }
 
     #[tokio::test]

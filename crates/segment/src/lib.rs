@@ -11,7 +11,7 @@
 //!
 //! `questions` are an analyst's, and write nothing: a [`Replay`] is an evaluation at an instant, and [`preview()`], [`why()`] and
 //! [`run_tests`] look at one; [`overlaps`] and [`Profile`] look at what was published, and [`explain()`] at what a refresh would
-//! do. [`examine_published`] says whether what was published agrees with itself.
+//! do. [`check_integrity`] says whether what was published agrees with itself.
 //!
 //! Evaluation never writes and publication never computes: so any definition can be replayed at any instant. This crate knows
 //! nothing of metrics or experiments.
@@ -27,10 +27,10 @@
 mod definition;
 mod error;
 pub mod evaluate;
-mod examine;
 #[cfg(test)]
 mod failing;
 mod history;
+mod integrity;
 mod memberships;
 mod plan;
 #[cfg(test)]
@@ -48,7 +48,7 @@ pub use definition::scope::Scope;
 pub use definition::spec::{SegmentSpec, TestSpec, TraitsSpec};
 pub use definition::validated::{Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};
 pub use error::SegmentError;
-pub use examine::examine_published;
+pub use integrity::check_integrity;
 pub use questions::definition_tests::{TestFailure, TestReport, run_tests};
 pub use questions::explain::{
     ExplainedAggregate, ExplainedDefinition, ExplainedScan, Explanation, Summary, explain,

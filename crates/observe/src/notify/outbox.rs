@@ -253,7 +253,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`ObserveError::Store`] when the storage fails.
-    pub async fn examine(&self) -> Result<Vec<Finding>, ObserveError> {
+    pub async fn check_integrity(&self) -> Result<Vec<Finding>, ObserveError> {
         let mut findings = Vec::new();
         for root in [OUTBOX, CHANNEL_FOLDER].map(Path::from) {
             let listed = self

@@ -222,11 +222,12 @@ async fn an_unreadable_message_is_named_and_blocks_no_other() {
     let senders = [damaged, sender];
     outbox.open(&senders, before()).await.unwrap();
     outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
-    assert_eq!(outbox.examine().await.unwrap(), []);
+    assert_eq!(outbox.check_integrity().await.unwrap(), []);
     for path in [folder("failure-r0-3").join(MESSAGE), channel_path(senders[0].key())] {
         outbox.objects.put(&path, "{\"nonce\":".into()).await.unwrap();
     }
-    let named: Vec<String> = outbox.examine().await.unwrap().iter().map(ToString::to_string).collect();
+    let named: Vec<String> =
+        outbox.check_integrity().await.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(named.len(), 2, "{named:?}");
     assert!(
         named[0].contains("remove `_sys/outbox/failure-r0-3/`") && named[1].contains("_sys/outbox-channels/"),

@@ -20,7 +20,7 @@ pub(super) async fn examine(
     progress: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<(), Failure> {
     progress("runs");
-    let runs = Ledger::new(lake.objects()).examine(now).await.map_err(Failure::from);
+    let runs = Ledger::new(lake.objects()).check_integrity(now).await.map_err(Failure::from);
     examination.add_result(
         "runs",
         "every log is complete, and every run that has not ended has an owner",
@@ -31,15 +31,15 @@ pub(super) async fn examine(
         "every decision about a slot can be read, and its run was started",
         slots(tranche, lake, now).await,
     );
-    let schedules = Ledger::new(lake.objects()).examine_schedules().await.map_err(Failure::from);
+    let schedules = Ledger::new(lake.objects()).check_schedules().await.map_err(Failure::from);
     examination.add_result(
         "schedules",
         "the history of schedules and of source files can be read",
         schedules,
     );
-    let backfills = Ledger::new(lake.objects()).examine_backfills().await.map_err(Failure::from);
+    let backfills = Ledger::new(lake.objects()).check_backfills().await.map_err(Failure::from);
     examination.add_result("backfills", "the slots of every backfill can be read", backfills);
-    let outbox = Outbox::new(lake.objects()).examine().await.map_err(|error| Failure::storage(chain(&error)));
+    let outbox = Outbox::new(lake.objects()).check_integrity().await.map_err(|error| Failure::storage(chain(&error)));
     examination.add_result("outbox", "every notification can be read", outbox);
     let mut broken = Vec::new();
     let tables = lake.tables().await?;
@@ -62,7 +62,7 @@ pub(super) async fn examine(
     if is_whole {
         progress("memberships, history, traits, estimates");
         let session = tranche.engine.session(tranche.instant_or_latest(None)?);
-        let published = tranche_segment::examine_published(lake, &session).await.map_err(Failure::from);
+        let published = tranche_segment::check_integrity(lake, &session).await.map_err(Failure::from);
         examination.add_result("memberships", "memberships, history and traits agree", published);
         examination.add_result(
             "estimates",
@@ -74,14 +74,14 @@ pub(super) async fn examine(
 }
 
 async fn state(lake: &Lake) -> Result<Vec<Finding>, Failure> {
-    Ok(tranche_incremental::examine(lake).await?)
+    Ok(tranche_incremental::check_integrity(lake).await?)
 }
 
 async fn slots(tranche: &Tranche, lake: &Lake, now: Timestamp) -> Result<Vec<Finding>, Failure> {
     let ledger = Ledger::new(lake.objects());
     let mut findings = Vec::new();
     for pipeline in tranche.definitions.pipelines.keys() {
-        findings.extend(ledger.examine_slots(pipeline, now).await?);
+        findings.extend(ledger.check_slots(pipeline, now).await?);
     }
     Ok(findings)
 }

@@ -1,4 +1,4 @@
-//! Saved state as a whole: what is damaged, and what belongs to no definition.
+//! Integrity of saved state: what is damaged, and what belongs to no definition.
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -15,7 +15,7 @@ use crate::state::Unusable;
 ///
 /// # Errors
 /// [`StoreError::Object`] when the state cannot be listed.
-pub async fn examine(lake: &Lake) -> Result<Vec<Finding>, StoreError> {
+pub async fn check_integrity(lake: &Lake) -> Result<Vec<Finding>, StoreError> {
     let objects = lake.objects();
     let mut findings = Vec::new();
     for object in listed(&*objects).await? {

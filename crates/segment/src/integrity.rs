@@ -19,7 +19,7 @@ use crate::store::{HistoryRow, history, latest, memberships_table, traits_table}
 ///
 /// # Errors
 /// [`SegmentError`] when a table cannot be read at all.
-pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Finding>, SegmentError> {
+pub async fn check_integrity(lake: &Lake, session: &Session) -> Result<Vec<Finding>, SegmentError> {
     let history = history(lake, session).await?;
     let mut findings = chains(&history);
     let latest = latest(&history);
@@ -34,8 +34,8 @@ pub async fn examine_published(lake: &Lake, session: &Session) -> Result<Vec<Fin
             .filter(|row| row.entity == entity)
             .map(|row| (row.segment.as_str(), row.size))
             .collect();
-        findings.extend(examine_memberships(lake, session, &entity, &expected).await?);
-        findings.extend(examine_traits(lake, session, &entity).await?);
+        findings.extend(check_memberships(lake, session, &entity, &expected).await?);
+        findings.extend(check_traits(lake, session, &entity).await?);
     }
     Ok(findings)
 }
@@ -68,7 +68,7 @@ struct MembershipCounts {
     inverted: u64,
 }
 
-async fn examine_memberships(
+async fn check_memberships(
     lake: &Lake,
     session: &Session,
     entity: &str,
@@ -149,7 +149,7 @@ async fn counted(
 }
 
 /// The wide table has one row for each entity.
-async fn examine_traits(lake: &Lake, session: &Session, entity: &str) -> Result<Vec<Finding>, SegmentError> {
+async fn check_traits(lake: &Lake, session: &Session, entity: &str) -> Result<Vec<Finding>, SegmentError> {
     let table = traits_table(entity);
     let (Some(traits), Some(memberships)) =
         (lake.snapshot(&table).await?, lake.snapshot(&memberships_table(entity)).await?)
