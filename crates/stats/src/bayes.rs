@@ -259,8 +259,8 @@ mod tests {
     #[test]
     fn a_prior_on_the_difference_stands_on_its_own_scale() {
         let prior = Prior::NormalAbsolute { mean: 0.1, sd: f64::sqrt(0.05) };
-        let posterior = found(&BayesOptions { prior, ..BayesOptions::default() });
-        assert!((posterior.effect - 0.15).abs() < 1e-12 && (posterior.se - f64::sqrt(0.025)).abs() < 1e-12);
+        let halfway = found(&BayesOptions { prior, ..BayesOptions::default() });
+        assert!((halfway.effect - 0.15).abs() < 1e-12 && (halfway.se - f64::sqrt(0.025)).abs() < 1e-12);
         let lift = Prior::Normal { mean: 0.01, sd: f64::sqrt(0.05) / 10.0 };
         assert!(
             (found(&BayesOptions { prior: lift, ..BayesOptions::default() }).effect - 0.15).abs() < 1e-12

@@ -39,7 +39,8 @@ pub(super) async fn examine(
     );
     let backfills = Ledger::new(lake.objects()).check_backfills().await.map_err(Failure::from);
     examination.add_result("backfills", "the slots of every backfill can be read", backfills);
-    let outbox = Outbox::new(lake.objects()).check_integrity().await.map_err(|error| Failure::storage(chain(&error)));
+    let outbox =
+        Outbox::new(lake.objects()).check_integrity().await.map_err(|error| Failure::storage(chain(&error)));
     examination.add_result("outbox", "every notification can be read", outbox);
     let mut broken = Vec::new();
     let tables = lake.tables().await?;
