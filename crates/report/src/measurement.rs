@@ -2,7 +2,7 @@
 
 use tranche_metric::{Metric, MetricKind, UnitValues, Values};
 use tranche_stats::distribution::StudentT;
-use tranche_stats::{Arm, CoMoments, Moments, Options, QuantileSummary, UndefinedReason, compare};
+use tranche_stats::{Arm, CoMoments, Moments, Options, QuantileSummary, compare};
 
 use crate::document::{Interval, Measurement, ValueKind};
 
@@ -57,8 +57,7 @@ fn arm(values: Values<'_>, units: impl Iterator<Item = usize>) -> Arm {
 pub(crate) fn measurement(arm: &Arm, kind: ValueKind) -> Measurement {
     let n = arm.n as f64;
     let scale = if kind == ValueKind::Count { n } else { 1.0 };
-    let answered = arm.n > 0 && arm.mean.is_finite() && arm.variance != Err(UndefinedReason::ZeroDenominator);
-    let value = answered.then_some(arm.mean * scale);
+    let value = arm.has_value().then_some(arm.mean * scale);
     let interval = match (value, arm.standard_error()) {
         (Some(value), Ok(se)) if arm.n > 1 => {
             let reach = StudentT { df: n - 1.0 }.critical((1.0 - CONFIDENCE) / 2.0) * se * scale;

@@ -78,7 +78,8 @@ impl Arm {
     /// Source: the delta method; Deng, Knoblich and Lu, Applying the delta method in metric analytics (2018), section 3.
     pub fn ratio(pairs: &CoMoments) -> Self {
         if pairs.n < 2 || pairs.mean_y == 0.0 {
-            let reason = if pairs.n < 2 { too_few(pairs.n) } else { UndefinedReason::ZeroDenominator };
+            let divides = pairs.n == 0 || pairs.mean_y != 0.0;
+            let reason = if divides { too_few(pairs.n) } else { UndefinedReason::ZeroDenominator };
             return Self::with(
                 pairs.n,
                 if pairs.mean_y == 0.0 { 0.0 } else { pairs.mean_x / pairs.mean_y },
@@ -100,6 +101,13 @@ impl Arm {
             None => Err(UndefinedReason::TooFewForQuantile),
         };
         Self::with(quantile.n, quantile.estimate, variance)
+    }
+
+    /// Whether the arm has an estimate at all: without units, without rows or over a denominator of zero there is none, which is
+    /// not an estimate of zero.
+    pub fn has_value(&self) -> bool {
+        let none = [UndefinedReason::NoUnits, UndefinedReason::NoRows, UndefinedReason::ZeroDenominator];
+        self.mean.is_finite() && self.n > 0 && !self.variance.is_err_and(|reason| none.contains(&reason))
     }
 
     /// The standard error of the mean, √(variance / n).

@@ -24,7 +24,7 @@ impl Arm {
         rows.sort_unstable_by(f64::total_cmp);
         let n = clusters.clone().count() as u64;
         let Some(estimate) = sample_quantile(&rows, level) else {
-            let reason = if n == 0 { UndefinedReason::NoUnits } else { UndefinedReason::TooFewForQuantile };
+            let reason = if n == 0 { UndefinedReason::NoUnits } else { UndefinedReason::NoRows };
             return Self { n, variance: Err(reason), ..Self::new(n, 0.0, 1.0) };
         };
         let below = |cluster: &[f64]| cluster.iter().filter(|value| **value <= estimate).count() as f64;
@@ -225,10 +225,9 @@ mod tests {
         assert_eq!(arm.n, 200);
         assert!(arm.standard_error().is_ok());
         let empty: [Vec<f64>; 3] = Default::default();
-        assert_eq!(
-            Arm::clustered_quantile(empty.iter().map(Vec::as_slice), 0.5).variance,
-            Err(UndefinedReason::TooFewForQuantile)
-        );
+        let nothing = Arm::clustered_quantile(empty.iter().map(Vec::as_slice), 0.5);
+        assert_eq!(nothing.variance, Err(UndefinedReason::NoRows));
+        assert!(!nothing.has_value());
         assert_eq!(Arm::clustered_quantile(std::iter::empty(), 0.5).variance, Err(UndefinedReason::NoUnits));
     }
 

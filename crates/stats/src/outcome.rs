@@ -177,6 +177,8 @@ pub enum UndefinedReason {
     MoreSuccessesThanUnits,
     /// A ratio's denominators sum to zero.
     ZeroDenominator,
+    /// Units, but no rows to take a quantile of.
+    NoRows,
     /// Too few units to place both ends of the quantile's interval.
     TooFewForQuantile,
     /// The estimate has no value on some of the resamples.
@@ -193,6 +195,7 @@ impl fmt::Display for UndefinedReason {
             Self::NoVariance => "has no variance",
             Self::MoreSuccessesThanUnits => "has more successes than units",
             Self::ZeroDenominator => "has a denominator of zero",
+            Self::NoRows => "has no rows to take a quantile of",
             Self::TooFewForQuantile => "has too few units for this quantile",
             Self::ResampleUndefined => "has no value on some of its resamples",
             Self::NotFinite => "has a mean or variance that is not finite",

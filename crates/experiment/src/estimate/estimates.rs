@@ -128,7 +128,7 @@ fn analysis(data: &UnitData<'_>, choice: &MetricChoice, metric: &Metric) -> Anal
 
 /// The mean as observed, before anything was taken out of it.
 fn mean(arm: &Arm) -> Option<f64> {
-    (arm.n > 0 && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean)
+    (arm.has_value() && arm.baseline.mean.is_finite()).then_some(arm.baseline.mean)
 }
 
 /// The variance of a unit as observed; 0 where all are alike.
