@@ -16,7 +16,7 @@ use crate::units::exposed::Exposed;
 use crate::units::first::UnitOrigin;
 
 const SOURCES: usize = 4;
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 12;
 
 const SENDS: &str = "version: 1\ntable: sends\nkind: event\nentity: {person: who}\nkey: [send]\nevent_time: sent_at\n\
     columns:\n- {name: send, type: utf8, nullable: false}\n- {name: who, type: utf8}\n- {name: arm, type: utf8}\n\

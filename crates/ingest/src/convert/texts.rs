@@ -117,7 +117,7 @@ fn decimals(
 ) -> Result<ArrayRef, ArrowError> {
     let mut numbers =
         Decimal128Builder::with_capacity(texts.len()).with_precision_and_scale(precision, scale)?;
-    let digits = format!("at most {scale} digits after the point, {precision} in all");
+    let digits = format!("at most {scale} digits after the point and {precision} in all");
     for (row, text) in texts.iter().enumerate() {
         let number = text.and_then(|text| decimal_of(text, precision, scale));
         numbers.append_option(number);

@@ -125,7 +125,10 @@ struct ObjectReader {
 impl ObjectReader {
     /// Why the metadata at the end of the object cannot be read: its first bytes tell more.
     async fn describe(&self, error: ParquetError) -> InputProblem {
-        if let ParquetError::External(error) = error {
+        // What is wrong with the metadata themselves can be external too.
+        if let ParquetError::External(error) = &error
+            && error.is::<object_store::Error>()
+        {
             return format!("the file cannot be read: {error}");
         }
         if self.size == 0 {

@@ -284,7 +284,7 @@ mod tests {
         next.schema = rows.schema();
         next.add = vec![new_file(&fixture, &rows).await];
         let refused = fixture.lake.replace_files(next.clone()).await.unwrap_err();
-        assert!(refused.to_string().contains("column `number` has another type"), "{refused}");
+        assert!(format!("{refused:?}").contains("column `number` has another type"), "{refused:?}");
 
         next.remove = first.files().unwrap();
         next.add = vec![new_file(&fixture, &rows).await];
