@@ -72,6 +72,7 @@ fn shown_type(data_type: &DataType) -> String {
         DataType::Boolean => "boolean".to_owned(),
         DataType::Date32 => "date32".to_owned(),
         DataType::Timestamp(..) => "timestamp".to_owned(),
+        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
         other => other.to_string(),
     }
 }
