@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 use tranche_project::Position;
 
-use crate::{SqlProblem, functions};
+use crate::{SqlProblem, functions, syntax};
 
 /// What a domain above makes of a parsed SELECT before it is planned: it replaces functions of its own by SQL.
 pub trait Rewrite: Sync {
@@ -66,6 +66,7 @@ pub(crate) fn parse(sql: &str, rewrite: &dyn Rewrite) -> Result<DfStatement, Sql
 
 /// A query as the engine plans it.
 pub(crate) fn rewritten(mut query: Box<Query>, rewrite: &dyn Rewrite) -> Result<DfStatement, SqlProblem> {
+    syntax::translate(&mut query)?;
     rewrite.rewrite(&mut query)?;
     Ok(DfStatement::Statement(Box::new(Statement::Query(query))))
 }
@@ -161,9 +162,10 @@ pub(crate) fn parse_expression(sql: &str) -> Result<Expr, SqlProblem> {
     let syntax = |e: datafusion::sql::sqlparser::parser::ParserError| crate::locate::problem(&e.into(), sql);
     let dialect = GenericDialect {};
     let mut parser = Parser::new(&dialect).try_with_sql(sql).map_err(syntax)?;
-    let expr = parser.parse_expr().map_err(syntax)?;
+    let mut expr = parser.parse_expr().map_err(syntax)?;
     parser.expect_token(&Token::EOF).map_err(syntax)?;
     refuse_clocks(&expr)?;
+    syntax::translate(&mut expr)?;
     Ok(expr)
 }
 

@@ -150,11 +150,12 @@ impl Engine {
     }
 }
 
-/// Spans for errors that point into a file; plain strings instead of views, as contracts say.
+/// Spans for errors that point into a file; plain strings instead of views, as contracts say; decimal literals, because money is decimal.
 fn session_config(threads: usize) -> Result<SessionConfig, DataFusionError> {
     let mut config = SessionConfig::new().with_target_partitions(threads).with_information_schema(false);
     let options = config.options_mut();
     options.set("datafusion.sql_parser.collect_spans", "true")?;
+    options.set("datafusion.sql_parser.parse_float_as_decimal", "true")?;
     options.set("datafusion.sql_parser.map_string_types_to_utf8view", "false")?;
     options.set("datafusion.execution.parquet.schema_force_view_types", "false")?;
     options.set("datafusion.execution.parquet.pushdown_filters", "true")?;

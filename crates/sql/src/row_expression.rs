@@ -16,7 +16,7 @@ use datafusion::prelude::SessionContext;
 use crate::functions::number::Numbers;
 use crate::locate::UnknownName;
 use crate::raw_text::RawText;
-use crate::{Session, SqlProblem, dialect, in_list_rule, locate, raw_text};
+use crate::{Session, SqlProblem, dialect, in_list_rule, locate, numbers_rule, raw_text};
 
 /// An expression over raw rows, in which texts are read as what it needs.
 #[derive(Debug, Clone)]
@@ -89,7 +89,9 @@ impl Session {
             .build();
         let simplifier = ExprSimplifier::new(context);
         // Some functions have no other meaning than what they are simplified to.
-        let expr = simplifier.simplify(in_list_rule::as_value(simplifier.coerce(expr, schema)?)?)?;
+        let expr = simplifier.coerce(numbers_rule::with_floats(expr, schema)?, schema)?;
+        let expr = numbers_rule::exact(expr, schema)?;
+        let expr = simplifier.simplify(in_list_rule::as_value(expr)?)?;
         state.create_physical_expr(expr, schema)
     }
 }

@@ -17,8 +17,9 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
@@ -30,9 +31,12 @@ use tranche_store::{Lake, Snapshot};
 
 use crate::dialect::Rewrite;
 use crate::in_list_rule::InListRule;
-use crate::interval_comparison::RefuseIntervalComparison;
 use crate::intervals::Intervals;
+use crate::numbers_rule::{FloatsRule, NumbersRule};
+use crate::operators::Operators;
 use crate::parallel::Threads;
+use crate::subqueries::SubqueryRule;
+use crate::ties::{LimitRule, TiesRule};
 use crate::{Engine, SqlError, SqlProblem, dialect, functions, instant_literal, locate};
 
 /// The engine at one `as_of`, with the tables that were registered.
@@ -75,14 +79,18 @@ impl Engine {
             .with_config(self.config())
             .with_runtime_env(self.runtime())
             .with_query_planner(self.planner())
+            .with_analyzer_rules(analyzer_rules())
             .with_optimizer_rules(optimizer_rules())
             .build();
-        let mut all: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(RefuseIntervalComparison)];
+        let mut all: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators)];
         all.extend(state.expr_planners().iter().cloned());
         state = SessionStateBuilder::new_from_existing(state).with_expr_planners(all).build();
         let context = SessionContext::new_with_state(state);
         for function in functions::all(as_of) {
             context.register_udf(function);
+        }
+        for function in functions::aggregates() {
+            context.register_udaf(function);
         }
         Session { context, as_of }
     }
@@ -403,6 +411,18 @@ impl Session {
     }
 }
 
+/// The engine's rules, and ours around the one that makes types agree.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let coercion = TypeCoercion::new();
+    let around = |rule: Arc<dyn AnalyzerRule + Send + Sync>| -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+        match rule.name() == coercion.name() {
+            true => vec![Arc::new(FloatsRule), rule, Arc::new(NumbersRule)],
+            false => vec![rule],
+        }
+    };
+    Analyzer::new().rules.into_iter().flat_map(around).collect()
+}
+
 /// The engine's rules, and ours before the one that it guards.
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let simplifies = SimplifyExpressions::new();
@@ -411,9 +431,11 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             (rule.name() == simplifies.name()).then(|| Arc::new(InListRule) as _);
         ours.into_iter().chain(std::iter::once(rule))
     };
+    let first: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [Arc::new(SubqueryRule), Arc::new(LimitRule)];
     let rules = Optimizer::new().rules.into_iter().flat_map(guard);
-    // Constants are folded before.
-    rules.chain(std::iter::once(Arc::new(Intervals) as _)).collect()
+    // Constants are folded before, and columns that nothing needs are gone.
+    let last: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [Arc::new(Intervals), Arc::new(TiesRule)];
+    first.into_iter().chain(rules).chain(last).collect()
 }
 
 fn null_of(data_type: &arrow::datatypes::DataType) -> datafusion::scalar::ScalarValue {

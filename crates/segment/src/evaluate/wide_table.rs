@@ -10,9 +10,9 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
-use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::scan::{Cells, float_of_order};
+use tranche_sql::{AVERAGE_DIGITS, SqlError};
 
 use crate::plan::{EventAggregate, Formula};
 
@@ -140,9 +140,8 @@ fn plain(
             decimal(values[rows.clone()].to_vec(), nulls, data_type)
         }
         Cells::Wide(values) => {
-            // Sums of whole numbers wrap around, as the engine's do.
-            #[expect(clippy::cast_possible_truncation, reason = "it wraps around")]
-            let sums: Vec<i64> = values[rows.clone()].iter().map(|&sum| sum as i64).collect();
+            let sums = values[rows.clone()].iter().map(|&sum| i64::try_from(sum));
+            let sums = sums.collect::<Result<Vec<i64>, _>>().map_err(|_| SqlError::outgrown(data_type))?;
             let sums: ArrayRef = Arc::new(Int64Array::new(sums.into(), nulls));
             Ok(cast(&sums, data_type)?)
         }
@@ -188,7 +187,7 @@ fn decimal(digits: Vec<i128>, nulls: Option<NullBuffer>, data_type: &DataType) -
     Ok(Arc::new(Decimal128Array::new(digits.into(), nulls).with_precision_and_scale(*precision, *scale)?))
 }
 
-/// A sum over a count; of decimals it is cut, not rounded, at the digits of its type, as the engine does.
+/// A sum over a count; of decimals, whose sums have `scale` digits behind the point, by way of more digits, as the engine does.
 #[expect(clippy::cast_precision_loss, reason = "the engine averages whole numbers as floats, too")]
 fn average(
     sums: &Cells,
@@ -204,17 +203,22 @@ fn average(
         Arc::new(Float64Array::new(averages.into(), nulls.clone()))
     };
     let array = match (sums, data_type) {
-        (Cells::Sum(_) | Cells::Wide(_), DataType::Decimal128(_, digits)) => {
-            let factor = 10_i128.pow(u32::try_from(digits - scale).unwrap_or_default());
-            let average = |(sum, &count): (i128, &u32)| sum.wrapping_mul(factor) / i128::from(count.max(1));
-            let averages = match sums {
+        (Cells::Sum(_) | Cells::Wide(_), _) if scale > 0 => {
+            let digits = scale.saturating_add(AVERAGE_DIGITS).min(38);
+            let factor = 10_i128.pow(u32::from((digits - scale).unsigned_abs()));
+            let average = |(sum, &count): (i128, &u32)| {
+                let digits = sum.checked_mul(factor).ok_or_else(|| SqlError::outgrown(data_type))?;
+                Ok(digits / i128::from(count.max(1)))
+            };
+            let averages: Result<Vec<i128>, SqlError> = match sums {
                 Cells::Sum(sums) => {
                     sums[rows.clone()].iter().map(|&sum| i128::from(sum)).zip(counts).map(average).collect()
                 }
                 Cells::Wide(sums) => sums[rows.clone()].iter().copied().zip(counts).map(average).collect(),
-                _ => Vec::new(),
+                _ => Ok(Vec::new()),
             };
-            return decimal(averages, nulls, data_type);
+            let averages = decimal(averages?, nulls, &DataType::Decimal128(38, digits))?;
+            return Ok(cast(&averages, data_type)?);
         }
         (Cells::Sum(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),
         (Cells::Wide(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),

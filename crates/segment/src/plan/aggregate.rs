@@ -323,7 +323,7 @@ fn is_null_of_nulls(expr: &Expr) -> bool {
         Expr::Like(like) => is_null_of_nulls(&like.expr),
         Expr::InList(list) => is_null_of_nulls(&list.expr),
         Expr::Between(between) => is_null_of_nulls(&between.expr),
-        _ => false,
+        other => tranche_sql::operands(other).is_some_and(|operands| operands.iter().any(is_null_of_nulls)),
     }
 }
 

@@ -1,20 +1,53 @@
 //! SQL functions that we add, one a file. They go by name, so that a plan can travel.
 
+mod aggregates;
 mod as_of;
+mod at_time_zone;
 mod bucket;
+mod checked;
+mod length_of_time;
+mod nearest;
 pub(crate) mod number;
+mod quotient;
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::functions::math::signum;
+use datafusion::functions_aggregate::variance::var_samp_udaf;
+use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
 use jiff::Timestamp;
+
+pub use aggregates::AVERAGE_DIGITS;
+pub(crate) use at_time_zone::AtTimeZone;
+pub(crate) use checked::checked;
+pub(crate) use length_of_time::length_of_time;
+pub(crate) use nearest::{is_nearest, nearest};
+pub(crate) use quotient::quotient;
+
+/// The operands of a call that stands for an operator: null where one of them is.
+#[must_use]
+pub fn operands(expr: &Expr) -> Option<&[Expr]> {
+    checked::operands(expr).or_else(|| quotient::operands(expr))
+}
 
 /// The name of the clock.
 pub(crate) const AS_OF: &str = as_of::AsOf::NAME;
 
-/// Every function of a session at `as_of`.
+/// Every function of a session at `as_of`, with the names that users know the engine's by.
 pub(crate) fn all(as_of: Timestamp) -> Vec<ScalarUDF> {
-    vec![ScalarUDF::new_from_impl(as_of::AsOf::new(as_of)), ScalarUDF::new_from_impl(bucket::Bucket::new())]
+    vec![
+        ScalarUDF::new_from_impl(as_of::AsOf::new(as_of)),
+        ScalarUDF::new_from_impl(bucket::Bucket::new()),
+        ScalarUDF::new_from_impl(AtTimeZone::new()),
+        ScalarUDF::clone(&signum()).with_aliases(["sign"]),
+    ]
+}
+
+/// The aggregates that take the places of the engine's, or have names besides theirs.
+pub(crate) fn aggregates() -> Vec<AggregateUDF> {
+    let mut all = aggregates::all();
+    all.push(AggregateUDF::clone(&var_samp_udaf()).with_aliases(["variance"]));
+    all
 }
 
 /// The clock at `as_of`.

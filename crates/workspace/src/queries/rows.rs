@@ -1,6 +1,9 @@
 //! The rows of a query whose columns are known only once it has run.
 
-use arrow::array::{Array, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -53,10 +56,11 @@ impl ResultRows {
         let mut rows = Vec::new();
         let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
         for batch in batches {
-            let formatters = batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options));
+            let columns = batch.columns().iter().map(in_utc).collect::<Result<Vec<_>, _>>()?;
+            let formatters = columns.iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options));
             let formatters = formatters.collect::<Result<Vec<_>, _>>().map_err(SqlError::from)?;
             for row in 0..batch.num_rows() {
-                let values = batch.columns().iter().zip(&formatters);
+                let values = columns.iter().zip(&formatters);
                 rows.push(values.map(|(column, text)| value(column.as_ref(), row, text)).collect());
             }
         }
@@ -95,6 +99,16 @@ impl JsonSchema for ResultRows {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let value = json_schema!({"type": ["null", "boolean", "number", "string"]});
         json_schema!({"type": "array", "items": {"type": "object", "additionalProperties": value}})
+    }
+}
+
+/// Instants of any zone in UTC, as which they are written.
+fn in_utc(column: &ArrayRef) -> Result<ArrayRef, Failure> {
+    match column.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            Ok(cast(column, &DataType::Timestamp(*unit, Some("UTC".into()))).map_err(SqlError::from)?)
+        }
+        _ => Ok(Arc::clone(column)),
     }
 }
 

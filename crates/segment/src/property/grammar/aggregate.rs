@@ -2,6 +2,7 @@
 
 use super::super::table::{Column, Kind, Table};
 use super::avoided::DISTINCT_DAYS;
+use super::logic::whole_number;
 use super::{Grammar, Sort};
 
 impl Grammar<'_> {
@@ -14,6 +15,7 @@ impl Grammar<'_> {
             3 => self.difference(table, alias),
             4 => self.mean_by_hand(table, alias),
             5 if self.avoided.may_count_distinct() => self.distinct_days(table, alias),
+            6 => self.guarded_sum(table, alias),
             _ => {
                 let (plain, sort) = self.plain(table, alias);
                 let filtered = if self.random.chance(45) {
@@ -27,10 +29,23 @@ impl Grammar<'_> {
         }
     }
 
+    /// A sum that would divide by zero, but for its FILTER.
+    fn guarded_sum(&mut self, table: &Table, alias: &str) -> (String, Sort) {
+        self.fire("guard: filter");
+        let number = Self::qualified(alias, whole_number(table));
+        let sum = format!("sum(100 % {number}) FILTER (WHERE {number} <> 0)");
+        self.or_zero(sum, Sort::Integer)
+    }
+
     /// One or two comparisons of aggregates, or of two aggregates with each other.
     pub(super) fn having(&mut self, table: &Table, alias: &str) -> String {
         let first = self.compared_aggregate(table, alias);
-        match self.random.below(6) {
+        match self.random.below(7) {
+            6 => {
+                self.fire("guard: having");
+                let number = Self::qualified(alias, whole_number(table));
+                format!("(count({number}) > 0 AND sum({number}) % count({number}) = 0)")
+            }
             0 => {
                 self.fire("having: and");
                 format!("{first} AND {}", self.compared_aggregate(table, alias))

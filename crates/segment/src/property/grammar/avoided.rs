@@ -23,18 +23,6 @@ impl Avoided {
     }
 }
 
-/// The keys of a subquery that are not null, for a NOT IN beside OR: there, the engine knows of a key only that it is in the rows or
-/// is not, and never that a null among them leaves it unknown.
-pub(super) fn known_keys(keys: &str) -> String {
-    let column = keys
-        .trim_start_matches("SELECT ")
-        .trim_start_matches("DISTINCT ")
-        .split(' ')
-        .next()
-        .unwrap_or_default();
-    format!("SELECT {column} FROM ({keys}) AS k WHERE {column} IS NOT NULL")
-}
-
 /// `count(DISTINCT CAST(x AS DATE))` is left out for good: the engine names an aggregate without its casts, and refuses two of one
 /// name, with a message that says so.
 pub(super) const DISTINCT_DAYS: &str = "count(DISTINCT date_trunc('day', #))";

@@ -8,7 +8,7 @@ const LABELS: [&str; 4] = ["'new'", "'at risk'", "'can''t lose'", "'lapsed'"];
 impl Grammar<'_> {
     /// A SELECT of the keys of a segment's members.
     pub(super) fn members(&mut self) -> String {
-        match self.random.below(30) {
+        match self.random.below(32) {
             0..4 => self.by_traits(),
             4 | 5 => self.by_columns(),
             6..9 => {
@@ -29,6 +29,7 @@ impl Grammar<'_> {
             25 | 26 => self.by_sets_of_rows(),
             27 => self.by_events_with_tests(),
             28 => self.by_two_keys(),
+            29 | 30 => self.by_rank(),
             _ => self.by_place(),
         }
     }
@@ -220,6 +221,39 @@ impl Grammar<'_> {
             table.name
         );
         format!("SELECT {whom} FROM ({inner}) AS a WHERE place = 1 AND {}", self.predicate(table, ""))
+    }
+
+    /// Entities by how many events they have, among the others: by their rank, their part, or as one of the first.
+    fn by_rank(&mut self) -> String {
+        let table = self.events();
+        let whom = table.entity_column();
+        let grouped = format!(
+            "SELECT {whom}, count(*) AS n FROM {}{} GROUP BY {whom}",
+            table.name,
+            where_all(&self.event_conditions(table, ""))
+        );
+        let order = format!("n DESC NULLS LAST, {whom} NULLS LAST");
+        match self.random.below(3) {
+            0 => {
+                self.fire("member: rank");
+                let function = self.random.pick(&["rank", "dense_rank"]);
+                format!(
+                    "SELECT {whom} FROM (SELECT {whom}, {function}() OVER (ORDER BY n DESC) AS place FROM ({grouped}) AS a) AS b WHERE place <= 2"
+                )
+            }
+            1 => {
+                self.fire("member: ntile");
+                let parts = self.random.pick(&["2", "3", "5"]);
+                format!(
+                    "SELECT {whom} FROM (SELECT {whom}, ntile({parts}) OVER (ORDER BY {order}) AS part FROM ({grouped}) AS a) AS b WHERE part = 1"
+                )
+            }
+            _ => {
+                self.fire("member: limit");
+                let rows = self.random.pick(&["1", "3", "10"]);
+                format!("SELECT {whom} FROM ({grouped} ORDER BY {order} LIMIT {rows}) AS a")
+            }
+        }
     }
 
     /// A set of segments: each entity has one label, or none.

@@ -6,6 +6,7 @@
 mod aggregate;
 mod avoided;
 mod fired;
+mod logic;
 mod member;
 mod predicate;
 mod relation;

@@ -55,6 +55,9 @@ impl Grammar<'_> {
             self.fire("predicate: is null");
             return format!("{name} IS {}NULL", self.random.pick(&["", "NOT "]));
         }
+        if matches!(kind, Kind::Int32 | Kind::Int64) && self.random.chance(15) {
+            return self.guarded(&name);
+        }
         self.compare(&name, kind.into())
     }
 

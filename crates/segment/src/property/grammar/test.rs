@@ -1,31 +1,29 @@
 //! Tests of an entity's key against other rows: subqueries of every form, and other segments.
 
 use super::super::table::Value;
-use super::avoided::known_keys;
 use super::{Grammar, Sort};
 
 impl Grammar<'_> {
     /// A test of `key`, a column with its alias, as a condition that stands alone or beside others that hold too.
     pub(super) fn test(&mut self, key: &str) -> String {
-        self.any_test(key, false)
+        self.any_test(key)
     }
 
     /// A test of `key` that stands beside others of which one suffices.
     pub(super) fn test_in_or(&mut self, key: &str) -> String {
         self.fire("test: in or");
-        self.any_test(key, true)
+        self.any_test(key)
     }
 
-    fn any_test(&mut self, key: &str, in_or: bool) -> String {
-        match self.random.below(16) {
+    fn any_test(&mut self, key: &str) -> String {
+        match self.random.below(22) {
             0 | 1 => {
                 self.fire("test: in");
                 format!("{key} IN ({})", self.event_keys())
             }
             2 => {
                 self.fire("test: not in");
-                let keys = self.event_keys();
-                format!("{key} NOT IN ({})", if in_or { known_keys(&keys) } else { keys })
+                format!("{key} NOT IN ({})", self.event_keys())
             }
             3 => {
                 self.fire("test: in groups");
@@ -33,8 +31,7 @@ impl Grammar<'_> {
             }
             4 => {
                 self.fire("test: not in groups");
-                let keys = self.grouped_keys();
-                format!("{key} NOT IN ({})", if in_or { known_keys(&keys) } else { keys })
+                format!("{key} NOT IN ({})", self.grouped_keys())
             }
             5..8 => {
                 self.fire("test: exists");
@@ -61,7 +58,9 @@ impl Grammar<'_> {
                     sort,
                 )
             }
-            13 | 14 => self.segment_test(key, false),
+            13..17 => self.truth_of_subquery(key),
+            17 | 18 => self.nested(key),
+            19 | 20 => self.segment_test(key, false),
             _ => self.segment_test(key, true),
         }
     }

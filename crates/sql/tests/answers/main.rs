@@ -1,0 +1,5 @@
+//! The dialect held against answers that others gave.
+
+mod dialect;
+mod slt;
+mod ties;
