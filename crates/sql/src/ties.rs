@@ -9,8 +9,7 @@
 //! |---|---|
 //! | `row_number`, `ntile`, `lead`, `lag`, frames in ROWS, `first_value` over a partition's start | the columns of the rows |
 //! | LIMIT, DISTINCT ON | the columns of the rows |
-//! | `array_agg`, `string_agg` | the values themselves, ascending |
-//! | `first_value`, `last_value` as aggregates | the values themselves: the largest of those that tie |
+//! | `array_agg`, `string_agg`, `first_value`, `last_value`, `nth_value` as aggregates | the columns of the rows |
 
 use std::sync::Arc;
 
@@ -109,9 +108,11 @@ impl OptimizerRule for TiesRule {
                     .map_expressions(|expr| named(expr, |part| in_window(part, &schema)))
             }
             LogicalPlan::Aggregate(aggregate) => {
-                let schema = Arc::clone(aggregate.input.schema());
-                LogicalPlan::Aggregate(aggregate)
-                    .map_expressions(|expr| named(expr, |part| in_aggregate(part, &schema)))
+                match common_order(&aggregate.aggr_expr, aggregate.input.schema()) {
+                    Some(order) => LogicalPlan::Aggregate(aggregate)
+                        .map_expressions(|expr| named(expr, |part| Ok(in_order(part, &order)))),
+                    None => Ok(Transformed::no(LogicalPlan::Aggregate(aggregate))),
+                }
             }
             other => Ok(Transformed::no(other)),
         }
@@ -163,22 +164,49 @@ fn is_of_one_row_after_another(window: &WindowFunction) -> bool {
     }
 }
 
-fn in_aggregate(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+/// Aggregates whose value depends on the order of their rows.
+const ORDERED: [&str; 5] = ["array_agg", "string_agg", "first_value", "last_value", "nth_value"];
+
+/// An order in which the rows of all these aggregates may come, ties included: the engine has one for all of them. `None` where there is
+/// none that suits each, or none is needed.
+fn common_order(aggregates: &[Expr], schema: &DFSchema) -> Option<Vec<SortExpr>> {
+    let mut orders = Vec::new();
+    for aggregate in aggregates {
+        match aggregate.clone().unalias() {
+            Expr::AggregateFunction(AggregateFunction { func, params }) if ORDERED.contains(&func.name()) => {
+                orders.push((params.distinct, params.order_by));
+            }
+            _ => {}
+        }
+    }
+    let longest = orders.iter().map(|(_, order)| order).max_by_key(|order| order.len())?;
+    let suits = |(distinct, order): &(bool, Vec<SortExpr>)| {
+        // Of distinct values, none but themselves can say which comes first.
+        !distinct && (longest.starts_with(order) || reversed(longest).starts_with(order))
+    };
+    if !orders.iter().all(suits) {
+        return None;
+    }
+    let mut common = longest.clone();
+    common.extend(by_columns(schema, longest));
+    Some(common)
+}
+
+fn reversed(order: &[SortExpr]) -> Vec<SortExpr> {
+    order.iter().map(|key| key.expr.clone().sort(!key.asc, !key.nulls_first)).collect()
+}
+
+/// An aggregate with the common order, from whichever end it has its own.
+fn in_order(part: Expr, common: &[SortExpr]) -> Transformed<Expr> {
     let Expr::AggregateFunction(AggregateFunction { func, mut params }) = part else {
-        return Ok(Transformed::no(part));
+        return Transformed::no(part);
     };
-    let tie = match (func.name(), params.args.first()) {
-        ("array_agg" | "string_agg" | "last_value", Some(value)) => Some(value.clone().sort(true, true)),
-        ("first_value", Some(value)) => Some(value.clone().sort(false, false)),
-        _ => None,
-    };
-    let tie = tie.filter(|tie| {
-        is_sortable(&tie.expr, schema) && !params.order_by.iter().any(|known| known.expr == tie.expr)
-    });
-    let changed = tie.is_some();
-    params.order_by.extend(tie);
-    let expr = Expr::AggregateFunction(AggregateFunction { func, params });
-    Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+    if !ORDERED.contains(&func.name()) || params.order_by.len() == common.len() {
+        return Transformed::no(Expr::AggregateFunction(AggregateFunction { func, params }));
+    }
+    let from_the_start = common.starts_with(&params.order_by);
+    params.order_by = if from_the_start { common.to_vec() } else { reversed(common) };
+    Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params }))
 }
 
 /// The columns of rows as an order, but for those that rows are ordered by already.

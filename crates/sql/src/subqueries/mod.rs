@@ -29,6 +29,8 @@ use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
 
+use scalar::Unplanned;
+
 /// The rule, to stand before all others.
 #[derive(Debug)]
 pub(crate) struct SubqueryRule;
@@ -66,7 +68,12 @@ fn filtered(filter: Filter, config: &dyn OptimizerConfig) -> Result<LogicalPlan>
     let Filter { predicate, input, .. } = filter;
     let columns = input.schema().columns();
     let mut rows = LogicalPlan::clone(&input);
-    let predicate = scalar::joined(scalar::with_null_for_no_row(predicate)?.data, &mut rows, config)?;
+    let predicate = scalar::joined(
+        scalar::with_null_for_no_row(predicate)?.data,
+        Unplanned::Inequalities,
+        &mut rows,
+        config,
+    )?;
     let around = Arc::clone(rows.schema());
     let conditions = split_conjunction_owned(predicate.data).into_iter().map(|expr| condition(expr, &around));
     let conditions = conditions.collect::<Result<Vec<_>>>()?;
@@ -189,9 +196,7 @@ impl Selected {
                 Ok(Self { rows: Arc::clone(input), y: expr[0].clone().unalias_nested().data })
             }
             plan => match plan.schema().columns().as_slice() {
-                [column] => {
-                    Ok(Self { rows: Arc::clone(subquery), y: Expr::Column(column.clone()), projection: None })
-                }
+                [column] => Ok(Self { rows: Arc::clone(subquery), y: Expr::Column(column.clone()) }),
                 _ => plan_err!("a subquery that is compared with a value selects one column"),
             },
         }
@@ -277,9 +282,14 @@ fn marked(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<LogicalPlan
     };
     let mut input = input.clone();
     let is_sort = matches!(plan, LogicalPlan::Sort(_));
+    let unplanned = match plan {
+        LogicalPlan::Projection(_) => Unplanned::Inequalities,
+        _ => Unplanned::All,
+    };
     let exprs = plan.expressions().into_iter().map(|expr| {
         let name = expr.schema_name().to_string();
-        let expr = scalar::joined(scalar::with_null_for_no_row(expr)?.data, &mut input, config)?.data;
+        let expr =
+            scalar::joined(scalar::with_null_for_no_row(expr)?.data, unplanned, &mut input, config)?.data;
         let around = Arc::clone(input.schema());
         let rewritten = value(expr, &around)?.transform_up(|part| match part {
             Expr::Exists(Exists { subquery, negated }) => {

@@ -47,14 +47,28 @@ fn has_one_row(plan: &LogicalPlan) -> bool {
     }
 }
 
+/// Which subqueries that refer to the row around the engine has no plan for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unplanned {
+    /// In conditions and select lists, those that are compared by something else than equality.
+    Inequalities,
+    /// Anywhere else, all of them.
+    All,
+}
+
 /// An expression without the subqueries that the engine has no plan for: `input` gets columns with their values.
 pub(super) fn joined(
     expr: Expr,
+    unplanned: Unplanned,
     input: &mut LogicalPlan,
     config: &dyn OptimizerConfig,
 ) -> Result<Transformed<Expr>> {
+    let is_unplanned = |subquery: &Subquery| match unplanned {
+        Unplanned::Inequalities => is_compared_otherwise(subquery),
+        Unplanned::All => Ok(!subquery.outer_ref_columns.is_empty()),
+    };
     expr.transform_up(|part| match part {
-        Expr::ScalarSubquery(subquery) if is_compared_otherwise(&subquery)? => {
+        Expr::ScalarSubquery(subquery) if is_unplanned(&subquery)? => {
             let (plan, value) = with_value(input.clone(), &subquery, config)?;
             *input = plan;
             Ok(Transformed::yes(value))

@@ -92,8 +92,13 @@ EXISTS_ROWS = [
 ]
 
 
+# Of the statements with a WHERE, one in so many: together they are thousands.
+STEP = {"where": 5, "values": 1}
+
+
 def compared_statements(rows, place):
-    for left, subquery, form, statement in itertools.product(LEFT, ROWS[rows], COMPARED, PLACES[place]):
+    every = itertools.product(LEFT, ROWS[rows], COMPARED, PLACES[place])
+    for left, subquery, form, statement in itertools.islice(every, 0, None, STEP[place]):
         condition = form.replace("#", left).replace("@", subquery)
         yield statement.replace("%", condition)
 
