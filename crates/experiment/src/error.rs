@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tranche_metric::MetricError;
 use tranche_segment::SegmentError;
-use tranche_sql::SqlError;
+use tranche_sql::{RowFailure, SqlError};
 use tranche_store::StoreError;
 
 /// An error of measuring an experiment.
@@ -19,6 +19,14 @@ pub enum ExperimentError {
         experiment: String,
         /// Why not.
         reason: String,
+    },
+    /// The data's, or the author's: an expression fails for a row of exposures.
+    #[error("experiment `{experiment}`: {failure}")]
+    Row {
+        /// The experiment.
+        experiment: String,
+        /// The row, and why.
+        failure: Box<RowFailure>,
     },
     /// A segment cannot be replayed at the exposures.
     #[error("experiment `{experiment}`")]

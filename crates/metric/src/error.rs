@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 use tranche_incremental::Mismatch;
-use tranche_sql::SqlError;
+use tranche_sql::{RowFailure, SqlError};
 
 /// An error of computing a metric.
 #[derive(Debug, Error)]
@@ -17,10 +17,23 @@ pub enum MetricError {
         /// Why not.
         reason: String,
     },
+    /// The data's, or the author's: an expression fails for a fact.
+    #[error("{} failed: {failure}", named(.metrics))]
+    Row {
+        /// The metrics that count the fact.
+        metrics: Vec<String>,
+        /// The fact, and why.
+        failure: Box<RowFailure>,
+    },
     /// Ours: values that continue from saved state are not those of all facts. None of them may be published.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
     /// The data's or the engine's.
     #[error(transparent)]
     Sql(#[from] SqlError),
+}
+
+fn named(metrics: &[String]) -> String {
+    let names: Vec<String> = metrics.iter().map(|metric| format!("`{metric}`")).collect();
+    format!("{} {}", if names.len() == 1 { "metric" } else { "metrics" }, names.join(", "))
 }

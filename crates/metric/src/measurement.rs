@@ -47,7 +47,8 @@ impl<'a> Measurement<'a> {
     /// continue from.
     ///
     /// # Errors
-    /// [`MetricError::Mismatch`] when saved state gives other values than all facts do; it is deleted.
+    /// [`MetricError::Mismatch`] when saved state gives other values than all facts do; it is deleted. [`MetricError::Row`] when an
+    /// expression fails for a fact that counts.
     pub async fn read(
         &mut self,
         table: &str,
@@ -64,6 +65,7 @@ impl<'a> Measurement<'a> {
                 state.forget().await;
                 return Err(error);
             }
+            Err(error @ MetricError::Row { .. }) => return Err(error),
             // A file that cannot be read may have been removed from the table, and vacuumed since.
             Err(error) if is_saved => {
                 tracing::warn!(table, %error, "cannot continue from saved state; reading everything");
@@ -87,7 +89,13 @@ impl<'a> Measurement<'a> {
         let planned =
             self.table(table).ok_or_else(|| SqlError::Engine(format!("`{table}` is not planned")))?;
         let reader = FactReader { keys: &self.keys, session: self.plan.facts.session };
-        let mut found = read_table(&planned, reader, self.plan.facts.tables, prior, sample).await?;
+        let found = read_table(&planned, reader, self.plan.facts.tables, prior, sample).await;
+        let mut found = found.map_err(|error| match error {
+            MetricError::Sql(SqlError::Row(failure)) => {
+                MetricError::Row { metrics: self.plan.metrics_of(table, failure.query), failure }
+            }
+            error => error,
+        })?;
         self.columns.extend(found.columns.drain().map(|(id, column)| (id, Arc::new(column))));
         Ok(found)
     }

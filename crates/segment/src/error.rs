@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tranche_incremental::Mismatch;
 use tranche_project::Diagnostic;
-use tranche_sql::SqlError;
+use tranche_sql::{RowFailure, SqlError};
 use tranche_store::StoreError;
 
 /// An error of evaluating or publishing segments. Nothing was published.
@@ -24,6 +24,17 @@ pub enum SegmentError {
         #[source]
         source: SqlError,
     },
+    /// The data's, or the author's: a definition needs one that failed.
+    #[error("`{definition}` needs `{needed}`, which failed")]
+    Needs {
+        /// The segment or set.
+        definition: String,
+        /// What it needs: a segment, a set or traits.
+        needed: String,
+    },
+    /// The data's, or the author's: several definitions failed on the data, each in a line.
+    #[error("{}", in_lines(.0))]
+    Failed(Vec<SegmentError>),
     /// The author's: traits or a segment set return several rows for one entity.
     #[error("`{definition}` returns more than one {what} for {key}; it must return one for each entity")]
     Ambiguous {
@@ -84,7 +95,30 @@ pub enum SegmentError {
     Sql(#[from] SqlError),
 }
 
+fn in_lines(errors: &[SegmentError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 impl SegmentError {
+    /// Whether one definition alone is at fault, with the data, so that others can do without it.
+    pub(crate) fn is_of_a_definition(&self) -> bool {
+        match self {
+            Self::Query { source, .. } => matches!(source, SqlError::Data(_) | SqlError::Row(_)),
+            Self::Ambiguous { .. } | Self::Needs { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The error of a definition that fails for a row.
+    pub(crate) fn of_row(definition: &str, failure: RowFailure) -> Self {
+        Self::Query { definition: definition.to_owned(), source: SqlError::Row(Box::new(failure)) }
+    }
+
+    /// What several definitions failed with; the one, where it is alone.
+    pub(crate) fn of_all(mut errors: Vec<Self>) -> Option<Self> {
+        if errors.len() < 2 { errors.pop() } else { Some(Self::Failed(errors)) }
+    }
+
     /// The author's mistake in the SQL of a file.
     pub(crate) fn definition(file: &tranche_project::SourceFile, problem: tranche_sql::SqlProblem) -> Self {
         let diagnostic = file.problem(problem.position, problem.message).with_help_if(problem.help);

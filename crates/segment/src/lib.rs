@@ -29,6 +29,8 @@ mod error;
 pub mod evaluate;
 #[cfg(test)]
 mod failing;
+#[cfg(test)]
+mod guard_tests;
 mod history;
 mod integrity;
 mod memberships;

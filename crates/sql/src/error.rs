@@ -8,6 +8,7 @@ use tranche_project::Position;
 use tranche_store::StoreError;
 
 use crate::locate::words::plain_cause;
+use crate::row_failure::RowFailure;
 
 /// A mistake in the SQL of a definition, at a position of the SQL text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -55,6 +56,9 @@ pub enum SqlError {
     /// The data's: a value that the SQL cannot work with, such as a division by zero or an overflow.
     #[error("the query failed on its data: {0}")]
     Data(String),
+    /// The data's: an expression fails for a row.
+    #[error("{0}")]
+    Row(Box<RowFailure>),
     /// The machine's: more memory or disk is needed than the engine may take.
     #[error("the query needs more memory than it may take; raise `memory` in tranche.yaml: {0}")]
     Resources(String),
@@ -96,11 +100,27 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
                 Self::Store(StoreError::Read { reason: text })
             }
+            // The engine evaluates conditions while it reads.
+            DataFusionError::ParquetError(_) if text.contains(IN_FILTER) => Self::Data(in_filter(&text)),
             DataFusionError::ParquetError(cause) if matches!(**cause, ParquetError::External(_)) => {
                 Self::Store(StoreError::Read { reason: text })
             }
             _ => Self::Engine(text),
         }
+    }
+}
+
+/// How the engine begins to say that a condition failed for rows of a file.
+const IN_FILTER: &str = "Error evaluating filter predicate: ";
+
+/// Why a condition failed for rows of a file.
+fn in_filter(text: &str) -> String {
+    let reason = text.split(IN_FILTER).nth(1).unwrap_or(text);
+    let quoted = reason.split('"').nth(1).filter(|quoted| !quoted.is_empty());
+    match quoted {
+        Some(quoted) => plain_cause(quoted),
+        None if reason.contains("DivideByZero") => "divide by zero error".to_owned(),
+        None => reason.to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@
 //! the crates above extend by a [`Rewrite`](dialect::Rewrite).
 //!
 //! [`scan`] reads an event table once for everything that is asked of it, [`keys`] numbers entities, and [`parallel`] hands out
-//! the engine's threads.
+//! the engine's threads. [`by_row`] evaluates what may fail for some rows of a batch.
 //!
 //! What is added to a plan travels: functions go by name, tables are plain scans behind a filter, and a grouped scan is a request
 //! and partial results as data. This crate knows contracts, and nothing of segments, metrics or pipelines.
@@ -27,12 +27,16 @@
 //! # }
 //! ```
 
+pub mod by_row;
 mod columns;
 mod conjuncts;
+mod culprit;
 pub mod dialect;
 mod engine;
 mod error;
+mod fallible;
 mod functions;
+mod guards;
 mod in_list_rule;
 mod intervals;
 pub mod keys;
@@ -44,6 +48,7 @@ mod operators;
 pub mod parallel;
 mod raw_text;
 mod row_expression;
+mod row_failure;
 pub mod scan;
 mod session;
 mod subqueries;
@@ -61,6 +66,7 @@ pub use functions::{AVERAGE_DIGITS, operands};
 pub use lineage::{Origin, column_lineage};
 pub use locate::type_name;
 pub use row_expression::RowExpression;
+pub use row_failure::RowFailure;
 pub use scan::{Source, TableSources};
 pub use session::{Collected, Session};
 pub use tables::{TableVersion, Tables, table_folder};

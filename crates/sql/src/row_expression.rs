@@ -14,6 +14,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
 use crate::functions::number::Numbers;
+use crate::guards::guarded;
 use crate::locate::UnknownName;
 use crate::raw_text::RawText;
 use crate::{Session, SqlProblem, dialect, in_list_rule, locate, numbers_rule, raw_text};
@@ -77,7 +78,7 @@ impl Session {
         is_unknown.then(|| locate::problem(&error, sql))
     }
 
-    /// An expression as it is evaluated: with types that agree, simplified as queries are.
+    /// An expression as it is evaluated: with types that agree, simplified as queries are, and guarded.
     ///
     /// # Errors
     /// Those of the engine, when types do not agree.
@@ -92,6 +93,6 @@ impl Session {
         let expr = simplifier.coerce(numbers_rule::with_floats(expr, schema)?, schema)?;
         let expr = numbers_rule::exact(expr, schema)?;
         let expr = simplifier.simplify(in_list_rule::as_value(expr)?)?;
-        state.create_physical_expr(expr, schema)
+        state.create_physical_expr(guarded(expr, schema)?.data, schema)
     }
 }

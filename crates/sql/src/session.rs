@@ -37,7 +37,7 @@ use crate::operators::Operators;
 use crate::parallel::Threads;
 use crate::subqueries::SubqueryRule;
 use crate::ties::{LimitRule, TiesRule};
-use crate::{Engine, SqlError, SqlProblem, dialect, functions, instant_literal, locate};
+use crate::{Engine, SqlError, SqlProblem, dialect, functions, guards, instant_literal, locate};
 
 /// The engine at one `as_of`, with the tables that were registered.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ impl Engine {
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(self.config())
             .with_runtime_env(self.runtime())
-            .with_query_planner(self.planner())
+            .with_query_planner(guards::lazily(self.planner()))
             .with_analyzer_rules(analyzer_rules())
             .with_optimizer_rules(optimizer_rules())
             .build();
@@ -348,7 +348,12 @@ impl Session {
     pub async fn collect(&self, plan: &LogicalPlan) -> Result<Collected, SqlError> {
         let span =
             tracing::info_span!("query", rows_read = tracing::field::Empty, rows = tracing::field::Empty);
-        let collected = self.collected(plan).instrument(span.clone()).await?;
+        let collected = match self.collected(plan).instrument(span.clone()).await {
+            Err(error @ SqlError::Data(_)) => {
+                return Err(self.culprit(plan).await.map_or(error, |row| SqlError::Row(Box::new(row))));
+            }
+            collected => collected?,
+        };
         // OpenTelemetry has signed integers only.
         let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
         span.record("rows_read", count(collected.rows_read)).record("rows", count(collected.rows() as u64));
@@ -433,6 +438,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     };
     let first: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [Arc::new(SubqueryRule), Arc::new(LimitRule)];
     let rules = Optimizer::new().rules.into_iter().flat_map(guard);
+    let rules = rules.flat_map(guards::before_common_parts);
     // Constants are folded before, and columns that nothing needs are gone.
     let last: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [Arc::new(Intervals), Arc::new(TiesRule)];
     first.into_iter().chain(rules).chain(last).collect()

@@ -118,7 +118,7 @@ impl From<SqlError> for Failure {
         match error {
             SqlError::Store(error) => error.into(),
             SqlError::Definition(_) => Self::definition(chain(&error)),
-            SqlError::Data(_) | SqlError::Resources(_) => Self::data(chain(&error)),
+            SqlError::Data(_) | SqlError::Row(_) | SqlError::Resources(_) => Self::data(chain(&error)),
             SqlError::Engine(_) => Self::internal(chain(&error)),
         }
     }
@@ -153,9 +153,11 @@ impl From<SegmentError> for Failure {
             | SegmentError::Shortened { .. }
             | SegmentError::Instants => Self::definition(chain(&error)),
             SegmentError::Mismatch(_) => Self::internal(chain(&error)),
-            SegmentError::Ambiguous { .. } | SegmentError::Expectation(_) | SegmentError::Earlier { .. } => {
-                Self::data(chain(&error))
-            }
+            SegmentError::Ambiguous { .. }
+            | SegmentError::Needs { .. }
+            | SegmentError::Failed(_)
+            | SegmentError::Expectation(_)
+            | SegmentError::Earlier { .. } => Self::data(chain(&error)),
         }
     }
 }
@@ -165,6 +167,7 @@ impl From<MetricError> for Failure {
         match error {
             MetricError::Sql(error) => error.into(),
             MetricError::Fact { .. } => Self::definition(chain(&error)),
+            MetricError::Row { .. } => Self::data(chain(&error)),
             MetricError::Mismatch(_) => Self::internal(chain(&error)),
         }
     }
@@ -182,6 +185,7 @@ impl From<ExperimentError> for Failure {
             ExperimentError::Segment { experiment, source } => within(experiment, (*source).into()),
             ExperimentError::Metric { experiment, source } => within(experiment, source.into()),
             ExperimentError::Unknown(_) | ExperimentError::Exposure { .. } => Self::definition(chain(&error)),
+            ExperimentError::Row { .. } => Self::data(chain(&error)),
             ExperimentError::Stored { .. } => Self::internal(chain(&error)),
         }
     }

@@ -52,7 +52,14 @@ pub(super) async fn exposures<'a>(
             queries.push(query);
             origins.push(origin);
         }
-        let Scanned { partial, rows_read, .. } = first_exposures(table, queries, context, &universes).await?;
+        let scanned = first_exposures(table, queries, context, &universes).await;
+        let Scanned { partial, rows_read, .. } = scanned.map_err(|error| match error {
+            SqlError::Row(failure) => {
+                let experiment = distinct[own[failure.query]].name.clone();
+                ExperimentError::Row { experiment, failure }
+            }
+            error => error.into(),
+        })?;
         for ((place, firsts), origin) in own.into_iter().zip(partial.0).zip(origins) {
             found[place] = Some(Arc::new(firsts.into_units(origin, rows_read)?));
         }

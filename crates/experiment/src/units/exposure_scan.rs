@@ -143,10 +143,13 @@ impl ExperimentExposures {
     fn take(&self, number: usize, visible: &BooleanBuffer, rows: &mut Rows<'_>) -> Result<(), SqlError> {
         let Self { query, universe, seen } = self;
         let (instants, nulls) = rows.instants(&query.at)?;
-        let mut counted = rows.counted(number)?.map_or_else(|| visible.clone(), |counted| &counted & visible);
+        let mut of_period = BooleanBuffer::collect_bool(instants.len(), |row| {
+            visible.value(row) && query.period.contains(&instants[row])
+        });
         if let Some(nulls) = nulls {
-            counted = &counted & nulls.inner();
+            of_period = &of_period & nulls.inner();
         }
+        let counted = rows.counted(number, Some(&of_period))?.unwrap_or(of_period);
         let keys = rows.column(&query.key)?;
         let numbers = universe.numbers(keys)?;
         let variants = cast(rows.column(&query.variant)?, &DataType::Utf8)?;
@@ -160,7 +163,7 @@ impl ExperimentExposures {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         for row in counted.set_indices() {
             let (at, number) = (instants[row], numbers[row]);
-            if number == KeyIndex::NULL || !query.period.contains(&at) {
+            if number == KeyIndex::NULL {
                 continue;
             }
             let variant = if variants.is_null(row) { "(none)" } else { variants.value(row) };

@@ -125,12 +125,15 @@ impl PaneColumn {
             return Ok(());
         }
         let query = self.queries[0].query.place();
-        let counted = rows.counted(query)?.map_or_else(|| within.clone(), |counted| &counted & within);
+        let counted = rows.counted(query, Some(within))?.unwrap_or_else(|| within.clone());
         if counted.count_set_bits() == 0 {
             return Ok(());
         }
+        let values = match self.accumulator {
+            Accumulator::Count => None,
+            _ => rows.values(query, Some(&counted))?,
+        };
         let counted = Counted { rows: &counted, units: &batch.units };
-        let values = if self.accumulator == Accumulator::Count { None } else { rows.values(query)? };
         match values {
             Some(values) => lock().add(&counted, &values),
             None => {
@@ -148,8 +151,7 @@ impl PaneColumn {
     ) -> Result<Vec<Passing>, SqlError> {
         let mut steps = vec![0u32; batch.units.len()];
         for StepQuery { step, query } in &self.queries {
-            let counted = rows.counted(query.place())?;
-            let counted = counted.map_or_else(|| within.clone(), |counted| &counted & within);
+            let counted = rows.counted(query.place(), Some(within))?.unwrap_or_else(|| within.clone());
             counted.set_indices().for_each(|row| steps[row] |= 1 << step);
         }
         let passing = |(row, &steps): (usize, &u32)| {

@@ -6,7 +6,7 @@ use tranche_sql::scan::RowQuery;
 
 use super::column_spec::{Accumulator, ColumnId, ColumnSpec, QueryId, StepQuery};
 use super::formula::{Assembly, MetricFormula};
-use super::id_list::{IdList, id};
+use super::id_list::{Id, IdList, id};
 use super::population::{Population, PopulationId};
 use super::request::{Facts, Wanted};
 use super::window::{Span, Window};
@@ -76,6 +76,20 @@ impl<'a> FactPlan<'a> {
     /// What is evaluated for the rows of a table.
     pub(crate) fn queries(&self, table: &str) -> Option<&IdList<QueryId, RowQuery>> {
         self.queries.get(table)
+    }
+
+    /// The metrics that count what a query of a table finds, by the place of the query.
+    pub(crate) fn metrics_of(&self, table: &str, query: usize) -> Vec<String> {
+        let columns = self.columns.iter().filter(|(_, column)| {
+            column.table == table && column.queries.iter().any(|step| step.query.place() == query)
+        });
+        let columns: Vec<ColumnId> = columns.map(|(id, _)| id).collect();
+        let uses = |planned: &&PlannedMetric| columns.iter().any(|column| planned.formula.uses(*column));
+        let mut names: Vec<String> =
+            self.formulas.as_slice().iter().filter(uses).map(|planned| planned.metric.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     fn formula(

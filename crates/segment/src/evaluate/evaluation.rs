@@ -10,7 +10,11 @@ use tranche_sql::{Session, Tables};
 
 use crate::definition::definitions::Definitions;
 use crate::definition::scope::Scope;
+use crate::error::SegmentError;
 use crate::plan::Program;
+
+/// What failed on the data: segments, sets and traits by name, with why.
+pub type Failed = IndexMap<String, SegmentError>;
 
 /// The members of every evaluated segment of one entity.
 #[derive(Debug)]
@@ -25,12 +29,27 @@ pub struct Evaluation {
     pub universe: u32,
     /// The members by segment, `set/label` for those of a set.
     pub segments: IndexMap<String, Members>,
-    /// The wide table: one row per entity.
+    /// The wide table: one row per entity. Traits that failed are null.
     pub traits: RecordBatch,
+    /// What failed, and what needs it; it has no members.
+    pub failed: Failed,
     /// Rows that were read from tables.
     pub rows_read: u64,
     /// Bytes of the files that were read by shared scans.
     pub bytes_read: u64,
+}
+
+impl Evaluation {
+    /// The evaluation, if nothing of it failed.
+    ///
+    /// # Errors
+    /// [`SegmentError`] with each definition that failed.
+    pub(crate) fn complete(mut self) -> Result<Self, SegmentError> {
+        match SegmentError::of_all(std::mem::take(&mut self.failed).into_values().collect()) {
+            Some(failed) => Err(failed),
+            None => Ok(self),
+        }
+    }
 }
 
 /// The members of a segment.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 use datafusion::physical_plan::PhysicalExpr;
-use tranche_sql::{Session, SqlError};
+use tranche_sql::{Session, SqlError, by_row};
 
 use crate::definition::names::SegmentName;
 use crate::plan::{Compiled, Program, WideColumn};
@@ -31,7 +32,31 @@ pub(crate) enum Operation {
     /// True, and neither false nor unknown.
     IsTrue(Node),
     /// Anything else, of the values of other nodes.
-    Computed { expr: Arc<dyn PhysicalExpr>, schema: Arc<Schema>, inputs: Vec<Node> },
+    Computed(Box<Computed>),
+}
+
+/// An expression over the values of other nodes.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    pub(crate) expr: Arc<dyn PhysicalExpr>,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) inputs: Vec<Node>,
+    /// What people call the inputs.
+    pub(crate) labels: Vec<String>,
+    asked: Expr,
+}
+
+impl Computed {
+    /// The expression as SQL, for people.
+    pub(crate) fn text(&self) -> String {
+        let labelled = self.asked.clone().transform_up(|part| {
+            let Expr::Column(column) = &part else { return Ok(Transformed::no(part)) };
+            let input = self.schema.index_of(&column.name).ok();
+            let label = input.map(|input| Column::new_unqualified(self.labels[input].as_str()));
+            Ok(label.map_or(Transformed::no(part), |label| Transformed::yes(Expr::Column(label))))
+        });
+        labelled.map_or_else(|_| self.asked.to_string(), |labelled| by_row::text_of(&labelled.data))
+    }
 }
 
 /// The nodes, each after those that it needs.
@@ -48,8 +73,8 @@ pub(crate) struct Graph<'a> {
 pub(crate) struct WideTypes {
     /// The entity's own columns, the key among them.
     pub(crate) own: Arc<Schema>,
-    /// The key.
-    pub(crate) key: DataType,
+    /// The key: its name and type.
+    pub(crate) key: (String, DataType),
     /// Traits that are computed already, and need no expression.
     pub(crate) computed_traits: Vec<String>,
     /// Segments whose members are known already.
@@ -167,27 +192,40 @@ impl<'a> Graph<'a> {
     }
 
     fn computed(&mut self, expr: &Expr) -> Result<Node, SqlError> {
-        let mut names: Vec<&datafusion::common::Column> = expr.column_refs().into_iter().collect();
+        let mut names: Vec<&Column> = expr.column_refs().into_iter().collect();
         names.sort_unstable();
-        let (mut inputs, mut fields) = (Vec::new(), Vec::new());
+        let (mut inputs, mut fields, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         for column in names {
             let wide = WideColumn::parse(&column.name);
             let wide = wide.ok_or_else(|| {
                 SqlError::Engine(format!("`{}` is not a column of the wide row", column.name))
             })?;
             fields.push(Field::new(&column.name, self.type_of(&wide)?, true));
+            labels.push(self.label(&wide));
             inputs.push(self.add(&Expr::Column(column.clone()))?);
         }
         let schema = Arc::new(Schema::new(fields));
         let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(SqlError::engine)?;
-        let expr = typed(expr, &df_schema)?;
-        let expr = self.session.physical_expression(expr, &df_schema).map_err(SqlError::engine)?;
-        Ok(self.push(Operation::Computed { expr, schema, inputs }))
+        let asked = typed(expr, &df_schema)?;
+        let expr = self.session.physical_expression(asked.clone(), &df_schema).map_err(SqlError::engine)?;
+        Ok(self.push(Operation::Computed(Box::new(Computed { expr, schema, inputs, labels, asked }))))
+    }
+
+    /// What people call a column.
+    fn label(&self, column: &WideColumn) -> String {
+        match column {
+            WideColumn::Own(name) | WideColumn::Trait(name) => name.clone(),
+            WideColumn::Member(segment) => format!("in_segment('{segment}')"),
+            WideColumn::Aggregate(number) => self.program.aggregate_text(*number),
+            WideColumn::Key => self.types.key.0.clone(),
+            WideColumn::HasKey => format!("{} IS NOT NULL", self.types.key.0),
+            other => format!("{other:?}").to_lowercase(),
+        }
     }
 
     fn type_of(&self, column: &WideColumn) -> Result<DataType, SqlError> {
         Ok(match column {
-            WideColumn::Key => self.types.key.clone(),
+            WideColumn::Key => self.types.key.1.clone(),
             WideColumn::HasKey | WideColumn::Declared | WideColumn::Universe => DataType::Boolean,
             WideColumn::Member(_) | WideColumn::NullKey(_) => DataType::Boolean,
             WideColumn::Own(name) => self.types.own.field_with_name(name)?.data_type().clone(),

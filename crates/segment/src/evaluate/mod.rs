@@ -18,6 +18,6 @@ mod wide_table;
 
 pub use crate::plan::Sharing;
 pub(crate) use evaluation::EvaluationContext;
-pub use evaluation::{Evaluation, Members};
+pub use evaluation::{Evaluation, Failed, Members};
 pub use run::evaluate;
 pub(crate) use run::evaluate_program;

@@ -7,15 +7,17 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::logical_expr::Expr;
 use indexmap::IndexMap;
 use roaring::RoaringBitmap;
+use tranche_sql::by_row::certain;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Session, SqlError};
 
-use super::evaluation::{EvaluationContext, Members};
+use super::evaluation::{EvaluationContext, Failed, Members};
 use super::fallback;
 use super::graph::{Graph, WideTypes};
-use super::pass::{certain, pass};
+use super::pass::pass;
 use super::wide_table::WideTable;
 use crate::TRAITS;
 use crate::definition::definitions::Definitions;
@@ -24,7 +26,7 @@ use crate::definition::names::SegmentName;
 use crate::definition::scope::Scope;
 use crate::definition::validated::{SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
-use crate::plan::{Compiled, Program};
+use crate::plan::{Compiled, Program, WideColumn};
 
 /// The segments in the making.
 pub(crate) struct Rounds<'a> {
@@ -35,8 +37,9 @@ pub(crate) struct Rounds<'a> {
     key: &'a str,
     table: Arc<WideTable>,
     types: WideTypes,
-    /// Definitions that are evaluated.
+    /// Definitions that are evaluated, or failed.
     done: HashSet<String>,
+    failed: Failed,
     segments: IndexMap<String, Members>,
     /// The entities that are in a segment of each group already.
     taken: HashMap<String, RoaringBitmap>,
@@ -46,10 +49,10 @@ pub(crate) struct Rounds<'a> {
 impl<'a> Rounds<'a> {
     pub(crate) fn new(
         context: &EvaluationContext<'a>,
-        table: Arc<WideTable>,
-        types: WideTypes,
+        (table, types): (Arc<WideTable>, WideTypes),
         traits: &RecordBatch,
         key: &'a str,
+        failed: Failed,
     ) -> Result<Self, SegmentError> {
         let EvaluationContext { definitions, scope, program, session, .. } = *context;
         session.register_rows(TRAITS, traits.schema(), vec![traits.clone()])?;
@@ -63,6 +66,7 @@ impl<'a> Rounds<'a> {
             table,
             types,
             done,
+            failed,
             segments: IndexMap::new(),
             taken,
             rows_read: 0,
@@ -82,7 +86,14 @@ impl<'a> Rounds<'a> {
             for definition in waiting.clone() {
                 if definition.needs.iter().all(|need| self.done.contains(need)) && !self.is_fused(definition)
                 {
-                    self.query(definition).await?;
+                    self.register_needs(definition)?;
+                    let outcome = match self.lacks(definition).await? {
+                        Some(lacking) => Err(lacking),
+                        None => self.query(definition).await,
+                    };
+                    if let Err(error) = outcome {
+                        self.fail(definition, error)?;
+                    }
                 }
             }
             waiting.retain(|definition| !self.done.contains(&definition.name));
@@ -96,8 +107,45 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
-    pub(crate) fn into_parts(self) -> (IndexMap<String, Members>, Arc<WideTable>) {
-        (self.segments, self.table)
+    pub(crate) fn into_parts(self) -> (IndexMap<String, Members>, Arc<WideTable>, Failed) {
+        (self.segments, self.table, self.failed)
+    }
+
+    /// Notes that a definition failed with the data; other errors are not its own.
+    fn fail(&mut self, definition: &SegmentDefinition, error: SegmentError) -> Result<(), SegmentError> {
+        if !error.is_of_a_definition() {
+            return Err(error);
+        }
+        self.failed.insert(definition.name.clone(), error);
+        self.done.insert(definition.name.clone());
+        Ok(())
+    }
+
+    /// The error of a definition that needs a failed one.
+    async fn lacks(&self, definition: &SegmentDefinition) -> Result<Option<SegmentError>, SegmentError> {
+        let failed = |name: &&String| self.failed.contains_key(*name);
+        let mut needed = definition.needs.iter().find(failed).cloned();
+        if needed.is_none() && self.program.traits.values().any(|column| failed(&&column.definition)) {
+            let traits = self.traits_read(definition).await?;
+            let files = traits.iter().filter_map(|name| self.program.traits.get(name));
+            needed = files.map(|column| &column.definition).find(failed).cloned();
+        }
+        Ok(needed.map(|needed| SegmentError::Needs { definition: definition.name.clone(), needed }))
+    }
+
+    /// The columns of the wide table that a definition reads.
+    async fn traits_read(&self, definition: &SegmentDefinition) -> Result<Vec<String>, SegmentError> {
+        if let Some(Compiled::Fused { present, label }) = self.program.segments.get(&definition.name) {
+            let columns = std::iter::once(present).chain(label).flat_map(Expr::column_refs);
+            let traits = columns.filter_map(|column| match WideColumn::parse(&column.name) {
+                Some(WideColumn::Trait(name)) => Some(name),
+                _ => None,
+            });
+            return Ok(traits.collect());
+        }
+        let plan = self.session.plan(definition.file.text(), &InSegment::OfKey(self.key)).await;
+        let plan = plan.map_err(|problem| SegmentError::definition(&definition.file, problem))?;
+        Ok(self.session.columns_read(&plan, TRAITS)?.into_iter().collect())
     }
 
     fn is_fused(&self, definition: &SegmentDefinition) -> bool {
@@ -135,28 +183,37 @@ impl<'a> Rounds<'a> {
         let ranges = pass(&self.table, &operations, &Arc::new(wanted), self.session.threads()).await?;
         let mut place = 0;
         for definition in ready {
+            let columns = if definition.kind == SegmentKind::Set { 2 } else { 1 };
+            let own = place..place + columns;
+            place += columns;
+            let failure = ranges.iter().flat_map(|found| &found[own.clone()]).find_map(|f| f.failure.clone());
+            let failure = failure.map(|failure| SegmentError::of_row(&definition.name, failure));
+            if let Some(error) = self.lacks(definition).await?.or(failure) {
+                self.fail(definition, error)?;
+                continue;
+            }
             let present: Vec<&BooleanArray> =
-                ranges.iter().map(|values| values[place].as_boolean()).collect();
+                ranges.iter().map(|found| found[own.start].values.as_boolean()).collect();
             match definition.kind {
                 SegmentKind::Single => {
                     let members = members_of(&present, self.table.universe);
                     self.publish(definition.name.clone(), members)?;
                 }
                 SegmentKind::Set => {
-                    place += 1;
-                    let labels: Vec<&ArrayRef> = ranges.iter().map(|values| &values[place]).collect();
+                    let labels: Vec<&ArrayRef> =
+                        ranges.iter().map(|found| &found[own.end - 1].values).collect();
                     for (label, members) in labelled(&present, &labels, self.table.universe)? {
                         self.publish(SegmentName::labelled(&definition.name, &label).to_string(), members)?;
                     }
                 }
             }
-            place += 1;
             self.done.insert(definition.name.clone());
         }
         Ok(())
     }
 
-    async fn query(&mut self, definition: &SegmentDefinition) -> Result<(), SegmentError> {
+    /// Makes the members of the segments that a definition refers to known to the session.
+    fn register_needs(&self, definition: &SegmentDefinition) -> Result<(), SegmentError> {
         let schema = self.members_schema();
         for Reference { segment: needed, .. } in references(definition.file.text()) {
             // A label that no entity has at this instant is a segment without members.
@@ -166,6 +223,10 @@ impl<'a> Rounds<'a> {
             let batch = RecordBatch::try_new(Arc::clone(&schema), vec![keys]).map_err(SqlError::from)?;
             self.session.register_rows(&members_relation(&needed), Arc::clone(&schema), vec![batch])?;
         }
+        Ok(())
+    }
+
+    async fn query(&mut self, definition: &SegmentDefinition) -> Result<(), SegmentError> {
         let (batch, read) =
             fallback::query(&definition.name, &definition.file, InSegment::OfKey(self.key), self.session)
                 .await?;
@@ -233,7 +294,7 @@ fn members_of(ranges: &[&BooleanArray], universe: u32) -> Members {
     for values in ranges {
         let held = certain(values);
         // Ranges begin at multiples of eight rows, so that their bytes follow one another.
-        bytes.extend_from_slice(held.values().sliced().as_slice());
+        bytes.extend_from_slice(held.sliced().as_slice());
         bytes.truncate((start + values.len()).div_ceil(8));
         let known = (universe as usize).saturating_sub(start).min(values.len());
         unknown += values.slice(0, known).null_count() as u64;
@@ -261,7 +322,7 @@ fn labelled(
         let held = certain(present);
         let labels = cast(labels, &DataType::Utf8)?;
         let labels = labels.as_string::<i32>();
-        for row in held.values().set_indices().filter(|&row| labels.is_valid(row)) {
+        for row in held.set_indices().filter(|&row| labels.is_valid(row)) {
             let number = (start + row + 1 < rows).then(|| u32::try_from(start + row).unwrap_or(u32::MAX));
             match found.get_mut(labels.value(row)) {
                 Some(numbers) => numbers.push(number),

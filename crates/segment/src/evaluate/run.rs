@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{Field, Schema};
+use tranche_sql::by_row::certain;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Session, SqlError, Tables};
 
-use super::evaluation::{Cost, Evaluation, EvaluationContext};
+use super::evaluation::{Cost, Evaluation, EvaluationContext, Failed};
 use super::graph::{Graph, WideTypes};
 use super::rounds::Rounds;
 use super::scans::{EntityState, scan};
@@ -19,13 +20,13 @@ use crate::definition::definitions::Definitions;
 use crate::definition::scope::Scope;
 use crate::definition::traits::{self, Universe};
 use crate::error::SegmentError;
-use crate::plan::{Program, Sharing, WideColumn};
+use crate::plan::{Program, Sharing, TraitColumn, WideColumn};
 use crate::state::SavedMeasures;
 
 /// Evaluates the definitions in scope, in a session in which the contracts are registered over the same `tables`.
 ///
 /// # Errors
-/// [`SegmentError`] with the definition at fault.
+/// [`SegmentError`] with the definitions at fault.
 pub async fn evaluate(
     definitions: &Definitions,
     scope: &Scope,
@@ -36,34 +37,44 @@ pub async fn evaluate(
     let universe = traits::universe(definitions, &scope.entity, session);
     let (universe, program) = tokio::join!(universe, Program::compile(definitions, scope, session, sharing));
     let context = EvaluationContext { definitions, scope, program: &program?, tables, session };
-    Ok(evaluate_program(&context, universe?, None).await?.0)
+    evaluate_program(&context, universe?, None).await?.0.complete()
 }
 
 /// Evaluates a program, from the state of its entity where that is given; returns what may be saved for the next time, by table.
+/// Definitions that fail on the data, and those that need them, are said to have failed; the others are evaluated.
 pub(crate) async fn evaluate_program(
     context: &EvaluationContext<'_>,
     universe: Universe,
     state: Option<EntityState<'_>>,
 ) -> Result<(Evaluation, Vec<(String, SavedMeasures)>), SegmentError> {
-    let (mut table, mut cost) = wide_table(context, universe).await?;
+    let (mut table, mut cost, failed) = wide_table(context, universe).await?;
     let scanned = scan(context, &mut table.index, state).await?;
     cost.add(scanned.cost);
-    table.measures = scanned.measures;
-    Ok((finish(context, table, cost).await?, scanned.new_state))
+    (table.measures, table.failed) = (scanned.measures, scanned.failed);
+    Ok((finish(context, table, cost, failed).await?, scanned.new_state))
 }
 
 /// The wide rows with what does not come from shared scans: the entities' own columns, and traits that run as they are.
 async fn wide_table(
     context: &EvaluationContext<'_>,
     universe: Universe,
-) -> Result<(WideTable, Cost), SegmentError> {
-    let EvaluationContext { definitions, program, session, .. } = *context;
+) -> Result<(WideTable, Cost, Failed), SegmentError> {
+    let EvaluationContext { definitions, scope, program, session, .. } = *context;
+    let mut failed = Failed::new();
     let mut index = KeyIndex::new(universe.rows.column(universe.key).data_type());
     index.insert(universe.rows.column(universe.key))?;
     let mut cost = Cost { rows_read: universe.rows_read, bytes_read: 0 };
     let mut columns = HashMap::new();
     for definition in program.fallback_traits.keys().filter_map(|name| definitions.traits.get(name)) {
-        cost.rows_read += fallback::add_traits(definition, &index, session, &mut columns).await?;
+        match fallback::add_traits(definition, &index, session, &mut columns).await {
+            Ok(rows_read) => cost.rows_read += rows_read,
+            Err(error) if error.is_of_a_definition() => {
+                let own = program.traits.iter().filter(|(_, column)| column.definition == definition.name);
+                columns.extend(own.map(|(name, column)| (name.clone(), column.nulls(index.len() as usize))));
+                failed.insert(definition.name.clone(), error);
+            }
+            Err(error) => return Err(error),
+        }
     }
     for (name, values) in &mut columns {
         if let Some(column) = program.traits.get(name) {
@@ -71,16 +82,19 @@ async fn wide_table(
         }
     }
     let table = WideTable {
+        entity: scope.entity.clone(),
+        key: universe.rows.schema().field(universe.key).name().clone(),
         universe: index.len(),
         declared: universe.declared,
         index: Arc::new(index),
         own: universe.rows,
         measures: HashMap::new(),
+        failed: HashMap::new(),
         aggregates: program.aggregates.iter().cloned().collect(),
         traits: columns,
         members: HashMap::new(),
     };
-    Ok((table, cost))
+    Ok((table, cost, failed))
 }
 
 /// Everything that follows from the measures.
@@ -88,31 +102,30 @@ async fn finish(
     context: &EvaluationContext<'_>,
     mut table: WideTable,
     mut cost: Cost,
+    mut failed: Failed,
 ) -> Result<Evaluation, SegmentError> {
     let EvaluationContext { definitions, scope, program, session, .. } = *context;
     let key = definitions.key(&scope.entity).ok_or_else(|| SegmentError::Unknown(scope.entity.clone()))?;
     let rows = table.rows();
-    for values in table.measures.values_mut().flatten().filter(|values| values.len() < rows) {
-        Arc::make_mut(values).grow(rows);
-    }
+    table.grow();
     for column in table.traits.values_mut() {
         *column = with_rows(column, rows)?;
     }
     let mut types = WideTypes {
         own: table.own.schema(),
-        key: table.index.data_type().clone(),
+        key: (key.to_owned(), table.index.data_type().clone()),
         computed_traits: table.traits.keys().cloned().collect(),
         known_members: Vec::new(),
         null_keys: Vec::new(),
     };
     add_null_keys(program, &mut types, &table, session)?;
     let mut table = Arc::new(table);
-    add_traits(program, &mut types, &mut table, session).await?;
+    add_traits(context, &mut types, &mut table, &mut failed).await?;
     let batch = traits_batch(program, &table)?;
-    let mut rounds = Rounds::new(context, table, types, &batch, key)?;
+    let mut rounds = Rounds::new(context, (table, types), &batch, key, failed)?;
     rounds.run().await?;
     cost.rows_read += rounds.rows_read;
-    let (segments, table) = rounds.into_parts();
+    let (segments, table, failed) = rounds.into_parts();
     let universe = table.universe;
     let index =
         Arc::try_unwrap(table).map(|table| table.index).unwrap_or_else(|shared| Arc::clone(&shared.index));
@@ -123,6 +136,7 @@ async fn finish(
         universe,
         segments,
         traits: batch,
+        failed,
         rows_read: cost.rows_read,
         bytes_read: cost.bytes_read,
     })
@@ -145,37 +159,45 @@ fn add_null_keys(
     for expr in &program.null_keys {
         let mut graph = Graph::new(program, session, types);
         let node = graph.add(expr)?;
-        let value = pass::evaluate(table, &graph.operations, &[node], last..last + 1)?.remove(0);
-        let holds = pass::certain(arrow::array::AsArray::as_boolean(&value)).value(0);
-        types.null_keys.push(holds);
+        // Where that fails, so does what asks for it: the relation is part of the same expression.
+        let found = pass::evaluate(table, &graph.operations, &[node], last..last + 1)?.remove(0);
+        types.null_keys.push(certain(found.values.as_boolean()).value(0));
     }
     Ok(())
 }
 
-/// Computes the traits that are expressions over the wide row.
+/// Computes the traits that are expressions over the wide row. Those of a file that fails are null.
 async fn add_traits(
-    program: &Program,
+    context: &EvaluationContext<'_>,
     types: &mut WideTypes,
     table: &mut Arc<WideTable>,
-    session: &Session,
+    failed: &mut Failed,
 ) -> Result<(), SegmentError> {
-    let fused: Vec<(&String, datafusion::logical_expr::Expr)> = program
-        .traits
-        .iter()
-        .filter(|(_, column)| column.value.is_some())
-        .map(|(name, _)| (name, WideColumn::Trait(name.clone()).expr()))
-        .collect();
+    let EvaluationContext { program, session, .. } = *context;
+    let fused: Vec<(&String, &TraitColumn)> =
+        program.traits.iter().filter(|(_, column)| column.value.is_some()).collect();
     if fused.is_empty() {
         return Ok(());
     }
     let mut graph = Graph::new(program, session, types);
-    let wanted = fused.iter().map(|(_, expr)| graph.add(expr)).collect::<Result<Vec<_>, _>>()?;
+    let wanted = fused.iter().map(|(name, _)| graph.add(&WideColumn::Trait((*name).clone()).expr()));
+    let wanted = Arc::new(wanted.collect::<Result<Vec<_>, _>>()?);
     let operations = Arc::new(graph.operations);
-    let ranges = pass::pass(table, &operations, &Arc::new(wanted), session.threads()).await?;
+    let ranges = pass::pass(table, &operations, &wanted, session.threads()).await?;
+    for (place, (_, column)) in fused.iter().enumerate() {
+        let name = &column.definition;
+        if let Some(failure) = ranges.iter().find_map(|found| found[place].failure.clone()) {
+            failed.entry(name.clone()).or_insert_with(|| SegmentError::of_row(name, failure));
+        }
+    }
     let mut columns = Vec::new();
-    for (place, (name, _)) in fused.iter().enumerate() {
-        let parts: Vec<&dyn Array> = ranges.iter().map(|values| values[place].as_ref()).collect();
-        columns.push(((*name).clone(), concat(&parts).map_err(SqlError::from)?));
+    for (place, (name, column)) in fused.iter().enumerate() {
+        let parts: Vec<&dyn Array> = ranges.iter().map(|found| found[place].values.as_ref()).collect();
+        let values = match failed.contains_key(&column.definition) {
+            true => column.nulls(table.rows()),
+            false => concat(&parts).map_err(SqlError::from)?,
+        };
+        columns.push(((*name).clone(), values));
     }
     types.computed_traits.extend(columns.iter().map(|(name, _)| name.clone()));
     let Some(table) = Arc::get_mut(table) else {

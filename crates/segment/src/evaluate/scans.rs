@@ -12,7 +12,7 @@ use tranche_sql::scan::Cells;
 use tranche_store::Lake;
 
 use super::evaluation::{Cost, EvaluationContext};
-use super::table_scan::{Found, SampleEvents, TableScan};
+use super::table_scan::{FailedMeasures, Found, SampleEvents, TableScan};
 use super::verification::verify_sample;
 use crate::definition::definitions::Definitions;
 use crate::error::SegmentError;
@@ -23,6 +23,8 @@ use crate::state::{Reading, SavedMeasure, SavedMeasures, StatePlace, identity, i
 #[derive(Default)]
 pub(crate) struct Scanned {
     pub(crate) measures: HashMap<String, Vec<Arc<Cells>>>,
+    /// The keys that measures have no value for, by table.
+    pub(crate) failed: HashMap<String, FailedMeasures>,
     pub(crate) cost: Cost,
     /// What may be saved for the next refresh, once this one is published.
     pub(crate) new_state: Vec<(String, SavedMeasures)>,
@@ -51,6 +53,7 @@ pub(crate) async fn scan(
         tracing::debug!(table, rows = found.cost.rows_read, bytes = found.cost.bytes_read, "scanned");
         scanned.cost.add(found.cost);
         scanned.measures.insert(table.clone(), found.measures);
+        scanned.failed.insert(table.clone(), found.failed);
     }
     Ok(scanned)
 }
@@ -120,7 +123,7 @@ impl<'a> EntityState<'a> {
         program: &Program,
         index: &Arc<KeyIndex>,
     ) -> Result<SampleEvents, SegmentError> {
-        match verify_sample(scan, &found.measures, index, sample, program).await {
+        match verify_sample(scan, (&found.measures, &found.failed), index, sample, program).await {
             Ok(verification) => {
                 found.cost.rows_read += verification.rows_read;
                 tracing::debug!(table = scan.contract.table, "verified");
@@ -139,8 +142,10 @@ impl<'a> EntityState<'a> {
 /// What may be saved of a scan: nothing of a table that was not read from files.
 fn new_state(scan: &TableScan<'_>, found: &mut Found) -> Option<SavedMeasures> {
     let files = found.files.take()?;
-    let measures = scan.scan.measures.iter().zip(&found.measures);
-    let saved = measures.filter(|(measure, values)| is_keepable(values, measure.aggregate));
+    let measures = scan.scan.measures.iter().zip(&found.measures).enumerate();
+    // What failed has no values, and is tried again from all events.
+    let whole = measures.filter(|(number, _)| !found.failed.contains_key(number)).map(|(_, both)| both);
+    let saved = whole.filter(|(measure, values)| is_keepable(values, measure.aggregate));
     let saved = saved.map(|(measure, values)| SavedMeasure {
         identity: identity(measure, scan.contract),
         window: measure.window,

@@ -1,6 +1,6 @@
 //! The scan of one event table: the measures that definitions ask for, from all events or from what changed since an earlier refresh.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -10,7 +10,8 @@ use tranche_incremental::{MOST_ROWS, Unusable};
 use tranche_schema::Contract;
 use tranche_sql::keys::{KeyIndex, KeyShare};
 use tranche_sql::scan::{
-    Cells, ClassedSource, Extract, Group, GroupedScan, Scanned, Source, TableSources, Totals, extract_schema,
+    Cells, ClassedSource, Extract, FailedCells, FailedKeys, Group, GroupedScan, Scanned, Source,
+    TableSources, Totals, extract_schema,
 };
 use tranche_sql::{Session, SqlError, Tables};
 use tranche_store::{DataFile, StoreError};
@@ -30,10 +31,26 @@ pub(crate) struct TableScan<'a> {
     pub(crate) session: &'a Session,
 }
 
+/// The keys that measures have no value for, by the number of the measure.
+pub(crate) type FailedMeasures = BTreeMap<usize, FailedKeys>;
+
+/// The measures whose columns lack cells.
+pub(super) fn failed_measures(cells: &FailedCells, recipes: &[Recipe]) -> FailedMeasures {
+    let mut failed = FailedMeasures::new();
+    for (number, recipe) in recipes.iter().enumerate() {
+        for keys in recipe.columns.iter().filter_map(|&column| cells.get(&(recipe.group, column))) {
+            failed.entry(number).or_default().extend(keys.clone());
+        }
+    }
+    failed
+}
+
 /// What a scan found.
 pub(super) struct Found {
     /// The values of each measure of the scan.
     pub(super) measures: Vec<Arc<Cells>>,
+    /// The keys that measures have no value for, by measure.
+    pub(super) failed: FailedMeasures,
     pub(super) cost: Cost,
     /// Whether some of it follows from what an earlier refresh saved.
     pub(super) is_incremental: bool,
@@ -105,11 +122,12 @@ impl TableScan<'_> {
             sample: None,
         };
         let Scanned { partial, rows_read, bytes_read, .. } = scan.run(index, self.session).await?;
-        let Totals { columns, extracts } = partial.finish(index)?;
+        let Totals { columns, failures, extracts } = partial.finish(index)?;
+        let failed = failed_measures(&failures, &recipes);
         let measures = self.measures(columns, recipes, is_incremental).await?;
         let sample = sample.map(|sample| sample.events(extracts, files.as_deref().unwrap_or_default()));
         let cost = Cost { rows_read, bytes_read };
-        Ok(Found { measures, cost, is_incremental, files, sample: sample.transpose()? })
+        Ok(Found { measures, failed, cost, is_incremental, files, sample: sample.transpose()? })
     }
 
     /// Where the table's rows are; nowhere for one that was never written.

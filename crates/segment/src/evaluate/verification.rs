@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use tranche_incremental::Mismatch;
@@ -13,7 +13,7 @@ use tranche_sql::keys::{KeyIndex, KeySample};
 use tranche_sql::scan::{Cells, ClassedSource, Extract, GroupedScan, Source, Totals};
 
 use super::measures::{Recipe, Wanted, groups_of, measures_of};
-use super::table_scan::{SampleEvents, TableScan};
+use super::table_scan::{FailedMeasures, SampleEvents, TableScan, failed_measures};
 use crate::error::SegmentError;
 use crate::plan::Program;
 
@@ -25,14 +25,14 @@ pub(super) struct Verification {
     pub(super) sample: SampleEvents,
 }
 
-/// Recomputes the measures of a sample from all of its events, and compares them with those found. Events that were
+/// Recomputes the measures of a sample from all of its events, and compares them with those found, as far as none failed. Events that were
 /// captured from files before are not read again: files never change. The others are captured where they are saved.
 ///
 /// # Errors
 /// [`SegmentError::Mismatch`] with the first entity that differs.
 pub(super) async fn verify_sample(
     scan: &TableScan<'_>,
-    found: &[Arc<Cells>],
+    (found, failed): (&[Arc<Cells>], &FailedMeasures),
     index: &Arc<KeyIndex>,
     sample: SampleEvents,
     program: &Program,
@@ -51,23 +51,20 @@ pub(super) async fn verify_sample(
         Source::Rows { .. } => true,
     });
     let in_files = in_files.map(|source| ClassedSource { class: 0, source, is_extracted: is_saved });
-    let rows = &known.rows;
-    let slices = (0..rows.num_rows())
-        .step_by(SLICE_ROWS)
-        .map(|start| rows.slice(start, SLICE_ROWS.min(rows.num_rows() - start)));
     let again = GroupedScan {
         contract: scan.contract,
         key: &scan.scan.key,
         groups: &groups,
         objects: sources.objects,
-        sources: slices.map(|rows| Source::rows(rows).into()).chain(in_files).collect(),
+        sources: slices(&known.rows).chain(in_files).collect(),
         start: HashMap::new(),
         share: Some(known.share).filter(|_| is_saved),
         sample: Some(Arc::clone(&sample)),
     };
     let again = again.run(index, scan.session).await?;
     let rows_read = again.rows_read.saturating_sub(again.rows_in_memory);
-    let Totals { columns, extracts } = again.partial.finish(&mut Arc::clone(index))?;
+    let Totals { columns, failures, extracts } = again.partial.finish(&mut Arc::clone(index))?;
+    let failed_again = failed_measures(&failures, &recipes);
     let mut by_group: Vec<Vec<(usize, Recipe)>> = vec![Vec::new(); groups.len()];
     recipes
         .into_iter()
@@ -76,7 +73,8 @@ pub(super) async fn verify_sample(
     let again =
         columns.into_iter().zip(by_group).flat_map(|(columns, recipes)| measures_of(columns, recipes));
     let numbers = sample.numbers();
-    for (place, again) in again {
+    let is_known = |place: &usize| !failed.contains_key(place) && !failed_again.contains_key(place);
+    for (place, again) in again.filter(|(place, _)| is_known(place)) {
         if let Some(row) =
             (0..numbers.len()).find(|&row| !same(&again, row, &found[place], numbers[row] as usize))
         {
@@ -98,6 +96,12 @@ pub(super) async fn verify_sample(
     let files = before.chain(extracts).collect();
     let extract = Extract::of(known.share, &known.rows.schema(), files)?;
     Ok(Verification { rows_read, sample: SampleEvents { extract, is_saved } })
+}
+
+/// Captured rows as sources.
+fn slices(rows: &RecordBatch) -> impl Iterator<Item = ClassedSource> {
+    let starts = (0..rows.num_rows()).step_by(SLICE_ROWS);
+    starts.map(|start| Source::rows(rows.slice(start, SLICE_ROWS.min(rows.num_rows() - start))).into())
 }
 
 /// Captured rows that are read together.

@@ -1,24 +1,29 @@
 //! The wide rows: their columns as they were read and computed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, new_null_array,
+    Array, ArrayRef, BooleanArray, BooleanBufferBuilder, Decimal128Array, Float64Array, Int64Array,
+    RecordBatch, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::scan::{Cells, float_of_order};
-use tranche_sql::{AVERAGE_DIGITS, SqlError};
+use tranche_sql::scan::{Cells, FailedKeys, float_of_order};
+use tranche_sql::{AVERAGE_DIGITS, RowFailure, SqlError};
 
+use super::table_scan::FailedMeasures;
 use crate::plan::{EventAggregate, Formula};
 
 /// One row for each entity in the universe, then one for each other id that was seen, and the last for rows without a key.
 #[derive(Debug)]
 pub(crate) struct WideTable {
+    /// The entity, and the column with its key.
+    pub(crate) entity: String,
+    pub(crate) key: String,
     /// The numbers of the keys.
     pub(crate) index: Arc<KeyIndex>,
     /// How many entities are in the universe.
@@ -29,6 +34,8 @@ pub(crate) struct WideTable {
     pub(crate) own: RecordBatch,
     /// The measures of each event table.
     pub(crate) measures: HashMap<String, Vec<Arc<Cells>>>,
+    /// The keys that measures have no value for, by table.
+    pub(crate) failed: HashMap<String, FailedMeasures>,
     /// How aggregates are made of them.
     pub(crate) aggregates: Vec<EventAggregate>,
     /// Traits that are computed already, for all rows.
@@ -52,7 +59,7 @@ impl WideTable {
     /// Whether rows have a number below `limit`.
     pub(crate) fn below(rows: &Range<usize>, limit: u32) -> ArrayRef {
         let length = (limit as usize).saturating_sub(rows.start).min(rows.len());
-        let mut bits = arrow::array::BooleanBufferBuilder::new(rows.len());
+        let mut bits = BooleanBufferBuilder::new(rows.len());
         bits.append_n(length, true);
         bits.append_n(rows.len() - length, false);
         Arc::new(BooleanArray::new(bits.finish(), None))
@@ -69,6 +76,55 @@ impl WideTable {
         }
         let rest = new_null_array(column.data_type(), rows.len() - part.len());
         Ok(concat(&[&part, &rest])?)
+    }
+
+    /// The rows that an aggregate of events has no value for, if there are some.
+    pub(crate) fn failed(&self, number: usize, rows: &Range<usize>) -> Option<BooleanBuffer> {
+        let mut failed = BooleanBufferBuilder::new(rows.len());
+        failed.append_n(rows.len(), false);
+        let mut has_some = false;
+        for keys in self.failed_keys(number) {
+            let place = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+            for (&key, _) in keys.range(place(rows.start)..place(rows.end)) {
+                failed.set_bit(key as usize - rows.start, true);
+                has_some = true;
+            }
+        }
+        has_some.then(|| failed.finish())
+    }
+
+    /// The event that an aggregate fails for, in a row.
+    pub(crate) fn failure(&self, number: usize, row: usize) -> Option<RowFailure> {
+        let row = u32::try_from(row).ok()?;
+        let failures = || self.failed_keys(number).filter_map(|keys| keys.get(&row));
+        let others = || self.failed_keys(number).flat_map(BTreeMap::values);
+        failures().chain(others()).find_map(Clone::clone)
+    }
+
+    fn failed_keys(&self, number: usize) -> impl Iterator<Item = &FailedKeys> {
+        let aggregate = &self.aggregates[number];
+        let failed = self.failed.get(&aggregate.table).filter(|failed| !failed.is_empty());
+        failed.into_iter().flat_map(|failed| {
+            aggregate.formula.measures().into_iter().filter_map(|measure| failed.get(&measure))
+        })
+    }
+
+    /// Gives measures a cell for each of the rows; what they have for rows without a key is last.
+    pub(crate) fn grow(&mut self) {
+        let rows = self.rows();
+        for (table, measures) in &mut self.measures {
+            for (number, values) in measures.iter_mut().enumerate().filter(|(_, v)| v.len() < rows) {
+                let last = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+                let keyless = last(values.len() - 1);
+                let failed = self.failed.get_mut(table).and_then(|failed| failed.get_mut(&number));
+                if let Some((keys, failure)) =
+                    failed.and_then(|keys| keys.remove(&keyless).map(|f| (keys, f)))
+                {
+                    keys.insert(last(rows - 1), failure);
+                }
+                Arc::make_mut(values).grow(rows);
+            }
+        }
     }
 
     /// The values of an aggregate of events.

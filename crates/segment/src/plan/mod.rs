@@ -26,6 +26,6 @@ pub(crate) use builder::Scan;
 pub use builder::Sharing;
 pub(crate) use measure::{EventAggregate, Formula, Measure};
 pub(crate) use plans::Plans;
-pub(crate) use program::{Compiled, Program};
+pub(crate) use program::{Compiled, Program, TraitColumn};
 pub(crate) use wide::WideColumn;
 pub(crate) use window::Window;

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::{Expr, cast, lit};
 use indexmap::{IndexMap, IndexSet};
 use tranche_sql::Session;
 
 use super::builder::{Builder, Scan, Sharing};
-use super::measure::EventAggregate;
+use super::measure::{EventAggregate, Formula};
 use super::not_fusable::NotFusable;
 use super::plans::Plans;
 use super::rows::{Relation, Rows, case, is_key, only_where};
@@ -44,10 +45,19 @@ pub(crate) struct Program {
 /// A trait.
 #[derive(Debug, Clone)]
 pub(crate) struct TraitColumn {
+    /// The file of traits that it is one of.
+    pub(crate) definition: String,
     /// Its type.
     pub(crate) data_type: DataType,
     /// Its value in the wide row; `None` when its file runs as it is.
     pub(crate) value: Option<Expr>,
+}
+
+impl TraitColumn {
+    /// No values for so many rows.
+    pub(crate) fn nulls(&self, rows: usize) -> ArrayRef {
+        new_null_array(&self.data_type, rows)
+    }
 }
 
 /// A segment or set.
@@ -139,6 +149,19 @@ impl Program {
             .collect()
     }
 
+    /// What an aggregate is, for people.
+    pub(crate) fn aggregate_text(&self, number: usize) -> String {
+        let aggregate = &self.aggregates[number];
+        let measures = self.scans.get(&aggregate.table).map(|scan| &scan.measures);
+        let first = aggregate.formula.measures().first().copied();
+        let text = first.and_then(|first| Some(measures?.get_index(first)?.to_string())).unwrap_or_default();
+        match aggregate.formula {
+            Formula::Average { .. } => text.replacen("sum", "avg", 1),
+            Formula::Variance { root: true, .. } => text.replacen("variance", "stddev", 1),
+            _ => text,
+        }
+    }
+
     /// Whether no segment runs as it is.
     pub(crate) fn is_shared(&self) -> bool {
         self.segments.values().all(|compiled| matches!(compiled, Compiled::Fused { .. }))
@@ -200,7 +223,8 @@ impl Builder<'_> {
                     None => value,
                 }
             });
-            traits.insert(field.name().clone(), TraitColumn { data_type, value });
+            let definition = definition.name.clone();
+            traits.insert(field.name().clone(), TraitColumn { definition, data_type, value });
         }
         Ok(reason)
     }

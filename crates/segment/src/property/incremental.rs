@@ -26,7 +26,7 @@ use super::table::{ENTITY, Value};
 use super::{Seeds, on_threads};
 use crate::Scope;
 use crate::evaluate::{Sharing, evaluate};
-use crate::refresh::{RefreshContext, RefreshReport, refresh};
+use crate::refresh::{OnFailure, RefreshContext, RefreshReport, refresh};
 use crate::store::{memberships_table, traits_table};
 
 /// Histories of a build: some 500 refreshes.
@@ -295,6 +295,7 @@ impl History {
             pipeline: PIPELINE,
             full: false,
             transaction,
+            on_failure: OnFailure::Stop,
         };
         let report = refresh(&definitions, None, &context)
             .await

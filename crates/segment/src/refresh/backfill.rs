@@ -237,6 +237,7 @@ impl Backfill<'_> {
             findings: found.findings,
             traits: found.traits,
             copy_of: None,
+            failed: BTreeSet::new(),
         }))
     }
 }
@@ -262,7 +263,7 @@ impl Backfill<'_> {
             tables,
             session: &session,
         };
-        Ok(evaluate_program(&context, universe, None).await?.0)
+        evaluate_program(&context, universe, None).await?.0.complete()
     }
 }
 

@@ -12,7 +12,7 @@ use tranche_store::{Commit, CommitMode};
 use super::*;
 use crate::failing::lake;
 use crate::history::HistoryRow;
-use crate::refresh::{RefreshContext, refresh};
+use crate::refresh::{OnFailure, RefreshContext, refresh};
 use crate::store::history;
 
 const CUSTOMERS: &str = "version: 1\ntable: customers\nkind: entity\nentity: customer\nkey: [id]\ncolumns:\n\
@@ -108,6 +108,7 @@ impl World {
                 pipeline: "shop",
                 full: false,
                 transaction: &format!("run/{as_of}"),
+                on_failure: OnFailure::Stop,
             };
             refresh(definitions, None, &context).await.unwrap();
         }

@@ -4,6 +4,7 @@ pub(crate) mod backfill;
 mod history_policy;
 mod publish;
 mod report;
+mod traits_before;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,12 +24,13 @@ use crate::error::SegmentError;
 use crate::evaluate::scans::EntityState;
 use crate::evaluate::{EvaluationContext, Sharing, evaluate_program};
 use crate::history::entries;
-use crate::plan::Program;
+use crate::plan::{Program, TraitColumn};
 use crate::state::{SavedMeasures, StatePlace};
 use crate::store::HISTORY_TABLE;
 use history_policy::HistoryPolicy;
 use publish::{Destination, Publication, publish};
 pub use report::{RefreshReport, SegmentReport};
+use traits_before::with_traits_before;
 
 /// What a refresh works with.
 pub struct RefreshContext<'a> {
@@ -44,13 +46,26 @@ pub struct RefreshContext<'a> {
     pub full: bool,
     /// The application transaction of the step.
     pub transaction: &'a str,
+    /// What becomes of the others when definitions fail on the data.
+    pub on_failure: OnFailure,
+}
+
+/// What becomes of the other definitions of an entity when some fail on the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// Nothing is published.
+    #[default]
+    Stop,
+    /// They are published; what failed, and what needs it, stays as it was.
+    Continue,
 }
 
 /// Refreshes the segments of a pipeline that `wanted` names, or all of them, and publishes each entity's memberships in one commit.
 /// A refresh of all also ends the memberships of segments that the pipeline published before and that are no longer defined.
 ///
 /// # Errors
-/// [`SegmentError`]; then nothing was published for the entity at fault.
+/// [`SegmentError`]; then nothing was published for the entity at fault. Definitions that fail on the data are no error where the
+/// others are to be published: the report names them.
 pub async fn refresh(
     definitions: &Definitions,
     wanted: Option<&[String]>,
@@ -59,9 +74,12 @@ pub async fn refresh(
     let mut report = RefreshReport::default();
     let to = context.destination();
     for entity in definitions.entities() {
-        let Evaluated { mut publication, rows_read, new_state } =
+        let Evaluated { mut publication, rows_read, new_state, failed } =
             context.evaluate(definitions, entity, wanted).await?;
         report.rows_read += rows_read;
+        let without = without(context.transaction, &publication.failed);
+        let to = Destination { transaction: &without, ..to };
+        report.failed.extend(failed);
         let index = Arc::clone(&publication.index);
         // State is true whatever is published.
         let save = context.save(entity, new_state, &index);
@@ -81,10 +99,22 @@ pub async fn refresh(
     Ok(report)
 }
 
+/// The transaction of a publication that lacks what failed: once that does not fail, it is another one.
+fn without(transaction: &str, failed: &BTreeSet<String>) -> String {
+    let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
+    if failed.is_empty() {
+        transaction.to_owned()
+    } else {
+        format!("{transaction} without {}", failed.join(", "))
+    }
+}
+
 /// The evaluation of an entity.
 struct Evaluated {
     publication: Publication,
     rows_read: u64,
+    /// Each definition that failed, and why.
+    failed: Vec<String>,
     /// What may be saved for the next refresh, by table.
     new_state: Vec<(String, SavedMeasures)>,
 }
@@ -110,14 +140,28 @@ impl RefreshContext<'_> {
         );
         let program = program?;
         let context = EvaluationContext { definitions, scope: &scope, program: &program, tables, session };
-        let (evaluation, mut new_state) = evaluate_program(&context, universe?, Some(state)).await?;
+        let (mut evaluation, mut new_state) = evaluate_program(&context, universe?, Some(state)).await?;
         tracing::debug!(entity, "evaluated");
+        if self.on_failure == OnFailure::Stop {
+            evaluation = evaluation.complete()?;
+        }
+        let failed = std::mem::take(&mut evaluation.failed);
+        let is_failed = |column: &&TraitColumn| failed.contains_key(&column.definition);
+        let traits =
+            program.traits.iter().filter(|(_, column)| is_failed(column)).map(|(name, _)| name.clone());
+        let traits: Vec<String> = traits.collect();
+        if !traits.is_empty() && wanted.is_none() {
+            let of = (entity, evaluation.key.as_str());
+            evaluation.traits = with_traits_before(evaluation.traits, of, &traits, lake, session).await?;
+        }
         // A refresh of some segments computes only some measures.
         new_state.retain(|_| wanted.is_none());
         let rows_read = evaluation.rows_read;
         let mut publication = Publication::of(evaluation, session.as_of())?;
         publication.copy_of = copied(definitions, entity, tables);
-        Ok(Evaluated { publication, rows_read, new_state })
+        publication.failed = failed.keys().cloned().collect();
+        let failed = failed.values().map(ToString::to_string).collect();
+        Ok(Evaluated { publication, rows_read, failed, new_state })
     }
 
     /// Saves the state of an entity's tables.

@@ -56,6 +56,8 @@ pub(crate) struct Publication {
     pub(crate) traits: Option<RecordBatch>,
     /// The version of the entity's own table, where the wide table has nothing but that.
     pub(crate) copy_of: Option<u64>,
+    /// Definitions that failed: what was published of them stays.
+    pub(crate) failed: BTreeSet<String>,
 }
 
 /// The members of each segment at an instant.
@@ -83,6 +85,7 @@ impl Publication {
             findings: vec![Findings { as_of, universe: evaluation.universe, segments: evaluation.segments }],
             traits: Some(evaluation.traits),
             copy_of: None,
+            failed: BTreeSet::new(),
         })
     }
 
@@ -96,7 +99,15 @@ impl Publication {
         let Some(key) = stored_key(&stored)? else { return Ok(None) };
         let index = Arc::new(KeyIndex::new(&key.data_type));
         let findings = instants.iter().copied().map(Findings::none).collect();
-        Ok(Some(Self { entity: entity.to_owned(), key, index, findings, traits: None, copy_of: None }))
+        Ok(Some(Self {
+            entity: entity.to_owned(),
+            key,
+            index,
+            findings,
+            traits: None,
+            copy_of: None,
+            failed: BTreeSet::new(),
+        }))
     }
 }
 
@@ -221,7 +232,7 @@ async fn is_published(
 }
 
 /// The segments that are published at each instant: those that were found, labels of sets that no entity has any more, and those
-/// that are no longer defined.
+/// that are no longer defined; none of a definition that failed.
 fn names(
     definitions: &Definitions,
     wanted: Option<&[String]>,
@@ -229,9 +240,11 @@ fn names(
     history: &OwnHistory,
 ) -> Vec<Vec<String>> {
     // The size and the instant of each segment's last refresh, as of the instant that is looked at.
+    let is_failed = |segment: &str| publication.failed.contains(SegmentName::parse(segment).definition);
     let mut latest: BTreeMap<String, (u64, Timestamp)> = history
         .latest()
         .into_iter()
+        .filter(|(segment, _)| !is_failed(segment))
         .map(|(segment, row)| (segment.to_owned(), (row.size, row.as_of)))
         .collect();
     let mut all = Vec::new();

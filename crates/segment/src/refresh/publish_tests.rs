@@ -13,7 +13,7 @@ use tranche_store::Snapshot;
 
 use super::*;
 use crate::failing::lake;
-use crate::refresh::RefreshContext;
+use crate::refresh::{OnFailure, RefreshContext};
 use crate::store::{HISTORY_TABLE, history, latest};
 
 const ENTITY: &str = "customer";
@@ -115,6 +115,7 @@ impl World {
             findings,
             traits: None,
             copy_of: None,
+            failed: BTreeSet::new(),
         };
         let wanted: Option<Vec<String>> =
             step.wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());
@@ -289,6 +290,7 @@ async fn an_entity_that_is_no_longer_defined_is_in_no_segment() {
         pipeline: "shop",
         full: false,
         transaction: "run2",
+        on_failure: OnFailure::Stop,
     };
     let report = crate::refresh::refresh(&Definitions::default(), None, &context).await.unwrap();
     assert_eq!(report.rows_written, 2);

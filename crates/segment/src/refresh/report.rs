@@ -31,6 +31,8 @@ pub struct SegmentReport {
 pub struct RefreshReport {
     /// Each segment, in the order of the definitions.
     pub segments: Vec<SegmentReport>,
+    /// Each definition that failed, and why: it and what needs it stay as they were.
+    pub failed: Vec<String>,
     /// Rows that were read from tables.
     pub rows_read: u64,
     /// Memberships that began or ended.

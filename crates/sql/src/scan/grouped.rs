@@ -12,14 +12,16 @@ use object_store::ObjectStore;
 use tranche_schema::Contract;
 
 use super::cells::Cells;
+use super::evaluated::Counted;
 use super::extract;
+use super::failures::Failures;
 use super::groups::{Group, Part};
 use super::partial::Scanned;
 use super::partial_groups::PartialGroups;
 use super::queries::RowQuery;
 use super::reading::{KeyFilter, Reading};
 use super::rows::Rows;
-use super::run::{Accumulators, Scan, run, schema, type_of};
+use super::run::{Accumulators, Scan, keys_of_failing, run, schema, type_of};
 use super::shared_cells::{Addition, SharedCells};
 use super::source::{ClassedSource, Source, TableSources};
 use super::update::{Arguments, Selection};
@@ -62,7 +64,7 @@ impl GroupedScan<'_> {
     /// sample, they are ignored.
     ///
     /// # Errors
-    /// [`SqlError::Store`] when a file cannot be read, [`SqlError::Data`] when an expression fails on a value.
+    /// [`SqlError::Store`] when a file cannot be read. An expression that fails for a row is no error of the scan.
     // OpenTelemetry has signed integers only.
     #[tracing::instrument(
         name = "scan",
@@ -100,6 +102,8 @@ impl GroupedScan<'_> {
             extract_schema: extract_schema(groups, contract, key)?,
             share,
             extracts: Mutex::default(),
+            failures: Failures::default(),
+            keys_of_rows: groups.iter().map(|group| keys_of_rows(group, contract)).collect(),
             sample,
         };
         let scan = Scan {
@@ -123,6 +127,37 @@ struct GroupQueries {
     order: Option<usize>,
 }
 
+/// The rows that count for a part of a group, what they have for it, and those of them for which a query fails.
+struct Found {
+    selected: Option<BooleanBuffer>,
+    value: Option<ArrayRef>,
+    order: Option<ArrayRef>,
+    failed: Vec<(usize, BooleanBuffer)>,
+}
+
+impl GroupQueries {
+    fn of(self, rows: &mut Rows<'_>, within: Option<&BooleanBuffer>) -> Result<Found, SqlError> {
+        let Counted { rows: mut selected, failed } = rows.evaluated.counted(self.argument, within)?;
+        let mut all_failed: Vec<(usize, BooleanBuffer)> = Vec::new();
+        let mut leave_out = |selected: &mut Option<BooleanBuffer>, query, failed: Option<BooleanBuffer>| {
+            let Some(failed) = failed else { return };
+            *selected = Some(selected.as_ref().map_or_else(|| !&failed, |selected| selected & &!&failed));
+            all_failed.push((query, failed));
+        };
+        leave_out(&mut selected, self.argument, failed);
+        let mut columns = [None, None];
+        for (column, query) in columns.iter_mut().zip([Some(self.argument), self.order]) {
+            let Some(query) = query else { continue };
+            if let Some((values, failed)) = rows.evaluated.values(query, selected.as_ref())? {
+                leave_out(&mut selected, query, failed);
+                *column = Some(values);
+            }
+        }
+        let [value, order] = columns;
+        Ok(Found { selected, value, order, failed: all_failed })
+    }
+}
+
 fn queries_of(groups: &[Group]) -> (Vec<RowQuery>, Vec<GroupQueries>) {
     let (mut queries, mut of_group) = (Vec::new(), Vec::new());
     for Group { argument, order, predicate, .. } in groups {
@@ -132,6 +167,10 @@ fn queries_of(groups: &[Group]) -> (Vec<RowQuery>, Vec<GroupQueries>) {
         of_group.push(own);
     }
     (queries, of_group)
+}
+
+fn keys_of_rows(group: &Group, contract: &Contract) -> Vec<String> {
+    keys_of_failing(&queries_of(std::slice::from_ref(group)).0, contract)
 }
 
 /// A source, and the groups that may have rows in it.
@@ -185,6 +224,9 @@ struct GroupAccumulators {
     share: Option<KeyShare>,
     /// Copied rows, by source.
     extracts: Mutex<Vec<(usize, RecordBatch)>>,
+    failures: Failures,
+    /// By group, the columns that name a row for which it fails.
+    keys_of_rows: Vec<Vec<String>>,
     sample: Option<Arc<KeySample>>,
 }
 
@@ -243,6 +285,7 @@ impl Accumulators for GroupAccumulators {
             known,
             new_keys: self.new_keys.into_inner().unwrap_or_else(PoisonError::into_inner),
             columns: self.cells.into_columns(&self.groups),
+            failures: self.failures.into_found(),
             extracts,
         })
     }
@@ -254,19 +297,16 @@ impl GroupAccumulators {
         let active = &self.sources[rows.source];
         let mut times = Times { event_time: &self.event_time, known: Vec::new() };
         for number in active.in_turn(rows.worker, rows.workers) {
-            let (group, GroupQueries { argument, order }) = (&self.groups[number], self.queries[number]);
-            let uses = rows.prepare(argument)?;
-            let order = order.map(|order| rows.prepare(order)).transpose()?;
+            let group = &self.groups[number];
             for part in active.parts(group) {
                 let within = if part.covers(active.times) { None } else { Some(times.within(part, rows)?) };
-                let predicate = rows.evaluated.predicate(uses.predicate);
-                let both = predicate.zip(within.as_ref()).map(|(predicate, within)| predicate & within);
-                let selected = both.as_ref().or(predicate).or(within.as_ref());
-                let arguments = Arguments {
-                    value: rows.evaluated.value(uses.value),
-                    order: rows.evaluated.value(order.and_then(|order| order.value)),
-                };
-                let selection = Selection { keys: numbers, selected };
+                let found = self.queries[number].of(rows, within.as_ref())?;
+                for (query, failed) in &found.failed {
+                    let failure = |row| rows.evaluated.failure(*query, row);
+                    self.failures.add((number, part), numbers, failed, failure);
+                }
+                let arguments = Arguments { value: found.value.as_ref(), order: found.order.as_ref() };
+                let selection = Selection { keys: numbers, selected: found.selected.as_ref() };
                 let addition = Addition { number, group, part, selection, arguments, cells };
                 self.cells.update(rows.worker, &addition)?;
             }
@@ -299,18 +339,17 @@ impl GroupAccumulators {
         self.share.filter(|_| source.extracted.is_some())
     }
 
-    /// The columns that the active groups need of a source, with the key.
+    /// The columns that the active groups need of a source, each once, with the key.
     fn columns_of(&self, active: &ActiveGroups) -> Vec<String> {
         let mut names = vec![self.key.clone()];
         let groups = || active.groups.iter().map(|&group| &self.groups[group]);
         if !groups().flat_map(|group| active.parts(group)).all(|part| part.covers(active.times)) {
             names.push(self.event_time.clone());
         }
-        for column in groups().flat_map(Group::exprs).flat_map(Expr::column_refs) {
-            if !names.contains(&column.name) {
-                names.push(column.name.clone());
-            }
-        }
+        names.extend(active.groups.iter().flat_map(|&group| self.keys_of_rows[group].iter().cloned()));
+        names.extend(groups().flat_map(Group::exprs).flat_map(Expr::column_refs).map(|c| c.name.clone()));
+        names.sort_unstable();
+        names.dedup();
         names
     }
 }

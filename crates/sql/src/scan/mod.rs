@@ -13,7 +13,9 @@
 //! results of their own.
 
 mod cells;
+mod evaluated;
 mod extract;
+mod failures;
 mod files;
 pub mod grouped;
 mod groups;
@@ -32,6 +34,7 @@ mod update;
 
 pub use cells::{Cells, Variance};
 pub use extract::Extract;
+pub use failures::{FailedCells, FailedKeys};
 pub use grouped::{GroupedScan, extract_schema};
 pub use groups::{Aggregate, Group, Part, Target};
 pub use numbers::{Numbers, ValueKind, float_of_order};

@@ -1,10 +1,12 @@
 //! What a grouped scan of some sources found.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
 use super::cells::Cells;
+use super::failures::{FailedCells, renumbered};
 use super::partial::Partial;
 use crate::SqlError;
 use crate::keys::KeyIndex;
@@ -21,6 +23,8 @@ pub struct PartialGroups {
     pub new_keys: KeyIndex,
     /// The columns of each group. Cells at the end that nothing was added to may be missing.
     pub columns: Vec<Vec<Cells>>,
+    /// Cells that are not known, because rows fail; what stands there means nothing.
+    pub failures: FailedCells,
     /// Copied rows, file by file, in the order of their paths.
     pub extracts: Vec<(String, RecordBatch)>,
 }
@@ -30,6 +34,8 @@ pub struct PartialGroups {
 pub struct Totals {
     /// The columns of each group; their cells are in the order of the index's numbers, and after them one for rows whose key is null.
     pub columns: Vec<Vec<Cells>>,
+    /// Cells that are not known, because rows fail; what stands there means nothing.
+    pub failures: FailedCells,
     /// Copied rows, file by file, in the order of their paths.
     pub extracts: Vec<(String, RecordBatch)>,
 }
@@ -50,6 +56,12 @@ impl Partial for PartialGroups {
             let present = if theirs.is_empty() { places.len() } else { theirs.len() };
             ours.add(&theirs.moved(&places[..present], cells), 1);
         }
+        for (column, keys) in renumbered(other.failures, |key| places[key as usize]) {
+            let ours = self.failures.entry(column).or_default();
+            keys.into_iter().for_each(|(key, failure)| {
+                ours.entry(key).or_insert(failure);
+            });
+        }
         self.extracts.extend(other.extracts);
         self.extracts.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(())
@@ -62,7 +74,7 @@ impl PartialGroups {
     /// # Errors
     /// [`SqlError::Data`] when the keys are of another type.
     pub fn finish(self, index: &mut Arc<KeyIndex>) -> Result<Totals, SqlError> {
-        let Self { known, new_keys, columns, extracts } = self;
+        let Self { known, new_keys, columns, failures, extracts } = self;
         let new = new_keys.len();
         if new > 0 {
             Arc::make_mut(index).insert(&new_keys.column(0..new)?)?;
@@ -77,6 +89,11 @@ impl PartialGroups {
         };
         let columns =
             columns.into_iter().map(|columns| columns.into_iter().map(finished).collect()).collect();
-        Ok(Totals { columns, extracts })
+        let failures = renumbered(failures, |key| match key.cmp(&known) {
+            Ordering::Less => key,
+            Ordering::Equal => known + new,
+            Ordering::Greater => key - 1,
+        });
+        Ok(Totals { columns, failures, extracts })
     }
 }

@@ -9,8 +9,9 @@ use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, TimestampMicrosecondType};
 use tranche_schema::platform;
 
+use super::evaluated::{Counted, Evaluated};
 use super::files;
-use super::queries::{Evaluated, Expressions, Uses};
+use super::queries::Expressions;
 use crate::SqlError;
 
 /// A batch of rows.
@@ -35,7 +36,7 @@ impl<'a> Rows<'a> {
         (source, times): (usize, Range<i64>),
         (worker, workers): (usize, usize),
     ) -> Self {
-        let evaluated = expressions.evaluate(batch);
+        let evaluated = Evaluated::new(expressions, batch);
         Self { batch, expressions, evaluated, source, times, worker, workers }
     }
 
@@ -94,30 +95,38 @@ impl<'a> Rows<'a> {
         Ok((instants.values().clone(), instants.nulls().cloned()))
     }
 
-    /// The rows for which a query's condition holds; `None` when it has none.
+    /// The rows that a query counts, of those within some; `None` for all of the batch.
     ///
     /// # Errors
-    /// [`SqlError::Data`] when an expression fails on a value.
-    pub fn counted(&mut self, query: usize) -> Result<Option<BooleanBuffer>, SqlError> {
-        let uses = Uses { value: None, ..self.expressions.uses[query] };
-        self.evaluated.prepare(uses)?;
-        Ok(self.evaluated.predicate(uses.predicate).cloned())
+    /// [`SqlError::Row`] when a condition fails for one of them.
+    pub fn counted(
+        &mut self,
+        query: usize,
+        within: Option<&BooleanBuffer>,
+    ) -> Result<Option<BooleanBuffer>, SqlError> {
+        let Counted { rows, failed } = self.evaluated.counted(query, within)?;
+        self.refuse(query, failed.as_ref())?;
+        Ok(rows)
     }
 
-    /// The values of a query that has one.
+    /// The values of a query that has them, for rows that it counts; those of others are undefined.
     ///
     /// # Errors
-    /// [`SqlError::Data`] when an expression fails on a value.
-    pub fn values(&mut self, query: usize) -> Result<Option<ArrayRef>, SqlError> {
-        let uses = Uses { predicate: None, ..self.expressions.uses[query] };
-        self.evaluated.prepare(uses)?;
-        Ok(self.evaluated.value(uses.value).cloned())
+    /// [`SqlError::Row`] when there is none for one of them.
+    pub fn values(
+        &mut self,
+        query: usize,
+        counted: Option<&BooleanBuffer>,
+    ) -> Result<Option<ArrayRef>, SqlError> {
+        let Some((values, failed)) = self.evaluated.values(query, counted)? else { return Ok(None) };
+        self.refuse(query, failed.as_ref())?;
+        Ok(Some(values))
     }
 
-    /// Evaluates all that a query has; what is found is in `evaluated`.
-    pub(super) fn prepare(&mut self, query: usize) -> Result<Uses, SqlError> {
-        let uses = self.expressions.uses[query];
-        self.evaluated.prepare(uses)?;
-        Ok(uses)
+    fn refuse(&self, query: usize, failed: Option<&BooleanBuffer>) -> Result<(), SqlError> {
+        match failed.and_then(|failed| failed.set_indices().next()) {
+            Some(row) => Err(SqlError::Row(Box::new(self.evaluated.failure(query, row)))),
+            None => Ok(()),
+        }
     }
 }

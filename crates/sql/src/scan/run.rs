@@ -13,7 +13,7 @@ use tranche_schema::Contract;
 
 use super::files;
 use super::partial::{Partial, Scanned};
-use super::queries::{Expressions, RowQuery, only_in_conditions};
+use super::queries::{Expressions, RowQuery, may_fail, only_in_conditions};
 use super::reading::Reading;
 use super::rows::Rows;
 use super::source::{Source, TableSources};
@@ -46,7 +46,7 @@ pub trait Accumulators: Send + Sync + 'static {
     /// Adds the rows of a batch; rows without an event time are among them.
     ///
     /// # Errors
-    /// [`SqlError::Data`] when an expression fails on a value, or what the accumulators cannot take.
+    /// [`SqlError::Row`] when an expression fails for a row, or what the accumulators cannot take.
     fn take(&self, rows: &mut Rows<'_>) -> Result<(), SqlError>;
 
     /// What was added up, once all rows were taken.
@@ -60,7 +60,7 @@ pub trait Accumulators: Send + Sync + 'static {
 /// these sources.
 ///
 /// # Errors
-/// [`SqlError::Store`] when a file cannot be read, [`SqlError::Data`] when an expression fails on a value, or what the accumulators
+/// [`SqlError::Store`] when a file cannot be read, [`SqlError::Row`] when an expression fails for a row, or what the accumulators
 /// say.
 pub async fn run<A: Accumulators>(
     scan: Scan<'_>,
@@ -74,10 +74,12 @@ pub async fn run<A: Accumulators>(
     sources.sort_by_key(|(_, source)| std::cmp::Reverse(source.size().1));
     let bytes_read = sources.iter().map(|(_, source)| source.size().1).sum();
     let rows_in_memory = sources.iter().map(|(_, source)| source.rows_in_memory()).sum();
-    let schema = columns_of(&scan.queries, &scan.columns, scan.contract, from_files);
+    let keys = keys_of_failing(&scan.queries, scan.contract);
+    let columns: Vec<&str> = scan.columns.iter().copied().chain(keys.iter().map(String::as_str)).collect();
+    let schema = columns_of(&scan.queries, &columns, scan.contract, from_files);
     let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(SqlError::engine)?;
     let shared = Arc::new(Shared {
-        expressions: Expressions::plan(&scan.queries, session, &df_schema)?,
+        expressions: Expressions::plan(&scan.queries, scan.contract, session, &df_schema)?,
         schema,
         objects,
         next: AtomicUsize::new(0),
@@ -95,6 +97,15 @@ pub async fn run<A: Accumulators>(
     let Shared { accumulators, rows_read, .. } = Arc::into_inner(shared).ok_or_else(not_ended)?;
     let (partial, rows_read) = (accumulators.into_partial()?, rows_read.into_inner());
     Ok(Scanned { partial, rows_read, rows_in_memory, bytes_read })
+}
+
+/// The columns that name a row for which a query may fail: a table's key, where there is such a query.
+pub(super) fn keys_of_failing<'q>(
+    queries: impl IntoIterator<Item = &'q RowQuery>,
+    contract: &Contract,
+) -> Vec<String> {
+    let may_fail = queries.into_iter().any(|query| may_fail(query, contract));
+    if may_fail { contract.key.clone() } else { Vec::new() }
 }
 
 /// The columns that a scan reads, texts as such.

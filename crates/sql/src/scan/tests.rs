@@ -69,13 +69,17 @@ fn index() -> Arc<KeyIndex> {
 }
 
 async fn scan(sources: Vec<Source>) -> Scanned<PartialGroups> {
+    scan_for(&groups(), sources).await
+}
+
+async fn scan_for(groups: &[Group], sources: Vec<Source>) -> Scanned<PartialGroups> {
     let engine =
         Engine::new(&EngineOptions { memory_bytes: 1 << 27, spill_folder: None, threads: 2 }).unwrap();
-    let (contract, groups) = (contract(), groups());
+    let contract = contract();
     let scan = GroupedScan {
         contract: &contract,
         key: "customer_id",
-        groups: &groups,
+        groups,
         objects: Arc::new(InMemory::new()),
         sources: sources.into_iter().map(Into::into).collect(),
         start: HashMap::new(),
@@ -150,4 +154,40 @@ async fn rows_outside_of_all_windows_add_nothing() {
     assert_eq!(totals.columns[0], [Cells::Count(vec![0, 0, 0])]);
     assert_eq!(totals.columns[1], [Cells::Sum(vec![0, 0, 0])]);
     assert_eq!(totals.columns[4], [Cells::Count(vec![1, 0, 0])]);
+}
+
+#[tokio::test]
+async fn a_row_that_fails_marks_its_key_where_it_counts() {
+    let tenth = || Some(lit(10_i64) / ident("amount"));
+    let always = (i64::MIN, i64::MAX);
+    let groups = [
+        group(Aggregate::Sum, tenth(), vec![], always),
+        group(Aggregate::Sum, tenth(), vec![ident("amount").not_eq(lit(0_i64))], always),
+        group(
+            Aggregate::Count,
+            None,
+            vec![tenth().unwrap().gt(lit(1_i64)), ident("amount").gt(lit(0_i64))],
+            always,
+        ),
+        group(Aggregate::Sum, tenth(), vec![], (9, 100)),
+        group(Aggregate::Count, tenth(), vec![tenth().unwrap().gt(lit(1_i64))], (5, 100)),
+    ];
+    let first = orders(&[(Some("dan"), Some(5), 9), (Some("bob"), Some(0), 1)]);
+    let second = orders(&[(Some("cleo"), Some(0), 7), (None, Some(0), 8), (Some("ada"), None, 3)]);
+    let mut merged = scan_for(&groups, vec![first]).await;
+    merged.merge(scan_for(&groups, vec![second]).await).unwrap();
+    let mut index = index();
+    let totals = merged.partial.finish(&mut index).unwrap();
+    let failed: Vec<_> =
+        totals.failures.iter().map(|(of, keys)| (of.0, keys.keys().copied().collect::<Vec<_>>())).collect();
+    // Ada and Bob were known; then come Dan, Cleo and who has no key.
+    assert_eq!(failed, [(0, vec![1, 3, 4]), (4, vec![3, 4])]);
+    let bob = totals.failures[&(0, 0)][&1].as_ref().unwrap().to_string();
+    assert_eq!(
+        bob,
+        "divide by zero error in `10 / amount`, for the row of `orders` with order_id = 1, amount = 0"
+    );
+    assert_eq!(totals.columns[1], [Cells::Sum(vec![0, 0, 2, 0, 0])]);
+    assert_eq!(totals.columns[2], [Cells::Count(vec![0, 0, 1, 0, 0])]);
+    assert_eq!(totals.columns[3], [Cells::Sum(vec![0, 0, 2, 0, 0])]);
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde_json::json;
 use tranche_observe::{Dataset, Field, InputField};
-use tranche_pipeline::definition::Targets;
+use tranche_pipeline::definition::{self as pipeline, Targets};
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_schema::{Contract, platform};
-use tranche_segment::refresh::{RefreshContext, refresh};
+use tranche_segment::refresh::{OnFailure, RefreshContext, refresh};
 use tranche_segment::store::{HISTORY_TABLE, memberships_table, traits_table};
 use tranche_segment::{InSegment, SegmentError};
 use tranche_sql::{column_lineage, dialect, table_folder};
@@ -73,6 +73,10 @@ impl Action for Refresh {
             pipeline: &context.run.pipeline,
             full: context.run.full,
             transaction: &context.run.transaction,
+            on_failure: match step.on_failure {
+                pipeline::OnFailure::Stop => OnFailure::Stop,
+                pipeline::OnFailure::Continue => OnFailure::Continue,
+            },
         };
         let refreshed = refresh(&context.pipeline.definitions, wanted.as_deref(), &refresh_context).await;
         let report = match refreshed {
@@ -84,6 +88,9 @@ impl Action for Refresh {
             }
             Err(error) => return Err(error.into()),
         };
+        if !report.failed.is_empty() {
+            return Err(Failure::data(report.failed.join("\n")));
+        }
         Ok(StepOutcome {
             rows_read: report.rows_read,
             rows_written: report.rows_written,
