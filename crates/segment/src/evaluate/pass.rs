@@ -111,7 +111,7 @@ impl Rows<'_> {
         Ok(found)
     }
 
-    /// The values of a node for some rows; those of others are undefined.
+    /// The values of a node for some rows, and which of them fail; values of others are undefined.
     fn within(&mut self, node: Node, rows: &BooleanBuffer) -> Result<Marked, SqlError> {
         if let Some(values) = self.whole(node)? {
             return Ok(Marked { values, failed: BooleanBuffer::new_unset(self.rows.len()) });
@@ -150,7 +150,7 @@ impl Rows<'_> {
                 let none = || BooleanBuffer::new_unset(self.rows.len());
                 let failed = self.table.failed(*number, &self.rows).unwrap_or_else(none);
                 let values = self.table.aggregate(*number, &self.rows)?;
-                Marked { values: null_where(&values, &failed)?, failed }
+                Marked { values: null_where(&values, &failed)?, failed: &failed & rows }
             }
             Operation::Column(_) | Operation::Constant(_) => return Err(not_failing()),
         })
