@@ -1,4 +1,5 @@
-//! Column types as a contract writes them: `int64`, `decimal(12,2)`, `timestamp(us, UTC)`, `list(utf8)`.
+//! Column types as a contract writes them: `int64`, `decimal(12,2)`, `timestamp(us, UTC)`, `list(utf8)`; and the nested ones that raw
+//! columns may have besides: [`parse_raw_type`](crate::parse_raw_type).
 
 use std::sync::Arc;
 

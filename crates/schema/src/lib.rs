@@ -20,10 +20,12 @@ mod columns;
 mod contract;
 pub mod layout;
 pub mod platform;
+mod raw_type;
 mod spec;
 mod table;
 
 pub use column_type::{ColumnTypeError, parse_column_type};
 pub use contract::{Column, Contract, Evolution, History, TableKind, Universe};
+pub use raw_type::{RawTypeError, parse_raw_type, raw_type_name};
 pub use serde_yaml::Location;
 pub use spec::{ColumnSpec, ContractSpec, EntitySpec, KindSpec};
