@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, SelectItem, SetExpr, Spanned, Statement, Visit, visit_expressions, visit_relations,
+    Expr, Ident, Query, SelectItem, SetExpr, Spanned, Statement, Visit, visit_expressions, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -172,19 +172,52 @@ pub(crate) fn parse_expression(sql: &str) -> Result<Expr, SqlProblem> {
 /// The columns that an expression names; empty when it cannot be parsed.
 #[must_use]
 pub fn columns(sql: &str) -> Vec<String> {
+    column_places(sql).into_iter().map(|(name, _)| name).collect()
+}
+
+/// The columns that an expression names, each with where it does so first; of `device.os` that is `device`.
+#[must_use]
+pub fn column_places(sql: &str) -> Vec<(String, Position)> {
     let Ok(expr) = parse_expression(sql) else { return Vec::new() };
-    let mut names = Vec::new();
+    let mut places = Vec::<(String, Position)>::new();
     let _: ControlFlow<()> = visit_expressions(&expr, |node| {
-        if let Expr::Identifier(ident) = node {
-            let name =
-                if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
-            if !names.contains(&name) {
-                names.push(name);
+        let named = match node {
+            Expr::Identifier(ident) => Some(ident),
+            Expr::CompoundIdentifier(parts) => parts.first(),
+            _ => None,
+        };
+        if let Some(ident) = named {
+            let name = as_read(ident);
+            if places.iter().all(|(known, _)| *known != name) {
+                places.push((name, position(ident.span)));
             }
         }
         ControlFlow::Continue(())
     });
-    names
+    places
+}
+
+/// A name as the engine reads it: in lower case, unless it is quoted.
+#[must_use]
+pub fn as_read(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// What to write for a name where only other letter cases of it are known; none where it is known itself, or not at all.
+#[must_use]
+pub fn write_quoted<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let mut quoted = None;
+    for other in known {
+        if other == name {
+            return None;
+        }
+        if quoted.is_none() && other.to_lowercase() == name.to_lowercase() {
+            quoted = Some(other);
+        }
+    }
+    quoted.map(|other| {
+        format!("write \"{other}\": names are read in lower case unless they stand in double quotes")
+    })
 }
 
 fn refuse_clocks(sql: &impl Visit) -> Result<(), SqlProblem> {

@@ -46,6 +46,7 @@ mod mistakes;
 mod numbers_rule;
 mod operators;
 pub mod parallel;
+mod raw_nested;
 mod raw_text;
 mod row_expression;
 mod row_failure;

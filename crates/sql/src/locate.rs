@@ -61,7 +61,11 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
         Some(UnknownName::Table(table)) => Some(Box::new(MissingName::Table(table))),
         _ => None,
     };
-    let position = spanned.unwrap_or_else(|| mentioned_in(&text, sql));
+    // Our words quote the names that they are about; the engine's do not always.
+    let position = spanned.unwrap_or_else(|| match message.starts_with("there is no field ") {
+        true => mentioned_in(&message, sql),
+        false => mentioned_in(&text, sql),
+    });
     SqlProblem { position, message, help, missing }
 }
 

@@ -12,12 +12,13 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast;
 
 use crate::functions::number::Numbers;
 use crate::guards::guarded;
 use crate::locate::UnknownName;
 use crate::raw_text::RawText;
-use crate::{Session, SqlProblem, dialect, in_list_rule, locate, numbers_rule, raw_text};
+use crate::{Session, SqlProblem, dialect, in_list_rule, locate, numbers_rule, raw_nested, raw_text};
 
 /// An expression over raw rows, in which texts are read as what it needs.
 #[derive(Debug, Clone)]
@@ -51,15 +52,23 @@ impl Session {
         let located = |error: DataFusionError| locate::problem(&error, sql);
         let schema = DFSchema::try_from(schema.clone()).map_err(located)?;
         let mut parsed = dialect::parse_expression(sql)?;
+        if let Some(problem) = raw_nested::taken_from_text(&parsed, &schema) {
+            return Err(problem);
+        }
+        let written = parsed.clone();
         raw_text::with_two_operands(&mut parsed);
-        let expr = self.logical_of(parsed, &schema).and_then(|expr| raw_text::read(expr, &schema));
-        let expr = expr.map_err(located)?;
-        let floating = raw_text::reads_numbers(&expr).map_err(located)?.then(|| {
+        self.planned_over(parsed, &schema)
+            .map_err(|error| raw_nested::passed_as_text(&written, &schema).unwrap_or_else(|| located(error)))
+    }
+
+    fn planned_over(&self, parsed: ast::Expr, schema: &DFSchema) -> Result<RowExpression> {
+        let expr = raw_text::read(self.logical_of(parsed, schema)?, schema)?;
+        let floating = raw_text::reads_numbers(&expr)?.then(|| {
             let floating = raw_text::with_numbers(expr.clone(), Numbers::Floating)?;
-            self.physical_expression(floating, &schema)
+            self.physical_expression(floating, schema)
         });
-        let exact = self.physical_expression(expr, &schema).map_err(located)?;
-        Ok(RowExpression { exact, floating: floating.transpose().map_err(located)? })
+        let exact = self.physical_expression(expr, schema)?;
+        Ok(RowExpression { exact, floating: floating.transpose()? })
     }
 
     /// The first mistake of an expression that does not depend on the types of what it is over.

@@ -45,6 +45,11 @@ pub(super) fn in_plain_words(text: &str) -> (String, Option<String>) {
         let table = table.rsplit("public.").next().unwrap_or(table);
         return (format!("there is no table `{table}`"), None);
     }
+    if let Some(field) =
+        text.strip_prefix("Field ").and_then(|rest| rest.strip_suffix(" not found in struct"))
+    {
+        return (format!("there is no field `{field}`"), None);
+    }
     if let Some(function) = quoted("Invalid function '") {
         return (format!("there is no function `{function}`"), None);
     }
@@ -202,6 +207,7 @@ mod tests {
                 "Error during planning: Invalid function 'days'.\nDid you mean 'day'?",
                 "there is no function `days`",
             ),
+            ("Error during planning: Field nope not found in struct", "there is no field `nope`"),
             ("Arrow error: Divide by zero error", "divide by zero error"),
             (
                 "Arrow error: Cast error: Cannot cast string 'DE' to value of Int32 type",
