@@ -1,6 +1,5 @@
 //! From mapped columns to rows that satisfy the contract: nulls, checks. Any other row is a reject with a reason.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -17,6 +16,7 @@ use crate::context::Load;
 use crate::dedup::Dedup;
 use crate::expression::evaluate;
 use crate::quarantine::Reject;
+use crate::raw_types::Failures;
 use crate::read::RawRows;
 use crate::shown::shorten;
 use crate::stage::Staged;
@@ -40,6 +40,14 @@ pub(crate) struct Accepted {
     pub(crate) rejects: Vec<Reject>,
     /// The counts of each input.
     pub(crate) counts: Vec<InputCounts>,
+}
+
+/// The columns of a contract, made from raw rows.
+pub(crate) struct MappedRows {
+    /// In the contract's order.
+    pub(crate) columns: Vec<Values>,
+    /// Rows with raw values that are not of their type.
+    pub(crate) failures: Failures,
 }
 
 /// The rows of an input, counted.
@@ -85,7 +93,7 @@ impl Conformer {
     pub(crate) fn take(
         &mut self,
         rows: &RawRows,
-        mapped: Vec<Values>,
+        mapped: MappedRows,
         input: &str,
     ) -> Result<(), IngestError> {
         let (batch, mut rejects) = self.conform(rows, mapped, input).map_err(SqlError::from)?;
@@ -113,13 +121,13 @@ impl Conformer {
     fn conform(
         &self,
         rows: &RawRows,
-        mapped: Vec<Values>,
+        mapped: MappedRows,
         file: &str,
     ) -> Result<(RecordBatch, Vec<Reject>), DataFusionError> {
         let length = rows.rows.len();
-        let mut failures = Failures::new();
+        let MappedRows { columns, mut failures } = mapped;
         let mut arrays: Vec<ArrayRef> = Vec::new();
-        for (column, values) in self.contract.columns.iter().zip(mapped) {
+        for (column, values) in self.contract.columns.iter().zip(columns) {
             for (row, reason) in values.failures {
                 failures.entry(row).or_insert_with(|| (column.name.clone(), reason));
             }
@@ -165,9 +173,6 @@ impl Conformer {
         Ok(())
     }
 }
-
-/// The first failure of each row: its column and reason.
-type Failures = BTreeMap<usize, (String, String)>;
 
 fn stored_schema(contract: &Contract) -> SchemaRef {
     // The log of a table knows no more than that a column may be null; the contract is what says that it may

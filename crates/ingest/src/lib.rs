@@ -2,7 +2,8 @@
 //!
 //! [`SourceSpec`] is a source as its author wrote it, [`Source`] what it means; [`load`] brings the inputs of
 //! a source that its table does not have yet into the table, in one commit. A row goes through these in turn:
-//! a [`Reader`](read::Reader) of the source's format reads it, SQL maps it to the contract's columns, it is
+//! a [`Reader`](read::Reader) of the source's format reads it, its values take the types that the source
+//! declares, SQL maps it to the contract's columns, it is
 //! conformed to their types and checked, the last row of each key stays, and the rest is staged and
 //! committed. A row that fails is a [`Reject`]: it goes to quarantine with file, row, column and reason.
 //!
@@ -22,6 +23,7 @@
 
 mod accept;
 mod bookkeeping;
+mod check;
 mod conform;
 mod context;
 mod convert;
@@ -31,10 +33,14 @@ mod error;
 mod evolution;
 mod expression;
 mod freshness;
+mod json;
 mod load;
 mod mapping;
+#[cfg(test)]
+mod mapping_tests;
 mod publish;
 mod quarantine;
+mod raw_types;
 pub mod read;
 mod shown;
 mod source;
@@ -42,12 +48,12 @@ mod stage;
 mod upsert;
 mod values;
 
+pub use check::check_mapping;
 pub use context::LoadContext;
 pub use error::IngestError;
 pub use evolution::check_evolution;
 pub use freshness::last_loads;
 pub use load::{LoadReport, load};
-pub use mapping::check_mapping;
 pub use quarantine::Reject;
 pub use read::Formats;
-pub use source::{OnReject, Source, SourceSpec};
+pub use source::{DeclaredType, OnReject, Source, SourceSpec};

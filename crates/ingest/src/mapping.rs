@@ -6,26 +6,21 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
-use tranche_project::{Problems, SourceFile};
-use tranche_schema::{Column, Contract};
+use tranche_schema::Column;
 use tranche_sql::{RowExpression, Session, SqlError, dialect};
 
-use crate::conform::Conformer;
+use crate::conform::{Conformer, MappedRows};
 use crate::context::Load;
 use crate::convert::{ValueOrigin, convert, refused};
 use crate::expression::evaluate_raw;
+use crate::raw_types::{RawTypes, known_type, list};
 use crate::read::RawRows;
-use crate::shown::legible;
-use crate::values::Values;
+use crate::source::{FILE, ROW};
 use crate::{IngestError, Source};
-
-/// The raw column with the path of the file.
-const FILE: &str = "_file";
-/// The raw column with the 1-based number of the row.
-const ROW: &str = "_row";
 
 /// How each contract column is made from raw rows of one shape.
 struct Mapping {
+    types: RawTypes,
     columns: Vec<MappedColumn>,
     input: Arc<Schema>,
 }
@@ -41,56 +36,6 @@ enum ColumnOrigin {
     ByName(String),
     /// An expression over the raw row.
     Computed(RowExpression),
-}
-
-/// Checks the SQL of a source, as far as that is possible without data.
-pub fn check_mapping(
-    source: &Source,
-    contract: &Contract,
-    session: &Session,
-    file: &SourceFile,
-    problems: &mut Problems,
-) {
-    let raw = session.for_raw_rows();
-    for (column, sql) in &source.columns {
-        if contract.column(column).is_none() {
-            let known: Vec<&str> = contract.columns.iter().map(|c| c.name.as_str()).collect();
-            let message =
-                format!("table `{}` has no column `{column}`; it has {}", contract.table, known.join(", "));
-            problems.report(file, sql.referenced, message);
-        }
-        let names = dialect::columns(&sql.value);
-        let planned = if source.reader.is_typed() {
-            // A file brings the types of its columns: nothing is known of them before.
-            raw.mistake_whatever_types(&sql.value).map_or(Ok(None), Err)
-        } else {
-            let fields: Vec<Field> = names.iter().map(|name| raw_field(name)).collect();
-            raw.raw_expression(&sql.value, &Schema::new(fields.clone())).map(|expr| Some((expr, fields)))
-        };
-        let refusal = match planned {
-            Err(problem) => {
-                let help = problem
-                    .help
-                    .unwrap_or_else(|| "columns here are those of the raw file, not of the table".to_owned());
-                let at = file.inside(sql, problem.position);
-                problems.push(file.problem(at, problem.message).with_help(help));
-                continue;
-            }
-            Ok(None) => continue,
-            Ok(Some((expr, fields))) => contract.column(column).and_then(|own| {
-                let computed = expr.exact.data_type(&Schema::new(fields)).ok()?;
-                refused(&computed, &own.data_type, column)
-            }),
-        };
-        if let Some(message) = refusal {
-            problems.report(file, sql.referenced, message);
-        }
-    }
-}
-
-/// A raw column of a format without types, or what is known of each row.
-fn raw_field(name: &str) -> Field {
-    Field::new(name, if name == ROW { DataType::Int64 } else { DataType::Utf8 }, true)
 }
 
 /// The raw columns that the expressions of a source name.
@@ -132,34 +77,43 @@ impl Mapping {
     /// The mapping of raw rows with this schema.
     fn new(of: &Mapper<'_>, raw: &Schema) -> Result<Self, IngestError> {
         let Load { source, contract, .. } = *of.load;
-        let input = input_schema(raw, &computed_columns(source), source.reader.is_sparse());
-        let columns = contract.columns.iter().map(|column| mapped(of, column, raw, &input));
-        Ok(Self { columns: columns.collect::<Result<_, _>>()?, input: Arc::new(input) })
+        let types =
+            RawTypes::new(source, raw).map_err(|reason| IngestError::file(&source.name, of.input, reason))?;
+        let input = input_schema(source, types.schema());
+        let columns = contract.columns.iter().map(|column| mapped(of, column, types.schema(), &input));
+        Ok(Self { columns: columns.collect::<Result<_, _>>()?, input: Arc::new(input), types })
     }
 
-    /// The contract's columns of these rows, in the contract's order.
-    fn apply(&self, rows: &RawRows, file: &str) -> Result<Vec<Values>, DataFusionError> {
-        let input = self.input_batch(rows, file)?;
+    /// The contract's columns of these rows.
+    fn apply(&self, rows: &RawRows, file: &str) -> Result<MappedRows, DataFusionError> {
+        let (typed, failures) = self.types.typed(&rows.batch)?;
+        let input = self.input_batch(&typed, &rows.rows, file)?;
         let values = |column: &MappedColumn| match &column.origin {
             ColumnOrigin::ByName(name) => {
                 let missing = || arrow::array::new_null_array(&DataType::Utf8, rows.rows.len());
-                let array = rows.batch.column_by_name(name).cloned().unwrap_or_else(missing);
+                let array = typed.column_by_name(name).cloned().unwrap_or_else(missing);
                 Ok(convert(&array, &column.data_type, ValueOrigin::Raw)?)
             }
             ColumnOrigin::Computed(expr) => evaluate_raw(expr, &input, &column.data_type),
         };
-        self.columns.iter().map(values).collect()
+        let columns = self.columns.iter().map(values).collect::<Result<_, DataFusionError>>()?;
+        Ok(MappedRows { columns, failures })
     }
 
     /// The raw rows as expressions see them, with where each row is from.
-    fn input_batch(&self, rows: &RawRows, file: &str) -> Result<RecordBatch, DataFusionError> {
-        let length = rows.rows.len();
+    fn input_batch(
+        &self,
+        typed: &RecordBatch,
+        rows: &[u64],
+        file: &str,
+    ) -> Result<RecordBatch, DataFusionError> {
+        let length = rows.len();
         let column = |field: &Arc<Field>| -> ArrayRef {
-            match (field.name().as_str(), rows.batch.column_by_name(field.name())) {
+            match (field.name().as_str(), typed.column_by_name(field.name())) {
                 (_, Some(raw)) => Arc::clone(raw),
                 (FILE, None) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(file, length))),
                 (ROW, None) => {
-                    Arc::new(rows.rows.iter().map(|&row| i64::try_from(row).ok()).collect::<Int64Array>())
+                    Arc::new(rows.iter().map(|&row| i64::try_from(row).ok()).collect::<Int64Array>())
                 }
                 _ => arrow::array::new_null_array(field.data_type(), length),
             }
@@ -182,12 +136,8 @@ fn mapped(
     let refuse = |reason: String| IngestError::file(&source.name, of.input, reason);
     let (origin, found) = match source.columns.get(name) {
         Some(sql) => {
-            let named = dialect::columns(&sql.value);
-            if let Some(raw_name) = named.iter().find(|name| input.field_with_name(name).is_err()) {
-                return Err(refuse(format!(
-                    "no column `{raw_name}`, from which `{name}` is made (the file has {})",
-                    list(raw)
-                )));
+            if let Some(reason) = absent_column(source, &sql.value, name, (raw, input)) {
+                return Err(refuse(reason));
             }
             let failed = |problem| IngestError::Mapping {
                 source_name: source.name.clone(),
@@ -216,23 +166,48 @@ fn mapped(
     }
 }
 
-/// At most this many columns of a file are named in a message.
-const LISTED_COLUMNS: usize = 40;
-
-fn list(raw: &Schema) -> String {
-    raw.fields().iter().take(LISTED_COLUMNS).map(|f| legible(f.name())).collect::<Vec<_>>().join(", ")
+/// Why an expression cannot be computed from raw rows: it names a column that they do not have, or not in this letter case.
+fn absent_column(
+    source: &Source,
+    sql: &str,
+    column: &str,
+    (raw, input): (&Schema, &Schema),
+) -> Option<String> {
+    let meant = computed_columns(source);
+    let others =
+        || raw.fields().iter().map(|field| field.name().as_str()).filter(|name| !meant.contains(*name));
+    dialect::columns(sql).into_iter().find_map(|name| {
+        let is_raw = raw.field_with_name(&name).is_ok() || name == FILE || name == ROW;
+        let quoted = if is_raw { None } else { dialect::write_quoted(&name, others()) };
+        if input.field_with_name(&name).is_ok() && quoted.is_none() {
+            return None;
+        }
+        let help = quoted.map(|help| format!("; {help}")).unwrap_or_default();
+        Some(format!("no column `{name}`, from which `{column}` is made (the file has {}){help}", list(raw)))
+    })
 }
 
-fn input_schema(raw: &Schema, computed: &BTreeSet<String>, sparse: bool) -> Schema {
-    let mut fields: Vec<Field> =
-        raw.fields().iter().map(|f| Field::new(f.name(), f.data_type().clone(), true)).collect();
+/// Raw rows as expressions see them.
+fn input_schema(source: &Source, typed: &Schema) -> Schema {
+    let mut fields: Vec<Field> = typed.fields().iter().map(|field| field.as_ref().clone()).collect();
     // A key that no line of a sparse file has is null in all of them.
-    let absent = computed.iter().filter(|name| sparse && raw.field_with_name(name).is_err());
-    fields.extend(absent.map(|name| raw_field(name)));
+    let is_absent = |name: &String| source.reader.is_sparse() && typed.field_with_name(name).is_err();
+    let absent = computed_columns(source).into_iter().filter(is_absent);
+    fields.extend(absent.filter_map(|name| raw_field(source, &name)));
     for name in [FILE, ROW] {
-        if raw.field_with_name(name).is_err() {
-            fields.push(raw_field(name));
+        if typed.field_with_name(name).is_err() {
+            fields.extend(raw_field(source, name));
         }
     }
     Schema::new(fields)
+}
+
+/// A raw column, or what is known of each row; none where only the file tells its type.
+pub(crate) fn raw_field(source: &Source, name: &str) -> Option<Field> {
+    let data_type = match name {
+        ROW => DataType::Int64,
+        FILE => DataType::Utf8,
+        name => known_type(source, name)?,
+    };
+    Some(Field::new(name, data_type, true))
 }

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
-use tranche_project::{Problems, SourceFile, Spanned, check_version};
+use tranche_project::{Location, Problems, SourceFile, Spanned, check_version};
+use tranche_schema::parse_raw_type;
 
 use crate::read::{Formats, OptionsSpec, Reader};
 
@@ -38,6 +40,11 @@ pub struct SourceSpec {
     /// How to read the format.
     #[serde(default)]
     pub options: OptionsSpec,
+    /// The types of raw columns, such as `decimal(18,2)`, `list(utf8)` or `struct(os utf8, version int32)`: texts are read as them, and
+    /// Parquet files must have them. Without one, a raw column of CSV and NDJSON is text.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub types: IndexMap<String, Spanned<String>>,
     /// SQL over the raw row for each column that is not simply named alike. `_file` and `_row` (1-based) may
     /// be used.
     #[serde(default)]
@@ -48,6 +55,11 @@ pub struct SourceSpec {
     #[schemars(with = "OnRejectSchema")]
     pub on_reject: Option<Spanned<OnRejectSpec>>,
 }
+
+/// The raw column with the path of the file.
+pub(crate) const FILE: &str = "_file";
+/// The raw column with the 1-based number of the row.
+pub(crate) const ROW: &str = "_row";
 
 /// Formats that a source may come to name, and that nothing reads yet.
 const NOT_READ_YET: [&str; 5] = ["avro", "arrow", "postgres", "mysql", "sqlite"];
@@ -106,10 +118,21 @@ pub struct Source {
     pub reader: Arc<dyn Reader>,
     /// Where the files are, as written.
     pub path: String,
+    /// The types of raw columns, as far as they are declared.
+    pub types: IndexMap<String, DeclaredType>,
     /// SQL over the raw row by contract column.
     pub columns: IndexMap<String, Spanned<String>>,
     /// The policy for rows that break the contract.
     pub on_reject: OnReject,
+}
+
+/// The type of a raw column, and where it is declared.
+#[derive(Debug, Clone)]
+pub struct DeclaredType {
+    /// The type.
+    pub data_type: DataType,
+    /// Where in its file.
+    pub at: Location,
 }
 
 /// The policy for rows that break the contract.
@@ -162,11 +185,13 @@ impl SourceSpec {
                 OnReject::Quarantine { max_ratio: max_ratio.value }
             }
         };
+        let types = declared_types(self.types, file, problems);
         Some(Source {
             name: self.source.value,
             into: self.into,
             reader: reader?,
             path: self.path.value,
+            types,
             columns: self.columns,
             on_reject,
         })
@@ -188,4 +213,27 @@ impl SourceSpec {
         problems.report(file, self.format.referenced, message);
         None
     }
+}
+
+fn declared_types(
+    specs: IndexMap<String, Spanned<String>>,
+    file: &SourceFile,
+    problems: &mut Problems,
+) -> IndexMap<String, DeclaredType> {
+    let mut types = IndexMap::new();
+    for (name, spec) in specs {
+        let at = spec.referenced;
+        if name == FILE || name == ROW {
+            let message = format!("`{name}` is no raw column, and has a type; remove it here");
+            problems.report(file, at, message);
+            continue;
+        }
+        // Others may still refer to a column whose type is none: one mistake, one message.
+        let data_type = parse_raw_type(&spec.value).unwrap_or_else(|error| {
+            problems.report(file, at, error.to_string());
+            DataType::Null
+        });
+        types.insert(name, DeclaredType { data_type, at });
+    }
+    types
 }

@@ -1,8 +1,10 @@
 //! From raw types to the contract's types: a value is what it was, or its row is a reject, or the pair of types is refused with what
 //! to write. `docs/definitions/conversions.md` has the tables.
 
+mod json_texts;
 mod nested;
 mod numbers;
+mod parts;
 mod reject;
 #[cfg(test)]
 mod table_tests;
@@ -16,9 +18,11 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::error::ArrowError;
+use tranche_schema::raw_type_name;
 
 use crate::values::Values;
 pub(crate) use numbers::ValueOrigin;
+use parts::Parts;
 use reject::{Failures, describe, reject};
 
 /// Why no value of one type can become a value of another, with what to write; `None` where values can.
@@ -26,7 +30,7 @@ pub(crate) fn refused(from: &DataType, to: &DataType, name: &str) -> Option<Stri
     let from = plain_type(from);
     let what = describe(to);
     let message =
-        |write: String| Some(format!("a value of type {} is not {what}; {write}", shown_type(&from)));
+        |write: String| Some(format!("a value of type {} is not {what}; {write}", raw_type_name(&from)));
     let sql = |sql: &str| message(format!("write `{name}: \"{sql}\"`, or whatever else is meant"));
     match (&from, to) {
         (DataType::Null | DataType::Utf8, _) => None,
@@ -54,26 +58,66 @@ pub(crate) fn convert(array: &ArrayRef, to: &DataType, from: ValueOrigin) -> Res
     let converted = match (array.data_type(), to) {
         (from, to) if from == to && !to.is_floating() => array,
         (DataType::Null, to) => new_null_array(to, array.len()),
+        (DataType::Utf8, to) if to.is_nested() && !is_list_of_texts(to) => {
+            let mut parts = Parts { of_values: convert, failures: &mut failures };
+            json_texts::convert(array.as_string(), to, &mut parts)?
+        }
         (DataType::Utf8, to) => texts::convert(array.as_string::<i32>(), to, &mut failures)?,
         (DataType::Date32 | DataType::Timestamp(..), to) => times::convert(&array, to, &mut failures)?,
         (source, to) if source.is_numeric() || *source == DataType::Boolean => {
             numbers::convert(&array, to, from, &mut failures)?
         }
         (source, DataType::Utf8) if source.is_nested() => nested::json(&array)?,
+        (source, to) if source.is_nested() => {
+            nested::convert(&array, to, &mut Parts { of_values: convert, failures: &mut failures })?
+        }
         (_, to) => cast(&array, to)?,
     };
     Ok(Values { array: converted, failures })
 }
 
-fn shown_type(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Int64 => "int64".to_owned(),
-        DataType::Float64 => "float64".to_owned(),
-        DataType::Boolean => "boolean".to_owned(),
-        DataType::Date32 => "date32".to_owned(),
-        DataType::Timestamp(..) => "timestamp".to_owned(),
-        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
-        other => other.to_string(),
+fn is_list_of_texts(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(item) if *item.data_type() == DataType::Utf8)
+}
+
+/// Whether raw values of one type are values of another whatever they are: of the same kind, in another encoding or not as wide. Only
+/// instants may have digits that the other lacks.
+pub(crate) fn reads_as(from: &DataType, to: &DataType) -> bool {
+    use DataType as Type;
+    if from == to {
+        return true;
+    }
+    if let Type::Dictionary(_, values) = from {
+        return reads_as(values, to);
+    }
+    let widest = |from: &DataType| matches!(from, Type::UInt32 | Type::Int64);
+    match (plain_type(from), to) {
+        (Type::Null, _) => true,
+        (Type::Int64, Type::Int32) => !widest(from),
+        (Type::Decimal128(own, scale), Type::Decimal128(precision, wanted)) => {
+            let whole = |precision: u8, scale: i8| i16::from(precision) - i16::from(scale);
+            scale <= *wanted && whole(own, scale) <= whole(*precision, *wanted)
+        }
+        (Type::Utf8, Type::Decimal128(precision, wanted)) => match from {
+            Type::Decimal256(own, scale) => (own, scale) == (precision, wanted),
+            _ => false,
+        },
+        (Type::Utf8, Type::Utf8) => !matches!(from, Type::Decimal256(..)),
+        (Type::Date32 | Type::Timestamp(..), to) if *from == Type::Date64 => {
+            matches!(to, Type::Date32 | Type::Timestamp(..))
+        }
+        (Type::Timestamp(..), Type::Timestamp(..)) => true,
+        (Type::Struct(own), Type::Struct(wanted)) => wanted.iter().all(|field| {
+            own.find(field.name()).is_some_and(|(_, own)| reads_as(own.data_type(), field.data_type()))
+        }),
+        (Type::List(own), Type::List(wanted)) => reads_as(own.data_type(), wanted.data_type()),
+        (Type::Map(own, _), Type::Map(wanted, _)) => match (own.data_type(), wanted.data_type()) {
+            (Type::Struct(own), Type::Struct(wanted)) => {
+                own.iter().zip(wanted).all(|(own, wanted)| reads_as(own.data_type(), wanted.data_type()))
+            }
+            _ => false,
+        },
+        (own, to) => own == *to,
     }
 }
 

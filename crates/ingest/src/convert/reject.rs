@@ -23,7 +23,9 @@ pub(super) fn describe(data_type: &DataType) -> &'static str {
         DataType::Boolean => "true or false",
         DataType::Date32 => "a date",
         DataType::Timestamp(..) => "an instant",
-        DataType::List(_) => "a JSON list of texts",
+        DataType::List(item) if *item.data_type() == DataType::Utf8 => "a JSON list of texts",
+        DataType::List(_) => "a JSON list",
+        DataType::Struct(_) | DataType::Map(..) => "a JSON object",
         _ => "a text",
     }
 }

@@ -7,7 +7,7 @@ use arrow::array::{
     StringArray, StringBuilder,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Field, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, FieldRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use tranche_sql::decimal_of;
 
@@ -35,7 +35,7 @@ pub(super) fn convert(
         DataType::Decimal128(precision, scale) => decimals(texts, (*precision, *scale), failures),
         DataType::Date32 => dates(texts, failures),
         DataType::Timestamp(..) => instants(texts, to, failures),
-        DataType::List(_) => Ok(lists(texts, failures)),
+        DataType::List(item) => Ok(lists(texts, item, failures)),
         _ => {
             let trimmed: StringArray = texts.iter().map(|text| text.map(str::trim)).collect();
             let converted = cast(&trimmed, to)?;
@@ -188,9 +188,8 @@ fn midnight(text: &str) -> Result<Option<i32>, ArrowError> {
     Ok(at.filter(|at| at.rem_euclid(DAY) == 0).and_then(|at| i32::try_from(at.div_euclid(DAY)).ok()))
 }
 
-fn lists(texts: &StringArray, failures: &mut Failures) -> ArrayRef {
-    let element = Arc::new(Field::new("element", DataType::Utf8, true));
-    let mut lists = ListBuilder::new(StringBuilder::new()).with_field(element);
+fn lists(texts: &StringArray, item: &FieldRef, failures: &mut Failures) -> ArrayRef {
+    let mut lists = ListBuilder::new(StringBuilder::new()).with_field(Arc::clone(item));
     for (row, text) in texts.iter().enumerate() {
         match text.map(serde_json::from_str::<Vec<Option<String>>>) {
             Some(Ok(values)) => {
