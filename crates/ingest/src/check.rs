@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Field, Schema};
 use tranche_project::{Problems, SourceFile, Spanned};
 use tranche_schema::Contract;
-use tranche_sql::{Session, SqlProblem, dialect};
+use tranche_sql::{Session, SqlProblem, dialect, names};
 
 use crate::Source;
 use crate::convert::refused;
@@ -50,7 +50,7 @@ pub fn check_mapping(
 fn planned(source: &Source, raw: &Session, sql: &Spanned<String>) -> Result<Option<DataType>, SqlProblem> {
     let names = dialect::column_places(&sql.value);
     for (name, at) in &names {
-        if let Some(help) = dialect::write_quoted(name, source.types.keys().map(String::as_str)) {
+        if let Some(help) = names::write_quoted(name, source.types.keys().map(String::as_str)) {
             return Err(SqlProblem::new(*at, format!("`types` declares no column `{name}`")).with_help(help));
         }
     }

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, String
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use tranche_schema::Column;
-use tranche_sql::{RowExpression, Session, SqlError, dialect};
+use tranche_sql::{RowExpression, Session, SqlError, dialect, names};
 
 use crate::conform::{Conformer, MappedRows};
 use crate::context::Load;
@@ -178,7 +178,7 @@ fn absent_column(
         || raw.fields().iter().map(|field| field.name().as_str()).filter(|name| !meant.contains(*name));
     dialect::columns(sql).into_iter().find_map(|name| {
         let is_raw = raw.field_with_name(&name).is_ok() || name == FILE || name == ROW;
-        let quoted = if is_raw { None } else { dialect::write_quoted(&name, others()) };
+        let quoted = if is_raw { None } else { names::write_quoted(&name, others()) };
         if input.field_with_name(&name).is_ok() && quoted.is_none() {
             return None;
         }

@@ -112,14 +112,30 @@ impl SourceFile {
         let line = self.line(start.line);
         let skip = usize::try_from(start.column - 1).unwrap_or(0);
         match line.chars().nth(skip) {
-            Some('"' | '\'') if inner.line == 1 => {
-                Position { line: start.line, column: start.column + inner.column }
+            Some(quote @ ('"' | '\'')) if inner.line == 1 => {
+                let text: Vec<char> = line.chars().skip(skip + 1).collect();
+                let before = usize::try_from(inner.column - 1).unwrap_or(usize::MAX);
+                let written = (0..before)
+                    .fold(0, |at, _| at + written_length(quote, text.get(at..).unwrap_or_default()));
+                Position { line: start.line, column: start.column + 1 + written as u64 }
             }
             _ if inner.line == 1 || self.is_block(start.line) => {
                 Position { line: start.line + inner.line - 1, column: start.column + inner.column - 1 }
             }
             _ => Position { line: start.line + inner.line - 1, column: inner.column },
         }
+    }
+}
+
+/// How many characters write the next one of a quoted YAML string.
+fn written_length(quote: char, text: &[char]) -> usize {
+    match (quote, text) {
+        ('\'', ['\'', '\'', ..]) => 2,
+        ('"', ['\\', 'x', ..]) => 4,
+        ('"', ['\\', 'u', ..]) => 6,
+        ('"', ['\\', 'U', ..]) => 10,
+        ('"', ['\\', ..]) => 2,
+        _ => 1,
     }
 }
 
@@ -146,6 +162,8 @@ mod tests {
         for (text, inner, expected) in [
             ("check: amount >= 0", (1, 8), (1, 15)),
             ("check: 'amount >= 0'", (1, 1), (1, 9)),
+            (r#"check: "\"Amount\" >= 0""#, (1, 10), (1, 20)),
+            ("check: 'note <> ''x'' AND amount'", (1, 17), (1, 26)),
             ("check: |\n  amount\n  >= 0\n", (2, 1), (3, 3)),
         ] {
             let row: Row = serde_yaml::from_str(text).unwrap();

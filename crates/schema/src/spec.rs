@@ -167,7 +167,8 @@ pub struct ColumnSpec {
     pub nullable: Option<bool>,
     /// A predicate over the row, such as `amount >= 0`; a row for which it is false is quarantined.
     #[serde(default)]
-    pub check: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub check: Option<Spanned<String>>,
     /// The kind of personal data in it, such as `email`.
     #[serde(default)]
     pub pii: Option<String>,
@@ -302,7 +303,7 @@ fn validate_columns(specs: &Spanned<Vec<ColumnSpec>>, problem: &mut Report<'_>) 
                 name: spec.name.value.clone(),
                 data_type,
                 nullable: spec.nullable.unwrap_or(true),
-                check: spec.check.clone(),
+                check: spec.check.as_ref().map(|check| check.value.clone()),
                 pii: spec.pii.clone(),
                 doc: spec.doc.clone(),
             }),

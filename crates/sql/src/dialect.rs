@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, Spanned, Statement, Visit, visit_expressions, visit_relations,
+    Expr, Query, SelectItem, SetExpr, Spanned, Statement, Visit, visit_expressions, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 use tranche_project::Position;
 
+use crate::names::as_read;
 use crate::{SqlProblem, functions, syntax};
 
 /// What a domain above makes of a parsed SELECT before it is planned: it replaces functions of its own by SQL.
@@ -93,13 +94,13 @@ fn item_position(item: &SelectItem, sql: &str) -> Position {
     }
 }
 
-/// The relations that a SELECT names, wherever they stand, in lower case; empty when it cannot be parsed.
+/// The relations that a SELECT names, wherever they stand, as the engine reads their names; empty when it cannot be parsed.
 #[must_use]
 pub fn relations(sql: &str) -> Vec<String> {
     let Ok(query) = parse_query(sql) else { return Vec::new() };
     let mut names = Vec::new();
     let _: ControlFlow<()> = visit_relations(&query, |name| {
-        names.push(name.to_string().trim_matches('"').to_lowercase());
+        names.extend(name.0.last().and_then(|part| part.as_ident()).map(as_read));
         ControlFlow::Continue(())
     });
     names
@@ -195,29 +196,6 @@ pub fn column_places(sql: &str) -> Vec<(String, Position)> {
         ControlFlow::Continue(())
     });
     places
-}
-
-/// A name as the engine reads it: in lower case, unless it is quoted.
-#[must_use]
-pub fn as_read(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
-}
-
-/// What to write for a name where only other letter cases of it are known; none where it is known itself, or not at all.
-#[must_use]
-pub fn write_quoted<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let mut quoted = None;
-    for other in known {
-        if other == name {
-            return None;
-        }
-        if quoted.is_none() && other.to_lowercase() == name.to_lowercase() {
-            quoted = Some(other);
-        }
-    }
-    quoted.map(|other| {
-        format!("write \"{other}\": names are read in lower case unless they stand in double quotes")
-    })
 }
 
 fn refuse_clocks(sql: &impl Visit) -> Result<(), SqlProblem> {

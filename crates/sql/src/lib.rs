@@ -43,6 +43,7 @@ pub mod keys;
 mod lineage;
 mod locate;
 mod mistakes;
+pub mod names;
 mod numbers_rule;
 mod operators;
 pub mod parallel;

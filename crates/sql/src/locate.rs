@@ -12,6 +12,7 @@ use tranche_project::Position;
 pub(crate) use self::places::first_star;
 use self::places::{end_of, find_word, is_within, mentioned_in, parser_position, position_at, start_of};
 use self::words::{cause, in_plain_words, plain_types};
+use crate::names::write_quoted;
 use crate::{MissingName, SqlProblem};
 
 /// A diagnostic of the engine that says less than its error.
@@ -106,7 +107,9 @@ pub(crate) fn unknown_column(field: &Column, valid: &[Column], sql: &str) -> Sql
     known.dedup();
     let near = known.iter().find(|name| tranche_project::is_near(name, &field.name));
     let in_quotes = sql.contains(&format!("\"{}\"", field.name));
+    let quoted = write_quoted(&field.name, known.iter().copied());
     let help = match near {
+        _ if quoted.is_some() => quoted,
         _ if in_quotes => {
             Some(format!("double quotes name a column; a text stands in single quotes: '{}'", field.name))
         }

@@ -26,6 +26,7 @@ use tranche_project::Position;
 
 use crate::dialect::Rewrite;
 use crate::locate::UnknownName;
+use crate::names::{as_read, write_quoted};
 use crate::{Session, SqlProblem, dialect, locate};
 
 /// The most mistakes that are reported of one statement.
@@ -81,7 +82,13 @@ impl Session {
                         .unwrap_or(problem.position);
                     nulls.replaced
                 }
-                UnknownName::Table(table) => names.supply_table(&table),
+                UnknownName::Table(table) => {
+                    let known = || names.tables.iter().map(String::as_str);
+                    let near = || known().find(|name| tranche_project::is_near(name, &table));
+                    let quoted = write_quoted(&table, known());
+                    problem.help = quoted.or_else(|| near().map(|near| format!("did you mean `{near}`?")));
+                    names.supply_table(&table)
+                }
                 UnknownName::Function(function) => names.supply_function(&function),
             };
             found.push(problem);
@@ -99,6 +106,8 @@ struct Names {
     /// What may be a column of a table that is not there: every name without a qualifier that no table has.
     supplied: BTreeSet<String>,
     mentioned: Mentioned,
+    /// The tables of the session.
+    tables: Vec<String>,
     seen: HashSet<String>,
 }
 
@@ -124,7 +133,7 @@ impl Names {
             }
             context.register_table(TableReference::bare(name), table)?;
         }
-        Ok(Self { context, supplied, mentioned, seen: HashSet::new() })
+        Ok(Self { context, supplied, mentioned, tables: known.table_names(), seen: HashSet::new() })
     }
 
     /// A table without rows that has every column that the statement may take from it.
@@ -188,8 +197,8 @@ impl Visitor for Mentioned {
         if let TableFactor::Table { name, alias, .. } = factor
             && let Some(table) = name.0.last().and_then(|part| part.as_ident())
         {
-            self.tables.insert(normal(table));
-            self.aliases.extend(alias.iter().map(|alias| (normal(table), normal(&alias.name))));
+            self.tables.insert(as_read(table));
+            self.aliases.extend(alias.iter().map(|alias| (as_read(table), as_read(&alias.name))));
         }
         ControlFlow::Continue(())
     }
@@ -197,22 +206,17 @@ impl Visitor for Mentioned {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
             Expr::Identifier(ident) => {
-                self.columns.insert(normal(ident));
+                self.columns.insert(as_read(ident));
             }
             Expr::CompoundIdentifier(parts) => {
                 if let [.., qualifier, column] = parts.as_slice() {
-                    self.qualified.push((normal(qualifier), normal(column)));
+                    self.qualified.push((as_read(qualifier), as_read(column)));
                 }
             }
             _ => {}
         }
         ControlFlow::Continue(())
     }
-}
-
-/// A name as the engine reads it.
-fn normal(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// Puts NULL wherever a column is mentioned, under its name where it is selected.
@@ -231,7 +235,7 @@ impl Nulls<'_> {
         };
         let relation = self.column.relation.as_ref().map(TableReference::table);
         let [before @ .., last] = parts else { return false };
-        normal(last) == self.column.name && before.last().map(normal).as_deref() == relation
+        as_read(last) == self.column.name && before.last().map(as_read).as_deref() == relation
     }
 
     fn replace(&mut self, expr: &mut Expr) {

@@ -1,14 +1,13 @@
 //! The check of every definition and statement, without data.
 
 use jiff::Timestamp;
-use tranche_project::{Position, Problems};
-use tranche_schema::Contract;
+use tranche_project::{Problems, Spanned, yaml};
+use tranche_schema::{Contract, ContractSpec};
 use tranche_sql::{Engine, Session};
 
 use crate::action::Actions;
 use crate::definitions::{PipelineDefinitions, ProjectDefinitions};
 use crate::failure::Failure;
-use crate::position::position_of;
 
 /// Checks every definition and statement; no data is read.
 pub(crate) async fn check(
@@ -74,6 +73,10 @@ fn check_contract(
     problems: &mut Problems,
 ) {
     let Some(file) = definitions.contract_files.get(&contract.table) else { return };
+    // A contract has lost where its checks stand.
+    let spec: Option<ContractSpec> = yaml::read(file, &mut Problems::default());
+    let columns = spec.map(|spec| spec.columns.value).unwrap_or_default();
+    let checks: Vec<Spanned<String>> = columns.into_iter().filter_map(|column| column.check).collect();
     for column in &contract.columns {
         let Some(check) = &column.check else { continue };
         let Ok(schema) = datafusion::common::DFSchema::try_from(contract.arrow_schema().as_ref().clone())
@@ -81,8 +84,8 @@ fn check_contract(
             continue;
         };
         if let Err(problem) = session.expression(check, &schema) {
-            let start = position_of(file, check);
-            let at = Position { line: start.line, column: start.column + problem.position.column - 1 };
+            let spanned = checks.iter().find(|spanned| spanned.value == *check);
+            let at = spanned.map_or(problem.position, |spanned| file.inside(spanned, problem.position));
             let message = format!("check of `{}`: {}", column.name, problem.message);
             problems.push(file.problem(at, message).with_help_if(problem.help));
         }

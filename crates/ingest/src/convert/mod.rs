@@ -19,6 +19,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::error::ArrowError;
 use tranche_schema::raw_type_name;
+use tranche_sql::names;
 
 use crate::values::Values;
 pub(crate) use numbers::ValueOrigin;
@@ -31,20 +32,24 @@ pub(crate) fn refused(from: &DataType, to: &DataType, name: &str) -> Option<Stri
     let what = describe(to);
     let message =
         |write: String| Some(format!("a value of type {} is not {what}; {write}", raw_type_name(&from)));
-    let sql = |sql: &str| message(format!("write `{name}: \"{sql}\"`, or whatever else is meant"));
+    let written = names::as_written(name);
+    let quote = if written.contains('"') { '\'' } else { '"' };
+    let sql = |sql: &str| message(format!("write `{name}: {quote}{sql}{quote}`, or whatever else is meant"));
     match (&from, to) {
         (DataType::Null | DataType::Utf8, _) => None,
         (_, DataType::Utf8) if !matches!(from, DataType::Interval(_) | DataType::Duration(_)) => None,
-        (from, DataType::Timestamp(..)) if from.is_numeric() => sql(&format!("to_timestamp_millis({name})")),
+        (from, DataType::Timestamp(..)) if from.is_numeric() => {
+            sql(&format!("to_timestamp_millis({written})"))
+        }
         (from, DataType::Date32) if from.is_numeric() => {
-            sql(&format!("CAST(to_timestamp_millis({name}) AS DATE)"))
+            sql(&format!("CAST(to_timestamp_millis({written}) AS DATE)"))
         }
         (DataType::Date32 | DataType::Timestamp(..), DataType::Date32 | DataType::Timestamp(..)) => None,
         (DataType::Boolean | DataType::Int64, DataType::Boolean) => None,
-        (from, DataType::Boolean) if from.is_numeric() => sql(&format!("{name} <> 0")),
+        (from, DataType::Boolean) if from.is_numeric() => sql(&format!("{written} <> 0")),
         (from, to) if (from.is_numeric() || *from == DataType::Boolean) && to.is_numeric() => None,
         (DataType::Date32 | DataType::Timestamp(..), to) if to.is_numeric() => {
-            sql(&format!("date_part('epoch', {name})"))
+            sql(&format!("date_part('epoch', {written})"))
         }
         (DataType::List(items), DataType::List(_)) if plain_type(items.data_type()) == DataType::Utf8 => None,
         _ => message(format!("map it in the source with `columns: {{{name}: \"...\"}}`")),

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use tranche_project::{Diagnostic, Position, Problems, SourceFile};
 use tranche_schema::Contract;
-use tranche_sql::{MissingName, Session, SqlError, SqlProblem, dialect};
+use tranche_sql::{MissingName, Session, SqlError, SqlProblem, dialect, names};
 
 use super::in_segment::{InSegment, Reference, members_relation, references};
 use super::traits;
@@ -134,9 +134,10 @@ fn check_result(
     let positions = dialect::projection_positions(segment.file.text());
     let at = |index: usize| positions.get(index).or(positions.last()).copied().unwrap_or(Position::START);
     let key = definitions.key(&segment.entity).unwrap_or_default();
+    let written = names::as_written(key);
     let (wanted, shape) = match segment.kind {
-        SegmentKind::Single => (1, format!("the key, `SELECT {key} ...`")),
-        SegmentKind::Set => (2, format!("the key and a label, `SELECT {key}, <label> ...`")),
+        SegmentKind::Single => (1, format!("the key, `SELECT {written} ...`")),
+        SegmentKind::Set => (2, format!("the key and a label, `SELECT {written}, <label> ...`")),
     };
     if columns.len() != wanted {
         let message = format!("`{}` must return {shape}; it returns {} columns", segment.name, columns.len());
@@ -152,7 +153,10 @@ fn check_result(
             first.name()
         );
         problems.push(
-            segment.file.problem(at(0), message).with_help(format!("if that is the key, write `AS {key}`")),
+            segment
+                .file
+                .problem(at(0), message)
+                .with_help(format!("if that is the key, write `AS {written}`")),
         );
     }
 }

@@ -119,7 +119,7 @@ impl InSegment<'_> {
                 return Err(with_help("in_segment has a meaning only where an entity is given".to_owned()));
             }
         };
-        let subject = subject.unwrap_or_else(|| Expr::Identifier(identifier(key, None, span)));
+        let subject = subject.unwrap_or_else(|| Expr::Identifier(identifier(key, Some('"'), span)));
         let relation = members_relation(&segment).replace('"', "\"\"");
         let subquery = dialect::parse_query(&format!("SELECT \"{key}\" FROM \"{relation}\""));
         let mut subquery =
@@ -203,7 +203,10 @@ mod tests {
     fn in_segment_becomes_a_subquery() {
         check(
             "SELECT id FROM traits WHERE NOT in_segment('vip')",
-            Ok(("SELECT id FROM traits WHERE NOT (id IN (SELECT \"id\" FROM \"segment:vip\"))", &["vip"])),
+            Ok((
+                "SELECT id FROM traits WHERE NOT (\"id\" IN (SELECT \"id\" FROM \"segment:vip\"))",
+                &["vip"],
+            )),
         );
         check(
             "SELECT t.id FROM t WHERE in_segment('a/b', t.id)",
