@@ -47,6 +47,8 @@ mod source;
 mod stage;
 mod upsert;
 mod values;
+#[cfg(test)]
+mod writers;
 
 pub use check::check_mapping;
 pub use context::LoadContext;
