@@ -50,6 +50,8 @@ pub mod parallel;
 mod raw_nested;
 mod raw_text;
 mod row_expression;
+#[cfg(test)]
+mod row_expression_tests;
 mod row_failure;
 pub mod scan;
 mod session;
