@@ -2,6 +2,7 @@
 
 mod analyst;
 mod backfill;
+mod capitals;
 mod demo_shop;
 mod dirty;
 mod dirty_files;
