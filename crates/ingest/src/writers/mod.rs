@@ -1,7 +1,6 @@
 //! Files that others write: what pyarrow, polars, pandas and DuckDB make of the same rows becomes the same values, or is rejected for the
 //! same reason, as `docs/definitions/conversions.md` has it.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path as Folder, PathBuf};
 use std::process::Command;
@@ -12,7 +11,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use tranche_project::{Problems, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec, layout};
-use tranche_sql::{Engine, EngineOptions, Session};
+use tranche_sql::{Engine, EngineOptions};
 use tranche_store::{Lake, Storage};
 
 use crate::{Formats, IngestError, LoadContext, Source, SourceSpec, load};
@@ -49,17 +48,11 @@ fn files() -> Option<TempDir> {
 /// What a column of a file becomes in a table: its values, or why rows, or the file, are rejected.
 struct Loading {
     folder: PathBuf,
-    session: Session,
-    storage: Storage,
-    lake: Lake,
-    /// Tables that were loaded: each outcome has its own.
-    tables: Cell<usize>,
 }
 
 impl Loading {
     async fn outcome(&self, file: &str, column: &str, data_type: &str) -> Vec<String> {
-        self.tables.set(self.tables.get() + 1);
-        let (source, contract) = definitions(self.tables.get(), file, column, data_type);
+        let (source, contract) = definitions(file, column, data_type);
         match self.rows(&source, &contract).await {
             Ok(rows) => rows.into_values().collect(),
             Err(IngestError::File { reason, .. }) => vec![reason],
@@ -69,11 +62,16 @@ impl Loading {
 
     /// By the number of the row.
     async fn rows(&self, source: &Source, contract: &Contract) -> Result<BTreeMap<i64, String>, IngestError> {
+        // A lake in memory is known to its engine only.
+        let options = EngineOptions { memory_bytes: 1 << 28, spill_folder: None, threads: 1 };
+        let session = Engine::new(&options).unwrap().session(Timestamp::UNIX_EPOCH);
+        let storage = Storage::new(BTreeMap::new());
+        let lake = Lake::open(&storage, "memory://lake/", Folder::new("/")).unwrap();
         let context = LoadContext {
-            lake: &self.lake,
-            storage: &self.storage,
+            lake: &lake,
+            storage: &storage,
             project_folder: &self.folder,
-            session: &self.session,
+            session: &session,
             run_id: "run",
             started_at: Timestamp::UNIX_EPOCH,
             transaction: "first",
@@ -85,9 +83,9 @@ impl Loading {
             (layout::TABLES.of(&contract.table), "id", contract.columns[1].name.as_str()),
             (layout::QUARANTINE.of(&source.name), "row", "reason"),
         ] {
-            let Some(snapshot) = self.lake.snapshot(&folder).await? else { continue };
-            let rows = self.session.read(&snapshot).await?;
-            for batch in self.session.collect_frame(rows).await?.batches {
+            let Some(snapshot) = lake.snapshot(&folder).await? else { continue };
+            let rows = session.read(&snapshot).await?;
+            for batch in session.collect_frame(rows).await?.batches {
                 let (numbers, values) =
                     (batch.column_by_name(number).unwrap(), batch.column_by_name(value).unwrap());
                 let numbers = arrow::compute::cast(numbers, &arrow::datatypes::DataType::Int64).unwrap();
@@ -103,15 +101,15 @@ impl Loading {
     }
 }
 
-fn definitions(number: usize, file: &str, column: &str, data_type: &str) -> (Source, Contract) {
+fn definitions(file: &str, column: &str, data_type: &str) -> (Source, Contract) {
     let text = format!(
-        "{{version: 1, source: s{number}, into: t{number}, format: parquet, path: {file}.parquet, on_reject: {{quarantine: {{max_ratio: 1}}}}}}"
+        "{{version: 1, source: s, into: t, format: parquet, path: {file}.parquet, on_reject: {{quarantine: {{max_ratio: 1}}}}}}"
     );
     let (source_file, mut problems) = (SourceFile::new("s.yaml", &text), Problems::default());
     let spec: SourceSpec = yaml::read(&source_file, &mut problems).unwrap();
     let source = spec.validate(&Formats::default(), &source_file, &mut problems).unwrap();
     let text = format!(
-        "{{version: 1, table: t{number}, kind: entity, entity: e, key: [id], columns: [{{name: id, type: utf8}}, {{name: {column}, type: '{data_type}'}}]}}"
+        "{{version: 1, table: t, kind: entity, entity: e, key: [id], columns: [{{name: id, type: utf8}}, {{name: {column}, type: '{data_type}'}}]}}"
     );
     let spec: ContractSpec = yaml::read(&SourceFile::new("t.yaml", &text), &mut problems).unwrap();
     (source, spec.validate(&mut |_, message| panic!("{message}")).unwrap())
@@ -221,12 +219,7 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_write_becomes_the_same_values() {
     let Some(files) = files() else { return };
-    let options = EngineOptions { memory_bytes: 1 << 28, spill_folder: None, threads: 1 };
-    let session = Engine::new(&options).unwrap().session(Timestamp::UNIX_EPOCH);
-    let storage = Storage::new(BTreeMap::new());
-    let lake = Lake::open(&storage, "memory://lake/", Folder::new("/")).unwrap();
-    let folder = files.path().to_owned();
-    let loading = Loading { folder, session, storage, lake, tables: Cell::new(0) };
+    let loading = Loading { folder: files.path().to_owned() };
     let mut wrong = Vec::new();
     for (column, data_type, [first, second], writers) in VALUES {
         for writer in writers.split(' ') {
