@@ -31,8 +31,11 @@ const ORDERS: &str = "version: 1\ntable: orders\nkind: event\nentity: {person: p
                       - {name: pieces, type: int64}\n\
                       - {name: note, type: utf8}\n";
 
-/// Orders: id, person, day, total, pieces and note. From the sixth day on there are some without pieces.
-const ROWS: [(i64, &str, i64, i64, i64, &str); 4] =
+/// An order: id, person, day, total, pieces and note.
+type Row = (i64, &'static str, i64, i64, i64, &'static str);
+
+/// Orders. From the sixth day on there are some without pieces.
+const ROWS: [Row; 4] =
     [(2, "a", 2, 10, 5, "7"), (4, "c", 4, 9, 3, "9"), (3, "b", 6, 7, 0, "x"), (1, "a", 6, 10, 0, "y")];
 
 /// What the segments under test may refer to.
@@ -67,7 +70,7 @@ impl World {
         let lake = crate::failing::lake(&FailingStore::new(Failure::Before));
         let world = Self { lake, engine: Engine::new(&options).unwrap(), contracts: contracts.into() };
         let texts = |texts: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(texts)) };
-        let numbers = |number: fn(&(i64, &str, i64, i64, i64, &str)) -> i64| -> ArrayRef {
+        let numbers = |number: fn(&Row) -> i64| -> ArrayRef {
             Arc::new(ROWS.iter().map(|row| Some(number(row))).collect::<Int64Array>())
         };
         let at = ROWS.iter().map(|row| day(row.2).as_microsecond() + 43_200_000_000);

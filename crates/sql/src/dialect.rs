@@ -8,10 +8,11 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
+use datafusion::sql::sqlparser::tokenizer::Token;
 use tranche_project::Position;
 
 use crate::names::as_read;
+pub use crate::span::position;
 use crate::{SqlProblem, functions, syntax};
 
 /// What a domain above makes of a parsed SELECT before it is planned: it replaces functions of its own by SQL.
@@ -218,13 +219,6 @@ pub(crate) fn clocks(sql: &impl Visit) -> Vec<SqlProblem> {
         ControlFlow::Continue(())
     });
     found
-}
-
-/// Where a span of the parser's begins.
-#[must_use]
-pub fn position(span: Span) -> Position {
-    let Location { line, column } = span.start;
-    Position { line: line.max(1), column: column.max(1) }
 }
 
 #[cfg(test)]

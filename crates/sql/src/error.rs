@@ -1,6 +1,5 @@
 //! What can go wrong with a query, and who has to act.
 
-use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use thiserror::Error;
@@ -76,18 +75,6 @@ impl SqlError {
     pub fn engine(error: DataFusionError) -> Self {
         Self::from(error)
     }
-
-    /// The error of a sum that has no place in its type.
-    #[must_use]
-    pub fn outgrown(data_type: &DataType) -> Self {
-        Self::Data(outgrown(data_type))
-    }
-}
-
-/// What to say of a sum that has no place in its type.
-pub(crate) fn outgrown(data_type: &DataType) -> String {
-    let name = crate::type_name(data_type);
-    format!("a sum is outside of {name}; sum decimals instead: sum(CAST(x AS DECIMAL(38, 0)))")
 }
 
 impl From<DataFusionError> for SqlError {

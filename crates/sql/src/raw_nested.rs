@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::SqlProblem;
-use crate::dialect::position;
 use crate::names::as_read;
+use crate::span::position;
 
 /// The first place where an expression takes something out of a text, with the type to declare.
 pub(crate) fn taken_from_text(expr: &Expr, schema: &DFSchema) -> Option<SqlProblem> {

@@ -12,8 +12,8 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 use tranche_schema::platform;
 
-use crate::dialect::position;
 use crate::functions::AtTimeZone;
+use crate::span::position;
 use crate::{SqlProblem, templates};
 
 /// Rewrites every such form.

@@ -13,7 +13,7 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::scan::{Cells, FailedKeys, float_of_order};
-use tranche_sql::{AVERAGE_DIGITS, RowFailure, SqlError};
+use tranche_sql::{AVERAGE_DIGITS, RowFailure, SqlError, outgrown};
 
 use super::table_scan::FailedMeasures;
 use crate::plan::{EventAggregate, Formula};
@@ -197,7 +197,7 @@ fn plain(
         }
         Cells::Wide(values) => {
             let sums = values[rows.clone()].iter().map(|&sum| i64::try_from(sum));
-            let sums = sums.collect::<Result<Vec<i64>, _>>().map_err(|_| SqlError::outgrown(data_type))?;
+            let sums = sums.collect::<Result<Vec<i64>, _>>().map_err(|_| outgrown(data_type))?;
             let sums: ArrayRef = Arc::new(Int64Array::new(sums.into(), nulls));
             Ok(cast(&sums, data_type)?)
         }
@@ -263,7 +263,7 @@ fn average(
             let digits = scale.saturating_add(AVERAGE_DIGITS).min(38);
             let factor = 10_i128.pow(u32::from((digits - scale).unsigned_abs()));
             let average = |(sum, &count): (i128, &u32)| {
-                let digits = sum.checked_mul(factor).ok_or_else(|| SqlError::outgrown(data_type))?;
+                let digits = sum.checked_mul(factor).ok_or_else(|| outgrown(data_type))?;
                 Ok(digits / i128::from(count.max(1)))
             };
             let averages: Result<Vec<i128>, SqlError> = match sums {

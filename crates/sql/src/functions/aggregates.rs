@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use crate::error::outgrown;
+use crate::outgrown::reason;
 
 /// The aggregates that take the places of the engine's.
 pub(crate) fn all() -> Vec<AggregateUDF> {
@@ -187,7 +187,7 @@ fn widened(values: &[ArrayRef], wide: &Wide) -> Result<Vec<ArrayRef>> {
 
 fn narrowed(values: &ArrayRef, wide: &Wide) -> Result<ArrayRef> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(values, &wide.output, &options).or_else(|_| exec_err!("{}", outgrown(&wide.output)))
+    cast_with_options(values, &wide.output, &options).or_else(|_| exec_err!("{}", reason(&wide.output)))
 }
 
 struct WideAccumulator {
