@@ -163,7 +163,7 @@ mod tests {
             ("check: amount >= 0", (1, 8), (1, 15)),
             ("check: 'amount >= 0'", (1, 1), (1, 9)),
             (r#"check: "\"Amount\" >= 0""#, (1, 10), (1, 20)),
-            ("check: 'note <> ''x'' AND amount'", (1, 17), (1, 26)),
+            ("check: 'note <> ''x'' AND amount'", (1, 17), (1, 27)),
             ("check: |\n  amount\n  >= 0\n", (2, 1), (3, 3)),
         ] {
             let row: Row = serde_yaml::from_str(text).unwrap();

@@ -131,7 +131,7 @@ fn names_with_capitals_work_from_the_raw_file_to_the_report() {
     }
     let _ = sandbox.run(&["segment", "test"]).expect_code(0);
     let query = "SELECT \"PersonId\", \"Total\" FROM traits WHERE \"PersonId\" = 'P39'";
-    assert_eq!(lines(&sandbox, &["sql", query, "--as-of", "2026-09-10"]), ["P39,238.00"]);
+    assert_eq!(lines(&sandbox, &["sql", query, "--as-of", "2026-09-10"]), ["P39,238.0"]);
     let query = "SELECT count(*) FROM \"Orders\" WHERE \"orderTS\" < as_of()";
     assert_eq!(lines(&sandbox, &["sql", query, "--as-of", "2026-09-10"]), ["80"]);
     let members = lines(&sandbox, &["segment", "members", "BigDe"]);

@@ -1,7 +1,8 @@
 //! DuckDB as an independent opinion: one child process that answers whole cases.
 //!
 //! What differs in dialect and not in meaning is put into its words here: `as_of()` is a literal without a zone, the first value of an
-//! order is `first`, and `in_segment` a subquery. Tables are views that end at `as_of`.
+//! order is `first`, `in_segment` a subquery, and a divisor of nought, which is guarded here and an error there, null. Tables are views
+//! that end at `as_of`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -93,7 +94,7 @@ fn request(world: &World, definition: &Definition) -> Json {
 /// The SQL of a definition in DuckDB's dialect, and the segments that it asks for.
 pub(super) fn translated(world: &World, sql: &str) -> (String, Vec<String>) {
     let sql = sql.replace("first_value(", "first(").replace("last_value(", "last(");
-    let sql = sql.replace("as_of()", &instant_sql(world.as_of));
+    let sql = guarded(&sql.replace("as_of()", &instant_sql(world.as_of)));
     let mut parts = sql.split("in_segment('");
     let (mut found, mut needs) = (parts.next().unwrap_or_default().to_owned(), Vec::new());
     for part in parts {
@@ -105,6 +106,21 @@ pub(super) fn translated(world: &World, sql: &str) -> (String, Vec<String>) {
         needs.push(name.to_owned());
     }
     (found, needs)
+}
+
+/// SQL whose divisors, columns and counts behind ` % `, are null where they are nought.
+fn guarded(sql: &str) -> String {
+    let mut parts = sql.split(" % ");
+    let mut found = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+        let mut end = part.find(|letter| !is_name(letter)).unwrap_or(part.len());
+        if part[end..].starts_with('(') {
+            end += part[end..].find(')').map_or(0, |close| close + 1);
+        }
+        found += &format!(" % nullif({}, 0){}", &part[..end], &part[end..]);
+    }
+    found
 }
 
 /// SQL that makes the tables of a world as they are seen at its `as_of`.

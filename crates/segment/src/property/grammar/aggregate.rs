@@ -33,7 +33,7 @@ impl Grammar<'_> {
     fn guarded_sum(&mut self, table: &Table, alias: &str) -> (String, Sort) {
         self.fire("guard: filter");
         let number = Self::qualified(alias, whole_number(table));
-        let sum = format!("sum(100 % {number}) FILTER (WHERE {number} <> 0)");
+        let sum = format!("sum(100 % {number}) FILTER (WHERE 0 <> {number})");
         self.or_zero(sum, Sort::Integer)
     }
 

@@ -108,17 +108,17 @@ impl Grammar<'_> {
         self.compare(&format!("(SELECT count(*) {rows})"), Sort::Integer)
     }
 
-    /// A condition that would divide by zero, but for its guard.
+    /// A condition that would divide by zero, but for its guard. (`x <> 0` would be changed with every other `> 0`.)
     pub(super) fn guarded(&mut self, column: &str) -> String {
         let dividend = self.random.pick(&["12", "100", "7"]);
         match self.random.below(4) {
             0 => {
                 self.fire("guard: case");
-                format!("CASE WHEN {column} <> 0 THEN {dividend} % {column} ELSE 1 END = 1")
+                format!("CASE WHEN 0 <> {column} THEN {dividend} % {column} ELSE 1 END = 1")
             }
             1 => {
                 self.fire("guard: and");
-                format!("({column} <> 0 AND {dividend} % {column} > 0)")
+                format!("(0 <> {column} AND {dividend} % {column} > 0)")
             }
             2 => {
                 self.fire("guard: or");
