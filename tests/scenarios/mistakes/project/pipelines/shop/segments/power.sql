@@ -1,8 +1,8 @@
 /*---
-segment: interval
+segment: power
 entity: customer
 ---*/
 SELECT customer_id
 FROM traits
 WHERE newsletter
-  AND as_of() - last_order_at > INTERVAL '30 days'
+  AND 2 ^ 3 > 7
