@@ -20,7 +20,15 @@ pub struct RowFailure {
 impl fmt::Display for RowFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { table, row, expression, reason, .. } = self;
-        write!(f, "{reason} in `{expression}`, for the row of `{table}` with ")?;
+        write!(f, "{reason} in `{expression}`")?;
+        if row.is_empty() {
+            return Ok(());
+        }
+        // The engine calls a table that has no name `?table?`.
+        match table.trim_matches('?') {
+            "" | "table" => f.write_str(", for the row with ")?,
+            table => write!(f, ", for the row of `{table}` with ")?,
+        }
         for (place, (name, value)) in row.iter().enumerate() {
             write!(f, "{}{name} = {value}", if place == 0 { "" } else { ", " })?;
         }
