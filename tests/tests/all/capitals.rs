@@ -137,7 +137,7 @@ fn names_with_capitals_work_from_the_raw_file_to_the_report() {
     let members = lines(&sandbox, &["segment", "members", "BigDe"]);
     assert_eq!(
         (members.len(), members.iter().any(|line| line.starts_with("P39"))),
-        (10, true),
+        (11, true),
         "{members:?}"
     );
     for arguments in [

@@ -46,7 +46,7 @@ const STATEMENTS: [&str; 43] = [
     "SELECT person_id FROM people WHERE sum(country) > 2",
     "SELECT person_id FROM purchases WHERE date_part(bought_at) = 1",
     "SELECT person_id FROM purchases WHERE as_of() - bought_at < 30",
-    "SELECT person_id FROM purchases WHERE as_of() - bought_at < INTERVAL '30 days'",
+    "SELECT person_id FROM purchases WHERE amount ^ 2 > 9",
     "SELECT person_id FROM purchases WHERE bought_at > as_of() - INTERVAL '30 dais'",
     "SELECT person_id FROM people WHERE CASE WHEN country = 'DE' THEN 1 ELSE 'x' END = DATE '2026-02-30'",
     "SELECT person_id FROM people WHERE bucket('salt') < 0.5",
