@@ -6,7 +6,7 @@
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, UNNAMED_TABLE};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 
@@ -90,13 +90,15 @@ impl Session {
     }
 }
 
-/// The table that rows come from.
+/// The table that rows come from; empty where it has no name.
 fn table_of(plan: &LogicalPlan) -> String {
     let mut name = String::new();
     let _ = plan.apply(|node| {
         Ok(match node {
             LogicalPlan::TableScan(scan) => {
-                scan.table_name.table().clone_into(&mut name);
+                if scan.table_name.table() != UNNAMED_TABLE {
+                    scan.table_name.table().clone_into(&mut name);
+                }
                 TreeNodeRecursion::Stop
             }
             _ => TreeNodeRecursion::Continue,

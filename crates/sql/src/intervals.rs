@@ -7,11 +7,12 @@ use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
 use tranche_schema::platform;
+
+use crate::schema_below::schema_below;
 
 /// The rule.
 #[derive(Debug)]
@@ -27,10 +28,7 @@ impl OptimizerRule for Intervals {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let schema = match &plan {
-            LogicalPlan::TableScan(scan) => DFSchema::clone(&scan.projected_schema),
-            plan => merge_schema(&plan.inputs()),
-        };
+        let schema = schema_below(&plan);
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);

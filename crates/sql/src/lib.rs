@@ -55,6 +55,7 @@ mod row_expression;
 mod row_expression_tests;
 mod row_failure;
 pub mod scan;
+mod schema_below;
 mod session;
 mod span;
 mod subqueries;

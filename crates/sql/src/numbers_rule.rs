@@ -12,12 +12,12 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Between, Case, Cast, InList, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, cast};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::functions::{checked, is_nearest, nearest};
 use crate::operators::floating;
+use crate::schema_below::schema_below;
 
 /// The rule behind the engine's coercion.
 #[derive(Debug)]
@@ -50,10 +50,7 @@ impl AnalyzerRule for FloatsRule {
 /// A plan with each of its expressions rewritten, those of subqueries included; names stay.
 fn every_expression(plan: LogicalPlan, rewrite: fn(Expr, &DFSchema) -> Result<Expr>) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|plan| {
-        let schema = match &plan {
-            LogicalPlan::TableScan(scan) => DFSchema::clone(&scan.projected_schema),
-            plan => merge_schema(&plan.inputs()),
-        };
+        let schema = schema_below(&plan);
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -82,22 +79,24 @@ pub(crate) fn exact(expr: Expr, schema: &DFSchema) -> Result<Expr> {
             })
         }
         Expr::Cast(Cast { expr, field }) => {
-            let rounded = if field.data_type().is_integer() { rounded(&expr, schema) } else { None };
-            Ok(match rounded {
-                Some(rounded) => Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded), field })),
-                None => Transformed::no(Expr::Cast(Cast { expr, field })),
-            })
+            let expr = to_whole(*expr, field.data_type(), schema);
+            Ok(expr.update_data(|expr| Expr::Cast(Cast { expr: Box::new(expr), field })))
         }
         Expr::TryCast(TryCast { expr, field }) => {
-            let rounded = if field.data_type().is_integer() { rounded(&expr, schema) } else { None };
-            Ok(match rounded {
-                Some(rounded) => Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(rounded), field })),
-                None => Transformed::no(Expr::TryCast(TryCast { expr, field })),
-            })
+            let expr = to_whole(*expr, field.data_type(), schema);
+            Ok(expr.update_data(|expr| Expr::TryCast(TryCast { expr: Box::new(expr), field })))
         }
         other => Ok(Transformed::no(other)),
     })?;
     Ok(rewritten.data)
+}
+
+/// What is cast to a type: rounded, where that is one of whole numbers.
+fn to_whole(number: Expr, to: &DataType, schema: &DFSchema) -> Transformed<Expr> {
+    match to.is_integer().then(|| rounded(&number, schema)).flatten() {
+        Some(rounded) => Transformed::yes(rounded),
+        None => Transformed::no(number),
+    }
 }
 
 /// A number rounded to a whole one: of decimals, a half goes away from zero; of floating point, to the even number.

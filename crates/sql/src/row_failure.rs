@@ -7,7 +7,7 @@ use std::fmt;
 pub struct RowFailure {
     /// The number of the query of a scan that needs the row; 0 where there is no other.
     pub query: usize,
-    /// What the row is one of.
+    /// The table that the row is of; empty for one without a name.
     pub table: String,
     /// The row: names and values of some of its columns.
     pub row: Vec<(String, String)>,
@@ -24,9 +24,8 @@ impl fmt::Display for RowFailure {
         if row.is_empty() {
             return Ok(());
         }
-        // The engine calls a table that has no name `?table?`.
-        match table.trim_matches('?') {
-            "" | "table" => f.write_str(", for the row with ")?,
+        match table.as_str() {
+            "" => f.write_str(", for the row with ")?,
             table => write!(f, ", for the row of `{table}` with ")?,
         }
         for (place, (name, value)) in row.iter().enumerate() {

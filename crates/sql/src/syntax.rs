@@ -85,10 +85,7 @@ fn function_translated(function: &Function) -> Result<Option<Expr>, Box<SqlProbl
         ("log", [base, of]) if is_number(base, "10") => Some(call("log10", name.span, vec![of.clone()])),
         ("log", [base, of]) if is_number(base, "2") => Some(call("log2", name.span, vec![of.clone()])),
         ("strftime", [_, _]) => Some(renamed("to_char")),
-        ("strptime", [of, _]) => Some(as_instant(
-            "arrow_cast",
-            call("to_timestamp", name.span, vec![of.clone(), arguments[1].clone()]),
-        )),
+        ("strptime", [_, _]) => Some(as_instant("arrow_cast", renamed("to_timestamp"))),
         ("age", _) => {
             return Err(problem(
                 "`age` counts months in some dialects and days in others".to_owned(),
@@ -102,10 +99,13 @@ fn function_translated(function: &Function) -> Result<Option<Expr>, Box<SqlProbl
             pattern.map(|pattern| call("to_char", name.span, vec![of.clone(), pattern]))
         }
         (
-            "to_timestamp_seconds" | "to_timestamp_millis" | "to_timestamp_micros" | "to_timestamp_nanos",
+            "to_timestamp"
+            | "to_timestamp_seconds"
+            | "to_timestamp_millis"
+            | "to_timestamp_micros"
+            | "to_timestamp_nanos",
             [_],
         ) => Some(as_instant("arrow_cast", renamed(&name.value))),
-        ("to_timestamp", [_]) => Some(as_instant("arrow_cast", renamed(&name.value))),
         (parser @ ("to_date" | "to_timestamp"), [of, rest @ ..]) if !rest.is_empty() => {
             let patterns = rest.iter().map(|template| {
                 let found = pattern_of(template, parser).map_err(|(message, help)| problem(message, help))?;

@@ -7,10 +7,11 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use datafusion::scalar::ScalarValue;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use super::as_given::as_given;
 
 /// The function that AT TIME ZONE becomes.
 ///
@@ -69,7 +70,6 @@ impl ScalarUDFImpl for AtTimeZone {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let values = ColumnarValue::values_to_arrays(&arguments.args)?;
         let mut zones = Zones::default();
         let zone_of = values[1].as_string::<i32>();
@@ -100,11 +100,7 @@ impl ScalarUDFImpl for AtTimeZone {
             DataType::Timestamp(_, Some(zone)) => Arc::new(found.with_timezone(Arc::clone(zone))),
             _ => Arc::new(found),
         };
-        Ok(if constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?)
-        } else {
-            ColumnarValue::Array(found)
-        })
+        as_given(&arguments.args, &found)
     }
 }
 

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Result, plan_err};
 use datafusion::functions::crypto::sha::SHAFunc;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+use super::as_given::as_given;
 
 const NAME: &str = "bucket";
 
@@ -58,7 +60,6 @@ impl ScalarUDFImpl for Bucket {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let texts = ColumnarValue::values_to_arrays(&arguments.args)?;
         let [salts, ids] = texts.as_slice() else { return plan_err!("{NAME} takes a salt and an id") };
         let salted: StringArray = salts
@@ -79,11 +80,7 @@ impl ScalarUDFImpl for Bucket {
         let buckets: Float64Array =
             digests.as_binary::<i32>().iter().map(|digest| digest.and_then(fraction)).collect();
         let buckets: ArrayRef = Arc::new(buckets);
-        Ok(if constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&buckets, 0)?)
-        } else {
-            ColumnarValue::Array(buckets)
-        })
+        as_given(&arguments.args, &buckets)
     }
 }
 
@@ -105,6 +102,7 @@ fn fraction(digest: &[u8]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use datafusion::config::ConfigOptions;
+    use datafusion::scalar::ScalarValue;
 
     use super::*;
 

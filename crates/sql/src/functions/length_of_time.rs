@@ -11,7 +11,8 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
+
+use super::as_given::as_given;
 
 const NANOSECONDS_A_DAY: i128 = 86_400_000_000_000;
 const DAYS_A_MONTH: i128 = 30;
@@ -45,7 +46,6 @@ impl ScalarUDFImpl for LengthOfTime {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(arguments.args[0], ColumnarValue::Scalar(_));
         let values = ColumnarValue::values_to_arrays(&arguments.args)?;
         let lengths: Vec<Option<i128>> = match values[0].data_type() {
             DataType::Duration(_) => {
@@ -64,10 +64,6 @@ impl ScalarUDFImpl for LengthOfTime {
             }
         };
         let lengths: ArrayRef = Arc::new(Decimal128Array::from(lengths).with_precision_and_scale(38, 0)?);
-        Ok(if constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&lengths, 0)?)
-        } else {
-            ColumnarValue::Array(lengths)
-        })
+        as_given(&arguments.args, &lengths)
     }
 }

@@ -1,6 +1,7 @@
 //! SQL functions that we add, one a file. They go by name, so that a plan can travel.
 
 mod aggregates;
+mod as_given;
 mod as_of;
 mod at_time_zone;
 mod bucket;

@@ -10,7 +10,8 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
+
+use super::as_given::as_given;
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -43,15 +44,10 @@ impl ScalarUDFImpl for Nearest {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(arguments.args[0], ColumnarValue::Scalar(_));
         let numbers = ColumnarValue::values_to_arrays(&arguments.args)?;
         let numbers = cast(&numbers[0], &DataType::Float64)?;
         let nearest: Float64Array = numbers.as_primitive::<Float64Type>().unary(f64::round_ties_even);
         let nearest: ArrayRef = Arc::new(nearest);
-        Ok(if constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&nearest, 0)?)
-        } else {
-            ColumnarValue::Array(nearest)
-        })
+        as_given(&arguments.args, &nearest)
     }
 }

@@ -10,7 +10,8 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
+
+use super::as_given::as_given;
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -55,7 +56,6 @@ impl ScalarUDFImpl for Quotient {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let numbers = ColumnarValue::values_to_arrays(&arguments.args)?;
         let (left, right) = (cast(&numbers[0], &DataType::Float64)?, cast(&numbers[1], &DataType::Float64)?);
         let (left, right) = (left.as_primitive::<Float64Type>(), right.as_primitive::<Float64Type>());
@@ -65,10 +65,6 @@ impl ScalarUDFImpl for Quotient {
         let quotients: Float64Array =
             left.iter().zip(right).map(|(left, right)| Some(left? / right?)).collect();
         let quotients: ArrayRef = Arc::new(quotients);
-        Ok(if constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&quotients, 0)?)
-        } else {
-            ColumnarValue::Array(quotients)
-        })
+        as_given(&arguments.args, &quotients)
     }
 }
