@@ -1,7 +1,7 @@
 //! State as objects: a manifest, and Parquet files with the parts and the sample, encoded and decoded side by
 //! side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
@@ -15,7 +15,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tranche_sql::SqlError;
@@ -49,6 +49,14 @@ struct Manifest<H> {
     /// The objects with the parts.
     parts: Vec<String>,
     sample: Option<ManifestSample>,
+}
+
+impl<H> Manifest<H> {
+    /// The names of the objects.
+    fn names(&self) -> BTreeSet<&str> {
+        let sample = self.sample.iter().map(|sample| &sample.object);
+        self.parts.iter().chain(sample).map(String::as_str).collect()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,7 +139,7 @@ pub(crate) async fn read<H: Header + Sync, P: Send + 'static>(
 /// Whether the objects of a folder can be read, whatever they mean.
 pub(crate) async fn check(objects: &Arc<dyn ObjectStore>, folder: &str) -> Result<(), Unusable> {
     let manifest = manifest::<serde_json::Value>(&**objects, folder, None).await?;
-    for name in manifest.parts.iter().chain(manifest.sample.as_ref().map(|sample| &sample.object)) {
+    for name in manifest.names() {
         let bytes = bytes_of(objects, folder, name).await?;
         blocking(move || decode_rows(bytes)).await?;
     }
@@ -144,7 +152,7 @@ pub(crate) async fn write<H: Header>(
     state: NewState<H>,
 ) -> Result<(), SqlError> {
     let NewState { as_of, files, header, parts, sample } = state;
-    let before = parquet_objects(&**objects, folder).await;
+    let replaced = named(&**objects, folder).await;
     let mut jobs: Vec<Box<dyn FnOnce() -> Result<ParquetFile, SqlError> + Send>> = Vec::new();
     for part in parts {
         jobs.push(Box::new(move || encode(&part()?)));
@@ -174,11 +182,38 @@ pub(crate) async fn write<H: Header>(
     let text = serde_json::to_vec(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
     let path = Path::from(format!("{folder}/{MANIFEST}"));
     objects.put(&path, text.into()).await.map_err(|source| stored(&path, source))?;
-    // No manifest names these any more; a failure leaves objects that the next run deletes.
-    for path in before {
+    // A failure leaves objects that a later run deletes.
+    for path in unused(&**objects, folder, &replaced, &manifest.names()).await {
         let _ = objects.delete(&path).await;
     }
     Ok(())
+}
+
+/// The objects that the present manifest names.
+async fn named(objects: &dyn ObjectStore, folder: &str) -> BTreeSet<String> {
+    let manifest = manifest::<serde_json::Value>(objects, folder, None).await;
+    manifest.map(|manifest| manifest.names().into_iter().map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// The objects of a folder that a new manifest made useless: those that the one before named, and those that nobody has named for
+/// long. Others may belong to a run that is about to write its own.
+async fn unused(
+    objects: &dyn ObjectStore,
+    folder: &str,
+    replaced: &BTreeSet<String>,
+    own: &BTreeSet<&str>,
+) -> Vec<Path> {
+    let found = objects.list(Some(&Path::from(folder))).try_collect::<Vec<_>>().await.unwrap_or_default();
+    // By the storage's own clock.
+    let Some(now) = found.iter().map(|object| object.last_modified).max() else { return Vec::new() };
+    let is_unused = |object: &ObjectMeta| {
+        let name = object.location.filename().unwrap_or_default();
+        let is_old = (now - object.last_modified).num_days() >= 1;
+        object.location.extension() == Some("parquet")
+            && !own.contains(name)
+            && (is_old || replaced.contains(name))
+    };
+    found.into_iter().filter(is_unused).map(|object| object.location).collect()
 }
 
 pub(crate) async fn forget(objects: &dyn ObjectStore, folder: &str) {
@@ -233,12 +268,6 @@ fn bytes_of(
         let bytes = async { objects.get(&path).await?.bytes().await };
         bytes.await.map_err(|source| stored(&path, source))
     }
-}
-
-async fn parquet_objects(objects: &dyn ObjectStore, folder: &str) -> Vec<Path> {
-    let found = objects.list(Some(&Path::from(folder))).try_collect::<Vec<_>>().await.unwrap_or_default();
-    let paths = found.into_iter().map(|object| object.location);
-    paths.filter(|path| path.extension() == Some("parquet")).collect()
 }
 
 fn stored(path: &Path, source: object_store::Error) -> SqlError {

@@ -105,11 +105,7 @@ async fn write_kpis(
     let same = ident(columns::REPORT)
         .eq(lit(document.report.as_str()))
         .and(ident(platform::AS_OF).eq(instant_literal(session.as_of())));
-    let mode = if lake.snapshot(KPIS_TABLE).await?.is_some() {
-        CommitMode::OverwriteWhere(same)
-    } else {
-        CommitMode::Append
-    };
+    let mode = CommitMode::OverwriteWhere(same);
     let plan = session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
     let identity = format!("{transaction}/{}", document.report);
     lake.commit(session.shared_state(), Commit::new(KPIS_TABLE, &identity, mode, plan)).await?;

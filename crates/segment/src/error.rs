@@ -52,14 +52,6 @@ pub enum SegmentError {
     /// is deleted.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
-    /// The data's: results after that instant are published already, and history is not rewritten unasked.
-    #[error("the last refresh was as of {last}; as of {as_of} it must be rebuilt from there: add --full")]
-    Earlier {
-        /// The instant of the last refresh.
-        last: jiff::Timestamp,
-        /// The instant asked for.
-        as_of: jiff::Timestamp,
-    },
     /// The caller's: a backfill would replace what is published, and history is not rewritten unasked.
     #[error(
         "the last refresh of `{segment}` was as of {last}; a backfill from {from} replaces its history from there: add --rebuild"

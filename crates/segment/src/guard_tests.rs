@@ -16,6 +16,7 @@ use tranche_schema::{Contract, ContractSpec};
 use tranche_sql::{Engine, EngineOptions, Session, Tables, column_i64, column_text, table_folder};
 use tranche_store::{Commit, CommitMode, Lake};
 
+use crate::Elsewhere;
 use crate::evaluate::{Sharing, evaluate};
 use crate::refresh::{OnFailure, RefreshContext, RefreshReport, refresh};
 use crate::store::{members, traits_table};
@@ -143,6 +144,7 @@ impl World {
             full: false,
             transaction: &format!("run/{as_of}"),
             on_failure,
+            elsewhere: &Elsewhere::default(),
         };
         refresh(&self.definitions(files), None, &context).await
     }

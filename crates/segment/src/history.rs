@@ -1,13 +1,14 @@
 //! The history of segments: a row for each refresh and segment.
 //!
-//! A row counts once the memberships that it describes are published, and until a later publication has a row of the same or an
-//! earlier instant. Rows are written first, under the number of a publication that is yet to come; the commit of memberships then carries
-//! that number, and makes both visible at once. So what a refresh leaves that is cut short is not seen, and the next one removes it.
+//! Rows are written first, under the number of a publication that is yet to come; the commit of memberships then carries that number,
+//! and makes both visible at once. Each row says which publication its own was made upon: those that count are the one that the
+//! memberships carry, the one before it, and so on. So of two refreshes at once the rows of one are not taken for the other's, and
+//! what a refresh leaves that is cut short is not seen; a later one removes it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
 use datafusion::scalar::ScalarValue;
@@ -52,6 +53,10 @@ pub(crate) struct Entry {
     pub(crate) pipeline: String,
     /// The publication that it belongs to, 0 for one from before there were numbers.
     pub(crate) publication: i64,
+    /// The publication that this one was made upon; none where all before it count.
+    pub(crate) follows: Option<i64>,
+    /// Whether refreshes of later instants stay as they are; else it stands for all from its instant on.
+    pub(crate) keeps_later: bool,
     pub(crate) row: HistoryRow,
 }
 
@@ -66,9 +71,9 @@ pub(crate) struct OwnHistory {
     publication: i64,
     /// The rows that count.
     pub(crate) rows: Vec<HistoryRow>,
-    /// The table, and whether it has rows of a publication that never was, or rows that no longer count.
+    /// The table, the greatest number of a publication in it, and whether it has rows that do not count.
     base: Option<Snapshot>,
-    leftovers: bool,
+    greatest: i64,
     outdated: bool,
 }
 
@@ -82,21 +87,23 @@ pub(crate) async fn entries(
     let schema = columns::schema();
     // A column that the table gained later is null in what is stored.
     let selected = schema.fields().iter().map(|field| match stored.field_with_name(field.name()) {
-        Ok(_) => ident(field.name()),
-        Err(_) => lit(ScalarValue::Int64(None)).alias(field.name()),
+        Ok(_) => Ok(ident(field.name())),
+        Err(_) => ScalarValue::try_from(field.data_type()).map(|null| lit(null).alias(field.name())),
     });
+    let selected = selected.collect::<Result<Vec<_>, _>>().map_err(SqlError::engine)?;
     let frame = session.read(history).await?;
     let frame = match filter {
         Some(filter) => frame.filter(filter).map_err(SqlError::engine)?,
         None => frame,
     };
-    let frame = frame.select(selected.collect::<Vec<_>>()).map_err(SqlError::engine)?;
+    let frame = frame.select(selected).map_err(SqlError::engine)?;
     let batches = session.collect_frame(frame).await?.batches;
     let at = |name: &str| schema.index_of(name).map_err(SqlError::from);
     let text = |name: &str| column_text(&batches, at(name)?);
     let number = |name: &str| column_i64(&batches, at(name)?);
     let count = |value: Option<i64>| value.and_then(|n| u64::try_from(n).ok());
     let (as_of, publication) = (number(platform::AS_OF)?, number(columns::PUBLICATION)?);
+    let (follows, keeps_later) = (number(columns::FOLLOWS)?, number(columns::KEEPS_LATER)?);
     let (pipeline, entity, segment) =
         (text(columns::PIPELINE)?, text(columns::ENTITY)?, text(platform::SEGMENT)?);
     let (size, entered, exited) =
@@ -107,6 +114,8 @@ pub(crate) async fn entries(
         Some(Entry {
             pipeline: pipeline[at].clone()?,
             publication: publication[at].unwrap_or_default(),
+            follows: follows[at],
+            keeps_later: keeps_later[at] == Some(1),
             row: HistoryRow {
                 segment: segment[at].clone()?,
                 entity: entity[at].clone()?,
@@ -125,20 +134,71 @@ pub(crate) async fn entries(
 
 /// The rows that count, in the order of their instants and segments.
 pub(crate) fn published(mut entries: Vec<Entry>, published: &Published) -> Vec<Entry> {
+    let chains = Chains::of(&entries, published);
+    entries.retain(|entry| chains.has(entry));
     entries.sort_by_key(|entry| entry.publication);
     let mut counting: BTreeMap<(String, String, String), Vec<Entry>> = BTreeMap::new();
     for entry in entries {
-        let owner = (entry.pipeline.clone(), entry.row.entity.clone());
-        if entry.publication > published.get(&owner).copied().unwrap_or_default() {
-            continue;
-        }
-        let rows = counting.entry((owner.0, owner.1, entry.row.segment.clone())).or_default();
-        rows.retain(|before| before.publication == entry.publication || before.row.as_of < entry.row.as_of);
+        let key = (entry.pipeline.clone(), entry.row.entity.clone(), entry.row.segment.clone());
+        let rows = counting.entry(key).or_default();
+        rows.retain(|before| {
+            before.publication == entry.publication || !replaces(&entry.row, entry.keeps_later, &before.row)
+        });
         rows.push(entry);
     }
     let mut rows: Vec<Entry> = counting.into_values().flatten().collect();
     rows.sort_by(|a, b| (a.row.as_of, &a.row.segment).cmp(&(b.row.as_of, &b.row.segment)));
     rows
+}
+
+/// Whether the rows of all latest publications are among these. Who reads the history before another refresh writes to it, and
+/// what is published after that, lacks some.
+pub(crate) fn are_complete(entries: &[Entry], published: &Published) -> bool {
+    published.iter().all(|((pipeline, entity), &latest)| {
+        let is_latest = |entry: &Entry| {
+            entry.publication == latest && entry.pipeline == *pipeline && entry.row.entity == *entity
+        };
+        latest == 0 || entries.iter().any(is_latest)
+    })
+}
+
+/// The publications of each pipeline and entity whose rows count.
+struct Chains<'a>(HashMap<(&'a str, &'a str), Chain>);
+
+/// Publications from the latest to the first that says what it follows, and all up to the one that this one follows.
+struct Chain {
+    numbers: BTreeSet<i64>,
+    all_until: i64,
+}
+
+impl<'a> Chains<'a> {
+    fn of(entries: &[Entry], published: &'a Published) -> Self {
+        let chains = published.iter().map(|((pipeline, entity), &latest)| {
+            let own = entries.iter().filter(|e| e.pipeline == *pipeline && e.row.entity == *entity);
+            let follows: HashMap<i64, i64> =
+                own.filter_map(|entry| Some((entry.publication, entry.follows?))).collect();
+            let mut chain = Chain { numbers: BTreeSet::new(), all_until: latest };
+            while let Some(&before) = follows.get(&chain.all_until).filter(|&&it| it < chain.all_until) {
+                chain.numbers.insert(chain.all_until);
+                chain.all_until = before;
+            }
+            ((pipeline.as_str(), entity.as_str()), chain)
+        });
+        Self(chains.collect())
+    }
+
+    fn has(&self, entry: &Entry) -> bool {
+        match self.0.get(&(entry.pipeline.as_str(), entry.row.entity.as_str())) {
+            Some(chain) => entry.publication <= chain.all_until || chain.numbers.contains(&entry.publication),
+            None => entry.publication == 0,
+        }
+    }
+}
+
+/// Whether a new row takes the place of one of an earlier publication.
+fn replaces(new: &HistoryRow, keeps_later: bool, old: &HistoryRow) -> bool {
+    let is_replaced = if keeps_later { old.as_of == new.as_of } else { old.as_of >= new.as_of };
+    is_replaced && old.segment == new.segment
 }
 
 /// The latest publication of each pipeline and entity that the rows name.
@@ -189,13 +249,18 @@ impl OwnHistory {
             publication,
             rows: Vec::new(),
             base: lake.snapshot(layout::SEGMENT_HISTORY.folder).await?,
-            leftovers: false,
+            greatest: publication,
             outdated: false,
         };
         let all = own.entries(session).await?;
-        let stored = all.iter().filter(|entry| entry.publication <= publication).count();
-        own.leftovers = stored < all.len();
-        own.rows = published(all, &own.published()).into_iter().map(|entry| entry.row).collect();
+        let published_until = own.published();
+        if !are_complete(&all, &published_until) {
+            // Another publication came between the two tables.
+            return Err(StoreError::Conflict { table: layout::SEGMENT_HISTORY.folder.to_owned() }.into());
+        }
+        own.see(&all);
+        let stored = all.len();
+        own.rows = published(all, &published_until).into_iter().map(|entry| entry.row).collect();
         own.outdated = own.rows.len() < stored;
         Ok(own)
     }
@@ -205,72 +270,72 @@ impl OwnHistory {
         self.rows.last().map(|row| row.as_of)
     }
 
-    /// The latest row of each segment.
-    pub(crate) fn latest(&self) -> BTreeMap<&str, &HistoryRow> {
-        self.rows.iter().map(|row| (row.segment.as_str(), row)).collect()
+    /// The latest row of each segment, up to an instant where there is one.
+    pub(crate) fn latest(&self, until: Option<Timestamp>) -> BTreeMap<&str, &HistoryRow> {
+        let known = self.rows.iter().filter(|row| until.is_none_or(|until| row.as_of <= until));
+        known.map(|row| (row.segment.as_str(), row)).collect()
     }
 
-    /// Whether history already is as `rows` have it, from their first instant on.
-    pub(crate) fn says(&self, rows: &[HistoryRow]) -> bool {
-        let Some(from) = rows.iter().map(|row| row.as_of).min() else { return true };
-        let mut recorded: Vec<&HistoryRow> = self
-            .rows
-            .iter()
-            .filter(|row| row.as_of >= from && rows.iter().any(|new| new.segment == row.segment))
-            .collect();
-        let mut new: Vec<&HistoryRow> = rows.iter().collect();
+    /// The first row of a segment after an instant.
+    pub(crate) fn next(&self, segment: &str, after: Timestamp) -> Option<&HistoryRow> {
+        self.rows.iter().find(|row| row.as_of > after && row.segment == segment)
+    }
+
+    /// Whether history already is as a publication has it.
+    pub(crate) fn says(&self, new: &NewRows) -> bool {
+        let mut recorded: Vec<&HistoryRow> = self.rows.iter().filter(|row| new.replaces(row)).collect();
+        let mut rows: Vec<&HistoryRow> = new.rows.iter().collect();
         let order = |row: &&HistoryRow| (row.as_of, row.segment.clone());
         recorded.sort_by_key(order);
-        new.sort_by_key(order);
-        recorded == new
+        rows.sort_by_key(order);
+        recorded == rows
     }
 
-    /// Writes rows that count from the publication on which the result's transactions make; they replace those of the same
-    /// segments from their instants on, and rows of a publication that never was.
+    /// Writes rows that count from the publication on which the result's transactions make.
     pub(crate) async fn write(
         &mut self,
         lake: &Lake,
         session: &Session,
         transaction: &str,
-        rows: &[HistoryRow],
+        new: &NewRows,
     ) -> Result<Vec<Transaction>, SegmentError> {
-        let publication = self.publication + 1;
-        let entries: Vec<Entry> = rows.iter().map(|row| self.entry(publication, row.clone())).collect();
-        let unpublished = self.own().and(ident(columns::PUBLICATION).gt(lit(self.publication)));
-        for attempt in 1.. {
-            let mode = if self.leftovers {
-                CommitMode::OverwriteWhere(unpublished.clone())
-            } else {
-                CommitMode::Append
+        let mut attempts = 1;
+        let publication = loop {
+            let publication = self.greatest + 1;
+            let entry = |row: &HistoryRow| Entry {
+                pipeline: self.pipeline.clone(),
+                publication,
+                follows: Some(self.publication),
+                keeps_later: new.keeps_later,
+                row: row.clone(),
             };
-            match self.commit(lake, session, transaction, mode, &entries).await {
-                // Other pipelines and entities have their rows in the same table.
-                Err(SegmentError::Store(StoreError::Conflict { .. })) if attempt < ATTEMPTS => {
-                    self.base = lake.snapshot(layout::SEGMENT_HISTORY.folder).await?;
+            let entries: Vec<Entry> = new.rows.iter().map(entry).collect();
+            match self.commit(lake, session, transaction, CommitMode::Append, &entries).await {
+                // Others have their rows in the same table, and may have taken the number.
+                Err(SegmentError::Store(StoreError::Conflict { .. })) if attempts < ATTEMPTS => {
+                    attempts += 1;
+                    self.refresh(lake).await?;
                     let all = self.entries(session).await?;
-                    self.leftovers = all.iter().any(|entry| entry.publication > self.publication);
+                    self.see(&all);
                 }
                 outcome => {
                     self.base = Some(outcome?);
-                    self.leftovers = false;
-                    break;
+                    break publication;
                 }
             }
-        }
-        let replaces =
-            |old: &HistoryRow| rows.iter().any(|new| new.segment == old.segment && new.as_of <= old.as_of);
-        self.outdated |= self.rows.iter().any(replaces);
+        };
+        self.outdated |= self.rows.iter().any(|old| new.replaces(old));
         self.publication = publication;
-        // A row of an earlier instant leaves later refreshes of other segments as they are.
-        let staying = self.rows.iter().filter(|old| !replaces(old));
-        let last = rows.iter().chain(staying).map(|row| row.as_of.as_microsecond()).max().unwrap_or_default();
+        let staying = self.rows.iter().filter(|old| !new.replaces(old));
+        let last =
+            new.rows.iter().chain(staying).map(|row| row.as_of.as_microsecond()).max().unwrap_or_default();
         Ok(vec![
             Transaction::new(format!("refresh/{}", self.pipeline), last),
             Transaction::new(publication_mark(&self.pipeline), publication),
         ])
     }
 
-    /// Removes rows that no longer count, for readers of the table itself; after what was written is published. Without it they are
+    /// Removes rows that do not count, for readers of the table itself; after what was written is published. Without it they are
     /// merely not seen by us.
     pub(crate) async fn tidy(
         &mut self,
@@ -278,11 +343,47 @@ impl OwnHistory {
         session: &Session,
         transaction: &str,
     ) -> Result<(), SegmentError> {
-        if self.outdated {
-            let counting = published(self.entries(session).await?, &self.published());
+        let mut attempts = 1;
+        while self.outdated {
+            let all = self.entries(session).await?;
+            let stored = all.len();
+            let kept = self.kept(all);
+            if kept.len() == stored {
+                break;
+            }
             let mode = CommitMode::OverwriteWhere(self.own());
-            self.base = Some(self.commit(lake, session, transaction, mode, &counting).await?);
+            match self.commit(lake, session, transaction, mode, &kept).await {
+                Err(SegmentError::Store(StoreError::Conflict { .. })) if attempts < ATTEMPTS => {
+                    attempts += 1;
+                    self.refresh(lake).await?;
+                }
+                outcome => {
+                    self.base = Some(outcome?);
+                    break;
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// The rows that count, as of one publication, and those of later ones: they may be on their way, or published since.
+    fn kept(&self, all: Vec<Entry>) -> Vec<Entry> {
+        let is_later = |entry: &&Entry| {
+            entry.publication > self.publication && entry.follows.is_none_or(|it| it >= self.publication)
+        };
+        let later: Vec<Entry> = all.iter().filter(is_later).cloned().collect();
+        let counting = published(all, &self.published()).into_iter();
+        let counting = counting.map(|entry| Entry { publication: self.publication, follows: None, ..entry });
+        counting.chain(later).collect()
+    }
+
+    /// Takes note of the numbers that are taken.
+    fn see(&mut self, all: &[Entry]) {
+        self.greatest = all.iter().map(|entry| entry.publication).fold(self.publication, i64::max);
+    }
+
+    async fn refresh(&mut self, lake: &Lake) -> Result<(), StoreError> {
+        self.base = lake.snapshot(layout::SEGMENT_HISTORY.folder).await?;
         Ok(())
     }
 
@@ -310,16 +411,26 @@ impl OwnHistory {
         }
     }
 
-    fn entry(&self, publication: i64, row: HistoryRow) -> Entry {
-        Entry { pipeline: self.pipeline.clone(), publication, row }
-    }
-
     fn published(&self) -> Published {
         Published::from([((self.pipeline.clone(), self.entity.clone()), self.publication)])
     }
 
     fn own(&self) -> Expr {
         ident(columns::PIPELINE).eq(lit(&self.pipeline)).and(ident(columns::ENTITY).eq(lit(&self.entity)))
+    }
+}
+
+/// The rows of a publication.
+pub(crate) struct NewRows {
+    pub(crate) rows: Vec<HistoryRow>,
+    /// Whether refreshes of later instants stay as they are.
+    pub(crate) keeps_later: bool,
+}
+
+impl NewRows {
+    /// Whether a row of before counts no longer.
+    fn replaces(&self, old: &HistoryRow) -> bool {
+        self.rows.iter().any(|new| replaces(new, self.keeps_later, old))
     }
 }
 
@@ -349,6 +460,8 @@ fn batch(entries: &[Entry]) -> Result<RecordBatch, SqlError> {
         count(|row| row.null_keys),
         number(&|entry| entry.row.null_predicates.and_then(|n| i64::try_from(n).ok())),
         number(&|entry| (entry.publication > 0).then_some(entry.publication)),
+        number(&|entry| entry.follows),
+        Arc::new(entries.iter().map(|entry| Some(entry.keeps_later)).collect::<BooleanArray>()),
     ];
     Ok(RecordBatch::try_new(columns::schema(), arrays)?)
 }

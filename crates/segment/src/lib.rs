@@ -44,6 +44,7 @@ pub mod store;
 
 pub use definition::check::check;
 pub use definition::definitions::Definitions;
+pub use definition::elsewhere::Elsewhere;
 pub use definition::in_segment::InSegment;
 pub use definition::names::{Pattern, SegmentName};
 pub use definition::scope::Scope;

@@ -10,7 +10,7 @@ use tranche_store::Lake;
 
 use crate::error::SegmentError;
 pub use crate::history::HistoryRow;
-use crate::history::{OwnHistory, entries, latest_publications, published};
+use crate::history::{OwnHistory, are_complete, entries, latest_publications, published};
 
 /// The folder of the table with one row for each refresh and segment.
 pub const HISTORY_TABLE: &str = layout::SEGMENT_HISTORY.folder;
@@ -32,13 +32,22 @@ pub fn traits_table(entity: &str) -> String {
 /// # Errors
 /// [`SegmentError`] when the history cannot be read.
 pub async fn history(lake: &Lake, session: &Session) -> Result<Vec<HistoryRow>, SegmentError> {
-    let Some(snapshot) = lake.snapshot(HISTORY_TABLE).await? else { return Ok(Vec::new()) };
-    let until = ident(platform::AS_OF).lt_eq(instant_literal(session.as_of()));
-    let all = entries(&snapshot, session, Some(until)).await?;
-    // The history is read first: rows that are replaced are removed only after those that replace them are published.
-    let publications = latest_publications(lake, &all).await?;
-    Ok(published(all, &publications).into_iter().map(|entry| entry.row).collect())
+    let mut attempts = 1;
+    loop {
+        let Some(snapshot) = lake.snapshot(HISTORY_TABLE).await? else { return Ok(Vec::new()) };
+        let all = entries(&snapshot, session, None).await?;
+        // The history is read first: rows that are replaced are removed only after those that replace them are published.
+        let publications = latest_publications(lake, &all).await?;
+        if are_complete(&all, &publications) || attempts == ATTEMPTS {
+            let rows = published(all, &publications).into_iter().map(|entry| entry.row);
+            return Ok(rows.filter(|row| row.as_of <= session.as_of()).collect());
+        }
+        attempts += 1;
+    }
 }
+
+/// How often history is read again when there is a publication by then that it lacks.
+const ATTEMPTS: usize = 20;
 
 /// The instant of the last refresh of a pipeline's segments of an entity.
 ///

@@ -156,8 +156,7 @@ impl From<SegmentError> for Failure {
             SegmentError::Ambiguous { .. }
             | SegmentError::Needs { .. }
             | SegmentError::Failed(_)
-            | SegmentError::Expectation(_)
-            | SegmentError::Earlier { .. } => Self::data(chain(&error)),
+            | SegmentError::Expectation(_) => Self::data(chain(&error)),
         }
     }
 }

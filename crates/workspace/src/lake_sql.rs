@@ -1,5 +1,6 @@
 //! The lake as SQL sees it: contracts, traits, memberships, estimates, KPIs, quarantine and runs, each as a table.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -73,10 +74,11 @@ async fn register_tables(
             }
         }
         Scope::Entity(schema) => {
-            let entities: Vec<(&Definitions, &str)> = pipelines()
-                .flat_map(|p| p.definitions.entities().into_iter().map(|entity| (&p.definitions, entity)))
+            // Pipelines may segment the same entity.
+            let entities: BTreeMap<&str, &Definitions> = pipelines()
+                .flat_map(|p| p.definitions.entities().into_iter().map(|entity| (entity, &p.definitions)))
                 .collect();
-            for (definitions, entity) in &entities {
+            for (entity, definitions) in &entities {
                 let Some(contract) = definitions.entity_contract(entity) else { continue };
                 let (folder, name) = (table.of(entity), table.sql_name(entity));
                 session.register_platform(lake, &folder, &name, schema(contract)).await?;

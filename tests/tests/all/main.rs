@@ -1,6 +1,7 @@
 //! All cross-crate tests, in one binary.
 
 mod analyst;
+mod at_once;
 mod backfill;
 mod capitals;
 mod demo_shop;

@@ -43,7 +43,7 @@ pub(crate) struct BackfillSlots {
     /// Slots whose run failed.
     #[arg(long, conflicts_with = "all")]
     pub(crate) failed: bool,
-    /// All slots: those that were run are run again. Measurements and reports are replaced; memberships of the past stay as they are.
+    /// All slots: those that were run are run again. Memberships at their instants, measurements and reports are replaced; those of other instants stay as they are.
     #[arg(long)]
     pub(crate) all: bool,
     /// List the slots; run nothing.

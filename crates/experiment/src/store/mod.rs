@@ -37,12 +37,11 @@ pub async fn write(
         let batches = results.iter().map(to_batch).collect::<Result<Vec<_>, _>>()?;
         let Some(schema) = batches.first().map(RecordBatch::schema) else { continue };
         let written = batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
-        let replaces = has_rows(table, results, lake, session).await?;
-        if written == 0 && !replaces {
+        if written == 0 && !has_rows(table, results, lake, session).await? {
             continue;
         }
         rows += written;
-        let mode = if replaces { CommitMode::OverwriteWhere(same(results)) } else { CommitMode::Append };
+        let mode = CommitMode::OverwriteWhere(same(results));
         let plan = session.frame(schema, batches)?.logical_plan().clone();
         lake.commit(session.shared_state(), Commit::new(table, transaction, mode, plan)).await?;
     }

@@ -27,9 +27,14 @@ pub const NULL_KEYS: &str = "null_keys";
 /// Rows for which the definition's predicate was null, so that they are not members; null where it is not
 /// known.
 pub const NULL_PREDICATES: &str = "null_predicates";
-/// Which publication of the pipeline and entity the row belongs to, counted from 1. A row counts once the
-/// memberships carry its publication. Null in rows that were written without it.
+/// The publication of the pipeline and entity that the row belongs to, counted from 1. A row counts once the
+/// memberships carry its publication, or one that follows it. Null in rows that were written without it.
 pub const PUBLICATION: &str = "publication";
+/// The publication that this one was made upon; of two that were made upon the same, one counts. Null where all
+/// rows of earlier publications count.
+pub const FOLLOWS: &str = "follows";
+/// Whether refreshes of the segment as of later instants stay as they are; null, for no, where they were replaced.
+pub const KEEPS_LATER: &str = "keeps_later";
 
 /// Columns in the order of the constants above, after `as_of` and `segment`.
 #[must_use]
@@ -47,5 +52,7 @@ pub fn schema() -> SchemaRef {
         count(NULL_KEYS),
         Field::new(NULL_PREDICATES, DataType::Int64, true),
         Field::new(PUBLICATION, DataType::Int64, true),
+        Field::new(FOLLOWS, DataType::Int64, true),
+        Field::new(KEEPS_LATER, DataType::Boolean, true),
     ]))
 }

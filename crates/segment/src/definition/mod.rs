@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod definitions;
+pub(crate) mod elsewhere;
 pub(crate) mod in_segment;
 pub(crate) mod names;
 mod order;

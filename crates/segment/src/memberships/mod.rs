@@ -1,7 +1,7 @@
 //! The memberships of an entity's segments, as they are stored and as a refresh changes them.
 //!
 //! [`Memberships::read`] brings the open memberships of some segments into memory, and of those that ended no more than it has to;
-//! [`Memberships::apply`] makes a bitmap of members the current ones at an instant, for as many instants as one likes; and
+//! [`Memberships::set`] makes a bitmap of members those from an instant on, for as many instants as one likes; and
 //! [`Memberships::commit`] makes all of it visible at once, by rewriting the files in which something changed. How rows lie in
 //! files is the business of [`layout`]. [`compact`] merges files of memberships that ended.
 
@@ -33,8 +33,8 @@ use tranche_store::{DataFile, Snapshot, StoreError};
 use crate::error::SegmentError;
 use decode::{Piece, Unknown, decode};
 use layout::{Kind, StoredFile};
-pub(crate) use rows::Change;
 use rows::Rows;
+pub(crate) use rows::{Change, Changes};
 
 /// The key of an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +60,18 @@ pub(crate) struct MembershipTable {
 /// that they were read with, which may grow in the meantime.
 pub(crate) struct Memberships {
     table: MembershipTable,
-    from: Timestamp,
     segments: BTreeMap<String, Rows>,
     files: Vec<ReadFile>,
     /// The first segments of open files that were not read.
     fences: BTreeSet<String>,
+}
+
+/// The members of a segment from an instant on.
+pub(crate) struct NewMembers {
+    pub(crate) segment: String,
+    pub(crate) entities: RoaringBitmap,
+    /// The next instant that is published, at which they are no longer.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// A file whose rows are in memory.
@@ -84,8 +91,7 @@ impl Memberships {
         segments: &BTreeSet<String>,
         from: Timestamp,
     ) -> Result<Self, SegmentError> {
-        let mut read =
-            Self { table, from, segments: BTreeMap::new(), files: Vec::new(), fences: BTreeSet::new() };
+        let mut read = Self { table, segments: BTreeMap::new(), files: Vec::new(), fences: BTreeSet::new() };
         let Some(base) = read.table.base.clone() else { return Ok(read) };
         let mut needed = Vec::new();
         for (file, known) in base.file_statistics()? {
@@ -155,33 +161,30 @@ impl Memberships {
         Ok(())
     }
 
-    /// Makes the members of each segment its current ones as of an instant: no earlier than that of reading, and than any before.
-    /// The first time, what was stored of a segment at the instant of reading or later is forgotten. The changes are in the order
-    /// of the segments.
-    pub(crate) async fn apply(
+    /// Makes the members of each segment its members from an instant on, no earlier than that of reading: up to the instant that is
+    /// given with them, from which on the segment stays as it is. The changes are in the order of the segments.
+    pub(crate) async fn set(
         &mut self,
-        members: Vec<(String, RoaringBitmap)>,
+        members: Vec<NewMembers>,
         as_of: Timestamp,
-    ) -> Result<Vec<Change>, SegmentError> {
-        let from = self.from;
-        let jobs: Vec<(String, Rows, RoaringBitmap)> = members
+    ) -> Result<Vec<Changes>, SegmentError> {
+        let jobs: Vec<(NewMembers, Rows)> = members
             .into_iter()
-            .map(|(segment, members)| {
-                let rows = self.segments.remove(&segment).unwrap_or_default();
-                (segment, rows, members)
+            .map(|new| {
+                let rows = self.segments.remove(&new.segment).unwrap_or_default();
+                (new, rows)
             })
             .collect();
-        let done = self.table.threads.map(jobs, move |(segment, mut rows, members)| {
-            rows.rewind(from);
-            let change = rows.apply(&members, as_of);
-            Ok::<_, SegmentError>((segment, rows, change))
+        let done = self.table.threads.map(jobs, move |(new, mut rows)| {
+            let changes = rows.set(&new.entities, as_of, new.until);
+            Ok::<_, SegmentError>((new.segment, rows, changes))
         });
-        let mut changes = Vec::new();
-        for (segment, rows, change) in done.await? {
+        let mut all = Vec::new();
+        for (segment, rows, changes) in done.await? {
             self.segments.insert(segment, rows);
-            changes.push(change);
+            all.push(changes);
         }
-        Ok(changes)
+        Ok(all)
     }
 
     /// Whether anything is not as it was read.

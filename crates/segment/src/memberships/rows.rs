@@ -19,6 +19,14 @@ pub(crate) type Open = BTreeMap<i64, RoaringBitmap>;
 /// Memberships that ended: the entities that entered and exited at the same instants. None of the sets is empty.
 pub(crate) type Ended = BTreeMap<(i64, i64), RoaringBitmap>;
 
+/// What changed in a segment at an instant, and at the next one that is published already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) now: Change,
+    /// The next instant has the members that it had; who entered and who exited then may be others.
+    pub(crate) next: Option<Change>,
+}
+
 /// Rows of one segment: all its open memberships, and those that ended of which we have to know.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
@@ -27,12 +35,10 @@ pub(crate) struct Rows {
     ended_in_files: Ended,
     /// Those that ended since.
     ended_since: Ended,
-    /// Whether what happened from an instant on was forgotten.
-    rewound: bool,
     /// Whether any of the rows from files that had ended is open again or gone.
     reopened: bool,
     touched: bool,
-    /// What came from files, when forgetting changed it.
+    /// What came from files, where more has changed than at its end.
     before: Option<(Open, Ended)>,
 }
 
@@ -80,39 +86,27 @@ impl Rows {
             && self.before.as_ref().is_none_or(|(open, ended)| (open, ended) != (&self.open, &self.ended()))
     }
 
-    /// Forgets, once, what happened at `from` or later: then a refresh can be repeated, or history rebuilt from there.
-    pub(crate) fn rewind(&mut self, from: Timestamp) {
-        let from = from.as_microsecond();
-        if std::mem::replace(&mut self.rewound, true) {
-            return;
-        }
-        let entered_later = self.open.range(from..).next().is_some();
-        if !entered_later
-            && !self
-                .ended_in_files
-                .keys()
-                .chain(self.ended_since.keys())
-                .any(|(_, exited_at)| *exited_at >= from)
-        {
-            return;
-        }
-        if !self.touched {
-            self.before = Some((self.open.clone(), self.ended()));
-        }
-        self.touched = true;
-        self.open.retain(|&entered_at, _| entered_at < from);
-        for ended in [&mut self.ended_in_files, &mut self.ended_since] {
-            let later: Ended = ended.extract_if(.., |&(_, exited_at), _| exited_at >= from).collect();
-            let entered_before = later.iter().filter(|((entered_at, _), _)| *entered_at < from);
-            entered_before
-                .for_each(|((entered_at, _), entities)| add(&mut self.open, *entered_at, entities.clone()));
-            self.reopened |= !later.is_empty();
+    /// Makes `members` the members from an instant on: up to `until`, from which on all stays as it is, or for good. Whatever
+    /// is known of the time in between is forgotten; so instants may be published in any order.
+    pub(crate) fn set(
+        &mut self,
+        members: &RoaringBitmap,
+        at: Timestamp,
+        until: Option<Timestamp>,
+    ) -> Changes {
+        let (at, until) = (at.as_microsecond(), until.map(Timestamp::as_microsecond));
+        let ended_later = |ended: &Ended| ended.keys().any(|&(_, exited_at)| exited_at >= at);
+        let grows = self.open.range(at..).next().is_none()
+            && !ended_later(&self.ended_in_files)
+            && !ended_later(&self.ended_since);
+        match until {
+            None if grows => Changes { now: self.grow(members, at), next: None },
+            until => self.replace(members, at, until),
         }
     }
 
-    /// Makes `members` the current members, as of an instant that is no earlier than any before.
-    pub(crate) fn apply(&mut self, members: &RoaringBitmap, as_of: Timestamp) -> Change {
-        let as_of = as_of.as_microsecond();
+    /// Makes `members` the current members, as of an instant after all others.
+    fn grow(&mut self, members: &RoaringBitmap, at: i64) -> Change {
         let mut new = members.clone();
         let mut exited = 0;
         for (&entered_at, open) in &mut self.open {
@@ -120,17 +114,102 @@ impl Rows {
             *open -= &gone;
             new -= &*open;
             exited += gone.len();
-            // Who entered at the same instant has never been a member.
-            if entered_at < as_of {
-                add(&mut self.ended_since, (entered_at, as_of), gone);
-            }
+            add(&mut self.ended_since, (entered_at, at), gone);
         }
         self.open.retain(|_, open| !open.is_empty());
         let entered = new.len();
-        add(&mut self.open, as_of, new);
+        add(&mut self.open, at, new);
         self.touched |= entered + exited > 0;
         Change { size: members.len(), entered, exited }
     }
+
+    /// Cuts what lies between two instants out, and puts `members` there.
+    fn replace(&mut self, members: &RoaringBitmap, at: i64, until: Option<i64>) -> Changes {
+        if !self.touched {
+            self.before = Some((self.open.clone(), self.ended()));
+        }
+        self.touched = true;
+        let Edges { left, right } = self.cut(at, until);
+        let (before, after) = (union(&left), union(&right));
+        for (&entered_at, entities) in &left {
+            self.put(entered_at, Some(at), entities - members);
+        }
+        if let Some(until) = until {
+            for (&exited_at, entities) in &right {
+                self.put(until, exited_at, entities - members);
+            }
+        }
+        let mut starts = left;
+        add(&mut starts, at, members - &before);
+        let mut ends = right;
+        add(&mut ends, until, members - &after);
+        for (&entered_at, starting) in &starts {
+            let mut rest = starting & members;
+            for (&exited_at, ending) in &ends {
+                if rest.is_empty() {
+                    break;
+                }
+                let both = &rest & ending;
+                rest -= &both;
+                self.put(entered_at, exited_at, both);
+            }
+        }
+        let change = |before: &RoaringBitmap, now: &RoaringBitmap| Change {
+            size: now.len(),
+            entered: (now - before).len(),
+            exited: (before - now).len(),
+        };
+        Changes { now: change(&before, members), next: until.map(|_| change(members, &after)) }
+    }
+
+    /// Takes out all memberships that meet the time between two instants, and returns what of them lies outside.
+    fn cut(&mut self, at: i64, until: Option<i64>) -> Edges {
+        let mut edges = Edges::default();
+        let meets = |entered_at: i64| until.is_none_or(|until| entered_at <= until);
+        for (entered_at, entities) in self.open.extract_if(.., |&entered_at, _| meets(entered_at)) {
+            if entered_at < at {
+                add(&mut edges.left, entered_at, entities.clone());
+            }
+            if until.is_some() {
+                add(&mut edges.right, None, entities);
+            }
+        }
+        for (in_files, ended) in [(true, &mut self.ended_in_files), (false, &mut self.ended_since)] {
+            let is_met = |&(entered_at, exited_at): &(i64, i64), _: &mut RoaringBitmap| {
+                exited_at >= at && meets(entered_at)
+            };
+            for ((entered_at, exited_at), entities) in ended.extract_if(.., is_met) {
+                self.reopened |= in_files;
+                if entered_at < at {
+                    add(&mut edges.left, entered_at, entities.clone());
+                }
+                if until.is_some_and(|until| exited_at > until) {
+                    add(&mut edges.right, Some(exited_at), entities);
+                }
+            }
+        }
+        edges
+    }
+
+    fn put(&mut self, entered_at: i64, exited_at: Option<i64>, entities: RoaringBitmap) {
+        match exited_at {
+            Some(exited_at) => add(&mut self.ended_since, (entered_at, exited_at), entities),
+            None => add(&mut self.open, entered_at, entities),
+        }
+    }
+}
+
+/// What lies outside of a time that was cut out, and touches it.
+#[derive(Default)]
+struct Edges {
+    /// Members until then, by when they entered.
+    left: BTreeMap<i64, RoaringBitmap>,
+    /// Members from then on, by when they exited; none where they are still.
+    right: BTreeMap<Option<i64>, RoaringBitmap>,
+}
+
+fn union<T>(rows: &BTreeMap<T, RoaringBitmap>) -> RoaringBitmap {
+    rows.values().fold(RoaringBitmap::new(), |all, entities| all | entities)
 }
 
 /// Adds entities to those of a time.
@@ -188,6 +267,11 @@ mod tests {
         Change { size, entered, exited }
     }
 
+    /// Sets the members at a day, up to another where there is one.
+    fn set(rows: &mut Rows, entities: &[u32], at: i64, until: Option<i64>) -> Changes {
+        rows.set(&members(entities), day(at), until.map(day))
+    }
+
     #[test]
     fn entering_and_leaving_makes_intervals() {
         let mut rows = Rows::default();
@@ -198,52 +282,83 @@ mod tests {
             (4, &[1], change(1, 0, 0)),
             (5, &[], change(0, 0, 1)),
         ] {
-            assert_eq!(rows.apply(&members(entities), day(as_of)), expected, "day {as_of}");
+            assert_eq!(set(&mut rows, entities, as_of, None).now, expected, "day {as_of}");
         }
         assert_eq!(contents(&rows), (vec![], vec![(1, 1, 2), (1, 3, 5), (2, 1, 3), (3, 2, 3), (700, 1, 2)]));
     }
 
     #[test]
-    fn repeating_a_refresh_changes_nothing_and_rewinding_forgets_what_came_after() {
+    fn repeating_an_instant_changes_nothing_and_forgets_what_came_after() {
         let mut rows = Rows::default();
-        rows.apply(&members(&[1, 2]), day(1));
+        set(&mut rows, &[1, 2], 1, None);
         let first = contents(&rows);
-        rows.apply(&members(&[2, 3]), day(2));
+        set(&mut rows, &[2, 3], 2, None);
         let second = contents(&rows);
 
         let mut again = reread(&rows);
-        again.rewind(day(2));
-        assert_eq!(contents(&again), first);
-        assert_eq!(again.apply(&members(&[2, 3]), day(2)), change(2, 1, 1));
+        assert_eq!(set(&mut again, &[2, 3], 2, None).now, change(2, 1, 1));
         assert_eq!(contents(&again), second);
         assert!(!again.is_changed());
 
         let mut other = reread(&rows);
-        other.rewind(day(2));
-        assert_eq!(other.apply(&members(&[1, 2]), day(2)), change(2, 0, 0));
+        assert_eq!(set(&mut other, &[1, 2], 2, None).now, change(2, 0, 0));
         assert_eq!(contents(&other), first);
         assert!(other.is_changed() && other.has_reopened());
 
         let mut later = reread(&rows);
-        later.rewind(day(3));
-        assert!(!later.is_changed());
-        assert_eq!(later.apply(&members(&[3]), day(3)), change(1, 0, 1));
+        assert_eq!(set(&mut later, &[3], 3, None).now, change(1, 0, 1));
         assert!(later.is_changed() && !later.has_reopened());
         assert_eq!(later.ended_since().values().map(length).sum::<usize>(), 1);
     }
 
     #[test]
-    fn many_instants_in_a_row_are_what_they_are_one_by_one() {
-        let history = [(1, vec![1, 2]), (2, vec![2, 3]), (3, vec![3]), (4, vec![1, 3, 9])];
-        let mut at_once = Rows::default();
-        let mut one_by_one = Rows::default();
-        for (as_of, entities) in history {
-            at_once.rewind(day(1));
-            at_once.apply(&members(&entities), day(as_of));
-            one_by_one = reread(&one_by_one);
-            one_by_one.rewind(day(as_of));
-            one_by_one.apply(&members(&entities), day(as_of));
+    fn an_instant_between_two_others_leaves_both_as_they_are() {
+        let mut rows = Rows::default();
+        set(&mut rows, &[1, 2, 3], 1, None);
+        set(&mut rows, &[2, 4, 5], 5, None);
+        set(&mut rows, &[4], 9, None);
+        let mut between = reread(&rows);
+        let found = set(&mut between, &[1, 4, 6], 3, Some(5));
+        assert_eq!(found, Changes { now: change(3, 2, 2), next: Some(change(3, 2, 2)) });
+        let ended = vec![(1, 1, 5), (2, 1, 3), (2, 5, 9), (3, 1, 3), (5, 5, 9), (6, 3, 5)];
+        assert_eq!(contents(&between), (vec![(4, 3)], ended));
+        assert!(between.is_changed() && between.has_reopened());
+        // Without it they are what they were.
+        set(&mut between, &[1, 2, 3], 3, Some(5));
+        assert_eq!(contents(&between), contents(&rows));
+    }
+
+    #[test]
+    fn instants_in_any_order_are_what_they_are_one_after_the_other() {
+        let history = [(1, vec![1, 2]), (2, vec![2, 3]), (3, vec![3]), (4, vec![1, 3, 9]), (5, vec![1, 2])];
+        let mut in_order = Rows::default();
+        let mut changes = BTreeMap::new();
+        for (as_of, entities) in &history {
+            changes.insert(*as_of, set(&mut in_order, entities, *as_of, None).now);
         }
-        assert_eq!(contents(&at_once), contents(&one_by_one));
+        let mut order: Vec<usize> = (0..history.len()).collect();
+        for number in 0..120 {
+            let mut rows = Rows::default();
+            let mut found: BTreeMap<i64, Change> = BTreeMap::new();
+            for &place in &order {
+                let (as_of, entities) = &history[place];
+                let until = found.range(as_of + 1..).next().map(|(&next, _)| next);
+                rows = reread(&rows);
+                let Changes { now, next } = set(&mut rows, entities, *as_of, until);
+                found.insert(*as_of, now);
+                if let (Some(until), Some(next)) = (until, next) {
+                    found.insert(until, next);
+                }
+            }
+            assert_eq!((contents(&rows), &found), (contents(&in_order), &changes), "{order:?}");
+            let swap = (0..order.len() - 1).rev().find(|&at| order[at] < order[at + 1]);
+            let Some(at) = swap else {
+                assert_eq!(number, 119);
+                break;
+            };
+            let with = (at + 1..order.len()).rev().find(|&with| order[with] > order[at]).unwrap();
+            order.swap(at, with);
+            order[at + 1..].reverse();
+        }
     }
 }

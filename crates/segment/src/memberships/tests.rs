@@ -17,7 +17,7 @@ use tranche_store::commit::Transaction;
 use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError};
 
 use super::layout::{Kind, StoredFile};
-use super::{Key, MembershipTable, Memberships, compact};
+use super::{Key, MembershipTable, Memberships, NewMembers, compact};
 use crate::error::SegmentError;
 use crate::failing::lake;
 use crate::store::memberships_table;
@@ -26,6 +26,11 @@ const ENTITY: &str = "customer";
 
 fn day(n: i64) -> Timestamp {
     Timestamp::from_second(n * 86_400).unwrap()
+}
+
+/// The members of a segment from an instant on.
+fn new(segment: &str, entities: RoaringBitmap) -> NewMembers {
+    NewMembers { segment: segment.to_owned(), entities, until: None }
 }
 
 /// A row of the table: segment, key, day of entry and day of exit.
@@ -95,11 +100,11 @@ impl World {
         let mut bitmaps = Vec::new();
         for (segment, keys) in members {
             let numbers = Arc::make_mut(&mut index).insert(&self.keys(keys)).unwrap();
-            bitmaps.push(((*segment).to_owned(), numbers.into_iter().flatten().collect::<RoaringBitmap>()));
+            bitmaps.push(new(segment, numbers.into_iter().flatten().collect()));
         }
-        let changes = memberships.apply(bitmaps, day(as_of)).await.unwrap();
+        let changes = memberships.set(bitmaps, day(as_of)).await.unwrap();
         for ((segment, keys), change) in members.iter().zip(changes) {
-            assert_eq!(change.size, keys.len() as u64, "{segment}");
+            assert_eq!(change.now.size, keys.len() as u64, "{segment}");
         }
         self.commit(memberships, &index).await.unwrap();
     }
@@ -213,10 +218,7 @@ async fn many_instants_in_one_commit_are_as_many_refreshes() {
     let (mut memberships, mut index) = at_once.read(&["vip"], 1, &[]).await;
     for (as_of, keys) in history {
         let numbers = Arc::make_mut(&mut index).insert(&at_once.keys(keys)).unwrap();
-        memberships
-            .apply(vec![("vip".to_owned(), numbers.into_iter().flatten().collect())], day(as_of))
-            .await
-            .unwrap();
+        memberships.set(vec![new("vip", numbers.into_iter().flatten().collect())], day(as_of)).await.unwrap();
         one_by_one.refresh(as_of, &[("vip", keys)], &[]).await;
     }
     let made = at_once.commit(memberships, &index).await.unwrap().unwrap();
@@ -293,7 +295,7 @@ async fn of_two_refreshes_at_once_the_second_conflicts_and_loses_nothing_when_tr
     let mut world = World::new(DataType::Int64);
     world.refresh(1, &[("a", &[1]), ("b", &[2])], &[1, 2]).await;
     let (mut late, index) = world.read(&["a"], 2, &[1, 2]).await;
-    late.apply(vec![("a".to_owned(), RoaringBitmap::new())], day(2)).await.unwrap();
+    late.set(vec![new("a", RoaringBitmap::new())], day(2)).await.unwrap();
     world.refresh(2, &[("b", &[1])], &[1, 2]).await;
     let rows = world.rows().await;
     let outcome = world.commit(late, &index).await;

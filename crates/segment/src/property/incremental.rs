@@ -24,6 +24,7 @@ use super::lake::{PIPELINE, Place};
 use super::random::Random;
 use super::table::{ENTITY, Value};
 use super::{Seeds, on_threads};
+use crate::Elsewhere;
 use crate::Scope;
 use crate::evaluate::{Sharing, evaluate};
 use crate::refresh::{OnFailure, RefreshContext, RefreshReport, refresh};
@@ -296,6 +297,7 @@ impl History {
             full: false,
             transaction,
             on_failure: OnFailure::Stop,
+            elsewhere: &Elsewhere::default(),
         };
         let report = refresh(&definitions, None, &context)
             .await

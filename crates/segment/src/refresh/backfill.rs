@@ -18,6 +18,7 @@ use super::history_policy::HistoryPolicy;
 use super::publish::{Destination, Findings, Publication, key_of, publish};
 use super::report::SegmentReport;
 use crate::definition::definitions::Definitions;
+use crate::definition::elsewhere::Elsewhere;
 use crate::definition::names::is_wanted;
 use crate::definition::scope::Scope;
 use crate::definition::traits::universe;
@@ -47,6 +48,8 @@ pub struct Backfill<'a> {
     pub engine: &'a Engine,
     /// The pipeline.
     pub pipeline: &'a str,
+    /// What other pipelines of the project define.
+    pub elsewhere: &'a Elsewhere,
 }
 
 /// What a backfill would do to an entity's segments.
@@ -139,8 +142,8 @@ impl Backfill<'_> {
         let (first, last) = self.ends()?;
         let tables = self.tables(&entities, first).await?;
         let session = self.engine.session(last);
-        let Self { lake, pipeline, .. } = *self;
-        let to = Destination { lake, session: &session, pipeline, policy: self.policy(), transaction };
+        let to = self.destination(&session, transaction);
+        let lake = self.lake;
         let mut done = Vec::new();
         for entity in entities {
             let publication = match self.definitions.entities().contains(&entity.as_str()) {
@@ -152,6 +155,11 @@ impl Backfill<'_> {
             done.push(Backfilled { entity, segments });
         }
         Ok(done)
+    }
+
+    fn destination<'d>(&'d self, session: &'d Session, transaction: &'d str) -> Destination<'d> {
+        let Self { lake, pipeline, elsewhere, .. } = *self;
+        Destination { lake, session, pipeline, policy: self.policy(), transaction, elsewhere }
     }
 
     fn policy(&self) -> HistoryPolicy {
@@ -178,11 +186,10 @@ impl Backfill<'_> {
 
     /// The entities whose segments are published.
     async fn entities(&self, session: &Session) -> Result<Vec<String>, SegmentError> {
-        let Self { definitions, lake, pipeline, .. } = *self;
+        let definitions = self.definitions;
         let defined = definitions.entities().into_iter();
         let Some(wanted) = self.wanted else {
-            let of = Destination { lake, session, pipeline, policy: self.policy(), transaction: "" };
-            let forgotten = forgotten_entities(definitions, &of).await?;
+            let forgotten = forgotten_entities(definitions, &self.destination(session, "")).await?;
             return Ok(defined.map(str::to_owned).chain(forgotten).collect());
         };
         if let Some(unknown) = wanted.iter().find(|name| definitions.definition_of(name).is_none()) {

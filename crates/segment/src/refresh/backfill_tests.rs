@@ -109,6 +109,7 @@ impl World {
                 full: false,
                 transaction: &format!("run/{as_of}"),
                 on_failure: OnFailure::Stop,
+                elsewhere: &Elsewhere::default(),
             };
             refresh(definitions, None, &context).await.unwrap();
         }
@@ -134,6 +135,7 @@ impl World {
             tables: &tables,
             engine,
             pipeline: "shop",
+            elsewhere: &Elsewhere::default(),
         };
         let transaction = format!("backfill/{}", self.version().await.unwrap_or_default());
         backfill.run(&transaction, &|_, _| {}).await

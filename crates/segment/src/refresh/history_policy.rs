@@ -6,10 +6,10 @@ use crate::definition::names::is_wanted;
 use crate::error::SegmentError;
 use crate::history::HistoryRow;
 
-/// Whether a publication may replace what later refreshes published. Membership is a history, which is not rewritten unasked.
+/// What a publication leaves of what later refreshes published. Membership is a history, which is not rewritten unasked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HistoryPolicy {
-    /// History grows at its end; only the last instant may be repeated.
+    /// An instant takes its place in history: it is added, or repeated, and all others stay as they are.
     Grows,
     /// It is rebuilt from the first instant on, by this publication and those after it.
     Rebuilt,
@@ -21,6 +21,11 @@ pub(crate) enum HistoryPolicy {
 }
 
 impl HistoryPolicy {
+    /// Whether refreshes of later instants stay as they are.
+    pub(crate) fn keeps_later(self) -> bool {
+        self == Self::Grows
+    }
+
     /// Whether results as of these instants may be published upon a history, of which a backfill regards the `wanted` segments.
     pub(crate) fn allow(
         self,
@@ -29,15 +34,10 @@ impl HistoryPolicy {
         instants: &[Timestamp],
     ) -> Result<(), SegmentError> {
         let (Some(&from), Some(&to)) = (instants.first(), instants.last()) else { return Ok(()) };
-        let last =
-            |wanted| history.iter().filter(|row| is_wanted(wanted, &row.segment)).max_by_key(|row| row.as_of);
+        let last = history.iter().filter(|row| is_wanted(wanted, &row.segment)).max_by_key(|row| row.as_of);
         match self {
-            Self::Rebuilt => Ok(()),
-            Self::Grows => match last(None).map(|row| row.as_of) {
-                Some(last) if last > from => Err(SegmentError::Earlier { last, as_of: from }),
-                _ => Ok(()),
-            },
-            Self::FilledIn { rebuild } => match last(wanted) {
+            Self::Rebuilt | Self::Grows => Ok(()),
+            Self::FilledIn { rebuild } => match last {
                 Some(row) if row.as_of >= from && !rebuild => {
                     Err(SegmentError::Published { segment: row.segment.clone(), last: row.as_of, from })
                 }

@@ -5,6 +5,7 @@ mod history_policy;
 mod publish;
 mod report;
 mod traits_before;
+mod wide_table;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tranche_sql::{Session, Tables, table_folder};
 use tranche_store::Lake;
 
 use crate::definition::definitions::Definitions;
+use crate::definition::elsewhere::Elsewhere;
 use crate::definition::scope::Scope;
 use crate::definition::traits::universe;
 use crate::error::SegmentError;
@@ -42,12 +44,14 @@ pub struct RefreshContext<'a> {
     pub session: &'a Session,
     /// The pipeline.
     pub pipeline: &'a str,
-    /// Whether memberships from `as_of` on are rebuilt.
+    /// Whether memberships from `as_of` on are rebuilt; else those of later instants stay as they are.
     pub full: bool,
     /// The application transaction of the step.
     pub transaction: &'a str,
     /// What becomes of the others when definitions fail on the data.
     pub on_failure: OnFailure,
+    /// What other pipelines of the project define.
+    pub elsewhere: &'a Elsewhere,
 }
 
 /// What becomes of the other definitions of an entity when some fail on the data.
@@ -200,6 +204,7 @@ impl<'a> RefreshContext<'a> {
             pipeline: self.pipeline,
             policy,
             transaction: self.transaction,
+            elsewhere: self.elsewhere,
         }
     }
 }

@@ -6,29 +6,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use futures::future::try_join;
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use roaring::RoaringBitmap;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::parallel::Threads;
 use tranche_sql::{Session, SqlError};
-use tranche_store::commit::{FileCommit, Transaction};
-use tranche_store::encoding::{ParquetFile, parquet_options};
-use tranche_store::{Lake, Snapshot, StoreError};
+use tranche_store::commit::Transaction;
+use tranche_store::{Lake, StoreError};
 
 use super::history_policy::HistoryPolicy;
 use super::report::SegmentReport;
+use super::wide_table::WideTable;
 use crate::definition::definitions::Definitions;
+use crate::definition::elsewhere::Elsewhere;
 use crate::definition::names::{SegmentName, is_wanted};
 use crate::definition::validated::{Expectation, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Members};
-use crate::history::HistoryRow;
-use crate::history::OwnHistory;
-use crate::memberships::{Change, Key, MembershipTable, Memberships, compact, stored_key};
-use crate::store::{memberships_table, traits_table};
+use crate::history::{HistoryRow, NewRows, OwnHistory};
+use crate::memberships::{Change, Key, MembershipTable, Memberships, NewMembers, compact, stored_key};
+use crate::store::memberships_table;
 
 /// Where a publication goes.
 #[derive(Clone, Copy)]
@@ -43,6 +40,8 @@ pub(crate) struct Destination<'a> {
     pub(crate) policy: HistoryPolicy,
     /// The application transaction.
     pub(crate) transaction: &'a str,
+    /// What other pipelines of the project define.
+    pub(crate) elsewhere: &'a Elsewhere,
 }
 
 /// New results of an entity, to be published.
@@ -128,7 +127,7 @@ pub(crate) async fn publish(
     let mut attempts = 1;
     let reports = loop {
         match attempt(definitions, wanted, publication, to).await {
-            // Other pipelines have segments of the same entity.
+            // Others publish segments of the same entity: other pipelines, and other runs of this one.
             Err(SegmentError::Store(StoreError::Conflict { .. })) if attempts < ATTEMPTS => attempts += 1,
             outcome => break outcome?,
         }
@@ -145,8 +144,8 @@ async fn tidy(lake: &Lake, entity: &str) {
     }
 }
 
-/// How often memberships are read and changed again when another commit was in the way.
-const ATTEMPTS: usize = 5;
+/// How often memberships are read and changed again when another commit was in the way. Each time another publication came through.
+const ATTEMPTS: usize = 50;
 
 async fn attempt(
     definitions: &Definitions,
@@ -154,7 +153,7 @@ async fn attempt(
     publication: &mut Publication,
     to: &Destination<'_>,
 ) -> Result<Vec<SegmentReport>, SegmentError> {
-    let Destination { lake, session, pipeline, transaction, policy } = *to;
+    let Destination { lake, session, pipeline, transaction, policy, .. } = *to;
     let instants: Vec<Timestamp> = publication.findings.iter().map(|findings| findings.as_of).collect();
     let [first, ..] = instants[..] else { return Ok(Vec::new()) };
     let entity = publication.entity.clone();
@@ -162,35 +161,74 @@ async fn attempt(
     let base = lake.snapshot(&folder).await?;
     let mut history = OwnHistory::read(lake, session, pipeline, &entity, base.as_ref()).await?;
     policy.allow(&history.rows, wanted, &instants)?;
-    let names = names(definitions, wanted, publication, &history);
+    let names = names(definitions, wanted, publication, &history, to);
     let all_names: BTreeSet<String> = names.iter().flatten().cloned().collect();
     let table = MembershipTable { folder, base, key: publication.key.clone(), threads: session.threads() };
     // A refresh of some segments computes some traits; the table holds all of them.
     let traits = publication.traits.as_ref().filter(|_| wanted.is_none());
-    let traits = changed_traits(traits, publication.copy_of, &entity, lake).await?;
+    let wide = WideTable { entity: &entity, key: &publication.key.name, copy_of: publication.copy_of };
     let (mut memberships, traits) = try_join(
         Memberships::read(table, &mut publication.index, &all_names, first),
-        encoded(traits, session.threads()),
+        wide.planned(traits, definitions, to),
     )
     .await?;
     tracing::debug!(entity, "memberships are read");
+    let found = apply(definitions, publication, names, (&mut memberships, &history), policy).await?;
+    if let Some(traits) = traits {
+        traits.commit(to).await?;
+        tracing::debug!(entity, "traits are written");
+    }
+    if !is_published(&memberships, transaction, &found.rows.rows).await?
+        && (memberships.is_changed() || !history.says(&found.rows))
+    {
+        let mut transactions = vec![Transaction::new(transaction, 1)];
+        transactions.extend(history.write(lake, session, transaction, &found.rows).await?);
+        memberships.commit(lake, &publication.index, transactions).await?;
+    }
+    // Rows that no longer count are not seen by us whether they are there or not.
+    let _ = history.tidy(lake, session, transaction).await;
+    Ok(found.reports)
+}
+
+/// What a publication changes.
+struct Applied {
+    reports: Vec<SegmentReport>,
+    rows: NewRows,
+}
+
+/// Makes what was found the members of each segment at each instant, and checks the last.
+async fn apply(
+    definitions: &Definitions,
+    publication: &Publication,
+    names: Vec<Vec<String>>,
+    (memberships, history): (&mut Memberships, &OwnHistory),
+    policy: HistoryPolicy,
+) -> Result<Applied, SegmentError> {
     let mut reports: IndexMap<String, SegmentReport> = IndexMap::new();
     let mut rows: Vec<HistoryRow> = Vec::new();
     let mut violations = Vec::new();
     for (findings, names) in publication.findings.iter().zip(names) {
+        let as_of = findings.as_of;
         let found: Vec<Members> =
             names.iter().map(|name| findings.segments.get(name).cloned().unwrap_or_default()).collect();
-        let members: Vec<(String, RoaringBitmap)> =
-            names.iter().cloned().zip(found.iter().map(|members| members.entities.clone())).collect();
-        let changes = memberships.apply(members, findings.as_of).await?;
+        let next = |name: &str| history.next(name, as_of).filter(|_| policy.keeps_later());
+        let members = names.iter().zip(&found).map(|(name, found)| NewMembers {
+            segment: name.clone(),
+            entities: found.entities.clone(),
+            until: next(name).map(|row| row.as_of),
+        });
+        let changes = memberships.set(members.collect(), as_of).await?;
         // Only what is true now can be acted upon: of several instants, the last has to hold.
         violations.clear();
         for ((name, members), change) in names.into_iter().zip(&found).zip(changes) {
             if let Some(definition) = definitions.definition_of(&name) {
                 let share = members.share(findings.universe);
-                violations.extend(definition.expect.violations(&name, definition.kind, change, share));
+                violations.extend(definition.expect.violations(&name, definition.kind, change.now, share));
             }
-            let row = history_row(name, &entity, members, change, findings.as_of);
+            if let (Some(row), Some(Change { entered, exited, .. })) = (next(&name), change.next) {
+                rows.push(HistoryRow { entered, exited, ..row.clone() });
+            }
+            let row = history_row(name, &publication.entity, members, change.now, as_of);
             match reports.get_mut(&row.segment) {
                 Some(report) => report.advance(&row),
                 None => {
@@ -203,20 +241,8 @@ async fn attempt(
     if !violations.is_empty() {
         return Err(SegmentError::Expectation(violations));
     }
-    if let Some((schema, files)) = traits {
-        commit_traits(&entity, schema, files, publication.copy_of, to).await?;
-        tracing::debug!(entity, "traits are written");
-    }
-    if !is_published(&memberships, transaction, &rows).await?
-        && (memberships.is_changed() || !history.says(&rows))
-    {
-        let mut transactions = vec![Transaction::new(transaction, 1)];
-        transactions.extend(history.write(lake, session, transaction, &rows).await?);
-        memberships.commit(lake, &publication.index, transactions).await?;
-    }
-    // Rows that no longer count are not seen by us whether they are there or not.
-    let _ = history.tidy(lake, session, transaction).await;
-    Ok(reports.into_values().collect())
+    let rows = NewRows { rows, keeps_later: policy.keeps_later() };
+    Ok(Applied { reports: reports.into_values().collect(), rows })
 }
 
 /// Whether the transaction is in the table; without a table, whether there is nothing to write.
@@ -238,31 +264,37 @@ fn names(
     wanted: Option<&[String]>,
     publication: &Publication,
     history: &OwnHistory,
+    to: &Destination<'_>,
 ) -> Vec<Vec<String>> {
-    // The size and the instant of each segment's last refresh, as of the instant that is looked at.
+    let entity = publication.entity.as_str();
     let is_failed = |segment: &str| publication.failed.contains(SegmentName::parse(segment).definition);
-    let mut latest: BTreeMap<String, (u64, Timestamp)> = history
-        .latest()
-        .into_iter()
-        .filter(|(segment, _)| !is_failed(segment))
-        .map(|(segment, row)| (segment.to_owned(), (row.size, row.as_of)))
-        .collect();
+    // The size and the instant of each segment's last refresh, as this publication has it.
+    let mut published: BTreeMap<String, (u64, Timestamp)> = BTreeMap::new();
     let mut all = Vec::new();
     for Findings { as_of, segments, .. } in &publication.findings {
+        let until = to.policy.keeps_later().then_some(*as_of);
+        let mut latest: BTreeMap<String, (u64, Timestamp)> = history
+            .latest(until)
+            .into_iter()
+            .filter(|(segment, _)| !is_failed(segment))
+            .map(|(segment, row)| (segment.to_owned(), (row.size, row.as_of)))
+            .collect();
+        latest.extend(published.clone());
         let mut names: Vec<String> =
             segments.keys().filter(|name| is_wanted(wanted, name)).cloned().collect();
         for (segment, (size, last)) in &latest {
             let is_gone = !segments.contains_key(segment) && is_wanted(wanted, segment);
-            let is_label = is_defined(definitions, &publication.entity, segment);
-            // The memberships of a segment that is no longer defined are ended once.
+            let is_label = is_defined(definitions, entity, segment);
+            // The memberships of a segment that is no longer defined, by any pipeline, are ended once.
             let is_open = *size > 0 || last >= as_of;
-            if is_gone && (is_label || (wanted.is_none() && is_open)) {
+            let is_over = wanted.is_none() && is_open && !to.elsewhere.defines(entity, segment);
+            if is_gone && (is_label || is_over) {
                 names.push(segment.clone());
             }
         }
         for name in &names {
             let size = segments.get(name).map_or(0, |members| members.entities.len());
-            latest.insert(name.clone(), (size, *as_of));
+            published.insert(name.clone(), (size, *as_of));
         }
         all.push(names);
     }
@@ -327,93 +359,6 @@ impl Expectation {
         }
         found
     }
-}
-
-/// A wide table as files, of some of its rows each.
-type TraitsFiles = (SchemaRef, Vec<ParquetFile>);
-
-async fn encoded(
-    traits: Option<&RecordBatch>,
-    threads: Threads,
-) -> Result<Option<TraitsFiles>, SegmentError> {
-    let Some(traits) = traits else { return Ok(None) };
-    let rows = traits.num_rows();
-    let parts = (0..rows.max(1))
-        .step_by(TRAITS_FILE_ROWS)
-        .map(|start| traits.slice(start, TRAITS_FILE_ROWS.min(rows - start)));
-    let parts: Vec<RecordBatch> = parts.collect();
-    let files = threads.map(parts, |part: RecordBatch| {
-        Ok::<_, SegmentError>(ParquetFile::encode(&part.schema(), [&part], parquet_options(&part.schema()))?)
-    });
-    Ok(Some((traits.schema(), files.await?)))
-}
-
-/// So many rows of a wide table are in a file.
-const TRAITS_FILE_ROWS: usize = 1 << 18;
-
-/// The transaction that says of which version of the entity's own table a wide table is a copy.
-const COPY_MARK: &str = "copy";
-const NO_COPY: i64 = -1;
-
-/// The traits to write: none where the table holds a copy of these already.
-async fn changed_traits<'t>(
-    traits: Option<&'t RecordBatch>,
-    copy_of: Option<u64>,
-    entity: &str,
-    lake: &Lake,
-) -> Result<Option<&'t RecordBatch>, SegmentError> {
-    if let (Some(rows), Some(version)) = (traits, copy_of)
-        && is_copied(lake, entity, rows, version).await?
-    {
-        return Ok(None);
-    }
-    Ok(traits)
-}
-
-/// Whether the wide table that is there is a copy of that version of the entity's own table already.
-async fn is_copied(
-    lake: &Lake,
-    entity: &str,
-    rows: &RecordBatch,
-    version: u64,
-) -> Result<bool, SegmentError> {
-    let Some(stored) = lake.snapshot(&traits_table(entity)).await? else { return Ok(false) };
-    let schema = stored.schema()?;
-    let same_columns =
-        schema.fields().iter().map(|field| field.name()).eq(rows.schema().fields().iter().map(|f| f.name()));
-    Ok(same_columns && stored.transaction_version(COPY_MARK).await? == i64::try_from(version).ok())
-}
-
-/// Puts the wide table in the place of the one before.
-async fn commit_traits(
-    entity: &str,
-    schema: SchemaRef,
-    files: Vec<ParquetFile>,
-    copy_of: Option<u64>,
-    to: &Destination<'_>,
-) -> Result<(), SegmentError> {
-    let table = traits_table(entity);
-    let base = to.lake.snapshot(&table).await?;
-    let remove = base.as_ref().map(Snapshot::files).transpose()?.unwrap_or_default();
-    let folder = to.lake.folder(&table)?;
-    let mut add = Vec::new();
-    for file in files {
-        add.push(file.put(folder.as_ref(), "", BTreeMap::new()).await?);
-    }
-    let version = copy_of.and_then(|version| i64::try_from(version).ok()).unwrap_or(NO_COPY);
-    let transactions = vec![Transaction::new(to.transaction, 1), Transaction::new(COPY_MARK, version)];
-    to.lake
-        .replace_files(FileCommit {
-            table,
-            schema,
-            partition_by: Vec::new(),
-            base,
-            remove,
-            add,
-            transactions,
-        })
-        .await?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -97,7 +97,9 @@ impl World {
         let session = self.engine.session(day(step.as_of));
         let policy = if step.full { HistoryPolicy::Rebuilt } else { HistoryPolicy::Grows };
         let Step { pipeline, transaction, .. } = *step;
-        let to = Destination { lake: &self.lake, session: &session, pipeline, policy, transaction };
+        let elsewhere = &Elsewhere::default();
+        let to =
+            Destination { lake: &self.lake, session: &session, pipeline, policy, transaction, elsewhere };
         let mut index = KeyIndex::new(&DataType::Int64);
         let mut segments = IndexMap::new();
         for (segment, keys) in step.members {
@@ -208,24 +210,56 @@ async fn a_refresh_is_recorded_once_and_a_repeated_one_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn history_is_rebuilt_from_an_earlier_instant_only_when_asked() {
+async fn an_earlier_instant_takes_its_place_and_later_ones_are_rebuilt_only_when_asked() {
     let world = World::new();
     world.publish(&Step::new(VIP, 1, &[("vip", &[1])], "run1")).await.unwrap();
     let seen = world.seen().await;
-    world.publish(&Step::new(VIP, 3, &[("vip", &[2])], "run2")).await.unwrap();
-    let refused = world.publish(&Step::new(VIP, 2, &[("vip", &[1])], "run3")).await;
-    assert!(matches!(refused, Err(SegmentError::Earlier { last, .. }) if last == day(3)));
+    world.publish(&Step::new(VIP, 5, &[("vip", &[1, 2])], "run2")).await.unwrap();
+    world.publish(&Step::new(VIP, 3, &[("vip", &[2])], "run3")).await.unwrap();
+    let between = world.seen().await;
+    let row = |day, size, entered, exited| (day, "vip".to_owned(), size, entered, exited);
+    assert_eq!(between.history, [row(1, 1, 1, 0), row(3, 1, 1, 1), row(5, 2, 1, 0)]);
+    let member = |key, from, to| ("vip".to_owned(), key, from, to);
+    assert_eq!(between.memberships, [member(1, 1, Some(3)), member(1, 5, None), member(2, 3, None)]);
+    assert_eq!(world.stored_history().await, 3, "what no longer counts is removed");
 
     let rebuilt = Step { full: true, ..Step::new(VIP, 2, &[("vip", &[1, 5])], "run4") };
     world.publish(&rebuilt).await.unwrap();
     let after = world.seen().await;
-    let history = [seen.history[0].clone(), (2, "vip".to_owned(), 2, 1, 0)];
+    let history = [seen.history[0].clone(), row(2, 2, 1, 0)];
     assert_eq!(after.history, history);
-    assert_eq!(after.memberships, [("vip".to_owned(), 1, 1, None), ("vip".to_owned(), 5, 2, None)]);
+    assert_eq!(after.memberships, [member(1, 1, None), member(5, 2, None)]);
     assert_eq!(world.stored_history().await, 2, "what no longer counts is removed");
     world.publish(&Step::new(VIP, 3, &[("vip", &[5])], "run5")).await.unwrap();
     assert_eq!(world.seen().await.history.len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refreshes_at_once_end_as_one_after_the_other() {
+    let days: [(i64, &[i64]); 6] =
+        [(1, &[1, 2]), (2, &[2, 3]), (3, &[]), (4, &[3, 4, 5]), (5, &[1, 5]), (6, &[1])];
+    let in_order = World::new();
+    for (as_of, keys) in days {
+        let transaction = format!("run{as_of}");
+        in_order.publish(&Step::new(NEVER_EMPTY, as_of, &[("vip", keys)], &transaction)).await.unwrap();
+    }
+    let expected = in_order.seen().await;
+    for round in 0..8 {
+        let world = World::new();
+        let publish = async |(as_of, keys): (i64, &[i64])| {
+            let transaction = format!("run{as_of}");
+            world.publish(&Step::new(NEVER_EMPTY, as_of, &[("vip", keys)], &transaction)).await.unwrap();
+        };
+        // The last two are there twice: by a run that was taken for dead and its successor.
+        let all = days.into_iter().chain(days[4..].iter().copied());
+        futures::future::join_all(all.map(publish)).await;
+        assert_eq!(world.seen().await, expected, "round {round}");
+        let leftovers = world.stored_history().await - expected.history.len();
+        assert_eq!(leftovers, 0, "round {round}: rows that do not count");
+    }
+}
+
+const NEVER_EMPTY: &[(&str, &str)] = &[("vip", "{not_empty: false}")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_requested_segments_are_published_and_pipelines_share_a_table() {
@@ -291,6 +325,7 @@ async fn an_entity_that_is_no_longer_defined_is_in_no_segment() {
         full: false,
         transaction: "run2",
         on_failure: OnFailure::Stop,
+        elsewhere: &Elsewhere::default(),
     };
     let report = crate::refresh::refresh(&Definitions::default(), None, &context).await.unwrap();
     assert_eq!(report.rows_written, 2);

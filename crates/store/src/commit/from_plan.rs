@@ -136,7 +136,8 @@ impl Lake {
             } else {
                 write = write.with_partition_columns(partition_by).with_configuration(TABLE_PROPERTIES);
             }
-            match mode {
+            // Of a table that is not there yet, nothing is replaced.
+            match if current.is_some() { mode } else { CommitMode::Append } {
                 CommitMode::Append => write.with_save_mode(SaveMode::Append),
                 CommitMode::Overwrite => write.with_save_mode(SaveMode::Overwrite),
                 CommitMode::OverwriteWhere(predicate) => {

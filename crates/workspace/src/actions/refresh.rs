@@ -8,9 +8,9 @@ use tranche_observe::{Dataset, Field, InputField};
 use tranche_pipeline::definition::{self as pipeline, Targets};
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_schema::{Contract, platform};
+use tranche_segment::InSegment;
 use tranche_segment::refresh::{OnFailure, RefreshContext, refresh};
 use tranche_segment::store::{HISTORY_TABLE, memberships_table, traits_table};
-use tranche_segment::{InSegment, SegmentError};
 use tranche_sql::{column_lineage, dialect, table_folder};
 
 use crate::action::{Action, ActionContext};
@@ -66,7 +66,10 @@ impl Action for Refresh {
             Targets::All => None,
             Targets::Named(names) => Some(names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()),
         };
+        let resources = context.resources;
+        let elsewhere = resources.definitions.elsewhere(&context.run.pipeline, &resources.engine).await?;
         let refresh_context = RefreshContext {
+            elsewhere: &elsewhere,
             lake: &context.resources.lake,
             tables: &tables,
             session: &session,
@@ -78,16 +81,7 @@ impl Action for Refresh {
                 pipeline::OnFailure::Continue => OnFailure::Continue,
             },
         };
-        let refreshed = refresh(&context.pipeline.definitions, wanted.as_deref(), &refresh_context).await;
-        let report = match refreshed {
-            Ok(report) => report,
-            // A slot that is run late, or again, finds memberships of later instants: history is not rewritten by the way.
-            Err(SegmentError::Earlier { last, .. }) if context.run.slot.is_some() => {
-                let kept = format!("memberships stay as they are: the last refresh was as of {last}");
-                return Ok(StepOutcome { detail: json!({"kept": kept}), ..StepOutcome::default() });
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let report = refresh(&context.pipeline.definitions, wanted.as_deref(), &refresh_context).await?;
         if !report.failed.is_empty() {
             return Err(Failure::data(report.failed.join("\n")));
         }

@@ -12,7 +12,7 @@ use tranche_pipeline::Pipeline;
 use tranche_project::{Problems, Project, Settings, SourceFile};
 use tranche_report::Report;
 use tranche_schema::Contract;
-use tranche_segment::{Definitions, SegmentDefinition};
+use tranche_segment::{Definitions, Elsewhere, SegmentDefinition};
 use tranche_sql::{Engine, Session};
 
 use crate::failure::Failure;
@@ -60,6 +60,23 @@ pub struct PipelineDefinitions {
 }
 
 impl ProjectDefinitions {
+    /// What pipelines other than this one define of entities.
+    ///
+    /// # Errors
+    /// [`Failure`] when a contract's table cannot be registered.
+    pub async fn elsewhere(&self, pipeline: &str, engine: &Engine) -> Result<Elsewhere, Failure> {
+        let others: Vec<&Definitions> = self
+            .pipelines
+            .iter()
+            .filter(|(name, _)| *name != pipeline)
+            .map(|(_, other)| &other.definitions)
+            .collect();
+        Ok(match others.is_empty() {
+            true => Elsewhere::default(),
+            false => Elsewhere::of(others.into_iter(), &self.empty_session(engine)?).await,
+        })
+    }
+
     /// A session in which every contract is registered without data.
     ///
     /// # Errors

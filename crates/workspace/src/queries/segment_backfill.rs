@@ -6,7 +6,7 @@ use serde::Serialize;
 use tranche_pipeline::{SystemClock, new_run_id};
 use tranche_project::duration;
 use tranche_segment::refresh::SegmentReport;
-use tranche_segment::{Backfill, Backfilled, Definitions, Pattern, PlannedBackfill};
+use tranche_segment::{Backfill, Backfilled, Definitions, Elsewhere, Pattern, PlannedBackfill};
 use tranche_sql::{Engine, Tables};
 use tranche_store::Lake;
 
@@ -146,6 +146,7 @@ struct Prepared<'a> {
     rebuild: bool,
     lake: Lake,
     tables: Tables,
+    elsewhere: Elsewhere,
 }
 
 impl<'a> Prepared<'a> {
@@ -163,7 +164,8 @@ impl<'a> Prepared<'a> {
         let tables = tranche.tables(&lake).await?;
         let definitions = &tranche.definitions.pipeline(pipeline)?.definitions;
         let (engine, rebuild) = (&tranche.engine, request.rebuild);
-        Ok(Self { pipeline, definitions, engine, names, instants, rebuild, lake, tables })
+        let elsewhere = tranche.definitions.elsewhere(pipeline, engine).await?;
+        Ok(Self { pipeline, definitions, engine, names, instants, rebuild, lake, tables, elsewhere })
     }
 
     fn backfill(&self) -> Backfill<'_> {
@@ -176,6 +178,7 @@ impl<'a> Prepared<'a> {
             tables: &self.tables,
             engine: self.engine,
             pipeline: self.pipeline,
+            elsewhere: &self.elsewhere,
         }
     }
 
