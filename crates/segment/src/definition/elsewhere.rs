@@ -32,6 +32,12 @@ impl Elsewhere {
         all
     }
 
+    #[cfg(test)]
+    pub(crate) fn with_trait(entity: &str, column: &str) -> Self {
+        let traits = BTreeSet::from([(entity.to_owned(), column.to_owned())]);
+        Self { segments: BTreeSet::new(), traits }
+    }
+
     /// Whether another pipeline defines a segment, or the set of a label.
     pub(crate) fn defines(&self, entity: &str, segment: &str) -> bool {
         let definition = SegmentName::parse(segment).definition;

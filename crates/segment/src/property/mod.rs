@@ -11,7 +11,7 @@ mod grammar;
 mod incremental;
 mod lake;
 mod mistakes;
-mod random;
+pub(crate) mod random;
 mod shrink;
 mod table;
 
@@ -31,14 +31,14 @@ const SETS: u64 = 4;
 const CASES: u64 = 500;
 
 /// The seeds that are asked for.
-struct Seeds {
-    first: u64,
-    count: u64,
+pub(crate) struct Seeds {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
 }
 
 impl Seeds {
     /// `usual` seeds, unless the environment asks for others.
-    fn asked(usual: u64) -> Self {
+    pub(crate) fn asked(usual: u64) -> Self {
         let number = |name: &str| {
             std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|e| panic!("{name}: {e}")))
         };

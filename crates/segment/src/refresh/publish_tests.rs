@@ -16,6 +16,9 @@ use crate::failing::lake;
 use crate::refresh::{OnFailure, RefreshContext};
 use crate::store::{HISTORY_TABLE, history, latest};
 
+#[path = "publish_simulation.rs"]
+mod simulation;
+
 const ENTITY: &str = "customer";
 
 fn day(n: i64) -> Timestamp {
@@ -51,6 +54,7 @@ struct World {
 }
 
 /// One refresh.
+#[derive(Clone)]
 struct Step<'a> {
     pipeline: &'a str,
     definitions: &'a [(&'a str, &'a str)],
@@ -59,6 +63,8 @@ struct Step<'a> {
     wanted: Option<&'a [&'a str]>,
     full: bool,
     transaction: &'a str,
+    traits: Option<RecordBatch>,
+    elsewhere: Elsewhere,
 }
 
 const NOTHING: &str = "{}";
@@ -70,7 +76,17 @@ impl<'a> Step<'a> {
         members: &'a [(&'a str, &'a [i64])],
         transaction: &'a str,
     ) -> Self {
-        Self { pipeline: "shop", definitions, as_of, members, wanted: None, full: false, transaction }
+        Self {
+            pipeline: "shop",
+            definitions,
+            as_of,
+            members,
+            wanted: None,
+            full: false,
+            transaction,
+            traits: None,
+            elsewhere: Elsewhere::default(),
+        }
     }
 }
 
@@ -97,7 +113,7 @@ impl World {
         let session = self.engine.session(day(step.as_of));
         let policy = if step.full { HistoryPolicy::Rebuilt } else { HistoryPolicy::Grows };
         let Step { pipeline, transaction, .. } = *step;
-        let elsewhere = &Elsewhere::default();
+        let elsewhere = &step.elsewhere;
         let to =
             Destination { lake: &self.lake, session: &session, pipeline, policy, transaction, elsewhere };
         let mut index = KeyIndex::new(&DataType::Int64);
@@ -115,7 +131,7 @@ impl World {
             key,
             index: index.into(),
             findings,
-            traits: None,
+            traits: step.traits.clone(),
             copy_of: None,
             failed: BTreeSet::new(),
         };
@@ -391,7 +407,7 @@ async fn a_refresh_that_is_cut_short_is_seen_whole_or_not_at_all() {
                 let failed = store.has_failed();
                 store.fail_after(i64::MAX);
                 let seen = world.seen().await;
-                let again = Step { transaction: "run4", ..step };
+                let again = Step { transaction: "run4", ..step.clone() };
                 world.publish(&again).await.unwrap();
                 let new = world.seen().await;
                 let expected = expected.entry(what).or_insert_with(|| new.clone());
