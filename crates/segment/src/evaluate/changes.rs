@@ -125,10 +125,10 @@ fn change(
     let Some(&base) = candidates.iter().min_by_key(distance) else {
         return full(match measure.aggregate {
             Aggregate::CountDistinct => "distinct values of two days cannot be added up",
-            Aggregate::Variance => "variances of floats depend on the order of addition",
+            Aggregate::Variance => "variances are not saved",
             Aggregate::First | Aggregate::Last => "first and last values are not saved",
             Aggregate::Sum if !bases.is_empty() && is_float(measure, contract) => {
-                "sums of floats depend on the order of addition"
+                "sums of floats are not saved"
             }
             _ => "it is new",
         });

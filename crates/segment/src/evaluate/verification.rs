@@ -129,7 +129,7 @@ fn describe(cells: &Cells, row: usize) -> String {
         Cells::Count(values) => values[row].to_string(),
         Cells::Sum(values) => values[row].to_string(),
         Cells::Wide(values) => values[row].to_string(),
-        Cells::Float(values) => values[row].to_string(),
+        Cells::Float(values) => values[row].value().to_string(),
         Cells::Max(values) | Cells::Min(values) if values[row] == i64::MIN => "nothing".to_owned(),
         Cells::Max(values) => values[row].to_string(),
         Cells::Min(values) => (!values[row]).to_string(),

@@ -13,7 +13,7 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::scan::{Cells, FailedKeys, float_of_order};
-use tranche_sql::{AVERAGE_DIGITS, RowFailure, SqlError, outgrown};
+use tranche_sql::{AVERAGE_DIGITS, ExactSum, RowFailure, SqlError, outgrown};
 
 use super::table_scan::FailedMeasures;
 use crate::plan::{EventAggregate, Formula};
@@ -162,14 +162,8 @@ fn array(
         }
         Formula::Variance { moments, sample, root } => {
             let Cells::Variance(moments) = measures[moments].as_ref() else { return Err(wrong()) };
-            let least = if sample { 2 } else { 1 };
-            #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-            let value = |n: u64, m2: f64| m2 / (if sample { n - 1 } else { n }) as f64;
-            let values = moments[rows.clone()].iter().map(|m| {
-                (m.n >= least)
-                    .then(|| value(m.n, m.m2))
-                    .map(|variance| if root { variance.sqrt() } else { variance })
-            });
+            let value = |variance: f64| if root { variance.sqrt() } else { variance };
+            let values = moments[rows.clone()].iter().map(|moments| moments.variance(sample).map(value));
             Arc::new(values.collect::<Float64Array>())
         }
         Formula::Edge(edge) => {
@@ -202,7 +196,8 @@ fn plain(
             Ok(cast(&sums, data_type)?)
         }
         Cells::Float(values) => {
-            let floats: ArrayRef = Arc::new(Float64Array::new(values[rows.clone()].to_vec().into(), nulls));
+            let values: Vec<f64> = values[rows.clone()].iter().map(ExactSum::value).collect();
+            let floats: ArrayRef = Arc::new(Float64Array::new(values.into(), nulls));
             Ok(cast(&floats, data_type)?)
         }
         Cells::Sum(values) if data_type.is_decimal() => {
@@ -278,7 +273,7 @@ fn average(
         }
         (Cells::Sum(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),
         (Cells::Wide(sums), _) => divide(sums[rows.clone()].iter().map(|&sum| sum as f64).collect()),
-        (Cells::Float(sums), _) => divide(sums[rows.clone()].to_vec()),
+        (Cells::Float(sums), _) => divide(sums[rows.clone()].iter().map(ExactSum::value).collect()),
         _ => return Err(SqlError::Engine("an average of another kind".to_owned())),
     };
     Ok(cast(&array, data_type)?)

@@ -18,10 +18,14 @@ use datafusion::scalar::ScalarValue;
 
 use crate::outgrown::reason;
 
-/// The aggregates that take the places of the engine's.
-pub(crate) fn all() -> Vec<AggregateUDF> {
-    let widened = |inner, widening| AggregateUDF::new_from_impl(Widened { inner, widening });
-    vec![widened(average::avg_udaf(), Widening::Average), widened(sum::sum_udaf(), Widening::Sum)]
+/// The average, in the place of the engine's.
+pub(super) fn average() -> AggregateUDF {
+    AggregateUDF::new_from_impl(Widened { inner: average::avg_udaf(), widening: Widening::Average })
+}
+
+/// The sum, in the place of the engine's.
+pub(super) fn sum() -> AggregateUDF {
+    AggregateUDF::new_from_impl(Widened { inner: sum::sum_udaf(), widening: Widening::Sum })
 }
 
 /// What is widened.

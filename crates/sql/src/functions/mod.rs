@@ -6,6 +6,7 @@ mod as_of;
 mod at_time_zone;
 mod bucket;
 mod checked;
+mod exact;
 mod length_of_time;
 mod nearest;
 pub(crate) mod number;
@@ -46,7 +47,7 @@ pub(crate) fn all(as_of: Timestamp) -> Vec<ScalarUDF> {
 
 /// The aggregates that take the places of the engine's, or have names besides theirs.
 pub(crate) fn aggregates() -> Vec<AggregateUDF> {
-    let mut all = aggregates::all();
+    let mut all = exact::all();
     all.push(AggregateUDF::clone(&var_samp_udaf()).with_aliases(["variance"]));
     all
 }

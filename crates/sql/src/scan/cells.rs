@@ -4,6 +4,7 @@ use arrow::datatypes::DataType;
 
 use super::groups::Aggregate;
 use super::numbers::ValueKind;
+use crate::exact_sum::{ExactSum, Moments};
 
 /// The values of an aggregate: one cell for each key, by its number, and one for rows without a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,51 +16,18 @@ pub enum Cells {
     /// Sums of whole numbers or decimals, in more bits.
     Wide(Vec<i128>),
     /// Sums of floats.
-    Float(Vec<f64>),
+    Float(Vec<ExactSum>),
     /// The largest value as an integer of the same order, [`i64::MIN`] where there is none.
     Max(Vec<i64>),
     /// The bitwise complement of the smallest value as an integer of the same order, [`i64::MIN`] where there is none.
     Min(Vec<i64>),
     /// Moments of values.
-    Variance(Vec<Variance>),
+    Variance(Vec<Moments>),
     /// The value that is first or last: by what it is so (negated bitwise for the first), and the value if it is
     /// not null. Of several that are, the largest; so it does not matter which of them was read first.
     Edge(Vec<Option<(i64, Option<i64>)>>),
     /// Each distinct value's key and code, in no order and more than once.
     Distinct(Vec<(u32, u128)>),
-}
-
-/// Count, mean and sum of squared deviations; mergeable.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Variance {
-    /// Values.
-    pub n: u64,
-    /// Their mean.
-    pub mean: f64,
-    /// The sum of squared deviations from it.
-    pub m2: f64,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-impl Variance {
-    pub(super) fn add(&mut self, value: f64) {
-        self.n += 1;
-        let delta = value - self.mean;
-        self.mean += delta / self.n as f64;
-        self.m2 += delta * (value - self.mean);
-    }
-
-    /// Adds the moments of other values (Chan, Golub & LeVeque 1979).
-    pub fn merge(&mut self, other: Self) {
-        let n = self.n + other.n;
-        if other.n == 0 {
-            return;
-        }
-        let delta = other.mean - self.mean;
-        self.mean += delta * other.n as f64 / n as f64;
-        self.m2 += other.m2 + delta * delta * self.n as f64 * other.n as f64 / n as f64;
-        self.n = n;
-    }
 }
 
 impl Cells {
@@ -105,9 +73,9 @@ impl Cells {
             Self::Count(values) => values.resize(cells, 0),
             Self::Sum(values) => values.resize(cells, 0),
             Self::Wide(values) => values.resize(cells, 0),
-            Self::Float(values) => values.resize(cells, 0.0),
+            Self::Float(values) => values.resize(cells, ExactSum::default()),
             Self::Max(values) | Self::Min(values) => values.resize(cells, i64::MIN),
-            Self::Variance(values) => values.resize(cells, Variance::default()),
+            Self::Variance(values) => values.resize(cells, Moments::default()),
             Self::Edge(values) => values.resize(cells, None),
             Self::Distinct(_) => {}
         }
@@ -150,10 +118,10 @@ impl Cells {
             Self::Count(values) => Self::Count(moved(values, places, vec![0; cells])),
             Self::Sum(values) => Self::Sum(moved(values, places, vec![0; cells])),
             Self::Wide(values) => Self::Wide(moved(values, places, vec![0; cells])),
-            Self::Float(values) => Self::Float(moved(values, places, vec![0.0; cells])),
+            Self::Float(values) => Self::Float(moved(values, places, vec![ExactSum::default(); cells])),
             Self::Max(values) => Self::Max(moved(values, places, vec![i64::MIN; cells])),
             Self::Min(values) => Self::Min(moved(values, places, vec![i64::MIN; cells])),
-            Self::Variance(values) => Self::Variance(moved(values, places, vec![Variance::default(); cells])),
+            Self::Variance(values) => Self::Variance(moved(values, places, vec![Moments::default(); cells])),
             Self::Edge(values) => Self::Edge(moved(values, places, vec![None; cells])),
             Self::Distinct(pairs) => {
                 let last = u32::try_from(cells).unwrap_or(u32::MAX).saturating_sub(1);
@@ -194,11 +162,11 @@ impl Cells {
             (Self::Wide(ours), Self::Wide(theirs)) => {
                 fold(ours, theirs, |a, b| *a = a.wrapping_add(b * i128::from(sign)))
             }
-            (Self::Float(ours), Self::Float(theirs)) => fold(ours, theirs, |a, b| *a += b),
+            (Self::Float(ours), Self::Float(theirs)) => fold(ours, theirs, ExactSum::merge),
             (Self::Max(ours), Self::Max(theirs)) | (Self::Min(ours), Self::Min(theirs)) => {
                 fold(ours, theirs, |a, b| *a = (*a).max(b));
             }
-            (Self::Variance(ours), Self::Variance(theirs)) => fold(ours, theirs, Variance::merge),
+            (Self::Variance(ours), Self::Variance(theirs)) => fold(ours, theirs, Moments::merge),
             (Self::Edge(ours), Self::Edge(theirs)) => fold(ours, theirs, |a, b| *a = (*a).max(b)),
             (Self::Distinct(ours), Self::Distinct(theirs)) => {
                 ours.extend_from_slice(theirs);

@@ -32,7 +32,7 @@ mod source;
 mod tests;
 mod update;
 
-pub use cells::{Cells, Variance};
+pub use cells::Cells;
 pub use extract::Extract;
 pub use failures::{FailedCells, FailedKeys};
 pub use grouped::{GroupedScan, extract_schema};

@@ -110,7 +110,7 @@ impl Cells {
             }
             Self::Float(cells) => {
                 let found = floats(arguments.value()?)?;
-                rows.without(found.nulls.as_ref()).each(|key, row| cells[key] += found.values[row]);
+                rows.without(found.nulls.as_ref()).each(|key, row| cells[key].add(found.values[row]));
             }
             Self::Max(cells) => {
                 let (values, nulls) = ordered(arguments.value()?)?;

@@ -90,3 +90,18 @@ async fn aggregates_over_ties_have_one_answer() {
         .await;
     check("SELECT city, first_value(id) AS a FROM t GROUP BY city").await;
 }
+
+/// Sums of floats round at each addition, so that an order shows, unless they are added exactly.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_of_floats_have_one_answer() {
+    let values = "(SELECT city, id, amount, CAST(id AS DOUBLE) * 0.1 / (amount + 3) AS x FROM t) q";
+    for aggregate in
+        ["sum(x)", "avg(x)", "stddev(x)", "var_pop(x)", "sum(DISTINCT x)", "sum(x) FILTER (WHERE id % 2 = 0)"]
+    {
+        check(&format!("SELECT {aggregate} AS a FROM {values}")).await;
+        check(&format!("SELECT city, {aggregate} AS a FROM {values} GROUP BY city")).await;
+    }
+    check(&format!("SELECT city, sum(sum(x)) OVER (ORDER BY city) AS a FROM {values} GROUP BY city")).await;
+    let moving = "avg(x) OVER (PARTITION BY city ORDER BY id ROWS BETWEEN 5 PRECEDING AND CURRENT ROW)";
+    check(&format!("SELECT id, {moving} AS a FROM {values} WHERE id < 2000")).await;
+}
