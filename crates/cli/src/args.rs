@@ -142,9 +142,14 @@ pub(crate) enum Command {
     Sql(Sql),
     /// Check the storage, the clock, the project and the lake, with advice for each finding; exit code 1 if there is one.
     #[command(
-        after_help = "Examples:\n  tranche doctor\n  tranche doctor --format json | jq '.[] | select(.ok | not)'"
+        after_help = "Examples:\n  tranche doctor\n  tranche doctor --deep\n  tranche doctor --format json | jq '.[] | select(.ok | not)'"
     )]
-    Doctor,
+    Doctor {
+        /// Read every file of every table and every document as a whole, and verify their checksums: names what is
+        /// damaged, and takes as long as reading the lake.
+        #[arg(long)]
+        deep: bool,
+    },
     /// Experiment statistics on given sufficient statistics.
     #[command(
         after_help = "Example:\n  echo '{\"cases\": {\"a\": {\"kind\": \"proportion\", \"a\": {\"n\": 1000, \"sum\": 100}, \"b\": {\"n\": 1000, \"sum\": 120}}}}' | tranche stats -"

@@ -1,5 +1,6 @@
 //! How a failure leaves the program: printed, and as an exit code that says who has to act.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use schemars::JsonSchema;
@@ -21,17 +22,18 @@ pub(crate) struct FailureDocument<'a> {
     problems: &'a [Diagnostic],
 }
 
-/// Prints a failure and gives its exit code.
-#[expect(clippy::print_stderr, clippy::print_stdout, reason = "the edge of the program")]
+/// Prints a failure and gives its exit code. Where nobody can be told any more, the exit code tells.
 pub(crate) fn report(failure: &Failure, global: &Global) -> ExitCode {
     if global.format == Format::Json {
         let Failure { class, message: error, diagnostics: problems } = failure;
-        println!("{}", json!(FailureDocument { class: *class, error, problems }));
+        let document = json!(FailureDocument { class: *class, error, problems });
+        let _ = writeln!(std::io::stdout().lock(), "{document}");
     }
+    let mut stderr = std::io::stderr().lock();
     for diagnostic in &failure.diagnostics {
-        eprintln!("{diagnostic}\n");
+        let _ = writeln!(stderr, "{diagnostic}\n");
     }
-    eprintln!("error: {}", failure.message);
+    let _ = writeln!(stderr, "error: {}", failure.message);
     exit_code(failure.class)
 }
 

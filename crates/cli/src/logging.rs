@@ -43,7 +43,7 @@ pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
         name => format!("{all},tranche_{name}={own}"),
     });
     let wanted = EnvFilter::try_from_env("TRANCHE_LOG").unwrap_or_else(|_| EnvFilter::new(directives));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let lines = match global.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
         LogFormat::Text => lines.compact().with_filter(wanted).boxed(),

@@ -11,6 +11,7 @@ mod commands;
 mod failure;
 mod logging;
 mod output;
+mod panics;
 mod progress;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    panics::install();
     let arguments = args::Arguments::parse();
     output::View::set(&arguments.global);
     let traces = match logging::start(&arguments) {
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
                 return failure::report(&failure, &arguments.global);
             }
         };
-    let outcome = runtime.block_on(commands::run(&arguments));
+    let outcome = runtime.block_on(panics::caught(commands::run(&arguments)));
     if let Some(Err(error)) = traces.map(|traces| traces.shutdown()) {
         tracing::warn!("traces were not exported: {error}");
     }

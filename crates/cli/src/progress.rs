@@ -1,7 +1,7 @@
 //! Progress on stderr: bars on a terminal, a line per step elsewhere.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,14 +22,12 @@ impl Progress {
         Self { bars: MultiProgress::new(), terminal: std::io::stderr().is_terminal(), steps: Arc::default() }
     }
 
-    #[expect(clippy::print_stderr, reason = "progress goes to stderr")]
     fn line(&self, line: &str) {
-        if self.terminal {
-            // A terminal that went away is no reason to stop.
-            let _ = self.bars.println(line);
-        } else {
-            eprintln!("{line}");
-        }
+        // A terminal or a pipe that went away is no reason to stop.
+        let _ = match self.terminal {
+            true => self.bars.println(line),
+            false => writeln!(std::io::stderr().lock(), "{line}"),
+        };
     }
 
     fn finish(&self, step: &Step, line: &str) {

@@ -23,6 +23,7 @@ use tranche_sql::keys::KeyShare;
 use tranche_sql::parallel::blocking;
 use tranche_sql::scan::Extract;
 use tranche_store::encoding::{ParquetFile, parquet_options};
+use tranche_store::objects::{read_document, write_document};
 use tranche_store::{DataFile, StoreError};
 
 use crate::state::{Header, NewState, SavedState, Unusable};
@@ -83,10 +84,11 @@ async fn manifest<H: DeserializeOwned>(
     header_format: Option<u32>,
 ) -> Result<Manifest<H>, Unusable> {
     let path = Path::from(format!("{folder}/{MANIFEST}"));
-    let text = match objects.get(&path).await {
-        Ok(found) => found.bytes().await.map_err(|source| stored(&path, source))?,
-        Err(object_store::Error::NotFound { .. }) => return Err(Unusable::Missing),
-        Err(source) => return Err(stored(&path, source).into()),
+    let text = match read_document(objects, &path).await {
+        Ok(Some(text)) => text,
+        Ok(None) => return Err(Unusable::Missing),
+        Err(StoreError::Damaged { reason, .. }) => return Err(Unusable::Damaged(reason)),
+        Err(error) => return Err(SqlError::Store(error).into()),
     };
     let damaged = |error: serde_json::Error| Unusable::Damaged(error.to_string());
     let versions: Versions = serde_json::from_slice(&text).map_err(damaged)?;
@@ -179,9 +181,8 @@ pub(crate) async fn write<H: Header>(
         sample.and_then(|(share, files)| Some(ManifestSample { share, files, object: parts.pop()? }));
     let (header_format, engine) = (H::FORMAT, ENGINE.to_owned());
     let manifest = Manifest { format: FORMAT, header_format, engine, as_of, files, header, parts, sample };
-    let text = serde_json::to_vec(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
-    let path = Path::from(format!("{folder}/{MANIFEST}"));
-    objects.put(&path, text.into()).await.map_err(|source| stored(&path, source))?;
+    let text = serde_json::to_string(&manifest).map_err(|error| SqlError::Engine(error.to_string()))?;
+    write_document(&**objects, &Path::from(format!("{folder}/{MANIFEST}")), &text).await?;
     // A failure leaves objects that a later run deletes.
     for path in unused(&**objects, folder, &replaced, &manifest.names()).await {
         let _ = objects.delete(&path).await;

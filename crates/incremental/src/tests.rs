@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use futures::TryStreamExt;
 use jiff::Timestamp;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use tranche_schema::layout::state::Kind;
 use tranche_sql::Source;
 use tranche_sql::keys::{KeyShare, Sample};
 use tranche_sql::scan::Extract;
+use tranche_store::objects::{read_document, write_document};
 use tranche_store::{DataFile, Lake, Storage};
 
 use crate::{
@@ -39,8 +41,14 @@ impl Header for Effects {
 }
 
 fn lake() -> Lake {
-    let storage = Storage::new(BTreeMap::new());
-    Lake::open(&storage, "memory://incremental", std::path::Path::new("/")).unwrap()
+    lake_over(&(Arc::new(InMemory::new()) as Arc<dyn ObjectStore>))
+}
+
+/// A lake as a process opens it that has read nothing yet.
+fn lake_over(objects: &Arc<dyn ObjectStore>) -> Lake {
+    let (storage, place) = (Storage::new(BTreeMap::new()), "memory://incremental");
+    storage.register(&place.parse().unwrap(), Arc::clone(objects));
+    Lake::open(&storage, place, std::path::Path::new("/")).unwrap()
 }
 
 fn file(path: &str) -> DataFile {
@@ -113,7 +121,8 @@ async fn state_of_another_engine_or_format_is_not_used() {
     let state = TableState::<Totals>::new(&lake, "shop", "customer", "orders");
     state.write(new_state(Totals(Vec::new()), &[&[1]])).await.unwrap();
     let path = Path::from("_state/segments/shop/customer/orders/manifest.json");
-    let text = lake.objects().get(&path).await.unwrap().bytes().await.unwrap();
+    let objects = lake.objects();
+    let text = read_document(&*objects, &path).await.unwrap().unwrap();
     let with = |key: &str, value: Value| {
         let mut manifest: Value = serde_json::from_slice(&text).unwrap();
         assert_ne!(manifest[key], Value::Null, "{key}");
@@ -121,7 +130,7 @@ async fn state_of_another_engine_or_format_is_not_used() {
         manifest.to_string()
     };
     let check = async |manifest: String, expected: &str, findings: usize| {
-        lake.objects().put(&path, manifest.into()).await.unwrap();
+        write_document(&*objects, &path, &manifest).await.unwrap();
         for reason in [read(&state).await.err(), state.header().await.err()] {
             let reason = reason.unwrap().to_string();
             assert!(reason.starts_with(expected), "{reason}");
@@ -132,15 +141,40 @@ async fn state_of_another_engine_or_format_is_not_used() {
     let engine = format!("the state was saved by version 1.2.3 of the query engine, and this is {current}");
     check(with("engine", "1.2.3".into()), &engine, 0).await;
     check(with("format", 99.into()), "the saved state has another format", 0).await;
-    check("{".to_owned(), "the manifest of the saved state is damaged", 1).await;
+    check("{}".to_owned(), "the manifest of the saved state is damaged", 1).await;
     check(with("files", "none".into()), "the manifest of the saved state is damaged", 1).await;
     let other_header = with("header_format", 6.into());
-    lake.objects().put(&path, other_header.into()).await.unwrap();
+    write_document(&*objects, &path, &other_header).await.unwrap();
     assert!(matches!(read(&state).await, Err(Unusable::Format)));
     // As it was written, it is used.
-    lake.objects().put(&path, text.clone().into()).await.unwrap();
+    write_document(&*objects, &path, std::str::from_utf8(&text).unwrap()).await.unwrap();
     assert_eq!(read(&state).await.unwrap().parts, [numbers(&[1])]);
     assert!(check_integrity(&lake).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn state_of_which_a_bit_is_flipped_is_not_used() {
+    let raw: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let lake = lake_over(&raw);
+    let state = TableState::<Totals>::new(&lake, "shop", "customer", "orders");
+    state.write(new_state(Totals(Vec::new()), &[&[1, 2, 3]])).await.unwrap();
+    for path in objects(&lake).await.iter().map(|path| Path::from(path.as_str())) {
+        let whole = raw.get(&path).await.unwrap().bytes().await.unwrap();
+        for at in (0..whole.len()).step_by(3) {
+            let mut flipped = whole.to_vec();
+            flipped[at] ^= 2;
+            raw.put(&path, flipped.into()).await.unwrap();
+            let lake = lake_over(&raw);
+            let state = TableState::<Totals>::new(&lake, "shop", "customer", "orders");
+            match read(&state).await {
+                Err(Unusable::Damaged(_) | Unusable::Unreadable(_)) => {}
+                // Of the magic that says that there are checksums.
+                Ok(found) => assert_eq!(found.parts, [numbers(&[1, 2, 3])], "{path} at {at}"),
+                Err(other) => panic!("{path} at {at}: {other}"),
+            }
+        }
+        raw.put(&path, whole.into()).await.unwrap();
+    }
 }
 
 #[tokio::test]

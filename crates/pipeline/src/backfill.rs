@@ -18,7 +18,7 @@ use crate::clock::{Clock, new_run_id};
 use crate::definition::pipeline::Pipeline;
 use crate::error::RunError;
 use crate::ledger::Ledger;
-use crate::ledger::append_log::{Append, AppendLog};
+use crate::ledger::append_log::{Append, AppendLog, Entry};
 use crate::ledger::event::RunStatus;
 use crate::ledger::failed;
 use crate::ledger::lease::{LeaseWatch, Liveness};
@@ -130,9 +130,11 @@ impl Backfill {
         Ok(slots)
     }
 
-    pub(crate) fn entry_of<'e>(&self, entries: &'e [SlotEntry]) -> Option<(u64, &'e str)> {
-        let own = |(number, entry): (usize, &'e SlotEntry)| match &entry.decision {
-            SlotDecision::Run { run_id, .. } if entry.backfill.as_ref() == Some(&self.id) => {
+    pub(crate) fn entry_of<'e>(&self, entries: &'e [Entry<SlotEntry>]) -> Option<(u64, &'e str)> {
+        let own = |(number, entry): (usize, &'e Entry<SlotEntry>)| match entry {
+            Entry::Written(SlotEntry { decision: SlotDecision::Run { run_id, .. }, backfill, .. })
+                if backfill.as_ref() == Some(&self.id) =>
+            {
                 Some((number as u64, run_id.as_str()))
             }
             _ => None,
@@ -142,7 +144,7 @@ impl Backfill {
 
     /// The run of one of its slots, once it is claimed.
     async fn run_of(&self, ledger: &Ledger, slot: Timestamp) -> Result<Option<RunRecord>, RunError> {
-        let entries = ledger.slot(&self.pipeline, slot).await?;
+        let entries = ledger.slot_entries(&self.pipeline, slot).await?;
         let Some((_, run_id)) = self.entry_of(&entries) else { return Ok(None) };
         match ledger.read(run_id).await {
             Ok(record) => Ok(Some(record)),
@@ -160,7 +162,7 @@ impl Ledger {
     pub async fn begin_backfill(&self, backfill: &Backfill) -> Result<(), RunError> {
         match self.backfill_log(&backfill.id).append(0, backfill).await? {
             Append::Won => Ok(()),
-            Append::Lost(_) => Err(RunError::damaged(&backfill.id, "there is a backfill of this id")),
+            Append::Lost(_) | Append::Torn => Err(RunError::damaged(&backfill.id, "there is a backfill of this id")),
         }
     }
 
@@ -169,11 +171,14 @@ impl Ledger {
     /// # Errors
     /// [`RunError::Unknown`] when there is none.
     pub async fn backfill(&self, id: &str) -> Result<Backfill, RunError> {
-        let found = self.backfill_log(id).entry(0).await?;
-        found.ok_or_else(|| RunError::Unknown { run_id: id.to_owned() })
+        match self.backfill_log(id).entry(0).await? {
+            Some(Entry::Written(backfill)) => Ok(backfill),
+            Some(Entry::Torn { path, reason }) => Err(RunError::Damaged { path, reason }),
+            None => Err(RunError::Unknown { run_id: id.to_owned() }),
+        }
     }
 
-    /// All backfills, the newest first.
+    /// All backfills, the newest first. One that cannot be read is left out, with a warning.
     ///
     /// # Errors
     /// [`RunError::Store`] when the storage fails.
@@ -184,7 +189,17 @@ impl Ledger {
         let mut ids: Vec<String> =
             listed.common_prefixes.iter().filter_map(Path::filename).map(str::to_owned).collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
-        stream::iter(&ids).map(|id| self.backfill(id)).buffered(CONCURRENCY).try_collect().await
+        let found = stream::iter(&ids).map(|id| self.backfill(id)).buffered(CONCURRENCY);
+        let readable = found.filter_map(async |found| match found {
+            Err(RunError::Damaged { path, reason }) => {
+                tracing::warn!(path, reason, "a damaged backfill is not listed");
+                None
+            }
+            // On a local disk, the folder of a removed one remains.
+            Err(RunError::Unknown { .. }) => None,
+            found => Some(found),
+        });
+        readable.try_collect().await
     }
 
     /// The runs of a backfill, in its order, as far as they have begun.
@@ -261,7 +276,7 @@ async fn fill(
     let pipeline = backfill.pipeline.as_str();
     let mut watch = LeaseWatch::begin();
     loop {
-        let entries = ledger.slot(pipeline, slot).await?;
+        let entries = ledger.slot_entries(pipeline, slot).await?;
         let Some((restatement, run_id)) = backfill.entry_of(&entries) else {
             let decision = SlotDecision::Run { run_id: new_run_id(clock), late: true };
             let entry =

@@ -16,13 +16,13 @@ use crate::backfill::BACKFILLS;
 use crate::backfill::Backfill;
 use crate::error::RunError;
 use crate::ledger::Ledger;
-use crate::ledger::append_log::AppendLog;
+use crate::ledger::append_log::{AppendLog, Entry};
 use crate::ledger::event::{Event, RunStatus};
 use crate::ledger::lease::LEASES;
 use crate::ledger::record::RunRecord;
 use crate::ledger::slot::{SlotDecision, SlotEntry};
 use crate::ledger::watermark::read_watermark;
-use crate::ledger::{CONCURRENCY, failed, log_path};
+use crate::ledger::{CONCURRENCY, events_of, failed, log_path};
 use crate::schedule::log::SCHEDULES;
 use crate::schedule::log::ScheduleEvent;
 use crate::schedule::source_files::Arrival;
@@ -66,7 +66,7 @@ impl Ledger {
         let since = read_watermark(self, pipeline).await?.map_or(Timestamp::MIN, |watermark| watermark.slot);
         let mut findings = Vec::new();
         for slot in self.decided_slots(pipeline, since, Timestamp::MAX).await? {
-            let entries = match self.slot(pipeline, slot).await {
+            let entries = match self.slot_entries(pipeline, slot).await {
                 Ok(entries) => entries,
                 Err(RunError::Damaged { path, reason }) => {
                     let advice = "restore it from the bucket's versions: without it the decision about the slot is lost";
@@ -75,8 +75,11 @@ impl Ledger {
                 }
                 Err(error) => return Err(error),
             };
-            let Some(SlotEntry { decision: SlotDecision::Run { run_id, .. }, at, backfill, .. }) =
-                entries.last()
+            let is_decided = entries.iter().any(|entry| matches!(entry, Entry::Written(_)));
+            findings.extend(entries.iter().filter_map(|entry| torn_decision(entry, is_decided)));
+            let Some(Entry::Written(SlotEntry {
+                decision: SlotDecision::Run { run_id, .. }, at, backfill, ..
+            })) = entries.last()
             else {
                 continue;
             };
@@ -141,15 +144,15 @@ impl Ledger {
         }
         let mut findings = Vec::new();
         for (log, sequences) in logs {
-            let problem = match missing(&sequences) {
-                Some(number) => format!("the log `{log}` lacks entry {number}"),
+            let problems = match missing(&sequences) {
+                Some(number) => vec![format!("the log `{log}` lacks entry {number}")],
                 None => match AppendLog::<T>::new(self.objects.as_ref(), log.clone()).read(0).await {
-                    Ok(_) => continue,
-                    Err(RunError::Damaged { path, reason }) => format!("`{path}` is damaged: {reason}"),
+                    Ok(entries) => entries.iter().filter_map(torn).collect(),
+                    Err(RunError::Damaged { path, reason }) => vec![format!("`{path}` is damaged: {reason}")],
                     Err(error) => return Err(error),
                 },
             };
-            findings.push(Finding::new(problem, advice(&log)));
+            findings.extend(problems.into_iter().map(|problem| Finding::new(problem, advice(&log))));
         }
         Ok(findings)
     }
@@ -177,27 +180,33 @@ impl Ledger {
         if let Some(number) = missing(&sequences) {
             return damaged(format!("the log `{path}` lacks event {number}"));
         }
-        let events_read = match self.events(id).await {
-            Ok(events) => events,
+        let entries = match events_of(self.objects.as_ref(), id).read(0).await {
+            Ok(entries) => entries,
             Err(RunError::Damaged { path, reason }) => {
                 return damaged(format!("`{path}` is damaged: {reason}"));
             }
             Err(error) => return Err(error),
         };
+        let mut findings: Vec<Finding> =
+            entries.iter().filter_map(torn).map(|problem| Finding::new(problem, TORN_EVENT)).collect();
+        let events_read = self.events(id).await?;
         let Some(record) = RunRecord::from_events(&events_read) else {
+            if !findings.is_empty() {
+                return Ok((findings, None));
+            }
             return damaged(format!("the log `{path}` does not begin with the start of a run"));
         };
-        if let Some(at) = events_read.iter().skip(1).position(|event| matches!(event, Event::Started(_))) {
-            return damaged(format!("the log `{path}` begins again at event {}", at + 1));
+        let starts = events_read.iter().enumerate().filter(|(_, event)| matches!(event, Event::Started(_)));
+        if let Some((at, _)) = starts.skip(1).next() {
+            return damaged(format!("the log `{path}` begins again at event {at}"));
         }
         let heard = events.iter().map(|object| object.last_modified.timestamp_millis()).max();
-        let findings = match heard {
-            Some(heard) if record.status == RunStatus::Running => {
-                self.check_owner(&record, heard, now).await?
-            }
-            _ => None,
-        };
-        Ok((findings.into_iter().collect(), Some(record)))
+        if let Some(heard) = heard
+            && record.status == RunStatus::Running
+        {
+            findings.extend(self.check_owner(&record, heard, now).await?);
+        }
+        Ok((findings, Some(record)))
     }
 
     async fn check_owner(
@@ -240,6 +249,26 @@ impl Ledger {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What is to be done about an event that nobody can read.
+const TORN_EVENT: &str = "nothing needs to be done: the run goes on without it (`tranche resume` repeats a step whose end was \
+                          lost, and commits it once); restored from the bucket's versions, it is shown again";
+
+/// The problem of an entry that cannot be read.
+fn torn<T>(entry: &Entry<T>) -> Option<String> {
+    match entry {
+        Entry::Written(_) => None,
+        Entry::Torn { path, reason } => Some(format!("`{path}` is damaged: {reason}")),
+    }
+}
+
+fn torn_decision(entry: &Entry<SlotEntry>, is_decided: bool) -> Option<Finding> {
+    let advice = match is_decided {
+        true => "nothing needs to be done: the slot was decided again, and its run commits once",
+        false => "start a scheduler, which decides about the slot again: `tranche schedule`",
+    };
+    torn(entry).map(|problem| Finding::new(problem, advice))
 }
 
 /// The first number that a log lacks.

@@ -204,7 +204,7 @@ impl Ledger {
         backfill: &Backfill,
         slot: Timestamp,
     ) -> Result<(bool, Option<String>), RunError> {
-        let entries = self.slot(&backfill.pipeline, slot).await?;
+        let entries = self.slot_entries(&backfill.pipeline, slot).await?;
         let Some((_, run_id)) = backfill.entry_of(&entries) else { return Ok((false, None)) };
         let is_over = match self.read(run_id).await {
             Ok(run) => run.status != RunStatus::Running,

@@ -81,6 +81,9 @@ impl From<DataFusionError> for SqlError {
     /// An error while a plan runs: its SQL was sound, so it is the data's, the machine's or the storage's.
     fn from(error: DataFusionError) -> Self {
         let text = error.strip_backtrace();
+        if let Some(reason) = failure_of_storage(&error) {
+            return Self::Store(StoreError::Read { reason });
+        }
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
             DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Self::Data(plain_cause(&text)),
@@ -95,6 +98,24 @@ impl From<DataFusionError> for SqlError {
             _ => Self::Engine(text),
         }
     }
+}
+
+/// What the storage failed with, however deep the engine has wrapped it.
+fn failure_of_storage(error: &DataFusionError) -> Option<String> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<object_store::Error>() {
+            return Some(match found {
+                // What we found ourselves says all.
+                object_store::Error::Generic { store: "checksums", source } => source.to_string(),
+                found => found.to_string(),
+            });
+        }
+        cause = error.source();
+    }
+    // Where the engine looks at the end of a file, it keeps but the text of what went wrong.
+    let text = error.strip_backtrace();
+    text.contains("Object Store error: ").then_some(text)
 }
 
 /// How the engine begins to say that a condition failed for rows of a file.

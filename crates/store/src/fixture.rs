@@ -51,16 +51,16 @@ impl Fixture {
 
     /// The numbers in a table, in order.
     pub(crate) async fn numbers(&self, snapshot: &Snapshot) -> Vec<i64> {
+        self.try_numbers(snapshot).await.unwrap()
+    }
+
+    /// The same of a table that may not be readable.
+    pub(crate) async fn try_numbers(
+        &self,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<i64>, datafusion::error::DataFusionError> {
         let provider = snapshot.provider(&self.context.state()).await.unwrap();
-        let batches = self
-            .context
-            .read_table(provider)
-            .unwrap()
-            .select_columns(&["number"])
-            .unwrap()
-            .collect()
-            .await
-            .unwrap();
+        let batches = self.context.read_table(provider)?.select_columns(&["number"])?.collect().await?;
         let mut numbers: Vec<i64> = batches
             .iter()
             .flat_map(|batch| {
@@ -68,7 +68,7 @@ impl Fixture {
             })
             .collect();
         numbers.sort_unstable();
-        numbers
+        Ok(numbers)
     }
 }
 

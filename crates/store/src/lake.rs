@@ -11,6 +11,7 @@ use object_store::prefix::PrefixStore;
 use tranche_schema::layout::Layout;
 use url::Url;
 
+use crate::checksums::CheckedStore;
 use crate::{Snapshot, Storage, StoreError};
 
 /// A lake: Delta tables and plain objects under one URL.
@@ -46,7 +47,8 @@ impl Lake {
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
-        Ok(Self { root: place.store, prefix: place.path, url, layout: Arc::default() })
+        let root = Arc::new(CheckedStore::new(place.store, place.path.clone()));
+        Ok(Self { root, prefix: place.path, url, layout: Arc::default() })
     }
 
     /// The same lake with tables of its own: those of `layout` are listed and maintained.

@@ -44,6 +44,7 @@
 //! # }
 //! ```
 
+mod checksums;
 pub mod commit;
 pub mod encoding;
 mod error;

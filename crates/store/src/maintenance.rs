@@ -12,6 +12,7 @@ use deltalake_core::{FilterLiteral, FilterOp, FilterValue};
 use tranche_schema::layout;
 
 use crate::encoding::parquet_options;
+use crate::table::read_through;
 use crate::{Lake, Snapshot, StoreError};
 
 /// After how many versions a table gets a checkpoint, so that opening it reads a short log.
@@ -148,6 +149,7 @@ impl Lake {
             })
             .collect();
         let options = parquet_options(snapshot.schema()?.as_ref());
+        read_through(snapshot.delta(), session.as_ref());
         let (_, metrics) = snapshot
             .delta()
             .clone()

@@ -10,12 +10,12 @@ use crate::args::Format;
 use crate::failure::Failure;
 use crate::output::{Rows, note, print_json};
 
-pub(super) async fn run(app: &App) -> Result<ExitCode, Failure> {
+pub(super) async fn run(app: &App, deep: bool) -> Result<ExitCode, Failure> {
     let progress = |what: &str| {
         // A terminal that went away is no reason to stop.
         let _ = note(&format!("… {what}"));
     };
-    let results = examine(&app.tranche, &progress).await?;
+    let results = examine(&app.tranche, deep, &progress).await?;
     print(&results, app.global.format)?;
     let ok = results.iter().all(|result| result.ok);
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -43,10 +43,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Report(report) => report::run(report, &open()?).await?,
         Command::Quarantine(quarantine) => quarantine::run(quarantine, &open()?).await?,
         Command::Sql(sql) => sql::run(sql, &open()?).await?,
-        Command::Doctor => return doctor::run(&open()?).await,
+        Command::Doctor { deep } => return doctor::run(&open()?, *deep).await,
         Command::Stats(stats) => stats::run(stats, global)?,
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "tranche", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "tranche", &mut script);
+            print_text(String::from_utf8_lossy(&script).trim_end())?;
         }
         Command::JsonSchemas { folder } => json_schemas::write(folder)?,
     }

@@ -124,6 +124,7 @@ fn line_of(event: &Event) -> String {
         }
         Event::StepSkipped { step, reason, .. } => format!("{step} is left out: {reason}"),
         Event::Resumed { .. } => "the run is resumed".to_owned(),
+        Event::Lost { .. } => "an event that cannot be read (`tranche doctor` names it)".to_owned(),
         Event::Ended { status, message, .. } => match message {
             Some(message) => format!("the run is {status}: {message}"),
             None => format!("the run is {status}"),

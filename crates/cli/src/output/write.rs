@@ -47,7 +47,9 @@ impl tranche_daemon::Console for StandardError {
 
 fn done(written: std::io::Result<()>) -> Result<(), Failure> {
     match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::internal(error.to_string())),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::storage(format!("the output cannot be written: {error}")))
+        }
         _ => Ok(()),
     }
 }

@@ -7,8 +7,8 @@ use tranche_metric::FactsRead;
 use tranche_schema::layout::state::{Kind, State};
 use tranche_sql::keys::Sample;
 use tranche_store::CommitMode;
-use tranche_store::object_store::ObjectStoreExt;
 use tranche_store::object_store::path::Path;
+use tranche_store::objects::{read_document, write_document};
 
 use super::definitions::SCHEMAS;
 use super::history::STEP;
@@ -65,10 +65,10 @@ async fn tamper(place: &Place, change: impl FnOnce(&mut Value)) {
     let objects = place.lake.objects();
     let state = State { kind: Kind::Experiments, pipeline: PIPELINE, owner: STEP, table: "orders" };
     let path = Path::from(format!("{}/manifest.json", state.folder()));
-    let text = objects.get(&path).await.unwrap().bytes().await.unwrap();
+    let text = read_document(&*objects, &path).await.unwrap().unwrap();
     let mut manifest: Value = serde_json::from_slice(&text).unwrap();
     change(&mut manifest);
-    objects.put(&path, manifest.to_string().into()).await.unwrap();
+    write_document(&*objects, &path, &manifest.to_string()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

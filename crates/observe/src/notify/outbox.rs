@@ -17,7 +17,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 use tranche_store::integrity::Finding;
-use tranche_store::objects::{Creation, create_once, read_once};
+use tranche_store::objects::{Creation, create_once, read_once, write_document};
 use tranche_store::{StoreError, layout};
 
 use super::message::Message;
@@ -113,26 +113,27 @@ impl Outbox {
         Ok(())
     }
 
-    /// Since when there is a channel: from now on, if it is seen for the first time. `None` where that cannot
-    /// be read, which is left to `doctor`.
+    /// Since when there is a channel: from now on, if it is seen for the first time, or that cannot be read any
+    /// more. `None` where another version wrote it, which is left to `doctor`.
     async fn since(&self, sender: &Sender, now_millis: i64) -> Result<Option<Timestamp>, ObserveError> {
         let path = channel_path(sender.key());
         let since = Timestamp::from_millisecond(now_millis).unwrap_or(Timestamp::UNIX_EPOCH);
-        let read = async {
-            if let Some(body) = read_once(self.objects.as_ref(), &path).await? {
-                return Ok(body.to_vec());
+        let body = serde_json::json!(Since { since }).to_string();
+        let objects = self.objects.as_ref();
+        let found = match read_once(objects, &path).await {
+            Ok(Some(found)) => found,
+            Ok(None) => match create_once(objects, &path, &body).await? {
+                Creation::Lost(theirs) => theirs,
+                Creation::Won | Creation::Torn(_) => body.into(),
+            },
+            Err(StoreError::Damaged { reason, .. }) => {
+                tracing::warn!(%path, reason, "a channel is notified from now on");
+                write_document(objects, &path, &body).await?;
+                body.into()
             }
-            let body = serde_json::json!(Since { since }).to_string();
-            match create_once(self.objects.as_ref(), &path, &body).await? {
-                Creation::Won => Ok(body.into_bytes()),
-                Creation::Lost(theirs) => Ok(theirs.to_vec()),
-            }
-        };
-        let parsed = match read.await {
-            Ok(body) => serde_json::from_slice::<Since>(&body).map_err(|error| error.to_string()),
-            Err(StoreError::Damaged { reason, .. }) => Err(reason),
             Err(error) => return Err(error.into()),
         };
+        let parsed = serde_json::from_slice::<Since>(&found).map_err(|error| error.to_string());
         let parsed =
             parsed.inspect_err(|reason| tracing::warn!(%path, reason, "nothing is sent to a channel"));
         Ok(parsed.ok().map(|parsed| parsed.since))

@@ -71,6 +71,12 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// An entry of the log cannot be read: power failed while it was written, or the storage damaged it. It changes
+    /// nothing but the count, and is never written.
+    Lost {
+        /// The instant of the event before it.
+        at: Timestamp,
+    },
     /// The run ended. Only [`Event::Resumed`] may follow.
     Ended {
         /// How.
@@ -174,6 +180,7 @@ impl Event {
             | Self::StepFailed { at, .. }
             | Self::StepSkipped { at, .. }
             | Self::Resumed { at }
+            | Self::Lost { at }
             | Self::Ended { at, .. } => *at,
         }
     }

@@ -118,7 +118,7 @@ impl Ledger {
     /// The last sign of life of a run's owner.
     ///
     /// # Errors
-    /// [`RunError::Store`] when the storage fails, [`RunError::Damaged`] when it is not one.
+    /// [`RunError::Store`] when the storage fails.
     pub async fn lease(&self, run_id: &str) -> Result<Option<Lease>, RunError> {
         let path = lease_path(run_id);
         let bytes = match self.objects.get(&path).await {
@@ -126,7 +126,8 @@ impl Ledger {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(failed(&path, error)),
         };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| RunError::damaged(&path, error))
+        // One that cannot be read is a sign of nothing; its owner, if it is alive, writes the next.
+        Ok(serde_json::from_slice(&bytes).ok())
     }
 
     /// Releases a run: any process may resume it at once.

@@ -15,7 +15,7 @@ use object_store::path::Path;
 use tranche_store::StoreError;
 
 use crate::error::RunError;
-use append_log::{Append, AppendLog};
+use append_log::{Append, AppendLog, Entry};
 
 pub(crate) mod append_log;
 pub(crate) mod definition_snapshot;
@@ -63,14 +63,24 @@ impl Ledger {
         Self { objects, lease: LEASE, owner: uuid::Uuid::now_v7().simple().to_string().into() }
     }
 
-    /// Begins the log of a new run.
+    /// Begins the log of a new run. Where its start cannot be read any more, nobody knows what the run was to do, and
+    /// it begins again behind what is there: its steps' commits are made once all the same.
     ///
     /// # Errors
     /// [`RunError::Taken`] when a run of this id exists, [`RunError::Store`] when the storage fails.
     pub async fn start(&self, started: Started) -> Result<RunLog, RunError> {
         let record = RunRecord::begin(&started);
-        let log = RunLog { objects: Arc::clone(&self.objects), record };
-        log.create(0, &Event::Started(started)).await?;
+        let mut log = RunLog { objects: Arc::clone(&self.objects), record };
+        let event = Event::Started(started);
+        let mut sequence = 0;
+        while log.create(sequence, &event).await?.is_none() {
+            let events = self.events(&log.record.run_id).await?;
+            if events.iter().any(|event| matches!(event, Event::Started(_))) {
+                return Err(RunError::Taken { run_id: log.record.run_id, sequence });
+            }
+            sequence = events.len() as u64;
+        }
+        log.record.events = sequence + 1;
         Ok(log)
     }
 
@@ -104,7 +114,9 @@ impl Ledger {
     /// read.
     pub async fn read(&self, run_id: &str) -> Result<RunRecord, RunError> {
         let events = self.events(run_id).await?;
-        if events.is_empty() {
+        // Without its start, a run has not begun.
+        let is_torn = matches!(events.first(), Some(Event::Lost { .. }));
+        if events.is_empty() || is_torn && !events.iter().any(|event| matches!(event, Event::Started(_))) {
             return Err(RunError::Unknown { run_id: run_id.to_owned() });
         }
         let record = RunRecord::from_events(&events);
@@ -126,7 +138,14 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::events`].
     pub async fn events_from(&self, run_id: &str, first: u64) -> Result<Vec<Event>, RunError> {
-        events_of(self.objects.as_ref(), run_id).read(first).await
+        let entries = events_of(self.objects.as_ref(), run_id).read(first).await?;
+        let mut at = Timestamp::UNIX_EPOCH;
+        let event = |entry: Entry<Event>| {
+            let event = entry.written().unwrap_or(Event::Lost { at });
+            at = event.at();
+            event
+        };
+        Ok(entries.into_iter().map(event).collect())
     }
 
     /// The pipeline that a run is of; `None` when there is no such run.
@@ -135,10 +154,16 @@ impl Ledger {
     /// As [`Ledger::events`].
     pub async fn pipeline_of(&self, run_id: &str) -> Result<Option<String>, RunError> {
         let first = events_of(self.objects.as_ref(), run_id).entry(0).await?;
-        Ok(first.and_then(|event| match event {
-            Event::Started(started) => Some(started.pipeline),
+        Ok(match first {
+            Some(Entry::Written(Event::Started(started))) => Some(started.pipeline),
+            // It may have begun again behind that.
+            Some(Entry::Torn { .. }) => match self.read(run_id).await {
+                Ok(record) => Some(record.pipeline),
+                Err(RunError::Unknown { .. }) => None,
+                Err(error) => return Err(error),
+            },
             _ => None,
-        }))
+        })
     }
 
     /// Reads the events that were added to a run's log since `record` was read; returns whether there were
@@ -234,7 +259,9 @@ impl RunLog {
     /// # Errors
     /// [`RunError::Taken`] when the run is no longer ours; nothing may be added to it then.
     pub async fn append(&mut self, event: Event) -> Result<(), RunError> {
-        self.create(self.record.events, &event).await?;
+        while self.create(self.record.events, &event).await?.is_none() {
+            self.record.apply(&Event::Lost { at: event.at() });
+        }
         self.record.apply(&event);
         Ok(())
     }
@@ -251,9 +278,11 @@ impl RunLog {
         }
     }
 
-    async fn create(&self, sequence: u64, event: &Event) -> Result<(), RunError> {
+    /// Writes an event; `None` when its number is taken by one that cannot be read.
+    async fn create(&self, sequence: u64, event: &Event) -> Result<Option<()>, RunError> {
         match events_of(self.objects.as_ref(), &self.record.run_id).append(sequence, event).await? {
-            Append::Won => Ok(()),
+            Append::Won => Ok(Some(())),
+            Append::Torn => Ok(None),
             Append::Lost(_) => Err(RunError::Taken { run_id: self.record.run_id.clone(), sequence }),
         }
     }
@@ -265,7 +294,7 @@ impl RunLog {
     }
 }
 
-fn events_of<'a>(objects: &'a dyn ObjectStore, run_id: &str) -> AppendLog<'a, Event> {
+pub(crate) fn events_of<'a>(objects: &'a dyn ObjectStore, run_id: &str) -> AppendLog<'a, Event> {
     AppendLog::new(objects, log_path(run_id))
 }
 

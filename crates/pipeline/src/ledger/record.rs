@@ -103,12 +103,22 @@ pub struct FailedAttempt {
 }
 
 impl RunRecord {
-    /// The sum of a log's events; `None` when its first event is not the start of a run.
+    /// The sum of a log's events; `None` when its first event is not the start of a run. Where that event is lost,
+    /// the run is what began again behind it.
     #[must_use]
     pub fn from_events<'e>(events: impl IntoIterator<Item = &'e Event>) -> Option<Self> {
         let mut events = events.into_iter();
-        let Some(Event::Started(started)) = events.next() else { return None };
+        let mut before = 0;
+        let started = loop {
+            match events.next()? {
+                Event::Started(started) => break started,
+                Event::Lost { .. } => before += 1,
+                _ if before > 0 => before += 1,
+                _ => return None,
+            }
+        };
         let mut record = Self::begin(started);
+        record.events += before;
         for event in events {
             record.apply(event);
         }
@@ -139,7 +149,7 @@ impl RunRecord {
     pub(crate) fn apply(&mut self, event: &Event) {
         self.events += 1;
         match event {
-            Event::Started(_) => {}
+            Event::Started(_) | Event::Lost { .. } => {}
             Event::StepStarted { step, attempt, at } => self.change(step, |record| {
                 record.status = StepStatus::Running;
                 record.started_at = record.started_at.or(Some(*at));

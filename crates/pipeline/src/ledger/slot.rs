@@ -2,6 +2,10 @@
 //!
 //! The process that creates entry 0 decides about the slot, once. Later entries are written on request, to
 //! repeat a slot or compute it again; each is one more run of it.
+//!
+//! A decision that cannot be read any more is nobody's. Where the ledger has a run of the slot, that run was the
+//! decision, and the next entry says so again; where it has none, the next entry decides anew. Entries are created once,
+//! so that two schedulers agree; and the run, whichever it is, carries out the slot under the same commits.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +17,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::append_log::{Append, AppendLog};
+use super::append_log::{Append, AppendLog, Entry};
 use super::record::RunRecord;
 use super::{Ledger, failed};
 use crate::error::RunError;
@@ -60,11 +64,20 @@ pub struct SlotEntry {
 }
 
 impl Ledger {
-    /// The decisions about a slot, oldest first; empty when there is none.
+    /// The decisions about a slot that can be read, oldest first; empty when there is none.
     ///
     /// # Errors
-    /// [`RunError::Store`] when the storage fails, [`RunError::Damaged`] when an entry cannot be read.
+    /// [`RunError::Store`] when the storage fails, [`RunError::Damaged`] when an entry is missing or not understood.
     pub async fn slot(&self, pipeline: &str, slot: Timestamp) -> Result<Vec<SlotEntry>, RunError> {
+        Ok(self.slot_entries(pipeline, slot).await?.into_iter().filter_map(Entry::written).collect())
+    }
+
+    /// All entries about a slot, each at its number.
+    pub(crate) async fn slot_entries(
+        &self,
+        pipeline: &str,
+        slot: Timestamp,
+    ) -> Result<Vec<Entry<SlotEntry>>, RunError> {
         self.slot_log(pipeline, slot).read(0).await
     }
 
@@ -73,7 +86,13 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::slot`].
     pub async fn decision(&self, pipeline: &str, slot: Timestamp) -> Result<Option<SlotDecision>, RunError> {
-        Ok(self.slot_log(pipeline, slot).entry(0).await?.map(|entry| entry.decision))
+        match self.slot_log(pipeline, slot).entry(0).await? {
+            None => Ok(None),
+            Some(Entry::Written(entry)) => Ok(Some(entry.decision)),
+            Some(Entry::Torn { .. }) => {
+                Ok(self.slot(pipeline, slot).await?.into_iter().next().map(|entry| entry.decision))
+            }
+        }
     }
 
     /// The backfill that asked for a run, if one did.
@@ -83,7 +102,7 @@ impl Ledger {
     pub async fn backfill_of(&self, run: &RunRecord) -> Result<Option<String>, RunError> {
         let Some(slot) = run.slot else { return Ok(None) };
         let entry = self.slot_log(&run.pipeline, slot).entry(run.restatement).await?;
-        Ok(entry.and_then(|entry| entry.backfill))
+        Ok(entry.and_then(Entry::written).and_then(|entry| entry.backfill))
     }
 
     /// Decides about a slot, unless it is decided; returns the decision that holds.
@@ -99,7 +118,47 @@ impl Ledger {
         match self.slot_log(pipeline, slot).append(0, &entry).await? {
             Append::Won => Ok(entry.decision),
             Append::Lost(theirs) => Ok(theirs.decision),
+            Append::Torn => self.decide_again(pipeline, slot, entry).await,
         }
+    }
+
+    /// Decides about a slot whose first decision cannot be read.
+    async fn decide_again(
+        &self,
+        pipeline: &str,
+        slot: Timestamp,
+        mut entry: SlotEntry,
+    ) -> Result<SlotDecision, RunError> {
+        loop {
+            let entries = self.slot_entries(pipeline, slot).await?;
+            let next = entries.len() as u64;
+            if let Some(decided) = entries.into_iter().find_map(Entry::written) {
+                return Ok(decided.decision);
+            }
+            if let Some(run_id) = self.begun(pipeline, slot).await? {
+                entry.decision = SlotDecision::Run { run_id, late: true };
+            }
+            match self.slot_log(pipeline, slot).append(next, &entry).await? {
+                Append::Won => return Ok(entry.decision),
+                Append::Lost(theirs) => return Ok(theirs.decision),
+                Append::Torn => {}
+            }
+        }
+    }
+
+    /// The first run that was begun to fill a slot.
+    async fn begun(&self, pipeline: &str, slot: Timestamp) -> Result<Option<String>, RunError> {
+        // Ids are made when slots are decided, which is never before their time.
+        for id in self.run_ids_since(slot).await?.into_iter().rev() {
+            match self.read(&id).await {
+                Ok(run) if run.pipeline == pipeline && run.slot == Some(slot) && run.restatement == 0 => {
+                    return Ok(Some(id));
+                }
+                Ok(_) | Err(RunError::Unknown { .. } | RunError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Adds a decision about a slot as its entry `sequence`, unless that is written; says whether it was
@@ -197,5 +256,48 @@ mod tests {
         assert!(
             ledger.objects.head(&Path::from("_sys/slots/shop/20261101T010000Z/00000000.json")).await.is_ok()
         );
+    }
+
+    #[tokio::test]
+    async fn a_decision_that_is_torn_is_made_again_once() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let (slot, torn) = (at("2026-11-01T01:00:00Z"), "_sys/slots/shop/20261101T010000Z/00000000.json");
+        let entry = |run: &str| SlotEntry {
+            decision: SlotDecision::Run { run_id: run.into(), late: false },
+            at: slot,
+            schedule: 1,
+            backfill: None,
+        };
+        ledger.objects.put(&Path::from(torn), "".into()).await.unwrap();
+        assert_eq!(ledger.decision("shop", slot).await.unwrap(), None);
+        let first = ledger.decide("shop", slot, entry("r2")).await.unwrap();
+        assert_eq!(first, entry("r2").decision);
+        assert_eq!(ledger.decide("shop", slot, entry("r3")).await.unwrap(), first);
+        assert_eq!(ledger.decision("shop", slot).await.unwrap(), Some(first));
+        assert_eq!(ledger.slot("shop", slot).await.unwrap(), [entry("r2")]);
+    }
+
+    #[tokio::test]
+    async fn a_torn_decision_whose_run_was_begun_is_that_run() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let (slot, torn) = (at("2026-11-01T01:00:00Z"), "_sys/slots/shop/20261101T010000Z/00000000.json");
+        let run_id = format!("{:012x}00000000000000000000", slot.as_millisecond() + 5);
+        let started = crate::ledger::Started {
+            run_id: run_id.clone(),
+            pipeline: "shop".into(),
+            slot: Some(slot),
+            as_of: slot,
+            full: false,
+            restatement: 0,
+            definitions: "abc".into(),
+            steps: vec![],
+            at: slot,
+        };
+        ledger.start(started).await.unwrap();
+        ledger.objects.put(&Path::from(torn), "{\"nonce\":\"".into()).await.unwrap();
+        let missed = SlotDecision::Missed { reason: "catchup: none".into() };
+        let entry = SlotEntry { decision: missed, at: slot, schedule: 1, backfill: None };
+        let decided = ledger.decide("shop", slot, entry).await.unwrap();
+        assert_eq!(decided, SlotDecision::Run { run_id, late: true });
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
+use tranche_store::StoreError;
+use tranche_store::objects::{read_document, write_document};
 
-use super::{Ledger, failed};
+use super::Ledger;
 use crate::error::RunError;
 
 /// A watermark as the storage has it. It may be behind the truth, never ahead of it.
@@ -31,13 +32,12 @@ fn watermark_path(pipeline: &str) -> Path {
 /// The watermark of a pipeline, as the storage has it.
 pub(crate) async fn read_watermark(ledger: &Ledger, pipeline: &str) -> Result<Option<Watermark>, RunError> {
     let path = watermark_path(pipeline);
-    let bytes = match ledger.objects.get(&path).await {
-        Ok(found) => found.bytes().await.map_err(|error| failed(&path, error))?,
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(failed(&path, error)),
-    };
-    // One that cannot be read is worked out again.
-    Ok(serde_json::from_slice(&bytes).ok())
+    match read_document(ledger.objects.as_ref(), &path).await {
+        Ok(found) => Ok(found.and_then(|body| serde_json::from_slice(&body).ok())),
+        // One that cannot be read, or that an earlier version wrote, is worked out again.
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(crate) async fn write_watermark(
@@ -46,7 +46,6 @@ pub(crate) async fn write_watermark(
     watermark: &Watermark,
 ) -> Result<(), RunError> {
     let path = watermark_path(pipeline);
-    let bytes = serde_json::to_vec(watermark).map_err(|error| RunError::damaged(&path, error))?;
-    ledger.objects.put(&path, PutPayload::from(bytes)).await.map_err(|error| failed(&path, error))?;
-    Ok(())
+    let body = serde_json::to_string(watermark).map_err(|error| RunError::damaged(&path, error))?;
+    Ok(write_document(ledger.objects.as_ref(), &path, &body).await?)
 }

@@ -62,6 +62,7 @@ impl Ledger {
             let theirs = match self.arrivals_log(pipeline).append(sequence, &arrival).await? {
                 Append::Won => arrival,
                 Append::Lost(theirs) => theirs,
+                Append::Torn => Arrival::lost(),
             };
             history.add_arrivals([theirs]);
         }

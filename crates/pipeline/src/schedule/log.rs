@@ -111,6 +111,13 @@ impl ScheduleLog {
         &self.events
     }
 
+    /// Adds an entry as it was read. From one that cannot be read on, no schedule is known: what fires nothing
+    /// retroactively.
+    fn add(&mut self, entry: Option<ScheduleEvent>) {
+        let at = self.events.last().map_or(Timestamp::MIN, ScheduleEvent::at);
+        self.events.push(entry.unwrap_or(ScheduleEvent::Unscheduled { at }));
+    }
+
     /// Arrived files of sources, oldest first, as far as they were read.
     #[must_use]
     pub fn arrivals(&self) -> &[Arrival] {
@@ -312,7 +319,7 @@ impl Ledger {
         history: &mut ScheduleLog,
     ) -> Result<(), RunError> {
         let read = self.history_log(pipeline).read(history.events.len() as u64).await?;
-        history.events.extend(read);
+        read.into_iter().for_each(|entry| history.add(entry.written()));
         let watches = |event: &ScheduleEvent| match event {
             ScheduleEvent::Scheduled { schedules, .. } => {
                 schedules.iter().any(|schedule| matches!(schedule.trigger, Trigger::NewFiles(_)))
@@ -323,7 +330,7 @@ impl Ledger {
         };
         if history.events.iter().any(watches) {
             let arrivals = self.arrivals_log(pipeline).read(history.next_arrival()).await?;
-            history.add_arrivals(arrivals);
+            history.add_arrivals(arrivals.into_iter().map(|entry| entry.written().unwrap_or_else(Arrival::lost)));
         }
         Ok(())
     }
@@ -352,7 +359,8 @@ impl Ledger {
                     history.events.push(event);
                     return Ok(true);
                 }
-                Append::Lost(theirs) => history.events.push(theirs),
+                Append::Lost(theirs) => history.add(Some(theirs)),
+                Append::Torn => history.add(None),
             }
         }
     }

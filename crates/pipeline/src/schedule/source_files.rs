@@ -22,3 +22,10 @@ pub struct Arrival {
     /// The digest of its files; empty where there was none.
     pub digest: String,
 }
+
+impl Arrival {
+    /// In the place of an entry that cannot be read: of no source, so that its files are noted once more.
+    pub(crate) fn lost() -> Self {
+        Self { slot: None, source: String::new(), digest: String::new() }
+    }
+}

@@ -132,5 +132,11 @@ pub(super) fn conform(batch: &RecordBatch, columns: &SchemaRef) -> Result<Record
 }
 
 pub(super) fn unreadable(file: &DataFile, error: &ParquetError) -> SqlError {
-    SqlError::Store(StoreError::Read { reason: format!("{}: {error}", file.path) })
+    use std::error::Error;
+    let reason = match error.source().and_then(|cause| cause.downcast_ref::<object_store::Error>()) {
+        // What the lake's own store found names the file.
+        Some(object_store::Error::Generic { store: "checksums", source }) => source.to_string(),
+        _ => format!("{}: {error}", file.path),
+    };
+    SqlError::Store(StoreError::Read { reason })
 }

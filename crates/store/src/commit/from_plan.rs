@@ -12,6 +12,7 @@ use super::next_version::NextVersion;
 use super::transaction::Transaction;
 use crate::encoding::parquet_options;
 use crate::maintenance::TABLE_PROPERTIES;
+use crate::table::read_through;
 use crate::{Lake, Snapshot, StoreError};
 
 /// The treatment of the table's present rows.
@@ -119,6 +120,7 @@ impl Lake {
         let properties = next.properties();
         let parquet = parquet.unwrap_or_else(|| parquet_options(rows.schema().as_arrow()));
         let created = self.delta_table(&table)?;
+        read_through(&created, session.as_ref());
         let write = move |current: Option<Snapshot>| async move {
             let (log_store, state) = match &current {
                 Some(snapshot) => {

@@ -17,6 +17,7 @@ use parquet::file::writer::SerializedFileWriter;
 
 use super::run_length::RunLength;
 use super::statistics;
+use crate::checksums::blocks;
 use crate::{DataFile, StoreError};
 
 /// A file that is stored, and not yet part of any version of a table.
@@ -158,8 +159,10 @@ impl ParquetFile {
         partition: BTreeMap<String, Option<String>>,
     ) -> Result<NewFile, StoreError> {
         let path = Path::from(format!("{prefix}{}.parquet", uuid::Uuid::now_v7()));
-        let size_bytes = self.bytes.len() as u64;
-        store(objects, &path, self.bytes).await.map_err(|source| StoreError::object(&path, source))?;
+        let checked = blocks::sealed(path.filename().unwrap_or_default(), &self.bytes);
+        let bytes = checked.map_or(self.bytes, Bytes::from);
+        let size_bytes = bytes.len() as u64;
+        store(objects, &path, bytes).await.map_err(|source| StoreError::object(&path, source))?;
         let file = DataFile { path: path.to_string(), size_bytes, rows: Some(self.rows), partition };
         Ok(NewFile { file, statistics: Some(self.statistics) })
     }

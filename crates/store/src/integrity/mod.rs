@@ -3,6 +3,7 @@
 
 mod finding;
 mod probe;
+mod content;
 mod tables;
 
 pub use finding::Finding;

@@ -61,6 +61,7 @@ async fn attempt(objects: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Probe, S
         let is_consistent = outcomes.iter().all(|outcome| match outcome {
             Creation::Won => true,
             Creation::Lost(by) => agrees(by),
+            Creation::Torn(_) => false,
         });
         misread += usize::from(!is_consistent || !stored.as_ref().is_some_and(agrees));
         taken_over += usize::from(is_taken_over(objects.as_ref(), &path).await);

@@ -8,9 +8,10 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use super::finding::Finding;
+use crate::checksums::Damage;
 use crate::{DataFile, Lake, Snapshot, StoreError};
 
-const LOG: &str = "_delta_log";
+pub(super) const LOG: &str = "_delta_log";
 /// The first and last bytes of a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
 /// Objects that are read at the same time.
@@ -106,13 +107,18 @@ impl Lake {
     }
 }
 
-const RESTORE: &str = "restore it from the bucket's versions or a backup; a raw table can also be removed as a whole and loaded \
+pub(super) const RESTORE: &str = "restore it from the bucket's versions or a backup; a raw table can also be removed as a whole and loaded \
                        again";
 
 /// Every line of a log entry is a JSON document.
 async fn check_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<Finding>, StoreError> {
-    let bytes =
-        async { objects.get(&path).await?.bytes().await }.await.map_err(|e| StoreError::object(&path, e))?;
+    let bytes = match async { objects.get(&path).await?.bytes().await }.await {
+        Ok(bytes) => bytes,
+        Err(error) => match Damage::of(&error) {
+            Some(problem) => return Ok(Some(Finding::new(format!("`{path}` is damaged: {problem}"), RESTORE))),
+            None => return Err(StoreError::object(&path, error)),
+        },
+    };
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
     let problem = match lines.peek() {
@@ -156,10 +162,13 @@ async fn check_file(objects: &dyn ObjectStore, file: &DataFile) -> Result<Option
         Err(object_store::Error::NotFound { .. }) => {
             return Ok(Some(format!("file `{}` is missing", file.path)));
         }
-        Err(_) if is_empty(objects, &path).await? => {
+        Err(error) if Damage::of(&error).is_none() && is_empty(objects, &path).await? => {
             return Ok(Some(format!("file `{}` is empty", file.path)));
         }
-        Err(error) => return Err(StoreError::object(&path, error)),
+        Err(error) => match Damage::of(&error) {
+            Some(problem) => return Ok(Some(format!("file `{}` is damaged: {problem}", file.path))),
+            None => return Err(StoreError::object(&path, error)),
+        },
     };
     let size = found.meta.size;
     if size == 0 {

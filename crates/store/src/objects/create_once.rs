@@ -6,10 +6,9 @@
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use object_store::{ObjectStore, PutMode, PutOptions};
 
+use super::envelope::{Envelope, bytes_of};
 use crate::StoreError;
 
 /// The outcome of an attempt to create an object.
@@ -19,13 +18,9 @@ pub enum Creation {
     Won,
     /// Another writer created it before; this is what it wrote.
     Lost(Bytes),
-}
-
-/// The object as stored: the nonce identifies its writer.
-#[derive(Serialize, Deserialize)]
-struct Envelope {
-    nonce: String,
-    body: Value,
+    /// It was created before, and what was written cannot be read any more, for this reason: power failed while it
+    /// was written, or the storage damaged it. Nobody knows whose it is.
+    Torn(String),
 }
 
 const ATTEMPTS: usize = 5;
@@ -35,15 +30,8 @@ const ATTEMPTS: usize = 5;
 /// # Errors
 /// [`StoreError::Object`] when the storage gave no clear answer in several attempts, or `body` is not JSON.
 pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Result<Creation, StoreError> {
-    let fail = |source: serde_json::Error| {
-        StoreError::object(
-            path,
-            object_store::Error::Generic { store: "create_once", source: Box::new(source) },
-        )
-    };
     let nonce = uuid::Uuid::now_v7().to_string();
-    let envelope = Envelope { nonce: nonce.clone(), body: serde_json::from_str(body).map_err(fail)? };
-    let bytes = Bytes::from(serde_json::to_vec(&envelope).map_err(fail)?);
+    let bytes = Envelope::new(Some(nonce.clone()), path, body)?;
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
@@ -51,10 +39,15 @@ pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Re
             Ok(_) => return Ok(Creation::Won),
             Err(error) => last = Some(error),
         }
-        match read(store, path).await {
-            Ok(Some(found)) if found.nonce == nonce => return Ok(Creation::Won),
-            Ok(Some(found)) => return Ok(Creation::Lost(Bytes::from(found.body.to_string()))),
+        match bytes_of(store, path).await {
             Ok(None) => {}
+            Ok(Some(found)) => {
+                return Ok(match Envelope::open(&found) {
+                    Ok(found) if found.nonce.as_ref() == Some(&nonce) => Creation::Won,
+                    Ok(found) => Creation::Lost(found.body),
+                    Err(reason) => Creation::Torn(reason),
+                });
+            }
             Err(error) => last = Some(error),
         }
     }
@@ -70,37 +63,14 @@ pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Re
 /// Reads the document of an object that was created once; `None` when there is none.
 ///
 /// # Errors
-/// [`StoreError::Object`] when the storage fails, [`StoreError::Damaged`] when the object is not one of ours.
+/// [`StoreError::Object`] when the storage fails, [`StoreError::Damaged`] when the object is not as it was written.
 pub async fn read_once(store: &dyn ObjectStore, path: &Path) -> Result<Option<Bytes>, StoreError> {
-    let damaged = |reason: serde_json::Error| StoreError::Damaged {
-        path: path.to_string(),
-        reason: reason.to_string(),
-    };
-    let Some(bytes) = bytes(store, path).await.map_err(|source| StoreError::object(path, source))? else {
-        return Ok(None);
-    };
-    let envelope: Envelope = serde_json::from_slice(&bytes).map_err(damaged)?;
-    Ok(Some(Bytes::from(envelope.body.to_string())))
-}
-
-async fn read(store: &dyn ObjectStore, path: &Path) -> object_store::Result<Option<Envelope>> {
-    let Some(bytes) = bytes(store, path).await? else { return Ok(None) };
-    let parsed = serde_json::from_slice(&bytes);
-    parsed
-        .map(Some)
-        .map_err(|source| object_store::Error::Generic { store: "create_once", source: Box::new(source) })
-}
-
-async fn bytes(store: &dyn ObjectStore, path: &Path) -> object_store::Result<Option<Bytes>> {
-    match store.get(path).await {
-        Ok(found) => found.bytes().await.map(Some),
-        Err(object_store::Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    super::envelope::read_document(store, path).await
 }
 
 #[cfg(test)]
 mod tests {
+    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::*;
@@ -122,7 +92,24 @@ mod tests {
         assert_eq!((won, lost), (1, 7));
         assert_eq!(read_once(&store, &path).await.unwrap(), Some(Bytes::from("{\"writer\":0}")));
         assert_eq!(read_once(&store, &Path::from("other")).await.unwrap(), None);
-        store.put(&path, "{\"nonce\":".into()).await.unwrap();
-        assert!(matches!(read_once(&store, &path).await, Err(StoreError::Damaged { .. })));
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_not_whole_is_nobodys() {
+        let store = InMemory::new();
+        let path = Path::from("slot");
+        assert_eq!(create_once(&store, &path, "{\"run\":\"a\"}").await.unwrap(), Creation::Won);
+        let whole = store.get(&path).await.unwrap().bytes().await.unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.to_vec();
+            flipped[at] ^= 1;
+            for torn in [whole.slice(..at).to_vec(), flipped] {
+                store.put(&path, torn.into()).await.unwrap();
+                let read = read_once(&store, &path).await;
+                assert!(matches!(read, Err(StoreError::Damaged { .. })), "{at}: {read:?}");
+                let created = create_once(&store, &path, "{\"run\":\"b\"}").await.unwrap();
+                assert!(matches!(created, Creation::Torn(_)), "{at}: {created:?}");
+            }
+        }
     }
 }

@@ -1,10 +1,14 @@
 //! Plain objects: where they are ([`Storage`], [`Location`]), which match a pattern ([`list_matching`]), and how
-//! one is created at most once ([`create_once()`]).
+//! one is created at most once ([`create_once()`])
+//! or written over ([`write_document()`]).
 
 mod create_once;
+mod envelope;
+mod local_disk;
 mod pattern;
 mod storage;
 
 pub use create_once::{Creation, create_once, read_once};
+pub use envelope::{read_document, write_document};
 pub use pattern::{RawObject, list_matching};
 pub use storage::{Location, Storage};

@@ -6,11 +6,11 @@ use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use url::Url;
 
+use super::local_disk::LocalDisk;
 use crate::StoreError;
 
 /// The object stores of a process: one for each bucket, made with the same options.
@@ -103,7 +103,7 @@ fn local(absolute: &FilePath) -> Option<Location> {
     let text = normalise(absolute)?;
     let url = Url::from_file_path(&text).ok()?;
     let path = Path::parse(text.trim_matches('/')).ok()?;
-    Some(Location { url, store: Arc::new(LocalFileSystem::new()), path })
+    Some(Location { url, store: Arc::new(LocalDisk::default()), path })
 }
 
 /// The path without `.` and `..`, as text with `/`.

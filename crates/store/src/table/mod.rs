@@ -6,3 +6,4 @@ mod snapshot;
 
 pub use files::{DataFile, FileStatistics};
 pub use snapshot::Snapshot;
+pub(crate) use snapshot::read_through;

@@ -22,6 +22,13 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
+/// Lets the engine read a table's files through the lake's own object store, which verifies them. The engine knows
+/// the local disk of itself, and would keep to that.
+pub(crate) fn read_through(delta: &DeltaTable, session: &dyn Session) {
+    let log = delta.log_store();
+    session.runtime_env().register_object_store(log.root_url(), log.root_object_store(None));
+}
+
 impl Snapshot {
     pub(crate) fn new(name: &str, delta: DeltaTable) -> Self {
         Self { name: name.to_owned(), delta }
@@ -45,7 +52,7 @@ impl Snapshot {
     /// [`StoreError::Table`] when the version cannot be planned.
     pub async fn provider(&self, session: &dyn Session) -> Result<Arc<dyn TableProvider>, StoreError> {
         let failed = |error| StoreError::table(&self.name, error);
-        self.delta.update_datafusion_session(session).map_err(failed)?;
+        read_through(&self.delta, session);
         let provider = self.delta.table_provider().await.map_err(|e| failed(e.into()))?;
         Ok(Arc::new(StoredTable(provider)))
     }

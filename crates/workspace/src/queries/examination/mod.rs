@@ -5,6 +5,7 @@ mod results;
 
 use jiff::Timestamp;
 use tranche_pipeline::{Clock, SystemClock};
+use tranche_store::Lake;
 use tranche_store::integrity::{Finding, RACES, WRITERS, probe};
 
 use crate::failure::Failure;
@@ -16,12 +17,13 @@ use results::Examination;
 /// How far this machine's clock may be from the storage's: runs are dated by it, and a schedule fires by it.
 const CLOCK_TOLERANCE_SECONDS: i64 = 30;
 
-/// Examines everything; `progress` receives the name of the current check.
+/// Examines everything, and if `deep`, the content of everything; `progress` receives the name of the current check.
 ///
 /// # Errors
 /// [`Failure`] when the storage cannot be reached, or a check that others rest on cannot be made.
 pub async fn examine(
     tranche: &Tranche,
+    deep: bool,
     progress: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Vec<CheckResult>, Failure> {
     let mut examination = Examination::default();
@@ -40,7 +42,27 @@ pub async fn examine(
     examination.add("clock", &holds, findings);
     let storage_now = Timestamp::from_millisecond(tried.storage_millis).unwrap_or(now);
     lake::examine(tranche, &lake, storage_now, &mut examination, progress).await?;
+    if deep {
+        content(&lake, &mut examination, progress).await?;
+    }
     Ok(examination.results)
+}
+
+/// Reads all that is stored.
+async fn content(
+    lake: &Lake,
+    examination: &mut Examination,
+    progress: &(dyn Fn(&str) + Send + Sync),
+) -> Result<(), Failure> {
+    let (mut damaged, tables) = (Vec::new(), lake.tables().await?);
+    for table in &tables {
+        progress(&format!("content of {table}"));
+        damaged.extend(lake.check_content(table).await?);
+    }
+    damaged.extend(lake.check_documents().await?);
+    let holds = format!("every file of {} tables and every document is as it was written", tables.len());
+    examination.add("content", &holds, damaged);
+    Ok(())
 }
 
 /// The problems of the definitions; a storage that fails meanwhile is no problem of theirs.
