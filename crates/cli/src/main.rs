@@ -22,8 +22,20 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What a thread's stack may grow to: trees of expressions are as deep as statements are long. Memory is taken as far as
+/// it is used.
+const STACK_BYTES: usize = 64 << 20;
+
 fn main() -> ExitCode {
     panics::install();
+    // The first thread's stack is the system's.
+    match std::thread::Builder::new().stack_size(STACK_BYTES).spawn(program) {
+        Ok(program) => program.join().unwrap_or(ExitCode::FAILURE),
+        Err(_) => program(),
+    }
+}
+
+fn program() -> ExitCode {
     let arguments = args::Arguments::parse();
     output::View::set(&arguments.global);
     let traces = match logging::start(&arguments) {
@@ -31,7 +43,7 @@ fn main() -> ExitCode {
         Err(failure) => return failure::report(&failure, &arguments.global),
     };
     let runtime =
-        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build() {
+        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build() {
             Ok(runtime) => runtime,
             Err(error) => {
                 let failure = failure::Failure::internal(error.to_string());

@@ -74,18 +74,27 @@ impl ProjectCatalog {
 
     async fn reload(&self) -> Result<(), Failure> {
         let tranche = self.tranche();
-        let loaded = tranche.reread()?;
+        let place = Arc::clone(&tranche);
+        let loaded = apart(move || place.reread()).await??;
         let is_same = |known: &Tranche| known.definitions.project == loaded.definitions.project;
         let is_known =
             |current: &Current| is_same(&current.tranche) || current.refused.as_ref().is_some_and(is_same);
         if is_known(&self.lock()) {
             return Ok(());
         }
-        let accepted = match unchangeable(&tranche, &loaded) {
-            Some(key) => Err(Failure::definition(format!(
-                "`{key}` of tranche.yaml changed: restart the daemon for that"
-            ))),
-            None => loaded.check().await,
+        let (loaded, accepted) = match unchangeable(&tranche, &loaded) {
+            Some(key) => {
+                let message = format!("`{key}` of tranche.yaml changed: restart the daemon for that");
+                (loaded, Err(Failure::definition(message)))
+            }
+            None => {
+                let runtime = tokio::runtime::Handle::current();
+                apart(move || {
+                    let checked = runtime.block_on(loaded.check());
+                    (loaded, checked)
+                })
+                .await?
+            }
         };
         if let Err(failure) = accepted {
             self.lock().refused = Some(loaded);
@@ -118,8 +127,14 @@ impl ProjectCatalog {
     }
 }
 
+/// Does work on a thread of its own: however long it takes, and however it ends, the scheduler goes on.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::internal(format!("checking the changed definitions failed: {error}")))
+}
+
 /// The setting that another project has otherwise, of those that a process has one of: the ledger is in the lake, and the engine has its
-/// memory.
+/// memory and its limits.
 fn unchangeable(ours: &Tranche, theirs: &Tranche) -> Option<&'static str> {
     let has_flag = ours.place.lake.is_some();
     let (ours, theirs) = (&ours.definitions.settings, &theirs.definitions.settings);
@@ -127,6 +142,7 @@ fn unchangeable(ours: &Tranche, theirs: &Tranche) -> Option<&'static str> {
         ("lake", !has_flag && ours.lake != theirs.lake),
         ("storage", ours.storage != theirs.storage),
         ("memory", ours.memory != theirs.memory),
+        ("limits", ours.limits != theirs.limits),
     ];
     differ.into_iter().find_map(|(key, differs)| differs.then_some(key))
 }

@@ -21,6 +21,7 @@ pub mod duration;
 pub mod front_matter;
 pub mod instant;
 mod layout;
+mod limits;
 mod named;
 mod problems;
 mod sections;
@@ -30,6 +31,7 @@ pub mod yaml;
 
 pub use diagnostic::Diagnostic;
 pub use layout::{DefinitionKind, Project, ProjectError};
+pub use limits::{Limits, LimitsSpec};
 pub use named::{Named, NamedDefinition, already_defined, check_version};
 pub use problems::Problems;
 pub use sections::Sections;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_yaml::Spanned;
 
 use crate::duration;
+use crate::limits::{Limits, LimitsSpec};
 use crate::named::check_version;
 use crate::problems::Problems;
 use crate::sections::Sections;
@@ -41,6 +42,9 @@ pub struct SettingsSpec {
     /// How long steps `maintain: all` keep old versions and runs.
     #[serde(default)]
     pub retention: RetentionSpec,
+    /// How large what people and raw files bring may be.
+    #[serde(default)]
+    pub limits: LimitsSpec,
 }
 
 /// `defaults:` of `tranche.yaml`.
@@ -128,6 +132,8 @@ pub struct Settings {
     pub defaults: StepDefaults,
     /// How long maintenance keeps old versions and runs.
     pub retention: Retention,
+    /// How large what people and raw files bring may be.
+    pub limits: Limits,
     /// The keys that are read by other crates.
     pub sections: Sections,
 }
@@ -166,7 +172,7 @@ impl MemoryLimit {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Some(percent) = text.strip_suffix('%') {
             let share: f64 = percent.trim().parse::<f64>().ok()? / 100.0;
@@ -195,6 +201,7 @@ impl Default for Settings {
             storage: BTreeMap::new(),
             defaults: StepDefaults::default(),
             retention: Retention::default(),
+            limits: Limits::default(),
             sections: Sections::default(),
         }
     }
@@ -202,7 +209,8 @@ impl Default for Settings {
 
 impl SettingsSpec {
     /// The keys of `tranche.yaml` that are read here.
-    pub const KEYS: [&str; 7] = ["version", "lake", "timezone", "memory", "storage", "defaults", "retention"];
+    pub const KEYS: [&str; 8] =
+        ["version", "lake", "timezone", "memory", "storage", "defaults", "retention", "limits"];
 
     /// The settings that the author means; what cannot be read is reported and takes its default.
     pub fn validate(self, file: &SourceFile, problems: &mut Problems) -> Settings {
@@ -227,6 +235,7 @@ impl SettingsSpec {
             }
         }
         settings.retention = self.retention.validate(file, problems);
+        settings.limits = self.limits.validate(file, problems);
         settings.defaults.retries = self.defaults.retries.unwrap_or(0);
         if let Some(timeout) = self.defaults.timeout {
             match duration::parse(&timeout.value) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_yaml::{Location, Spanned};
 
-use crate::Diagnostic;
+use crate::{Diagnostic, yaml};
 
 /// A definition file, shared by everything that was read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl SourceFile {
     #[must_use]
     pub fn line(&self, line: u64) -> &str {
         let index = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
-        self.text.lines().nth(index).unwrap_or("")
+        yaml::lines(&self.text).nth(index).unwrap_or("")
     }
 
     /// A problem at a position of this file.

@@ -29,8 +29,8 @@ pub(crate) fn read_text<T: DeserializeOwned>(
         problems.push(file.problem(at, message(&error)));
         // An unknown key hides the problems behind it: leave it out and continue.
         match unknown_key(&error).and_then(|()| without_entry(&text, at)) {
-            Some(shorter) => text = shorter,
-            None => return None,
+            Some(shorter) if shorter != text => text = shorter,
+            _ => return None,
         }
     }
 }
@@ -40,8 +40,7 @@ fn is_missing_key(error: &Error) -> bool {
 }
 
 fn first_line(text: &str) -> Position {
-    let line = text
-        .lines()
+    let line = lines(text)
         .position(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
         .unwrap_or(0);
     Position { line: line as u64 + 1, column: 1 }
@@ -105,12 +104,29 @@ pub fn is_near(a: &str, b: &str) -> bool {
     (middle_a.len() <= 1 && middle_b.len() <= 1) || swapped
 }
 
+/// The lines of a YAML text: a carriage return ends one too.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (line, more) = match text.find(['\r', '\n']) {
+            Some(end) => {
+                let (line, tail) = text.split_at(end);
+                (line, tail.strip_prefix("\r\n").unwrap_or(&tail[1..]))
+            }
+            None => (text, ""),
+        };
+        rest = Some(more).filter(|text| !text.is_empty());
+        Some(line)
+    })
+}
+
 /// The text with a block mapping's entry at `at` blanked, so that every other position stays; `None` in a
 /// flow mapping.
 fn without_entry(text: &str, at: Position) -> Option<String> {
     let indent = usize::try_from(at.column - 1).ok()?;
     let first = usize::try_from(at.line - 1).ok()?;
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = lines(text).map(str::to_owned).collect();
     let head: String = lines.get(first)?.chars().take(indent).collect();
     if !head.chars().all(|c| c == ' ' || c == '-') {
         return None;
@@ -160,6 +176,16 @@ mod tests {
             true,
             &[(2, 1, "did you mean `table`?"), (3, 1, "unknown key `more`"), (6, 1, "unknown key `last`")],
         );
+    }
+
+    #[test]
+    fn a_carriage_return_ends_a_line_and_nothing_is_read_for_ever() {
+        check(
+            "version: 1\rtabel: a\rtable: b\r\nlast: 2\n",
+            true,
+            &[(2, 1, "did you mean `table`?"), (4, 1, "unknown key `last`")],
+        );
+        check("# one\rmore\nversion: 1\ntable: b\nlast: 2", false, &[(2, 1, "")]);
     }
 
     #[test]

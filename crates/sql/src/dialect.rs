@@ -7,12 +7,13 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Query, SelectItem, SetExpr, Spanned, Statement, Visit, visit_expressions, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, TokenizerError};
 use tranche_project::Position;
 
 use crate::names::as_read;
 pub use crate::span::position;
+use crate::limits::{self, StatementLimits};
 use crate::{SqlProblem, functions, syntax};
 
 /// What a domain above makes of a parsed SELECT before it is planned: it replaces functions of its own by SQL.
@@ -62,8 +63,10 @@ const REFUSED: [(&str, &str); 16] = [
 /// Parses one SELECT, refuses clocks, and rewrites it.
 pub(crate) fn parse(sql: &str, rewrite: &dyn Rewrite) -> Result<DfStatement, SqlProblem> {
     let query = parse_query(sql)?;
-    refuse_clocks(query.as_ref())?;
-    rewritten(query, rewrite)
+    limits::deep(|| {
+        refuse_clocks(query.as_ref())?;
+        rewritten(query, rewrite)
+    })
 }
 
 /// A query as the engine plans it.
@@ -133,9 +136,8 @@ fn calls(sql: &str, function: &str) -> bool {
 /// [`SqlProblem`] when the text is something else.
 pub fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
     let syntax = |e: datafusion::sql::sqlparser::parser::ParserError| crate::locate::problem(&e.into(), sql);
-    let dialect = GenericDialect {};
-    let mut statements =
-        Parser::new(&dialect).try_with_sql(sql).map_err(syntax)?.parse_statements().map_err(syntax)?;
+    let mut parser = parser(sql)?;
+    let mut statements = limits::deep(|| parser.parse_statements()).map_err(syntax)?;
     let at = |statement: &Statement| position(statement.span());
     match statements.len() {
         0 => return Err(SqlProblem::new(Position::START, "there is no SQL here; write one SELECT")),
@@ -162,13 +164,23 @@ pub fn parse_query(sql: &str) -> Result<Box<Query>, SqlProblem> {
 /// Parses one expression and refuses clocks.
 pub(crate) fn parse_expression(sql: &str) -> Result<Expr, SqlProblem> {
     let syntax = |e: datafusion::sql::sqlparser::parser::ParserError| crate::locate::problem(&e.into(), sql);
-    let dialect = GenericDialect {};
-    let mut parser = Parser::new(&dialect).try_with_sql(sql).map_err(syntax)?;
-    let mut expr = parser.parse_expr().map_err(syntax)?;
-    parser.expect_token(&Token::EOF).map_err(syntax)?;
-    refuse_clocks(&expr)?;
-    syntax::translate(&mut expr)?;
-    Ok(expr)
+    let mut parser = parser(sql)?;
+    limits::deep(|| {
+        let mut expr = parser.parse_expr().map_err(syntax)?;
+        parser.expect_token(&Token::EOF).map_err(syntax)?;
+        refuse_clocks(&expr)?;
+        syntax::translate(&mut expr)?;
+        Ok(expr)
+    })
+}
+
+/// A parser of a text within the limits of a statement.
+fn parser(sql: &str) -> Result<Parser<'static>, SqlProblem> {
+    let syntax = |e: TokenizerError| crate::locate::problem(&ParserError::from(e).into(), sql);
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(syntax)?;
+    StatementLimits::current().check(&tokens)?;
+    // The limit of depth is ours; within it, the parser goes as deep as it needs to.
+    Ok(Parser::new(&GenericDialect {}).with_recursion_limit(usize::MAX).with_tokens_with_locations(tokens))
 }
 
 /// The columns that an expression names; empty when it cannot be parsed.
@@ -208,7 +220,8 @@ pub(crate) fn clocks(sql: &impl Visit) -> Vec<SqlProblem> {
     let mut found = Vec::new();
     let _: ControlFlow<()> = visit_expressions(sql, |expr| {
         if let Expr::Function(function) = expr {
-            let name = function.name.to_string().to_ascii_lowercase();
+            let last = function.name.0.last().and_then(|part| part.as_ident());
+            let name = last.map(|name| name.value.to_ascii_lowercase()).unwrap_or_default();
             if let Some((_, fix)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
                 let message = format!(
                     "`{name}` changes from run to run; a definition must give the same result at the same as_of"
@@ -258,6 +271,7 @@ mod tests {
     #[test]
     fn clocks_are_refused_with_the_fix() {
         check("SELECT id FROM t\nWHERE at > now()", Err((2, 12, "as_of()")));
+        check("SELECT id FROM t WHERE at > \"now\"()", Err((1, 29, "as_of()")));
         check("SELECT id FROM t WHERE d = current_date", Err((1, 28, "as_of()::date")));
         check("SELECT id FROM (SELECT id FROM t ORDER BY random()) x", Err((1, 43, "bucket(")));
     }

@@ -29,7 +29,9 @@
 
 pub mod by_row;
 mod columns;
+mod clocks;
 mod conjuncts;
+mod constants;
 mod culprit;
 pub mod dialect;
 mod engine;
@@ -41,6 +43,7 @@ mod guards;
 mod in_list_rule;
 mod intervals;
 pub mod keys;
+mod limits;
 mod lineage;
 mod locate;
 mod mistakes;
@@ -72,6 +75,7 @@ pub use error::{MissingName, SqlError, SqlProblem};
 pub use exact_sum::{ExactSum, Moments};
 pub use functions::number::{Numbers, decimal_of, plain};
 pub use functions::{AVERAGE_DIGITS, operands};
+pub use limits::StatementLimits;
 pub use lineage::{Origin, column_lineage};
 pub use locate::type_name;
 pub use outgrown::outgrown;

@@ -13,6 +13,7 @@ pub(crate) use self::places::first_star;
 use self::places::{end_of, find_word, is_within, mentioned_in, parser_position, position_at, start_of};
 use self::words::{cause, in_plain_words, plain_types};
 use crate::names::write_quoted;
+use crate::limits::StatementLimits;
 use crate::{MissingName, SqlProblem};
 
 /// A diagnostic of the engine that says less than its error.
@@ -68,6 +69,15 @@ pub(crate) fn problem(error: &DataFusionError, sql: &str) -> SqlProblem {
         false => mentioned_in(&text, sql),
     });
     SqlProblem { position, message, help, missing }
+}
+
+/// A statement that was not planned in the time that there is.
+pub(crate) fn takes_too_long(sql: &str) -> SqlProblem {
+    let seconds = StatementLimits::current().planning.as_secs();
+    let message =
+        format!("planning this takes longer than {seconds} s (`limits.check_seconds` in tranche.yaml)");
+    SqlProblem::new(position_at(sql, start_of(sql)), message)
+        .with_help("write shorter conditions, or steps as traits of their own")
 }
 
 /// The name of a type as contracts have it, but for units and time zones.

@@ -37,7 +37,9 @@ use crate::operators::Operators;
 use crate::parallel::Threads;
 use crate::subqueries::SubqueryRule;
 use crate::ties::{LimitRule, TiesRule};
-use crate::{Engine, SqlError, SqlProblem, dialect, functions, guards, instant_literal, locate};
+use crate::{
+    Engine, SqlError, SqlProblem, clocks, constants, dialect, functions, guards, instant_literal, limits, locate,
+};
 
 /// The engine at one `as_of`, with the tables that were registered.
 #[derive(Clone)]
@@ -205,13 +207,15 @@ impl Session {
     /// # Errors
     /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
     pub async fn plan(&self, sql: &str, rewrite: &dyn Rewrite) -> Result<LogicalPlan, SqlProblem> {
-        let statement = dialect::parse(sql, rewrite)?;
-        let state = self.context.state();
-        let located = |error| rewrite.explain(locate::problem(&error, sql));
-        let plan = state.statement_to_plan(statement).await.map_err(located)?;
-        // Types are checked when the plan is analysed, so that mistakes are found before a run.
-        state.optimize(&plan).map_err(located)?;
-        Ok(plan)
+        let (statement, state) = (dialect::parse(sql, rewrite)?, self.context.state());
+        let planned = limits::in_time(async move {
+            let plan = state.statement_to_plan(statement).await?;
+            guard(&plan)?;
+            // Types are checked when the plan is analysed, so that mistakes are found before a run.
+            state.optimize(&plan)?;
+            Ok(plan)
+        });
+        in_words(planned.await, sql, rewrite)
     }
 
     /// The same engine at the same instant, with no tables: for planning apart from data.
@@ -237,11 +241,13 @@ impl Session {
     /// # Errors
     /// [`SqlProblem`]: the author's mistake, at its position in `sql`.
     pub async fn analysed(&self, sql: &str, rewrite: &dyn Rewrite) -> Result<LogicalPlan, SqlProblem> {
-        let statement = dialect::parse(sql, rewrite)?;
-        let state = self.context.state();
-        let located = |error| rewrite.explain(locate::problem(&error, sql));
-        let plan = state.statement_to_plan(statement).await.map_err(located)?;
-        state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}).map_err(located)
+        let (statement, state) = (dialect::parse(sql, rewrite)?, self.context.state());
+        let planned = limits::in_time(async move {
+            let plan = state.statement_to_plan(statement).await?;
+            guard(&plan)?;
+            state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})
+        });
+        in_words(planned.await, sql, rewrite)
     }
 
     /// A plan of `sql` that a session at any instant analysed, with literals for what `as_of()` makes constant.
@@ -249,7 +255,7 @@ impl Session {
     /// # Errors
     /// [`SqlProblem`]: a constant that cannot be computed, at its position in `sql`.
     pub fn at_as_of(&self, plan: LogicalPlan, sql: &str) -> Result<LogicalPlan, SqlProblem> {
-        self.folded(plan).map_err(|error| locate::problem(&error, sql))
+        limits::deep(|| self.folded(plan)).map_err(|error| locate::problem(&error, sql))
     }
 
     fn folded(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
@@ -280,7 +286,7 @@ impl Session {
     /// # Errors
     /// [`SqlError`] when the engine fails.
     pub fn optimized(&self, plan: &LogicalPlan) -> Result<LogicalPlan, SqlError> {
-        self.context.state().optimize(plan).map_err(SqlError::engine)
+        limits::deep(|| self.context.state().optimize(plan)).map_err(SqlError::engine)
     }
 
     /// Plans an expression over the rows of a schema, as definitions in YAML have them.
@@ -290,7 +296,8 @@ impl Session {
     pub fn expression(&self, sql: &str, schema: &DFSchema) -> Result<Expr, SqlProblem> {
         let expr = self.logical(sql, schema)?;
         // Types are checked now, so that mistakes are found before a run.
-        self.physical_expression(expr.clone(), schema).map_err(|error| locate::problem(&error, sql))?;
+        limits::deep(|| self.physical_expression(expr.clone(), schema))
+            .map_err(|error| locate::problem(&error, sql))?;
         Ok(expr)
     }
 
@@ -302,7 +309,10 @@ impl Session {
 
     pub(crate) fn logical_of(&self, expr: ast::Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
         let parsed = ast::ExprWithAlias { expr, alias: None };
-        self.context.state().create_logical_expr_from_sql_expr(parsed, schema)
+        let expr = limits::deep(|| self.context.state().create_logical_expr_from_sql_expr(parsed, schema))?;
+        clocks::check(&expr)?;
+        constants::check(&expr)?;
+        Ok(expr)
     }
 
     /// The same instant over another state of the engine.
@@ -369,7 +379,8 @@ impl Session {
     }
 
     async fn collected(&self, plan: &LogicalPlan) -> Result<Collected, SqlError> {
-        let physical = self.context.state().create_physical_plan(plan).await.map_err(SqlError::engine)?;
+        let state = self.context.state();
+        let physical = limits::Deep::new(state.create_physical_plan(plan)).await.map_err(SqlError::engine)?;
         let schema = physical.schema();
         // In the order of the partitions, so that the same rows come in the same order.
         let partitions = collect_partitioned(Arc::clone(&physical), self.context.task_ctx())
@@ -413,6 +424,24 @@ impl Session {
             }
             TableKind::Entity { history: History::Latest, .. } => datafusion::logical_expr::lit(true),
         }
+    }
+}
+
+/// Refuses what the engine would plan, and should not: constants without measure, and functions that change.
+fn guard(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    clocks::check_plan(plan)?;
+    constants::check_plan(plan)
+}
+
+/// What planning came to; `None` when it took too long.
+fn in_words(
+    planned: Option<Result<LogicalPlan, DataFusionError>>,
+    sql: &str,
+    rewrite: &dyn Rewrite,
+) -> Result<LogicalPlan, SqlProblem> {
+    match planned {
+        Some(planned) => planned.map_err(|error| rewrite.explain(locate::problem(&error, sql))),
+        None => Err(locate::takes_too_long(sql)),
     }
 }
 

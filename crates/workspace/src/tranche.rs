@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use tranche_pipeline::{Clock, Ledger, Pipeline, SystemClock};
 use tranche_project::{MemoryLimit, Problems, Project, instant};
-use tranche_sql::{Engine, EngineOptions, Session, Tables, machine_memory_bytes};
+use tranche_sql::{Engine, EngineOptions, Session, StatementLimits, Tables, machine_memory_bytes};
 use tranche_store::{Lake, Storage};
 
 use crate::action::{Actions, Resources};
@@ -21,6 +22,17 @@ use crate::runner::ActionRunner;
 
 /// An instant after every refresh: a question without an instant is asked of the latest.
 const LATEST: &str = "9999-01-01T00:00:00Z";
+
+/// How large a statement of these definitions may be.
+fn limits_of(definitions: &ProjectDefinitions) -> StatementLimits {
+    let limits = &definitions.settings.limits;
+    StatementLimits {
+        terms: limits.sql_terms,
+        depth: limits.sql_depth,
+        value_bytes: limits.value_bytes,
+        planning: Duration::from_secs(limits.check_seconds),
+    }
+}
 
 /// Where a project is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +74,7 @@ impl Tranche {
         let definitions = read(project, &actions.names());
         let limit = definitions.settings.memory.unwrap_or(MemoryLimit::Share(0.5));
         let memory_bytes = usize::try_from(limit.bytes(machine_memory_bytes())).unwrap_or(usize::MAX);
+        limits_of(&definitions).apply();
         let engine = Engine::new(&EngineOptions { memory_bytes, ..EngineOptions::default() })?;
         let storage = Arc::new(Storage::new(storage_options(&definitions)));
         Ok(Self { place: place.clone(), definitions: Arc::new(definitions), engine, storage, actions })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tranche_project::{Problems, Project, SourceFile, already_defined, duration, yaml};
+use tranche_project::{Limits, Problems, Project, SourceFile, already_defined, duration, yaml};
 use tranche_schema::{Contract, ContractSpec};
 
 /// The contracts of a project, by table.
@@ -18,12 +18,21 @@ pub(super) struct Contracts {
 }
 
 /// Reads the contracts; problems are reported, and what is unsound is left out.
-pub(super) fn read_contracts(project: &Project, problems: &mut Problems) -> Contracts {
+pub(super) fn read_contracts(project: &Project, limits: &Limits, problems: &mut Problems) -> Contracts {
     let Contracts { mut contracts, mut files, mut freshness } = Contracts::default();
     for file in project.schemas() {
         let Some(spec) = yaml::read::<ContractSpec>(file, problems) else { continue };
         let at = spec.table.referenced;
         let entity_at = spec.entity.referenced;
+        if spec.columns.value.len() as u64 > limits.columns {
+            let message = format!(
+                "{} columns, and a table may have {} (`limits.columns` in tranche.yaml)",
+                spec.columns.value.len(),
+                limits.columns
+            );
+            problems.report(file, spec.columns.referenced, message);
+            continue;
+        }
         let fresh = spec.freshness.as_ref().and_then(|text| match duration::parse(&text.value) {
             Ok(duration) => Some(duration),
             Err(message) => {
