@@ -32,7 +32,7 @@ pub mod yaml;
 pub use diagnostic::Diagnostic;
 pub use layout::{DefinitionKind, Project, ProjectError};
 pub use limits::{Limits, LimitsSpec};
-pub use named::{Named, NamedDefinition, already_defined, check_version};
+pub use named::{Named, NamedDefinition, already_defined, check_name, check_version};
 pub use problems::Problems;
 pub use sections::Sections;
 pub use serde_yaml::{Location, Spanned};

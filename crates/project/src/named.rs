@@ -14,6 +14,21 @@ pub fn check_version(version: &Spanned<u32>, file: &SourceFile, problems: &mut P
     }
 }
 
+/// Reports a name that is not made of letters, digits, `_` and `-`: names are parts of paths in the lake, and of commands.
+pub fn check_name(
+    kind: &str,
+    name: &str,
+    file: &SourceFile,
+    at: impl Into<Position>,
+    problems: &mut Problems,
+) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(fits) {
+        let message = format!("{kind} name `{name}` must be letters, digits, `_` and `-`");
+        problems.report(file, at, message);
+    }
+}
+
 /// The message for a name that a definition of the same kind in `other` has already.
 #[must_use]
 pub fn already_defined(kind: &str, name: &str, other: &SourceFile) -> String {
@@ -45,7 +60,8 @@ impl<T> Named<T> {
         Self { kind, definitions: Vec::new() }
     }
 
-    /// Adds a definition, unless its name is taken, which is reported at `at`; says whether it was added.
+    /// Adds a definition, unless its name is taken, which is reported at `at`; says whether it was added. A name that cannot be one is
+    /// reported too.
     pub fn add(
         &mut self,
         name: &str,
@@ -54,6 +70,8 @@ impl<T> Named<T> {
         at: impl Into<Position>,
         problems: &mut Problems,
     ) -> bool {
+        let at = at.into();
+        check_name(self.kind, name, file, at, problems);
         if let Some(other) = self.definitions.iter().find(|other| other.name == name) {
             problems.report(file, at, already_defined(self.kind, name, &other.file));
             return false;
@@ -80,6 +98,28 @@ impl<T> IntoIterator for Named<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_no_path() {
+        for (name, fits) in [
+            ("weekly", true),
+            ("Weekly_2-b", true),
+            ("2", true),
+            ("", false),
+            ("..", false),
+            ("../../etc", false),
+            ("a/b", false),
+            ("a\\b", false),
+            ("a b", false),
+            ("ü", false),
+            ("a.b", false),
+            ("a\0", false),
+        ] {
+            let (file, mut problems) = (SourceFile::new("a.yaml", "report: r\n"), Problems::default());
+            Named::new("report").add(name, 1, &file, Position::START, &mut problems);
+            assert_eq!(problems.is_empty(), fits, "{name:?}");
+        }
+    }
 
     #[test]
     fn a_name_is_defined_once() {

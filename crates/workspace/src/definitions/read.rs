@@ -6,7 +6,7 @@ use tranche_metric::Metrics;
 use tranche_observe::ObserveSettings;
 use tranche_pipeline::Pipeline;
 use tranche_project::{
-    DefinitionKind, Named, Problems, Project, SettingsSpec, SourceFile, already_defined, yaml,
+    DefinitionKind, Named, Problems, Project, SettingsSpec, SourceFile, already_defined, check_name, yaml,
 };
 use tranche_schema::Contract;
 use tranche_segment::{Definitions, SegmentDefinition};
@@ -63,6 +63,7 @@ fn check_across_pipelines(pipelines: &IndexMap<String, PipelineDefinitions>) -> 
     let mut problems = Problems::default();
     for pipeline in pipelines.values() {
         for segment in pipeline.definitions.segments.values() {
+            check_name("segment", &segment.name, &segment.file, segment.named_at, &mut problems);
             if let Some(other) = seen.insert(&segment.name, segment) {
                 let message = already_defined("segment", &segment.name, &other.file);
                 problems.report(&segment.file, segment.named_at, message);
