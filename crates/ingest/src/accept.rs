@@ -14,12 +14,13 @@ use crate::read::Input;
 pub(crate) async fn rows(load: &Load<'_>, inputs: &[Input]) -> Result<Accepted, IngestError> {
     let (source, progress) = (load.source, load.context.progress);
     let session = load.context.session.for_raw_rows();
+    let wanted = source.raw_columns(load.contract);
     let mut conformer = Conformer::new(load)?;
     for (done, input) in inputs.iter().enumerate() {
         progress(done, inputs.len());
         conformer.begin_input();
         let mut mapper = Mapper::new(load, &session, &input.name);
-        let mut batches = source.reader.open(input);
+        let mut batches = source.reader.open(input, &wanted);
         while let Some(rows) =
             batches.try_next().await.map_err(|e| IngestError::file(&source.name, &input.name, e))?
         {

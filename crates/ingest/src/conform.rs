@@ -14,10 +14,12 @@ use tranche_sql::SqlError;
 use crate::IngestError;
 use crate::context::Load;
 use crate::dedup::Dedup;
+use crate::digest::ContentDigest;
 use crate::expression::evaluate;
 use crate::quarantine::Reject;
 use crate::raw_types::Failures;
 use crate::read::RawRows;
+use crate::rejects::{Rejects, StagedRejects};
 use crate::shown::shorten;
 use crate::stage::Staged;
 use crate::values::Values;
@@ -28,7 +30,7 @@ pub(crate) struct Conformer {
     schema: SchemaRef,
     checks: Vec<(String, String, Arc<dyn PhysicalExpr>)>,
     dedup: Dedup,
-    rejects: Vec<Reject>,
+    rejects: Rejects,
     counts: Vec<InputCounts>,
 }
 
@@ -37,7 +39,7 @@ pub(crate) struct Accepted {
     /// The rows that satisfy the contract, the last one of each key.
     pub(crate) staged: Staged,
     /// The rows that do not.
-    pub(crate) rejects: Vec<Reject>,
+    pub(crate) rejects: StagedRejects,
     /// The counts of each input.
     pub(crate) counts: Vec<InputCounts>,
 }
@@ -61,6 +63,15 @@ pub(crate) struct InputCounts {
     pub(crate) rejected: u64,
     /// Those that replace an earlier one with the same key.
     pub(crate) duplicates: u64,
+    /// What it contains.
+    content: ContentDigest,
+}
+
+impl InputCounts {
+    /// What the input contains, once all of its rows were counted.
+    pub(crate) fn content(&self) -> blake3::Hash {
+        self.content.finish()
+    }
 }
 
 impl Conformer {
@@ -79,7 +90,8 @@ impl Conformer {
         }
         let schema = stored_schema(contract);
         let dedup = Dedup::new(&schema, &contract.key)?;
-        let (contract, rejects, counts) = (contract.clone(), Vec::new(), Vec::new());
+        let rejects = Rejects::new(&source.name, context.run_id, context.started_at);
+        let (contract, counts) = (contract.clone(), Vec::new());
         Ok(Self { contract, schema, checks, dedup, rejects, counts })
     }
 
@@ -100,10 +112,11 @@ impl Conformer {
         rejects.extend(rows.unreadable.iter().map(|row| Reject::unreadable(input, row.clone())));
         rejects.sort_by_key(|reject| reject.row);
         if let Some(counts) = self.counts.last_mut() {
+            counts.content.add(rows)?;
             counts.rows += (rows.rows.len() + rows.unreadable.len()) as u64;
             counts.rejected += rejects.len() as u64;
         }
-        self.rejects.append(&mut rejects);
+        self.rejects.add(rejects)?;
         self.dedup.take(batch)
     }
 
@@ -114,7 +127,7 @@ impl Conformer {
             let input = self.counts.partition_point(|input| input.first_row <= row) - 1;
             self.counts[input].duplicates += 1;
         }
-        Ok(Accepted { staged, rejects: self.rejects, counts: self.counts })
+        Ok(Accepted { staged, rejects: self.rejects.finish()?, counts: self.counts })
     }
 
     /// Sorts rows into those that satisfy the contract and those that do not.
@@ -154,7 +167,7 @@ impl Conformer {
             row: rows.rows.get(row).copied(),
             column: Some(column),
             reason,
-            raw: raw_row(&rows.batch, row),
+            raw: raw_row(rows, row),
         });
         Ok((filter_record_batch(&batch, &keep)?, rejects.collect()))
     }
@@ -185,7 +198,11 @@ fn stored_schema(contract: &Contract) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn raw_row(batch: &RecordBatch, row: usize) -> Option<String> {
+fn raw_row(rows: &RawRows, row: usize) -> Option<String> {
+    if let Some(texts) = &rows.texts {
+        return Some(shorten(texts.value(row)));
+    }
+    let batch = &rows.batch;
     let mut object = serde_json::Map::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let formatter = ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default()).ok()?;

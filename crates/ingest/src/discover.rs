@@ -1,33 +1,84 @@
 //! Which inputs of a source are not in its table yet.
+//!
+//! A table knows of each input, by its name, which edition of it was seen last and what that contained. So an input that was only touched
+//! is told from one that was written anew, and what was replaced may come back.
 
-use tranche_store::Snapshot;
+use futures::TryStreamExt;
+use tranche_store::commit::Transaction;
+use tranche_store::table::Transactions;
 
 use crate::context::Load;
+use crate::digest::ContentDigest;
 use crate::read::Input;
 use crate::{IngestError, Source};
 
-/// The inputs that the table does not have, in the order in which they are read.
+/// What there is to read.
+#[derive(Debug, Default)]
+pub(crate) struct NewInputs {
+    /// The inputs that the table does not have, in the order in which they are read.
+    pub(crate) inputs: Vec<Input>,
+    /// Inputs that it has, in editions that it does not know.
+    pub(crate) touched: Vec<Input>,
+    /// Whether one of the new ones takes the place of an edition that the table has.
+    pub(crate) has_rewritten: bool,
+}
+
+/// Finds what the table does not have, by the marks of its commits.
 ///
 /// # Errors
-/// [`IngestError::NoFiles`] when there are none at all, new or old.
-pub(crate) async fn new_inputs(load: &Load<'_>, table: Option<&Snapshot>) -> Result<Vec<Input>, IngestError> {
+/// [`IngestError::NoFiles`] when there are no inputs at all, new or old.
+pub(crate) async fn new_inputs(load: &Load<'_>, known: &Transactions) -> Result<NewInputs, IngestError> {
     let source = load.source;
     let all = source.reader.inputs(load.origin()).await?;
     if all.is_empty() {
         return Err(IngestError::NoFiles { source_name: source.name.clone(), path: source.path.clone() });
     }
-    let Some(table) = table else { return Ok(all) };
-    let mut new = Vec::new();
+    let mut found = NewInputs::default();
     for input in all {
-        if !table.has_transaction(&mark(source, &input)).await? {
-            new.push(input);
+        let edition = edition_mark(source, &input);
+        match known.version(&edition.id) {
+            Some(version) if version == edition.version => {}
+            Some(_) if is_unchanged(load, &input, known).await? => found.touched.push(input),
+            Some(_) => {
+                found.has_rewritten = true;
+                found.inputs.push(input);
+            }
+            None if known.version(&former_mark(source, &input)).is_some() => {}
+            None => found.inputs.push(input),
         }
     }
-    Ok(new)
+    Ok(found)
 }
 
-/// The application transaction by which a table remembers that it has an input.
-pub(crate) fn mark(source: &Source, input: &Input) -> String {
+/// Whether an input contains what it did when the table took it in.
+async fn is_unchanged(load: &Load<'_>, input: &Input, known: &Transactions) -> Result<bool, IngestError> {
+    let mut digest = ContentDigest::default();
+    let mut rows = load.source.reader.open(input, &load.source.raw_columns(load.contract));
+    let failed = |reason| IngestError::file(&load.source.name, &input.name, reason);
+    while let Some(rows) = rows.try_next().await.map_err(failed)? {
+        digest.add(&rows)?;
+    }
+    let mark = content_mark(load.source, input, &digest.finish());
+    Ok(known.version(&mark.id) == Some(mark.version))
+}
+
+/// The mark of the edition of an input that the table has.
+pub(crate) fn edition_mark(source: &Source, input: &Input) -> Transaction {
+    mark("edition", source, input, &blake3::hash(input.edition.as_bytes()))
+}
+
+/// The mark of what an input contained when the table took it in.
+pub(crate) fn content_mark(source: &Source, input: &Input, content: &blake3::Hash) -> Transaction {
+    mark("content", source, input, content)
+}
+
+fn mark(what: &str, source: &Source, input: &Input, digest: &blake3::Hash) -> Transaction {
+    let name = blake3::hash(input.name.as_bytes()).to_hex();
+    Transaction::of_digest(format!("{what}/{}/{name}", source.name), digest.as_bytes())
+}
+
+/// How tables were marked with an edition before they knew contents.
+fn former_mark(source: &Source, input: &Input) -> String {
     let identity = blake3::hash(format!("{}\n{}", input.name, input.edition).as_bytes());
     format!("file/{}/{}", source.name, identity.to_hex())
 }

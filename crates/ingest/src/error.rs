@@ -17,14 +17,6 @@ pub enum IngestError {
         /// The problem of its SQL.
         problem: SqlProblem,
     },
-    /// The author's: the contract changed in a way that it does not allow itself.
-    #[error("table `{table}`: {reason}; change the contract back, or load into a new table")]
-    Evolution {
-        /// The table.
-        table: String,
-        /// What changed.
-        reason: String,
-    },
     /// The data's: a file as a whole cannot be read.
     #[error("{file}: {reason}; nothing of source `{source_name}` was loaded")]
     File {

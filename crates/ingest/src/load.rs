@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 use tranche_schema::{Contract, layout};
+use tranche_sql::check_contract;
 use tranche_store::StoreError;
 
-use crate::bookkeeping::Records;
-use crate::conform::Accepted;
+use crate::bookkeeping::{Records, known_to};
+use crate::conform::{Accepted, InputCounts};
 use crate::context::Load;
 use crate::publish::publish;
-use crate::{IngestError, LoadContext, Source, accept, check_evolution, discover};
+use crate::{IngestError, LoadContext, Source, accept, discover};
 
 /// The result of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,29 +58,30 @@ async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {
     let Load { source, contract, context } = *load;
     let table = context.lake.snapshot(&layout::TABLES.of(&contract.table)).await?;
     if let Some(table) = &table {
-        if table.has_transaction(&load.transaction()).await? {
-            return Ok(LoadReport::of_nothing(load));
-        }
-        check_evolution(contract, table)?;
+        check_contract(context.lake, contract, table).await?;
     }
-    let inputs = discover::new_inputs(load, table.as_ref()).await?;
-    if inputs.is_empty() {
+    let known = known_to(table.as_ref()).await?;
+    if known.version(&load.transaction()).is_some() {
         return Ok(LoadReport::of_nothing(load));
     }
-    let accepted = accept::rows(load, &inputs).await?;
-    let mut report = LoadReport::read(load, &accepted);
-    let records = Records::new(load, &inputs);
-    records.rejects(&accepted.rejects).await?;
+    let new = discover::new_inputs(load, &known).await?;
+    if new.inputs.is_empty() {
+        return Ok(LoadReport::of_nothing(load));
+    }
+    let Accepted { staged, rejects, counts } = accept::rows(load, &new.inputs).await?;
+    let mut report = LoadReport::read(load, &counts);
+    let records = Records::new(load, &new, &counts);
+    records.rejects(&rejects).await?;
     if !source.on_reject.allows(report.rejected, report.rows) {
         return Err(IngestError::TooManyRejects {
             source_name: source.name.clone(),
             rejected: report.rejected,
             rows: report.rows,
             allowed: source.on_reject.to_string(),
-            first: accepted.rejects.first().map(ToString::to_string).unwrap_or_default(),
+            first: rejects.first.map(|reject| reject.to_string()).unwrap_or_default(),
         });
     }
-    report.replaced = publish(&records, accepted, table).await?;
+    report.replaced = publish(&records, staged, table).await?;
     Ok(report)
 }
 
@@ -99,12 +101,12 @@ impl LoadReport {
     }
 
     /// The report of what was read, before it is known what it replaces.
-    fn read(load: &Load<'_>, accepted: &Accepted) -> Self {
-        let rows = accepted.counts.iter().map(|input| input.rows).sum::<u64>();
-        let duplicates = accepted.counts.iter().map(|input| input.duplicates).sum::<u64>();
-        let rejected = accepted.rejects.len() as u64;
+    fn read(load: &Load<'_>, counts: &[InputCounts]) -> Self {
+        let rows = counts.iter().map(|input| input.rows).sum::<u64>();
+        let duplicates = counts.iter().map(|input| input.duplicates).sum::<u64>();
+        let rejected = counts.iter().map(|input| input.rejected).sum::<u64>();
         Self {
-            files: accepted.counts.len() as u64,
+            files: counts.len() as u64,
             rows,
             rejected,
             duplicates,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
-use tranche_schema::Column;
+use tranche_schema::{Column, Contract};
 use tranche_sql::{RowExpression, Session, SqlError, dialect, names};
 
 use crate::conform::{Conformer, MappedRows};
@@ -14,7 +14,7 @@ use crate::context::Load;
 use crate::convert::{ValueOrigin, convert, refused};
 use crate::expression::evaluate_raw;
 use crate::raw_types::{RawTypes, known_type, list};
-use crate::read::RawRows;
+use crate::read::{RawColumns, RawRows};
 use crate::source::{FILE, ROW};
 use crate::{IngestError, Source};
 
@@ -42,6 +42,15 @@ enum ColumnOrigin {
 fn computed_columns(source: &Source) -> BTreeSet<String> {
     let names = source.columns.values().flat_map(|sql| dialect::columns(&sql.value));
     names.filter(|name| name != FILE && name != ROW).collect()
+}
+
+impl Source {
+    /// The raw columns that its rows are made from, for a table of this contract.
+    pub(crate) fn raw_columns(&self, contract: &Contract) -> RawColumns {
+        let by_name = contract.columns.iter().map(|column| &column.name);
+        let by_name = by_name.filter(|name| !self.columns.contains_key(*name)).cloned();
+        RawColumns::new(by_name.chain(computed_columns(self)).chain(self.types.keys().cloned()))
+    }
 }
 
 /// Maps the rows of one input.

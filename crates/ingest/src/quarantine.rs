@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Schema, SchemaRef};
 use jiff::Timestamp;
 use tranche_schema::platform::quarantine as columns;
 use tranche_sql::SqlError;
@@ -45,7 +46,14 @@ impl Reject {
     }
 }
 
-/// The rejects as rows of the quarantine table.
+/// The columns of the quarantine but for the reading, which is known when a file was read to its end.
+pub(crate) fn rows_schema() -> SchemaRef {
+    let schema = columns::schema();
+    let own = schema.fields().iter().filter(|field| field.name() != columns::READING);
+    Arc::new(Schema::new(own.cloned().collect::<Vec<_>>()))
+}
+
+/// The rejects as rows of that.
 pub(crate) fn to_batch(
     source: &str,
     run_id: &str,
@@ -68,5 +76,5 @@ pub(crate) fn to_batch(
         text(&|_| Some(run_id.to_owned())),
         Arc::new(rejected_at),
     ];
-    Ok(RecordBatch::try_new(columns::schema(), arrays)?)
+    Ok(RecordBatch::try_new(rows_schema(), arrays)?)
 }

@@ -73,7 +73,7 @@ fn staging(error: parquet::errors::ParquetError) -> IngestError {
 }
 
 /// The rows of a load, as a partition of a table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Staged {
     schema: SchemaRef,
     rows: Arc<Rows>,

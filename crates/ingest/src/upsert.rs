@@ -1,19 +1,18 @@
-//! What a load does to the rows that are there: a row with the same key replaces the earlier one, whichever
-//! day that was on.
+//! What a load does to the rows that are there, where a table holds the latest of each key: a row with the same key replaces the earlier
+//! one, whichever day that was on.
 
 use std::collections::BTreeSet;
 
 use arrow::array::AsArray;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::{DataType, FieldRef, Int32Type};
 use datafusion::common::JoinType;
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::{Expr, LogicalPlan, lit, when};
+use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::prelude::{DataFrame, ident};
 use datafusion::scalar::ScalarValue;
-use jiff::Timestamp;
-use tranche_schema::{Contract, History, platform};
-use tranche_sql::{Session, SqlError, instant_literal};
+use tranche_schema::{Contract, platform};
+use tranche_sql::{Session, SqlError};
 use tranche_store::{CommitMode, Snapshot};
 
 /// The rows to write, what becomes of those that are there, and how many of them are replaced.
@@ -30,9 +29,6 @@ pub(crate) async fn plan(
     table: Option<&Snapshot>,
     incoming: DataFrame,
 ) -> Result<Upsert, SqlError> {
-    if contract.history() == History::Full {
-        return full_history(session, contract, table, incoming).await;
-    }
     let Some(table) = table.filter(|table| table.rows() > 0) else {
         return Ok(Upsert { rows: incoming.logical_plan().clone(), mode: CommitMode::Append, replaced: 0 });
     };
@@ -41,9 +37,8 @@ pub(crate) async fn plan(
         return events(session, contract, stored, incoming).await;
     }
     let replaced = count_rows(session, join(&stored, &incoming, contract, JoinType::LeftSemi)?).await?;
-    let kept = align(join(&stored, &incoming, contract, JoinType::LeftAnti)?, &incoming)?;
-    let rows = kept.union(incoming).map_err(SqlError::engine)?.logical_plan().clone();
-    Ok(Upsert { rows, mode: CommitMode::Overwrite, replaced })
+    let kept = join(&stored, &incoming, contract, JoinType::LeftAnti)?;
+    Ok(Upsert { rows: union(kept, incoming)?, mode: CommitMode::Overwrite, replaced })
 }
 
 /// Events: days that hold a replaced row are rewritten; a load that replaces nothing is appended.
@@ -73,10 +68,9 @@ async fn events(
     let literals = days.iter().map(|&day| lit(ScalarValue::Date32(Some(day)))).collect();
     let affected = ident(platform::EVENT_DAY).in_list(literals, false);
     let stored = stored.filter(affected.clone()).map_err(SqlError::engine)?;
-    let kept = align(join(&stored, &incoming, contract, JoinType::LeftAnti)?, &incoming)?;
-    let rows = kept.union(incoming).map_err(SqlError::engine)?.logical_plan().clone();
+    let kept = join(&stored, &incoming, contract, JoinType::LeftAnti)?;
     Ok(Upsert {
-        rows,
+        rows: union(kept, incoming)?,
         mode: CommitMode::OverwriteWhere(affected),
         replaced: u64::try_from(replaced).unwrap_or(0),
     })
@@ -92,107 +86,47 @@ fn days_of(batches: &[arrow::array::RecordBatch]) -> Result<BTreeSet<i32>, SqlEr
     Ok(days)
 }
 
-/// Entity rows with full history: a row that changed ends the version before it at the session's `as_of` and
-/// begins a new one.
-async fn full_history(
-    session: &Session,
-    contract: &Contract,
-    table: Option<&Snapshot>,
-    incoming: DataFrame,
-) -> Result<Upsert, SqlError> {
-    let as_of = session.as_of();
-    let Some(table) = table.filter(|table| table.rows() > 0) else {
-        let rows = version(incoming, contract, as_of)?.logical_plan().clone();
-        return Ok(Upsert { rows, mode: CommitMode::Append, replaced: 0 });
-    };
-    let stored = align(session.read(table).await?, &version(incoming.clone(), contract, as_of)?)?;
-    let open = || ident(platform::VALID_TO).is_null();
-    let current = stored.clone().filter(open()).map_err(SqlError::engine)?;
-    let columns: Vec<&str> = contract.columns.iter().map(|c| c.name.as_str()).collect();
-    let same: Vec<Expr> = columns
-        .iter()
-        .map(|name| {
-            datafusion::logical_expr::Expr::BinaryExpr(datafusion::logical_expr::BinaryExpr::new(
-                Box::new(ident(format!("new_{name}"))),
-                datafusion::logical_expr::Operator::IsNotDistinctFrom,
-                Box::new(ident(*name)),
-            ))
-        })
-        .collect();
-    let renamed = incoming
-        .clone()
-        .select(columns.iter().map(|name| ident(*name).alias(format!("new_{name}"))).collect::<Vec<_>>())
-        .map_err(SqlError::engine)?;
-    // Unchanged rows are no news.
-    let unchanged = renamed.clone().join_on(current, JoinType::LeftSemi, same).map_err(SqlError::engine)?;
-    let key = &contract.key[0];
-    let unchanged_keys =
-        unchanged.select(vec![ident(format!("new_{key}")).alias("same_key")]).map_err(SqlError::engine)?;
-    let changed = incoming
-        .join(unchanged_keys, JoinType::LeftAnti, &[key], &["same_key"], None)
-        .map_err(SqlError::engine)?;
-    let changed_keys =
-        changed.clone().select(vec![ident(key).alias("changed_key")]).map_err(SqlError::engine)?;
-    let closed = stored
-        .join(changed_keys, JoinType::Left, &[key], &["changed_key"], None)
-        .map_err(SqlError::engine)?;
-    let ends = ident("changed_key").is_not_null().and(open());
-    let valid_to = when(ends.clone(), instant_literal(as_of))
-        .otherwise(ident(platform::VALID_TO))
-        .map_err(SqlError::engine)?;
-    let mut kept: Vec<Expr> = columns.iter().map(|name| ident(*name)).collect();
-    kept.push(ident(platform::VALID_FROM));
-    kept.push(valid_to.alias(platform::VALID_TO));
-    let replaced =
-        count_rows(session, closed.clone().filter(ends.clone()).map_err(SqlError::engine)?).await?;
-    // A version that would end before it begins never was valid.
-    let never = ends.and(ident(platform::VALID_FROM).gt_eq(instant_literal(as_of)));
-    let closed = closed.filter(never.is_not_true()).and_then(|f| f.select(kept)).map_err(SqlError::engine)?;
-    let rows =
-        closed.union(version(changed, contract, as_of)?).map_err(SqlError::engine)?.logical_plan().clone();
-    Ok(Upsert { rows, mode: CommitMode::Overwrite, replaced })
+/// Stored rows and new ones: what either lacks is null in it, so that a column that no contract names any more keeps its values.
+pub(crate) fn union(stored: DataFrame, new: DataFrame) -> Result<LogicalPlan, SqlError> {
+    let (stored, new) = (align(stored.clone(), &new)?, align(new, &stored)?);
+    // By name: each side has its own columns first.
+    Ok(stored.union_by_name(new).map_err(SqlError::engine)?.logical_plan().clone())
 }
 
-fn version(rows: DataFrame, contract: &Contract, from: Timestamp) -> Result<DataFrame, SqlError> {
-    let mut columns: Vec<Expr> = contract.columns.iter().map(|c| ident(&c.name)).collect();
-    columns.push(instant_literal(from).alias(platform::VALID_FROM));
-    let open = ScalarValue::TimestampMicrosecond(None, Some("UTC".into()));
-    columns.push(lit(open).alias(platform::VALID_TO));
+/// Rows with the columns of others besides their own: these are null.
+fn align(rows: DataFrame, others: &DataFrame) -> Result<DataFrame, SqlError> {
+    let own = rows.schema().fields().iter().map(|field| ident(field.name()));
+    let missing = others.schema().fields().iter().filter(|field| !has(&rows, field.name()));
+    let null = |field: &FieldRef| {
+        lit(ScalarValue::try_from(field.data_type()).unwrap_or(ScalarValue::Null)).alias(field.name())
+    };
+    let columns: Vec<Expr> = own.chain(missing.map(null)).collect();
     rows.select(columns).map_err(SqlError::engine)
 }
 
+fn has(rows: &DataFrame, name: &str) -> bool {
+    rows.schema().has_column_with_unqualified_name(name)
+}
+
+/// The stored rows that have, or do not have, the key of an incoming one.
 fn join(
     stored: &DataFrame,
     incoming: &DataFrame,
     contract: &Contract,
     kind: JoinType,
 ) -> Result<DataFrame, SqlError> {
-    let theirs: Vec<String> = contract.key.iter().map(|name| format!("incoming_{name}")).collect();
-    let renamed: Vec<Expr> =
-        contract.key.iter().zip(&theirs).map(|(name, alias)| ident(name).alias(alias)).collect();
-    let incoming = incoming.clone().select(renamed).map_err(SqlError::engine)?;
-    let left: Vec<&str> = contract.key.iter().map(String::as_str).collect();
-    let right: Vec<&str> = theirs.iter().map(String::as_str).collect();
-    stored.clone().join(incoming, kind, &left, &right, None).map_err(SqlError::engine)
+    let renamed = contract.key.iter().map(|name| ident(name).alias(theirs(name)));
+    let incoming = incoming.clone().select(renamed.collect::<Vec<_>>()).map_err(SqlError::engine)?;
+    let same_key = contract.key.iter().map(|name| ident(name).eq(ident(theirs(name))));
+    stored.clone().join_on(incoming, kind, same_key).map_err(SqlError::engine)
 }
 
-/// The stored rows with the columns of the incoming ones: a column that is new is null in what was there.
-fn align(stored: DataFrame, incoming: &DataFrame) -> Result<DataFrame, SqlError> {
-    let columns: Vec<Expr> = incoming
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| match stored.schema().has_column_with_unqualified_name(field.name()) {
-            true => ident(field.name()),
-            false => {
-                lit(ScalarValue::try_from(field.data_type()).unwrap_or(ScalarValue::Null)).alias(field.name())
-            }
-        })
-        .collect();
-    stored.select(columns).map_err(SqlError::engine)
+/// The name of an incoming row's column beside that of a stored one: no contract has a name with a blank.
+pub(crate) fn theirs(name: &str) -> String {
+    format!("incoming {name}")
 }
 
-async fn count_rows(session: &Session, frame: DataFrame) -> Result<u64, SqlError> {
+pub(crate) async fn count_rows(session: &Session, frame: DataFrame) -> Result<u64, SqlError> {
     let counted = frame.aggregate(vec![], vec![count(lit(1))]).map_err(SqlError::engine)?;
     let batches = session.collect_frame(counted).await?.batches;
     Ok(tranche_sql::column_i64(&batches, 0)?

@@ -9,7 +9,11 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_yaml::{Location, Spanned};
 
-use crate::{Column, Contract, Evolution, History, TableKind, Universe, parse_column_type};
+use crate::columns::SEGMENT;
+use crate::layout::Layout;
+use crate::platform::memberships;
+use crate::stored_contract::is_reserved;
+use crate::{Column, Contract, ContractPart, Evolution, History, TableKind, Universe, parse_column_type};
 
 /// Called with each problem of a definition: where it is and what to do about it.
 type Report<'a> = dyn FnMut(Location, String) + 'a;
@@ -29,7 +33,8 @@ pub struct ContractSpec {
     #[serde(default, alias = "doc")]
     pub description: Option<String>,
     /// Whether a row is an event or an entity.
-    pub kind: KindSpec,
+    #[schemars(with = "KindSpec")]
+    pub kind: Spanned<KindSpec>,
     /// Entity tables: the entity's name. Event tables: which column names which entity, `{customer:
     /// customer_id}`.
     #[schemars(with = "EntitySchema")]
@@ -189,9 +194,15 @@ impl ContractSpec {
             );
         }
         check_name("table", &self.table, &mut problem);
+        if Layout::default().is_reserved(&self.table.value) {
+            let name = &self.table.value;
+            let message =
+                format!("`{name}` is what SQL calls a table of the platform; give this one another name");
+            problem(self.table.referenced, message);
+        }
         let mut columns = validate_columns(&self.columns, &mut problem);
         let key = self.validate_key(&mut columns, &mut problem);
-        let kind = match self.kind {
+        let kind = match self.kind.value {
             KindSpec::Event => self.validate_event(&mut columns, &mut problem),
             KindSpec::Entity => self.validate_entity(&mut problem),
         };
@@ -209,11 +220,48 @@ impl ContractSpec {
         })
     }
 
+    /// Where a part of the contract stands, or what says that it is not there.
+    #[must_use]
+    pub fn place_of(&self, part: &ContractPart) -> Location {
+        let entity = || match &self.entity.value {
+            EntitySpec::Columns(pairs) => pairs.as_slice(),
+            EntitySpec::Name(_) => &[],
+        };
+        let found = match part {
+            ContractPart::Kind => Some(self.kind.referenced),
+            ContractPart::Entity(None) => Some(self.entity.referenced),
+            ContractPart::Entity(Some(name)) => Some(
+                entity()
+                    .iter()
+                    .find(|(own, _)| own == name)
+                    .map_or(self.entity.referenced, |(_, at)| at.referenced),
+            ),
+            ContractPart::Key => Some(self.key.referenced),
+            ContractPart::EventTime => self.event_time.as_ref().map(|at| at.referenced),
+            ContractPart::History => self.history.as_ref().map(|at| at.referenced),
+            ContractPart::Columns => Some(self.columns.referenced),
+            ContractPart::Column(name) => {
+                self.columns.value.iter().find(|column| column.name.value == *name).map(|c| c.name.referenced)
+            }
+        };
+        found.unwrap_or(self.table.referenced)
+    }
+
     fn validate_key(&self, columns: &mut [Column], problem: &mut Report<'_>) -> Vec<String> {
+        let beside = [SEGMENT, memberships::ENTERED_AT, memberships::EXITED_AT];
+        for name in self.key.value.iter().filter(|_| self.kind.value == KindSpec::Entity) {
+            if beside.contains(&name.value.as_str()) {
+                let message = format!(
+                    "`{}` stands beside the key in tables of memberships; name the key otherwise",
+                    name.value
+                );
+                problem(name.referenced, message);
+            }
+        }
         if self.key.value.is_empty() {
             problem(self.key.referenced, "a key needs at least one column".into());
         }
-        if self.kind == KindSpec::Entity && self.key.value.len() > 1 {
+        if self.kind.value == KindSpec::Entity && self.key.value.len() > 1 {
             problem(self.key.referenced, "an entity table has exactly one key column".into());
         }
         for name in &self.key.value {
@@ -244,7 +292,8 @@ impl ContractSpec {
                 return None;
             }
         };
-        for (_, column) in entities {
+        for (entity, column) in entities {
+            check_name_at("entity", entity, column.referenced, problem);
             if !columns.iter().any(|c| c.name == column.value) {
                 problem(column.referenced, unknown_column(&column.value, columns));
             }
@@ -275,6 +324,7 @@ impl ContractSpec {
             problem(self.entity.referenced, "an entity table names its entity: `entity: customer`".into());
             return None;
         };
+        check_name_at("entity", entity, self.entity.referenced, problem);
         let history = match self.history.as_ref().map(|h| h.value) {
             Some(HistorySpec::Full) => History::Full,
             Some(HistorySpec::Latest) | None => History::Latest,
@@ -295,6 +345,11 @@ fn validate_columns(specs: &Spanned<Vec<ColumnSpec>>, problem: &mut Report<'_>) 
     let mut columns = Vec::new();
     for spec in &specs.value {
         check_name("column", &spec.name, problem);
+        if is_reserved(&spec.name.value) {
+            let message =
+                format!("`{}` is a column of the platform's own; name this one otherwise", spec.name.value);
+            problem(spec.name.referenced, message);
+        }
         if !seen.insert(spec.name.value.clone()) {
             problem(spec.name.referenced, format!("column `{}` is declared twice", spec.name.value));
         }
@@ -337,17 +392,18 @@ fn unknown_column(name: &str, columns: &[Column]) -> String {
     format!("no column `{name}`; the table has {}", known.join(", "))
 }
 
-/// Names are lower case so that SQL needs no quotes, and double as folders.
+/// Names go without quotes in SQL, and double as folders.
 fn check_name(what: &str, name: &Spanned<String>, problem: &mut Report<'_>) {
-    let mut chars = name.value.chars();
+    check_name_at(what, &name.value, name.referenced, problem);
+}
+
+fn check_name_at(what: &str, name: &str, at: Location, problem: &mut Report<'_>) {
+    let mut chars = name.chars();
     let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     if !starts || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
         problem(
-            name.referenced,
-            format!(
-                "{what} name `{}` must be letters, digits and `_`, not starting with a digit",
-                name.value
-            ),
+            at,
+            format!("{what} name `{name}` must be letters, digits and `_`, not starting with a digit"),
         );
     }
 }

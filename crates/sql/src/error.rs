@@ -4,6 +4,7 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use thiserror::Error;
 use tranche_project::Position;
+use tranche_schema::ChangedContract;
 use tranche_store::StoreError;
 
 use crate::locate::words::plain_cause;
@@ -52,6 +53,9 @@ pub enum SqlError {
     /// The author's: the SQL cannot be planned.
     #[error("{0}")]
     Definition(SqlProblem),
+    /// The author's: a table was made by another contract than the present one.
+    #[error(transparent)]
+    Contract(Box<ChangedContract>),
     /// The data's: a value that the SQL cannot work with, such as a division by zero or an overflow.
     #[error("the query failed on its data: {0}")]
     Data(String),

@@ -11,7 +11,7 @@ use tranche_schema::{Contract, layout, platform};
 use tranche_store::{Lake, Snapshot};
 
 use crate::scan::{Source, TableSources};
-use crate::{Engine, Session, SqlError};
+use crate::{Engine, Session, SqlError, check_contract};
 
 /// The tables of contracts, each in the version that was the latest when they were opened: what is computed from them at several
 /// instants is computed from the same rows.
@@ -62,11 +62,14 @@ impl Tables {
     /// Opens the table of each contract; one that was never written has no rows.
     ///
     /// # Errors
-    /// [`SqlError::Store`] when a table's log cannot be read.
+    /// [`SqlError::Contract`] for a table that was made by another contract, [`SqlError::Store`] when a table's log cannot be read.
     pub async fn open(lake: &Lake, contracts: impl IntoIterator<Item = &Contract>) -> Result<Self, SqlError> {
         let mut tables = Vec::new();
         for contract in contracts {
             let snapshot = lake.snapshot(&table_folder(&contract.table)).await?;
+            if let Some(table) = &snapshot {
+                check_contract(lake, contract, table).await?;
+            }
             tables.push(OpenTable { contract: contract.clone(), snapshot, cache: None });
         }
         Ok(Self(tables))

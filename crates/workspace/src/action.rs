@@ -69,7 +69,7 @@ impl Resources {
     /// # Errors
     /// [`Failure`] when a table cannot be opened.
     pub async fn session(&self, as_of: Timestamp) -> Result<(Session, Tables), Failure> {
-        let tables = Tables::open(&self.lake, self.definitions.contracts.values()).await?;
+        let tables = self.definitions.tables(&self.lake).await?;
         Ok((self.engine.session_over(&tables, as_of).await?, tables))
     }
 }

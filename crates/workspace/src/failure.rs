@@ -72,6 +72,21 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The message with each problem at its place, in one line: for where nothing else of a failure is kept.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let problem = |problem: &Diagnostic| {
+            let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+            format!("{}:{}:{}: {}{help}", problem.file, problem.line, problem.column, problem.message)
+        };
+        match self.diagnostics.is_empty() {
+            true => self.message.clone(),
+            false => self.diagnostics.iter().map(problem).collect::<Vec<_>>().join("; "),
+        }
+    }
+}
+
 /// An error with all of its causes in one line, each said once.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -117,7 +132,7 @@ impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Store(error) => error.into(),
-            SqlError::Definition(_) => Self::definition(chain(&error)),
+            SqlError::Definition(_) | SqlError::Contract(_) => Self::definition(chain(&error)),
             SqlError::Data(_) | SqlError::Row(_) | SqlError::Resources(_) => Self::data(chain(&error)),
             SqlError::Engine(_) => Self::internal(chain(&error)),
         }
@@ -129,7 +144,7 @@ impl From<IngestError> for Failure {
         match error {
             IngestError::Store(error) => error.into(),
             IngestError::Sql(error) => error.into(),
-            IngestError::Mapping { .. } | IngestError::Evolution { .. } => Self::definition(chain(&error)),
+            IngestError::Mapping { .. } => Self::definition(chain(&error)),
             IngestError::File { .. } | IngestError::TooManyRejects { .. } | IngestError::NoFiles { .. } => {
                 Self::data(chain(&error))
             }

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray
 use jiff::Timestamp;
 use tranche_pipeline::ledger::RunSummary;
 use tranche_pipeline::{Ledger, RunRecord};
-use tranche_schema::layout::{Scope, Table};
+use tranche_schema::layout::{LEDGER, Scope, Table};
 use tranche_segment::Definitions;
 use tranche_sql::Session;
 use tranche_store::Lake;
@@ -52,7 +52,7 @@ async fn register_runs(lake: &Lake, session: &Session) -> Result<(), Failure> {
         columns.into_iter().map(|(name, column)| (name, column, true)),
     );
     let batch = batch.map_err(tranche_sql::SqlError::from)?;
-    Ok(session.register_rows("runs", batch.schema(), vec![batch])?)
+    Ok(session.register_rows(LEDGER, batch.schema(), vec![batch])?)
 }
 
 /// The tables of one kind; those of entities also without the entity's name where there is only one.

@@ -25,7 +25,9 @@ impl StepRunner for ActionRunner {
         let mut task = JoinSet::new();
         task.spawn(async move { runner.act(&step, &context).await }.in_current_span());
         match task.join_next().await {
-            Some(Ok(outcome)) => outcome.map_err(|failure| StepFailure::new(failure.class, failure.message)),
+            Some(Ok(outcome)) => {
+                outcome.map_err(|failure| StepFailure::new(failure.class, failure.in_full()))
+            }
             Some(Err(error)) => {
                 Err(StepFailure::new(FailureClass::Internal, format!("the step stopped: {error}")))
             }

@@ -200,7 +200,7 @@ impl Tranche {
 
     /// The contracts' tables as they are now.
     pub async fn tables(&self, lake: &Lake) -> Result<Tables, Failure> {
-        Ok(Tables::open(lake, self.definitions.contracts.values()).await?)
+        self.definitions.tables(lake).await
     }
 
     /// A session at an instant, in which every contract is registered with its data.

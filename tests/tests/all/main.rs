@@ -4,6 +4,8 @@ mod analyst;
 mod at_once;
 mod backfill;
 mod capitals;
+mod changed_contracts;
+mod corrections;
 mod demo_shop;
 mod dirty;
 mod dirty_files;

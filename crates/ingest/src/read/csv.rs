@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow, one_byte};
+use super::reader::{BATCH_ROWS, Format, InputProblem, RawColumns, RawRows, UnreadableRow, one_byte};
 use super::signature;
 use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, too_long};
 use crate::shown::{legible, shorten};
@@ -37,7 +37,7 @@ struct Csv {
 impl Parser for Csv {
     const IS_SPARSE: bool = false;
 
-    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem> {
+    fn parse(&self, text: TextInput, _wanted: &RawColumns, sink: Sink<'_>) -> Result<(), InputProblem> {
         read(text, self, sink)
     }
 }
@@ -211,6 +211,7 @@ impl<'a> Pending<'a> {
             batch,
             rows: std::mem::take(&mut self.rows),
             unreadable: std::mem::take(&mut self.unreadable),
+            texts: None,
         })
     }
 }

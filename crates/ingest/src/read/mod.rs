@@ -15,6 +15,6 @@ pub use formats::Formats;
 pub use input::{Input, Object, Origin};
 pub use options::OptionsSpec;
 pub use reader::{
-    BATCH_ROWS, Format, InputProblem, OptionProblems, RawRows, RawStream, Reader, UnreadableRow,
+    BATCH_ROWS, Format, InputProblem, OptionProblems, RawColumns, RawRows, RawStream, Reader, UnreadableRow,
 };
 pub use text::{Parser, Sink, TextInput, TextReader};

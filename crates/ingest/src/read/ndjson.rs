@@ -1,7 +1,8 @@
-//! NDJSON: one JSON object a line. The columns are the keys that appear; nested values stay JSON text, and
-//! numbers the digits that are written.
+//! NDJSON: one JSON object a line. The columns are those of the keys that are wanted: lines may have any number of others. Nested values
+//! stay JSON text, and numbers the digits that are written.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use arrow::array::{ArrayBuilder, ArrayRef, RecordBatch, RecordBatchOptions, Stri
 use arrow::datatypes::{DataType, Field, Schema};
 use indexmap::IndexMap;
 
-use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, UnreadableRow};
+use super::reader::{BATCH_ROWS, Format, InputProblem, RawColumns, RawRows, UnreadableRow};
 use super::signature;
 use super::text::{Parser, ROW_LIMIT_BYTES, Sink, TextInput, TextReader, too_long};
 use crate::json::{Fields, Text, text_of};
@@ -28,12 +29,12 @@ struct Ndjson;
 impl Parser for Ndjson {
     const IS_SPARSE: bool = true;
 
-    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem> {
-        read(text, sink)
+    fn parse(&self, text: TextInput, wanted: &RawColumns, sink: Sink<'_>) -> Result<(), InputProblem> {
+        read(text, wanted, sink)
     }
 }
 
-fn read(mut text: impl BufRead, sink: Sink<'_>) -> Result<(), InputProblem> {
+fn read(mut text: impl BufRead, wanted: &RawColumns, sink: Sink<'_>) -> Result<(), InputProblem> {
     let head = signature::head(&mut text)?;
     let mistaken = signature::markup(head)
         .or_else(|| signature::json_over_lines(head))
@@ -41,7 +42,7 @@ fn read(mut text: impl BufRead, sink: Sink<'_>) -> Result<(), InputProblem> {
     if let Some(mistaken) = mistaken {
         return Err(mistaken.into());
     }
-    let mut pending = Pending { columns: IndexMap::new(), rows: Vec::new(), unreadable: Vec::new() };
+    let mut pending = Pending::new(wanted);
     let (mut line, mut row) = (Vec::new(), 0u64);
     loop {
         line.clear();
@@ -67,9 +68,11 @@ fn read(mut text: impl BufRead, sink: Sink<'_>) -> Result<(), InputProblem> {
 }
 
 /// Rows that wait to become a batch.
-struct Pending {
+struct Pending<'a> {
+    wanted: &'a RawColumns,
     columns: IndexMap<String, Column>,
     rows: Vec<u64>,
+    texts: StringBuilder,
     unreadable: Vec<UnreadableRow>,
 }
 
@@ -87,7 +90,12 @@ impl Column {
     }
 }
 
-impl Pending {
+impl<'w> Pending<'w> {
+    fn new(wanted: &'w RawColumns) -> Self {
+        let (columns, texts) = (IndexMap::new(), StringBuilder::new());
+        Self { wanted, columns, rows: Vec::new(), texts, unreadable: Vec::new() }
+    }
+
     fn push(&mut self, row: u64, line: &[u8]) {
         match self.values(row, line) {
             Ok(values) => {
@@ -97,6 +105,7 @@ impl Pending {
                     column.texts.append_option(value);
                 }
                 self.rows.push(row);
+                self.texts.append_value(String::from_utf8_lossy(line).trim_end());
             }
             Err((column, reason)) => {
                 let raw = Some(shorten(String::from_utf8_lossy(line).trim_end()));
@@ -110,17 +119,24 @@ impl Pending {
     fn values<'a>(&mut self, row: u64, line: &'a [u8]) -> Result<Vec<Value<'a>>, (Option<String>, String)> {
         let Fields(fields) = serde_json::from_slice(line).map_err(|error| (None, describe(&error)))?;
         let mut values = Vec::with_capacity(fields.len());
+        let mut others = HashSet::new();
         for (Text(key), json) in fields {
             let value = text_of(json).map_err(|error| {
                 (None, format!("the line is not valid JSON: the value of `{}`: {error}", legible(&key)))
             })?;
+            if !self.wanted.has(&key) {
+                if others.contains(&key) {
+                    return Err(twice(key));
+                }
+                others.insert(key);
+                continue;
+            }
             let index = match self.columns.get_index_of(key.as_ref()) {
                 Some(index) => index,
                 None => self.columns.insert_full(key.to_string(), Column::default()).0,
             };
             if std::mem::replace(&mut self.columns[index].named_in, row) == row {
-                let reason = format!("the line has the key `{}` twice", legible(&key));
-                return Err((Some(key.into_owned()), reason));
+                return Err(twice(key));
             }
             values.push((index, value));
         }
@@ -142,12 +158,19 @@ impl Pending {
             batch,
             rows: std::mem::take(&mut self.rows),
             unreadable: std::mem::take(&mut self.unreadable),
+            texts: Some(self.texts.finish()),
         })
     }
 }
 
 /// The place of a column, and its value.
 type Value<'a> = (usize, Option<Cow<'a, str>>);
+
+/// Why a line is no row: nobody can say which value is meant.
+fn twice(key: Cow<'_, str>) -> (Option<String>, String) {
+    let reason = format!("the line has the key `{}` twice", legible(&key));
+    (Some(key.into_owned()), reason)
+}
 
 fn describe(error: &serde_json::Error) -> String {
     if error.is_data() {
@@ -166,7 +189,7 @@ mod tests {
     /// All rows of a text, which fit into one batch.
     fn rows(text: &str) -> RawRows {
         let mut batches = Vec::new();
-        read(text.as_bytes(), &mut |rows| {
+        read(text.as_bytes(), &RawColumns::new(["a", "b", "c", "x"]), &mut |rows| {
             batches.push(rows);
             true
         })
@@ -205,8 +228,20 @@ mod tests {
         assert_eq!(column(&rows, "c"), StringArray::from(vec![None, Some("[\"y\"]"), None]));
     }
 
+    #[test]
+    fn keys_that_nobody_wants_are_no_columns_and_stay_in_the_texts() {
+        let lines: Vec<String> =
+            (0..3_000).map(|row| format!("{{\"a\": {row}, \"item_{row}\": 1, \"A\": \"x\"}}")).collect();
+        let found = rows(&(lines.join("\n") + "\n{\"a\": 1, \"y\": 2, \"y\": 3}\n"));
+        let names: Vec<String> = found.batch.schema().fields().iter().map(|f| f.name().clone()).collect();
+        assert_eq!(names, ["a", "A"]);
+        assert_eq!(found.batch.num_rows(), 3_000);
+        assert_eq!(found.texts.unwrap().value(2_999), lines[2_999]);
+        assert_eq!(found.unreadable[0].reason, "the line has the key `y` twice");
+    }
+
     fn check_file(text: &str, refused: Option<&str>) {
-        let outcome = read(text.as_bytes(), &mut |_| true);
+        let outcome = read(text.as_bytes(), &RawColumns::default(), &mut |_| true);
         match refused {
             None => assert_eq!(outcome, Ok(()), "{text}"),
             Some(part) => assert!(outcome.as_ref().is_err_and(|e| e.contains(part)), "{text}: {outcome:?}"),

@@ -22,7 +22,9 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::input::{Input, Object};
-use super::reader::{BATCH_ROWS, Format, InputProblem, RawRows, RawStream, Reader, Sender, produced};
+use super::reader::{
+    BATCH_ROWS, Format, InputProblem, RawColumns, RawRows, RawStream, Reader, Sender, produced,
+};
 use super::signature::{self, HEAD_BYTES};
 
 /// Apache Parquet.
@@ -37,7 +39,7 @@ impl Reader for Parquet {
         true
     }
 
-    fn open(&self, input: &Input) -> RawStream {
+    fn open(&self, input: &Input, _wanted: &RawColumns) -> RawStream {
         let object = input.object.clone();
         produced(|sender| async move {
             let object = object.ok_or_else(|| "it is no object that could be Parquet".to_owned())?;
@@ -62,7 +64,7 @@ async fn read(object: Object, sender: &Sender) -> std::result::Result<(), InputP
         let batch = batch.map_err(|e| format!("the file is damaged after row {row}: {e}"))?;
         let rows = (row + 1..=row + batch.num_rows() as u64).collect::<Vec<_>>();
         row += batch.num_rows() as u64;
-        if sender.send(Ok(RawRows { batch, rows, unreadable: Vec::new() })).await.is_err() {
+        if sender.send(Ok(RawRows { batch, rows, unreadable: Vec::new(), texts: None })).await.is_err() {
             return Ok(());
         }
     }
@@ -190,7 +192,7 @@ mod tests {
         let meta = store.head(&path).await.unwrap();
         let object = Some(Object { store, meta });
         let input = Input { name: "a.parquet".to_owned(), edition: String::new(), bytes: 0, object };
-        let batches: Vec<_> = Parquet.open(&input).collect().await;
+        let batches: Vec<_> = Parquet.open(&input, &RawColumns::default()).collect().await;
         batches.into_iter().collect()
     }
 

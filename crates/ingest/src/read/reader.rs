@@ -1,10 +1,11 @@
 //! What reads a source: from an input to a stream of raw rows, each with its position.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, StringArray};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt, poll_fn};
 use tokio::sync::mpsc;
@@ -33,8 +34,25 @@ pub trait Reader: fmt::Debug + Send + Sync {
     }
 
     /// Reads an input. Batches arrive in the order of their rows; a problem ends them. An input may be read
-    /// more than once.
-    fn open(&self, input: &Input) -> RawStream;
+    /// more than once. Columns that are not `wanted` may be left out where there may be any number of them.
+    fn open(&self, input: &Input, wanted: &RawColumns) -> RawStream;
+}
+
+/// The raw columns that a source has a use for.
+#[derive(Debug, Clone, Default)]
+pub struct RawColumns(Arc<HashSet<String>>);
+
+impl RawColumns {
+    /// These columns.
+    pub fn new(names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        Self(Arc::new(names.into_iter().map(|name| name.as_ref().to_lowercase()).collect()))
+    }
+
+    /// Whether a column of a file is one of them, or one that is meant but for the case of its letters.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains(name) || self.0.contains(&name.to_lowercase())
+    }
 }
 
 /// Raw rows as they arrive, or why the input as a whole cannot be read.
@@ -52,6 +70,8 @@ pub struct RawRows {
     pub rows: Vec<u64>,
     /// Rows between these that cannot be read.
     pub unreadable: Vec<UnreadableRow>,
+    /// The rows as they stand, where the batch does not have all of their columns.
+    pub texts: Option<StringArray>,
 }
 
 /// A row that cannot be read, while those around it can.

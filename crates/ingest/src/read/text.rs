@@ -11,7 +11,7 @@ use object_store::ObjectStoreExt;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::input::{Input, Object};
-use super::reader::{InputProblem, RawRows, RawStream, Reader, Sender, produced};
+use super::reader::{InputProblem, RawColumns, RawRows, RawStream, Reader, Sender, produced};
 use super::signature::{self, HEAD_BYTES};
 
 /// The longest row that is read, in bytes.
@@ -33,11 +33,11 @@ pub trait Parser: fmt::Debug + Send + Sync + 'static {
     /// Whether a row may lack columns that others have.
     const IS_SPARSE: bool;
 
-    /// Parses a text as it arrives: it need not fit into memory.
+    /// Parses a text as it arrives: it need not fit into memory. Columns that are not `wanted` may be left out.
     ///
     /// # Errors
     /// Why the text as a whole cannot be read.
-    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem>;
+    fn parse(&self, text: TextInput, wanted: &RawColumns, sink: Sink<'_>) -> Result<(), InputProblem>;
 }
 
 /// Reads objects that are text.
@@ -57,16 +57,21 @@ impl<P: Parser> Reader for TextReader<P> {
         P::IS_SPARSE
     }
 
-    fn open(&self, input: &Input) -> RawStream {
-        let (object, parser) = (input.object.clone(), Arc::clone(&self.0));
+    fn open(&self, input: &Input, wanted: &RawColumns) -> RawStream {
+        let (object, parser, wanted) = (input.object.clone(), Arc::clone(&self.0), wanted.clone());
         produced(|sender| async move {
             let object = object.ok_or_else(|| "it is no object whose text could be read".to_owned())?;
-            parse(object, parser, sender).await
+            parse(object, parser, wanted, sender).await
         })
     }
 }
 
-async fn parse<P: Parser>(object: Object, parser: Arc<P>, sender: Sender) -> Result<(), InputProblem> {
+async fn parse<P: Parser>(
+    object: Object,
+    parser: Arc<P>,
+    wanted: RawColumns,
+    sender: Sender,
+) -> Result<(), InputProblem> {
     let Object { store, meta } = object;
     let found = store.get(&meta.location).await.map_err(|e| e.to_string())?;
     let stream: BoxStream<'static, std::io::Result<Bytes>> =
@@ -74,7 +79,7 @@ async fn parse<P: Parser>(object: Object, parser: Arc<P>, sender: Sender) -> Res
     let bridge = SyncIoBridge::new(StreamReader::new(stream));
     let parsing = move || {
         let text = text(bridge)?;
-        parser.parse(text, &mut |rows| sender.blocking_send(Ok(rows)).is_ok())
+        parser.parse(text, &wanted, &mut |rows| sender.blocking_send(Ok(rows)).is_ok())
     };
     tokio::task::spawn_blocking(parsing).await.map_err(|e| format!("the reader stopped: {e}"))?
 }

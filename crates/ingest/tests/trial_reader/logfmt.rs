@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use tranche_ingest::read::{
-    BATCH_ROWS, Format, InputProblem, Parser, RawRows, Sink, TextInput, TextReader, UnreadableRow,
+    BATCH_ROWS, Format, InputProblem, Parser, RawColumns, RawRows, Sink, TextInput, TextReader, UnreadableRow,
 };
 
 /// The format under the name that sources give.
@@ -22,7 +22,7 @@ struct Logfmt;
 impl Parser for Logfmt {
     const IS_SPARSE: bool = true;
 
-    fn parse(&self, text: TextInput, sink: Sink<'_>) -> Result<(), InputProblem> {
+    fn parse(&self, text: TextInput, _wanted: &RawColumns, sink: Sink<'_>) -> Result<(), InputProblem> {
         let mut lines = (1..).zip(text.lines());
         loop {
             let (mut pending, mut unreadable) = (Vec::new(), Vec::new());
@@ -38,7 +38,7 @@ impl Parser for Logfmt {
             let is_last = pending.len() + unreadable.len() < BATCH_ROWS;
             let batch = batch(&pending).map_err(|error| error.to_string())?;
             let rows = pending.iter().map(|(row, _)| *row).collect();
-            if !sink(RawRows { batch, rows, unreadable }) || is_last {
+            if !sink(RawRows { batch, rows, unreadable, texts: None }) || is_last {
                 return Ok(());
             }
         }

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::future::BoxFuture;
 use futures::stream::{StreamExt, iter};
 use tranche_ingest::IngestError;
-use tranche_ingest::read::{Format, Input, Origin, RawRows, RawStream, Reader};
+use tranche_ingest::read::{Format, Input, Origin, RawColumns, RawRows, RawStream, Reader};
 
 /// The till under the name that sources give.
 pub(crate) const TILL: Format =
@@ -38,7 +38,7 @@ impl Reader for Till {
         Box::pin(async { Ok(inputs) })
     }
 
-    fn open(&self, input: &Input) -> RawStream {
+    fn open(&self, input: &Input, _wanted: &RawColumns) -> RawStream {
         let first: i64 = input.name.trim_start_matches("till://").parse().unwrap();
         let receipts: Vec<i64> = (first..=input.edition.parse().unwrap()).collect();
         let ids = StringArray::from_iter_values(receipts.iter().map(|receipt| format!("till-{receipt}")));
@@ -46,6 +46,6 @@ impl Reader for Till {
         let columns = [("order_id", Arc::new(ids) as ArrayRef), ("price", Arc::new(prices) as ArrayRef)];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let rows = (1..=receipts.len() as u64).collect();
-        iter([Ok(RawRows { batch, rows, unreadable: Vec::new() })]).boxed()
+        iter([Ok(RawRows { batch, rows, unreadable: Vec::new(), texts: None })]).boxed()
     }
 }

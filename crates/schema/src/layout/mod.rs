@@ -18,7 +18,7 @@ pub mod state;
 pub mod system;
 mod tables;
 
-pub use tables::Layout;
+pub use tables::{LEDGER, Layout};
 
 pub use crate::platform::estimate_series::ESTIMATE_SERIES;
 pub use crate::platform::estimates::ESTIMATES;

@@ -23,6 +23,8 @@ const fn system(path: &'static str, retention: Retention) -> System {
 pub const RUNS: System = system("_sys/runs", Retention::Runs);
 /// `<blake3>.json`: the definitions that runs were started with, by content.
 pub const DEFINITIONS: System = system("_sys/definitions", Retention::Runs);
+/// `<digest>.json`: the contracts that tables remember, by content.
+pub const CONTRACTS: System = system("_sys/contracts", Retention::Forever);
 /// `<run>.json`: the heartbeat of each run's owner.
 pub const LEASES: System = system("_sys/leases", Retention::Runs);
 /// `<id>/<sequence>.json`: the slots of each backfill.
@@ -45,9 +47,10 @@ pub const OUTBOX_CHANNELS: System = system("_sys/outbox-channels", Retention::Fo
 pub const PROBE: System = system("_sys/doctor", Retention::Days(0));
 
 /// Everything under `_sys/`.
-pub const ALL: [System; 12] = [
+pub const ALL: [System; 13] = [
     RUNS,
     DEFINITIONS,
+    CONTRACTS,
     LEASES,
     BACKFILLS,
     SLOTS,

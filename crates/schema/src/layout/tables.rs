@@ -3,7 +3,10 @@
 use crate::platform::{
     estimate_series, estimates, kpis, loads, memberships, quarantine, segment_history, tables, traits,
 };
-use crate::table::Table;
+use crate::table::{Scope, Table};
+
+/// What SQL calls the ledger of runs, which is no table of the lake.
+pub const LEDGER: &str = "runs";
 
 /// The kinds of table in a lake. What is listed here is found, maintained, examined and queried.
 #[derive(Debug, Clone)]
@@ -32,6 +35,20 @@ impl Layout {
     pub fn with(mut self, table: Table) -> Self {
         self.0.push(table);
         self
+    }
+
+    /// Whether SQL calls a table of the platform so, or the table of some entity or source.
+    #[must_use]
+    pub fn is_reserved(&self, sql_name: &str) -> bool {
+        let name = sql_name.to_ascii_lowercase();
+        let is_own = |table: &Table| match table.scope {
+            Scope::Contract(_) => false,
+            Scope::Lake(_) => name == table.folder,
+            Scope::Source(_) | Scope::Entity(_) => {
+                name.strip_prefix(table.folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+            }
+        };
+        name == LEDGER || self.0.iter().any(is_own)
     }
 
     /// All kinds of table.
@@ -70,6 +87,20 @@ mod tests {
         }
         for none in ["", "x", "tables", "tables/", "traits", "_sys/runs", "reports/weekly"] {
             assert!(layout.find(none).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn names_that_sql_has_for_the_platform_are_reserved() {
+        let layout = Layout::default();
+        for table in layout.tables().iter().filter(|table| !matches!(table.scope, Scope::Contract(_))) {
+            assert!(layout.is_reserved(table.folder) && layout.is_reserved(&table.sql_name("x")));
+        }
+        for reserved in ["runs", "Traits", "TRAITS_customer", "quarantine_orders"] {
+            assert!(layout.is_reserved(reserved), "{reserved}");
+        }
+        for free in ["orders", "tables", "traitsman", "loads_2026", "my_traits", "run", ""] {
+            assert!(!layout.is_reserved(free), "{free}");
         }
     }
 

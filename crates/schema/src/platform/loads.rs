@@ -27,6 +27,10 @@ pub const DUPLICATES: &str = "duplicates";
 /// The run that read it.
 pub const RUN_ID: &str = "run_id";
 
+/// What was read, by which its rejects are found in the quarantine: a digest of the file's content and of the definitions by which it
+/// was. Null in rows from before readings were told apart.
+pub const READING: &str = "reading";
+
 /// Columns in the order of the constants above, after `as_of`.
 #[must_use]
 pub fn schema() -> SchemaRef {
@@ -42,5 +46,6 @@ pub fn schema() -> SchemaRef {
         count(REJECTED),
         count(DUPLICATES),
         text(RUN_ID),
+        Field::new(READING, DataType::Utf8, true),
     ]))
 }

@@ -27,6 +27,10 @@ pub const RUN_ID: &str = "run_id";
 /// When that run started.
 pub const REJECTED_AT: &str = "rejected_at";
 
+/// What was read: a digest of the file's content and of the definitions by which it was. Rows are rejected once for each reading.
+/// Null in rows that were rejected before readings were told apart.
+pub const READING: &str = "reading";
+
 /// Columns in the order of the constants above.
 #[must_use]
 pub fn schema() -> SchemaRef {
@@ -39,5 +43,6 @@ pub fn schema() -> SchemaRef {
         Field::new(RAW, DataType::Utf8, true),
         Field::new(RUN_ID, DataType::Utf8, false),
         Field::new(REJECTED_AT, instant(), false),
+        Field::new(READING, DataType::Utf8, true),
     ]))
 }

@@ -43,15 +43,15 @@ pub struct Commit {
     /// How the files are encoded; as [`parquet_options()`] has it for the rows' columns by default.
     pub parquet: Option<WriterProperties>,
     /// Application transactions: the first is the commit's own identity, by which a second attempt is
-    /// recognised; the others are marks to be found later with [`Snapshot::has_transaction`].
-    pub transactions: Vec<String>,
+    /// recognised; the others are marks to be found later with [`Snapshot::transaction_version`].
+    pub transactions: Vec<Transaction>,
 }
 
 impl Commit {
     /// A commit to `table` with the identity `transaction`.
     #[must_use]
     pub fn new(table: &str, transaction: &str, mode: CommitMode, rows: LogicalPlan) -> Self {
-        let transactions = vec![transaction.to_owned()];
+        let transactions = vec![Transaction::new(transaction, 1)];
         Self {
             table: table.to_owned(),
             rows,
@@ -113,8 +113,6 @@ impl Lake {
 
     async fn attempt(&self, session: Arc<dyn Session>, commit: Commit) -> Result<Snapshot, StoreError> {
         let Commit { table, rows, mode, partition_by, base, parquet, transactions } = commit;
-        let transactions: Vec<Transaction> =
-            transactions.into_iter().map(|id| Transaction::new(id, 1)).collect();
         let planned_from = base.map(|base| base.as_ref().map(Snapshot::version));
         let next = NextVersion { table: &table, transactions: &transactions, planned_from };
         let properties = next.properties();

@@ -15,4 +15,11 @@ impl Transaction {
     pub fn new(id: impl Into<String>, version: i64) -> Self {
         Self { id: id.into(), version }
     }
+
+    /// The mark `id` at a version by which a digest is known again: its first 63 bits.
+    #[must_use]
+    pub fn of_digest(id: impl Into<String>, digest: &[u8; 32]) -> Self {
+        let first = digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte));
+        Self::new(id, i64::try_from(first >> 1).unwrap_or_default())
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tranche_ingest::{LoadContext, Source};
+use tranche_ingest::{IngestError, LoadContext, Source};
 use tranche_observe::{Dataset, InputField};
 use tranche_pipeline::{Step, StepOutcome};
 use tranche_schema::{Contract, layout, platform};
@@ -66,7 +66,11 @@ impl Action for Ingest {
                 transaction: &context.run.transaction,
                 progress: &progress,
             };
-            let report = tranche_ingest::load(source, contract, &load).await?;
+            let report =
+                tranche_ingest::load(source, contract, &load).await.map_err(|error| match error {
+                    IngestError::Sql(error) => resources.definitions.failure(error),
+                    other => other.into(),
+                })?;
             outcome.rows_read += report.rows;
             outcome.rows_written += report.written;
             reports.push(report);

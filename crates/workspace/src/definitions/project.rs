@@ -9,11 +9,12 @@ use tranche_ingest::Source;
 use tranche_metric::Metrics;
 use tranche_observe::ObserveSettings;
 use tranche_pipeline::Pipeline;
-use tranche_project::{Problems, Project, Settings, SourceFile};
+use tranche_project::{Problems, Project, Settings, SourceFile, yaml};
 use tranche_report::Report;
-use tranche_schema::Contract;
+use tranche_schema::{Contract, ContractSpec};
 use tranche_segment::{Definitions, Elsewhere, SegmentDefinition};
-use tranche_sql::{Engine, Session};
+use tranche_sql::{Engine, Session, SqlError, Tables};
+use tranche_store::Lake;
 
 use crate::failure::Failure;
 
@@ -87,6 +88,27 @@ impl ProjectDefinitions {
             session.register_empty(&contract.table, contract.arrow_schema())?;
         }
         Ok(session)
+    }
+
+    /// The tables of all contracts, as they are now.
+    ///
+    /// # Errors
+    /// [`Failure`] for a table that was made by another contract, at its place, or that cannot be opened.
+    pub async fn tables(&self, lake: &Lake) -> Result<Tables, Failure> {
+        Tables::open(lake, self.contracts.values()).await.map_err(|error| self.failure(error))
+    }
+
+    /// A failure of tables; what their contracts have to do with it, at its place.
+    pub(crate) fn failure(&self, error: SqlError) -> Failure {
+        let SqlError::Contract(changed) = error else { return error.into() };
+        let file = self.contract_files.get(&changed.table);
+        let spec = file.and_then(|file| yaml::read::<ContractSpec>(file, &mut Problems::default()));
+        let (Some(file), Some(spec)) = (file, spec) else { return SqlError::Contract(changed).into() };
+        let mut problems = Problems::default();
+        for change in changed.changes {
+            problems.push(file.problem(spec.place_of(&change.part), change.message).with_help(change.help));
+        }
+        Failure::problems(problems)
     }
 
     /// The definitions of a pipeline.

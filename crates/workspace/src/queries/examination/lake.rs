@@ -93,12 +93,12 @@ async fn fitting(tranche: &Tranche, lake: &Lake, tables: &[String]) -> Result<Ve
     for contract in tranche.definitions.contracts.values() {
         let folder = tranche_sql::table_folder(&contract.table);
         let Some(stored) = opened(lake, &folder).await else { continue };
-        if let Err(error) = tranche_ingest::check_evolution(contract, &stored) {
+        if let Err(error) = tranche_sql::check_contract(lake, contract, &stored).await {
             let advice = format!(
                 "change schemas/{}.yaml back, or remove `{folder}/` and load it again",
                 contract.table
             );
-            findings.push(Finding::new(Failure::from(error).message, advice));
+            findings.push(Finding::new(tranche.definitions.failure(error).in_full(), advice));
         }
     }
     for table in tables {
