@@ -42,8 +42,8 @@ fn reason(error: &DataFusionError) -> String {
     text.strip_prefix("Execution error: ").unwrap_or(text).to_owned()
 }
 
-/// Evaluates an expression over raw rows to values of a type: exactly, and as floating point for rows whose numbers have too many
-/// digits for that.
+/// Evaluates an expression over raw rows to values of a type: exactly, and with more room for rows whose numbers have too many digits for
+/// that, or whose instants are too far away.
 pub(crate) fn evaluate_raw(
     expr: &RowExpression,
     batch: &RecordBatch,
@@ -51,14 +51,14 @@ pub(crate) fn evaluate_raw(
 ) -> Result<Values, DataFusionError> {
     let exact = evaluate(&expr.exact, batch)?;
     let mut values = convert(&exact.array, to, ValueOrigin::Computed)?;
-    let Some(floating) = expr.floating.as_ref().filter(|_| !exact.failures.is_empty()) else {
+    let Some(wide) = expr.wide.as_ref().filter(|_| !exact.failures.is_empty()) else {
         values.failures.extend(exact.failures);
         return Ok(values);
     };
     let mut failed: Vec<usize> = exact.failures.keys().copied().collect();
     failed.sort_unstable();
     let places: UInt32Array = failed.iter().map(|&row| u32::try_from(row).ok()).collect();
-    let again = evaluate(floating, &take_record_batch(batch, &places)?)?;
+    let again = evaluate(wide, &take_record_batch(batch, &places)?)?;
     let mut found = convert(&again.array, to, ValueOrigin::Computed)?;
     found.failures.extend(again.failures);
     let mut indices: Vec<(usize, usize)> = (0..batch.num_rows()).map(|row| (0, row)).collect();

@@ -1,13 +1,15 @@
 //! What was read for a report, and what was not let in.
 
+use datafusion::common::JoinType;
+use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
-use datafusion::logical_expr::lit;
-use datafusion::prelude::ident;
+use datafusion::logical_expr::{Expr, lit};
+use datafusion::prelude::{DataFrame, ident};
 use indexmap::IndexMap;
 use tranche_schema::layout;
 use tranche_schema::platform::{self, loads, quarantine};
 use tranche_sql::{Session, SqlError, column_i64, column_text, instant_literal};
-use tranche_store::Lake;
+use tranche_store::{Lake, Snapshot};
 
 use crate::context::BuildContext;
 use crate::document::{DataQuality, RejectReason, SourceQuality, UnmatchedIds};
@@ -30,11 +32,7 @@ pub(crate) async fn sources(context: &BuildContext<'_>) -> Result<Vec<SourceQual
     let frame = session
         .read(&snapshot)
         .await?
-        .filter(
-            ident(platform::AS_OF)
-                .lt_eq(instant_literal(session.as_of()))
-                .and(ident(loads::SOURCE).in_list(own, false)),
-        )
+        .filter(before(session).and(ident(loads::SOURCE).in_list(own, false)))
         .and_then(|f| {
             let totals =
                 vec![count(lit(1)).alias("files"), sum(ident(loads::ROWS)), sum(ident(loads::REJECTED))];
@@ -51,7 +49,8 @@ pub(crate) async fn sources(context: &BuildContext<'_>) -> Result<Vec<SourceQual
     for (row, source) in column_text(&batches, 0)?.into_iter().enumerate() {
         let Some(source) = source else { continue };
         let rejected = number(2, row);
-        let reasons = if rejected > 0 { reasons(&source, lake, session).await? } else { Vec::new() };
+        let reasons =
+            if rejected > 0 { reasons(&source, &snapshot, lake, session).await? } else { Vec::new() };
         sources.push(SourceQuality {
             source,
             files: number(0, row),
@@ -63,15 +62,31 @@ pub(crate) async fn sources(context: &BuildContext<'_>) -> Result<Vec<SourceQual
     Ok(sources)
 }
 
-async fn reasons(source: &str, lake: &Lake, session: &Session) -> Result<Vec<RejectReason>, ReportError> {
+/// Why rows were rejected of what a source's loads took in: rows of files that were never loaded count nowhere.
+async fn reasons(
+    source: &str,
+    loads: &Snapshot,
+    lake: &Lake,
+    session: &Session,
+) -> Result<Vec<RejectReason>, ReportError> {
+    const LOADED: [&str; 2] = ["loaded file", "loaded reading"];
     let Some(snapshot) = lake.snapshot(&layout::QUARANTINE.of(source)).await? else { return Ok(Vec::new()) };
-    let frame = session
-        .read(&snapshot)
-        .await?
-        .aggregate(
-            vec![ident(quarantine::COLUMN), ident(quarantine::REASON)],
-            vec![count(lit(1)).alias("count")],
-        )
+    let loads = session.read(loads).await?;
+    let rejects = session.read(&snapshot).await?;
+    let loaded = vec![ident(loads::FILE).alias(LOADED[0]), reading(&loads, loads::READING).alias(LOADED[1])];
+    let own = ident(loads::SOURCE).eq(lit(source));
+    let loaded = loads.filter(before(session).and(own)).and_then(|f| f.select(loaded));
+    let loaded = loaded.map_err(SqlError::engine)?;
+    let is_loaded = [
+        ident(quarantine::FILE).eq(ident(LOADED[0])),
+        reading(&rejects, quarantine::READING).eq(ident(LOADED[1])),
+    ];
+    let frame = loaded
+        .join_on(rejects, JoinType::Inner, is_loaded)
+        .and_then(|f| {
+            let by = vec![ident(quarantine::COLUMN), ident(quarantine::REASON)];
+            f.aggregate(by, vec![count(lit(1)).alias("count")])
+        })
         .map_err(SqlError::engine)?;
     let batches = session.collect_frame(frame).await?.batches;
     let counts = column_i64(&batches, 2)?;
@@ -84,7 +99,28 @@ async fn reasons(source: &str, lake: &Lake, session: &Session) -> Result<Vec<Rej
         *grouped.entry(shown).or_default() += rows.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
     }
     grouped.sort_by(|a, x, b, y| y.cmp(x).then(a.cmp(b)));
-    Ok(grouped.into_iter().take(REASONS).map(|(reason, count)| RejectReason { reason, count }).collect())
+    let mut reasons: Vec<RejectReason> =
+        grouped.into_iter().map(|(reason, count)| RejectReason { reason, count }).collect();
+    // All of them add up to the rows that were rejected.
+    let others: u64 = reasons.iter().skip(REASONS).map(|reason| reason.count).sum();
+    reasons.truncate(REASONS);
+    if others > 0 {
+        reasons.push(RejectReason { reason: "other reasons".to_owned(), count: others });
+    }
+    Ok(reasons)
+}
+
+/// Loads up to the session's instant.
+fn before(session: &Session) -> Expr {
+    ident(platform::AS_OF).lt_eq(instant_literal(session.as_of()))
+}
+
+/// The reading that a row is of; rows from before readings were told apart have none.
+fn reading(rows: &DataFrame, name: &str) -> Expr {
+    match rows.schema().has_column_with_unqualified_name(name) {
+        true => coalesce(vec![ident(name), lit("")]),
+        false => lit(""),
+    }
 }
 
 /// A reason without the value at fault: reasons are grouped, and values may be personal.

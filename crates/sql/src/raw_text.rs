@@ -16,11 +16,12 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{Between, Case, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, Case, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF, cast};
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, UnaryOperator, Value, visit_expressions_mut};
 
+use crate::functions::instant_text::InstantText;
 use crate::functions::number::{Number, NumberText, Numbers};
 
 /// Reads texts in expressions over raw rows as what the expression needs.
@@ -49,28 +50,43 @@ pub(crate) fn read(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(expr.transform_up(|part| Ok(Transformed::yes(part_read(part, schema))))?.data)
 }
 
-/// The same expression, with numbers in texts read so.
+/// The same expression with more room for what texts are read as: numbers as floating point, and instants in microseconds, where the engine
+/// counts nanoseconds, which begin in 1677 and end in 2262. `None` where there is no such text.
 ///
 /// # Errors
 /// None of its own.
-pub(crate) fn with_numbers(expr: Expr, numbers: Numbers) -> Result<Expr> {
-    let other = Number::function(numbers);
-    let replace = |part: Expr| {
+pub(crate) fn widened(expr: Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+    let wide = expr.transform_up(|part| {
         Ok(match part {
             Expr::ScalarFunction(number) if number.func.name() == Number::NAME => {
-                Transformed::yes(call(Arc::clone(&other), number.args))
+                Transformed::yes(call(Number::function(Numbers::Floating), number.args))
             }
+            Expr::ScalarFunction(parser) if parser.func.name() == InstantText::NAME => {
+                let are_texts = parser.args.iter().all(|argument| kind(argument, schema) == Kind::Text);
+                match are_texts {
+                    true => Transformed::yes(call(InstantText::function(), parser.args)),
+                    false => Transformed::no(Expr::ScalarFunction(parser)),
+                }
+            }
+            Expr::Cast(Cast { expr, field }) => match field.data_type() {
+                DataType::Timestamp(TimeUnit::Nanosecond, zone) if kind(&expr, schema) == Kind::Text => {
+                    let instant = call(InstantText::function(), vec![*expr]);
+                    let in_zone = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+                    Transformed::yes(cast(instant, in_zone))
+                }
+                _ => Transformed::no(Expr::Cast(Cast { expr, field })),
+            },
             part => Transformed::no(part),
         })
-    };
-    Ok(expr.transform_up(replace)?.data)
+    })?;
+    Ok(wide.transformed.then_some(wide.data))
 }
 
 /// Whether an expression reads numbers from texts.
 ///
 /// # Errors
 /// None of its own.
-pub(crate) fn reads_numbers(expr: &Expr) -> Result<bool> {
+fn reads_numbers(expr: &Expr) -> Result<bool> {
     expr.exists(|part| Ok(matches!(part, Expr::ScalarFunction(call) if call.func.name() == Number::NAME)))
 }
 
@@ -359,7 +375,7 @@ mod tests {
             let value = expr.evaluate(&row).and_then(|value| value.into_array(1));
             value.map(|array| array_value_to_string(&array, 0).unwrap())
         };
-        match (of(&planned.exact), planned.floating.as_ref().map(of)) {
+        match (of(&planned.exact), planned.wide.as_ref().map(of)) {
             (Ok(exact), _) => exact,
             (Err(_), Some(Ok(floating))) => format!("about {floating}"),
             (Err(error), _) => error.strip_backtrace(),

@@ -14,7 +14,6 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast;
 
-use crate::functions::number::Numbers;
 use crate::guards::guarded;
 use crate::locate::UnknownName;
 use crate::raw_text::RawText;
@@ -23,10 +22,12 @@ use crate::{Session, SqlProblem, dialect, in_list_rule, locate, numbers_rule, ra
 /// An expression over raw rows, in which texts are read as what it needs.
 #[derive(Debug, Clone)]
 pub struct RowExpression {
-    /// With numbers in texts as exact decimals: what it fails for is either wrong or has too many digits for that.
+    /// With numbers in texts as exact decimals, and instants in nanoseconds: what it fails for is either wrong or has too many digits for
+    /// that.
     pub exact: Arc<dyn PhysicalExpr>,
-    /// With numbers in texts as floating point, for rows that `exact` fails for; none where the expression reads no numbers from texts.
-    pub floating: Option<Arc<dyn PhysicalExpr>>,
+    /// With numbers in texts as floating point and instants in microseconds, for rows that `exact` fails for; none where the expression
+    /// reads neither from texts.
+    pub wide: Option<Arc<dyn PhysicalExpr>>,
 }
 
 impl Session {
@@ -63,12 +64,10 @@ impl Session {
 
     fn planned_over(&self, parsed: ast::Expr, schema: &DFSchema) -> Result<RowExpression> {
         let expr = raw_text::read(self.logical_of(parsed, schema)?, schema)?;
-        let floating = raw_text::reads_numbers(&expr)?.then(|| {
-            let floating = raw_text::with_numbers(expr.clone(), Numbers::Floating)?;
-            self.physical_expression(floating, schema)
-        });
+        let wide = raw_text::widened(expr.clone(), schema)?;
+        let wide = wide.map(|wide| self.physical_expression(wide, schema));
         let exact = self.physical_expression(expr, schema)?;
-        Ok(RowExpression { exact, floating: floating.transpose()? })
+        Ok(RowExpression { exact, wide: wide.transpose()? })
     }
 
     /// The first mistake of an expression that does not depend on the types of what it is over.

@@ -22,14 +22,16 @@ use crate::exact_sum::{ExactSum, Moments};
 /// The aggregates that take the places of the engine's.
 pub(crate) fn all() -> Vec<AggregateUDF> {
     let exact = |inner, statistic| AggregateUDF::new_from_impl(Exact { inner, statistic });
-    let variance = |is_sample, is_root| Statistic::Variance { is_sample, is_root };
+    let spread = |is_sample, is_root| Statistic::Variance { is_sample, is_root };
+    // The standard's name is not among the engine's.
+    let var_samp = AggregateUDF::clone(&variance::var_samp_udaf()).with_aliases(["variance"]);
     vec![
         exact(Arc::new(aggregates::average()), Statistic::Average),
         exact(Arc::new(aggregates::sum()), Statistic::Sum),
-        exact(variance::var_samp_udaf(), variance(true, false)),
-        exact(variance::var_pop_udaf(), variance(false, false)),
-        exact(stddev::stddev_udaf(), variance(true, true)),
-        exact(stddev::stddev_pop_udaf(), variance(false, true)),
+        exact(Arc::new(var_samp), spread(true, false)),
+        exact(variance::var_pop_udaf(), spread(false, false)),
+        exact(stddev::stddev_udaf(), spread(true, true)),
+        exact(stddev::stddev_pop_udaf(), spread(false, true)),
     ]
 }
 

@@ -7,6 +7,7 @@ mod at_time_zone;
 mod bucket;
 mod checked;
 mod exact;
+pub(crate) mod instant_text;
 mod length_of_time;
 mod nearest;
 pub(crate) mod number;
@@ -15,7 +16,6 @@ mod quotient;
 use std::sync::Arc;
 
 use datafusion::functions::math::signum;
-use datafusion::functions_aggregate::variance::var_samp_udaf;
 use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
 use jiff::Timestamp;
 
@@ -47,9 +47,7 @@ pub(crate) fn all(as_of: Timestamp) -> Vec<ScalarUDF> {
 
 /// The aggregates that take the places of the engine's, or have names besides theirs.
 pub(crate) fn aggregates() -> Vec<AggregateUDF> {
-    let mut all = exact::all();
-    all.push(AggregateUDF::clone(&var_samp_udaf()).with_aliases(["variance"]));
-    all
+    exact::all()
 }
 
 /// The clock at `as_of`.
