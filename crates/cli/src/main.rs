@@ -43,7 +43,8 @@ fn program() -> ExitCode {
         Err(failure) => return failure::report(&failure, &arguments.global),
     };
     let runtime =
-        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build() {
+        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()
+        {
             Ok(runtime) => runtime,
             Err(error) => {
                 let failure = failure::Failure::internal(error.to_string());

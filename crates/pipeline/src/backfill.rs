@@ -131,14 +131,13 @@ impl Backfill {
     }
 
     pub(crate) fn entry_of<'e>(&self, entries: &'e [Entry<SlotEntry>]) -> Option<(u64, &'e str)> {
-        let own = |(number, entry): (usize, &'e Entry<SlotEntry>)| match entry {
-            Entry::Written(SlotEntry { decision: SlotDecision::Run { run_id, .. }, backfill, .. })
-                if backfill.as_ref() == Some(&self.id) =>
-            {
-                Some((number as u64, run_id.as_str()))
-            }
-            _ => None,
-        };
+        let own =
+            |(number, entry): (usize, &'e Entry<SlotEntry>)| match entry {
+                Entry::Written(SlotEntry {
+                    decision: SlotDecision::Run { run_id, .. }, backfill, ..
+                }) if backfill.as_ref() == Some(&self.id) => Some((number as u64, run_id.as_str())),
+                _ => None,
+            };
         entries.iter().enumerate().find_map(own)
     }
 
@@ -162,7 +161,9 @@ impl Ledger {
     pub async fn begin_backfill(&self, backfill: &Backfill) -> Result<(), RunError> {
         match self.backfill_log(&backfill.id).append(0, backfill).await? {
             Append::Won => Ok(()),
-            Append::Lost(_) | Append::Torn => Err(RunError::damaged(&backfill.id, "there is a backfill of this id")),
+            Append::Lost(_) | Append::Torn => {
+                Err(RunError::damaged(&backfill.id, "there is a backfill of this id"))
+            }
         }
     }
 

@@ -78,7 +78,10 @@ impl Ledger {
             let is_decided = entries.iter().any(|entry| matches!(entry, Entry::Written(_)));
             findings.extend(entries.iter().filter_map(|entry| torn_decision(entry, is_decided)));
             let Some(Entry::Written(SlotEntry {
-                decision: SlotDecision::Run { run_id, .. }, at, backfill, ..
+                decision: SlotDecision::Run { run_id, .. },
+                at,
+                backfill,
+                ..
             })) = entries.last()
             else {
                 continue;

@@ -23,7 +23,8 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<()> {
 pub(crate) fn check(expr: &Expr) -> Result<()> {
     expr.apply(|node| match node {
         Expr::ScalarFunction(call)
-            if call.func.signature().volatility != Volatility::Immutable && call.name() != functions::AS_OF =>
+            if call.func.signature().volatility != Volatility::Immutable
+                && call.name() != functions::AS_OF =>
         {
             Err(DataFusionError::Plan(format!(
                 "'{}' changes from run to run; a definition must give the same result at the same as_of",

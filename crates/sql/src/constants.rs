@@ -42,9 +42,9 @@ pub(crate) fn check(expr: &Expr) -> Result<()> {
 fn size(expr: &Expr) -> u64 {
     match expr {
         Expr::Literal(value, _) => match value {
-            ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
-                text.len() as u64
-            }
+            ScalarValue::Utf8(Some(text))
+            | ScalarValue::LargeUtf8(Some(text))
+            | ScalarValue::Utf8View(Some(text)) => text.len() as u64,
             _ => 1,
         },
         Expr::Alias(alias) => size(&alias.expr),
@@ -74,7 +74,9 @@ fn size_of_call(name: &str, args: &[Expr]) -> u64 {
         "concat" | "concat_ws" | "array_concat" | "list_concat" | "make_array" => {
             args.iter().map(size).fold(0, u64::saturating_add)
         }
-        "upper" | "lower" | "trim" | "btrim" | "ltrim" | "rtrim" | "reverse" | "replace" | "coalesce" => first,
+        "upper" | "lower" | "trim" | "btrim" | "ltrim" | "rtrim" | "reverse" | "replace" | "coalesce" => {
+            first
+        }
         _ => 1,
     }
 }
@@ -85,13 +87,16 @@ fn constant(expr: &Expr) -> Option<i128> {
         return None;
     }
     let schema = std::sync::Arc::new(DFSchema::empty());
-    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(std::sync::Arc::clone(&schema)).build());
+    let simplifier =
+        ExprSimplifier::new(SimplifyContext::builder().with_schema(std::sync::Arc::clone(&schema)).build());
     let typed = simplifier.coerce(expr.clone(), &schema).ok()?;
     match simplifier.simplify(typed).ok()? {
-        Expr::Literal(value, _) => value.cast_to(&arrow::datatypes::DataType::Int64).ok().and_then(|value| match value {
-            ScalarValue::Int64(number) => number.map(i128::from),
-            _ => None,
-        }),
+        Expr::Literal(value, _) => {
+            value.cast_to(&arrow::datatypes::DataType::Int64).ok().and_then(|value| match value {
+                ScalarValue::Int64(number) => number.map(i128::from),
+                _ => None,
+            })
+        }
         _ => None,
     }
 }

@@ -11,9 +11,9 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, TokenizerError};
 use tranche_project::Position;
 
+use crate::limits::{self, StatementLimits};
 use crate::names::as_read;
 pub use crate::span::position;
-use crate::limits::{self, StatementLimits};
 use crate::{SqlProblem, functions, syntax};
 
 /// What a domain above makes of a parsed SELECT before it is planned: it replaces functions of its own by SQL.

@@ -28,8 +28,8 @@
 //! ```
 
 pub mod by_row;
-mod columns;
 mod clocks;
+mod columns;
 mod conjuncts;
 mod constants;
 mod culprit;

@@ -108,7 +108,9 @@ impl Kind {
                 Keyword::CASE => Self::Open,
                 Keyword::END => Self::Close,
                 Keyword::NOT => Self::Sign,
-                Keyword::SELECT | Keyword::WHERE | Keyword::THEN | Keyword::ELSE | Keyword::ON => Self::Separator,
+                Keyword::SELECT | Keyword::WHERE | Keyword::THEN | Keyword::ELSE | Keyword::ON => {
+                    Self::Separator
+                }
                 Keyword::AND
                 | Keyword::OR
                 | Keyword::WHEN
@@ -166,7 +168,9 @@ impl<F: Future> Future for Deep<F> {
 
 /// Plans on a thread of its own, for as long as planning may take; `None` when that was not enough. The thread cannot
 /// be stopped: it ends by itself, and nothing waits for it.
-pub(crate) async fn in_time<T: Send + 'static>(planning: impl Future<Output = T> + Send + 'static) -> Option<T> {
+pub(crate) async fn in_time<T: Send + 'static>(
+    planning: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
     let runtime = tokio::runtime::Handle::current();
     let planned = tokio::task::spawn_blocking(move || runtime.block_on(Deep::new(planning)));
     match tokio::time::timeout(StatementLimits::current().planning, planned).await {
@@ -199,7 +203,9 @@ mod tests {
         check(&nested(201), Some("`limits.sql_depth`"));
         check(&format!("SELECT {}a", "- ".repeat(100_000)), Some("`limits.sql_depth`"));
         check(&format!("SELECT {}a", "NOT ".repeat(100_000)), Some("`limits.sql_depth`"));
-        let cases = |times: usize| format!("SELECT {}0{}", "CASE WHEN a THEN 1 ELSE ".repeat(times), " END".repeat(times));
+        let cases = |times: usize| {
+            format!("SELECT {}0{}", "CASE WHEN a THEN 1 ELSE ".repeat(times), " END".repeat(times))
+        };
         check(&cases(190), None);
         check(&cases(300), Some("`limits.sql_depth`"));
         let problem = parse_expression(&format!("{}1{}", "(".repeat(300), ")".repeat(300))).unwrap_err();

@@ -12,8 +12,8 @@ use tranche_project::Position;
 pub(crate) use self::places::first_star;
 use self::places::{end_of, find_word, is_within, mentioned_in, parser_position, position_at, start_of};
 use self::words::{cause, in_plain_words, plain_types};
-use crate::names::write_quoted;
 use crate::limits::StatementLimits;
+use crate::names::write_quoted;
 use crate::{MissingName, SqlProblem};
 
 /// A diagnostic of the engine that says less than its error.

@@ -38,7 +38,8 @@ use crate::parallel::Threads;
 use crate::subqueries::SubqueryRule;
 use crate::ties::{LimitRule, TiesRule};
 use crate::{
-    Engine, SqlError, SqlProblem, clocks, constants, dialect, functions, guards, instant_literal, limits, locate,
+    Engine, SqlError, SqlProblem, clocks, constants, dialect, functions, guards, instant_literal, limits,
+    locate,
 };
 
 /// The engine at one `as_of`, with the tables that were registered.

@@ -330,7 +330,9 @@ impl Ledger {
         };
         if history.events.iter().any(watches) {
             let arrivals = self.arrivals_log(pipeline).read(history.next_arrival()).await?;
-            history.add_arrivals(arrivals.into_iter().map(|entry| entry.written().unwrap_or_else(Arrival::lost)));
+            history.add_arrivals(
+                arrivals.into_iter().map(|entry| entry.written().unwrap_or_else(Arrival::lost)),
+            );
         }
         Ok(())
     }

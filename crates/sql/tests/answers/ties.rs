@@ -95,9 +95,15 @@ async fn aggregates_over_ties_have_one_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sums_of_floats_have_one_answer() {
     let values = "(SELECT city, id, amount, CAST(id AS DOUBLE) * 0.1 / (amount + 3) AS x FROM t) q";
-    for aggregate in
-        ["sum(x)", "avg(x)", "stddev(x)", "var_pop(x)", "variance(x)", "sum(DISTINCT x)", "sum(x) FILTER (WHERE id % 2 = 0)"]
-    {
+    for aggregate in [
+        "sum(x)",
+        "avg(x)",
+        "stddev(x)",
+        "var_pop(x)",
+        "variance(x)",
+        "sum(DISTINCT x)",
+        "sum(x) FILTER (WHERE id % 2 = 0)",
+    ] {
         check(&format!("SELECT {aggregate} AS a FROM {values}")).await;
         check(&format!("SELECT city, {aggregate} AS a FROM {values} GROUP BY city")).await;
     }

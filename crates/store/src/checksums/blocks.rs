@@ -147,7 +147,8 @@ impl Blocks {
         if !has_table(&end[..start]) {
             return if start < FIXED && from > 0 { Found::Earlier(0) } else { Found::None };
         }
-        let Some((fixed, table_end)) = start.checked_sub(FIXED).map(|begin| (&end[begin..start], begin)) else {
+        let Some((fixed, table_end)) = start.checked_sub(FIXED).map(|begin| (&end[begin..start], begin))
+        else {
             return if from > 0 { Found::Earlier(0) } else { Found::Damaged };
         };
         let long = |at: usize| fixed[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
@@ -184,7 +185,10 @@ impl Blocks {
         let sums = self.sums.get(usize::try_from(first).unwrap_or(usize::MAX)..).unwrap_or_default();
         let blocks = bytes.chunks(BLOCK_BYTES);
         blocks.len() <= sums.len()
-            && (first..).zip(blocks).zip(sums).all(|((number, block), known)| sum(self.seed, number, block) == *known)
+            && (first..)
+                .zip(blocks)
+                .zip(sums)
+                .all(|((number, block), known)| sum(self.seed, number, block) == *known)
     }
 }
 

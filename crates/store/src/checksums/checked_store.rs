@@ -11,8 +11,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result,
 };
 
 use super::blocks::{self, Blocks, Found};
@@ -81,11 +82,15 @@ impl CheckedStore {
             Found::Blocks(blocks) => blocks,
             Found::None => return Ok(None),
             Found::Earlier(_) | Found::Damaged => {
-                return Err(self.damage(path, "its end is not the one that was written (checksum, or another file's content)"));
+                return Err(self.damage(
+                    path,
+                    "its end is not the one that was written (checksum, or another file's content)",
+                ));
             }
         };
         let opened = Opened::new(meta, blocks, end);
-        let opened = opened.ok_or_else(|| self.damage(path, "its last pages are not those that were written (checksum)"))?;
+        let opened = opened
+            .ok_or_else(|| self.damage(path, "its last pages are not those that were written (checksum)"))?;
         let opened = Arc::new(opened);
         let mut kept = self.kept();
         if kept.files.insert(path.clone(), Arc::clone(&opened)).is_none() {
@@ -119,8 +124,11 @@ impl CheckedStore {
         if ranges.iter().any(|range| range.end > file.meta.size) {
             return Err(self.is_shorter(path, file.meta.size));
         }
-        let mut around: Vec<Range<u64>> =
-            ranges.iter().filter(|range| file.in_end(range).is_none()).map(|range| file.around(range)).collect();
+        let mut around: Vec<Range<u64>> = ranges
+            .iter()
+            .filter(|range| file.in_end(range).is_none())
+            .map(|range| file.around(range))
+            .collect();
         around.sort_unstable_by_key(|range| (range.start, range.end));
         around.dedup_by(|next, before| {
             let touches = next.start <= before.end;
@@ -138,13 +146,18 @@ impl CheckedStore {
         }
         let bytes_of = |range: &Range<u64>| {
             file.in_end(range).or_else(|| {
-                let (holder, bytes) =
-                    around.iter().zip(&fetched).find(|(held, _)| held.start <= range.start && range.end <= held.end)?;
+                let (holder, bytes) = around
+                    .iter()
+                    .zip(&fetched)
+                    .find(|(held, _)| held.start <= range.start && range.end <= held.end)?;
                 let offset = |at: u64| usize::try_from(at - holder.start).ok();
                 Some(bytes.slice(offset(range.start)?..offset(range.end)?))
             })
         };
-        ranges.iter().map(|range| bytes_of(range).ok_or_else(|| self.is_shorter(path, file.meta.size))).collect()
+        ranges
+            .iter()
+            .map(|range| bytes_of(range).ok_or_else(|| self.is_shorter(path, file.meta.size)))
+            .collect()
     }
 
     fn is_shorter(&self, path: &Path, size: u64) -> object_store::Error {
@@ -209,7 +222,11 @@ impl ObjectStore for CheckedStore {
         Ok(stored)
     }
 
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         let upload = self.inner.put_multipart_opts(location, opts).await?;
         if !is_parquet(location) {
             return Ok(upload);
@@ -261,7 +278,11 @@ impl ObjectStore for CheckedStore {
         self.inner.list(prefix)
     }
 
-    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
         self.inner.list_with_offset(prefix, offset)
     }
 
@@ -292,5 +313,6 @@ fn is_parquet(path: &Path) -> bool {
 fn is_log_entry(path: &Path) -> bool {
     let stem = path.filename().and_then(|name| name.strip_suffix(".json"));
     let is_number = |stem: &str| stem.len() == 20 && stem.bytes().all(|digit| digit.is_ascii_digit());
-    stem.is_some_and(is_number) && path.parts().rev().nth(1).is_some_and(|folder| folder.as_ref() == "_delta_log")
+    stem.is_some_and(is_number)
+        && path.parts().rev().nth(1).is_some_and(|folder| folder.as_ref() == "_delta_log")
 }

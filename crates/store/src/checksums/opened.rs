@@ -47,7 +47,8 @@ impl Opened {
     /// The whole blocks that a range lies in; what it has of the verified end is none of them.
     pub(super) fn around(&self, range: &Range<u64>) -> Range<u64> {
         let block = BLOCK_BYTES as u64;
-        let end = range.end.next_multiple_of(block).min(self.blocks.covered()).max(range.end.min(self.meta.size));
+        let end =
+            range.end.next_multiple_of(block).min(self.blocks.covered()).max(range.end.min(self.meta.size));
         range.start / block * block..end
     }
 
@@ -62,6 +63,9 @@ impl Opened {
             return Ok(());
         }
         let end = begin + bytes.len() as u64;
-        Err(Damage::new(path, format!("its bytes {begin} to {end} are not those that were written (checksum)")))
+        Err(Damage::new(
+            path,
+            format!("its bytes {begin} to {end} are not those that were written (checksum)"),
+        ))
     }
 }

@@ -30,11 +30,13 @@ impl Lake {
         let mut paths: Vec<Path> = listed.into_iter().map(|object| object.location).collect();
         // A log that cannot be read is named for itself.
         if let Ok(Some(snapshot)) = self.snapshot(table).await {
-            let within = |file: crate::DataFile| Path::from_iter(folder.parts().chain(file.object_path().parts()));
+            let within =
+                |file: crate::DataFile| Path::from_iter(folder.parts().chain(file.object_path().parts()));
             paths.extend(snapshot.files()?.into_iter().map(within));
         }
         paths.sort_unstable();
-        let checked = stream::iter(&paths).map(|path| check_object(objects.as_ref(), path)).buffered(CONCURRENCY);
+        let checked =
+            stream::iter(&paths).map(|path| check_object(objects.as_ref(), path)).buffered(CONCURRENCY);
         Ok(checked.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
     }
 
@@ -46,7 +48,10 @@ impl Lake {
         let objects = self.objects();
         let mut findings = Vec::new();
         for (system, advice) in [
-            (system::SLOTS, "restore it from the bucket's versions; the slot's run is listed all the same (`tranche runs`)"),
+            (
+                system::SLOTS,
+                "restore it from the bucket's versions; the slot's run is listed all the same (`tranche runs`)",
+            ),
             (system::WATERMARKS, "delete it: it is worked out again"),
         ] {
             let folder = Path::from(system.path);
@@ -73,7 +78,10 @@ async fn check_object(objects: &dyn ObjectStore, path: &Path) -> Result<Option<F
     let problem = match async { objects.get(path).await?.bytes().await }.await {
         Ok(bytes) if path.extension() == Some("parquet") => {
             let decoded = tokio::task::spawn_blocking(move || decode(bytes)).await;
-            decoded.map_err(|error| StoreError::Read { reason: error.to_string() })?.err().map(|error| error.to_string())
+            decoded
+                .map_err(|error| StoreError::Read { reason: error.to_string() })?
+                .err()
+                .map(|error| error.to_string())
         }
         Ok(_) => None,
         Err(object_store::Error::NotFound { .. }) => Some("it is missing".to_owned()),
@@ -121,7 +129,8 @@ mod tests {
         assert_eq!(fixture.lake.check_content(TABLE).await.unwrap(), []);
         assert_eq!(fixture.lake.check_integrity(TABLE).await.unwrap(), []);
         let checked = |path: &&Path| {
-            path.extension() == Some("parquet") || path.filename().is_some_and(|name| name.starts_with("0000"))
+            path.extension() == Some("parquet")
+                || path.filename().is_some_and(|name| name.starts_with("0000"))
         };
         for path in paths.iter().filter(checked) {
             let whole = store.objects().get(path).await.unwrap().bytes().await.unwrap();
@@ -133,7 +142,10 @@ mod tests {
                 let lake = Fixture::over(&store).lake;
                 let found = lake.check_content(TABLE).await.unwrap();
                 let name = path.filename().unwrap();
-                assert!(found.iter().any(|finding| finding.problem.contains(name)), "{path} at {at}: {found:?}");
+                assert!(
+                    found.iter().any(|finding| finding.problem.contains(name)),
+                    "{path} at {at}: {found:?}"
+                );
             }
             store.objects().put(path, whole.into()).await.unwrap();
         }

@@ -1,9 +1,9 @@
 //! What a lake must be: tables that are whole ([`Lake::check_integrity`](crate::Lake::check_integrity)), on a
 //! storage that keeps its guarantees ([`probe()`]). Each problem is a [`Finding`].
 
+mod content;
 mod finding;
 mod probe;
-mod content;
 mod tables;
 
 pub use finding::Finding;

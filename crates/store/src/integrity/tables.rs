@@ -115,7 +115,9 @@ async fn check_entry(objects: &dyn ObjectStore, path: Path) -> Result<Option<Fin
     let bytes = match async { objects.get(&path).await?.bytes().await }.await {
         Ok(bytes) => bytes,
         Err(error) => match Damage::of(&error) {
-            Some(problem) => return Ok(Some(Finding::new(format!("`{path}` is damaged: {problem}"), RESTORE))),
+            Some(problem) => {
+                return Ok(Some(Finding::new(format!("`{path}` is damaged: {problem}"), RESTORE)));
+            }
             None => return Err(StoreError::object(&path, error)),
         },
     };

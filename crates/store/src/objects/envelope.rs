@@ -31,7 +31,10 @@ impl Envelope {
     /// The bytes of the object for a JSON document.
     pub(super) fn new(nonce: Option<String>, path: &Path, body: &str) -> Result<Bytes, StoreError> {
         let fail = |source: serde_json::Error| {
-            StoreError::object(path, object_store::Error::Generic { store: "document", source: Box::new(source) })
+            StoreError::object(
+                path,
+                object_store::Error::Generic { store: "document", source: Box::new(source) },
+            )
         };
         let body: &RawValue = serde_json::from_str(body).map_err(fail)?;
         let blake3 = Some(checksum(nonce.as_deref(), body));
@@ -43,7 +46,8 @@ impl Envelope {
         if object.is_empty() {
             return Err("it is empty: power or the disk failed while it was written".to_owned());
         }
-        let Stored { nonce, blake3, body } = serde_json::from_slice(object).map_err(|error| error.to_string())?;
+        let Stored { nonce, blake3, body } =
+            serde_json::from_slice(object).map_err(|error| error.to_string())?;
         if blake3.is_some_and(|known| known != checksum(nonce.as_deref(), body)) {
             return Err("its content is not what was written (checksum)".to_owned());
         }

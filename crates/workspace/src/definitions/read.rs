@@ -22,7 +22,8 @@ pub(crate) fn read(project: Project, actions: &[&str]) -> ProjectDefinitions {
     let observe = ObserveSettings::read(&settings.sections, &mut problems);
     settings.sections.check(&[&SettingsSpec::KEYS[..], &ObserveSettings::SECTIONS].concat(), &mut problems);
     project.check_layout(&mut problems);
-    let Contracts { contracts, files: contract_files, freshness } = read_contracts(&project, &settings.limits, &mut problems);
+    let Contracts { contracts, files: contract_files, freshness } =
+        read_contracts(&project, &settings.limits, &mut problems);
     let mut pipelines = IndexMap::new();
     for name in project.pipelines() {
         let manifest = project.manifest(name).cloned();
