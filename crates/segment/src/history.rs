@@ -229,6 +229,11 @@ async fn publication_of(memberships: Option<&Snapshot>, pipeline: &str) -> Resul
     }
 }
 
+/// The mark that says as of which instant a pipeline's last refresh of an entity was.
+pub(crate) fn refresh_mark(pipeline: &str) -> String {
+    format!("refresh/{pipeline}")
+}
+
 fn publication_mark(pipeline: &str) -> String {
     format!("publication/{pipeline}")
 }
@@ -330,7 +335,7 @@ impl OwnHistory {
         let last =
             new.rows.iter().chain(staying).map(|row| row.as_of.as_microsecond()).max().unwrap_or_default();
         Ok(vec![
-            Transaction::new(format!("refresh/{}", self.pipeline), last),
+            Transaction::new(refresh_mark(&self.pipeline), last),
             Transaction::new(publication_mark(&self.pipeline), publication),
         ])
     }

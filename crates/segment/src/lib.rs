@@ -38,6 +38,7 @@ mod plan;
 #[cfg(test)]
 mod property;
 mod questions;
+mod recomputed;
 pub mod refresh;
 mod state;
 pub mod store;
@@ -61,6 +62,7 @@ pub use questions::preview::{Preview, PreviewedSegment, preview};
 pub use questions::profile::{Profile, QUANTILES, published_values};
 pub use questions::replay::Replay;
 pub use questions::why::{Condition, Membership, Why, why};
+pub use recomputed::{Published, Recomputed};
 pub use refresh::backfill::{Backfill, Backfilled, PlannedBackfill, PlannedSegment};
 
 /// The segment of everyone, in reports and experiments.

@@ -27,6 +27,7 @@ use crate::evaluate::{Evaluation, EvaluationContext, Members, Sharing, evaluate_
 use crate::history::OwnHistory;
 use crate::memberships::Key;
 use crate::plan::{Plans, Program};
+use crate::recomputed::UNKNOWN_INPUTS;
 use crate::store::memberships_table;
 
 /// The subject of a backfill.
@@ -245,6 +246,7 @@ impl Backfill<'_> {
             traits: found.traits,
             copy_of: None,
             failed: BTreeSet::new(),
+            inputs: UNKNOWN_INPUTS,
         }))
     }
 }

@@ -27,6 +27,7 @@ use crate::evaluate::scans::EntityState;
 use crate::evaluate::{EvaluationContext, Sharing, evaluate_program};
 use crate::history::entries;
 use crate::plan::{Program, TraitColumn};
+use crate::recomputed::inputs;
 use crate::state::{SavedMeasures, StatePlace};
 use crate::store::HISTORY_TABLE;
 use history_policy::HistoryPolicy;
@@ -164,6 +165,9 @@ impl RefreshContext<'_> {
         let mut publication = Publication::of(evaluation, session.as_of())?;
         publication.copy_of = copied(definitions, entity, tables);
         publication.failed = failed.keys().cloned().collect();
+        if wanted.is_none() && failed.is_empty() {
+            publication.inputs = inputs(definitions, tables);
+        }
         let failed = failed.values().map(ToString::to_string).collect();
         Ok(Evaluated { publication, rows_read, failed, new_state })
     }

@@ -25,6 +25,7 @@ use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Members};
 use crate::history::{HistoryRow, NewRows, OwnHistory};
 use crate::memberships::{Change, Key, MembershipTable, Memberships, NewMembers, compact, stored_key};
+use crate::recomputed::{UNKNOWN_INPUTS, inputs_mark};
 use crate::store::memberships_table;
 
 /// Where a publication goes.
@@ -57,6 +58,8 @@ pub(crate) struct Publication {
     pub(crate) copy_of: Option<u64>,
     /// Definitions that failed: what was published of them stays.
     pub(crate) failed: BTreeSet<String>,
+    /// What it was made from, where all that there is was evaluated.
+    pub(crate) inputs: i64,
 }
 
 /// The members of each segment at an instant.
@@ -85,6 +88,7 @@ impl Publication {
             traits: Some(evaluation.traits),
             copy_of: None,
             failed: BTreeSet::new(),
+            inputs: UNKNOWN_INPUTS,
         })
     }
 
@@ -106,6 +110,7 @@ impl Publication {
             traits: None,
             copy_of: None,
             failed: BTreeSet::new(),
+            inputs: UNKNOWN_INPUTS,
         }))
     }
 }
@@ -182,6 +187,9 @@ async fn attempt(
         && (memberships.is_changed() || !history.says(&found.rows))
     {
         let mut transactions = vec![Transaction::new(transaction, 1)];
+        if history.last() <= instants.last().copied() {
+            transactions.push(Transaction::new(inputs_mark(pipeline), publication.inputs));
+        }
         transactions.extend(history.write(lake, session, transaction, &found.rows).await?);
         memberships.commit(lake, &publication.index, transactions).await?;
     }

@@ -134,6 +134,7 @@ impl World {
             traits: step.traits.clone(),
             copy_of: None,
             failed: BTreeSet::new(),
+            inputs: UNKNOWN_INPUTS,
         };
         let wanted: Option<Vec<String>> =
             step.wanted.map(|names| names.iter().map(|&name| name.to_owned()).collect());

@@ -5,6 +5,7 @@ mod results;
 
 use jiff::Timestamp;
 use tranche_pipeline::{Clock, SystemClock};
+use tranche_segment::Published;
 use tranche_store::Lake;
 use tranche_store::integrity::{Finding, RACES, WRITERS, probe};
 
@@ -44,6 +45,10 @@ pub async fn examine(
     lake::examine(tranche, &lake, storage_now, &mut examination, progress).await?;
     if deep {
         content(&lake, &mut examination, progress).await?;
+        let values = values(tranche, &lake, progress).await;
+        let holds =
+            "traits and members of last refreshes are what their definitions give, computed once more";
+        examination.add_result("values", holds, values);
     }
     Ok(examination.results)
 }
@@ -63,6 +68,28 @@ async fn content(
     let holds = format!("every file of {} tables and every document is as it was written", tables.len());
     examination.add("content", &holds, damaged);
     Ok(())
+}
+
+/// What pipelines published last, computed once more where nothing has changed since.
+async fn values(
+    tranche: &Tranche,
+    lake: &Lake,
+    progress: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Vec<Finding>, Failure> {
+    let tables = tranche.tables(lake).await?;
+    let mut findings = Vec::new();
+    for (name, pipeline) in &tranche.definitions.pipelines {
+        progress(&format!("values of {name}"));
+        let published = Published {
+            pipeline: name,
+            definitions: &pipeline.definitions,
+            lake,
+            tables: &tables,
+            engine: &tranche.engine,
+        };
+        findings.extend(published.recompute().await?.findings);
+    }
+    Ok(findings)
 }
 
 /// The problems of the definitions; a storage that fails meanwhile is no problem of theirs.
