@@ -71,8 +71,8 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    /// Records the inputs, with the counts of each, that are loaded into a table as it is.
-    pub(crate) async fn loads(&self, table: Option<&Snapshot>) -> Result<(), IngestError> {
+    /// Records the inputs, with the counts of each.
+    pub(crate) async fn loads(&self) -> Result<(), IngestError> {
         let Load { source, contract, context } = *self.load;
         let (inputs, counts) = (&self.new.inputs, self.counts);
         let n = inputs.len();
@@ -97,7 +97,7 @@ impl<'a> Records<'a> {
         ];
         let batch = RecordBatch::try_new(platform::loads::schema(), arrays).map_err(SqlError::from)?;
         let rows = context.session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
-        let commit = Commit::new(layout::LOADS.folder, &self.identity(table), CommitMode::Append, rows);
+        let commit = Commit::new(layout::LOADS.folder, &self.identity(), CommitMode::Append, rows);
         context.lake.commit(context.session.shared_state(), commit).await?;
         Ok(())
     }
@@ -114,15 +114,15 @@ impl<'a> Records<'a> {
         self.new.inputs.iter().zip(self.counts)
     }
 
-    /// What is recorded once: these inputs. Where one takes the place of another, that may happen again, and then after another version.
-    fn identity(&self, table: Option<&Snapshot>) -> String {
+    /// What is recorded once: these inputs. Where one takes the place of another, that may happen again, in another step.
+    fn identity(&self) -> String {
         let mut digest = blake3::Hasher::new();
         for (input, counts) in self.read() {
             digest.update(input.edition.as_bytes());
             digest.update(self.reading(input, counts).as_bytes());
         }
-        if let Some(table) = table.filter(|_| self.new.has_rewritten) {
-            digest.update(&table.version().to_le_bytes());
+        if self.new.has_rewritten {
+            digest.update(self.load.transaction().as_bytes());
         }
         format!("files/{}/{}", self.load.source.name, digest.finalize().to_hex())
     }

@@ -90,7 +90,7 @@ impl Conformer {
         }
         let schema = stored_schema(contract);
         let dedup = Dedup::new(&schema, &contract.key)?;
-        let rejects = Rejects::new(&source.name, context.run_id, context.started_at);
+        let rejects = Rejects::new(load);
         let (contract, counts) = (contract.clone(), Vec::new());
         Ok(Self { contract, schema, checks, dedup, rejects, counts })
     }

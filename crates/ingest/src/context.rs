@@ -26,6 +26,8 @@ pub struct LoadContext<'a> {
     pub started_at: Timestamp,
     /// The application transaction of the step.
     pub transaction: &'a str,
+    /// Bytes of rejected rows that are held in memory before they go to a file.
+    pub rejects_in_memory: usize,
     /// Called with the number of inputs read so far, and of all inputs of the source.
     pub progress: &'a (dyn Fn(usize, usize) + Send + Sync),
 }

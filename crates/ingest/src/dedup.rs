@@ -14,7 +14,7 @@ use arrow::row::{RowConverter, SortField};
 use tranche_sql::SqlError;
 
 use crate::IngestError;
-use crate::stage::{Stage, Staged};
+use crate::stage::{ACCEPTED_IN_MEMORY, Stage, Staged};
 
 /// Rows whose keys are held in memory before they go to a file: 24 bytes each.
 const MEMORY_ROWS: usize = 1 << 22;
@@ -31,7 +31,10 @@ pub(crate) struct Dedup {
 impl Dedup {
     /// Takes rows of a schema, which are alike by their `key` columns.
     pub(crate) fn new(schema: &SchemaRef, key: &[String]) -> Result<Self, SqlError> {
-        Ok(Self { seen: SeenKeys::new(schema, key)?, stage: Stage::new(Arc::clone(schema)) })
+        Ok(Self {
+            seen: SeenKeys::new(schema, key)?,
+            stage: Stage::new(Arc::clone(schema), ACCEPTED_IN_MEMORY),
+        })
     }
 
     /// How many rows were taken.

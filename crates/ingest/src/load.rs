@@ -8,7 +8,7 @@ use tranche_store::StoreError;
 use crate::bookkeeping::{Records, known_to};
 use crate::conform::{Accepted, InputCounts};
 use crate::context::Load;
-use crate::publish::publish;
+use crate::publish::{note_touched, publish};
 use crate::{IngestError, LoadContext, Source, accept, discover};
 
 /// The result of a load.
@@ -66,6 +66,9 @@ async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {
     }
     let new = discover::new_inputs(load, &known).await?;
     if new.inputs.is_empty() {
+        if let Some(table) = table.filter(|_| !new.touched.is_empty()) {
+            note_touched(load, &new.touched, table).await?;
+        }
         return Ok(LoadReport::of_nothing(load));
     }
     let Accepted { staged, rejects, counts } = accept::rows(load, &new.inputs).await?;

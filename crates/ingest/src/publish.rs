@@ -2,12 +2,13 @@
 
 use tranche_schema::{History, layout};
 use tranche_sql::remember_contract;
-use tranche_store::{Commit, Snapshot};
+use tranche_store::{Commit, CommitMode, Snapshot};
 
 use crate::bookkeeping::Records;
 use crate::context::Load;
+use crate::read::Input;
 use crate::stage::Staged;
-use crate::{IngestError, upsert, versions};
+use crate::{IngestError, discover, upsert, versions};
 
 /// Commits accepted rows to the table as it was when the load began, and returns how many rows of it they
 /// replace.
@@ -23,7 +24,7 @@ pub(crate) async fn publish(
         History::Latest => upsert::plan(context.session, contract, table.as_ref(), incoming).await?,
     };
     // Recorded before the commit: an attempt that is cut short between the two is recorded once.
-    records.loads(table.as_ref()).await?;
+    records.loads().await?;
     let folder = layout::TABLES.of(&contract.table);
     let mut commit = Commit::new(&folder, &records.load.transaction(), upsert.mode, upsert.rows)
         .on(table)
@@ -32,4 +33,19 @@ pub(crate) async fn publish(
     commit.transactions.extend(records.marks());
     context.lake.commit(context.session.shared_state(), commit).await?;
     Ok(upsert.replaced)
+}
+
+/// Commits nothing but the editions of inputs that the table has already, so that they are not read again.
+pub(crate) async fn note_touched(
+    load: &Load<'_>,
+    touched: &[Input],
+    table: Snapshot,
+) -> Result<(), IngestError> {
+    let (context, folder) = (load.context, layout::TABLES.of(&load.contract.table));
+    let none = context.session.frame(table.schema()?, Vec::new())?.logical_plan().clone();
+    let mut commit = Commit::new(&folder, &load.transaction(), CommitMode::Append, none).on(Some(table));
+    commit.transactions.push(remember_contract(context.lake, load.contract).await?);
+    commit.transactions.extend(touched.iter().map(|input| discover::edition_mark(load.source, input)));
+    context.lake.commit(context.session.shared_state(), commit).await?;
+    Ok(())
 }

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use tranche_schema::platform::quarantine as columns;
 use tranche_sql::{Session, SqlError};
 
-use crate::IngestError;
+use crate::context::Load;
 use crate::quarantine::{self, Reject};
 use crate::stage::{Stage, Staged};
+use crate::{IngestError, LoadContext};
 
 /// Collects the rejects of a load.
 pub(crate) struct Rejects {
@@ -35,10 +36,12 @@ pub(crate) struct StagedRejects {
 }
 
 impl Rejects {
-    /// None yet, of a source in a run that began at an instant.
-    pub(crate) fn new(source: &str, run_id: &str, at: Timestamp) -> Self {
-        let stage = Stage::new(quarantine::rows_schema());
-        Self { source: source.to_owned(), run_id: run_id.to_owned(), at, stage, first: None, count: 0 }
+    /// None yet.
+    pub(crate) fn new(load: &Load<'_>) -> Self {
+        let LoadContext { run_id, started_at, rejects_in_memory, .. } = *load.context;
+        let stage = Stage::new(quarantine::rows_schema(), rejects_in_memory);
+        let (source, run_id) = (load.source.name.clone(), run_id.to_owned());
+        Self { source, run_id, at: started_at, stage, first: None, count: 0 }
     }
 
     /// Takes the next rejects.

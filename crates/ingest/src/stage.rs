@@ -1,4 +1,4 @@
-//! Accepted rows, staged until the whole load is known to be good.
+//! Rows, accepted or rejected, staged until a whole load is read.
 //!
 //! In memory while they are few, in a temporary file beyond that. As a table partition they can be read as
 //! often as a plan wants.
@@ -25,20 +25,22 @@ use tranche_sql::{Session, SqlError};
 
 use crate::IngestError;
 
-/// Bytes of rows that are held in memory before they go to a file.
-const MEMORY_LIMIT_BYTES: usize = 256 << 20;
+/// Bytes of accepted rows that are held in memory before they go to a file.
+pub(crate) const ACCEPTED_IN_MEMORY: usize = 256 << 20;
 
-/// Collects the accepted rows of a load.
+/// Collects rows of a load.
 pub(crate) struct Stage {
     schema: SchemaRef,
     memory: Vec<RecordBatch>,
     memory_bytes: usize,
+    memory_limit: usize,
     file: Option<ArrowWriter<NamedTempFile>>,
 }
 
 impl Stage {
-    pub(crate) fn new(schema: SchemaRef) -> Self {
-        Self { schema, memory: Vec::new(), memory_bytes: 0, file: None }
+    /// No rows yet, of which `memory_limit` bytes are held in memory.
+    pub(crate) fn new(schema: SchemaRef, memory_limit: usize) -> Self {
+        Self { schema, memory: Vec::new(), memory_bytes: 0, memory_limit, file: None }
     }
 
     pub(crate) fn add(&mut self, batch: RecordBatch) -> Result<(), IngestError> {
@@ -47,7 +49,7 @@ impl Stage {
         }
         self.memory_bytes += batch.get_array_memory_size();
         self.memory.push(batch);
-        if self.memory_bytes > MEMORY_LIMIT_BYTES {
+        if self.memory_bytes > self.memory_limit {
             let target = NamedTempFile::new().map_err(IngestError::Staging)?;
             let mut file = ArrowWriter::try_new(target, Arc::clone(&self.schema), None).map_err(staging)?;
             for batch in self.memory.drain(..) {

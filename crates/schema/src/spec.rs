@@ -453,4 +453,18 @@ mod tests {
             &[(5, 6, "exactly one key")],
         );
     }
+
+    #[test]
+    fn names_of_the_platform_are_reported() {
+        check(
+            "version: 1\ntable: Loads\nkind: entity\nentity: a/b\nkey: [segment]\ncolumns:\n  - {name: segment, type: int64}\n  - {name: _valid_from, type: int64}\n  - {name: _DAY, type: int64}\n",
+            &[
+                (2, 8, "`Loads` is what SQL calls a table of the platform"),
+                (8, 12, "`_valid_from` is a column of the platform's own"),
+                (9, 12, "`_DAY` is a column of the platform's own"),
+                (5, 7, "`segment` stands beside the key"),
+                (4, 9, "entity name `a/b` must be letters"),
+            ],
+        );
+    }
 }

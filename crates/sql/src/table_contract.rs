@@ -4,8 +4,8 @@
 //! in the lake. So table and memory change together.
 
 use futures::TryFutureExt;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode};
 use tranche_schema::{Contract, StoredContract};
 use tranche_store::commit::Transaction;
 use tranche_store::{Lake, Snapshot, StoreError, layout};
@@ -37,12 +37,10 @@ pub async fn check_contract(lake: &Lake, contract: &Contract, table: &Snapshot) 
 /// [`SqlError::Store`] when it cannot be written.
 pub async fn remember_contract(lake: &Lake, contract: &Contract) -> Result<Transaction, SqlError> {
     let Remembered { text, mark, .. } = Remembered::of(contract);
-    let (path, objects) = (path_of(mark.version), lake.objects());
-    // The same content lies there where it was written before.
-    match objects.put_opts(&path, text.into(), PutMode::Create.into()).await {
-        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(mark),
-        Err(error) => Err(StoreError::object(path, error).into()),
-    }
+    let path = path_of(mark.version);
+    // Written over: the same name always holds the same bytes.
+    lake.objects().put(&path, text.into()).await.map_err(|error| StoreError::object(&path, error))?;
+    Ok(mark)
 }
 
 /// What a table remembers, as it is written.
@@ -56,7 +54,7 @@ impl Remembered {
     fn of(contract: &Contract) -> Self {
         let contract = StoredContract::of(contract);
         let text = serde_json::to_string(&contract).unwrap_or_default();
-        let mark = Transaction::of_digest(MARK, blake3::hash(text.as_bytes()).as_bytes());
+        let mark = mark_of(text.as_bytes());
         Self { contract, text, mark }
     }
 
@@ -64,12 +62,16 @@ impl Remembered {
         let (path, objects) = (path_of(digest), lake.objects());
         let failed = |error| StoreError::object(&path, error);
         let bytes = objects.get(&path).and_then(|found| found.bytes()).await.map_err(failed)?;
-        let damaged = |error: serde_json::Error| StoreError::Damaged {
-            path: path.to_string(),
-            reason: error.to_string(),
-        };
-        Ok(serde_json::from_slice(&bytes).map_err(damaged)?)
+        let damaged = |reason: String| StoreError::Damaged { path: path.to_string(), reason };
+        if mark_of(&bytes).version != digest {
+            return Err(damaged("its content does not have the digest of its name".to_owned()).into());
+        }
+        Ok(serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?)
     }
+}
+
+fn mark_of(text: &[u8]) -> Transaction {
+    Transaction::of_digest(MARK, blake3::hash(text).as_bytes())
 }
 
 fn path_of(digest: i64) -> Path {

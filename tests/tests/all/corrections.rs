@@ -130,6 +130,24 @@ fn a_touched_file_brings_nothing_back_and_a_rewritten_one_is_the_newest() {
     let loads = "SELECT file, count(*) FROM loads WHERE source = 'orders' GROUP BY file ORDER BY file";
     assert_eq!(shop.rows(loads), [format!("{a},6"), format!("{b},1"), "data/orders/c.ndjson,1".to_owned()]);
     assert_eq!(shop.load("2026-06-20").expect_code(0).json()["steps"][0]["rows_read"], 0);
+    // That a file was touched is noted once, so that it is not read again each night.
+    let log = shop.sandbox.path().join("lake/tables/orders/_delta_log");
+    let commits = || {
+        std::fs::read_dir(&log)
+            .unwrap()
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
+            })
+            .count()
+    };
+    let before = commits();
+    shop.touch(b, 20);
+    for as_of in ["2026-06-21", "2026-06-22"] {
+        let _ = shop.load(as_of).expect_code(0);
+        assert_eq!(commits(), before + 1);
+    }
 }
 
 #[test]

@@ -140,7 +140,7 @@ const DAMAGES: [Damage; 18] = [
         what: "a contract is not that of its table",
         done: |at| replace(&at.join("schemas/customers.yaml"), "type: date32", "type: utf8"),
         check: "contracts",
-        named: &["customers", "is stored as Date32"],
+        named: &["customers", "is stored as date32"],
     },
     Damage {
         what: "a definition does not plan",

@@ -14,12 +14,16 @@ use tranche_ingest::{Formats, LoadContext, LoadReport, Source, SourceSpec, load}
 use tranche_project::{Problems, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec, layout};
 use tranche_sql::{Engine, EngineOptions, Session, column_text};
+use tranche_store::commit::Transaction;
 use tranche_store::object_store::ObjectStoreExt;
 use tranche_store::object_store::path::Path;
-use tranche_store::{Lake, Storage};
+use tranche_store::{Commit, CommitMode, Lake, Storage};
 
 const CONTRACT: &str = "{version: 1, table: orders, kind: entity, entity: order, key: [order_id], columns: [
   {name: order_id, type: utf8}, {name: amount, type: float64, nullable: true}]}";
+
+/// So few bytes that rejects go to a file.
+const REJECTS_IN_MEMORY: usize = 100;
 
 /// A lake, and a bucket `raw` beside it.
 struct Place {
@@ -58,6 +62,7 @@ impl Place {
             run_id: "run",
             started_at: Timestamp::UNIX_EPOCH,
             transaction,
+            rejects_in_memory: REJECTS_IN_MEMORY,
             progress: &|_, _| {},
         };
         load(source, &self.contract, &context).await.unwrap()
@@ -111,6 +116,45 @@ async fn a_format_of_files_is_listed_computed_with_deduplicated_and_quarantined_
     let report = place.load(&source, "second").await;
     assert_eq!((report.files, report.rows, report.replaced), (1, 2, 1), "what is loaded is not read again");
     assert_eq!(place.orders().await, ["a Some(8.0)", "b Some(6.0)", "c None"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_rejects_wait_in_a_file_and_all_are_recorded() {
+    let place = Place::new();
+    let broken = "broken\n".repeat(40_000).leak();
+    place.put("orders/1.log", broken).await;
+    place.put("orders/2.log", "order_id=a price=1.5\n").await;
+    let source = source(
+        "{version: 1, source: shop, into: orders, format: logfmt, path: 'memory://raw/orders/*.log',
+          columns: {amount: price * 2}, on_reject: {quarantine: {max_ratio: 1}}}",
+    );
+    let report = place.load(&source, "first").await;
+    assert_eq!((report.rows, report.rejected, report.written), (40_001, 40_000, 1));
+    let quarantine = place.lake.snapshot(&layout::QUARANTINE.of("shop")).await.unwrap().unwrap();
+    assert_eq!(quarantine.rows(), 40_000);
+}
+
+/// A lake from before contents were known has one mark for a file: what it was called and which edition it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_were_loaded_before_contents_were_known_are_not_loaded_again() {
+    let place = Place::new();
+    place.put("orders/1.log", "order_id=a price=1.5\n").await;
+    let path = "memory://raw/orders/1.log";
+    let raw = place.storage.resolve(path, Folder::new("/")).unwrap();
+    let edition = tranche_store::objects::list_matching(&raw).await.unwrap()[0].edition.clone();
+    let mark = format!("file/shop/{}", blake3::hash(format!("{path}\n{edition}").as_bytes()).to_hex());
+    let rows = place.session().frame(place.contract.arrow_schema(), vec![]).unwrap();
+    let folder = layout::TABLES.of("orders");
+    let mut commit = Commit::new(&folder, "before", CommitMode::Append, rows.logical_plan().clone());
+    commit.transactions.push(Transaction::new(mark, 1));
+    place.lake.commit(place.session().shared_state(), commit).await.unwrap();
+    let source = source(
+        "{version: 1, source: shop, into: orders, format: logfmt, path: 'memory://raw/orders/*.log', columns: {amount: price}}",
+    );
+    assert_eq!(place.load(&source, "first").await.files, 0);
+    place.put("orders/2.log", "order_id=b price=1.5\n").await;
+    assert_eq!(place.load(&source, "second").await.files, 1);
+    assert_eq!(place.orders().await, ["b Some(1.5)"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,9 @@ use crate::definitions::PipelineDefinitions;
 use crate::failure::Failure;
 use crate::lineage::{Datasets, LineageScope};
 
+/// Bytes of rejected rows that a load holds in memory; the rest waits in a temporary file.
+const REJECTS_IN_MEMORY: usize = 256 << 20;
+
 /// Loads the files of sources.
 pub(super) struct Ingest;
 
@@ -64,6 +67,7 @@ impl Action for Ingest {
                 run_id: &context.run.run_id,
                 started_at: resources.started_at,
                 transaction: &context.run.transaction,
+                rejects_in_memory: REJECTS_IN_MEMORY,
                 progress: &progress,
             };
             let report =

@@ -64,7 +64,10 @@ fn check_across_pipelines(pipelines: &IndexMap<String, PipelineDefinitions>) -> 
     let mut problems = Problems::default();
     for pipeline in pipelines.values() {
         for segment in pipeline.definitions.segments.values() {
-            check_name("segment", &segment.name, &segment.file, segment.named_at, &mut problems);
+            // What a `/` stands for was said where the segment was read.
+            if !segment.name.contains('/') {
+                check_name("segment", &segment.name, &segment.file, segment.named_at, &mut problems);
+            }
             if let Some(other) = seen.insert(&segment.name, segment) {
                 let message = already_defined("segment", &segment.name, &other.file);
                 problems.report(&segment.file, segment.named_at, message);
