@@ -235,6 +235,7 @@ mod tests {
 
     use object_store::memory::InMemory;
     use tranche_project::Project;
+    use tranche_store::objects::write_document;
 
     use super::*;
     use crate::backfill::{BackfillMode, BackfillOrder};
@@ -308,7 +309,8 @@ mod tests {
         let now = Timestamp::now();
         assert_eq!(expire(&ledger, at(9), now).await.runs, 0);
         let watermark = format!("{{\"slot\":\"{}\"}}", at(2));
-        ledger.objects.put(&Path::from("_sys/settled/shop.json"), watermark.into()).await.unwrap();
+        let settled = Path::from("_sys/settled/shop.json");
+        write_document(&*ledger.objects, &settled, &watermark).await.unwrap();
         assert_eq!(expire(&ledger, at(9), now).await.runs, 1);
         assert_eq!(ledger.run_ids().await.unwrap(), ["r3", "r2"]);
     }
@@ -345,7 +347,8 @@ mod tests {
         run_of(&ledger, "r1", "shop", 4, Some(at(1)), true).await;
         claim(1, "r1").await;
         let watermark = format!("{{\"slot\":\"{}\"}}", at(3));
-        ledger.objects.put(&Path::from("_sys/settled/shop.json"), watermark.into()).await.unwrap();
+        let settled = Path::from("_sys/settled/shop.json");
+        write_document(&*ledger.objects, &settled, &watermark).await.unwrap();
         run(&ledger, "r3", "shop", 5, true).await;
         // A process that continues the backfill learns from the run of the first slot that it is done.
         assert_eq!(expire(&ledger, at(9), now).await, Expired::default(), "the second slot was not started");

@@ -189,8 +189,9 @@ impl SlotOutcome {
 #[cfg(test)]
 mod tests {
     use object_store::memory::InMemory;
-    use object_store::{ObjectStoreExt, path::Path};
+    use object_store::path::Path;
     use tranche_project::{Problems, Settings, SourceFile};
+    use tranche_store::objects::write_document;
 
     use super::*;
     use crate::ledger::slot::SlotEntry;
@@ -256,7 +257,8 @@ mod tests {
                 .unwrap();
         }
         let watermark = format!("{{\"slot\":\"{}\"}}", at("01:00"));
-        ledger.objects.put(&Path::from("_sys/settled/shop.json"), watermark.into()).await.unwrap();
+        let settled = Path::from("_sys/settled/shop.json");
+        write_document(&*ledger.objects, &settled, &watermark).await.unwrap();
         check(
             &ledger,
             "0 * * * *",

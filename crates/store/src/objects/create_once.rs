@@ -87,6 +87,7 @@ mod tests {
                     assert_eq!(body, Bytes::from("{\"writer\":0}"));
                     lost += 1;
                 }
+                Creation::Torn(reason) => panic!("{reason}"),
             }
         }
         assert_eq!((won, lost), (1, 7));

@@ -221,7 +221,8 @@ async fn an_unreadable_message_is_named_and_blocks_no_other() {
     let outbox = outbox();
     let senders = [damaged, sender];
     outbox.open(&senders, before()).await.unwrap();
-    outbox.put(&message("failure-r1-3", Occasion::Failure)).await.unwrap();
+    let at = Timestamp::from_millisecond(now() - 60_000).unwrap();
+    outbox.put(&Message { at, ..message("failure-r1-3", Occasion::Failure) }).await.unwrap();
     assert_eq!(outbox.check_integrity().await.unwrap(), []);
     for path in [folder("failure-r0-3").join(MESSAGE), channel_path(senders[0].key())] {
         outbox.objects.put(&path, "{\"nonce\":".into()).await.unwrap();
@@ -235,6 +236,9 @@ async fn an_unreadable_message_is_named_and_blocks_no_other() {
     );
     assert_eq!(outbox.deliver(&senders, now()).await.unwrap(), SENT);
     assert!(received.try_recv().is_ok());
+    // The channel is one of which is known from now on since when there is it.
+    let named = outbox.check_integrity().await.unwrap();
+    assert_eq!(named.len(), 1, "{named:?}");
 }
 
 #[tokio::test]
