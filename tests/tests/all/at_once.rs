@@ -57,7 +57,7 @@ const FILES: [(&str, &str); 12] = [
 const STEPS: &str = "steps:\n  - {id: load, ingest: all}\n  - {id: who, refresh: all, needs: [load]}\n";
 
 /// Sixty people who visit a site on some of 28 days.
-fn project(more: &str) -> Sandbox {
+pub(crate) fn project(more: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     for (path, text) in FILES {
         sandbox.write(path, text);

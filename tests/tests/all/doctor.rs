@@ -293,3 +293,51 @@ fn replace(path: &Path, from: &str, to: &str) {
     assert!(text.contains(from), "{}", path.display());
     fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
+
+#[test]
+fn published_values_are_compared_with_what_their_definitions_give() {
+    let values = |sandbox: &Sandbox| {
+        let found = sandbox.run(&["--format", "json", "doctor", "--deep"]).json();
+        let of = |line: &&Value| line["check"] == "values";
+        let values = found.as_array().unwrap().iter().filter(of).cloned();
+        let findings: Vec<String> = values
+            .filter(|line| line["ok"] != true)
+            .map(|line| line["finding"].as_str().unwrap().to_owned())
+            .collect();
+        findings
+    };
+    let run = ["run", "site", "--as-of", "2026-09-20"];
+    let (sandbox, other) = (crate::at_once::project(""), crate::at_once::project(""));
+    other.amend("data/visits.csv", ",banner,", ",banner,1");
+    for sandbox in [&sandbox, &other] {
+        let _ = sandbox.run(&run).expect_code(0);
+        assert_eq!(values(sandbox), Vec::<String>::new());
+    }
+    // The traits of other visits in their place.
+    let traits = "lake/traits/person";
+    fs::remove_dir_all(sandbox.path().join(traits)).unwrap();
+    copy(&other.path().join(traits), &sandbox.path().join(traits));
+    let found = values(&sandbox);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let expected = "`minutes_total` in `traits/person` has another value for 30 of 60 entities than its definition gives";
+    assert!(found[0].starts_with(expected), "{found:#?}");
+    assert_in_runbook("values", &found[0]);
+    // Published anew, all is well; and of a definition that has changed since, nothing is said.
+    let _ = sandbox.run(&[&run[..], &["--full"]].concat()).expect_code(0);
+    assert_eq!(values(&sandbox), Vec::<String>::new());
+    sandbox.amend("pipelines/site/traits/stay.sql", "sum(minutes)", "max(minutes)");
+    assert_eq!(values(&sandbox), Vec::<String>::new());
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

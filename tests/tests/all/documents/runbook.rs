@@ -37,7 +37,7 @@ fn plain(title: &str) -> &str {
 fn every_check_has_its_section() {
     let sandbox = Sandbox::new();
     sandbox.write("tranche.yaml", "version: 1\n");
-    let lines = sandbox.run(&["doctor", "--format", "json"]).expect_code(0).json();
+    let lines = sandbox.run(&["doctor", "--deep", "--format", "json"]).expect_code(0).json();
     let checks: BTreeSet<String> = lines
         .as_array()
         .into_iter()
