@@ -41,6 +41,11 @@ pub(crate) struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
+    /// The mark that says how many rows this load wrote.
+    pub(crate) fn rows_mark(&self) -> String {
+        format!("rows/{}", self.transaction())
+    }
+
     /// The application transaction of this load.
     pub(crate) fn transaction(&self) -> String {
         format!("{}/{}", self.context.transaction, self.source.name)

@@ -62,7 +62,9 @@ async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {
     }
     let known = known_to(table.as_ref()).await?;
     if known.version(&load.transaction()).is_some() {
-        return Ok(LoadReport::of_nothing(load));
+        // An attempt that was cut short after its commit: steps may wait for the rows that it wrote.
+        let written = known.version(&load.rows_mark()).and_then(|rows| u64::try_from(rows).ok());
+        return Ok(LoadReport { written: written.unwrap_or_default(), ..LoadReport::of_nothing(load) });
     }
     let new = discover::new_inputs(load, &known).await?;
     if new.inputs.is_empty() {
@@ -84,7 +86,7 @@ async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {
             first: rejects.first.map(|reject| reject.to_string()).unwrap_or_default(),
         });
     }
-    report.replaced = publish(&records, staged, table).await?;
+    report.replaced = publish(&records, staged, table, report.written).await?;
     Ok(report)
 }
 

@@ -2,6 +2,7 @@
 
 use tranche_schema::{History, layout};
 use tranche_sql::remember_contract;
+use tranche_store::commit::Transaction;
 use tranche_store::{Commit, CommitMode, Snapshot};
 
 use crate::bookkeeping::Records;
@@ -16,6 +17,7 @@ pub(crate) async fn publish(
     records: &Records<'_>,
     accepted: Staged,
     table: Option<Snapshot>,
+    written: u64,
 ) -> Result<u64, IngestError> {
     let Load { contract, context, .. } = *records.load;
     let incoming = accepted.frame(context.session)?;
@@ -31,6 +33,8 @@ pub(crate) async fn publish(
         .partitioned_by(layout::TABLES.partition_columns(contract));
     commit.transactions.push(remember_contract(context.lake, contract).await?);
     commit.transactions.extend(records.marks());
+    let rows = i64::try_from(written).unwrap_or(i64::MAX);
+    commit.transactions.push(Transaction::new(records.load.rows_mark(), rows));
     context.lake.commit(context.session.shared_state(), commit).await?;
     Ok(upsert.replaced)
 }
