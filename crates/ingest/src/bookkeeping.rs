@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use tranche_schema::{layout, platform};
+use tranche_schema::{Column, layout, platform};
 use tranche_sql::SqlError;
 use tranche_store::commit::Transaction;
 use tranche_store::table::Transactions;
@@ -142,7 +142,10 @@ const READING_DIGITS: usize = 32;
 /// What decides which rows of an input are rejected, besides its content.
 fn definitions(load: &Load<'_>) -> blake3::Hash {
     let Load { source, contract, .. } = *load;
-    let mut text = format!("{:?}\n", contract.columns);
+    let mut text = String::new();
+    for Column { name, data_type, nullable, check, .. } in &contract.columns {
+        text += &format!("{name}\n{data_type:?}\n{nullable}\n{check:?}\n");
+    }
     for (name, declared) in &source.types {
         text += &format!("{name}\n{:?}\n", declared.data_type);
     }
