@@ -345,7 +345,8 @@ mod tests {
     async fn a_mistake_of_another_kind_stands_alone() {
         check("SELECT id FROM people WHERE (country = 'DE'", &["1:44: expected: ), found: the end"]).await;
         check("SELECT 'open", &["1:8: the text in single quotes is not closed"]).await;
-        let deep = format!("SELECT {}1{}", "(".repeat(200), ")".repeat(200));
-        check(&deep, &["1:1: this is nested too deeply"]).await;
+        let deep = format!("SELECT {}1{}", "(".repeat(201), ")".repeat(201));
+        check(&deep, &["1:208: this statement is nested too deeply: at most 200 are allowed (`limits.sql_depth` in tranche.yaml)"])
+            .await;
     }
 }

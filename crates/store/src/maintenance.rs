@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow::temporal_conversions::duration_us_to_duration;
 use datafusion::catalog::Session;
+use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::protocol::checkpoints;
 use deltalake_core::{FilterLiteral, FilterOp, FilterValue};
 use tranche_schema::layout;
@@ -120,6 +121,8 @@ impl Lake {
         let vacuum = snapshot.delta().clone().vacuum();
         // Our own floor stands in place of the table's.
         let (_, metrics) = vacuum
+            // Files of loads that were killed before they were committed are in no log.
+            .with_mode(VacuumMode::Full)
             .with_retention_period(duration_us_to_duration(microseconds))
             .with_enforce_retention_duration(false)
             .await
@@ -295,5 +298,20 @@ mod tests {
         }
         let now = fixture.lake.snapshot(TABLE).await.unwrap().unwrap();
         assert_eq!(fixture.numbers(&now).await, [2]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_of_a_load_that_was_killed_go_once_nobody_can_be_at_it() {
+        let fixture = Fixture::new();
+        let snapshot = append(&fixture, 1).await;
+        let stray = Path::from("_day=2026-10-01/part-0.parquet");
+        snapshot.objects().put(&stray, "never committed".into()).await.unwrap();
+        for (retention, deleted) in
+            [(Retention::AtLeastADay(Duration::ZERO), 0), (Retention::Exactly(Duration::ZERO), 1)]
+        {
+            assert_eq!(fixture.lake.vacuum(TABLE, retention).await.unwrap(), deleted, "{retention:?}");
+            assert_eq!(snapshot.objects().head(&stray).await.is_ok(), deleted == 0);
+        }
+        assert_eq!(fixture.numbers(&fixture.lake.snapshot(TABLE).await.unwrap().unwrap()).await, [1]);
     }
 }
