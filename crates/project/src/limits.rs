@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
+use crate::memory_limit::MemoryLimit;
 use crate::problems::Problems;
-use crate::settings::MemoryLimit;
 use crate::source_file::SourceFile;
 
 /// `limits:` of `tranche.yaml`. What is larger is refused, with the name of the limit.

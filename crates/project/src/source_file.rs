@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_yaml::{Location, Spanned};
 
-use crate::{Diagnostic, yaml};
+use crate::Diagnostic;
 
 /// A definition file, shared by everything that was read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl SourceFile {
     #[must_use]
     pub fn line(&self, line: u64) -> &str {
         let index = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
-        yaml::lines(&self.text).nth(index).unwrap_or("")
+        lines(&self.text).nth(index).unwrap_or("")
     }
 
     /// A problem at a position of this file.
@@ -137,6 +137,23 @@ fn written_length(quote: char, text: &[char]) -> usize {
         ('"', ['\\', ..]) => 2,
         _ => 1,
     }
+}
+
+/// The lines of a YAML text: a carriage return ends one too.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (line, more) = match text.find(['\r', '\n']) {
+            Some(end) => {
+                let (line, tail) = text.split_at(end);
+                (line, tail.strip_prefix("\r\n").unwrap_or(&tail[1..]))
+            }
+            None => (text, ""),
+        };
+        rest = Some(more).filter(|text| !text.is_empty());
+        Some(line)
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_yaml::Error;
 
+use crate::source_file::lines;
 use crate::{Position, Problems, SourceFile};
 
 /// Reads a file as YAML. Problems are reported; `None` when no spec could be read at all.
@@ -102,23 +103,6 @@ pub fn is_near(a: &str, b: &str) -> bool {
         && middle_a[0] == middle_b[1]
         && middle_a[1] == middle_b[0];
     (middle_a.len() <= 1 && middle_b.len() <= 1) || swapped
-}
-
-/// The lines of a YAML text: a carriage return ends one too.
-pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text).filter(|text| !text.is_empty());
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let (line, more) = match text.find(['\r', '\n']) {
-            Some(end) => {
-                let (line, tail) = text.split_at(end);
-                (line, tail.strip_prefix("\r\n").unwrap_or(&tail[1..]))
-            }
-            None => (text, ""),
-        };
-        rest = Some(more).filter(|text| !text.is_empty());
-        Some(line)
-    })
 }
 
 /// The text with a block mapping's entry at `at` blanked, so that every other position stays; `None` in a

@@ -124,21 +124,13 @@ impl StoredContract {
     }
 
     fn changed_kind(&self, contract: &Contract) -> Vec<ContractChange> {
-        let change = |part, message: String, write: &str| ContractChange {
-            part,
-            message,
-            help: format!("write `{write}`, {ANEW}"),
-        };
         match (&self.kind, &contract.kind) {
             (StoredKind::Event { .. }, TableKind::Entity { .. }) => {
                 vec![change(ContractPart::Kind, "the rows of the table are events".to_owned(), "kind: event")]
             }
             (StoredKind::Entity { .. }, TableKind::Event { .. }) => {
-                vec![change(
-                    ContractPart::Kind,
-                    "the rows of the table are entities".to_owned(),
-                    "kind: entity",
-                )]
+                let message = "the rows of the table are entities".to_owned();
+                vec![change(ContractPart::Kind, message, "kind: entity")]
             }
             (
                 StoredKind::Event { event_time, entities },
@@ -164,10 +156,8 @@ impl StoredContract {
                 let is_new = |name: &String| !entities.contains_key(name);
                 for (name, _) in wanted.iter().filter(|(name, _)| is_new(name)) {
                     if contract.evolution == Evolution::Frozen {
-                        changes.push(frozen(
-                            ContractPart::Entity(Some(name.clone())),
-                            format!("entity `{name}` is new"),
-                        ));
+                        let part = ContractPart::Entity(Some(name.clone()));
+                        changes.push(frozen(part, format!("entity `{name}` is new")));
                     }
                 }
                 changes
@@ -178,19 +168,7 @@ impl StoredContract {
                     let message = format!("the rows of the table are of entity `{entity}`, not `{own}`");
                     changes.push(change(ContractPart::Entity(None), message, &format!("entity: {entity}")));
                 }
-                match (has_versions, history) {
-                    (true, History::Latest) => changes.push(change(
-                        ContractPart::History,
-                        "the table holds every version of its rows".to_owned(),
-                        "history: full",
-                    )),
-                    (false, History::Full) => changes.push(change(
-                        ContractPart::History,
-                        "the table holds the latest version of each row, and no earlier one".to_owned(),
-                        "history: latest",
-                    )),
-                    _ => {}
-                }
+                changes.extend(changed_history(*has_versions, *history));
                 changes
             }
         }
@@ -251,6 +229,22 @@ impl StoredContract {
         }
         changes
     }
+}
+
+/// A change that needs a table of its own.
+fn change(part: ContractPart, message: String, write: &str) -> ContractChange {
+    ContractChange { part, message, help: format!("write `{write}`, {ANEW}") }
+}
+
+fn changed_history(has_versions: bool, history: History) -> Option<ContractChange> {
+    let (message, write) = match (has_versions, history) {
+        (true, History::Latest) => ("the table holds every version of its rows", "history: full"),
+        (false, History::Full) => {
+            ("the table holds the latest version of each row, and no earlier one", "history: latest")
+        }
+        _ => return None,
+    };
+    Some(change(ContractPart::History, message.to_owned(), write))
 }
 
 fn frozen(part: ContractPart, new: String) -> ContractChange {

@@ -13,9 +13,10 @@ use tranche_sql::keys::KeyIndex;
 use tranche_sql::{Engine, Session, SqlError, Tables};
 use tranche_store::Lake;
 
+use super::destination::Destination;
 use super::forgotten_entities;
 use super::history_policy::HistoryPolicy;
-use super::publish::{Destination, Findings, Publication, key_of, publish};
+use super::publish::{Findings, Publication, key_of, publish};
 use super::report::SegmentReport;
 use crate::definition::definitions::Definitions;
 use crate::definition::elsewhere::Elsewhere;

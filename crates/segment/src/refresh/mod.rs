@@ -1,6 +1,7 @@
 //! Refreshing: definitions are evaluated at an instant, and the results published.
 
 pub(crate) mod backfill;
+mod destination;
 mod history_policy;
 mod publish;
 mod report;
@@ -30,8 +31,9 @@ use crate::plan::{Program, TraitColumn};
 use crate::recomputed::inputs;
 use crate::state::{SavedMeasures, StatePlace};
 use crate::store::HISTORY_TABLE;
+use destination::Destination;
 use history_policy::HistoryPolicy;
-use publish::{Destination, Publication, publish};
+use publish::{Publication, publish};
 pub use report::{RefreshReport, SegmentReport};
 use traits_before::with_traits_before;
 

@@ -9,16 +9,16 @@ use arrow::array::RecordBatch;
 use futures::future::try_join;
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Session, SqlError};
 use tranche_store::commit::Transaction;
 use tranche_store::{Lake, StoreError};
 
+use super::destination::Destination;
 use super::history_policy::HistoryPolicy;
 use super::report::SegmentReport;
 use super::wide_table::WideTable;
 use crate::definition::definitions::Definitions;
-use crate::definition::elsewhere::Elsewhere;
 use crate::definition::names::{SegmentName, is_wanted};
 use crate::definition::validated::{Expectation, SegmentKind};
 use crate::error::SegmentError;
@@ -27,23 +27,6 @@ use crate::history::{HistoryRow, NewRows, OwnHistory};
 use crate::memberships::{Change, Key, MembershipTable, Memberships, NewMembers, compact, stored_key};
 use crate::recomputed::{UNKNOWN_INPUTS, inputs_mark};
 use crate::store::memberships_table;
-
-/// Where a publication goes.
-#[derive(Clone, Copy)]
-pub(crate) struct Destination<'a> {
-    /// The lake.
-    pub(crate) lake: &'a Lake,
-    /// The engine.
-    pub(crate) session: &'a Session,
-    /// The pipeline.
-    pub(crate) pipeline: &'a str,
-    /// What may become of what was published before.
-    pub(crate) policy: HistoryPolicy,
-    /// The application transaction.
-    pub(crate) transaction: &'a str,
-    /// What other pipelines of the project define.
-    pub(crate) elsewhere: &'a Elsewhere,
-}
 
 /// New results of an entity, to be published.
 pub(crate) struct Publication {

@@ -12,6 +12,7 @@ use tranche_sql::{Engine, EngineOptions, Tables, column_i64, column_text};
 use tranche_store::Snapshot;
 
 use super::*;
+use crate::definition::elsewhere::Elsewhere;
 use crate::failing::lake;
 use crate::refresh::{OnFailure, RefreshContext};
 use crate::store::{HISTORY_TABLE, history, latest};

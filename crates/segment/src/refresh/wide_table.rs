@@ -14,7 +14,7 @@ use tranche_store::Snapshot;
 use tranche_store::commit::{FileCommit, Transaction};
 use tranche_store::encoding::{ParquetFile, parquet_options};
 
-use super::publish::Destination;
+use super::destination::Destination;
 use super::traits_before::joined;
 use crate::definition::definitions::Definitions;
 use crate::error::SegmentError;
