@@ -199,8 +199,9 @@ impl Ledger {
             }
             return damaged(format!("the log `{path}` does not begin with the start of a run"));
         };
-        let starts = events_read.iter().enumerate().filter(|(_, event)| matches!(event, Event::Started(_)));
-        if let Some((at, _)) = starts.skip(1).next() {
+        let mut starts =
+            events_read.iter().enumerate().filter(|(_, event)| matches!(event, Event::Started(_)));
+        if let Some((at, _)) = starts.nth(1) {
             return damaged(format!("the log `{path}` begins again at event {at}"));
         }
         let heard = events.iter().map(|object| object.last_modified.timestamp_millis()).max();

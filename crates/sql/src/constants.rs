@@ -24,14 +24,14 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<()> {
 pub(crate) fn check(expr: &Expr) -> Result<()> {
     let most = StatementLimits::current().value_bytes;
     expr.apply(|node| {
-        if let Expr::ScalarFunction(call) = node {
-            if size(node) > most {
-                return Err(DataFusionError::Plan(format!(
-                    "'{}' makes a value of {} bytes, and a value may have {most} (`limits.value_bytes` in tranche.yaml)",
-                    call.name(),
-                    size(node),
-                )));
-            }
+        if let Expr::ScalarFunction(call) = node
+            && size(node) > most
+        {
+            return Err(DataFusionError::Plan(format!(
+                "'{}' makes a value of {} bytes, and a value may have {most} (`limits.value_bytes` in tranche.yaml)",
+                call.name(),
+                size(node),
+            )));
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
@@ -41,12 +41,12 @@ pub(crate) fn check(expr: &Expr) -> Result<()> {
 /// At least so many bytes has the value of an expression, where that follows from its constants.
 fn size(expr: &Expr) -> u64 {
     match expr {
-        Expr::Literal(value, _) => match value {
+        Expr::Literal(
             ScalarValue::Utf8(Some(text))
             | ScalarValue::LargeUtf8(Some(text))
-            | ScalarValue::Utf8View(Some(text)) => text.len() as u64,
-            _ => 1,
-        },
+            | ScalarValue::Utf8View(Some(text)),
+            _,
+        ) => text.len() as u64,
         Expr::Alias(alias) => size(&alias.expr),
         Expr::Cast(cast) => size(&cast.expr),
         Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {

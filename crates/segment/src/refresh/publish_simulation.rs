@@ -15,9 +15,16 @@ use crate::property::random::Random;
 /// As many cases as a build plays.
 const CASES: u64 = 20;
 
-const PIPELINES: [(&str, &[(&str, &str)], &str, &str); 2] = [
-    ("shop", &[("vip", "{not_empty: false}")], "vip", "spent"),
-    ("mail", &[("readers", "{not_empty: false}")], "readers", "opened"),
+/// A pipeline with its segment and its trait.
+struct Own {
+    pipeline: &'static str,
+    segment: &'static str,
+    column: &'static str,
+}
+
+const PIPELINES: [Own; 2] = [
+    Own { pipeline: "shop", segment: "vip", column: "spent" },
+    Own { pipeline: "mail", segment: "readers", column: "opened" },
 ];
 
 /// What a pipeline finds at an instant.
@@ -54,14 +61,15 @@ fn traits(column: &str, as_of: i64) -> RecordBatch {
 impl World {
     /// Publishes as a step with retries does.
     async fn publish_until_done(&self, planned: &Planned, run: usize) {
-        let (pipeline, definitions, segment, column) = PIPELINES[planned.pipeline];
+        let Own { pipeline, segment, column } = PIPELINES[planned.pipeline];
+        let definitions = [(segment, "{not_empty: false}")];
         let members = [(segment, planned.members.as_slice())];
         let transaction = format!("{pipeline}/{}/{run}", planned.as_of);
         let step = Step {
             pipeline,
             traits: Some(traits(column, planned.as_of)),
-            elsewhere: Elsewhere::with_trait(ENTITY, PIPELINES[1 - planned.pipeline].3),
-            ..Step::new(definitions, planned.as_of, &members, &transaction)
+            elsewhere: Elsewhere::with_trait(ENTITY, PIPELINES[1 - planned.pipeline].column),
+            ..Step::new(&definitions, planned.as_of, &members, &transaction)
         };
         for attempt in 1.. {
             match self.publish(&step).await {
@@ -99,7 +107,7 @@ impl World {
 fn expected_wide(planned: &[Planned]) -> Vec<(i64, BTreeMap<String, Option<i64>>)> {
     let last = |pipeline| planned.iter().filter(|p| p.pipeline == pipeline).map(|p| p.as_of).max();
     let latest: Vec<(&str, i64)> =
-        (0..2).filter_map(|pipeline| Some((PIPELINES[pipeline].3, last(pipeline)?))).collect();
+        (0..2).filter_map(|pipeline| Some((PIPELINES[pipeline].column, last(pipeline)?))).collect();
     let row = |key: i64| {
         let values = latest.iter().map(|(column, as_of)| ((*column).to_owned(), Some(as_of * 10 + key)));
         (key, values.collect())

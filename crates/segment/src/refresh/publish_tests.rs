@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use tranche_faults::{FailingStore, Failure};
 use tranche_project::{Problems, Project, yaml};
 use tranche_schema::ContractSpec;
-use tranche_sql::{Engine, EngineOptions, Tables, column_i64, column_text};
+use tranche_sql::{Engine, EngineOptions, Session, Tables, column_i64, column_text};
 use tranche_store::Snapshot;
 
 use super::*;

@@ -31,7 +31,7 @@ const ATTEMPTS: usize = 5;
 /// [`StoreError::Object`] when the storage gave no clear answer in several attempts, or `body` is not JSON.
 pub async fn create_once(store: &dyn ObjectStore, path: &Path, body: &str) -> Result<Creation, StoreError> {
     let nonce = uuid::Uuid::now_v7().to_string();
-    let bytes = Envelope::new(Some(nonce.clone()), path, body)?;
+    let bytes = Envelope::sealed(Some(nonce.clone()), path, body)?;
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };

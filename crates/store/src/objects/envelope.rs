@@ -29,7 +29,7 @@ struct Stored<'a> {
 
 impl Envelope {
     /// The bytes of the object for a JSON document.
-    pub(super) fn new(nonce: Option<String>, path: &Path, body: &str) -> Result<Bytes, StoreError> {
+    pub(super) fn sealed(nonce: Option<String>, path: &Path, body: &str) -> Result<Bytes, StoreError> {
         let fail = |source: serde_json::Error| {
             StoreError::object(
                 path,
@@ -66,7 +66,7 @@ fn checksum(nonce: Option<&str>, body: &RawValue) -> String {
 /// # Errors
 /// [`StoreError::Object`] when the storage fails, or `body` is not JSON.
 pub async fn write_document(store: &dyn ObjectStore, path: &Path, body: &str) -> Result<(), StoreError> {
-    let bytes = Envelope::new(None, path, body)?;
+    let bytes = Envelope::sealed(None, path, body)?;
     store.put(path, bytes.into()).await.map_err(|source| StoreError::object(path, source))?;
     Ok(())
 }
