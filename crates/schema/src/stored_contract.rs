@@ -101,10 +101,10 @@ impl StoredContract {
                 remembered.kind = StoredKind::Event { event_time: String::new(), entities: BTreeMap::new() };
             }
             StoredKind::Entity { has_versions, .. } => *has_versions = has(VALID_FROM),
-            StoredKind::Event { .. } if has(EVENT_DAY) => {}
-            StoredKind::Event { .. } => {
-                remembered.kind = StoredKind::Entity { entity: String::new(), has_versions: has(VALID_FROM) };
+            StoredKind::Event { .. } if has(VALID_FROM) => {
+                remembered.kind = StoredKind::Entity { entity: String::new(), has_versions: true };
             }
+            StoredKind::Event { .. } => {}
         }
         remembered
     }
@@ -136,29 +136,13 @@ impl StoredContract {
                 StoredKind::Event { event_time, entities },
                 TableKind::Event { entities: wanted, event_time: own },
             ) => {
-                let mut changes = Vec::new();
+                let mut changes = changed_entities(entities, wanted, contract.evolution);
                 if event_time != own {
                     let message = format!(
                         "the rows of the table are stored by the days of `{event_time}`, not `{own}`"
                     );
                     let write = format!("event_time: {event_time}");
                     changes.push(change(ContractPart::EventTime, message, &write));
-                }
-                for (entity, column) in entities {
-                    let found = wanted.iter().find(|(name, _)| name == entity);
-                    if found.is_some_and(|(_, own)| own == column) {
-                        continue;
-                    }
-                    let part = ContractPart::Entity(found.map(|(name, _)| name.clone()));
-                    let message = format!("the table names entity `{entity}` by its column `{column}`");
-                    changes.push(change(part, message, &format!("entity: {{{entity}: {column}}}")));
-                }
-                let is_new = |name: &String| !entities.contains_key(name);
-                for (name, _) in wanted.iter().filter(|(name, _)| is_new(name)) {
-                    if contract.evolution == Evolution::Frozen {
-                        let part = ContractPart::Entity(Some(name.clone()));
-                        changes.push(frozen(part, format!("entity `{name}` is new")));
-                    }
                 }
                 changes
             }
@@ -168,7 +152,19 @@ impl StoredContract {
                     let message = format!("the rows of the table are of entity `{entity}`, not `{own}`");
                     changes.push(change(ContractPart::Entity(None), message, &format!("entity: {entity}")));
                 }
-                changes.extend(changed_history(*has_versions, *history));
+                match (has_versions, history) {
+                    (true, History::Latest) => changes.push(change(
+                        ContractPart::History,
+                        "the table holds every version of its rows".to_owned(),
+                        "history: full",
+                    )),
+                    (false, History::Full) => changes.push(change(
+                        ContractPart::History,
+                        "the table holds the latest version of each row, and no earlier one".to_owned(),
+                        "history: latest",
+                    )),
+                    _ => {}
+                }
                 changes
             }
         }
@@ -231,20 +227,32 @@ impl StoredContract {
     }
 }
 
-/// A change that needs a table of its own.
-fn change(part: ContractPart, message: String, write: &str) -> ContractChange {
-    ContractChange { part, message, help: format!("write `{write}`, {ANEW}") }
+/// What changed of the columns that name entities: there may be more of them.
+fn changed_entities(
+    entities: &BTreeMap<String, String>,
+    wanted: &[(String, String)],
+    evolution: Evolution,
+) -> Vec<ContractChange> {
+    let mut changes = Vec::new();
+    for (entity, column) in entities {
+        let found = wanted.iter().find(|(name, _)| name == entity);
+        if found.is_some_and(|(_, own)| own == column) {
+            continue;
+        }
+        let part = ContractPart::Entity(found.map(|(name, _)| name.clone()));
+        let message = format!("the table names entity `{entity}` by its column `{column}`");
+        changes.push(change(part, message, &format!("entity: {{{entity}: {column}}}")));
+    }
+    let new = wanted.iter().filter(|(name, _)| !entities.contains_key(name));
+    for (name, _) in new.filter(|_| evolution == Evolution::Frozen) {
+        let part = ContractPart::Entity(Some(name.clone()));
+        changes.push(frozen(part, format!("entity `{name}` is new")));
+    }
+    changes
 }
 
-fn changed_history(has_versions: bool, history: History) -> Option<ContractChange> {
-    let (message, write) = match (has_versions, history) {
-        (true, History::Latest) => ("the table holds every version of its rows", "history: full"),
-        (false, History::Full) => {
-            ("the table holds the latest version of each row, and no earlier one", "history: latest")
-        }
-        _ => return None,
-    };
-    Some(change(ContractPart::History, message.to_owned(), write))
+fn change(part: ContractPart, message: String, write: &str) -> ContractChange {
+    ContractChange { part, message, help: format!("write `{write}`, {ANEW}") }
 }
 
 fn frozen(part: ContractPart, new: String) -> ContractChange {
