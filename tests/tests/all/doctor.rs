@@ -204,6 +204,33 @@ fn a_healthy_lake_passes_and_each_damage_is_named() {
 }
 
 #[test]
+fn a_bit_that_flips_is_named_by_the_deep_examination_and_by_whoever_reads_it() {
+    let healthy = shop();
+    let _ = healthy.run(&["run", "shop", "--as-of", "2026-09-01"]).expect_code(0);
+    let deep = |sandbox: &Sandbox, code: i32| {
+        let ran = sandbox.run(&["doctor", "--deep", "--format", "json"]).expect_code(code);
+        ran.json().as_array().cloned().unwrap()
+    };
+    assert!(deep(&healthy, 0).iter().any(|line| line["check"] == "content" && line["ok"] == true));
+    let damaged = healthy.twin();
+    let file = data_file(&damaged.path().join("lake/tables/orders"));
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let found = deep(&damaged, 1);
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    let names = |line: &&Value| {
+        line["check"] == "content" && line["ok"] == false && line["finding"].as_str().unwrap().contains(&name)
+    };
+    assert!(found.iter().find(names).is_some(), "{found:#?}");
+    for line in found.iter().filter(|line| line["ok"] == false) {
+        assert_in_runbook(line["check"].as_str().unwrap(), line["finding"].as_str().unwrap());
+    }
+    let refused = damaged.run(&["run", "shop", "--as-of", "2026-10-01", "--full"]).expect_code(3);
+    assert!(refused.stderr.contains("is damaged") && refused.stderr.contains(&name), "{}", refused.stderr);
+}
+
+#[test]
 fn a_lake_without_anything_in_it_is_healthy() {
     let sandbox = Sandbox::new();
     sandbox.write("tranche.yaml", "version: 1\n");
