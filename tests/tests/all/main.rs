@@ -19,6 +19,7 @@ mod experiments;
 mod golden;
 mod interruption;
 mod lab;
+mod limits;
 mod maintenance;
 mod metric_kinds;
 mod mistakes;

@@ -37,14 +37,7 @@ impl ObjectStore for LocalDisk {
         }
         let target = self.files.path_to_filesystem(location)?;
         let creates = opts.mode == PutMode::Create;
-        let shown = location.to_string();
-        blocking(move || {
-            put(&target, &payload, creates).map_err(|source| match source.kind() {
-                ErrorKind::AlreadyExists => Error::AlreadyExists { path: shown, source: Box::new(source) },
-                _ => failed(source),
-            })
-        })
-        .await?;
+        blocking(move || put(&target, &payload, creates).map_err(|source| failed(&target, source))).await?;
         // The tag that a reader is told, so that who compares them finds them equal.
         let e_tag = self.files.head(location).await.ok().and_then(|meta| meta.e_tag);
         Ok(PutResult { e_tag, version: None })
@@ -114,7 +107,11 @@ impl MultipartUpload for Upload {
     async fn complete(&mut self) -> Result<PutResult> {
         let stored = self.parts.complete().await?;
         let target = self.target.clone();
-        blocking(move || File::open(&target).and_then(|file| sync(&file, &target)).map_err(failed)).await?;
+        blocking(move || {
+            let synced = File::open(&target).and_then(|file| sync(&file, &target));
+            synced.map_err(|source| failed(&target, source))
+        })
+        .await?;
         Ok(stored)
     }
 
@@ -192,10 +189,12 @@ fn sync_folder(target: &FilePath) -> io::Result<()> {
     }
 }
 
-fn failed(source: io::Error) -> Error {
+fn failed(target: &FilePath, source: io::Error) -> Error {
+    let path = target.display().to_string();
     match source.kind() {
-        ErrorKind::NotFound => Error::NotFound { path: String::new(), source: Box::new(source) },
-        _ => Error::Generic { store: "LocalDisk", source: Box::new(source) },
+        ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: Box::new(source) },
+        ErrorKind::NotFound => Error::NotFound { path, source: Box::new(source) },
+        _ => Error::Generic { store: "disk", source: format!("cannot write `{path}`: {source}").into() },
     }
 }
 

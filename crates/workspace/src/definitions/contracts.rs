@@ -31,7 +31,6 @@ pub(super) fn read_contracts(project: &Project, limits: &Limits, problems: &mut 
                 limits.columns
             );
             problems.report(file, spec.columns.referenced, message);
-            continue;
         }
         let fresh = spec.freshness.as_ref().and_then(|text| match duration::parse(&text.value) {
             Ok(duration) => Some(duration),
