@@ -15,9 +15,6 @@ use crate::definitions::PipelineDefinitions;
 use crate::failure::Failure;
 use crate::lineage::{Datasets, LineageScope};
 
-/// Bytes of rejected rows that a load holds in memory; the rest waits in a temporary file.
-const REJECTS_IN_MEMORY: usize = 256 << 20;
-
 /// Loads the files of sources.
 pub(super) struct Ingest;
 
@@ -52,6 +49,7 @@ impl Action for Ingest {
     async fn run(&self, step: &Step, context: &ActionContext<'_>) -> Result<StepOutcome, Failure> {
         let resources = context.resources;
         let session = resources.engine.session(context.run.as_of);
+        let limits = &resources.definitions.settings.limits;
         let mut outcome = StepOutcome::default();
         let mut reports = Vec::new();
         for (source, _) in targets(step, &context.pipeline.sources) {
@@ -67,7 +65,7 @@ impl Action for Ingest {
                 run_id: &context.run.run_id,
                 started_at: resources.started_at,
                 transaction: &context.run.transaction,
-                rejects_in_memory: REJECTS_IN_MEMORY,
+                rejects_in_memory: usize::try_from(limits.rejects_in_memory).unwrap_or(usize::MAX),
                 progress: &progress,
             };
             let report =
