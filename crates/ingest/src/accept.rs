@@ -14,7 +14,7 @@ use crate::read::Input;
 pub(crate) async fn rows(load: &Load<'_>, inputs: &[Input]) -> Result<Accepted, IngestError> {
     let (source, progress) = (load.source, load.context.progress);
     let session = load.context.session.for_raw_rows();
-    let wanted = source.raw_columns(load.contract);
+    let wanted = source.raw_columns(load.contract).within(load.context.limits);
     let mut conformer = Conformer::new(load)?;
     for (done, input) in inputs.iter().enumerate() {
         progress(done, inputs.len());

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
+use tranche_project::Limits;
 use tranche_schema::{Contract, platform};
 use tranche_sql::SqlError;
 
@@ -32,6 +33,7 @@ pub(crate) struct Conformer {
     dedup: Dedup,
     rejects: Rejects,
     counts: Vec<InputCounts>,
+    limits: Limits,
 }
 
 /// What the inputs of a load contain.
@@ -92,7 +94,8 @@ impl Conformer {
         let dedup = Dedup::new(&schema, &contract.key)?;
         let rejects = Rejects::new(load);
         let (contract, counts) = (contract.clone(), Vec::new());
-        Ok(Self { contract, schema, checks, dedup, rejects, counts })
+        let limits = *context.limits;
+        Ok(Self { contract, schema, checks, dedup, rejects, counts, limits })
     }
 
     /// The rows that follow are those of the next input.
@@ -145,6 +148,9 @@ impl Conformer {
                 failures.entry(row).or_insert_with(|| (column.name.clone(), reason));
             }
             let array = values.array;
+            for (row, reason) in too_large(&array, &self.limits) {
+                failures.entry(row).or_insert_with(|| (column.name.clone(), reason));
+            }
             if !column.nullable && array.null_count() > 0 {
                 for row in (0..length).filter(|&row| array.is_null(row)) {
                     failures
@@ -185,6 +191,29 @@ impl Conformer {
         }
         Ok(())
     }
+}
+
+/// The rows whose value is larger than a value may be.
+fn too_large(array: &ArrayRef, limits: &Limits) -> Vec<(usize, String)> {
+    let (lengths, most, what): (Vec<usize>, u64, [&str; 2]) = match array.data_type() {
+        DataType::Utf8 if array.as_string::<i32>().value_data().len() as u64 > limits.value_bytes => (
+            array.as_string::<i32>().offsets().lengths().collect(),
+            limits.value_bytes,
+            ["bytes", "value_bytes"],
+        ),
+        DataType::List(_) => (
+            array.as_list::<i32>().offsets().lengths().collect(),
+            limits.value_entries,
+            ["entries", "value_entries"],
+        ),
+        _ => return Vec::new(),
+    };
+    let [unit, limit] = what;
+    let larger = lengths.into_iter().enumerate().filter(|(_, length)| *length as u64 > most);
+    let reason = |length| {
+        format!("the value has {length} {unit}, and one may have {most} (`limits.{limit}` in tranche.yaml)")
+    };
+    larger.map(|(row, length)| (row, reason(length))).collect()
 }
 
 fn stored_schema(contract: &Contract) -> SchemaRef {

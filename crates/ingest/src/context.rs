@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use tranche_project::Limits;
 use tranche_schema::Contract;
 use tranche_sql::Session;
 use tranche_store::{Lake, Storage};
@@ -26,8 +27,8 @@ pub struct LoadContext<'a> {
     pub started_at: Timestamp,
     /// The application transaction of the step.
     pub transaction: &'a str,
-    /// Bytes of rejected rows that are held in memory before they go to a file.
-    pub rejects_in_memory: usize,
+    /// How large what is read may be, and how many rejected rows are held in memory before they go to a file.
+    pub limits: &'a Limits,
     /// Called with the number of inputs read so far, and of all inputs of the source.
     pub progress: &'a (dyn Fn(usize, usize) + Send + Sync),
 }

@@ -53,7 +53,8 @@ pub(crate) async fn new_inputs(load: &Load<'_>, known: &Transactions) -> Result<
 /// Whether an input contains what it did when the table took it in.
 async fn is_unchanged(load: &Load<'_>, input: &Input, known: &Transactions) -> Result<bool, IngestError> {
     let mut digest = ContentDigest::default();
-    let mut rows = load.source.reader.open(input, &load.source.raw_columns(load.contract));
+    let wanted = load.source.raw_columns(load.contract).within(load.context.limits);
+    let mut rows = load.source.reader.open(input, &wanted);
     let failed = |reason| IngestError::file(&load.source.name, &input.name, reason);
     while let Some(rows) = rows.try_next().await.map_err(failed)? {
         digest.add(&rows)?;

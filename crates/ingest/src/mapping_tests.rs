@@ -145,7 +145,7 @@ impl Trial {
             run_id: "run",
             started_at: Timestamp::UNIX_EPOCH,
             transaction: "first",
-            rejects_in_memory: 1 << 20,
+            limits: &tranche_project::Limits::default(),
             progress: &|_, _| {},
         };
         let report = load(&self.source, &self.contract, &context).await?;

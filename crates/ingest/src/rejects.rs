@@ -38,8 +38,11 @@ pub(crate) struct StagedRejects {
 impl Rejects {
     /// None yet.
     pub(crate) fn new(load: &Load<'_>) -> Self {
-        let LoadContext { run_id, started_at, rejects_in_memory, .. } = *load.context;
-        let stage = Stage::new(quarantine::rows_schema(), rejects_in_memory);
+        let LoadContext { run_id, started_at, limits, .. } = *load.context;
+        let stage = Stage::new(
+            quarantine::rows_schema(),
+            usize::try_from(limits.rejects_in_memory).unwrap_or(usize::MAX),
+        );
         let (source, run_id) = (load.source.name.clone(), run_id.to_owned());
         Self { source, run_id, at: started_at, stage, first: None, count: 0 }
     }

@@ -53,6 +53,60 @@ fn statements_are_refused_by_the_name_of_their_limit_however_they_are_too_large(
 }
 
 #[test]
+fn raw_files_are_refused_and_values_rejected_by_the_name_of_their_limit() {
+    let source = "version: 1\nsource: people\ninto: people\nformat: ndjson\npath: data/people.ndjson\n";
+    let contract = CONTRACT.replace("{name: age, type: int64}", "{name: tags, type: list(utf8)}");
+    let pipeline = "version: 1\npipeline: shop\nsteps: [{id: load, ingest: [people]}]\n";
+    let rows =
+        [r#"{"id": "p1", "tags": ["a"]}"#, r#"{"id": "p2 is long", "tags": ["a", "b", "c"]}"#].join("\n");
+    let load = |limits: &str| {
+        let sandbox = project();
+        sandbox.write("tranche.yaml", format!("version: 1\nlake: ./lake\nlimits: {{{limits}}}\n"));
+        sandbox.write("schemas/people.yaml", &contract);
+        let ratio = "on_reject: {quarantine: {max_ratio: 0.5}}\n";
+        sandbox.write("pipelines/shop/sources/people.yaml", format!("{source}{ratio}"));
+        sandbox.write("pipelines/shop/pipeline.yaml", pipeline);
+        sandbox.write("data/people.ndjson", &rows);
+        let ran = sandbox.run(&["run", "shop", "--as-of", "2026-06-01"]);
+        (sandbox, ran)
+    };
+    for (limits, says) in [
+        ("row_bytes: 30 B", "row 2 is longer than 30 bytes (`limits.row_bytes` in tranche.yaml)"),
+        ("expanded_bytes: 40 B", "a raw file may have 40 (`limits.expanded_bytes` in tranche.yaml)"),
+    ] {
+        let ran = load(limits).1.expect_code(1);
+        assert!(ran.stderr.contains(says), "{limits}: {}", ran.stderr);
+    }
+    for (limits, column, reason) in [
+        (
+            "value_entries: 2",
+            "tags",
+            "the value has 3 entries, and one may have 2 (`limits.value_entries` in tranche.yaml)",
+        ),
+        (
+            "value_bytes: 8 B",
+            "id",
+            "the value has 10 bytes, and one may have 8 (`limits.value_bytes` in tranche.yaml)",
+        ),
+    ] {
+        let (sandbox, ran) = load(limits);
+        let _ = ran.expect_code(0);
+        let sql = "SELECT \"row\", \"column\", reason FROM quarantine_people";
+        let found = sandbox.run(&["--format", "csv", "sql", sql]).expect_code(0).stdout;
+        let expected = format!("2,{column},\"{reason}\"");
+        assert_eq!(found.lines().nth(1), Some(expected.as_str()), "{limits}");
+    }
+    // A file may have columns that nobody maps, but not without bound.
+    let (sandbox, _) = load("columns: 3");
+    sandbox.write("pipelines/shop/sources/people.yaml", source.replace("ndjson", "csv"));
+    sandbox.write("schemas/people.yaml", CONTRACT);
+    sandbox.write("data/people.csv", "id,age,a,b\np1,3,x,y\n");
+    let said =
+        sandbox.run(&["--lake", "./other", "run", "shop", "--as-of", "2026-06-01"]).expect_code(1).stderr;
+    assert!(said.contains("the file has 4 columns, and a raw file may have 3 (`limits.columns`"), "{said}");
+}
+
+#[test]
 fn clocks_and_dice_are_refused_in_quotes_too() {
     let sandbox = project();
     for condition in ["\"random\"() > 0.5", "\"now\"() > as_of()", "\"uuid\"() = id"] {

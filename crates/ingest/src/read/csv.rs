@@ -9,7 +9,7 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use super::reader::{BATCH_ROWS, Format, InputProblem, RawColumns, RawRows, UnreadableRow, one_byte};
 use super::signature;
-use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, too_long};
+use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, row_bytes, too_long};
 use crate::shown::{legible, shorten};
 
 /// Text with a header line.
@@ -37,12 +37,17 @@ struct Csv {
 impl Parser for Csv {
     const IS_SPARSE: bool = false;
 
-    fn parse(&self, text: TextInput, _wanted: &RawColumns, sink: Sink<'_>) -> Result<(), InputProblem> {
-        read(text, self, sink)
+    fn parse(&self, text: TextInput, wanted: &RawColumns, sink: Sink<'_>) -> Result<(), InputProblem> {
+        read(text, self, wanted, sink)
     }
 }
 
-fn read(mut text: impl BufRead, format: &Csv, sink: Sink<'_>) -> Result<(), InputProblem> {
+fn read(
+    mut text: impl BufRead,
+    format: &Csv,
+    wanted: &RawColumns,
+    sink: Sink<'_>,
+) -> Result<(), InputProblem> {
     let Csv { delimiter, quote, ref nulls } = *format;
     let head = signature::head(&mut text)?;
     if let Some(mistaken) = signature::markup(head).or_else(|| signature::json(head)) {
@@ -51,9 +56,10 @@ fn read(mut text: impl BufRead, format: &Csv, sink: Sink<'_>) -> Result<(), Inpu
     let hint = delimiter_hint(head, delimiter)?.len();
     text.consume(hint);
     let mut builder = ReaderBuilder::new();
-    let mut csv =
-        builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(RowLimited::new(text, quote));
-    let header = csv.byte_headers().map_err(|e| describe(&e, 0))?.clone();
+    let limited = RowLimited::new(text, quote, row_bytes(wanted));
+    let mut csv = builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(limited);
+    let header = csv.byte_headers().map_err(|e| describe(&e, 0, wanted))?.clone();
+    wanted.check_columns(header.len())?;
     let names = header_names(&header)?;
     let mut pending = Pending::new(&names, nulls);
     let (mut record, mut row) = (ByteRecord::new(), 0u64);
@@ -68,7 +74,7 @@ fn read(mut text: impl BufRead, format: &Csv, sink: Sink<'_>) -> Result<(), Inpu
                 holds_quotes |= record.as_slice().contains(&quote);
                 pending.push(row, &record);
             }
-            Err(error) => return Err(describe(&error, row)),
+            Err(error) => return Err(describe(&error, row, wanted)),
         }
         if pending.is_full() && !sink(pending.take()?) {
             return Ok(());
@@ -141,9 +147,9 @@ fn is_number(field: &[u8]) -> bool {
         && std::str::from_utf8(text).is_ok_and(|text| text.parse::<f64>().is_ok())
 }
 
-fn describe(error: &csv::Error, row: u64) -> InputProblem {
+fn describe(error: &csv::Error, row: u64, wanted: &RawColumns) -> InputProblem {
     match error.kind() {
-        csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::FileTooLarge => too_long(row),
+        csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::FileTooLarge => too_long(row, wanted),
         csv::ErrorKind::Io(io) => format!("row {row} cannot be read: {io}"),
         _ => format!("row {row} cannot be read: {error}"),
     }
@@ -231,7 +237,7 @@ mod tests {
 
     fn check(text: &[u8], expected: Result<Expected<'_>, &str>) {
         let mut batches = Vec::new();
-        let outcome = read(text, &format(), &mut |rows| {
+        let outcome = read(text, &format(), &RawColumns::default(), &mut |rows| {
             batches.push(rows);
             true
         });
@@ -306,7 +312,7 @@ mod tests {
     /// The columns of a text with one row, as `name: value`.
     fn columns(text: &[u8]) -> Vec<String> {
         let mut columns = Vec::new();
-        read(text, &format(), &mut |rows| {
+        read(text, &format(), &RawColumns::default(), &mut |rows| {
             let schema = rows.batch.schema();
             columns.extend(
                 schema.fields().iter().zip(rows.batch.columns()).map(|(field, column)| {
@@ -322,7 +328,7 @@ mod tests {
     #[test]
     fn empty_and_declared_texts_are_null() {
         let mut nulls = 0;
-        read(&b"a,b\n,NA\nx,y\n"[..], &format(), &mut |rows| {
+        read(&b"a,b\n,NA\nx,y\n"[..], &format(), &RawColumns::default(), &mut |rows| {
             nulls += rows.batch.columns().iter().map(|c| c.as_string::<i32>().null_count()).sum::<usize>();
             true
         })

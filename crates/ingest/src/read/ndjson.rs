@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 
 use super::reader::{BATCH_ROWS, Format, InputProblem, RawColumns, RawRows, UnreadableRow};
 use super::signature;
-use super::text::{Parser, ROW_LIMIT_BYTES, Sink, TextInput, TextReader, too_long};
+use super::text::{Parser, Sink, TextInput, TextReader, row_bytes, too_long};
 use crate::json::{Fields, Text, text_of};
 use crate::shown::{legible, shorten};
 
@@ -43,17 +43,18 @@ fn read(mut text: impl BufRead, wanted: &RawColumns, sink: Sink<'_>) -> Result<(
         return Err(mistaken.into());
     }
     let mut pending = Pending::new(wanted);
+    let most = row_bytes(wanted);
     let (mut line, mut row) = (Vec::new(), 0u64);
     loop {
         line.clear();
-        let limit = ROW_LIMIT_BYTES as u64 + 1;
+        let limit = (most as u64).saturating_add(1);
         let read = (&mut text).take(limit).read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
         if read == 0 {
             break;
         }
         row += 1;
-        if line.len() > ROW_LIMIT_BYTES {
-            return Err(too_long(row));
+        if line.len() > most {
+            return Err(too_long(row, wanted));
         }
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;

@@ -39,16 +39,16 @@ impl Reader for Parquet {
         true
     }
 
-    fn open(&self, input: &Input, _wanted: &RawColumns) -> RawStream {
-        let object = input.object.clone();
+    fn open(&self, input: &Input, wanted: &RawColumns) -> RawStream {
+        let (object, wanted) = (input.object.clone(), wanted.clone());
         produced(|sender| async move {
             let object = object.ok_or_else(|| "it is no object that could be Parquet".to_owned())?;
-            read(object, &sender).await
+            read(object, &wanted, &sender).await
         })
     }
 }
 
-async fn read(object: Object, sender: &Sender) -> std::result::Result<(), InputProblem> {
+async fn read(object: Object, wanted: &RawColumns, sender: &Sender) -> std::result::Result<(), InputProblem> {
     let Object { store, meta } = object;
     let mut reader = ObjectReader { store, path: meta.location, size: meta.size };
     let options = ArrowReaderOptions::new();
@@ -56,6 +56,9 @@ async fn read(object: Object, sender: &Sender) -> std::result::Result<(), InputP
         Ok(metadata) => metadata,
         Err(error) => return Err(reader.describe(error).await),
     };
+    let sizes = metadata.metadata().row_groups().iter().map(|group| group.total_byte_size());
+    wanted.check_size(sizes.map(|size| u64::try_from(size).unwrap_or_default()).sum())?;
+    wanted.check_columns(metadata.parquet_schema().num_columns())?;
     let metadata = with_int96_as_microseconds(metadata).map_err(unreadable)?;
     let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
     let mut batches = builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?;

@@ -9,7 +9,7 @@ use arrow::array::{RecordBatch, StringArray};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt, poll_fn};
 use tokio::sync::mpsc;
-use tranche_project::{Location, Spanned};
+use tranche_project::{Limits, Location, Spanned};
 
 use super::input::{Input, Origin};
 use super::options::OptionsSpec;
@@ -38,20 +38,64 @@ pub trait Reader: fmt::Debug + Send + Sync {
     fn open(&self, input: &Input, wanted: &RawColumns) -> RawStream;
 }
 
-/// The raw columns that a source has a use for.
+/// The raw columns that a source has a use for, and how large what it reads may be.
 #[derive(Debug, Clone, Default)]
-pub struct RawColumns(Arc<HashSet<String>>);
+pub struct RawColumns {
+    names: Arc<HashSet<String>>,
+    limits: Limits,
+}
 
 impl RawColumns {
-    /// These columns.
+    /// These columns, within the usual limits.
     pub fn new(names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        Self(Arc::new(names.into_iter().map(|name| name.as_ref().to_lowercase()).collect()))
+        let names = Arc::new(names.into_iter().map(|name| name.as_ref().to_lowercase()).collect());
+        Self { names, limits: Limits::default() }
+    }
+
+    /// The same within the limits of a project.
+    #[must_use]
+    pub fn within(self, limits: &Limits) -> Self {
+        Self { limits: *limits, ..self }
+    }
+
+    /// How large what is read may be.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// That a file has no more columns than a raw file may.
+    ///
+    /// # Errors
+    /// Why it is not read.
+    pub fn check_columns(&self, columns: usize) -> Result<(), InputProblem> {
+        let most = self.limits.columns;
+        if columns as u64 > most {
+            return Err(format!(
+                "the file has {columns} columns, and a raw file may have {most} (`limits.columns` in tranche.yaml)"
+            ));
+        }
+        Ok(())
+    }
+
+    /// That a file is no larger, unpacked, than a raw file may be.
+    ///
+    /// # Errors
+    /// Why it is not read.
+    pub fn check_size(&self, bytes: u64) -> Result<(), InputProblem> {
+        let most = self.limits.expanded_bytes;
+        if bytes > most {
+            return Err(format!(
+                "the file has {bytes} bytes, unpacked, and a raw file may have {most} (`limits.expanded_bytes` in tranche.yaml)"
+            ));
+        }
+        Ok(())
     }
 
     /// Whether a column of a file is one of them, or one that is meant but for the case of its letters.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains(name) || self.0.contains(&name.to_lowercase())
+        self.names.contains(name) || self.names.contains(&name.to_lowercase())
     }
 }
 

@@ -14,9 +14,6 @@ use super::input::{Input, Object};
 use super::reader::{InputProblem, RawColumns, RawRows, RawStream, Reader, Sender, produced};
 use super::signature::{self, HEAD_BYTES};
 
-/// The longest row that is read, in bytes.
-pub(super) const ROW_LIMIT_BYTES: usize = 16 << 20;
-
 /// The bytes of an object from its first character on.
 pub type TextInput = Buffered<ObjectBytes>;
 
@@ -73,6 +70,7 @@ async fn parse<P: Parser>(
     sender: Sender,
 ) -> Result<(), InputProblem> {
     let Object { store, meta } = object;
+    wanted.check_size(meta.size)?;
     let found = store.get(&meta.location).await.map_err(|e| e.to_string())?;
     let stream: BoxStream<'static, std::io::Result<Bytes>> =
         Box::pin(found.into_stream().map_err(std::io::Error::other));
@@ -97,17 +95,18 @@ fn text<R: Read>(mut bytes: R) -> Result<Buffered<R>, InputProblem> {
     Ok(BufReader::with_capacity(1 << 20, head.chain(bytes)))
 }
 
-/// A reader that fails when one row takes more than [`ROW_LIMIT_BYTES`].
+/// A reader that fails when one row takes more than it may.
 pub(super) struct RowLimited<R> {
     inner: R,
+    most: usize,
     left: usize,
     quote: u8,
     quotes: u64,
 }
 
 impl<R> RowLimited<R> {
-    pub(super) fn new(inner: R, quote: u8) -> Self {
-        Self { inner, left: ROW_LIMIT_BYTES, quote, quotes: 0 }
+    pub(super) fn new(inner: R, quote: u8, most: usize) -> Self {
+        Self { inner, most, left: most, quote, quotes: 0 }
     }
 
     /// Whether one quote has no counterpart: those within fields are doubled.
@@ -117,7 +116,7 @@ impl<R> RowLimited<R> {
 
     /// A row ended: the next may take as much again.
     pub(super) fn next_row(&mut self) {
-        self.left = ROW_LIMIT_BYTES;
+        self.left = self.most;
     }
 }
 
@@ -133,9 +132,20 @@ impl<R: Read> Read for RowLimited<R> {
     }
 }
 
-/// The problem of a row that takes more than the limit.
-pub(super) fn too_long(row: u64) -> String {
-    format!("row {row} is longer than {} MiB; is a quote or a line end missing?", ROW_LIMIT_BYTES >> 20)
+/// The most bytes that a row may take.
+pub(super) fn row_bytes(wanted: &RawColumns) -> usize {
+    usize::try_from(wanted.limits().row_bytes).unwrap_or(usize::MAX)
+}
+
+/// The problem of a row that takes more.
+pub(super) fn too_long(row: u64, wanted: &RawColumns) -> String {
+    let most = match wanted.limits().row_bytes {
+        bytes if bytes.trailing_zeros() >= 20 => format!("{} MiB", bytes >> 20),
+        bytes => format!("{bytes} bytes"),
+    };
+    format!(
+        "row {row} is longer than {most} (`limits.row_bytes` in tranche.yaml); is a quote or a line end missing?"
+    )
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Loading {
             run_id: "run",
             started_at: Timestamp::UNIX_EPOCH,
             transaction: "first",
-            rejects_in_memory: 1 << 20,
+            limits: &tranche_project::Limits::default(),
             progress: &|_, _| {},
         };
         let _ = load(source, contract, &context).await?;

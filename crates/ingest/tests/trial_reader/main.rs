@@ -11,7 +11,7 @@ use std::path::Path as Folder;
 
 use jiff::Timestamp;
 use tranche_ingest::{Formats, LoadContext, LoadReport, Source, SourceSpec, load};
-use tranche_project::{Problems, SourceFile, yaml};
+use tranche_project::{Limits, Problems, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec, layout};
 use tranche_sql::{Engine, EngineOptions, Session, column_text};
 use tranche_store::commit::Transaction;
@@ -23,7 +23,7 @@ const CONTRACT: &str = "{version: 1, table: orders, kind: entity, entity: order,
   {name: order_id, type: utf8}, {name: amount, type: float64, nullable: true}]}";
 
 /// So few bytes that rejects go to a file.
-const REJECTS_IN_MEMORY: usize = 100;
+const REJECTS_IN_MEMORY: u64 = 100;
 
 /// A lake, and a bucket `raw` beside it.
 struct Place {
@@ -62,7 +62,7 @@ impl Place {
             run_id: "run",
             started_at: Timestamp::UNIX_EPOCH,
             transaction,
-            rejects_in_memory: REJECTS_IN_MEMORY,
+            limits: &Limits { rejects_in_memory: REJECTS_IN_MEMORY, ..Limits::default() },
             progress: &|_, _| {},
         };
         load(source, &self.contract, &context).await.unwrap()

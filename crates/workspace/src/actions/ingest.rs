@@ -49,7 +49,6 @@ impl Action for Ingest {
     async fn run(&self, step: &Step, context: &ActionContext<'_>) -> Result<StepOutcome, Failure> {
         let resources = context.resources;
         let session = resources.engine.session(context.run.as_of);
-        let limits = &resources.definitions.settings.limits;
         let mut outcome = StepOutcome::default();
         let mut reports = Vec::new();
         for (source, _) in targets(step, &context.pipeline.sources) {
@@ -65,7 +64,7 @@ impl Action for Ingest {
                 run_id: &context.run.run_id,
                 started_at: resources.started_at,
                 transaction: &context.run.transaction,
-                rejects_in_memory: usize::try_from(limits.rejects_in_memory).unwrap_or(usize::MAX),
+                limits: &resources.definitions.settings.limits,
                 progress: &progress,
             };
             let report =
