@@ -55,7 +55,7 @@ async fn is_unchanged(load: &Load<'_>, input: &Input, known: &Transactions) -> R
     let mut digest = ContentDigest::default();
     let wanted = load.source.raw_columns(load.contract).within(load.context.limits);
     let mut rows = load.source.reader.open(input, &wanted);
-    let failed = |reason| IngestError::file(&load.source.name, &input.name, reason);
+    let failed = |problem| IngestError::file(&load.source.name, &input.name, problem);
     while let Some(rows) = rows.try_next().await.map_err(failed)? {
         digest.add(&rows)?;
     }

@@ -1,5 +1,6 @@
 //! What can go wrong while loading, and who has to act.
 
+use crate::read::InputProblem;
 use thiserror::Error;
 use tranche_sql::{SqlError, SqlProblem};
 use tranche_store::StoreError;
@@ -25,6 +26,16 @@ pub enum IngestError {
         /// The file.
         file: String,
         /// Why it cannot be read, with the row where that is known.
+        reason: String,
+    },
+    /// The storage's: a file cannot be read, and another attempt may.
+    #[error("{file}: {reason}; nothing of source `{source_name}` was loaded")]
+    Read {
+        /// The source.
+        source_name: String,
+        /// The file.
+        file: String,
+        /// What the storage says.
         reason: String,
     },
     /// The data's: more rows are wrong than the source allows.
@@ -64,7 +75,11 @@ pub enum IngestError {
 
 impl IngestError {
     /// The file as a whole cannot be read.
-    pub(crate) fn file(source_name: &str, file: &str, reason: String) -> Self {
-        Self::File { source_name: source_name.to_owned(), file: file.to_owned(), reason }
+    pub(crate) fn file(source_name: &str, file: &str, problem: impl Into<InputProblem>) -> Self {
+        let (source_name, file) = (source_name.to_owned(), file.to_owned());
+        match problem.into() {
+            InputProblem::Content(reason) => Self::File { source_name, file, reason },
+            InputProblem::Storage(reason) => Self::Read { source_name, file, reason },
+        }
     }
 }

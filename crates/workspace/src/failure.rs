@@ -148,6 +148,7 @@ impl From<IngestError> for Failure {
             IngestError::File { .. } | IngestError::TooManyRejects { .. } | IngestError::NoFiles { .. } => {
                 Self::data(chain(&error))
             }
+            IngestError::Read { .. } => Self::storage(chain(&error)),
             IngestError::Staging(_) => Self::internal(chain(&error)),
         }
     }

@@ -7,7 +7,8 @@ use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::reader::{BATCH_ROWS, Format, InputProblem, RawColumns, RawRows, UnreadableRow, one_byte};
+use super::problem::InputProblem;
+use super::reader::{BATCH_ROWS, Format, RawColumns, RawRows, UnreadableRow, one_byte};
 use super::signature;
 use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, row_bytes, too_long};
 use crate::shown::{legible, shorten};
@@ -83,7 +84,7 @@ fn read(
     // A quote that is never closed takes the rest of the file into its row. An odd one may also stand within
     // a field without quotes.
     if csv.get_ref().has_open_quote() && (spans_lines || !holds_quotes) {
-        return Err(format!("a quote that is opened in row {} is never closed", row - 1));
+        return Err(format!("a quote that is opened in row {} is never closed", row - 1).into());
     }
     sink(pending.take()?);
     Ok(())
@@ -91,7 +92,7 @@ fn read(
 
 /// The first line `sep=;`, if there is one: Excel writes and reads it. It must name the delimiter of the
 /// source, or all names would be one.
-fn delimiter_hint(head: &[u8], delimiter: u8) -> Result<&[u8], InputProblem> {
+fn delimiter_hint(head: &[u8], delimiter: u8) -> Result<&[u8], String> {
     let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
     let text = line.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(line);
     match text.split_at_checked(4) {
@@ -111,7 +112,7 @@ fn delimiter_hint(head: &[u8], delimiter: u8) -> Result<&[u8], InputProblem> {
 
 /// The names in the header, empty ones too: of a trailing delimiter, or of the row numbers that pandas and R
 /// write.
-fn header_names(header: &ByteRecord) -> Result<Vec<String>, InputProblem> {
+fn header_names(header: &ByteRecord) -> Result<Vec<String>, String> {
     if header.is_empty() || header.iter().all(<[u8]>::is_empty) {
         return Err("the file is empty: not even a header line".to_owned());
     }
@@ -150,8 +151,8 @@ fn is_number(field: &[u8]) -> bool {
 fn describe(error: &csv::Error, row: u64, wanted: &RawColumns) -> InputProblem {
     match error.kind() {
         csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::FileTooLarge => too_long(row, wanted),
-        csv::ErrorKind::Io(io) => format!("row {row} cannot be read: {io}"),
-        _ => format!("row {row} cannot be read: {error}"),
+        csv::ErrorKind::Io(io) => InputProblem::of_io(io, Some(row)),
+        _ => format!("row {row} cannot be read: {error}").into(),
     }
 }
 
@@ -251,7 +252,7 @@ mod tests {
                     assert!(unreadable.reason.contains(part), "{unreadable:?}");
                 }
             }
-            (Err(problem), Err(part)) => assert!(problem.contains(part), "{problem}"),
+            (Err(problem), Err(part)) => assert!(problem.to_string().contains(part), "{problem}"),
             (found, expected) => panic!("{found:?}, expected {expected:?}"),
         }
     }

@@ -7,6 +7,7 @@ mod input;
 mod ndjson;
 mod options;
 mod parquet;
+mod problem;
 mod reader;
 mod signature;
 mod text;
@@ -14,7 +15,6 @@ mod text;
 pub use formats::Formats;
 pub use input::{Input, Object, Origin};
 pub use options::OptionsSpec;
-pub use reader::{
-    BATCH_ROWS, Format, InputProblem, OptionProblems, RawColumns, RawRows, RawStream, Reader, UnreadableRow,
-};
+pub use problem::InputProblem;
+pub use reader::{BATCH_ROWS, Format, OptionProblems, RawColumns, RawRows, RawStream, Reader, UnreadableRow};
 pub use text::{Parser, Sink, TextInput, TextReader};

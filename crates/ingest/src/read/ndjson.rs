@@ -10,7 +10,8 @@ use arrow::array::{ArrayBuilder, ArrayRef, RecordBatch, RecordBatchOptions, Stri
 use arrow::datatypes::{DataType, Field, Schema};
 use indexmap::IndexMap;
 
-use super::reader::{BATCH_ROWS, Format, InputProblem, RawColumns, RawRows, UnreadableRow};
+use super::problem::InputProblem;
+use super::reader::{BATCH_ROWS, Format, RawColumns, RawRows, UnreadableRow};
 use super::signature;
 use super::text::{Parser, Sink, TextInput, TextReader, row_bytes, too_long};
 use crate::json::{Fields, Text, text_of};
@@ -48,7 +49,8 @@ fn read(mut text: impl BufRead, wanted: &RawColumns, sink: Sink<'_>) -> Result<(
     loop {
         line.clear();
         let limit = (most as u64).saturating_add(1);
-        let read = (&mut text).take(limit).read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+        let read = (&mut text).take(limit).read_until(b'\n', &mut line);
+        let read = read.map_err(|error| InputProblem::of_io(&error, Some(row + 1)))?;
         if read == 0 {
             break;
         }
@@ -245,7 +247,7 @@ mod tests {
         let outcome = read(text.as_bytes(), &RawColumns::default(), &mut |_| true);
         match refused {
             None => assert_eq!(outcome, Ok(()), "{text}"),
-            Some(part) => assert!(outcome.as_ref().is_err_and(|e| e.contains(part)), "{text}: {outcome:?}"),
+            Some(part) => assert!(outcome.as_ref().is_err_and(|e| e.to_string().contains(part)), "{text}: {outcome:?}"),
         }
     }
 

@@ -22,9 +22,8 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::input::{Input, Object};
-use super::reader::{
-    BATCH_ROWS, Format, InputProblem, RawColumns, RawRows, RawStream, Reader, Sender, produced,
-};
+use super::problem::InputProblem;
+use super::reader::{BATCH_ROWS, Format, RawColumns, RawRows, RawStream, Reader, Sender, produced};
 use super::signature::{self, HEAD_BYTES};
 
 /// Apache Parquet.
@@ -64,7 +63,7 @@ async fn read(object: Object, wanted: &RawColumns, sender: &Sender) -> std::resu
     let mut batches = builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?;
     let mut row = 0u64;
     while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(|e| format!("the file is damaged after row {row}: {e}"))?;
+        let batch = batch.map_err(|error| damaged_after(row, error))?;
         let rows = (row + 1..=row + batch.num_rows() as u64).collect::<Vec<_>>();
         row += batch.num_rows() as u64;
         if sender.send(Ok(RawRows { batch, rows, unreadable: Vec::new(), texts: None })).await.is_err() {
@@ -74,8 +73,18 @@ async fn read(object: Object, wanted: &RawColumns, sender: &Sender) -> std::resu
     Ok(())
 }
 
+/// The problem of rows that do not come.
+fn damaged_after(row: u64, error: ParquetError) -> InputProblem {
+    match &error {
+        ParquetError::External(inner) if inner.is::<object_store::Error>() => {
+            InputProblem::Storage(format!("it cannot be read after row {row}: {inner}"))
+        }
+        _ => format!("the file is damaged after row {row}: {error}").into(),
+    }
+}
+
 fn unreadable(what: impl fmt::Display) -> InputProblem {
-    format!("the file is not readable Parquet: {what}")
+    format!("the file is not readable Parquet: {what}").into()
 }
 
 fn with_int96_as_microseconds(metadata: ArrowReaderMetadata) -> Result<ArrowReaderMetadata> {
@@ -132,9 +141,9 @@ impl ObjectReader {
     async fn describe(&self, error: ParquetError) -> InputProblem {
         // What is wrong with the metadata themselves can be external too.
         if let ParquetError::External(error) = &error
-            && error.is::<object_store::Error>()
+            && let Some(error) = error.downcast_ref::<object_store::Error>()
         {
-            return format!("the file cannot be read: {error}");
+            return InputProblem::of_object(error);
         }
         if self.size == 0 {
             return unreadable("it is empty");
@@ -239,7 +248,7 @@ mod tests {
 
     async fn check_refused(file: &[u8], says: &str) {
         let problem = open(file.to_vec()).await.unwrap_err();
-        assert_eq!(problem.get(..says.len()), Some(says), "{problem}");
+        assert_eq!(problem.to_string().get(..says.len()), Some(says), "{problem}");
     }
 
     #[tokio::test]

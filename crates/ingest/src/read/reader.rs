@@ -13,6 +13,7 @@ use tranche_project::{Limits, Location, Spanned};
 
 use super::input::{Input, Origin};
 use super::options::OptionsSpec;
+use super::problem::InputProblem;
 use crate::error::IngestError;
 
 /// Reads the inputs of a source. What a value means is decided against the contract and never by a reader.
@@ -71,9 +72,10 @@ impl RawColumns {
     pub fn check_columns(&self, columns: usize) -> Result<(), InputProblem> {
         let most = self.limits.columns;
         if columns as u64 > most {
-            return Err(format!(
+            let reason = format!(
                 "the file has {columns} columns, and a raw file may have {most} (`limits.columns` in tranche.yaml)"
-            ));
+            );
+            return Err(reason.into());
         }
         Ok(())
     }
@@ -85,9 +87,10 @@ impl RawColumns {
     pub fn check_size(&self, bytes: u64) -> Result<(), InputProblem> {
         let most = self.limits.expanded_bytes;
         if bytes > most {
-            return Err(format!(
+            let reason = format!(
                 "the file has {bytes} bytes, unpacked, and a raw file may have {most} (`limits.expanded_bytes` in tranche.yaml)"
-            ));
+            );
+            return Err(reason.into());
         }
         Ok(())
     }
@@ -101,9 +104,6 @@ impl RawColumns {
 
 /// Raw rows as they arrive, or why the input as a whole cannot be read.
 pub type RawStream = BoxStream<'static, Result<RawRows, InputProblem>>;
-
-/// Why an input as a whole cannot be read, with the row where that is known.
-pub type InputProblem = String;
 
 /// Rows as they stand in an input.
 #[derive(Debug)]
@@ -177,7 +177,8 @@ where
     let producing = tokio::spawn(produce(sender.clone()));
     tokio::spawn(async move {
         // Decoders of damaged files may panic, which must not look like the end of the rows.
-        let outcome = producing.await.unwrap_or_else(|error| Err(format!("the reader stopped: {error}")));
+        let outcome =
+            producing.await.unwrap_or_else(|error| Err(format!("the reader stopped: {error}").into()));
         if let Err(problem) = outcome {
             // The consumer may have stopped; then the problem is of no interest.
             let _ = sender.send(Err(problem)).await;
@@ -194,6 +195,6 @@ mod tests {
     async fn a_reader_that_panics_does_not_end_as_if_all_rows_were_read() {
         let mut rows = produced(|_| async { Vec::new().pop().unwrap() });
         let problem = rows.next().await.unwrap().unwrap_err();
-        assert!(problem.starts_with("the reader stopped: "), "{problem}");
+        assert!(problem.to_string().starts_with("the reader stopped: "), "{problem}");
     }
 }

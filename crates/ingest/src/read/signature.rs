@@ -5,7 +5,7 @@ use std::io::BufRead;
 
 use serde::de::IgnoredAny;
 
-use super::reader::InputProblem;
+use super::problem::InputProblem;
 
 /// How much of a file is looked at.
 pub(super) const HEAD_BYTES: usize = 4_096;
@@ -25,7 +25,7 @@ impl fmt::Display for Mistaken {
 
 impl From<Mistaken> for InputProblem {
     fn from(mistaken: Mistaken) -> Self {
-        format!("the file is {mistaken}")
+        format!("the file is {mistaken}").into()
     }
 }
 
@@ -35,7 +35,7 @@ const fn mistaken(is: &'static str, remedy: &'static str) -> Mistaken {
 
 /// The first bytes of a text of which nothing was read yet.
 pub(super) fn head(text: &mut impl BufRead) -> Result<&[u8], InputProblem> {
-    let head = text.fill_buf().map_err(|e| e.to_string())?;
+    let head = text.fill_buf().map_err(|error| InputProblem::of_io(&error, None))?;
     Ok(head.get(..HEAD_BYTES).unwrap_or(head))
 }
 

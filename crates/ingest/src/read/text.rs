@@ -11,7 +11,8 @@ use object_store::ObjectStoreExt;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::input::{Input, Object};
-use super::reader::{InputProblem, RawColumns, RawRows, RawStream, Reader, Sender, produced};
+use super::problem::InputProblem;
+use super::reader::{RawColumns, RawRows, RawStream, Reader, Sender, produced};
 use super::signature::{self, HEAD_BYTES};
 
 /// The bytes of an object from its first character on.
@@ -71,7 +72,7 @@ async fn parse<P: Parser>(
 ) -> Result<(), InputProblem> {
     let Object { store, meta } = object;
     wanted.check_size(meta.size)?;
-    let found = store.get(&meta.location).await.map_err(|e| e.to_string())?;
+    let found = store.get(&meta.location).await.map_err(|error| InputProblem::of_object(&error))?;
     let stream: BoxStream<'static, std::io::Result<Bytes>> =
         Box::pin(found.into_stream().map_err(std::io::Error::other));
     let bridge = SyncIoBridge::new(StreamReader::new(stream));
@@ -85,7 +86,10 @@ async fn parse<P: Parser>(
 /// The text in these bytes, without its byte order mark, if they are text.
 fn text<R: Read>(mut bytes: R) -> Result<Buffered<R>, InputProblem> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
-    (&mut bytes).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(|e| e.to_string())?;
+    (&mut bytes)
+        .take(HEAD_BYTES as u64)
+        .read_to_end(&mut head)
+        .map_err(|error| InputProblem::of_io(&error, None))?;
     if let Some(mistaken) = signature::binary(&head) {
         return Err(mistaken.into());
     }
@@ -138,7 +142,7 @@ pub(super) fn row_bytes(wanted: &RawColumns) -> usize {
 }
 
 /// The problem of a row that takes more.
-pub(super) fn too_long(row: u64, wanted: &RawColumns) -> String {
+pub(super) fn too_long(row: u64, wanted: &RawColumns) -> InputProblem {
     let most = match wanted.limits().row_bytes {
         bytes if bytes.trailing_zeros() >= 20 => format!("{} MiB", bytes >> 20),
         bytes => format!("{bytes} bytes"),
@@ -146,6 +150,7 @@ pub(super) fn too_long(row: u64, wanted: &RawColumns) -> String {
     format!(
         "row {row} is longer than {most} (`limits.row_bytes` in tranche.yaml); is a quote or a line end missing?"
     )
+    .into()
 }
 
 #[cfg(test)]
@@ -172,6 +177,6 @@ mod tests {
             text(Trickle(bytes)).unwrap().read_to_string(&mut found).unwrap();
             assert_eq!(found.len(), expected);
         }
-        assert!(text(Trickle(b"\x1f\x8b\x08\0")).is_err_and(|problem| problem.contains("gzip")));
+        assert!(text(Trickle(b"\x1f\x8b\x08\0")).is_err_and(|problem| problem.to_string().contains("gzip")));
     }
 }
