@@ -21,6 +21,7 @@ use tranche_sql::{Session, SqlError, column_i64, column_text};
 use tranche_store::commit::Transaction;
 use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError};
 
+use crate::definition::names::SegmentName;
 use crate::error::SegmentError;
 
 /// What one refresh found of one segment.
@@ -281,9 +282,22 @@ impl OwnHistory {
         known.map(|row| (row.segment.as_str(), row)).collect()
     }
 
-    /// The first row of a segment after an instant.
-    pub(crate) fn next(&self, segment: &str, after: Timestamp) -> Option<&HistoryRow> {
-        self.rows.iter().find(|row| row.as_of > after && row.segment == segment)
+    /// The instants after another at which a segment was refreshed; a label, with its set.
+    pub(crate) fn later(&self, segment: &str, after: Timestamp) -> Vec<Timestamp> {
+        let own = SegmentName::parse(segment);
+        let is_own = |name: &str| {
+            let other = SegmentName::parse(name);
+            other.definition == own.definition && other.label.is_some() == own.label.is_some()
+        };
+        let rows = self.rows.iter().filter(|row| row.as_of > after && is_own(&row.segment));
+        let mut instants: Vec<Timestamp> = rows.map(|row| row.as_of).collect();
+        instants.dedup();
+        instants
+    }
+
+    /// The row of a segment at an instant.
+    pub(crate) fn row(&self, segment: &str, at: Timestamp) -> Option<&HistoryRow> {
+        self.rows.iter().find(|row| row.as_of == at && row.segment == segment)
     }
 
     /// Whether history already is as a publication has it.

@@ -65,7 +65,7 @@ const TABLES: [&str; 14] = [
     "SELECT * FROM complaints",
     "SELECT * FROM traits",
     "SELECT * FROM memberships",
-    "SELECT * FROM segment_history",
+    "SELECT * EXCLUDE (publication, follows) FROM segment_history",
     "SELECT * FROM estimates",
     "SELECT * FROM kpis",
     "SELECT source, substr(file, strpos(file, 'data/')), \"row\", \"column\", reason, raw FROM quarantine_orders",

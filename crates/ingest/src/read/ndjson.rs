@@ -247,7 +247,9 @@ mod tests {
         let outcome = read(text.as_bytes(), &RawColumns::default(), &mut |_| true);
         match refused {
             None => assert_eq!(outcome, Ok(()), "{text}"),
-            Some(part) => assert!(outcome.as_ref().is_err_and(|e| e.to_string().contains(part)), "{text}: {outcome:?}"),
+            Some(part) => {
+                assert!(outcome.as_ref().is_err_and(|e| e.to_string().contains(part)), "{text}: {outcome:?}")
+            }
         }
     }
 

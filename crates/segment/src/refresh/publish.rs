@@ -24,7 +24,9 @@ use crate::definition::validated::{Expectation, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, Members};
 use crate::history::{HistoryRow, NewRows, OwnHistory};
-use crate::memberships::{Change, Key, MembershipTable, Memberships, NewMembers, compact, stored_key};
+use crate::memberships::{
+    Change, Changes, Key, MembershipTable, Memberships, NewMembers, compact, stored_key,
+};
 use crate::recomputed::{UNKNOWN_INPUTS, inputs_mark};
 use crate::store::memberships_table;
 
@@ -202,23 +204,25 @@ async fn apply(
         let as_of = findings.as_of;
         let found: Vec<Members> =
             names.iter().map(|name| findings.segments.get(name).cloned().unwrap_or_default()).collect();
-        let next = |name: &str| history.next(name, as_of).filter(|_| policy.keeps_later());
-        let members = names.iter().zip(&found).map(|(name, found)| NewMembers {
+        let later: Vec<Vec<Timestamp>> = names
+            .iter()
+            .map(|name| if policy.keeps_later() { history.later(name, as_of) } else { Vec::new() })
+            .collect();
+        let new = names.iter().zip(&found).zip(&later);
+        let members = new.map(|((name, found), later)| NewMembers {
             segment: name.clone(),
             entities: found.entities.clone(),
-            until: next(name).map(|row| row.as_of),
+            until: later.first().copied(),
         });
         let changes = memberships.set(members.collect(), as_of).await?;
         // Only what is true now can be acted upon: of several instants, the last has to hold.
         violations.clear();
-        for ((name, members), change) in names.into_iter().zip(&found).zip(changes) {
+        for (((name, members), change), later) in names.into_iter().zip(&found).zip(changes).zip(&later) {
             if let Some(definition) = definitions.definition_of(&name) {
                 let share = members.share(findings.universe);
                 violations.extend(definition.expect.violations(&name, definition.kind, change.now, share));
             }
-            if let (Some(row), Some(Change { entered, exited, .. })) = (next(&name), change.next) {
-                rows.push(HistoryRow { entered, exited, ..row.clone() });
-            }
+            rows.extend(rows_after(&name, &publication.entity, change, later, history));
             let row = history_row(name, &publication.entity, members, change.now, as_of);
             match reports.get_mut(&row.segment) {
                 Some(report) => report.advance(&row),
@@ -234,6 +238,33 @@ async fn apply(
     }
     let rows = NewRows { rows, keeps_later: policy.keeps_later() };
     Ok(Applied { reports: reports.into_values().collect(), rows })
+}
+
+/// What a change of a segment is at later instants that are published: who entered and exited at the next; and none of a label
+/// that its set did not give then, because nobody knew it.
+fn rows_after(
+    name: &str,
+    entity: &str,
+    change: Changes,
+    later: &[Timestamp],
+    history: &OwnHistory,
+) -> Vec<HistoryRow> {
+    let nobody = |change, at| history_row(name.to_owned(), entity, &Members::default(), change, at);
+    let mut rows = Vec::new();
+    for (&at, change) in later.iter().zip(change.next.into_iter().chain(std::iter::repeat(Change::default())))
+    {
+        match history.row(name, at) {
+            Some(row) => {
+                if rows.is_empty() {
+                    let Change { entered, exited, .. } = change;
+                    rows.push(HistoryRow { entered, exited, ..row.clone() });
+                }
+                break;
+            }
+            None => rows.push(nobody(change, at)),
+        }
+    }
+    rows
 }
 
 /// Whether the transaction is in the table; without a table, whether there is nothing to write.

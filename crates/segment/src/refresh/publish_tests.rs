@@ -252,6 +252,28 @@ async fn an_earlier_instant_takes_its_place_and_later_ones_are_rebuilt_only_when
     assert_eq!(world.seen().await.history.len(), 3);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_only_an_earlier_instant_has_ends_at_the_next() {
+    let days: [(i64, &[(&str, &[i64])]); 4] = [
+        (1, &[("life/new", &[1, 2])]),
+        (2, &[("life/new", &[1]), ("life/lost", &[2])]),
+        (3, &[("life/new", &[1, 2])]),
+        (4, &[("life/new", &[2]), ("life/lost", &[1])]),
+    ];
+    let publish = async |order: [usize; 4]| {
+        let world = World::new();
+        for at in order {
+            let (as_of, members) = days[at];
+            world.publish(&Step::new(VIP, as_of, members, &format!("run{as_of}"))).await.unwrap();
+        }
+        world.seen().await
+    };
+    let in_order = publish([0, 1, 2, 3]).await;
+    for order in [[0, 2, 1, 3], [2, 0, 1, 3], [0, 1, 3, 2], [2, 1, 0, 3], [0, 2, 3, 1]] {
+        assert_eq!(publish(order).await, in_order, "{order:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refreshes_at_once_end_as_one_after_the_other() {
     let days: [(i64, &[i64]); 4] = [(1, &[1, 2]), (2, &[2, 3]), (3, &[]), (4, &[3, 4, 5])];

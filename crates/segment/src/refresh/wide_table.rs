@@ -61,9 +61,8 @@ impl WideTable<'_> {
         let own_mark = format!("{AS_OF_MARK}/{}", to.pipeline);
         let (mut latest, mut rows) = (as_of, traits.clone());
         if let Some(stored) = &base {
-            if stored.transaction_version(&own_mark).await? > Some(as_of)
-                || self.is_copied(stored, traits).await?
-            {
+            let is_earlier = stored.transaction_version(&own_mark).await? > Some(as_of);
+            if (is_earlier && to.policy.keeps_later()) || self.is_copied(stored, traits).await? {
                 return Ok(None);
             }
             let stored_as_of = stored.transaction_version(AS_OF_MARK).await?;

@@ -71,11 +71,11 @@ impl CheckedStore {
         if let Some(found) = self.kept().files.get(path) {
             return Ok(Some(Arc::clone(found)));
         }
-        let (mut meta, mut end) = self.end(path, END_BYTES).await?;
+        let (mut meta, mut end) = self.end(path).await?;
         let name = path.filename().unwrap_or_default();
         let mut found = Blocks::find(name, meta.size, &end);
         if let Found::Earlier(from) = found {
-            (meta, end) = self.end(path, meta.size - from).await?;
+            (meta, end) = self.bounded(path, from..meta.size).await?;
             found = Blocks::find(name, meta.size, &end);
         }
         let blocks = match found {
@@ -104,18 +104,18 @@ impl CheckedStore {
         Ok(Some(opened))
     }
 
-    /// So many of the last bytes of a file.
-    async fn end(&self, path: &Path, bytes: u64) -> Result<(ObjectMeta, Bytes)> {
-        let suffix = GetOptions { range: Some(GetRange::Suffix(bytes)), ..GetOptions::default() };
-        let found = match self.inner.get_opts(path, suffix).await {
-            // Not every storage knows the last bytes of an object.
-            Err(object_store::Error::NotSupported { .. }) => {
-                let size = self.inner.head(path).await?.size;
-                let range = Some(GetRange::Bounded(size.saturating_sub(bytes)..size));
-                self.inner.get_opts(path, GetOptions { range, ..GetOptions::default() }).await?
-            }
-            found => found?,
-        };
+    /// The last bytes of a file, whose size is not known: not every storage gives the last bytes of an object, or those of one
+    /// that has fewer.
+    async fn end(&self, path: &Path) -> Result<(ObjectMeta, Bytes)> {
+        let size = self.inner.head(path).await?.size;
+        self.bounded(path, size.saturating_sub(END_BYTES)..size).await
+    }
+
+    async fn bounded(&self, path: &Path, range: Range<u64>) -> Result<(ObjectMeta, Bytes)> {
+        // No storage has a range of an empty object.
+        let range = Some(GetRange::Bounded(range))
+            .filter(|range| !matches!(range, GetRange::Bounded(it) if it.is_empty()));
+        let found = self.inner.get_opts(path, GetOptions { range, ..GetOptions::default() }).await?;
         Ok((found.meta.clone(), found.bytes().await?))
     }
 
