@@ -254,8 +254,8 @@ async fn an_earlier_instant_takes_its_place_and_later_ones_are_rebuilt_only_when
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_that_only_an_earlier_instant_has_ends_at_the_next() {
-    let days: [(i64, &[(&str, &[i64])]); 4] = [
-        (1, &[("life/new", &[1, 2])]),
+    let days = [
+        (1, &[("life/new", &[1, 2][..])][..]),
         (2, &[("life/new", &[1]), ("life/lost", &[2])]),
         (3, &[("life/new", &[1, 2])]),
         (4, &[("life/new", &[2]), ("life/lost", &[1])]),
