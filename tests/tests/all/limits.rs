@@ -1,7 +1,5 @@
 //! What is too large is refused by the name of its limit, and output that nobody takes ends the program in order.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
-
 use std::fs::File;
 use std::process::Stdio;
 
