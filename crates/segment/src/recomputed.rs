@@ -19,7 +19,7 @@ use crate::error::SegmentError;
 use crate::evaluate::{Evaluation, EvaluationContext, Sharing, evaluate_program};
 use crate::history::refresh_mark;
 use crate::plan::Program;
-use crate::store::{members, memberships_table, traits_table};
+use crate::store::{members, memberships_table, traits_mark, traits_table};
 
 /// What a pipeline's last refresh published, and what it was made from.
 #[derive(Clone, Copy)]
@@ -114,8 +114,7 @@ impl Published<'_> {
             }
         }
         if let Some(stored) = self.lake.snapshot(&traits_table(entity)).await?
-            && stored.transaction_version(&format!("as_of/{}", self.pipeline)).await?
-                == Some(as_of.as_microsecond())
+            && stored.transaction_version(&traits_mark(self.pipeline)).await? == Some(as_of.as_microsecond())
         {
             findings.extend(self.differing_traits(&stored, &evaluation, &session).await?);
         }

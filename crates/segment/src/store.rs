@@ -27,6 +27,11 @@ pub fn traits_table(entity: &str) -> String {
     layout::TRAITS.of(entity)
 }
 
+/// The mark on an entity's wide table that says as of which instant a pipeline's traits in it are.
+pub(crate) fn traits_mark(pipeline: &str) -> String {
+    format!("as_of/{pipeline}")
+}
+
 /// Every published refresh of every segment up to the session's `as_of`, oldest first.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use crate::limits::StatementLimits;
 
-/// Refuses a plan one of whose expressions asks for a value that is too large, or reads a clock or a die.
+/// Refuses a plan one of whose expressions asks for a value that is too large.
 pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {

@@ -18,7 +18,7 @@ use super::destination::Destination;
 use super::traits_before::joined;
 use crate::definition::definitions::Definitions;
 use crate::error::SegmentError;
-use crate::store::traits_table;
+use crate::store::{traits_mark, traits_table};
 
 /// Whose wide table it is.
 pub(super) struct WideTable<'a> {
@@ -42,7 +42,7 @@ pub(super) struct NextTable {
 const COPY_MARK: &str = "copy";
 const NO_COPY: i64 = -1;
 
-/// The transaction that says as of which instant the rows are; with a pipeline's name, as of which its traits are.
+/// The transaction that says as of which instant the rows are.
 const AS_OF_MARK: &str = "as_of";
 
 impl WideTable<'_> {
@@ -58,7 +58,7 @@ impl WideTable<'_> {
         let folder = traits_table(self.entity);
         let base = to.lake.snapshot(&folder).await?;
         let as_of = to.session.as_of().as_microsecond();
-        let own_mark = format!("{AS_OF_MARK}/{}", to.pipeline);
+        let own_mark = traits_mark(to.pipeline);
         let (mut latest, mut rows) = (as_of, traits.clone());
         if let Some(stored) = &base {
             let is_earlier = stored.transaction_version(&own_mark).await? > Some(as_of);
