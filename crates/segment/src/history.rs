@@ -20,6 +20,7 @@ use tranche_schema::platform::{self, segment_history as columns};
 use tranche_sql::{Session, SqlError, column_i64, column_text};
 use tranche_store::commit::Transaction;
 use tranche_store::{Commit, CommitMode, Lake, Snapshot, StoreError};
+use uuid::Uuid;
 
 use crate::definition::names::SegmentName;
 use crate::error::SegmentError;
@@ -354,6 +355,15 @@ impl OwnHistory {
         ])
     }
 
+    /// Whether the memberships carry the publication that was written; else a run that took this one for dead has published in its
+    /// place, which is a conflict: what counts is to be read again.
+    pub(crate) async fn verify(&self, memberships: Option<&Snapshot>) -> Result<(), SegmentError> {
+        if publication_of(memberships, &self.pipeline).await? == self.publication {
+            return Ok(());
+        }
+        Err(StoreError::Conflict { table: layout::MEMBERSHIPS.of(&self.entity) }.into())
+    }
+
     /// Removes rows that do not count, for readers of the table itself; after what was written is published. Without it they are
     /// merely not seen by us.
     pub(crate) async fn tidy(
@@ -414,9 +424,9 @@ impl OwnHistory {
         mode: CommitMode,
         entries: &[Entry],
     ) -> Result<Snapshot, SegmentError> {
-        // A second attempt of the same refresh may have other rows, on another version.
-        let version = self.base.as_ref().map_or(0, |base| base.version() + 1);
-        let identity = format!("{transaction}/{}/{version}", self.entity);
+        // Of a run that was taken for dead and its successor, either may have other rows, or tidy where the other writes: what one
+        // has done is not done for the other.
+        let identity = format!("{transaction}/{}/{}", self.entity, Uuid::now_v7());
         let batch = batch(entries)?;
         let rows = session.frame(batch.schema(), vec![batch])?.logical_plan().clone();
         let commit = Commit::new(layout::SEGMENT_HISTORY.folder, &identity, mode, rows).on(self.base.clone());

@@ -176,7 +176,8 @@ async fn attempt(
             transactions.push(Transaction::new(inputs_mark(pipeline), publication.inputs));
         }
         transactions.extend(history.write(lake, session, transaction, &found.rows).await?);
-        memberships.commit(lake, &publication.index, transactions).await?;
+        let made = memberships.commit(lake, &publication.index, transactions).await?;
+        history.verify(made.as_ref()).await?;
     }
     // Rows that no longer count are not seen by us whether they are there or not.
     let _ = history.tidy(lake, session, transaction).await;

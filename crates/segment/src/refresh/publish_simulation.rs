@@ -35,6 +35,8 @@ struct Planned {
     members: Vec<i64>,
     /// How often a run of it begins.
     runs: usize,
+    /// Whether these runs are of the same transaction: one was taken for dead, another goes on in its place.
+    is_taken_over: bool,
 }
 
 fn planned(seed: u64) -> Vec<Planned> {
@@ -44,7 +46,8 @@ fn planned(seed: u64) -> Vec<Planned> {
         for as_of in 1..=3 {
             if random.chance(70) {
                 let members = (1..=6).filter(|_| random.chance(50)).collect();
-                all.push(Planned { pipeline, as_of, members, runs: 1 + usize::from(random.chance(20)) });
+                let runs = 1 + usize::from(random.chance(30));
+                all.push(Planned { pipeline, as_of, members, runs, is_taken_over: random.chance(50) });
             }
         }
     }
@@ -64,6 +67,7 @@ impl World {
         let Own { pipeline, segment, column } = PIPELINES[planned.pipeline];
         let definitions = [(segment, "{not_empty: false}")];
         let members = [(segment, planned.members.as_slice())];
+        let run = if planned.is_taken_over { 0 } else { run };
         let transaction = format!("{pipeline}/{}/{run}", planned.as_of);
         let step = Step {
             pipeline,
