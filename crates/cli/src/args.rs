@@ -332,6 +332,9 @@ pub(crate) enum Trait {
         /// Compute the values at this instant (default: those published last).
         #[arg(long, value_name = "T")]
         as_of: Option<String>,
+        /// Show values of a trait that is made from personal data (columns marked `pii`), too.
+        #[arg(long)]
+        personal: bool,
     },
 }
 

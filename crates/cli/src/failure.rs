@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 pub(crate) use tranche_workspace::Failure;
-use tranche_workspace::{Diagnostic, FailureClass};
+use tranche_workspace::{Diagnostic, FailureClass, legible, legible_json, without_secrets};
 
 use crate::args::{Format, Global};
 
@@ -26,14 +26,15 @@ pub(crate) struct FailureDocument<'a> {
 pub(crate) fn report(failure: &Failure, global: &Global) -> ExitCode {
     if global.format == Format::Json {
         let Failure { class, message: error, diagnostics: problems } = failure;
-        let document = json!(FailureDocument { class: *class, error, problems });
-        let _ = writeln!(std::io::stdout().lock(), "{document}");
+        let error = &without_secrets(error);
+        let document = json!(FailureDocument { class: *class, error, problems }).to_string();
+        let _ = writeln!(std::io::stdout().lock(), "{}", legible_json(&document));
     }
     let mut stderr = std::io::stderr().lock();
     for diagnostic in &failure.diagnostics {
-        let _ = writeln!(stderr, "{diagnostic}\n");
+        let _ = writeln!(stderr, "{}\n", legible(&diagnostic.to_string()));
     }
-    let _ = writeln!(stderr, "error: {}", failure.message);
+    let _ = writeln!(stderr, "error: {}", legible(&without_secrets(&failure.message)));
     exit_code(failure.class)
 }
 

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use futures::FutureExt;
 
+use tranche_workspace::legible;
+
 use crate::failure::Failure;
 
 /// Tells of a panic in one line, wherever it happens.
@@ -17,7 +19,8 @@ pub(crate) fn install() {
             return;
         }
         // Nobody may be there to be told.
-        let _ = writeln!(std::io::stderr().lock(), "internal error: {text}; please report this line");
+        let _ =
+            writeln!(std::io::stderr().lock(), "internal error: {}; please report this line", legible(&text));
     }));
 }
 

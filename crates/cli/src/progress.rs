@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tranche_daemon::{Observer, RunRecord, Step, StepFailure, StepOutcome};
+use tranche_workspace::legible;
 
 /// Shows how far a run is; its steps report to it too.
 #[derive(Clone)]
@@ -23,9 +24,10 @@ impl Progress {
     }
 
     fn line(&self, line: &str) {
+        let line = legible(line);
         // A terminal or a pipe that went away is no reason to stop.
         let _ = match self.terminal {
-            true => self.bars.println(line),
+            true => self.bars.println(line.as_ref()),
             false => writeln!(std::io::stderr().lock(), "{line}"),
         };
     }
@@ -96,7 +98,7 @@ impl Observer for Progress {
 
     fn step_progress(&self, step: &Step, message: &str) {
         if let Some(bar) = self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(&step.id) {
-            bar.set_message(message.to_owned());
+            bar.set_message(legible(message).into_owned());
         }
     }
 

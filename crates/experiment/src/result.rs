@@ -1,5 +1,7 @@
 //! The result of an experiment from its findings, with the notes for its readers.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use tranche_metric::{Metric, MetricKind, Metrics, UnitValues};
 use tranche_scorecard::{
@@ -154,17 +156,30 @@ fn notes(
     if units.unmatched > 0 {
         notes.push(format!("{} exposed units are not in the entity table and are left out", units.unmatched));
     }
-    for (variant, count) in &units.unknown_variants {
-        notes.push(format!(
-            "{count} exposures have the variant `{variant}`, which the experiment does not have, and are left out"
-        ));
-    }
+    notes.extend(unknown_variants(&units.unknown_variants));
     let open = units.at.iter().filter(|at| window_is_open(experiment, **at, found.as_of)).count();
     if open > 0 {
         notes.push(format!("the conversion window of {open} units is still open"));
     }
     notes.extend(left_out.iter().flat_map(LeftOut::notes));
     notes
+}
+
+/// Variants that the experiment does not have; so many that they are no variants are not named, because they are something else.
+fn unknown_variants(found: &BTreeMap<String, u64>) -> Vec<String> {
+    const NAMED: usize = 5;
+    if found.len() > NAMED {
+        let (variants, exposures) = (found.len(), found.values().sum::<u64>());
+        return vec![format!(
+            "{exposures} exposures have one of {variants} variants that the experiment does not have, and are left out: is the column of the variant right?"
+        )];
+    }
+    let note = |(variant, count): (&String, &u64)| {
+        format!(
+            "{count} exposures have the variant `{variant}`, which the experiment does not have, and are left out"
+        )
+    };
+    found.iter().map(note).collect()
 }
 
 fn window_is_open(experiment: &Experiment, at: Timestamp, as_of: Timestamp) -> bool {

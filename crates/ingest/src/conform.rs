@@ -20,6 +20,7 @@ use crate::expression::evaluate;
 use crate::quarantine::Reject;
 use crate::raw_types::Failures;
 use crate::read::RawRows;
+use crate::reason::Reason;
 use crate::rejects::{Rejects, StagedRejects};
 use crate::shown::shorten;
 use crate::stage::Staged;
@@ -155,7 +156,7 @@ impl Conformer {
                 for row in (0..length).filter(|&row| array.is_null(row)) {
                     failures
                         .entry(row)
-                        .or_insert_with(|| (column.name.clone(), "the value is missing".to_owned()));
+                        .or_insert_with(|| (column.name.clone(), Reason::plain("the value is missing")));
                 }
             }
             arrays.push(array);
@@ -186,7 +187,8 @@ impl Conformer {
             }
             let holds = checked.array.as_boolean();
             for row in (0..batch.num_rows()).filter(|&row| holds.is_valid(row) && !holds.value(row)) {
-                failures.entry(row).or_insert_with(|| (column.clone(), format!("check failed: {sql}")));
+                let reason = || Reason::plain(format!("check failed: {sql}"));
+                failures.entry(row).or_insert_with(|| (column.clone(), reason()));
             }
         }
         Ok(())
@@ -194,7 +196,7 @@ impl Conformer {
 }
 
 /// The rows whose value is larger than a value may be.
-fn too_large(array: &ArrayRef, limits: &Limits) -> Vec<(usize, String)> {
+fn too_large(array: &ArrayRef, limits: &Limits) -> Vec<(usize, Reason)> {
     let (lengths, most, what): (Vec<usize>, u64, [&str; 2]) = match array.data_type() {
         DataType::Utf8 if array.as_string::<i32>().value_data().len() as u64 > limits.value_bytes => (
             array.as_string::<i32>().offsets().lengths().collect(),
@@ -211,7 +213,9 @@ fn too_large(array: &ArrayRef, limits: &Limits) -> Vec<(usize, String)> {
     let [unit, limit] = what;
     let larger = lengths.into_iter().enumerate().filter(|(_, length)| *length as u64 > most);
     let reason = |length| {
-        format!("the value has {length} {unit}, and one may have {most} (`limits.{limit}` in tranche.yaml)")
+        Reason::plain(format!(
+            "the value has {length} {unit}, and one may have {most} (`limits.{limit}` in tranche.yaml)"
+        ))
     };
     larger.map(|(row, length)| (row, reason(length))).collect()
 }

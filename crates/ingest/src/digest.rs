@@ -65,6 +65,7 @@ mod tests {
     use arrow::array::{ArrayRef, StringArray};
 
     use super::*;
+    use crate::Reason;
     use crate::read::UnreadableRow;
 
     fn rows(values: &[Option<&str>]) -> RawRows {
@@ -89,7 +90,8 @@ mod tests {
         for other in [&[Some("x"), Some(""), Some("y")][..], &[Some("xy"), None, None], &[Some("x"), None]] {
             assert_ne!(digest(&first), digest(&rows(other)), "{other:?}");
         }
-        let broken = UnreadableRow { row: 4, column: None, reason: String::new(), raw: Some("{".to_owned()) };
+        let broken =
+            UnreadableRow { row: 4, column: None, reason: Reason::plain(""), raw: Some("{".to_owned()) };
         assert_ne!(
             digest(&first),
             digest(&RawRows { unreadable: vec![broken], ..rows(&[Some("x"), None, Some("y")]) })

@@ -8,9 +8,10 @@ use arrow::compute::{interleave, take_record_batch};
 use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
-use tranche_sql::RowExpression;
+use tranche_sql::{RowExpression, failure_kind};
 
 use crate::convert::{ValueOrigin, convert};
+use crate::reason::Reason;
 use crate::values::Values;
 
 /// Evaluates an expression; where it fails for a batch, the rows that make it fail are found by halving.
@@ -36,10 +37,11 @@ pub(crate) fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Res
 }
 
 /// Why an expression fails for a row, without the engine's name for the kind of error.
-fn reason(error: &DataFusionError) -> String {
+fn reason(error: &DataFusionError) -> Reason {
     let text = error.strip_backtrace();
     let text = text.lines().next().unwrap_or_default();
-    text.strip_prefix("Execution error: ").unwrap_or(text).to_owned()
+    let text = text.strip_prefix("Execution error: ").unwrap_or(text);
+    Reason::new(text, failure_kind(text))
 }
 
 /// Evaluates an expression over raw rows to values of a type: exactly, and with more room for rows whose numbers have too many digits for

@@ -9,7 +9,7 @@ use crate::bookkeeping::{Records, known_to};
 use crate::conform::{Accepted, InputCounts};
 use crate::context::Load;
 use crate::publish::{note_touched, publish};
-use crate::{IngestError, LoadContext, Source, accept, discover};
+use crate::{IngestError, LoadContext, Reject, Source, accept, discover};
 
 /// The result of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,11 +83,16 @@ async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {
             rejected: report.rejected,
             rows: report.rows,
             allowed: source.on_reject.to_string(),
-            first: rejects.first.map(|reject| reject.to_string()).unwrap_or_default(),
+            first: rejects.first.map(|reject| shown(&reject, contract)).unwrap_or_default(),
         });
     }
     report.replaced = publish(&records, staged, table, report.written).await?;
     Ok(report)
+}
+
+/// A reject in a message, which goes further than the quarantine: no row of a table with personal data is shown there.
+fn shown(reject: &Reject, contract: &Contract) -> String {
+    if contract.has_personal_data() { reject.without_values() } else { reject.to_string() }
 }
 
 impl LoadReport {

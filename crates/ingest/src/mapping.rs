@@ -13,7 +13,7 @@ use crate::conform::{Conformer, MappedRows};
 use crate::context::Load;
 use crate::convert::{ValueOrigin, convert, refused};
 use crate::expression::evaluate_raw;
-use crate::raw_types::{RawTypes, known_type, list};
+use crate::raw_types::{RawTypes, known_type};
 use crate::read::{RawColumns, RawRows};
 use crate::source::{FILE, ROW};
 use crate::{IngestError, Source};
@@ -50,6 +50,7 @@ impl Source {
         let by_name = contract.columns.iter().map(|column| &column.name);
         let by_name = by_name.filter(|name| !self.columns.contains_key(*name)).cloned();
         RawColumns::new(by_name.chain(computed_columns(self)).chain(self.types.keys().cloned()))
+            .hiding_others(contract.has_personal_data())
     }
 }
 
@@ -86,8 +87,8 @@ impl Mapping {
     /// The mapping of raw rows with this schema.
     fn new(of: &Mapper<'_>, raw: &Schema) -> Result<Self, IngestError> {
         let Load { source, contract, .. } = *of.load;
-        let types =
-            RawTypes::new(source, raw).map_err(|reason| IngestError::file(&source.name, of.input, reason))?;
+        let types = RawTypes::new(source, raw, &source.raw_columns(contract))
+            .map_err(|reason| IngestError::file(&source.name, of.input, reason))?;
         let input = input_schema(source, types.schema());
         let columns = contract.columns.iter().map(|column| mapped(of, column, types.schema(), &input));
         Ok(Self { columns: columns.collect::<Result<_, _>>()?, input: Arc::new(input), types })
@@ -145,7 +146,7 @@ fn mapped(
     let refuse = |reason: String| IngestError::file(&source.name, of.input, reason);
     let (origin, found) = match source.columns.get(name) {
         Some(sql) => {
-            if let Some(reason) = absent_column(source, &sql.value, name, (raw, input)) {
+            if let Some(reason) = absent_column(of, &sql.value, name, (raw, input)) {
                 return Err(refuse(reason));
             }
             let failed = |problem| IngestError::Mapping {
@@ -164,7 +165,7 @@ fn mapped(
                 return Err(refuse(format!(
                     "no column `{name}` (the file has {}); map it in the source with \
                      `columns: {{{name}: \"...\"}}`",
-                    list(raw)
+                    list(of, raw)
                 )));
             }
         },
@@ -175,14 +176,20 @@ fn mapped(
     }
 }
 
+/// The columns of a file, as messages name them.
+fn list(of: &Mapper<'_>, raw: &Schema) -> String {
+    let wanted = of.load.source.raw_columns(of.load.contract);
+    wanted.list(raw.fields().iter().map(|field| field.name()))
+}
+
 /// Why an expression cannot be computed from raw rows: it names a column that they do not have, or not in this letter case.
 fn absent_column(
-    source: &Source,
+    of: &Mapper<'_>,
     sql: &str,
     column: &str,
     (raw, input): (&Schema, &Schema),
 ) -> Option<String> {
-    let meant = computed_columns(source);
+    let meant = computed_columns(of.load.source);
     let others =
         || raw.fields().iter().map(|field| field.name().as_str()).filter(|name| !meant.contains(*name));
     dialect::columns(sql).into_iter().find_map(|name| {
@@ -192,7 +199,10 @@ fn absent_column(
             return None;
         }
         let help = quoted.map(|help| format!("; {help}")).unwrap_or_default();
-        Some(format!("no column `{name}`, from which `{column}` is made (the file has {}){help}", list(raw)))
+        Some(format!(
+            "no column `{name}`, from which `{column}` is made (the file has {}){help}",
+            list(of, raw)
+        ))
     })
 }
 

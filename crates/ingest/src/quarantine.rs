@@ -9,6 +9,7 @@ use tranche_schema::platform::quarantine as columns;
 use tranche_sql::SqlError;
 
 use crate::read::UnreadableRow;
+use crate::reason::Reason;
 
 /// A row that did not enter its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,25 +21,29 @@ pub struct Reject {
     /// The column at fault, when one is.
     pub column: Option<String>,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
     /// The raw row as JSON, shortened when very long.
     pub raw: Option<String>,
 }
 
 impl std::fmt::Display for Reject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some(row) = self.row {
-            write!(f, ", row {row}")?;
-        }
-        if let Some(column) = &self.column {
-            write!(f, ", column `{column}`")?;
-        }
-        write!(f, ": {}", self.reason)
+        write!(f, "{}: {}", self.place(), self.reason)
     }
 }
 
 impl Reject {
+    fn place(&self) -> String {
+        let row = self.row.map(|row| format!(", row {row}")).unwrap_or_default();
+        let column = self.column.as_ref().map(|column| format!(", column `{column}`")).unwrap_or_default();
+        format!("{}{row}{column}", self.file)
+    }
+
+    /// Where the row is and why it is rejected, without a value of it.
+    pub(crate) fn without_values(&self) -> String {
+        format!("{}: {}", self.place(), self.reason.kind())
+    }
+
     /// A row of a file that cannot be read.
     pub(crate) fn unreadable(file: &str, row: UnreadableRow) -> Self {
         let UnreadableRow { row, column, reason, raw } = row;
@@ -71,7 +76,8 @@ pub(crate) fn to_batch(
         text(&|r| Some(r.file.clone())),
         Arc::new(row),
         text(&|r| r.column.clone()),
-        text(&|r| Some(r.reason.clone())),
+        text(&|r| Some(r.reason.to_string())),
+        text(&|r| Some(r.reason.kind().to_owned())),
         text(&|r| r.raw.clone()),
         text(&|_| Some(run_id.to_owned())),
         Arc::new(rejected_at),

@@ -11,10 +11,12 @@ use tranche_schema::raw_type_name;
 
 use crate::Source;
 use crate::convert::{ValueOrigin, convert, reads_as};
+use crate::read::RawColumns;
+use crate::reason::Reason;
 use crate::shown::legible;
 
 /// The first failure of each row: its column and reason.
-pub(crate) type Failures = BTreeMap<usize, (String, String)>;
+pub(crate) type Failures = BTreeMap<usize, (String, Reason)>;
 
 /// How raw rows of one shape get their declared types.
 pub(crate) struct RawTypes {
@@ -28,11 +30,13 @@ impl RawTypes {
     ///
     /// # Errors
     /// Why the input is not what the source declares.
-    pub(crate) fn new(source: &Source, raw: &Schema) -> Result<Self, String> {
+    pub(crate) fn new(source: &Source, raw: &Schema, wanted: &RawColumns) -> Result<Self, String> {
         for name in source.types.keys() {
             if raw.field_with_name(name).is_err() && !source.reader.is_sparse() {
-                let message = "no column `{}`, whose type the source declares (the file has {})";
-                return Err(message.replacen("{}", name, 1).replacen("{}", &list(raw), 1));
+                let has = wanted.list(raw.fields().iter().map(|field| field.name()));
+                return Err(format!(
+                    "no column `{name}`, whose type the source declares (the file has {has})"
+                ));
             }
         }
         let (mut fields, mut converted) = (Vec::new(), Vec::new());
@@ -79,14 +83,6 @@ impl RawTypes {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         Ok((RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?, failures))
     }
-}
-
-/// At most this many columns of a file are named in a message.
-const LISTED_COLUMNS: usize = 40;
-
-/// The columns of a file as messages name them.
-pub(crate) fn list(raw: &Schema) -> String {
-    raw.fields().iter().take(LISTED_COLUMNS).map(|f| legible(f.name())).collect::<Vec<_>>().join(", ")
 }
 
 /// What is known of a raw column before any file is read: what is declared, or that it is text; none where only a file tells.

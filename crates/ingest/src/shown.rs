@@ -1,11 +1,16 @@
 //! Raw values as messages and the quarantine show them: short, and safe for a terminal.
 
+use tranche_project::is_hidden;
+
 /// The longest value that a reason shows, in characters.
 const SHOWN_LIMIT: usize = 80;
 
 /// A value as a reason shows it: short, and without characters that a terminal would obey.
 pub(crate) fn legible(value: &str) -> String {
-    let plain = value.chars().take(SHOWN_LIMIT).map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let plain = value.chars().take(SHOWN_LIMIT).map(|c| match is_hidden(c) || c.is_whitespace() {
+        true if c != ' ' => '\u{fffd}',
+        _ => c,
+    });
     let end = if value.chars().nth(SHOWN_LIMIT).is_some() { "…" } else { "" };
     plain.collect::<String>() + end
 }

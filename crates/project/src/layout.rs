@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Position, Problems, Settings, SettingsSpec, SourceFile, yaml};
+use crate::{Position, Problems, Settings, SettingsSpec, SourceFile, legible, secrets, yaml};
 
 /// Every definition file of a project, read once: what a run pins and a resumed run sees again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +138,14 @@ impl Project {
     /// The definitions of one kind in a pipeline.
     pub fn definitions(&self, pipeline: &str, kind: DefinitionKind) -> impl Iterator<Item = &SourceFile> {
         self.folder(format!("pipelines/{pipeline}/{}/", kind.folder_and_extension().0))
+    }
+
+    /// Reports characters in definitions that nobody sees, and secrets that stand there in the open.
+    pub fn check_texts(&self, problems: &mut Problems) {
+        for file in self.files() {
+            legible::check(file, problems);
+            secrets::check(file, problems);
+        }
     }
 
     /// Reports pipelines without a `pipeline.yaml`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_yaml::{Location, Spanned};
 
 use crate::Diagnostic;
+use crate::secrets::{masked, without_secrets};
 
 /// A definition file, shared by everything that was read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +75,9 @@ impl SourceFile {
             file: self.path.to_string(),
             line: at.line,
             column: at.column,
-            message: message.into(),
+            message: without_secrets(&message.into()),
             help: None,
-            line_text: self.line(at.line).to_owned(),
+            line_text: masked(&self.path, self.line(at.line)),
             missing_table: None,
         }
     }

@@ -18,6 +18,9 @@ use crate::error::ReportError;
 /// At most this many reasons are named per source.
 const REASONS: usize = 8;
 
+/// The reason of rows of which only a text with their values is known.
+const REJECTED: &str = "is not what its contract asks for";
+
 /// The data of a report, if anything is known of it.
 pub(crate) fn data_quality(sources: Vec<SourceQuality>, unmatched: Vec<UnmatchedIds>) -> Option<DataQuality> {
     let is_known = !sources.is_empty() || !unmatched.is_empty();
@@ -81,10 +84,15 @@ async fn reasons(
         ident(quarantine::FILE).eq(ident(LOADED[0])),
         reading(&rejects, quarantine::READING).eq(ident(LOADED[1])),
     ];
+    // Rows from before there were kinds.
+    let kind = match rejects.schema().has_column_with_unqualified_name(quarantine::KIND) {
+        true => coalesce(vec![ident(quarantine::KIND), lit(REJECTED)]),
+        false => lit(REJECTED),
+    };
     let frame = loaded
         .join_on(rejects, JoinType::Inner, is_loaded)
         .and_then(|f| {
-            let by = vec![ident(quarantine::COLUMN), ident(quarantine::REASON)];
+            let by = vec![ident(quarantine::COLUMN), kind.alias(quarantine::KIND)];
             f.aggregate(by, vec![count(lit(1)).alias("count")])
         })
         .map_err(SqlError::engine)?;
@@ -94,7 +102,7 @@ async fn reasons(
     for ((column, reason), rows) in
         column_text(&batches, 0)?.into_iter().zip(column_text(&batches, 1)?).zip(counts)
     {
-        let reason = without_value(&reason.unwrap_or_default());
+        let reason = reason.unwrap_or_default();
         let shown = column.map_or_else(|| reason.clone(), |column| format!("{column}: {reason}"));
         *grouped.entry(shown).or_default() += rows.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
     }
@@ -120,13 +128,5 @@ fn reading(rows: &DataFrame, name: &str) -> Expr {
     match rows.schema().has_column_with_unqualified_name(name) {
         true => coalesce(vec![ident(name), lit("")]),
         false => lit(""),
-    }
-}
-
-/// A reason without the value at fault: reasons are grouped, and values may be personal.
-fn without_value(reason: &str) -> String {
-    match reason.strip_prefix('`').and_then(|rest| rest.split_once("` ")) {
-        Some((_, rest)) => rest.to_owned(),
-        None => reason.to_owned(),
     }
 }

@@ -83,7 +83,7 @@ pub struct Column {
     pub nullable: bool,
     /// A predicate over the row; a row for which it is false is rejected.
     pub check: Option<String>,
-    /// The kind of personal data in it, such as `email`; nothing reads it yet.
+    /// The kind of personal data in it, such as `email`: its values do not stand in messages.
     pub pii: Option<String>,
     /// What it means.
     pub doc: Option<String>,
@@ -101,6 +101,12 @@ impl Contract {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Whether some column is marked as personal data.
+    #[must_use]
+    pub fn has_personal_data(&self) -> bool {
+        self.columns.iter().any(|column| column.pii.is_some())
     }
 
     /// The event time column, when rows are events.

@@ -48,6 +48,7 @@ pub use definition::definitions::Definitions;
 pub use definition::elsewhere::Elsewhere;
 pub use definition::in_segment::InSegment;
 pub use definition::names::{Pattern, SegmentName};
+pub use definition::personal::PersonalData;
 pub use definition::scope::Scope;
 pub use definition::spec::{SegmentSpec, TestSpec, TraitsSpec};
 pub use definition::validated::{Expectation, SegmentDefinition, SegmentKind, TraitsDefinition};

@@ -16,6 +16,8 @@ use datafusion::physical_plan::PhysicalExpr;
 use datafusion::scalar::ScalarValue;
 
 use crate::SqlError;
+use crate::locate::words::plain_cause;
+use crate::personal::failure_kind;
 
 /// Values of the rows of a batch; null where there is none because an expression failed.
 #[derive(Debug, Clone)]
@@ -95,11 +97,12 @@ fn halves(
     Ok(())
 }
 
-/// Why an expression fails for a row, if it does.
+/// Why an expression fails for a row, if it does; without the values of the row where they are personal.
 #[must_use]
-pub fn reason(expr: &dyn PhysicalExpr, batch: &RecordBatch, row: usize) -> Option<String> {
+pub fn reason(expr: &dyn PhysicalExpr, batch: &RecordBatch, row: usize, is_personal: bool) -> Option<String> {
     let error = evaluated(expr, &batch.slice(row, 1)).err()?;
-    Some(crate::locate::words::plain_cause(&error.strip_backtrace()))
+    let cause = plain_cause(&error.strip_backtrace());
+    Some(if is_personal { failure_kind(&cause) } else { cause })
 }
 
 /// An expression as its author may have written it, for people.
@@ -156,7 +159,11 @@ fn data_type(expr: &dyn PhysicalExpr, batch: &RecordBatch) -> Result<DataType, S
 
 /// Whether other rows may have a value.
 fn is_of_a_value(error: &DataFusionError) -> bool {
-    matches!(error.find_root(), DataFusionError::ArrowError(..) | DataFusionError::Execution(_))
+    // Errors of libraries that functions are made of, such as that of regular expressions, are external ones.
+    matches!(
+        error.find_root(),
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) | DataFusionError::External(_)
+    )
 }
 
 #[cfg(test)]
@@ -192,8 +199,8 @@ mod tests {
         let Marked { values, failed } = within(expr.as_ref(), &some, &rows).unwrap();
         assert!(values.as_primitive::<Int64Type>().iter().eq([Some(2), None, None, None, Some(5)]));
         assert!(failed.iter().eq([false, true, false, false, false]));
-        assert_eq!(reason(expr.as_ref(), &some, 1).as_deref(), Some("divide by zero error"));
-        assert_eq!(reason(expr.as_ref(), &some, 0), None);
+        assert_eq!(reason(expr.as_ref(), &some, 1, false).as_deref(), Some("divide by zero error"));
+        assert_eq!(reason(expr.as_ref(), &some, 0, false), None);
         assert_eq!((shown(some.column(1), 1), shown(some.column(1), 2)), ("0".to_owned(), "null".to_owned()));
     }
 }

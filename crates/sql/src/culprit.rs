@@ -14,7 +14,7 @@ use arrow::array::RecordBatch;
 use arrow::buffer::BooleanBuffer;
 
 use crate::fallible::can_fail;
-use crate::{RowFailure, Session, by_row, guards};
+use crate::{PersonalColumns, RowFailure, Session, by_row, column_lineage, guards};
 
 /// So many columns of a row are shown, besides those that the expression names.
 const MOST_COLUMNS: usize = 6;
@@ -76,16 +76,29 @@ impl Session {
         let named = asked.column_refs();
         let is_named = |name: &String| named.iter().any(|column| column.name == *name);
         let schema = batch.schema();
+        let origins = column_lineage(input);
+        let is_personal = |name: &String| {
+            origins.get(name).is_none_or(|all| all.iter().any(|origin| self.personal().may_be(origin)))
+        };
         let columns = schema.fields().iter().zip(batch.columns()).enumerate();
         let shown = columns.filter(|(place, (field, _))| *place < MOST_COLUMNS || is_named(field.name()));
         Some(RowFailure {
             query: 0,
             table: table_of(input),
             row: shown
-                .map(|(_, (field, values))| (field.name().clone(), by_row::shown(values, row)))
+                .map(|(_, (field, values))| {
+                    let name = field.name().clone();
+                    let value = PersonalColumns::shown(is_personal(&name), || by_row::shown(values, row));
+                    (name, value)
+                })
                 .collect(),
             expression: by_row::text_of(asked),
-            reason: by_row::reason(expr.as_ref(), batch, row)?,
+            reason: by_row::reason(
+                expr.as_ref(),
+                batch,
+                row,
+                named.iter().any(|column| is_personal(&column.name)),
+            )?,
         })
     }
 }

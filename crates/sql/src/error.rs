@@ -8,6 +8,7 @@ use tranche_schema::ChangedContract;
 use tranche_store::StoreError;
 
 use crate::locate::words::plain_cause;
+use crate::personal::failure_kind;
 use crate::row_failure::RowFailure;
 
 /// A mistake in the SQL of a definition, at a position of the SQL text.
@@ -74,6 +75,16 @@ pub enum SqlError {
 }
 
 impl SqlError {
+    /// The same without what the engine says of values.
+    #[must_use]
+    pub(crate) fn without_values(self) -> Self {
+        match self {
+            Self::Data(text) => Self::Data(failure_kind(&text)),
+            Self::Engine(text) => Self::Engine(failure_kind(&text)),
+            other => other,
+        }
+    }
+
     /// An error of the engine outside any definition.
     #[must_use]
     pub fn engine(error: DataFusionError) -> Self {

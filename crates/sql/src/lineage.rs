@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Distinct, Expr, Join, JoinType, LogicalPlan};
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan};
 
 /// A column of a table: (table, column).
 pub type Origin = (String, String);
@@ -15,45 +16,59 @@ type Origins = BTreeSet<Origin>;
 /// among them; of a node that is not known, every column counts for every other.
 #[must_use]
 pub fn column_lineage(plan: &LogicalPlan) -> BTreeMap<String, BTreeSet<Origin>> {
+    by_name(plan, of_one)
+}
+
+/// The columns of tables whose values each column of a plan's result tells, as they are or in part. What is only counted or compared, or
+/// decides which of several results there is, is not among them.
+#[must_use]
+pub fn copied_columns(plan: &LogicalPlan) -> BTreeMap<String, BTreeSet<Origin>> {
+    by_name(plan, copied_by)
+}
+
+/// What an expression over columns with these origins has of them.
+type OfExpression = fn(&Expr, &DFSchema, &[Origins]) -> Origins;
+
+fn by_name(plan: &LogicalPlan, of: OfExpression) -> BTreeMap<String, BTreeSet<Origin>> {
     let names = plan.schema().fields().iter().map(|field| field.name().clone());
-    names.zip(origins(plan)).collect()
+    names.zip(origins(plan, of)).collect()
 }
 
 /// The origins of each column of a plan, in their order.
-fn origins(plan: &LogicalPlan) -> Vec<Origins> {
+fn origins(plan: &LogicalPlan, of: OfExpression) -> Vec<Origins> {
     match plan {
         LogicalPlan::TableScan(scan) => {
             let table = scan.table_name.table();
             let origin = |column: &str| Origins::from([(table.to_owned(), column.to_owned())]);
             scan.projected_schema.fields().iter().map(|field| origin(field.name())).collect()
         }
-        LogicalPlan::Projection(node) => of_all(node.expr.iter(), &node.input),
+        LogicalPlan::Projection(node) => of_all(node.expr.iter(), &node.input, of),
         LogicalPlan::Aggregate(node)
             if node.group_expr.len() + node.aggr_expr.len() == node.schema.fields().len() =>
         {
-            of_all(node.group_expr.iter().chain(&node.aggr_expr), &node.input)
+            of_all(node.group_expr.iter().chain(&node.aggr_expr), &node.input, of)
         }
         LogicalPlan::Window(node) => {
-            let mut columns = origins(&node.input);
-            columns.extend(of_all(node.window_expr.iter(), &node.input));
+            let mut columns = origins(&node.input, of);
+            columns.extend(of_all(node.window_expr.iter(), &node.input, of));
             columns
         }
-        LogicalPlan::Distinct(Distinct::On(node)) => of_all(node.select_expr.iter(), &node.input),
-        LogicalPlan::Join(join) => of_join(join),
+        LogicalPlan::Distinct(Distinct::On(node)) => of_all(node.select_expr.iter(), &node.input, of),
+        LogicalPlan::Join(join) => of_join(join, of),
         LogicalPlan::Union(union) => {
-            let inputs: Vec<Vec<Origins>> = union.inputs.iter().map(|input| origins(input)).collect();
+            let inputs: Vec<Vec<Origins>> = union.inputs.iter().map(|input| origins(input, of)).collect();
             let column =
                 |at: usize| inputs.iter().filter_map(|input| input.get(at)).flatten().cloned().collect();
             (0..union.schema.fields().len()).map(column).collect()
         }
-        other => passed_on(other),
+        other => passed_on(other, of),
     }
 }
 
 /// Nodes that only choose rows, or rename them, pass the columns of their input on.
-fn passed_on(plan: &LogicalPlan) -> Vec<Origins> {
+fn passed_on(plan: &LogicalPlan, of: OfExpression) -> Vec<Origins> {
     let width = plan.schema().fields().len();
-    let inputs: Vec<Vec<Origins>> = plan.inputs().into_iter().map(origins).collect();
+    let inputs: Vec<Vec<Origins>> = plan.inputs().into_iter().map(|input| origins(input, of)).collect();
     match <[Vec<Origins>; 1]>::try_from(inputs) {
         Ok([only]) if only.len() == width => only,
         Ok([only]) => vec![only.into_iter().flatten().collect(); width],
@@ -61,8 +76,8 @@ fn passed_on(plan: &LogicalPlan) -> Vec<Origins> {
     }
 }
 
-fn of_join(join: &Join) -> Vec<Origins> {
-    let (mut left, right) = (origins(&join.left), origins(&join.right));
+fn of_join(join: &Join, of: OfExpression) -> Vec<Origins> {
+    let (mut left, right) = (origins(&join.left, of), origins(&join.right, of));
     match join.join_type {
         JoinType::LeftSemi | JoinType::LeftAnti => left,
         JoinType::RightSemi | JoinType::RightAnti => right,
@@ -78,9 +93,9 @@ fn of_join(join: &Join) -> Vec<Origins> {
     }
 }
 
-fn of_all<'e>(exprs: impl Iterator<Item = &'e Expr>, input: &LogicalPlan) -> Vec<Origins> {
-    let columns = origins(input);
-    exprs.map(|expr| of_one(expr, input.schema(), &columns)).collect()
+fn of_all<'e>(exprs: impl Iterator<Item = &'e Expr>, input: &LogicalPlan, of: OfExpression) -> Vec<Origins> {
+    let columns = origins(input, of);
+    exprs.map(|expr| of(expr, input.schema(), &columns)).collect()
 }
 
 fn of_one(expr: &Expr, schema: &DFSchema, columns: &[Origins]) -> Origins {
@@ -92,13 +107,70 @@ fn of_one(expr: &Expr, schema: &DFSchema, columns: &[Origins]) -> Origins {
                 let at = schema.maybe_index_of_column(column);
                 found.extend(at.and_then(|at| columns.get(at)).into_iter().flatten().cloned());
             }
-            Expr::ScalarSubquery(subquery) => found.extend(origins(&subquery.subquery).into_iter().flatten()),
+            Expr::ScalarSubquery(subquery) => {
+                found.extend(origins(&subquery.subquery, of_one).into_iter().flatten())
+            }
             _ => {}
         }
         Ok(TreeNodeRecursion::Continue)
     });
     found
 }
+
+/// What an expression has of the values of columns: nothing of what is only compared or counted, nor of conditions that choose a result.
+fn copied_by(expr: &Expr, schema: &DFSchema, columns: &[Origins]) -> Origins {
+    let parts: Vec<&Expr> = match expr {
+        Expr::ScalarSubquery(subquery) => {
+            return origins(&subquery.subquery, copied_by).into_iter().flatten().collect();
+        }
+        Expr::Column(_) => return of_one(expr, schema, columns),
+        Expr::Case(case) => {
+            let results = case.when_then_expr.iter().map(|(_, result)| result);
+            results.chain(&case.else_expr).map(Box::as_ref).collect()
+        }
+        Expr::AggregateFunction(call) if REDUCING.contains(&call.func.name()) => Vec::new(),
+        Expr::WindowFunction(call) if REDUCING.contains(&call.fun.name()) => Vec::new(),
+        Expr::ScalarFunction(call) if REDUCING.contains(&call.name()) => Vec::new(),
+        Expr::AggregateFunction(call) => call.params.args.iter().collect(),
+        Expr::WindowFunction(call) => call.params.args.iter().collect(),
+        other if expr_type_is_boolean(other, schema) => Vec::new(),
+        other => {
+            let mut parts = Vec::new();
+            let _ = other.apply_children(|part| {
+                parts.push(part);
+                Ok(TreeNodeRecursion::Continue)
+            });
+            parts
+        }
+    };
+    parts.into_iter().flat_map(|part| copied_by(part, schema, columns)).collect()
+}
+
+fn expr_type_is_boolean(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|data_type| data_type == DataType::Boolean)
+}
+
+/// Functions whose result tells little of the value that it is made from.
+const REDUCING: [&str; 18] = [
+    "approx_distinct",
+    "ascii",
+    "bit_length",
+    "bucket",
+    "cardinality",
+    "char_length",
+    "character_length",
+    "count",
+    "cume_dist",
+    "date_part",
+    "dense_rank",
+    "length",
+    "ntile",
+    "octet_length",
+    "percent_rank",
+    "rank",
+    "row_number",
+    "width_bucket",
+];
 
 #[cfg(test)]
 mod tests {

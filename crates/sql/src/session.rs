@@ -38,8 +38,8 @@ use crate::parallel::Threads;
 use crate::subqueries::SubqueryRule;
 use crate::ties::{LimitRule, TiesRule};
 use crate::{
-    Engine, SqlError, SqlProblem, clocks, constants, dialect, functions, guards, instant_literal, limits,
-    locate,
+    Engine, PersonalColumns, SqlError, SqlProblem, clocks, constants, dialect, functions, guards,
+    instant_literal, limits, locate,
 };
 
 /// The engine at one `as_of`, with the tables that were registered.
@@ -47,6 +47,7 @@ use crate::{
 pub struct Session {
     context: SessionContext,
     as_of: Timestamp,
+    personal: Arc<PersonalColumns>,
 }
 
 impl std::fmt::Debug for Session {
@@ -95,7 +96,7 @@ impl Engine {
         for function in functions::aggregates() {
             context.register_udaf(function);
         }
-        Session { context, as_of }
+        Session { context, as_of, personal: Arc::default() }
     }
 }
 
@@ -104,6 +105,18 @@ impl Session {
     #[must_use]
     pub fn as_of(&self) -> Timestamp {
         self.as_of
+    }
+
+    /// The columns of its tables that hold personal data.
+    #[must_use]
+    pub fn personal(&self) -> &Arc<PersonalColumns> {
+        &self.personal
+    }
+
+    /// The same, of which these columns hold personal data.
+    #[must_use]
+    pub fn with_personal(self, columns: PersonalColumns) -> Self {
+        Self { personal: Arc::new(columns), ..self }
     }
 
     /// The engine's state, for what is built on plans.
@@ -233,7 +246,7 @@ impl Session {
         let state = SessionStateBuilder::new_from_existing(self.context.state())
             .with_catalog_list(Arc::new(catalogs))
             .build();
-        Ok(Self { context: SessionContext::new_with_state(state), as_of: self.as_of })
+        Ok(Self { context: SessionContext::new_with_state(state), ..self.clone() })
     }
 
     /// Plans one SELECT and leaves it as its author wrote it, but for types: each subquery, join and view stands where it stood, and types
@@ -318,7 +331,7 @@ impl Session {
 
     /// The same instant over another state of the engine.
     pub(crate) fn with_context(&self, context: SessionContext) -> Self {
-        Self { context, as_of: self.as_of }
+        Self { context, ..self.clone() }
     }
 
     /// Plans an expression over the rows of a contract's table.
@@ -361,14 +374,20 @@ impl Session {
             tracing::info_span!("query", rows_read = tracing::field::Empty, rows = tracing::field::Empty);
         let collected = match self.collected(plan).instrument(span.clone()).await {
             Err(error @ SqlError::Data(_)) => {
-                return Err(self.culprit(plan).await.map_or(error, |row| SqlError::Row(Box::new(row))));
+                let row = self.culprit(plan).await.map(|row| SqlError::Row(Box::new(row)));
+                return Err(row.unwrap_or_else(|| self.of_values(error)));
             }
-            collected => collected?,
+            collected => collected.map_err(|error| self.of_values(error))?,
         };
         // OpenTelemetry has signed integers only.
         let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
         span.record("rows_read", count(collected.rows_read)).record("rows", count(collected.rows() as u64));
         Ok(collected)
+    }
+
+    /// What a query failed with; without values where they may be personal.
+    fn of_values(&self, error: SqlError) -> SqlError {
+        if self.personal.is_empty() { error } else { error.without_values() }
     }
 
     /// Runs a frame.

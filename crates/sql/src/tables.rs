@@ -11,7 +11,7 @@ use tranche_schema::{Contract, layout, platform};
 use tranche_store::{Lake, Snapshot};
 
 use crate::scan::{Source, TableSources};
-use crate::{Engine, Session, SqlError, check_contract};
+use crate::{Engine, PersonalColumns, Session, SqlError, check_contract};
 
 /// The tables of contracts, each in the version that was the latest when they were opened: what is computed from them at several
 /// instants is computed from the same rows.
@@ -146,7 +146,8 @@ impl Engine {
     /// # Errors
     /// [`SqlError::Store`] when a table cannot be read.
     pub async fn session_over(&self, tables: &Tables, as_of: Timestamp) -> Result<Session, SqlError> {
-        let session = self.session(as_of);
+        let personal = PersonalColumns::of(tables.0.iter().map(|table| &table.contract));
+        let session = self.session(as_of).with_personal(personal);
         session.register_tables(tables).await?;
         Ok(session)
     }

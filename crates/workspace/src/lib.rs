@@ -43,4 +43,4 @@ pub use failure::{Failure, chain};
 pub use runner::ActionRunner;
 pub use tranche::{Place, Tranche};
 pub use tranche_pipeline::FailureClass;
-pub use tranche_project::{Diagnostic, duration};
+pub use tranche_project::{Diagnostic, duration, is_hidden, legible, legible_json, without_secrets};

@@ -7,6 +7,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 use tranche_pipeline::{FailureClass, Step, StepContext, StepFailure, StepOutcome, StepRunner};
 
+use tranche_project::{legible, without_secrets};
+
 use crate::action::{ActionContext, Actions, Resources};
 use crate::failure::Failure;
 
@@ -26,7 +28,9 @@ impl StepRunner for ActionRunner {
         task.spawn(async move { runner.act(&step, &context).await }.in_current_span());
         match task.join_next().await {
             Some(Ok(outcome)) => {
-                outcome.map_err(|failure| StepFailure::new(failure.class, failure.in_full()))
+                // From here it goes to the ledger, to logs and to receivers of notifications.
+                let message = |failure: &Failure| without_secrets(&legible(&failure.in_full()));
+                outcome.map_err(|failure| StepFailure::new(failure.class, message(&failure)))
             }
             Some(Err(error)) => {
                 Err(StepFailure::new(FailureClass::Internal, format!("the step stopped: {error}")))

@@ -27,6 +27,7 @@ mod night;
 mod night_shift;
 mod observed;
 mod outputs;
+mod personal_data;
 mod real_experiments;
 mod refreshes;
 mod s3;

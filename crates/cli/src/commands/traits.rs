@@ -15,7 +15,9 @@ pub(super) async fn run(wanted: &Trait, app: &App) -> Result<(), Failure> {
             let columns = ["trait", "entity", "type", "default", "traits", "file"];
             print_records(&columns, &list(&app.tranche).await?, format)
         }
-        Trait::Show { name, as_of } => print(&show(&app.tranche, name, as_of.as_deref()).await?, format),
+        Trait::Show { name, as_of, personal } => {
+            print(&show(&app.tranche, name, as_of.as_deref(), *personal).await?, format)
+        }
     }
 }
 
@@ -40,7 +42,13 @@ fn print(found: &TraitDescription, format: Format) -> Result<(), Failure> {
                 Some(as_of) => print_text(&format!("values as of {as_of}:"))?,
                 None => print_text("values as published last:")?,
             }
-            measures(found.values.as_ref()).print(Format::Table)
+            measures(found.values.as_ref()).print(Format::Table)?;
+            match &found.values {
+                Some(values) if values.is_withheld => {
+                    print_text("single values are personal data (`pii`); --personal shows them")
+                }
+                _ => Ok(()),
+            }
         }
     }
 }

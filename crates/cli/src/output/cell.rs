@@ -1,6 +1,7 @@
 //! A value as a text: for people, and for programs.
 
 use serde_json::Value;
+use tranche_workspace::{is_hidden, legible};
 
 use super::column::Kind;
 
@@ -17,11 +18,35 @@ pub(super) fn shown(value: &Value, kind: Kind) -> String {
             let end = |end: Option<f64>, open: &str| end.map_or_else(|| open.to_owned(), significant);
             format!("[{}, {}]", end(low, "-inf"), end(high, "inf"))
         }
-        (_, Value::String(text)) if text.contains(char::is_control) => {
-            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        (_, Value::String(text)) if text.contains(['\n', '\r', '\t']) => {
+            legible(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
         }
+        (_, Value::String(text)) => legible(text).into_owned(),
         _ => plain(value),
     }
+}
+
+/// A value in CSV, as it is; but for a text that a spreadsheet would compute, which has an apostrophe before it.
+pub(super) fn in_spreadsheet(value: &Value) -> String {
+    match value {
+        Value::String(text) => as_text(text),
+        other => plain(other),
+    }
+}
+
+/// A text that a spreadsheet takes as a text. A number with a sign, such as one of a telephone, stays as it is.
+pub(super) fn as_text(text: &str) -> String {
+    let begins = text.trim_start_matches(|c: char| c.is_whitespace() || is_hidden(c));
+    let is_number = begins.get(1..).is_some_and(|rest| {
+        !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ' '))
+    });
+    let is_computed = match begins.chars().next() {
+        Some('=' | '@' | '＝' | '＠') => true,
+        Some('+' | '-') => !is_number,
+        Some('＋' | '－') => true,
+        _ => text.starts_with(['\t', '\r']),
+    };
+    if is_computed { format!("'{text}") } else { text.to_owned() }
 }
 
 /// A value as it is, nothing for null.
@@ -93,9 +118,35 @@ mod tests {
     }
 
     #[test]
+    fn a_spreadsheet_computes_no_text() {
+        for text in [
+            "=1+1",
+            " =1",
+            "@SUM(1)",
+            "+1+1",
+            "-1+cmd|' /C calc'!A0",
+            "\t=1",
+            "\r1",
+            "\u{feff}=1",
+            "＝1",
+            "-a",
+        ] {
+            assert_eq!(in_spreadsheet(&json!(text)), format!("'{text}"));
+        }
+        for text in ["", "a=1", "-5", "+49170123", "-0.5", "a-b", "1 + 1", "é"] {
+            assert_eq!(in_spreadsheet(&json!(text)), text);
+        }
+        assert_eq!(
+            (in_spreadsheet(&json!(-1.5)), in_spreadsheet(&Value::Null)),
+            ("-1.5".to_owned(), String::new())
+        );
+    }
+
+    #[test]
     fn a_text_stands_in_one_line() {
         check(Kind::Text, json!("a\n  b\tc"), "a b c");
         check(Kind::Text, json!("a  b"), "a  b");
+        check(Kind::Text, json!("a\u{1b}[31m\u{202e}b"), "a\\u{1b}[31m\\u{202e}b");
         check(Kind::Number, json!(0.1), "0.1");
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::cell::{ends, plain};
+use super::cell::{as_text, ends, in_spreadsheet, plain};
 use super::column::{Column, Kind};
 use super::table::{drawn, markdown};
 use super::view::View;
-use super::write::{note, paragraph, print_text};
+use super::write::{note, paragraph, print_rows, print_text};
 use crate::args::Format;
 use crate::failure::Failure;
 
@@ -74,7 +74,7 @@ impl Rows {
     /// Prints them on stdout; on stderr, which columns had no room.
     pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
         let printed = self.printed(format, &View::current())?;
-        print_text(printed.text.trim_end_matches('\n'))?;
+        print_rows(printed.text.trim_end_matches('\n'), format)?;
         note_left_out(&printed.left_out)
     }
 
@@ -133,13 +133,13 @@ impl Rows {
         let mut csv = csv::Writer::from_writer(Vec::new());
         let header = self.columns.iter().flat_map(|column| match column.kind {
             Kind::Interval => vec![format!("{}_low", column.name), format!("{}_high", column.name)],
-            _ => vec![column.name.clone()],
+            _ => vec![as_text(&column.name)],
         });
         let mut written = csv.write_record(header);
         for row in &self.rows {
             let values = row.iter().zip(&self.columns).flat_map(|(value, column)| match column.kind {
                 Kind::Interval => ends(value).iter().map(|end| plain(&json!(end))).collect::<Vec<_>>(),
-                _ => vec![plain(value)],
+                _ => vec![in_spreadsheet(value)],
             });
             written = written.and_then(|()| csv.write_record(values));
         }

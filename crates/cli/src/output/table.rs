@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use serde_json::Value;
+use tranche_workspace::legible;
 
 use super::cell::shown;
 use super::column::{Column, Kind};
@@ -25,7 +26,7 @@ pub(super) fn drawn<'a>(
     };
     let mut table = comfy_table::Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(places.iter().map(|place| &columns[place.column].name));
+    table.set_header(places.iter().map(|place| legible(&columns[place.column].name).into_owned()));
     for row in &cells {
         table.add_row(places.iter().map(|place| match columns[place.column].kind {
             Kind::Prose => wrap(&row[place.column], place.width),

@@ -1,6 +1,8 @@
 //! Results on stdout, remarks on stderr. A closed pipe (`| head`) is not an error.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use tranche_workspace::{legible, legible_json};
 
 use super::shorten::wrap;
 use super::view::View;
@@ -14,7 +16,18 @@ pub(crate) fn print_json(document: &impl serde::Serialize, format: Format) -> Re
     } else {
         serde_json::to_string_pretty(document)
     };
-    print_text(&text.map_err(|e| Failure::internal(e.to_string()))?)
+    let text = text.map_err(|e| Failure::internal(e.to_string()))?;
+    done(writeln!(std::io::stdout().lock(), "{}", legible_json(&text)))
+}
+
+/// Prints rows in a format. Data for programs stays as it is, unless a terminal would obey it.
+pub(super) fn print_rows(text: &str, format: Format) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    done(match format {
+        Format::Json => writeln!(stdout, "{}", legible_json(text)),
+        Format::Csv if !stdout.is_terminal() => writeln!(stdout, "{text}"),
+        _ => writeln!(stdout, "{}", legible(text)),
+    })
 }
 
 /// A text in lines as wide as the terminal, those after the first indented.
@@ -26,14 +39,14 @@ pub(crate) fn paragraph(text: &str) -> String {
     }
 }
 
-/// Prints a text as it is.
+/// Prints a text for people.
 pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
-    done(writeln!(std::io::stdout().lock(), "{text}"))
+    done(writeln!(std::io::stdout().lock(), "{}", legible(text)))
 }
 
 /// Prints a remark on stderr, beside the result.
 pub(crate) fn note(text: &str) -> Result<(), Failure> {
-    done(writeln!(std::io::stderr().lock(), "{text}"))
+    done(writeln!(std::io::stderr().lock(), "{}", legible(text)))
 }
 
 /// Standard error as the console of a process that stays up. A terminal that went away is no reason to stop.

@@ -9,7 +9,8 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tranche_project::{
-    DefinitionKind, Named, Problems, Project, SourceFile, Spanned, check_version, duration, instant, yaml,
+    DefinitionKind, Named, Problems, Project, SourceFile, Spanned, check_version, duration, instant,
+    is_hidden, legible, yaml,
 };
 
 use super::assignment;
@@ -180,6 +181,11 @@ fn validate_variants(
             spec.variants.referenced,
             "an experiment has at least two variants, each with a positive share",
         );
+        return None;
+    }
+    if let Some(variant) = shares.keys().find(|variant| variant.chars().any(is_hidden)) {
+        let message = format!("variant `{}` has characters that are not seen", legible(variant));
+        problems.report(file, spec.variants.referenced, message);
         return None;
     }
     if !shares.contains_key(&spec.control.value) {

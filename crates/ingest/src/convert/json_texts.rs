@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::parts::{Parts, named, place};
 use super::reject::{describe, reject};
 use crate::json::{self, text_of};
+use crate::reason::Reason;
 use crate::shown::legible;
 
 pub(super) fn convert(
@@ -35,7 +36,8 @@ fn structs(texts: &StringArray, fields: &Fields, parts: &mut Parts<'_>) -> Resul
         for (key, value) in object.iter().flatten() {
             let Some((at, _)) = fields.find(key) else { continue };
             if values[at].replace(value.as_deref()).is_some() {
-                let reason = || format!("the object has the key `{}` twice", legible(key));
+                let text = format!("the object has the key `{}` twice", legible(key));
+                let reason = || Reason::new(text, "the object has a key twice");
                 parts.failures.entry(row).or_insert_with(reason);
             }
         }

@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 
 use super::numbers::ValueOrigin;
 use super::reject::Failures;
+use crate::reason::Reason;
 use crate::values::Values;
 
 /// Converts parts of nested values and gathers why that fails.
@@ -30,12 +31,11 @@ impl Parts<'_> {
             return cast(array, to);
         }
         let converted = (self.of_values)(array, to, ValueOrigin::Raw)?;
-        let mut failed: Vec<(usize, String)> = converted.failures.into_iter().collect();
+        let mut failed: Vec<(usize, Reason)> = converted.failures.into_iter().collect();
         failed.sort_unstable();
         for (at, reason) in failed {
             if let Some((row, path)) = place(at) {
-                let separator = if reason.starts_with('[') { "" } else { ": " };
-                self.failures.entry(row).or_insert_with(|| format!("{path}{separator}{reason}"));
+                self.failures.entry(row).or_insert_with(|| reason.within(&path));
             }
         }
         Ok(converted.array)

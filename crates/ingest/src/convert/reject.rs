@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use arrow::datatypes::DataType;
 
-use crate::shown::legible;
+use crate::reason::Reason;
 
 /// Why values are rejected, by the place of the row.
-pub(super) type Failures = HashMap<usize, String>;
+pub(super) type Failures = HashMap<usize, Reason>;
 
 /// Notes that a value is not what it has to be.
 pub(super) fn reject(failures: &mut Failures, row: usize, value: impl std::fmt::Display, what: &str) {
-    failures.entry(row).or_insert_with(|| format!("`{}` is not {what}", legible(&value.to_string())));
+    failures.entry(row).or_insert_with(|| Reason::is_not(&value.to_string(), what));
 }
 
 /// What a value of a type is called in a message.

@@ -11,7 +11,8 @@ use super::problem::InputProblem;
 use super::reader::{BATCH_ROWS, Format, RawColumns, RawRows, UnreadableRow, one_byte};
 use super::signature;
 use super::text::{Parser, RowLimited, Sink, TextInput, TextReader, row_bytes, too_long};
-use crate::shown::{legible, shorten};
+use crate::reason::Reason;
+use crate::shown::shorten;
 
 /// Text with a header line.
 pub(super) const CSV: Format = Format {
@@ -61,7 +62,7 @@ fn read(
     let mut csv = builder.delimiter(delimiter).quote(quote).flexible(true).from_reader(limited);
     let header = csv.byte_headers().map_err(|e| describe(&e, 0, wanted))?.clone();
     wanted.check_columns(header.len())?;
-    let names = header_names(&header)?;
+    let names = header_names(&header, wanted)?;
     let mut pending = Pending::new(&names, nulls);
     let (mut record, mut row) = (ByteRecord::new(), 0u64);
     let (mut spans_lines, mut holds_quotes) = (false, false);
@@ -112,7 +113,7 @@ fn delimiter_hint(head: &[u8], delimiter: u8) -> Result<&[u8], String> {
 
 /// The names in the header, empty ones too: of a trailing delimiter, or of the row numbers that pandas and R
 /// write.
-fn header_names(header: &ByteRecord) -> Result<Vec<String>, String> {
+fn header_names(header: &ByteRecord, wanted: &RawColumns) -> Result<Vec<String>, String> {
     if header.is_empty() || header.iter().all(<[u8]>::is_empty) {
         return Err("the file is empty: not even a header line".to_owned());
     }
@@ -122,16 +123,14 @@ fn header_names(header: &ByteRecord) -> Result<Vec<String>, String> {
             .map_err(|_| "the header line is not valid UTF-8; convert the file to UTF-8".to_owned())?
             .trim();
         if !name.is_empty() && names.iter().any(|known| known == name) {
-            let name = legible(name);
+            let name = wanted.shown(name).map_or("a column".to_owned(), |name| format!("column `{name}`"));
             return Err(if header.iter().any(is_number) {
                 format!(
-                    "the file seems to have no header line: the first line has `{name}` twice, and numbers; \
+                    "the file seems to have no header line: the first line has {name} twice, and numbers; \
                      add a header line"
                 )
             } else {
-                format!(
-                    "the header names column `{name}` twice; if the first line is a row, add a header line"
-                )
+                format!("the header names {name} twice; if the first line is a row, add a header line")
             });
         }
         names.push(name.to_owned());
@@ -178,7 +177,7 @@ impl<'a> Pending<'a> {
     fn push(&mut self, row: u64, record: &ByteRecord) {
         if record.len() != self.names.len() {
             let reason = format!("the row has {} fields, the header {}", record.len(), self.names.len());
-            return self.reject(row, None, reason, record);
+            return self.reject(row, None, &reason, record);
         }
         let mut fields = Vec::with_capacity(self.names.len());
         for (field, name) in record.iter().zip(self.names) {
@@ -186,7 +185,7 @@ impl<'a> Pending<'a> {
                 Ok(text) => fields.push(text),
                 Err(_) => {
                     let named = (!name.is_empty()).then_some(name);
-                    return self.reject(row, named, "the field is not valid UTF-8".to_owned(), record);
+                    return self.reject(row, named, "the field is not valid UTF-8", record);
                 }
             }
         }
@@ -197,9 +196,10 @@ impl<'a> Pending<'a> {
         self.rows.push(row);
     }
 
-    fn reject(&mut self, row: u64, column: Option<&String>, reason: String, record: &ByteRecord) {
+    fn reject(&mut self, row: u64, column: Option<&String>, reason: &str, record: &ByteRecord) {
         let fields: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
         let raw = Some(shorten(&serde_json::json!(fields).to_string()));
+        let reason = Reason::plain(reason);
         self.unreadable.push(UnreadableRow { row, column: column.cloned(), reason, raw });
     }
 
@@ -249,7 +249,7 @@ mod tests {
                 assert_eq!(found.len(), rejects.len(), "{found:?}");
                 for (unreadable, (row, part)) in found.iter().zip(rejects) {
                     assert_eq!(unreadable.row, *row);
-                    assert!(unreadable.reason.contains(part), "{unreadable:?}");
+                    assert!(unreadable.reason.to_string().contains(part), "{unreadable:?}");
                 }
             }
             (Err(problem), Err(part)) => assert!(problem.to_string().contains(part), "{problem}"),

@@ -15,6 +15,7 @@ use super::reader::{BATCH_ROWS, Format, RawColumns, RawRows, UnreadableRow};
 use super::signature;
 use super::text::{Parser, Sink, TextInput, TextReader, row_bytes, too_long};
 use crate::json::{Fields, Text, text_of};
+use crate::reason::Reason;
 use crate::shown::{legible, shorten};
 
 /// One JSON object a line.
@@ -119,17 +120,19 @@ impl<'w> Pending<'w> {
 
     /// The values of a line, each with the place of its column; or the key at fault, if one is, and the
     /// reason.
-    fn values<'a>(&mut self, row: u64, line: &'a [u8]) -> Result<Vec<Value<'a>>, (Option<String>, String)> {
-        let Fields(fields) = serde_json::from_slice(line).map_err(|error| (None, describe(&error)))?;
+    fn values<'a>(&mut self, row: u64, line: &'a [u8]) -> Result<Vec<Value<'a>>, (Option<String>, Reason)> {
+        let Fields(fields) =
+            serde_json::from_slice(line).map_err(|error| (None, Reason::plain(describe(&error))))?;
         let mut values = Vec::with_capacity(fields.len());
         let mut others = HashSet::new();
         for (Text(key), json) in fields {
             let value = text_of(json).map_err(|error| {
-                (None, format!("the line is not valid JSON: the value of `{}`: {error}", legible(&key)))
+                let text = format!("the line is not valid JSON: the value of `{}`: {error}", legible(&key));
+                (None, Reason::new(text, "the line is not valid JSON"))
             })?;
             if !self.wanted.has(&key) {
                 if others.contains(&key) {
-                    return Err(twice(key));
+                    return Err((None, twice(&key)));
                 }
                 others.insert(key);
                 continue;
@@ -139,7 +142,7 @@ impl<'w> Pending<'w> {
                 None => self.columns.insert_full(key.to_string(), Column::default()).0,
             };
             if std::mem::replace(&mut self.columns[index].named_in, row) == row {
-                return Err(twice(key));
+                return Err((Some(key.to_string()), twice(&key)));
             }
             values.push((index, value));
         }
@@ -170,9 +173,8 @@ impl<'w> Pending<'w> {
 type Value<'a> = (usize, Option<Cow<'a, str>>);
 
 /// Why a line is no row: nobody can say which value is meant.
-fn twice(key: Cow<'_, str>) -> (Option<String>, String) {
-    let reason = format!("the line has the key `{}` twice", legible(&key));
-    (Some(key.into_owned()), reason)
+fn twice(key: &str) -> Reason {
+    Reason::new(format!("the line has the key `{}` twice", legible(key)), "the line has a key twice")
 }
 
 fn describe(error: &serde_json::Error) -> String {
@@ -217,7 +219,7 @@ mod tests {
         assert_eq!(self::column(&found, "a"), StringArray::from(vec!["1", "2"]), "{line}");
         let [unreadable] = &found.unreadable[..] else { panic!("{line}: {:?}", found.unreadable) };
         assert_eq!((unreadable.row, unreadable.column.as_deref()), (2, column), "{line}");
-        assert!(unreadable.reason.starts_with(reason), "{unreadable:?}");
+        assert!(unreadable.reason.to_string().starts_with(reason), "{unreadable:?}");
     }
 
     #[test]
@@ -240,7 +242,7 @@ mod tests {
         assert_eq!(names, ["a", "A"]);
         assert_eq!(found.batch.num_rows(), 3_000);
         assert_eq!(found.texts.unwrap().value(2_999), lines[2_999]);
-        assert_eq!(found.unreadable[0].reason, "the line has the key `y` twice");
+        assert_eq!(found.unreadable[0].reason.to_string(), "the line has the key `y` twice");
     }
 
     fn check_file(text: &str, refused: Option<&str>) {

@@ -15,6 +15,8 @@ use super::input::{Input, Origin};
 use super::options::OptionsSpec;
 use super::problem::InputProblem;
 use crate::error::IngestError;
+use crate::reason::Reason;
+use crate::shown::legible;
 
 /// Reads the inputs of a source. What a value means is decided against the contract and never by a reader.
 pub trait Reader: fmt::Debug + Send + Sync {
@@ -44,19 +46,50 @@ pub trait Reader: fmt::Debug + Send + Sync {
 pub struct RawColumns {
     names: Arc<HashSet<String>>,
     limits: Limits,
+    hides_others: bool,
 }
 
 impl RawColumns {
     /// These columns, within the usual limits.
     pub fn new(names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let names = Arc::new(names.into_iter().map(|name| name.as_ref().to_lowercase()).collect());
-        Self { names, limits: Limits::default() }
+        Self { names, limits: Limits::default(), hides_others: false }
     }
 
     /// The same within the limits of a project.
     #[must_use]
     pub fn within(self, limits: &Limits) -> Self {
         Self { limits: *limits, ..self }
+    }
+
+    /// The same for a table with personal data: messages name no other columns, because a file without a header line has a row there.
+    #[must_use]
+    pub fn hiding_others(self, hides_others: bool) -> Self {
+        Self { hides_others, ..self }
+    }
+
+    /// A column of a file, as messages name it.
+    #[must_use]
+    pub fn shown(&self, name: &str) -> Option<String> {
+        (!self.hides_others || self.has(name)).then(|| legible(name))
+    }
+
+    /// The columns of a file, as messages name them.
+    pub fn list<'a>(&self, names: impl Iterator<Item = &'a String>) -> String {
+        let (mut shown, mut others) = (Vec::new(), 0_usize);
+        for name in names {
+            match self.shown(name).filter(|_| shown.len() < LISTED_COLUMNS) {
+                Some(name) => shown.push(name),
+                None => others += 1,
+            }
+        }
+        match (others, shown.is_empty()) {
+            (0, _) => shown.join(", "),
+            (others, true) => {
+                format!("{others} columns with other names; if the first line is a row, add a header line")
+            }
+            (others, false) => format!("{} and {others} other columns", shown.join(", ")),
+        }
     }
 
     /// How large what is read may be.
@@ -102,6 +135,9 @@ impl RawColumns {
     }
 }
 
+/// At most this many columns of a file are named in a message.
+const LISTED_COLUMNS: usize = 40;
+
 /// Raw rows as they arrive, or why the input as a whole cannot be read.
 pub type RawStream = BoxStream<'static, Result<RawRows, InputProblem>>;
 
@@ -126,7 +162,7 @@ pub struct UnreadableRow {
     /// The raw column at fault, when one is.
     pub column: Option<String>,
     /// Why it cannot be read.
-    pub reason: String,
+    pub reason: Reason,
     /// The row as it stands, shortened when very long.
     pub raw: Option<String>,
 }

@@ -5,6 +5,7 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use tranche_ingest::Reason;
 use tranche_ingest::read::{
     BATCH_ROWS, Format, InputProblem, Parser, RawColumns, RawRows, Sink, TextInput, TextReader, UnreadableRow,
 };
@@ -31,6 +32,7 @@ impl Parser for Logfmt {
                 match pairs(&line) {
                     Ok(pairs) => pending.push((row, pairs)),
                     Err(reason) => {
+                        let reason = Reason::plain(reason);
                         unreadable.push(UnreadableRow { row, column: None, reason, raw: Some(line) });
                     }
                 }

@@ -35,6 +35,7 @@ pub(crate) mod fixture;
 mod tests;
 
 use maud::{Markup, PreEscaped, html};
+use tranche_project::legible;
 
 use crate::document::ReportDocument;
 use section::Section;
@@ -76,7 +77,7 @@ pub fn render(document: &ReportDocument) -> String {
         }
         "\n"
     };
-    page.into_string()
+    legible(&page.into_string()).into_owned()
 }
 
 /// Links to the sections, where there are several.

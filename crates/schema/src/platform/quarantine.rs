@@ -20,6 +20,8 @@ pub const ROW: &str = "row";
 pub const COLUMN: &str = "column";
 /// Why the row was rejected.
 pub const REASON: &str = "reason";
+/// Why, without values of the row; null for rows from before there were kinds.
+pub const KIND: &str = "kind";
 /// The raw row as JSON, shortened when very long.
 pub const RAW: &str = "raw";
 /// The run that rejected it.
@@ -40,6 +42,7 @@ pub fn schema() -> SchemaRef {
         Field::new(ROW, DataType::Int64, true),
         Field::new(COLUMN, DataType::Utf8, true),
         Field::new(REASON, DataType::Utf8, false),
+        Field::new(KIND, DataType::Utf8, true),
         Field::new(RAW, DataType::Utf8, true),
         Field::new(RUN_ID, DataType::Utf8, false),
         Field::new(REJECTED_AT, instant(), false),

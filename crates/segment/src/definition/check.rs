@@ -9,6 +9,7 @@ use tranche_schema::Contract;
 use tranche_sql::{MissingName, Session, SqlError, SqlProblem, dialect, names};
 
 use super::in_segment::{InSegment, Reference, members_relation, references};
+use super::personal::PersonalData;
 use super::traits;
 use crate::TRAITS;
 use crate::definition::definitions::Definitions;
@@ -35,9 +36,10 @@ pub async fn check(
             .filter(|file| of_traits.iter().any(|p| p.file == file.path()))
             .collect();
         session.register_empty(TRAITS, Arc::clone(&schema))?;
+        let personal = PersonalData::of(definitions, entity, session).await;
         for segment in definitions.segments.values().filter(|s| s.entity == entity) {
             match plan_segment(segment, definitions, &schema, session).await? {
-                Ok(plan) => check_result(segment, definitions, &plan, problems),
+                Ok(plan) => check_result((segment, definitions), &plan, &personal, problems),
                 Err(mistakes) => {
                     // A trait that cannot be planned is the mistake, not a segment that misses it.
                     let own = mistakes.into_iter().filter(|problem| !misses_a_column(problem, &broken));
@@ -125,9 +127,9 @@ fn diagnostic(file: &SourceFile, problem: SqlProblem) -> Diagnostic {
 }
 
 fn check_result(
-    segment: &SegmentDefinition,
-    definitions: &Definitions,
+    (segment, definitions): (&SegmentDefinition, &Definitions),
     plan: &LogicalPlan,
+    personal: &PersonalData,
     problems: &mut Problems,
 ) {
     let columns = plan.schema().fields();
@@ -142,6 +144,9 @@ fn check_result(
     if columns.len() != wanted {
         let message = format!("`{}` must return {shape}; it returns {} columns", segment.name, columns.len());
         return problems.report(&segment.file, at(wanted.min(columns.len().saturating_sub(1))), message);
+    }
+    if segment.kind == SegmentKind::Set {
+        personal.check_label(segment, plan, at(1), problems);
     }
     if let Some(first) = columns.first()
         && !definitions.is_key_name(first.name(), &segment.entity)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 use tranche_project::{
-    DefinitionKind, Position, Problems, Project, SourceFile, Spanned, already_defined, duration,
+    DefinitionKind, Position, Problems, Project, SourceFile, Spanned, already_defined, check_name, duration,
     front_matter, instant,
 };
 use tranche_schema::{Contract, Universe};
@@ -105,6 +105,7 @@ impl Definitions {
 
     fn add_traits(&mut self, spec: TraitsSpec, file: &SourceFile, problems: &mut Problems) {
         self.check_entity(&spec.entity, file, problems);
+        check_name("traits", &spec.traits.value, file, spec.traits.referenced, problems);
         let name = spec.traits.value;
         if let Some(other) = self.traits.get(&name) {
             let message = format!("traits `{name}` are already defined in {}", other.file.path());

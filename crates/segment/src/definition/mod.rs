@@ -6,6 +6,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod in_segment;
 pub(crate) mod names;
 mod order;
+pub(crate) mod personal;
 pub(crate) mod scope;
 pub(crate) mod spec;
 pub(crate) mod traits;

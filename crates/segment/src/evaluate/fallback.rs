@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::kernels::zip::zip;
-use arrow::compute::{cast, concat_batches, is_not_null, take};
-use arrow::datatypes::DataType;
+use arrow::compute::{concat_batches, is_not_null, take};
 use tranche_project::SourceFile;
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Session, SqlError};
+use tranche_sql::{PersonalColumns, Session, SqlError, by_row};
 
 use crate::definition::in_segment::InSegment;
 use crate::definition::traits::scalar;
@@ -44,8 +43,8 @@ pub(crate) async fn add_traits(
     for (row, number) in of_keys.insert(rows.column(0))?.into_iter().enumerate() {
         let Some(number) = number else { continue };
         if number < distinct {
-            let shown = cast(&rows.column(0).slice(row, 1), &DataType::Utf8).map_err(SqlError::from)?;
-            let key = shown.as_string::<i32>().value(0).to_owned();
+            let is_personal = session.personal().has_named(rows.schema().field(0).name());
+            let key = PersonalColumns::shown(is_personal, || by_row::shown(rows.column(0), row));
             return Err(SegmentError::Ambiguous { definition: definition.name.clone(), what: "row", key });
         }
         distinct += 1;

@@ -12,7 +12,7 @@ use arrow::compute::{and_kleene, not, nullif, or_kleene};
 use arrow::datatypes::DataType;
 use tranche_sql::by_row::{self, Marked, certain, possible};
 use tranche_sql::parallel::Threads;
-use tranche_sql::{RowFailure, SqlError};
+use tranche_sql::{PersonalColumns, RowFailure, SqlError};
 
 use super::graph::{Computed, Node, Operation};
 use super::wide_table::WideTable;
@@ -209,16 +209,27 @@ impl Rows<'_> {
         let (columns, _) = self.inputs(computed, &one)?;
         let batch = self.batch(computed, columns)?;
         let key = self.table.keys(&(at..at + 1))?;
-        let mut described = vec![(self.table.key.clone(), by_row::shown(&key, 0))];
-        let inputs = computed.labels.iter().zip(batch.columns());
-        described.extend(inputs.map(|(label, values)| (label.clone(), by_row::shown(values, row))));
+        let personal = &self.table.personal;
+        // What is computed may be made from personal data.
+        let is_personal = |node: Node| match &operations[node] {
+            Operation::Column(WideColumn::Own(name)) => personal.has_named(name),
+            Operation::Column(WideColumn::Key) => personal.has_named(&self.table.key),
+            _ => !personal.is_empty(),
+        };
+        let key = PersonalColumns::shown(personal.has_named(&self.table.key), || by_row::shown(&key, 0));
+        let mut described = vec![(self.table.key.clone(), key)];
+        let of_personal = computed.inputs.iter().any(|&input| is_personal(input));
+        let inputs = computed.inputs.iter().zip(&computed.labels).zip(batch.columns());
+        described.extend(inputs.map(|((&node, label), values)| {
+            (label.clone(), PersonalColumns::shown(is_personal(node), || by_row::shown(values, row)))
+        }));
         described.dedup_by(|again, first| again == first);
         Ok(RowFailure {
             query: 0,
             table: self.table.entity.clone(),
             row: described,
             expression: computed.text(),
-            reason: by_row::reason(computed.expr.as_ref(), &batch, row).unwrap_or_default(),
+            reason: by_row::reason(computed.expr.as_ref(), &batch, row, of_personal).unwrap_or_default(),
         })
     }
 

@@ -10,9 +10,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::Expr;
 use indexmap::IndexMap;
 use roaring::RoaringBitmap;
-use tranche_sql::by_row::certain;
+use tranche_sql::by_row::{self, certain};
 use tranche_sql::keys::KeyIndex;
-use tranche_sql::{Session, SqlError};
+use tranche_sql::{PersonalColumns, Session, SqlError};
 
 use super::evaluation::{EvaluationContext, Failed, Members};
 use super::fallback;
@@ -245,7 +245,8 @@ impl<'a> Rounds<'a> {
                 self.publish(definition.name.clone(), members)?;
             }
             SegmentKind::Set => {
-                for (label, rows) in rows_by_label(definition, &numbers, batch.column(1), &index)? {
+                let keys = (&index, self.table.personal.has_named(self.key));
+                for (label, rows) in rows_by_label(definition, &numbers, batch.column(1), keys)? {
                     self.publish(
                         SegmentName::labelled(&definition.name, &label).to_string(),
                         numbered(rows.into_iter(), universe),
@@ -362,7 +363,7 @@ fn rows_by_label(
     definition: &SegmentDefinition,
     numbers: &[Option<u32>],
     labels: &ArrayRef,
-    index: &KeyIndex,
+    (index, is_personal): (&KeyIndex, bool),
 ) -> Result<Vec<(String, Numbers)>, SegmentError> {
     let labels = cast(labels, &DataType::Utf8).map_err(SqlError::from)?;
     let labels = labels.as_string::<i32>();
@@ -374,9 +375,8 @@ fn rows_by_label(
         if let Some(number) = number
             && *label_of.entry(*number).or_insert(label) != label
         {
-            let key =
-                cast(&index.column(std::iter::once(*number))?, &DataType::Utf8).map_err(SqlError::from)?;
-            let key = key.as_string::<i32>().value(0).to_owned();
+            let key = index.column(std::iter::once(*number))?;
+            let key = PersonalColumns::shown(is_personal, || by_row::shown(&key, 0));
             return Err(SegmentError::Ambiguous { definition: definition.name.clone(), what: "label", key });
         }
         rows.push(*number);

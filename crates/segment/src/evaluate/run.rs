@@ -93,6 +93,7 @@ async fn wide_table(
         aggregates: program.aggregates.iter().cloned().collect(),
         traits: columns,
         members: HashMap::new(),
+        personal: Arc::clone(session.personal()),
     };
     Ok((table, cost, failed))
 }

@@ -13,7 +13,7 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
 use tranche_sql::keys::KeyIndex;
 use tranche_sql::scan::{Cells, FailedKeys, float_of_order};
-use tranche_sql::{AVERAGE_DIGITS, ExactSum, RowFailure, SqlError, outgrown};
+use tranche_sql::{AVERAGE_DIGITS, ExactSum, PersonalColumns, RowFailure, SqlError, outgrown};
 
 use super::table_scan::FailedMeasures;
 use crate::plan::{EventAggregate, Formula};
@@ -42,6 +42,8 @@ pub(crate) struct WideTable {
     pub(crate) traits: HashMap<String, ArrayRef>,
     /// Segments whose members are known already, for all rows.
     pub(crate) members: HashMap<String, BooleanArray>,
+    /// The columns of tables that hold personal data.
+    pub(crate) personal: Arc<PersonalColumns>,
 }
 
 impl WideTable {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tranche_sql::{Session, SqlError};
 use tranche_store::Lake;
 
+use crate::definition::personal::PersonalData;
 use crate::definition::validated::{SegmentDefinition, SegmentKind};
 use crate::error::SegmentError;
 use crate::evaluate::Members;
@@ -68,7 +69,7 @@ pub async fn preview(
 ) -> Result<Preview, SegmentError> {
     let mut replayed = replay.evaluate(&definition.entity, std::slice::from_ref(&definition.name)).await?;
     let reads = replayed.columns_read(definition).await?;
-    let session = replay.engine.session(replay.as_of);
+    let session = replay.engine.session_over(replay.tables, replay.as_of).await?;
     let published: HashSet<String> =
         store::history(lake, &session).await?.into_iter().map(|row| row.segment).collect();
     let mut names: Vec<String> = match definition.kind {
@@ -101,7 +102,8 @@ pub async fn preview(
     }
     let wide = replayed.evaluation.traits.schema();
     let sample = concat_batches(&wide, &samples).map_err(SqlError::from)?;
-    let sample = without_personal_data(&sample, replay, definition)?;
+    let personal = PersonalData::of(replay.definitions, &definition.entity, &session).await;
+    let sample = without_personal_data(&sample, &personal, &replayed.evaluation.key)?;
     Ok(Preview { universe: replayed.evaluation.universe, segments, reads, sample, sample_segments })
 }
 
@@ -157,14 +159,10 @@ fn sample(replayed: &Replayed, members: &RoaringBitmap, limit: usize) -> Result<
 
 fn without_personal_data(
     sample: &RecordBatch,
-    replay: &Replay<'_>,
-    definition: &SegmentDefinition,
+    personal: &PersonalData,
+    key: &str,
 ) -> Result<RecordBatch, SegmentError> {
-    let contract = replay.definitions.entity_contract(&definition.entity);
-    let key = replay.definitions.key(&definition.entity);
-    let personal = |name: &str| {
-        Some(name) != key && contract.and_then(|c| c.column(name)).is_some_and(|column| column.pii.is_some())
-    };
+    let personal = |name: &str| name != key && personal.has(name);
     let schema = sample.schema();
     let shown: Vec<usize> =
         (0..schema.fields().len()).filter(|&column| !personal(schema.field(column).name())).collect();

@@ -128,7 +128,7 @@ const TYPES: [(&str, &str); 19] = [
 ];
 
 /// A message with types as authors know them; of what stands in brackets behind one, only numbers are kept.
-pub(super) fn plain_types(text: &str) -> String {
+pub(crate) fn plain_types(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some(next) = rest.chars().next() {

@@ -12,9 +12,9 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::logical_expr::Expr;
 
 use super::queries::{Condition, Expressions, Planned, Uses};
-use crate::SqlError;
 use crate::by_row::{self, Marked, certain};
 use crate::row_failure::RowFailure;
+use crate::{PersonalColumns, SqlError};
 
 /// What was evaluated of a batch so far.
 pub(super) struct Evaluated<'a> {
@@ -167,18 +167,17 @@ impl<'a> Evaluated<'a> {
         let Uses { predicate, value } = self.expressions.uses[query];
         let conditions = predicate.map_or(&[][..], |predicate| &self.expressions.predicates[predicate]);
         let conditions = conditions.iter().map(|&number| match &self.expressions.conditions[number] {
-            Condition::OfRow(planned) => {
-                (&planned.asked, by_row::reason(planned.expr.as_ref(), self.batch, row))
-            }
+            Condition::OfRow(planned) => (&planned.asked, self.reason(planned, row)),
             Condition::OfColumn { column, field, planned } => {
                 let text = self.column(column).and_then(|column| text_of(column, field, row));
-                let reason = text.ok().and_then(|text| by_row::reason(planned.expr.as_ref(), &text, 0));
+                let is_personal = self.is_personal(&planned.asked);
+                let reason =
+                    text.ok().and_then(|text| by_row::reason(planned.expr.as_ref(), &text, 0, is_personal));
                 (&planned.asked, reason)
             }
         });
         let values = value.map(|value| &self.expressions.values[value]);
-        let values =
-            values.map(|Planned { asked, expr }| (asked, by_row::reason(expr.as_ref(), self.batch, row)));
+        let values = values.map(|planned| (&planned.asked, self.reason(planned, row)));
         let found = conditions.chain(values).find_map(|(asked, reason)| reason.map(|reason| (asked, reason)));
         let table = self.expressions.table.clone();
         match found {
@@ -188,6 +187,14 @@ impl<'a> Evaluated<'a> {
             }
             None => RowFailure { query, table, ..RowFailure::default() },
         }
+    }
+
+    fn reason(&self, planned: &Planned, row: usize) -> Option<String> {
+        by_row::reason(planned.expr.as_ref(), self.batch, row, self.is_personal(&planned.asked))
+    }
+
+    fn is_personal(&self, asked: &Expr) -> bool {
+        asked.column_refs().iter().any(|column| self.expressions.personal.has_named(&column.name))
     }
 
     /// The key of a row, and the values that an expression names.
@@ -202,7 +209,11 @@ impl<'a> Evaluated<'a> {
         names.extend(others.filter(|name| !self.expressions.keys.contains(name)));
         let shown = names
             .into_iter()
-            .filter_map(|name| Some((name.clone(), by_row::shown(self.batch.column_by_name(name)?, row))));
+            .filter_map(|name| Some((name.clone(), self.batch.column_by_name(name)?)))
+            .map(|(name, values)| {
+                let is_personal = self.expressions.personal.has_named(&name);
+                (name, PersonalColumns::shown(is_personal, || by_row::shown(values, row)))
+            });
         shown.collect()
     }
 }

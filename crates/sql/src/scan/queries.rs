@@ -9,7 +9,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use tranche_schema::Contract;
 
 use crate::fallible::can_fail;
-use crate::{Session, SqlError};
+use crate::{PersonalColumns, Session, SqlError};
 
 /// A condition and a value of a row; over the columns of the contract, unqualified.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,6 +32,8 @@ pub(super) struct Expressions {
     /// The table, and the columns that say which of its rows one is.
     pub(super) table: String,
     pub(super) keys: Vec<String>,
+    /// Those of its columns that hold personal data.
+    pub(super) personal: PersonalColumns,
     /// Single conditions.
     pub(super) conditions: Vec<Condition>,
     /// Conjunctions of conditions.
@@ -98,6 +100,7 @@ impl Expressions {
         Ok(Self {
             table: contract.table.clone(),
             keys: contract.key.clone(),
+            personal: PersonalColumns::of([contract]),
             conditions,
             predicates,
             values: values.collect::<Result<Vec<_>, _>>()?,

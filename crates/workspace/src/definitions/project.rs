@@ -13,7 +13,7 @@ use tranche_project::{Problems, Project, Settings, SourceFile, yaml};
 use tranche_report::Report;
 use tranche_schema::{Contract, ContractSpec};
 use tranche_segment::{Definitions, Elsewhere, SegmentDefinition};
-use tranche_sql::{Engine, Session, SqlError, Tables};
+use tranche_sql::{Engine, PersonalColumns, Session, SqlError, Tables};
 use tranche_store::Lake;
 
 use crate::failure::Failure;
@@ -83,7 +83,8 @@ impl ProjectDefinitions {
     /// # Errors
     /// [`Failure`] when a contract's table cannot be registered.
     pub fn empty_session(&self, engine: &Engine) -> Result<Session, Failure> {
-        let session = engine.session(Timestamp::UNIX_EPOCH);
+        let personal = PersonalColumns::of(self.contracts.values());
+        let session = engine.session(Timestamp::UNIX_EPOCH).with_personal(personal);
         for contract in self.contracts.values() {
             session.register_empty(&contract.table, contract.arrow_schema())?;
         }

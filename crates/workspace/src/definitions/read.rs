@@ -22,6 +22,7 @@ pub(crate) fn read(project: Project, actions: &[&str]) -> ProjectDefinitions {
     let observe = ObserveSettings::read(&settings.sections, &mut problems);
     settings.sections.check(&[&SettingsSpec::KEYS[..], &ObserveSettings::SECTIONS].concat(), &mut problems);
     project.check_layout(&mut problems);
+    project.check_texts(&mut problems);
     let Contracts { contracts, files: contract_files, freshness } =
         read_contracts(&project, &settings.limits, &mut problems);
     let mut pipelines = IndexMap::new();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tranche_project::Problems;
 use tranche_segment::{
-    Definitions, InSegment, Profile, QUANTILES, Replay, TraitsDefinition, published_values,
+    Definitions, InSegment, PersonalData, Profile, QUANTILES, Replay, TraitsDefinition, published_values,
 };
 use tranche_sql::SqlError;
 
@@ -68,6 +68,9 @@ pub struct TraitValues {
     pub quantiles: Option<Vec<QuantileValue>>,
     /// The values that most entities have.
     pub common: Vec<CommonValue>,
+    /// Whether values are left out because they are personal data.
+    #[serde(rename = "withheld")]
+    pub is_withheld: bool,
 }
 
 /// A quantile of a trait.
@@ -100,15 +103,23 @@ pub async fn list(tranche: &Tranche) -> Result<Vec<TraitRow>, Failure> {
 ///
 /// # Errors
 /// [`Failure`] when there is no such trait, a statement cannot be planned, or the lake cannot be read.
-pub async fn show(tranche: &Tranche, name: &str, as_of: Option<&str>) -> Result<TraitDescription, Failure> {
+pub async fn show(
+    tranche: &Tranche,
+    name: &str,
+    as_of: Option<&str>,
+    shows_personal: bool,
+) -> Result<TraitDescription, Failure> {
     let traits = all(tranche).await?;
     let Some(found) = traits.iter().find(|found| found.field.name() == name) else {
         let known = traits.iter().map(|found| found.field.name().as_str());
         return Err(Failure::unknown("trait", name, known, "`tranche trait list` shows all"));
     };
     let as_of = as_of.map(|text| tranche.instant(text)).transpose()?;
+    let session = tranche.definitions.empty_session(&tranche.engine)?;
+    let personal = PersonalData::of(found.definitions, &found.group.entity, &session).await;
+    let is_withheld = personal.has(name) && !shows_personal;
     let values = match values(found, as_of, tranche).await? {
-        Some(values) => Some(profile(&Profile::of(&values)?)?),
+        Some(values) => Some(profile(&Profile::of(&values)?, is_withheld)?),
         None => None,
     };
     let (description, text) = (found.group.description.clone(), found.group.file.text().to_owned());
@@ -181,15 +192,16 @@ async fn values(
     Ok(wide.column_by_name(name).cloned())
 }
 
-fn profile(profile: &Profile) -> Result<TraitValues, Failure> {
-    let common = profile.common.iter();
+fn profile(profile: &Profile, is_withheld: bool) -> Result<TraitValues, Failure> {
+    let common = profile.common.iter().filter(|_| !is_withheld);
     Ok(TraitValues {
         entities: profile.rows,
         nulls: profile.nulls,
         null_share: profile.null_share(),
         distinct: profile.distinct,
-        quantiles: profile.quantiles.as_ref().map(quantiles).transpose()?,
+        quantiles: profile.quantiles.as_ref().filter(|_| !is_withheld).map(quantiles).transpose()?,
         common: common.map(|(value, count)| CommonValue { value: value.clone(), entities: *count }).collect(),
+        is_withheld,
     })
 }
 
