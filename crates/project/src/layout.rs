@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Position, Problems, Settings, SettingsSpec, SourceFile, legible, secrets, yaml};
+use crate::{Position, Problems, Settings, SettingsSpec, SourceFile, texts, yaml};
 
 /// Every definition file of a project, read once: what a run pins and a resumed run sees again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,8 +143,7 @@ impl Project {
     /// Reports characters in definitions that nobody sees, and secrets that stand there in the open.
     pub fn check_texts(&self, problems: &mut Problems) {
         for file in self.files() {
-            legible::check(file, problems);
-            secrets::check(file, problems);
+            texts::check(file, problems);
         }
     }
 

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::{Position, Problems, SourceFile};
-
 /// Whether a character is not seen, or changes how others are seen: controls but for the end of a line and the tab, marks of the direction
 /// of writing, separators of lines, and characters without width that no script needs.
 #[must_use]
@@ -48,20 +46,6 @@ fn written_out(text: &str, write: impl Fn(&mut String, char) -> std::fmt::Result
     Cow::Owned(shown)
 }
 
-/// Reports the first hidden character of a definition: who reviews it would see another text than the program.
-pub(crate) fn check(file: &SourceFile, problems: &mut Problems) {
-    for (line, text) in (1..).zip(file.text().trim_start_matches('\u{feff}').split('\n')) {
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        // A lone carriage return ends a line as well.
-        let hidden = text.chars().enumerate().find(|(_, c)| is_hidden(*c) && *c != '\r');
-        if let Some((column, c)) = hidden {
-            let message =
-                format!("here is the character U+{:04X}, which is not seen; remove it", u32::from(c));
-            return problems.report(file, Position { line, column: column as u64 + 1 }, message);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,17 +60,5 @@ mod tests {
             assert!(!shown.chars().any(is_hidden), "{shown}");
         }
         assert_eq!(legible_json("\"\u{9b}\u{e0041}\""), r#""\u009b\udb40\udc41""#);
-    }
-
-    #[test]
-    fn a_definition_has_nothing_hidden() {
-        let check = |text: &str| {
-            let mut problems = Problems::default();
-            super::check(&SourceFile::new("a.yaml", text), &mut problems);
-            problems.into_sorted().into_iter().map(|p| (p.line, p.column)).collect::<Vec<_>>()
-        };
-        assert_eq!(check("\u{feff}version: 1\r\na: b\tc\n# é 👩‍🚀\n"), []);
-        assert_eq!(check("version: 1\na: b\u{202e}c\u{202c}\n"), [(2, 5)]);
-        assert_eq!(check("a: \u{1b}[2J"), [(1, 4)]);
     }
 }

@@ -21,15 +21,16 @@ pub mod duration;
 pub mod front_matter;
 pub mod instant;
 mod layout;
-pub(crate) mod legible;
+mod legible;
 mod limits;
 mod memory_limit;
 mod named;
 mod problems;
-pub(crate) mod secrets;
+mod secrets;
 mod sections;
 mod settings;
 mod source_file;
+mod texts;
 pub mod yaml;
 
 pub use diagnostic::Diagnostic;

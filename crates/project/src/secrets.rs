@@ -5,8 +5,6 @@
 
 use std::ops::Range;
 
-use crate::{Position, Problems, SourceFile};
-
 /// The file whose keys may be those of credentials; in others, a key may be the name of a column.
 const SETTINGS: &str = "tranche.yaml";
 
@@ -34,23 +32,11 @@ const PARAMETERS: [&str; 8] = ["sig", "token", "secret", "password", "passwd", "
 const SECRET_PATHS: [&str; 4] = ["hooks.slack.com", "discord.com", "webhook.office.com", "hooks.zapier.com"];
 
 /// A secret in a line.
-struct Found {
-    bytes: Range<usize>,
-    what: &'static str,
-}
-
-/// Reports the secrets of a definition.
-pub(crate) fn check(file: &SourceFile, problems: &mut Problems) {
-    for (number, line) in (1..).zip(file.text().split('\n')) {
-        for Found { bytes, what } in found(file.path(), line) {
-            let column = line[..bytes.start].chars().count() as u64 + 1;
-            let diagnostic =
-                file.problem(Position { line: number, column }, format!("{what} stands here in the open"));
-            problems.push(diagnostic.with_help(
-                "write `${NAME}` and set that variable in the environment, or leave it out where the environment has it",
-            ));
-        }
-    }
+pub(crate) struct Found {
+    /// Where it stands.
+    pub(crate) bytes: Range<usize>,
+    /// What it is.
+    pub(crate) what: &'static str,
 }
 
 /// A line of a file with stars in place of secrets, and of what may be one: the paths of URLs among the settings.
@@ -70,7 +56,8 @@ pub fn without_secrets(text: &str) -> String {
     masked("", text)
 }
 
-fn found(path: &str, line: &str) -> Vec<Found> {
+/// The secrets in a line of a file, in their order.
+pub(crate) fn found(path: &str, line: &str) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for url in urls(line) {
         found.extend(in_url(line, &url));

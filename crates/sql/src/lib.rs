@@ -59,6 +59,7 @@ mod row_expression;
 #[cfg(test)]
 mod row_expression_tests;
 mod row_failure;
+mod rules;
 pub mod scan;
 mod schema_below;
 mod session;

@@ -17,9 +17,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
-use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
-use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
+use datafusion::optimizer::Optimizer;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
@@ -30,13 +28,9 @@ use tranche_schema::{Contract, History, TableKind, platform};
 use tranche_store::{Lake, Snapshot};
 
 use crate::dialect::Rewrite;
-use crate::in_list_rule::InListRule;
-use crate::intervals::Intervals;
-use crate::numbers_rule::{FloatsRule, NumbersRule};
 use crate::operators::Operators;
 use crate::parallel::Threads;
-use crate::subqueries::SubqueryRule;
-use crate::ties::{LimitRule, TiesRule};
+use crate::rules::{analyzer_rules, optimizer_rules, simplifying};
 use crate::{
     Engine, PersonalColumns, SqlError, SqlProblem, clocks, constants, dialect, functions, guards,
     instant_literal, limits, locate,
@@ -284,8 +278,7 @@ impl Session {
         let plan = plan
             .transform_up_with_subqueries(|plan| plan.map_expressions(|expr| expr.transform_up(clocked)))?
             .data;
-        let constants =
-            Optimizer::with_rules(vec![Arc::new(InListRule), Arc::new(SimplifyExpressions::new())]);
+        let constants = Optimizer::with_rules(simplifying());
         constants.optimize(plan, &state, |_, _| {})
     }
 
@@ -463,34 +456,6 @@ fn in_words(
         Some(planned) => planned.map_err(|error| rewrite.explain(locate::problem(&error, sql))),
         None => Err(locate::takes_too_long(sql)),
     }
-}
-
-/// The engine's rules, and ours around the one that makes types agree.
-fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let coercion = TypeCoercion::new();
-    let around = |rule: Arc<dyn AnalyzerRule + Send + Sync>| -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-        match rule.name() == coercion.name() {
-            true => vec![Arc::new(FloatsRule), rule, Arc::new(NumbersRule)],
-            false => vec![rule],
-        }
-    };
-    Analyzer::new().rules.into_iter().flat_map(around).collect()
-}
-
-/// The engine's rules, and ours before the one that it guards.
-fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let simplifies = SimplifyExpressions::new();
-    let guard = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
-        let ours: Option<Arc<dyn OptimizerRule + Send + Sync>> =
-            (rule.name() == simplifies.name()).then(|| Arc::new(InListRule) as _);
-        ours.into_iter().chain(std::iter::once(rule))
-    };
-    let first: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [Arc::new(SubqueryRule), Arc::new(LimitRule)];
-    let rules = Optimizer::new().rules.into_iter().flat_map(guard);
-    let rules = rules.flat_map(guards::before_common_parts);
-    // Constants are folded before, and columns that nothing needs are gone.
-    let last: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [Arc::new(Intervals), Arc::new(TiesRule)];
-    first.into_iter().chain(rules).chain(last).collect()
 }
 
 fn null_of(data_type: &arrow::datatypes::DataType) -> datafusion::scalar::ScalarValue {
