@@ -30,7 +30,7 @@ const FLOORS: &[Floor] = &[
     Floor { krate: "report", floor: 6, may_use: MEASURED },
     Floor { krate: "segment", floor: 5, may_use: "incremental sql store project schema faults" },
     Floor { krate: "metric", floor: 5, may_use: "incremental sql store project schema" },
-    Floor { krate: "incremental", floor: 4, may_use: "sql store schema" },
+    Floor { krate: "incremental", floor: 4, may_use: "sql store schema faults" },
     Floor { krate: "ingest", floor: 4, may_use: "sql store project schema" },
     Floor { krate: "observe", floor: 4, may_use: "pipeline store project" },
     Floor { krate: "sql", floor: 3, may_use: "store project schema" },

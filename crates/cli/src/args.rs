@@ -50,7 +50,7 @@ pub(crate) struct Global {
     /// Show only these columns, in this order; in tables, CSV and Markdown.
     #[arg(long, global = true, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
-    /// Log more: -v for what happens, -vv for details, -vvv for everything. Without it, errors; of `schedule` and `backfill` warnings too.
+    /// Log more: -v for what happens, -vv for details, -vvv for everything. Without it, errors; of what runs pipelines warnings too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// How log lines are written: those of a run say in which run and step they were.
@@ -170,9 +170,15 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether it runs unattended and retries what fails, so that only its log reports failures.
-    pub(crate) fn runs_unattended(&self) -> bool {
-        matches!(self, Self::Schedule(Schedule { action: None, .. }) | Self::Backfill(_))
+    /// Whether it runs pipelines, by night and unattended: then what is not as it should be stands in its log, though nothing failed.
+    pub(crate) fn runs_pipelines(&self) -> bool {
+        matches!(
+            self,
+            Self::Run(_)
+                | Self::Resume { .. }
+                | Self::Backfill(_)
+                | Self::Schedule(Schedule { action: None, .. })
+        )
     }
 }
 

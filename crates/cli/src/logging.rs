@@ -12,13 +12,14 @@ use crate::args::{Arguments, LogFormat};
 use crate::failure::Failure;
 
 /// The crates whose logs are ours.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "tranche",
     "daemon",
     "workspace",
     "ingest",
     "store",
     "sql",
+    "incremental",
     "segment",
     "metric",
     "experiment",
@@ -27,7 +28,7 @@ const OWN: [&str; 12] = [
     "observe",
 ];
 
-/// Starts logging as the flags ask for: without any, errors, and of commands that run unattended warnings too. `TRANCHE_LOG` overrides
+/// Starts logging as the flags ask for: without any, errors, and of commands that run pipelines warnings too. `TRANCHE_LOG` overrides
 /// them with a filter of its own. Where the environment names a collector, spans of runs, steps and queries are sent to it.
 ///
 /// # Errors
@@ -35,7 +36,7 @@ const OWN: [&str; 12] = [
 pub(crate) fn start(arguments: &Arguments) -> Result<Option<Traces>, Failure> {
     let global = &arguments.global;
     let (others, own) = match global.verbose {
-        0 if arguments.command.runs_unattended() => ("off", "warn"),
+        0 if arguments.command.runs_pipelines() => ("off", "warn"),
         0 => ("off", "error"),
         1 => ("warn", "info"),
         2 => ("info", "debug"),

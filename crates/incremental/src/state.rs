@@ -85,7 +85,8 @@ impl From<SqlError> for Unusable {
     }
 }
 
-fn causes(error: &SqlError) -> String {
+/// An error with all of its causes.
+pub(crate) fn causes(error: &SqlError) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -11,7 +11,7 @@ use tranche_sql::keys::Sample;
 use tranche_store::Lake;
 
 use crate::codec;
-use crate::state::{Header, NewState, SavedState, Unusable};
+use crate::state::{Header, NewState, SavedState, Unusable, causes};
 
 /// Where an owner saves state, and how far it is used.
 #[derive(Debug, Clone, Copy)]
@@ -74,12 +74,16 @@ impl<H: Header> TableState<H> {
         codec::header(&*self.objects, &self.folder).await
     }
 
-    /// Saves state in place of the present one.
-    ///
-    /// # Errors
-    /// [`SqlError::Store`] when the storage fails; then the earlier state is still there.
-    pub async fn write(&self, state: NewState<H>) -> Result<(), SqlError> {
-        codec::write(&self.objects, &self.folder, state).await
+    /// Saves state in place of the present one. A failure is logged: what is shown does not rest on state, and the next run continues
+    /// from an earlier one, or reads everything.
+    pub async fn write(&self, state: NewState<H>) {
+        if let Err(error) = codec::write(&self.objects, &self.folder, state).await {
+            tracing::warn!(
+                folder = self.folder,
+                error = causes(&error),
+                "state could not be saved; results are complete, and the next run reads more than it would need to"
+            );
+        }
     }
 
     /// Deletes the saved state. A failure is logged: the next run verifies what it finds.

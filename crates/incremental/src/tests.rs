@@ -12,6 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tranche_faults::{FailingStore, Failure};
 use tranche_schema::layout::state::Kind;
 use tranche_sql::Source;
 use tranche_sql::keys::{KeyShare, Sample};
@@ -99,7 +100,7 @@ async fn saved_state_is_read_as_it_was_written() {
     let state = store.table::<Totals>("orders");
     assert!(matches!(read(&state).await, Err(Unusable::Missing)));
     let header = || Totals(vec!["sum".to_owned()]);
-    state.write(new_state(header(), &[&[1, 2], &[3, 4]])).await.unwrap();
+    state.write(new_state(header(), &[&[1, 2], &[3, 4]])).await;
     let first = objects(&lake).await;
     let saved = read(&state).await.unwrap();
     assert_eq!((saved.as_of, saved.header, saved.files.len()), (Timestamp::UNIX_EPOCH, header(), 2));
@@ -107,7 +108,7 @@ async fn saved_state_is_read_as_it_was_written() {
     assert_eq!(saved.sample.unwrap().rows, events(&["a", "b", "b"]));
     assert_eq!(state.header().await.unwrap().header, header());
     // What is replaced leaves nothing behind.
-    state.write(new_state(header(), &[&[5]])).await.unwrap();
+    state.write(new_state(header(), &[&[5]])).await;
     assert_eq!(read(&state).await.unwrap().parts, [numbers(&[5])]);
     let second = objects(&lake).await;
     assert_eq!((first.len(), second.len()), (4, 3), "{second:?}");
@@ -116,10 +117,31 @@ async fn saved_state_is_read_as_it_was_written() {
 }
 
 #[tokio::test]
+async fn state_that_cannot_be_written_leaves_the_one_before() {
+    for failure in [Failure::Before, Failure::After] {
+        // Two parts, the sample, and the manifest.
+        for puts in 0..4 {
+            let store = FailingStore::new(failure);
+            let state = TableState::<Totals>::new(&lake_over(&store.objects()), "shop", "customer", "orders");
+            state.write(new_state(Totals(Vec::new()), &[&[1], &[2]])).await;
+            store.fail_after(puts);
+            state.write(new_state(Totals(Vec::new()), &[&[3], &[4]])).await;
+            assert!(store.has_failed());
+            let is_written = failure == Failure::After && puts == 3;
+            let expected =
+                if is_written { [numbers(&[3]), numbers(&[4])] } else { [numbers(&[1]), numbers(&[2])] };
+            assert_eq!(read(&state).await.unwrap().parts, expected, "{failure:?} of put {puts}");
+            state.write(new_state(Totals(Vec::new()), &[&[5]])).await;
+            assert_eq!(read(&state).await.unwrap().parts, [numbers(&[5])]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn state_of_another_engine_or_format_is_not_used() {
     let lake = lake();
     let state = TableState::<Totals>::new(&lake, "shop", "customer", "orders");
-    state.write(new_state(Totals(Vec::new()), &[&[1]])).await.unwrap();
+    state.write(new_state(Totals(Vec::new()), &[&[1]])).await;
     let path = Path::from("_state/segments/shop/customer/orders/manifest.json");
     let objects = lake.objects();
     let text = read_document(&*objects, &path).await.unwrap().unwrap();
@@ -157,7 +179,7 @@ async fn state_of_which_a_bit_is_flipped_is_not_used() {
     let raw: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let lake = lake_over(&raw);
     let state = TableState::<Totals>::new(&lake, "shop", "customer", "orders");
-    state.write(new_state(Totals(Vec::new()), &[&[1, 2, 3]])).await.unwrap();
+    state.write(new_state(Totals(Vec::new()), &[&[1, 2, 3]])).await;
     for path in objects(&lake).await.iter().map(|path| Path::from(path.as_str())) {
         let whole = raw.get(&path).await.unwrap().bytes().await.unwrap();
         for at in (0..whole.len()).step_by(3) {
@@ -182,8 +204,8 @@ async fn a_pipeline_may_have_the_name_of_a_kind() {
     let lake = lake();
     let segments = TableState::<Totals>::new(&lake, "experiments", "shop", "orders");
     let experiments = TableState::<Effects>::new(&lake, "experiments", "shop", "orders");
-    segments.write(new_state(Totals(Vec::new()), &[&[1]])).await.unwrap();
-    experiments.write(new_state(Effects(3), &[&[2]])).await.unwrap();
+    segments.write(new_state(Totals(Vec::new()), &[&[1]])).await;
+    experiments.write(new_state(Effects(3), &[&[2]])).await;
     assert_eq!(read(&segments).await.unwrap().parts, [numbers(&[1])]);
     assert_eq!(read(&experiments).await.unwrap().header, Effects(3));
     assert!(check_integrity(&lake).await.unwrap().is_empty());
@@ -194,12 +216,8 @@ async fn damaged_parts_are_found_for_both_kinds() {
     let lake = lake();
     TableState::<Totals>::new(&lake, "shop", "customer", "orders")
         .write(new_state(Totals(Vec::new()), &[&[1]]))
-        .await
-        .unwrap();
-    TableState::<Effects>::new(&lake, "shop", "tests", "orders")
-        .write(new_state(Effects(3), &[&[2]]))
-        .await
-        .unwrap();
+        .await;
+    TableState::<Effects>::new(&lake, "shop", "tests", "orders").write(new_state(Effects(3), &[&[2]])).await;
     assert!(check_integrity(&lake).await.unwrap().is_empty());
     for path in objects(&lake).await.iter().filter(|path| path.ends_with(".parquet")) {
         lake.objects().put(&Path::from(path.as_str()), "cut".into()).await.unwrap();
@@ -218,12 +236,10 @@ async fn state_without_a_definition_expires_for_both_kinds() {
     for pipeline in ["shop", "gone"] {
         TableState::<Totals>::new(&lake, pipeline, "customer", "orders")
             .write(new_state(Totals(Vec::new()), &[&[1]]))
-            .await
-            .unwrap();
+            .await;
         TableState::<Effects>::new(&lake, pipeline, "tests", "orders")
             .write(new_state(Effects(3), &[&[2]]))
-            .await
-            .unwrap();
+            .await;
     }
     let stray = Path::from("_state/shop/customer/orders/manifest.json");
     lake.objects().put(&stray, "{}".into()).await.unwrap();

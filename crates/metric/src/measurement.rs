@@ -78,7 +78,7 @@ impl<'a> Measurement<'a> {
         if let (Some((sources, sample)), true) = (found.sources, may_replace) {
             let (header, parts) = self.saved_columns(table);
             let (as_of, files) = (self.plan.facts.session.as_of(), files_of(sources));
-            state.write(NewState { as_of, files, header, parts, sample }).await?;
+            state.write(NewState { as_of, files, header, parts, sample }).await;
             tracing::debug!(table, "saved");
         }
         Ok(found.read)

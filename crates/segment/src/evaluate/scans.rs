@@ -152,7 +152,7 @@ fn new_state(scan: &TableScan<'_>, found: &mut Found) -> Option<SavedMeasures> {
         values: Arc::clone(values),
     });
     Some(SavedMeasures {
-        as_of: scan.session.as_of().as_microsecond(),
+        as_of: scan.session.as_of(),
         files,
         measures: saved.collect(),
         extract: found.sample.take().filter(|sample| sample.is_saved).map(|sample| sample.extract),

@@ -90,10 +90,9 @@ pub async fn refresh(
         let index = Arc::clone(&publication.index);
         // State is true whatever is published.
         let save = context.save(entity, new_state, &index);
-        let (published, saved) = tokio::join!(publish(definitions, wanted, &mut publication, &to), save);
+        let (published, ()) = tokio::join!(publish(definitions, wanted, &mut publication, &to), save);
         tracing::debug!(entity, "published");
         report.add(published?);
-        saved?;
     }
     if wanted.is_none() {
         for entity in forgotten_entities(definitions, &to).await? {
@@ -175,18 +174,12 @@ impl RefreshContext<'_> {
     }
 
     /// Saves the state of an entity's tables.
-    async fn save(
-        &self,
-        entity: &str,
-        new_state: Vec<(String, SavedMeasures)>,
-        index: &KeyIndex,
-    ) -> Result<(), SegmentError> {
+    async fn save(&self, entity: &str, new_state: Vec<(String, SavedMeasures)>, index: &KeyIndex) {
         for (table, state) in new_state {
             let place = StatePlace { pipeline: self.pipeline, entity, table: &table };
-            place.write(self.lake, state, index).await?;
+            place.write(self.lake, state, index).await;
         }
         tracing::debug!(entity, "saved");
-        Ok(())
     }
 }
 

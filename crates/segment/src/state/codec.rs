@@ -5,9 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{Decimal128Type, Field, Int64Type, Schema, UInt32Type};
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tranche_incremental::{Header, NewState, Part, SavedState, TableState, decode_rows, reader};
+use tranche_incremental::{Header, NewState, Part, SavedState, decode_rows, reader};
 use tranche_schema::layout::state::Kind;
 use tranche_sql::SqlError;
 use tranche_sql::keys::KeyIndex;
@@ -72,12 +71,7 @@ pub(crate) fn decode(header: &StateHeader, place: usize, bytes: Bytes) -> Result
 /// The measures of saved state without their values.
 pub(crate) fn without_values(state: SavedState<StateHeader, ()>) -> SavedMeasures {
     let measures = state.header.measures.iter().map(|saved| saved.with(saved.kind.cells(0)));
-    SavedMeasures {
-        as_of: state.as_of.as_microsecond(),
-        measures: measures.collect(),
-        files: state.files,
-        extract: None,
-    }
+    SavedMeasures { as_of: state.as_of, measures: measures.collect(), files: state.files, extract: None }
 }
 
 /// The measures in the rows of an index; keys that it lacks are added.
@@ -108,22 +102,19 @@ pub(crate) fn placed(state: Stored, index: &mut KeyIndex) -> Result<SavedMeasure
         }
     }
     let measures = measures.into_iter().flatten().collect();
-    Ok(SavedMeasures { as_of: as_of.as_microsecond(), files, measures, extract: sample })
+    Ok(SavedMeasures { as_of, files, measures, extract: sample })
 }
 
-/// Saves measures in the rows of an index.
-pub(crate) async fn write(
-    state: &TableState<StateHeader>,
-    mut kept: SavedMeasures,
-    index: &KeyIndex,
-) -> Result<(), SqlError> {
+/// The state of measures in the rows of an index.
+pub(crate) fn new_state(mut kept: SavedMeasures, index: &KeyIndex) -> NewState<StateHeader> {
     let rows = index.len() as usize + 1;
     // The scans of other tables may have met further keys since.
     for measure in kept.measures.iter_mut().filter(|measure| measure.values.len() < rows) {
         Arc::make_mut(&mut measure.values).grow(rows);
     }
-    let keys = index.column(0..index.len())?;
+    let keys = index.column(0..index.len());
     let mut parts: Vec<Part> = vec![Box::new(move || {
+        let keys = keys?;
         let field = Field::new("key", keys.data_type().clone(), true);
         Ok(RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![keys])?)
     })];
@@ -138,10 +129,8 @@ pub(crate) async fn write(
         members.push(numbers);
         parts.push(Box::new(move || columns(measures, &missing)));
     }
-    let as_of =
-        Timestamp::from_microsecond(kept.as_of).map_err(|error| SqlError::Engine(error.to_string()))?;
     let header = StateHeader { measures: saved, members };
-    state.write(NewState { as_of, files: kept.files, header, parts, sample: kept.extract }).await
+    NewState { as_of: kept.as_of, files: kept.files, header, parts, sample: kept.extract }
 }
 
 impl MeasureHeader {

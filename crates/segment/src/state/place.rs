@@ -8,7 +8,6 @@ use tranche_store::Lake;
 
 use super::codec::{self, StateHeader};
 use super::saved::SavedMeasures;
-use crate::error::SegmentError;
 
 /// Where the state of a table lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,16 +51,8 @@ impl StatePlace<'_> {
     }
 
     /// Saves measures in the rows of `index`.
-    ///
-    /// # Errors
-    /// [`SegmentError::Sql`] when they cannot be written.
-    pub(crate) async fn write(
-        &self,
-        lake: &Lake,
-        kept: SavedMeasures,
-        index: &KeyIndex,
-    ) -> Result<(), SegmentError> {
-        Ok(codec::write(&self.state(lake), kept, index).await?)
+    pub(crate) async fn write(&self, lake: &Lake, kept: SavedMeasures, index: &KeyIndex) {
+        self.state(lake).write(codec::new_state(kept, index)).await;
     }
 
     /// Deletes the saved measures.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tranche_schema::Contract;
 use tranche_sql::scan::{Aggregate, Cells, Extract};
 use tranche_store::DataFile;
@@ -11,8 +12,8 @@ use crate::plan::{Measure, Window};
 /// The measures of one event table at one instant.
 #[derive(Debug, Clone)]
 pub(crate) struct SavedMeasures {
-    /// The instant, microseconds.
-    pub(crate) as_of: i64,
+    /// The instant.
+    pub(crate) as_of: Timestamp,
     /// The files that were read.
     pub(crate) files: Vec<DataFile>,
     /// The measures.
