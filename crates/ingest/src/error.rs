@@ -55,7 +55,7 @@ pub enum IngestError {
         first: String,
     },
     /// The data's: no file matches the path of the source.
-    #[error("source `{source_name}`: no file matches `{path}`")]
+    #[error("source `{source_name}`: no file matches `{path}`{}", advice(path))]
     NoFiles {
         /// The source.
         source_name: String,
@@ -71,6 +71,14 @@ pub enum IngestError {
     /// The machine's: rows cannot be staged on local disk.
     #[error("cannot stage rows on local disk")]
     Staging(#[source] std::io::Error),
+}
+
+/// What a path may have been meant as.
+fn advice(path: &str) -> &'static str {
+    match path.contains(['[', '{']) {
+        true => "; a bracket that is part of a name stands behind `\\`, as in `\\[`",
+        false => "",
+    }
 }
 
 impl IngestError {

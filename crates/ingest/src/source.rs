@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tranche_project::{Location, Problems, SourceFile, Spanned, check_version};
 use tranche_schema::parse_raw_type;
+use tranche_store::objects::check_pattern;
 
 use crate::read::{Formats, OptionsSpec, Reader};
 
@@ -34,7 +35,8 @@ pub struct SourceSpec {
     /// csv, ndjson or parquet.
     #[schemars(with = "FormatSchema")]
     pub format: Spanned<String>,
-    /// Where the files are: a pattern with `*`, `**`, `?`, `{a,b}`; a local path is relative to the project.
+    /// Where the files are: a pattern with `*`, `**`, `?`, `[ab]`, `{a,b}`, behind `\` each as it is; a local path is relative to the
+    /// project.
     #[schemars(with = "String")]
     pub path: Spanned<String>,
     /// How to read the format.
@@ -186,6 +188,9 @@ impl SourceSpec {
             }
         };
         let types = declared_types(self.types, file, problems);
+        if let Err(error) = check_pattern(&self.path.value) {
+            problems.report(file, self.path.referenced, error.to_string());
+        }
         Some(Source {
             name: self.source.value,
             into: self.into,

@@ -17,9 +17,12 @@ use crate::{Snapshot, Storage, StoreError};
 /// A lake: Delta tables and plain objects under one URL.
 #[derive(Clone)]
 pub struct Lake {
-    root: Arc<dyn ObjectStore>,
-    prefix: Path,
+    /// The lake's own folder, whose checksums are verified.
+    objects: Arc<dyn ObjectStore>,
     url: Url,
+    /// Where Delta Lake finds it: by a name of its own, for in what paths and URLs may be made of it lies much that is read twice, or
+    /// not at all.
+    name: Url,
     layout: Arc<Layout>,
 }
 
@@ -35,20 +38,19 @@ impl Lake {
     /// # Errors
     /// [`StoreError::Location`] when the location cannot be used.
     pub fn open(storage: &Storage, location: &str, base: &FilePath) -> Result<Self, StoreError> {
+        let wrong = |reason| StoreError::Location { location: location.to_owned(), reason };
         let place = storage.resolve(location, base)?;
         if let Ok(folder) = place.url.to_file_path() {
-            let wrong = |e: std::io::Error| StoreError::Location {
-                location: location.to_owned(),
-                reason: e.to_string(),
-            };
-            std::fs::create_dir_all(folder).map_err(wrong)?;
+            std::fs::create_dir_all(folder).map_err(|error| wrong(error.to_string()))?;
         }
         let mut url = place.url;
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
-        let root = Arc::new(CheckedStore::new(place.store, place.path.clone()));
-        Ok(Self { root, prefix: place.path, url, layout: Arc::default() })
+        let name = format!("lake://{}/", &blake3::hash(url.as_str().as_bytes()).to_hex()[..16]);
+        let name = Url::parse(&name).map_err(|error| wrong(error.to_string()))?;
+        let objects = Arc::new(CheckedStore::new(PrefixStore::new(place.store, place.path)));
+        Ok(Self { objects, url, name, layout: Arc::default() })
     }
 
     /// The same lake with tables of its own: those of `layout` are listed and maintained.
@@ -72,7 +74,7 @@ impl Lake {
     /// The lake's plain objects, by their path within the lake.
     #[must_use]
     pub fn objects(&self) -> Arc<dyn ObjectStore> {
-        Arc::new(PrefixStore::new(Arc::clone(&self.root), self.prefix.clone()))
+        Arc::clone(&self.objects)
     }
 
     /// The folder of a table as an object store, for the files of its next version.
@@ -112,15 +114,10 @@ impl Lake {
     pub(crate) fn delta_table(&self, table: &str) -> Result<DeltaTable, StoreError> {
         let wrong =
             |e: url::ParseError| StoreError::Location { location: table.to_owned(), reason: e.to_string() };
-        let url = self.url.join(&format!("{table}/")).map_err(wrong)?;
-        let path = table.split('/').fold(self.prefix.clone(), |path, part| path.join(part));
-        let prefixed = Arc::new(PrefixStore::new(Arc::clone(&self.root), path));
-        Ok(DeltaTable::new(default_logstore(
-            prefixed,
-            Arc::clone(&self.root),
-            &url,
-            &StorageConfig::default(),
-        )))
+        let url = self.name.join(&format!("{table}/")).map_err(wrong)?;
+        let path = table.split('/').fold(Path::default(), Path::join);
+        let prefixed = Arc::new(PrefixStore::new(self.objects(), path));
+        Ok(DeltaTable::new(default_logstore(prefixed, self.objects(), &url, &StorageConfig::default())))
     }
 }
 

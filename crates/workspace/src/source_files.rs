@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tranche_pipeline::RunError;
 use tranche_pipeline::schedule::SourceFiles;
-use tranche_store::objects::list_matching;
+use tranche_store::objects::Matching;
 
 use crate::tranche::Tranche;
 
@@ -17,8 +17,7 @@ impl Tranche {
         let message = || format!("pipeline `{pipeline}` has no source `{source}`");
         let found = definitions.and_then(|definitions| definitions.sources.get(source));
         let (source, _) = found.ok_or_else(|| RunError::Definitions { message: message() })?;
-        let location = self.storage.resolve(&source.path, &self.place.folder)?;
-        let files = list_matching(&location).await?;
+        let files = Matching::new(&self.storage, &source.path, &self.place.folder)?.objects().await?;
         let Some(newest) = files.iter().map(|file| file.meta.last_modified.timestamp_millis()).max() else {
             return Ok(None);
         };

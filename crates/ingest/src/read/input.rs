@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use object_store::{ObjectMeta, ObjectStore};
-use tranche_store::objects::{Location, list_matching};
+use tranche_store::objects::{Location, Matching};
 use tranche_store::{Storage, StoreError};
 
 /// Where a source points to.
@@ -46,27 +46,28 @@ impl Origin<'_> {
     /// # Errors
     /// [`StoreError`] when the path is no location or pattern, or listing fails.
     pub async fn objects(&self) -> Result<Vec<Input>, StoreError> {
-        let location = self.storage.resolve(self.path, self.project_folder)?;
-        let objects = list_matching(&location).await?;
+        let matching = Matching::new(self.storage, self.path, self.project_folder)?;
+        let objects = matching.objects().await?;
+        let place = &matching.place;
         let inputs = objects.into_iter().map(|object| Input {
-            name: self.name(&location, &object.meta),
+            name: self.name(place, &object.meta),
             edition: object.edition,
             bytes: object.meta.size,
-            object: Some(Object { store: Arc::clone(&location.store), meta: object.meta }),
+            object: Some(Object { store: Arc::clone(&place.store), meta: object.meta }),
         });
         Ok(inputs.collect())
     }
 
     /// A local file is named as in the project, any other by its URL.
-    fn name(&self, location: &Location, object: &ObjectMeta) -> String {
+    fn name(&self, place: &Location, object: &ObjectMeta) -> String {
         let path = object.location.as_ref();
-        if location.url.scheme() == "file" {
+        if place.url.scheme() == "file" {
             let absolute = Path::new("/").join(path);
             let base =
                 std::path::absolute(self.project_folder).unwrap_or_else(|_| self.project_folder.to_owned());
             return absolute.strip_prefix(&base).unwrap_or(&absolute).display().to_string();
         }
-        let host = location.url.host_str().unwrap_or_default();
-        format!("{}://{host}/{path}", location.url.scheme())
+        let host = place.url.host_str().unwrap_or_default();
+        format!("{}://{host}/{path}", place.url.scheme())
     }
 }

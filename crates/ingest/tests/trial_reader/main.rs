@@ -140,8 +140,8 @@ async fn files_that_were_loaded_before_contents_were_known_are_not_loaded_again(
     let place = Place::new();
     place.put("orders/1.log", "order_id=a price=1.5\n").await;
     let path = "memory://raw/orders/1.log";
-    let raw = place.storage.resolve(path, Folder::new("/")).unwrap();
-    let edition = tranche_store::objects::list_matching(&raw).await.unwrap()[0].edition.clone();
+    let raw = tranche_store::objects::Matching::new(&place.storage, path, Folder::new("/")).unwrap();
+    let edition = raw.objects().await.unwrap()[0].edition.clone();
     let mark = format!("file/shop/{}", blake3::hash(format!("{path}\n{edition}").as_bytes()).to_hex());
     let rows = place.session().frame(place.contract.arrow_schema(), vec![]).unwrap();
     let folder = layout::TABLES.of("orders");

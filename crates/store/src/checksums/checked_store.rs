@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{
     CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
@@ -29,9 +30,8 @@ const KEPT: usize = 256;
 /// An object store whose Parquet files and logs of tables carry checksums.
 #[derive(Debug)]
 pub(crate) struct CheckedStore {
-    inner: Arc<dyn ObjectStore>,
-    /// The lake's own folder, which messages leave out.
-    root: Path,
+    /// The lake's own folder.
+    inner: PrefixStore<Arc<dyn ObjectStore>>,
     kept: Mutex<Kept>,
     sizes: Sizes,
 }
@@ -44,8 +44,8 @@ struct Kept {
 }
 
 impl CheckedStore {
-    pub(crate) fn new(inner: Arc<dyn ObjectStore>, root: Path) -> Self {
-        Self { inner, root, kept: Mutex::default(), sizes: Sizes::default() }
+    pub(crate) fn new(inner: PrefixStore<Arc<dyn ObjectStore>>) -> Self {
+        Self { inner, kept: Mutex::default(), sizes: Sizes::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -56,14 +56,8 @@ impl CheckedStore {
         self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A path as it is named within the lake.
-    fn shown(&self, path: &Path) -> String {
-        let within = path.prefix_match(&self.root).map(|parts| parts.collect::<Path>());
-        within.unwrap_or_else(|| path.clone()).to_string()
-    }
-
-    fn damage(&self, path: &Path, problem: &str) -> object_store::Error {
-        Damage::new(self.shown(path), problem).into()
+    fn damage(path: &Path, problem: &str) -> object_store::Error {
+        Damage::new(path.to_string(), problem).into()
     }
 
     /// The checksums of a file; `None` where it has none.
@@ -82,7 +76,7 @@ impl CheckedStore {
             Found::Blocks(blocks) => blocks,
             Found::None => return Ok(None),
             Found::Earlier(_) | Found::Damaged => {
-                return Err(self.damage(
+                return Err(Self::damage(
                     path,
                     "its end is not the one that was written (checksum, or another file's content)",
                 ));
@@ -90,7 +84,7 @@ impl CheckedStore {
         };
         let opened = Opened::new(meta, blocks, end);
         let opened = opened
-            .ok_or_else(|| self.damage(path, "its last pages are not those that were written (checksum)"))?;
+            .ok_or_else(|| Self::damage(path, "its last pages are not those that were written (checksum)"))?;
         let opened = Arc::new(opened);
         let mut kept = self.kept();
         if kept.files.insert(path.clone(), Arc::clone(&opened)).is_none() {
@@ -142,7 +136,7 @@ impl CheckedStore {
             if bytes.len() as u64 != range.end - range.start {
                 return Err(self.is_shorter(path, range.start + bytes.len() as u64));
             }
-            file.verify(&self.shown(path), range.start, bytes)?;
+            file.verify(path.as_ref(), range.start, bytes)?;
         }
         let bytes_of = |range: &Range<u64>| {
             file.in_end(range).or_else(|| {
@@ -161,14 +155,14 @@ impl CheckedStore {
     }
 
     fn is_shorter(&self, path: &Path, size: u64) -> object_store::Error {
-        self.damage(path, &format!("it has {size} bytes, and its table's log says more"))
+        Self::damage(path, &format!("it has {size} bytes, and its table's log says more"))
     }
 
     /// The whole content of an object, verified.
     fn verified(&self, path: &Path, meta: &ObjectMeta, bytes: &Bytes) -> Result<()> {
         if is_log_entry(path) {
             let problem = "its lines are not those that were written (checksum)";
-            return if log_entry::is_whole(bytes) { Ok(()) } else { Err(self.damage(path, problem)) };
+            return if log_entry::is_whole(bytes) { Ok(()) } else { Err(Self::damage(path, problem)) };
         }
         let is_whole = match Blocks::find(path.filename().unwrap_or_default(), meta.size, bytes) {
             Found::None => true,
@@ -178,7 +172,7 @@ impl CheckedStore {
         if is_whole {
             return Ok(());
         }
-        Err(self.damage(path, "its content is not what was written (checksum, or another file's content)"))
+        Err(Self::damage(path, "its content is not what was written (checksum, or another file's content)"))
     }
 
     async fn put_entry(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
@@ -283,7 +277,13 @@ impl ObjectStore for CheckedStore {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        // A log is read in its order, which not every storage lists objects in.
+        let listed = self.inner.list_with_offset(prefix, offset).try_collect::<Vec<_>>();
+        let in_order = listed.map_ok(|mut found| {
+            found.sort_by(|a, b| a.location.cmp(&b.location));
+            stream::iter(found.into_iter().map(Ok))
+        });
+        in_order.try_flatten_stream().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

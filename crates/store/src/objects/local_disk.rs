@@ -8,7 +8,8 @@ use std::path::{Path as FilePath, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt, future};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -16,6 +17,9 @@ use object_store::{
     ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
     UploadPart,
 };
+use url::Url;
+
+use super::walk;
 
 /// The disk of this machine, from `/` on.
 #[derive(Debug, Default)]
@@ -54,6 +58,13 @@ impl ObjectStore for LocalDisk {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if options.head {
+            // What is no file, such as a pipe, would be waited for.
+            let target = self.files.path_to_filesystem(location)?;
+            if std::fs::metadata(&target).is_ok_and(|found| !found.is_file()) {
+                return Err(failed(&target, io::Error::new(ErrorKind::NotFound, "it is no file")));
+            }
+        }
         self.files.get_opts(location, options).await
     }
 
@@ -66,7 +77,11 @@ impl ObjectStore for LocalDisk {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list(prefix)
+        let path = prefix.cloned().unwrap_or_default();
+        match on_disk(&path) {
+            Ok(folder) => walk::files(path, folder),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
 
     fn list_with_offset(
@@ -74,7 +89,8 @@ impl ObjectStore for LocalDisk {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list_with_offset(prefix, offset)
+        let offset = offset.clone();
+        self.list(prefix).try_filter(move |found| future::ready(found.location > offset)).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -118,6 +134,14 @@ impl MultipartUpload for Upload {
     async fn abort(&mut self) -> Result<()> {
         self.parts.abort().await
     }
+}
+
+/// Where a folder is on the disk.
+fn on_disk(folder: &Path) -> Result<PathBuf> {
+    let wrong = || Error::Generic { store: "disk", source: format!("`/{folder}` is no folder").into() };
+    let mut url = Url::parse("file:///").map_err(|_| wrong())?;
+    url.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend(folder.parts());
+    url.to_file_path().map_err(|()| wrong())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -1,4 +1,4 @@
-//! Plain objects: where they are ([`Storage`], [`Location`]), which match a pattern ([`list_matching`]), and how
+//! Plain objects: where they are ([`Storage`], [`Location`]), which match a pattern ([`Matching`]), and how
 //! one is created at most once ([`create_once()`])
 //! or written over ([`write_document()`]).
 
@@ -7,8 +7,9 @@ mod envelope;
 mod local_disk;
 mod pattern;
 mod storage;
+mod walk;
 
 pub use create_once::{Creation, create_once, read_once};
 pub use envelope::{read_document, write_document};
-pub use pattern::{RawObject, list_matching};
+pub use pattern::{Matching, RawObject, check_pattern};
 pub use storage::{Location, Storage};

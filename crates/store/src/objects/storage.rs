@@ -1,5 +1,6 @@
 //! From a location as people write it to an object store.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path as FilePath;
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::local_disk::LocalDisk;
@@ -35,7 +37,7 @@ pub struct Location {
     pub url: Url,
     /// The object store, rooted at the bucket (or at `/` on local disk).
     pub store: Arc<dyn ObjectStore>,
-    /// The place within the store; may be a pattern.
+    /// The place within the store.
     pub path: Path,
 }
 
@@ -65,16 +67,17 @@ impl Storage {
     /// [`StoreError::Location`] when the scheme is unknown or the options do not suffice.
     pub fn resolve(&self, location: &str, base: &FilePath) -> Result<Location, StoreError> {
         let wrong = |reason: String| StoreError::Location { location: location.to_owned(), reason };
-        if !location.contains("://") {
-            let absolute = std::path::absolute(base.join(location)).map_err(|e| wrong(e.to_string()))?;
+        let on_disk = path_of_file_url(location);
+        if on_disk.is_some() || !location.contains("://") {
+            let path = base.join(on_disk.as_deref().unwrap_or(location));
+            let absolute = std::path::absolute(path).map_err(|e| wrong(e.to_string()))?;
             return local(&absolute).ok_or_else(|| wrong("the path is not valid".to_owned()));
         }
         let url = Url::parse(location).map_err(|e| wrong(e.to_string()))?;
         if url.scheme() == "file" {
-            let path = url.to_file_path().map_err(|()| wrong("the path is not valid".to_owned()))?;
-            return local(&path).ok_or_else(|| wrong("the path is not valid".to_owned()));
+            return Err(wrong("write a file of this machine as `file:///folder/file`".to_owned()));
         }
-        // A pattern's characters are not those of a URL: the path is taken as written.
+        // Names of objects may hold any character: the path is taken as written.
         let path = location.splitn(4, '/').nth(3).unwrap_or_default();
         let path = Path::parse(path.trim_matches('/')).map_err(|e| wrong(e.to_string()))?;
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,6 +100,13 @@ impl Storage {
         };
         Ok(Location { url, store, path })
     }
+}
+
+/// The path in a `file:` URL: what is written as `%20` is a blank, and `?` and `#` are characters of names as any other.
+pub(super) fn path_of_file_url(location: &str) -> Option<Cow<'_, str>> {
+    let rest = location.strip_prefix("file://")?;
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    percent_decode_str(path).decode_utf8().ok().filter(|path| path.starts_with('/'))
 }
 
 fn local(absolute: &FilePath) -> Option<Location> {
@@ -146,11 +156,13 @@ mod tests {
     fn local_paths_are_relative_to_the_base() {
         let storage = Storage::new(BTreeMap::new());
         for (location, expected) in [
-            ("data/*.csv", "srv/project/data/*.csv"),
+            ("data/a[1] 50%.csv", "srv/project/data/a[1] 50%.csv"),
             ("./lake", "srv/project/lake"),
             ("../raw/x", "srv/raw/x"),
             ("/abs/y", "abs/y"),
             ("file:///abs/y", "abs/y"),
+            ("file://localhost/abs/y", "abs/y"),
+            ("file:///abs/%20y%5B?#%2525/z%", "abs/ y[?#%25/z%"),
         ] {
             let found = storage.resolve(location, FilePath::new("/srv/project")).unwrap();
             assert_eq!(found.path.as_ref(), expected, "{location}");
@@ -162,9 +174,11 @@ mod tests {
         let storage = Storage::new(BTreeMap::new());
         let base = FilePath::new("/");
         let first = storage.resolve("memory://a/x", base).unwrap();
-        let second = storage.resolve("memory://a/y/*.csv", base).unwrap();
+        let second = storage.resolve("memory://a/y/%20[*].csv", base).unwrap();
         assert!(Arc::ptr_eq(&first.store, &second.store));
-        assert_eq!(second.path.as_ref(), "y/*.csv");
-        assert!(storage.resolve("ftp://a/x", base).is_err());
+        assert_eq!(second.path.as_ref(), "y/%20[*].csv");
+        for location in ["ftp://a/x", "file://elsewhere/x"] {
+            assert!(storage.resolve(location, base).is_err(), "{location}");
+        }
     }
 }
