@@ -154,14 +154,15 @@ struct Fingerprint(BTreeMap<PathBuf, (u64, Option<SystemTime>)>);
 impl Fingerprint {
     fn of(project: &Path) -> Self {
         let mut files = BTreeMap::new();
-        let mut rest = ["tranche.yaml", "schemas", "pipelines"].map(|name| project.join(name)).to_vec();
-        while let Some(path) = rest.pop() {
+        // The levels of folders below each: a link that leads back is not followed further.
+        let places = [("tranche.yaml", 0), ("schemas", 1), ("pipelines", 3)];
+        let mut rest = places.map(|(name, levels)| (project.join(name), levels)).to_vec();
+        while let Some((path, levels)) = rest.pop() {
             // What cannot be read is missed when the project is loaded.
             let Ok(found) = std::fs::metadata(&path) else { continue };
             if found.is_dir() {
-                rest.extend(
-                    std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()),
-                );
+                let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+                rest.extend(entries.filter(|_| levels > 0).map(|entry| (entry.path(), levels - 1)));
             } else {
                 files.insert(path, (found.len(), found.modified().ok()));
             }
@@ -229,5 +230,27 @@ impl Catalog for ProjectCatalog {
         };
         self.observers.metrics.slot(pipeline, end);
         self.console.line(&format!("{pipeline} {slot} {decision}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_circles_are_not_followed_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let segments = folder.path().join("pipelines/shop/segments");
+        std::fs::create_dir_all(&segments).unwrap();
+        let file = segments.join("buyers.sql");
+        std::fs::write(&file, "").unwrap();
+        for (target, link) in [(".", "one"), ("..", "two"), ("../..", "three")] {
+            std::os::unix::fs::symlink(target, segments.join(link)).unwrap();
+        }
+        let before = Fingerprint::of(folder.path());
+        assert!(before.0.contains_key(&file));
+        std::fs::write(&file, "SELECT 1").unwrap();
+        assert!(before != Fingerprint::of(folder.path()));
     }
 }

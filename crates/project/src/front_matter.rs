@@ -13,6 +13,10 @@ const CLOSE: &str = "---*/";
 
 /// Reads the front matter of an SQL file. Problems are reported; `None` when no spec could be read at all.
 pub fn read<T: DeserializeOwned>(file: &SourceFile, problems: &mut Problems) -> Option<T> {
+    if let Some(problem) = file.unreadable_because() {
+        problems.push(problem.clone());
+        return None;
+    }
     let text = file.text();
     let trimmed = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
     if !trimmed.starts_with(OPEN) {

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Position, Problems, Settings, SettingsSpec, SourceFile, texts, yaml};
+use crate::disk::Found;
+use crate::{Diagnostic, Position, Problems, Settings, SettingsSpec, SourceFile, texts, yaml};
 
 /// Every definition file of a project, read once: what a run pins and a resumed run sees again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     files: BTreeMap<String, SourceFile>,
+    /// Of folders that cannot be read.
+    unreadable: Vec<Diagnostic>,
 }
 
 /// The caller's: there is no project where they said.
@@ -24,14 +27,6 @@ pub enum ProjectError {
     Missing {
         /// The folder that was looked in.
         folder: PathBuf,
-    },
-    /// A file or folder cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
     },
 }
 
@@ -75,35 +70,34 @@ const SETTINGS: &str = "tranche.yaml";
 const MANIFEST: &str = "pipeline.yaml";
 
 impl Project {
-    /// Reads the project in a folder: `tranche.yaml`, `schemas/` and `pipelines/`.
+    /// Reads the project in a folder: `tranche.yaml`, `schemas/` and `pipelines/`. What cannot be read is reported with the problems of
+    /// definitions.
     ///
     /// # Errors
-    /// [`ProjectError`] when the folder holds no project or a file cannot be read.
+    /// [`ProjectError`] when the folder holds no project.
     pub fn read(root: &Path) -> Result<Self, ProjectError> {
-        if !root.join(SETTINGS).is_file() {
+        let mut found = Found::new(root);
+        found.file(SETTINGS);
+        if found.files.is_empty() {
             return Err(ProjectError::Missing { folder: root.to_owned() });
         }
-        let mut files = BTreeMap::new();
-        read_file(root, SETTINGS, &mut files)?;
-        read_folder(root, "schemas", &["yaml"], &mut files)?;
-        for pipeline in subfolders(&root.join("pipelines"))? {
+        found.folder("schemas", "yaml");
+        for pipeline in found.folders("pipelines") {
             let folder = format!("pipelines/{pipeline}");
-            if root.join(&folder).join(MANIFEST).is_file() {
-                read_file(root, &format!("{folder}/{MANIFEST}"), &mut files)?;
-            }
+            found.file(&format!("{folder}/{MANIFEST}"));
             for kind in DefinitionKind::ALL {
                 let (sub, extension) = kind.folder_and_extension();
-                read_folder(root, &format!("{folder}/{sub}"), &[extension], &mut files)?;
+                found.folder(&format!("{folder}/{sub}"), extension);
             }
         }
-        Ok(Self { files })
+        Ok(Self { files: found.files, unreadable: found.problems })
     }
 
     /// A project made of these (path, text) pairs.
     pub fn from_files<P: AsRef<str>, T: AsRef<str>>(files: impl IntoIterator<Item = (P, T)>) -> Self {
         let file =
             |(path, text): (P, T)| (path.as_ref().to_owned(), SourceFile::new(path.as_ref(), text.as_ref()));
-        Self { files: files.into_iter().map(file).collect() }
+        Self { files: files.into_iter().map(file).collect(), unreadable: Vec::new() }
     }
 
     /// Every file, by path.
@@ -115,7 +109,7 @@ impl Project {
     pub fn settings(&self, problems: &mut Problems) -> Settings {
         let Some(file) = self.files.get(SETTINGS) else { return Settings::default() };
         yaml::read::<SettingsSpec>(file, problems)
-            .map_or_else(Settings::default, |spec| spec.validate(file, problems))
+            .map_or_else(Settings::unreadable, |spec| spec.validate(file, problems))
     }
 
     /// The table contracts, `schemas/*.yaml`.
@@ -147,8 +141,9 @@ impl Project {
         }
     }
 
-    /// Reports pipelines without a `pipeline.yaml`.
+    /// Reports folders that cannot be read, and pipelines without a `pipeline.yaml`.
     pub fn check_layout(&self, problems: &mut Problems) {
+        self.unreadable.iter().for_each(|problem| problems.push(problem.clone()));
         for pipeline in self.pipelines().filter(|name| self.manifest(name).is_none()) {
             let file = SourceFile::new(&format!("pipelines/{pipeline}/{MANIFEST}"), "");
             problems.report(
@@ -165,52 +160,4 @@ impl Project {
             .take_while(move |(path, _)| path.starts_with(&prefix))
             .map(|(_, file)| file)
     }
-}
-
-fn read_file(
-    root: &Path,
-    relative: &str,
-    files: &mut BTreeMap<String, SourceFile>,
-) -> Result<(), ProjectError> {
-    let path = root.join(relative);
-    let text = std::fs::read_to_string(&path).map_err(|source| ProjectError::Read { path, source })?;
-    files.insert(relative.to_owned(), SourceFile::new(relative, &text));
-    Ok(())
-}
-
-fn read_folder(
-    root: &Path,
-    folder: &str,
-    extensions: &[&str],
-    files: &mut BTreeMap<String, SourceFile>,
-) -> Result<(), ProjectError> {
-    let path = root.join(folder);
-    if !path.is_dir() {
-        return Ok(());
-    }
-    for name in entries(&path)? {
-        let wanted = Path::new(&name)
-            .extension()
-            .is_some_and(|e| extensions.iter().any(|x| e.eq_ignore_ascii_case(x)));
-        if wanted && path.join(&name).is_file() {
-            read_file(root, &format!("{folder}/{name}"), files)?;
-        }
-    }
-    Ok(())
-}
-
-fn subfolders(path: &Path) -> Result<Vec<String>, ProjectError> {
-    if !path.is_dir() {
-        return Ok(Vec::new());
-    }
-    Ok(entries(path)?.into_iter().filter(|name| path.join(name).is_dir()).collect())
-}
-
-fn entries(path: &Path) -> Result<BTreeSet<String>, ProjectError> {
-    let error = |source| ProjectError::Read { path: path.to_owned(), source };
-    let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(path).map_err(error)? {
-        names.insert(entry.map_err(error)?.file_name().to_string_lossy().into_owned());
-    }
-    Ok(names)
 }

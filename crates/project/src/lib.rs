@@ -17,6 +17,7 @@
 //! ```
 
 mod diagnostic;
+mod disk;
 pub mod duration;
 pub mod front_matter;
 pub mod instant;

@@ -14,7 +14,10 @@ pub fn check_version(version: &Spanned<u32>, file: &SourceFile, problems: &mut P
     }
 }
 
-/// Reports a name that is not made of letters, digits, `_` and `-`: names are parts of paths in the lake, and of commands.
+/// The most characters of a name: folders and files of the lake are called by names, and no disk has longer ones than 255 bytes.
+pub(crate) const MOST_NAME_CHARACTERS: usize = 128;
+
+/// Reports a name that is not made of letters, digits, `_` and `-`, or is too long: names are parts of paths in the lake, and of commands.
 pub fn check_name(
     kind: &str,
     name: &str,
@@ -26,7 +29,16 @@ pub fn check_name(
     if name.is_empty() || !name.chars().all(fits) {
         let message = format!("{kind} name `{name}` must be letters, digits, `_` and `-`");
         problems.report(file, at, message);
+    } else if name.len() > MOST_NAME_CHARACTERS {
+        problems.report(file, at, too_long(kind, name));
     }
+}
+
+fn too_long(kind: &str, name: &str) -> String {
+    format!(
+        "this {kind} name has {} characters, and names have at most {MOST_NAME_CHARACTERS}; shorten it",
+        name.len()
+    )
 }
 
 /// The message for a name that a definition of the same kind in `other` has already.
@@ -101,8 +113,11 @@ mod tests {
 
     #[test]
     fn a_name_is_no_path() {
+        let (longest, longer) = ("a".repeat(128), "a".repeat(129));
         for (name, fits) in [
             ("weekly", true),
+            (&*longest, true),
+            (&*longer, false),
             ("Weekly_2-b", true),
             ("2", true),
             ("", false),

@@ -121,8 +121,8 @@ impl RetentionSpec {
 /// A project's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the lake is, as written.
-    pub lake: String,
+    /// Where the lake is, as written; `None` where `tranche.yaml` cannot be read, and nobody knows.
+    pub lake: Option<String>,
     /// The zone of dates without one.
     pub timezone: TimeZone,
     /// Memory for queries; `None` for half of the machine's.
@@ -151,7 +151,7 @@ pub struct StepDefaults {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            lake: "./lake".into(),
+            lake: Some("./lake".to_owned()),
             timezone: TimeZone::UTC,
             memory: None,
             storage: BTreeMap::new(),
@@ -160,6 +160,13 @@ impl Default for Settings {
             limits: Limits::default(),
             sections: Sections::default(),
         }
+    }
+}
+
+impl Settings {
+    /// What is known of settings that cannot be read.
+    pub(crate) fn unreadable() -> Self {
+        Self { lake: None, ..Self::default() }
     }
 }
 
@@ -173,9 +180,7 @@ impl SettingsSpec {
         check_version(&self.version, file, problems);
         let sections = Sections::of(file);
         let mut settings = Settings { storage: self.storage, sections, ..Settings::default() };
-        if let Some(lake) = self.lake {
-            settings.lake = lake;
-        }
+        settings.lake = self.lake.or(settings.lake);
         if let Some(zone) = self.timezone {
             match TimeZone::get(&zone.value) {
                 Ok(found) => settings.timezone = found,

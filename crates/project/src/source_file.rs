@@ -12,6 +12,7 @@ use crate::secrets::{masked, without_secrets};
 pub struct SourceFile {
     path: Arc<str>,
     text: Arc<str>,
+    unreadable: Option<Arc<Diagnostic>>,
 }
 
 /// A place in a file: line and column, both 1-based and counted in characters.
@@ -26,6 +27,16 @@ pub struct Position {
 impl Position {
     /// The first character of a file.
     pub const START: Self = Self { line: 1, column: 1 };
+
+    /// The one behind a text that a file begins with.
+    fn after(text: &str) -> Self {
+        let ends_line = text.is_empty() || text.ends_with(['\r', '\n']);
+        let whole = lines(text).count() as u64;
+        match lines(text).last().filter(|_| !ends_line) {
+            Some(last) => Self { line: whole, column: last.chars().count() as u64 + 1 },
+            None => Self { line: whole + 1, column: 1 },
+        }
+    }
 }
 
 impl From<Location> for Position {
@@ -38,7 +49,43 @@ impl SourceFile {
     /// A file at `path` (relative to the project, with `/`) with this text.
     #[must_use]
     pub fn new(path: &str, text: &str) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self { path: path.into(), text: text.into(), unreadable: None }
+    }
+
+    /// A file with these bytes. What is not UTF-8 has no meaning that could be relied upon, and is a problem of the file.
+    #[must_use]
+    pub fn from_bytes(path: &str, bytes: &[u8]) -> Self {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(text) => return Self::new(path, text),
+            Err(error) => error,
+        };
+        let (before, rest) = bytes.split_at(error.valid_up_to());
+        let before = String::from_utf8_lossy(before);
+        let byte = rest.first().copied().unwrap_or_default();
+        let (at, message) = match bytes {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => (Position::START, "this file is UTF-16".to_owned()),
+            _ if byte < 0xa0 => (Position::after(&before), format!("the byte 0x{byte:02X} is not UTF-8")),
+            _ => {
+                let known = char::from(byte);
+                let message = format!("the byte 0x{byte:02X} is not UTF-8 (in Latin-1 it is `{known}`)");
+                (Position::after(&before), message)
+            }
+        };
+        let file = Self::new(path, &String::from_utf8_lossy(bytes));
+        let problem = file.problem(at, message).with_help("save the file as UTF-8");
+        Self { unreadable: Some(Arc::new(problem)), ..file }
+    }
+
+    /// A file that cannot be read, whose problem whoever reads it reports.
+    pub(crate) fn unreadable(path: &str, message: String, help: &str) -> Self {
+        let file = Self::new(path, "");
+        let problem = file.problem(Position::START, message).with_help(help);
+        Self { unreadable: Some(Arc::new(problem)), ..file }
+    }
+
+    /// Why it cannot be read, if it cannot.
+    pub(crate) fn unreadable_because(&self) -> Option<&Diagnostic> {
+        self.unreadable.as_deref()
     }
 
     /// Its path relative to the project, with `/`.

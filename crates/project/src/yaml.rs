@@ -17,6 +17,10 @@ pub(crate) fn read_text<T: DeserializeOwned>(
     mut text: String,
     problems: &mut Problems,
 ) -> Option<T> {
+    if let Some(problem) = file.unreadable_because() {
+        problems.push(problem.clone());
+        return None;
+    }
     loop {
         let error = match serde_yaml::from_str::<T>(&text) {
             Ok(spec) => return Some(spec),

@@ -392,6 +392,9 @@ fn unknown_column(name: &str, columns: &[Column]) -> String {
     format!("no column `{name}`; the table has {}", known.join(", "))
 }
 
+/// The most characters of the name of a table or an entity, which double as folders: no disk has longer names than 255 bytes.
+const MOST_NAME_CHARACTERS: usize = 128;
+
 /// Names go without quotes in SQL, and double as folders.
 fn check_name(what: &str, name: &Spanned<String>, problem: &mut Report<'_>) {
     check_name_at(what, &name.value, name.referenced, problem);
@@ -404,6 +407,12 @@ fn check_name_at(what: &str, name: &str, at: Location, problem: &mut Report<'_>)
         problem(
             at,
             format!("{what} name `{name}` must be letters, digits and `_`, not starting with a digit"),
+        );
+    } else if name.len() > MOST_NAME_CHARACTERS && what != "column" {
+        let (length, most) = (name.len(), MOST_NAME_CHARACTERS);
+        problem(
+            at,
+            format!("this {what} name has {length} characters, and names have at most {most}; shorten it"),
         );
     }
 }

@@ -23,9 +23,9 @@ pub struct Draft {
 impl Draft {
     /// Reads the file. `pipeline` is the one it is meant for, when neither its name nor its entity determines it.
     pub fn read(typed: &str, pipeline: Option<&str>, tranche: &Tranche) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(typed)
-            .map_err(|e| Failure::definition(format!("cannot read {typed}: {e}")))?;
-        let file = SourceFile::new(typed, &text);
+        let bytes =
+            std::fs::read(typed).map_err(|e| Failure::definition(format!("cannot read {typed}: {e}")))?;
+        let file = SourceFile::from_bytes(typed, &bytes);
         let mut problems = Problems::default();
         let Some(spec) = front_matter::read::<SegmentSpec>(&file, &mut problems) else {
             return Err(Failure::problems(problems));
@@ -60,7 +60,7 @@ impl Draft {
         while others.iter().any(|(other, _)| *other == path) {
             path = path.replace(".sql", "_.sql");
         }
-        let project = Project::from_files(others.into_iter().chain([(path.as_str(), text.as_str())]));
+        let project = Project::from_files(others.into_iter().chain([(path.as_str(), file.text())]));
         let tranche = Tranche::with_project(&tranche.place, project, tranche.actions.clone())?;
         Ok(Self { tranche, name, typed: typed.to_owned(), path })
     }

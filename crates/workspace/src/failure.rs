@@ -105,7 +105,6 @@ impl From<ProjectError> for Failure {
     fn from(error: ProjectError) -> Self {
         match error {
             ProjectError::Missing { .. } => Self::definition(chain(&error)),
-            ProjectError::Read { .. } => Self::storage(chain(&error)),
         }
     }
 }

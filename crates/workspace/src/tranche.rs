@@ -160,9 +160,13 @@ impl Tranche {
     /// The lake: that of `--lake`, relative to where we are, or that of tranche.yaml, relative to the project.
     pub fn lake(&self) -> Result<Lake, Failure> {
         let here = PathBuf::from(".");
-        let (location, base) = match &self.place.lake {
-            Some(location) => (location.as_str(), &here),
-            None => (self.definitions.settings.lake.as_str(), &self.place.folder),
+        let (location, base) = match (&self.place.lake, &self.definitions.settings.lake) {
+            (Some(location), _) => (location.as_str(), &here),
+            (None, Some(location)) => (location.as_str(), &self.place.folder),
+            (None, None) => {
+                let problems = self.definitions.problems.clone();
+                return Err(Failure::problems(problems.without(|problem| problem.file != "tranche.yaml")));
+            }
         };
         Ok(Lake::open(&self.storage, location, base)?)
     }

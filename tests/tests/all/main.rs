@@ -35,5 +35,6 @@ mod s3_server;
 mod scenarios;
 mod small_project;
 mod snapshots;
+mod surroundings;
 mod validation;
 mod values;

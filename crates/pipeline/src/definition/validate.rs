@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tranche_project::{Problems, Settings, SourceFile, Spanned, check_version, duration, yaml};
+use tranche_project::{Problems, Settings, SourceFile, Spanned, check_name, check_version, duration, yaml};
 
 use super::graph;
 use super::pipeline::{Pipeline, Retries, Step, Targets};
@@ -69,12 +69,8 @@ impl Check<'_> {
         self.problems.report(self.file, at.referenced, message);
     }
 
-    /// Names are parts of object names in the lake.
     fn name(&mut self, what: &str, name: &Spanned<String>) {
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if name.value.is_empty() || !name.value.chars().all(fits) {
-            self.report(name, format!("{what} name `{}` must be letters, digits, `_` and `-`", name.value));
-        }
+        check_name(what, &name.value, self.file, name.referenced, self.problems);
     }
 
     fn folder(&mut self, name: &Spanned<String>) {
