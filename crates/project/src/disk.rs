@@ -26,7 +26,8 @@ impl<'a> Found<'a> {
     pub(crate) fn file(&mut self, path: &str) {
         let place = self.root.join(path);
         if fs::symlink_metadata(&place).is_ok_and(|found| !is_mark_of_an_editor(&place, &found)) {
-            self.files.insert(path.to_owned(), read(path, &place));
+            let file = if self.is_within(&place) { read(path, &place) } else { outside(path) };
+            self.files.insert(path.to_owned(), file);
         }
     }
 
@@ -83,10 +84,28 @@ impl<'a> Found<'a> {
         names
     }
 
+    /// Whether what lies at a place lies in the project, too: what a link leads to elsewhere, such as a secret of this machine, would be
+    /// shown in messages, and be stored with each run.
+    fn is_within(&self, place: &Path) -> bool {
+        // What leads to nothing is told as that.
+        match (fs::canonicalize(self.root), fs::canonicalize(place)) {
+            (Ok(root), Ok(place)) => place.starts_with(root),
+            _ => true,
+        }
+    }
+
     fn report(&mut self, path: &str, (message, help): (String, &str)) {
         let file = SourceFile::new(path, "");
         self.problems.push(file.problem(Position::START, message).with_help(help));
     }
+}
+
+fn outside(path: &str) -> SourceFile {
+    SourceFile::unreadable(
+        path,
+        "a symbolic link leads out of the project from here".to_owned(),
+        "put the file itself here: a project is what its folder holds",
+    )
 }
 
 /// Editors mark an open file by a hidden link that leads to nothing.
@@ -148,6 +167,8 @@ mod tests {
     fn what_cannot_be_read_is_a_problem_at_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
+        let elsewhere = tempfile::NamedTempFile::new().unwrap();
+        fs::write(elsewhere.path(), "root:secret").unwrap();
         for path in ["schemas/folder.yaml", "pipelines/shop/segments/folder.sql", "pipelines/mail"] {
             fs::create_dir_all(root.join(path)).unwrap();
         }
@@ -171,6 +192,8 @@ mod tests {
             ("round", "pipelines/round"),
             ("metrics", "pipelines/shop/metrics"),
             (".", "pipelines/shop/traits"),
+            ("right.yaml", "schemas/also_right.yaml"),
+            (elsewhere.path().to_str().unwrap(), "schemas/secret.yaml"),
         ] {
             symlink(target, root.join(link)).unwrap();
         }
@@ -200,11 +223,13 @@ mod tests {
                 "schemas/folder.yaml:1:1: this is a folder, and a definition is a file",
                 "schemas/gone_away.yaml:1:1: this symbolic link leads to nothing",
                 "schemas/latin.yaml:2:12: the byte 0xDF is not UTF-8 (in Latin-1 it is `ß`)",
+                "schemas/secret.yaml:1:1: a symbolic link leads out of the project from here",
                 "schemas/socket.yaml:1:1: this is a pipe, a socket or a device, and a definition is a file",
                 "schemas/wide.yaml:1:1: this file is UTF-16",
                 "schemas/\u{fffd}.yaml:1:1: this name is not UTF-8",
             ]
         );
         assert!(found.iter().all(|problem| problem.help.is_some()));
+        assert!(project.files().all(|file| !file.text().contains("secret")), "it was not read");
     }
 }
