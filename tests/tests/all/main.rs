@@ -35,6 +35,7 @@ mod s3_server;
 mod scenarios;
 mod small_project;
 mod snapshots;
+mod storage_faults;
 mod surroundings;
 mod validation;
 mod values;

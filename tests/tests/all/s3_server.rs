@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Incoming;
@@ -31,7 +31,46 @@ pub(crate) struct S3Server {
     folder: TempDir,
     address: SocketAddr,
     written: Arc<Mutex<Vec<Written>>>,
+    faults: Arc<Faults>,
     _runtime: Runtime,
+}
+
+/// How a request fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing is done, and the answer says that the server failed.
+    Refused,
+    /// It is done, and the answer says that the server failed.
+    Belied,
+    /// Nothing is done, and the connection ends without an answer.
+    Dropped,
+    /// It is done, and the connection ends without an answer.
+    Lost,
+}
+
+impl Fault {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Refused, Self::Belied, Self::Dropped, Self::Lost];
+
+    fn is_done(self) -> bool {
+        matches!(self, Self::Belied | Self::Lost)
+    }
+}
+
+/// The requests that were made, and those of them that fail.
+#[derive(Debug, Default)]
+struct Faults {
+    requests: AtomicU64,
+    failing: Mutex<Option<(std::ops::Range<u64>, Fault)>>,
+}
+
+impl Faults {
+    /// How the next request fails, if it does.
+    fn next(&self) -> Option<Fault> {
+        let request = self.requests.fetch_add(1, Ordering::SeqCst);
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.as_ref().filter(|(requests, _)| requests.contains(&request)).map(|(_, fault)| *fault)
+    }
 }
 
 /// An object that a client asked the server to write.
@@ -55,9 +94,15 @@ impl S3Server {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let written = Arc::default();
+        let (written, faults): (_, Arc<Faults>) = Default::default();
         let (buckets, keys) = (buckets.iter().map(|bucket| (*bucket).to_owned()).collect(), Mutex::default());
-        let door = Arc::new(Door { service: service.build(), buckets, keys, written: Arc::clone(&written) });
+        let door = Arc::new(Door {
+            service: service.build(),
+            buckets,
+            keys,
+            written: Arc::clone(&written),
+            faults: Arc::clone(&faults),
+        });
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let door = Arc::clone(&door);
@@ -72,7 +117,7 @@ impl S3Server {
                 });
             }
         });
-        Self { folder, address, written, _runtime: runtime }
+        Self { folder, address, written, faults, _runtime: runtime }
     }
 
     /// The folder that is a bucket.
@@ -110,6 +155,18 @@ pub(crate) fn point_at(sandbox: &mut Sandbox, address: SocketAddr, secret: &str)
 }
 
 impl S3Server {
+    /// How many requests were made.
+    pub(crate) fn requests(&self) -> u64 {
+        self.faults.requests.load(Ordering::SeqCst)
+    }
+
+    /// Lets requests fail, by their numbers from now on.
+    pub(crate) fn fail(&self, requests: std::ops::Range<u64>, fault: Fault) {
+        let now = self.requests();
+        let requests = now + requests.start..now + requests.end;
+        *self.faults.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some((requests, fault));
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -124,14 +181,29 @@ struct Door {
     /// The service looks whether an object exists, and writes it later: who may only create has to wait for others at the same key.
     keys: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     written: Arc<Mutex<Vec<Written>>>,
+    faults: Arc<Faults>,
 }
 
-async fn answer(door: Arc<Door>, request: Request<Incoming>) -> Result<s3s::HttpResponse, Infallible> {
+/// An error ends the connection.
+async fn answer(door: Arc<Door>, request: Request<Incoming>) -> std::io::Result<s3s::HttpResponse> {
+    let fault = door.faults.next();
+    let answered = match fault {
+        Some(fault) if !fault.is_done() => None,
+        _ => Some(done(&door, request).await),
+    };
+    match fault {
+        Some(Fault::Dropped | Fault::Lost) => Err(std::io::Error::other("the line is dead")),
+        Some(Fault::Refused | Fault::Belied) => Ok(failed(StatusCode::INTERNAL_SERVER_ERROR, "")),
+        None => Ok(answered.unwrap_or_else(|| failed(StatusCode::INTERNAL_SERVER_ERROR, ""))),
+    }
+}
+
+async fn done(door: &Door, request: Request<Incoming>) -> s3s::HttpResponse {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     if !door.buckets.iter().any(|bucket| path.split('/').next() == Some(bucket)) {
         let body =
             "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>";
-        return Ok(failed(StatusCode::NOT_FOUND, body));
+        return failed(StatusCode::NOT_FOUND, body);
     }
     let create_only = request.headers().contains_key("if-none-match");
     let _alone = match *request.method() == Method::PUT {
@@ -147,7 +219,7 @@ async fn answer(door: Arc<Door>, request: Request<Incoming>) -> Result<s3s::Http
         }
     };
     let answered = door.service.call(request.map(s3s::Body::from)).await;
-    Ok(answered.unwrap_or_else(|_| failed(StatusCode::INTERNAL_SERVER_ERROR, "")))
+    answered.unwrap_or_else(|_| failed(StatusCode::INTERNAL_SERVER_ERROR, ""))
 }
 
 fn failed(status: StatusCode, body: &str) -> s3s::HttpResponse {

@@ -70,7 +70,8 @@ fn project_lake_and_raw_files_may_have_any_name() {
         // The night after knows the file.
         tranche(&["run", "shop", "--as-of", "2026-06-02"]);
         let answer = |query: &str| tranche(&["sql", query]).json();
-        let counted = answer("SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM loads) AS loads");
+        let counted =
+            answer("SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM loads) AS loads");
         assert_eq!(counted[0], serde_json::json!({"orders": 199, "loads": 2}), "{name}");
         let file = answer("SELECT file FROM quarantine_orders")[0]["file"].as_str().unwrap().to_owned();
         assert_eq!(file, format!("data/orders/{name}.csv"));
@@ -85,7 +86,9 @@ fn project_lake_and_raw_files_may_have_any_name() {
 /// A path as a URL has it.
 fn encoded(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
-    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    path.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 #[test]
@@ -96,12 +99,17 @@ fn what_a_pattern_means_literally_stands_behind_a_backslash() {
         shop.run_as_of("2026-06-01")
     };
     let refused = load("data/orders/[2026] {new}/*.csv").expect_code(1);
-    assert!(refused.stderr.contains(r"a bracket that is part of a name stands behind `\`"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains(r"a bracket that is part of a name stands behind `\`"),
+        "{}",
+        refused.stderr
+    );
     let _ = load(r"data/orders/\[2026\] \{new\}/*.csv").expect_code(0);
     let loads = ["SELECT count(*) FROM loads WHERE source = 'orders'"];
     assert_eq!(shop.lines(loads[0]), ["1"]);
     // The same file by its URL.
-    let url = format!("file://{}/%5B2026%5D%20%7Bnew%7D/?.csv", shop.sandbox.path().join("data/orders").display());
+    let url =
+        format!("file://{}/%5B2026%5D%20%7Bnew%7D/?.csv", shop.sandbox.path().join("data/orders").display());
     let _ = load(&url).expect_code(0);
     assert_eq!(shop.lines(loads[0]), ["1"]);
     shop.redefine("format: csv\npath: data/orders/{new/*.csv");
@@ -137,14 +145,26 @@ fn a_definition_that_cannot_be_read_is_told_where_it_lies() {
     };
     for (path, spoil, reason) in [
         ("schemas/more.yaml", pipe, "schemas/more.yaml:1:1: this is a pipe, a socket or a device"),
-        ("pipelines/shop/segments/more.sql", pipe, "segments/more.sql:1:1: this is a pipe, a socket or a device"),
+        (
+            "pipelines/shop/segments/more.sql",
+            pipe,
+            "segments/more.sql:1:1: this is a pipe, a socket or a device",
+        ),
         ("pipelines/shop/sources/more.yaml", folder, "sources/more.yaml:1:1: this is a folder"),
-        ("pipelines/shop/metrics", circle, "pipelines/shop/metrics:1:1: this symbolic link cannot be followed"),
+        (
+            "pipelines/shop/metrics",
+            circle,
+            "pipelines/shop/metrics:1:1: this symbolic link cannot be followed",
+        ),
         ("pipelines/shop/segments/more.sql", circle, "more.sql:1:1: this symbolic link cannot be followed"),
         ("tranche.yaml", latin, "tranche.yaml:4:3: the byte 0xFC is not UTF-8 (in Latin-1 it is `ü`)"),
         ("schemas/orders.yaml", latin, "schemas/orders.yaml:18:3: the byte 0xFC is not UTF-8"),
         ("pipelines/shop/segments/buyers.sql", latin, "segments/buyers.sql:7:3: the byte 0xFC is not UTF-8"),
-        ("pipelines/shop/pipeline.yaml", latin, "pipelines/shop/pipeline.yaml:7:3: the byte 0xFC is not UTF-8"),
+        (
+            "pipelines/shop/pipeline.yaml",
+            latin,
+            "pipelines/shop/pipeline.yaml:7:3: the byte 0xFC is not UTF-8",
+        ),
     ] {
         let shop = shop("a.csv");
         spoil(&shop.sandbox.path().join(path));
@@ -205,7 +225,9 @@ fn a_name_that_no_folder_can_have_is_told_before_the_night() {
     let _ = shop.tranche(&["doctor"]).expect_code(0);
     let longer = shop_of_long_names(300);
     for reason in ["table", "entity", "source", "step", "segment"] {
-        longer.refused(&format!("this {reason} name has 300 characters, and names have at most 128; shorten it"));
+        longer.refused(&format!(
+            "this {reason} name has 300 characters, and names have at most 128; shorten it"
+        ));
     }
 }
 

@@ -168,3 +168,28 @@ fn known_answers_are_keys_as_they_are_written() {
     let ran = project.tranche(&["check"]).expect_code(2);
     assert!(ran.stderr.contains("put it in quotes"), "{}", ran.stderr);
 }
+
+#[test]
+fn what_is_no_number_is_told_in_every_format() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv");
+    project.write("a.csv", csv(&[order(1)]));
+    let _ = project.load().expect_code(0);
+    let of = |format: &str, query: &str| {
+        let ran = project.tranche(&["--format", format, "sql", query]).expect_code(0);
+        ran.stdout.trim_end().to_owned()
+    };
+    let made =
+        "SELECT CAST('nan' AS double) AS a, -CAST('inf' AS double) AS b, 0.5 AS c, CAST(NULL AS double) AS d";
+    assert_eq!(of("csv", made), "a,b,c,d\nNaN,-inf,0.5,");
+    assert_eq!(of("json", made), r#"[{"a":"NaN","b":"-inf","c":0.5,"d":null}]"#);
+    assert_eq!(of("markdown", made).lines().last(), Some("| NaN | -inf | 0.5 |  |"));
+    let values = "(SELECT CAST(v AS double) FROM (VALUES ('nan'), ('1'), ('inf'), ('nan')) AS t(v)) AS t(x)";
+    let aggregates =
+        format!("SELECT min(x), max(x), sum(x), avg(x), count(x), count(DISTINCT x) FROM {values}");
+    assert_eq!(of("csv", &aggregates).lines().last(), Some("1.0,NaN,NaN,NaN,4,3"));
+    let compared = format!("SELECT x, x = x AS same, x > 5 AS more FROM {values} ORDER BY x DESC");
+    assert_eq!(
+        of("csv", &compared),
+        "x,same,more\nNaN,true,true\nNaN,true,true\ninf,true,true\n1.0,true,false"
+    );
+}

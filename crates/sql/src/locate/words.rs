@@ -25,12 +25,13 @@ pub(super) fn cause(text: &str) -> String {
         .to_owned()
 }
 
-const PREFIXES: [&str; 9] = [
+const PREFIXES: [&str; 10] = [
     "Error during planning: ",
     "Schema error: ",
     "Internal error: ",
     "External error: ",
     "Arrow error: ",
+    "Compute error: ",
     "Parser error: ",
     "Cast error: ",
     "Execution error: ",

@@ -124,7 +124,11 @@ fn value(column: &dyn Array, row: usize, formatter: &ArrayFormatter<'_>) -> Valu
         DataType::Decimal128(..) if shown.chars().filter(char::is_ascii_digit).count() > 15 => {
             Value::String(shown)
         }
-        t if t.is_numeric() => shown.parse::<f64>().map_or_else(|_| Value::String(shown), Value::from),
+        // Neither NaN nor an infinity is a number of JSON.
+        t if t.is_numeric() => match shown.parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::from(number),
+            _ => Value::String(shown),
+        },
         _ => Value::String(shown),
     }
 }
