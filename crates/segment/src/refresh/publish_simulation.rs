@@ -1,16 +1,20 @@
-//! Refreshes of two pipelines at once, of which some are cut short and tried again: in the end, each has left what it found.
+//! Refreshes of two pipelines at once, backfills of all their instants and maintenance of their tables beside them, of which some are cut
+//! short and tried again: in the end, each has left what it found.
 //!
 //! A seed is a case; how others are asked for, [`Seeds`] tells.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::future::join_all;
+use tranche_store::maintenance::Retention;
 
 use super::*;
 use crate::definition::elsewhere::Elsewhere;
 use crate::property::Seeds;
 use crate::property::random::Random;
+use crate::store::traits_table;
 
 /// As many cases as a build plays.
 const CASES: u64 = 20;
@@ -27,7 +31,27 @@ const PIPELINES: [Own; 2] = [
     Own { pipeline: "mail", segment: "readers", column: "opened" },
 ];
 
-/// What a pipeline finds at an instant.
+/// The instants that a backfill publishes at once; refreshes are as of some of them.
+const INSTANTS: std::ops::RangeInclusive<i64> = 1..=3;
+
+/// What is done at once.
+#[derive(Debug)]
+enum Work {
+    /// A refresh, and which of the runs of it this is.
+    Refresh(Planned, usize),
+    /// A backfill of all instants of a pipeline.
+    Backfill(usize),
+    /// Maintenance of all tables.
+    Maintenance,
+}
+
+/// What a pipeline finds at an instant, whoever asks.
+fn members(seed: u64, pipeline: usize, as_of: i64) -> Vec<i64> {
+    let mut random = Random::new(seed, 10 + 10 * pipeline as u64 + as_of.unsigned_abs());
+    (1..=6).filter(|_| random.chance(50)).collect()
+}
+
+/// A refresh of a pipeline as of an instant.
 #[derive(Debug, Clone)]
 struct Planned {
     pipeline: usize,
@@ -43,9 +67,9 @@ fn planned(seed: u64) -> Vec<Planned> {
     let mut random = Random::new(seed, 1);
     let mut all = Vec::new();
     for pipeline in 0..PIPELINES.len() {
-        for as_of in 1..=3 {
+        for as_of in INSTANTS {
             if random.chance(70) {
-                let members = (1..=6).filter(|_| random.chance(50)).collect();
+                let members = members(seed, pipeline, as_of);
                 let runs = 1 + usize::from(random.chance(30));
                 all.push(Planned { pipeline, as_of, members, runs, is_taken_over: random.chance(50) });
             }
@@ -62,6 +86,45 @@ fn traits(column: &str, as_of: i64) -> RecordBatch {
 }
 
 impl World {
+    /// Does a piece of work as a step with retries does.
+    async fn until_done(&self, seed: u64, work: &Work) {
+        match work {
+            Work::Refresh(planned, run) => self.publish_until_done(planned, *run).await,
+            Work::Backfill(pipeline) => self.backfill_until_done(seed, *pipeline).await,
+            Work::Maintenance => {
+                let tables = [HISTORY_TABLE.to_owned(), memberships_table(ENTITY), traits_table(ENTITY)];
+                for table in tables {
+                    let (state, size) = (self.session().shared_state(), NonZeroU64::new(1 << 20).unwrap());
+                    // What fails is left for the next time.
+                    let _ = self.lake.maintain(state, &table, size, Retention::AtLeastADay(std::time::Duration::ZERO)).await;
+                }
+            }
+        }
+    }
+
+    /// Publishes all instants of a pipeline's segment at once.
+    async fn backfill_until_done(&self, seed: u64, pipeline: usize) {
+        let Own { pipeline: name, segment, .. } = PIPELINES[pipeline];
+        let definitions = [(segment, "{not_empty: false}")];
+        let of = |as_of| (as_of, members(seed, pipeline, as_of));
+        let (before, last) = (INSTANTS.take(2).map(of).collect::<Vec<_>>(), *INSTANTS.end());
+        let (_, last_members) = of(last);
+        let transaction = format!("{name}/backfill");
+        let members = [(segment, last_members.as_slice())];
+        let step = Step {
+            pipeline: name,
+            wanted: Some(&[segment]),
+            before: &before,
+            ..Step::new(&definitions, last, &members, &transaction)
+        };
+        for attempt in 1.. {
+            match self.publish(&step).await {
+                Ok(_) => break,
+                Err(error) => assert!(attempt < 4, "backfill of {name}: {error}"),
+            }
+        }
+    }
+
     /// Publishes as a step with retries does.
     async fn publish_until_done(&self, planned: &Planned, run: usize) {
         let Own { pipeline, segment, column } = PIPELINES[planned.pipeline];
@@ -85,7 +148,7 @@ impl World {
 
     /// The wide table: key, then the value of each trait that is there.
     async fn wide(&self) -> Vec<(i64, BTreeMap<String, Option<i64>>)> {
-        let Some((_, batches)) = self.rows(&crate::store::traits_table(ENTITY)).await else {
+        let Some((_, batches)) = self.rows(&traits_table(ENTITY)).await else {
             return Vec::new();
         };
         let mut rows = Vec::new();
@@ -124,23 +187,29 @@ async fn refreshes_at_once_with_faults_leave_what_they_found() {
     let Seeds { first, count } = Seeds::asked(CASES);
     for seed in first..first + count {
         let planned = planned(seed);
+        let mut random = Random::new(seed, 2);
+        let backfills: Vec<usize> = (0..PIPELINES.len()).filter(|_| random.chance(30)).collect();
         let in_order = World::new();
         for one in &planned {
             in_order.publish_until_done(one, 0).await;
         }
-        let mut random = Random::new(seed, 2);
+        for pipeline in &backfills {
+            in_order.backfill_until_done(seed, *pipeline).await;
+        }
         let failure = if random.chance(50) { Failure::Before } else { Failure::After };
         let store = FailingStore::new(failure);
         let world = World::over(&store);
-        let mut runs: Vec<(&Planned, usize)> =
-            planned.iter().flat_map(|one| (0..one.runs).map(move |run| (one, run))).collect();
-        for at in (1..runs.len()).rev() {
-            runs.swap(at, random.below(at + 1));
+        let refreshes =
+            planned.iter().flat_map(|one| (0..one.runs).map(|run| Work::Refresh(one.clone(), run)));
+        let mut works: Vec<Work> = refreshes.chain(backfills.iter().copied().map(Work::Backfill)).collect();
+        works.extend((0..random.below(3)).map(|_| Work::Maintenance));
+        for at in (1..works.len()).rev() {
+            works.swap(at, random.below(at + 1));
         }
         store.fail_after(random.between(0, 30));
-        join_all(runs.iter().map(|(one, run)| world.publish_until_done(one, *run))).await;
+        join_all(works.iter().map(|work| world.until_done(seed, work))).await;
         store.fail_after(i64::MAX);
-        assert_eq!(world.seen().await, in_order.seen().await, "seed {seed}: {runs:?}");
-        assert_eq!(world.wide().await, expected_wide(&planned), "seed {seed}: {runs:?}");
+        assert_eq!(world.seen().await, in_order.seen().await, "seed {seed}: {works:?}");
+        assert_eq!(world.wide().await, expected_wide(&planned), "seed {seed}: {works:?}");
     }
 }

@@ -63,6 +63,8 @@ struct Step<'a> {
     members: &'a [(&'a str, &'a [i64])],
     wanted: Option<&'a [&'a str]>,
     full: bool,
+    /// Instants before with their own members, which a backfill publishes together with this one.
+    before: &'a [(i64, Vec<i64>)],
     transaction: &'a str,
     traits: Option<RecordBatch>,
     elsewhere: Elsewhere,
@@ -84,6 +86,7 @@ impl<'a> Step<'a> {
             members,
             wanted: None,
             full: false,
+            before: &[],
             transaction,
             traits: None,
             elsewhere: Elsewhere::default(),
@@ -112,21 +115,32 @@ impl World {
 
     async fn publish(&self, step: &Step<'_>) -> Result<Vec<SegmentReport>, SegmentError> {
         let session = self.engine.session(day(step.as_of));
-        let policy = if step.full { HistoryPolicy::Rebuilt } else { HistoryPolicy::Grows };
+        let policy = match (step.full, step.before) {
+            (true, _) => HistoryPolicy::Rebuilt,
+            (false, []) => HistoryPolicy::Grows,
+            (false, _) => HistoryPolicy::FilledIn { rebuild: true },
+        };
         let Step { pipeline, transaction, .. } = *step;
         let elsewhere = &step.elsewhere;
         let to =
             Destination { lake: &self.lake, session: &session, pipeline, policy, transaction, elsewhere };
         let mut index = KeyIndex::new(&DataType::Int64);
-        let mut segments = IndexMap::new();
-        for (segment, keys) in step.members {
+        let mut members_of = |keys: &[i64]| {
             let keys: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));
             let entities = index.insert(&keys).unwrap().into_iter().flatten().collect();
-            segments.insert((*segment).to_owned(), Members { entities, ..Members::default() });
+            Members { entities, ..Members::default() }
+        };
+        let mut instants = Vec::new();
+        for (as_of, keys) in step.before {
+            instants.push((*as_of, IndexMap::from([(step.members[0].0.to_owned(), members_of(keys))])));
         }
+        let last = step.members.iter().map(|(segment, keys)| ((*segment).to_owned(), members_of(keys)));
+        instants.push((step.as_of, last.collect()));
         let key = Key { name: "id".to_owned(), data_type: DataType::Int64 };
         let universe = index.len();
-        let findings = vec![Findings { as_of: day(step.as_of), universe, segments }];
+        let findings =
+            instants.into_iter().map(|(as_of, segments)| Findings { as_of: day(as_of), universe, segments });
+        let findings = findings.collect();
         let mut publication = Publication {
             entity: ENTITY.to_owned(),
             key,
