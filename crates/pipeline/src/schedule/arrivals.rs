@@ -18,21 +18,39 @@ use crate::ledger::append_log::{Append, AppendLog};
 /// Files that are newer may not be all of their delivery yet.
 const QUIET: SignedDuration = SignedDuration::from_secs(10);
 
+/// Where files keep coming, those that are there are not left waiting for longer.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+
 impl ScheduleLog {
     /// The entry to make when the files of `source` are these; `None` when they are unchanged, or may be
     /// incomplete.
-    fn arrival(&self, source: &str, files: Option<&SourceFiles>, now: Timestamp) -> Option<Arrival> {
+    fn arrival(&mut self, source: &str, files: Option<&SourceFiles>, now: Timestamp) -> Option<Arrival> {
+        let Some((arrival, is_complete)) = self.change(source, files, now) else {
+            self.coming.remove(source);
+            return None;
+        };
+        let since = *self.coming.entry(source.to_owned()).or_insert(now);
+        let is_due = is_complete || now.duration_since(since) >= PATIENCE;
+        if is_due {
+            self.coming.remove(source);
+        }
+        is_due.then_some(arrival)
+    }
+
+    /// The entry for files that are others than before, and whether they are all of their delivery.
+    fn change(&self, source: &str, files: Option<&SourceFiles>, now: Timestamp) -> Option<(Arrival, bool)> {
         let arrival = |slot| {
             let digest = files.map_or_else(String::new, |files| files.digest.clone());
-            Some(Arrival { slot, source: source.to_owned(), digest })
+            Arrival { slot, source: source.to_owned(), digest }
         };
         let Some(last) = self.arrivals().iter().rev().find(|arrival| arrival.source == source) else {
-            return arrival(None);
+            return Some((arrival(None), true));
         };
         // Removed files trigger nothing.
         let files = files.filter(|files| files.digest != last.digest)?;
         let seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
-        let newest = files.newest.round(seconds).ok()?;
+        // A date that is yet to come says nothing of when a file came.
+        let newest = files.newest.round(seconds).ok()?.min(whole_second(now));
         // Files may be older than others that came before them.
         let latest = self.arrivals().iter().filter_map(|arrival| arrival.slot).max();
         let begin = self.events().last().map(crate::schedule::log::ScheduleEvent::at);
@@ -40,8 +58,14 @@ impl ScheduleLog {
             .max(begin)
             .and_then(|after| after.round(seconds).ok()?.checked_add(SignedDuration::from_secs(1)).ok());
         let slot = after.map_or(newest, |after| after.max(newest));
-        (slot <= now && now.duration_since(files.newest) >= QUIET).then(|| arrival(Some(slot)))?
+        let is_complete = now.duration_since(files.newest).abs() >= QUIET;
+        (slot <= now).then(|| (arrival(Some(slot)), is_complete))
     }
+}
+
+/// The last whole second up to an instant.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 impl Ledger {
@@ -126,6 +150,34 @@ mod tests {
             ["02:00:01", "02:00:02", "04:00:00"]
         );
         assert_eq!(ledger.schedule_log("shop").await.unwrap(), one);
+    }
+
+    #[tokio::test]
+    async fn files_that_keep_coming_and_dates_that_are_wrong_stop_nothing() {
+        let ledger = Ledger::new(Arc::new(InMemory::new()));
+        let mut history = ScheduleLog::default();
+        let schedules = vec![Schedule::new(Trigger::NewFiles("orders".into()))];
+        let scheduled = ScheduleEvent::Scheduled { since: at("01:00:00"), schedules };
+        let begin = |history: &ScheduleLog| history.events().is_empty().then(|| scheduled.clone());
+        ledger.amend_schedule_log("shop", &mut history, begin).await.unwrap();
+        for (newest, digest, now, expected) in [
+            ("00:30:00", "a", "01:00:05", &[][..]),
+            // A file every few seconds.
+            ("02:00:00", "b", "02:00:01", &[]),
+            ("02:02:00", "c", "02:02:05", &[]),
+            ("02:04:55", "d", "02:04:56", &[]),
+            ("02:05:00", "e", "02:05:02", &["02:05:00"]),
+            ("02:06:00", "f", "02:06:01", &["02:05:00"]),
+            ("02:06:00", "f", "02:06:30", &["02:05:00", "02:06:00"]),
+            // A file of tomorrow, and one of today after it.
+            ("22:00:00", "g", "03:00:00.5", &["02:05:00", "02:06:00", "03:00:00"]),
+            ("22:00:00", "h", "04:00:00", &["02:05:00", "02:06:00", "03:00:00", "04:00:00"]),
+        ] {
+            let seen = files(newest, digest);
+            ledger.note_arrival("shop", &mut history, "orders", Some(&seen), at(now)).await.unwrap();
+            assert_eq!(slots(&history), expected, "{now}");
+        }
+        assert_eq!(ledger.schedule_log("shop").await.unwrap(), history);
     }
 
     #[tokio::test]

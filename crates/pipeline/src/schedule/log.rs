@@ -3,6 +3,7 @@
 //! Slots are enumerated from here. A schedule that is new fires nothing retroactively: its slots are those
 //! after the instant at which it was declared, up to the instant at which the next one was.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -76,6 +77,8 @@ pub struct ScheduleLog {
     arrivals: Vec<Arrival>,
     /// How many arrivals were before these.
     arrivals_before: u64,
+    /// Since when each source has had files that are no arrival yet, as this process has seen it.
+    pub(crate) coming: BTreeMap<String, Timestamp>,
 }
 
 /// A slot by the log of schedules.

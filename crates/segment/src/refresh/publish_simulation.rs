@@ -96,7 +96,10 @@ impl World {
                 for table in tables {
                     let (state, size) = (self.session().shared_state(), NonZeroU64::new(1 << 20).unwrap());
                     // What fails is left for the next time.
-                    let _ = self.lake.maintain(state, &table, size, Retention::AtLeastADay(std::time::Duration::ZERO)).await;
+                    let _ = self
+                        .lake
+                        .maintain(state, &table, size, Retention::AtLeastADay(std::time::Duration::ZERO))
+                        .await;
                 }
             }
         }
