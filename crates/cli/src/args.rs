@@ -1,12 +1,14 @@
 //! What can be typed.
 
 mod schedule;
+mod traits;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 pub(crate) use schedule::{BackfillSlots, Order, Runs, Schedule, ScheduleAction};
+pub(crate) use traits::Trait;
 use tranche_workspace::queries::experiments::InferenceKind;
 use tranche_workspace::queries::statistics::{
     Alternative, CaseInference, Margin, Prior, RelativeMethod, Spending,
@@ -321,27 +323,6 @@ pub(crate) struct Backfill {
     /// List the instants, the segments and what would be rebuilt; compute and publish nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Trait {
-    /// List traits with their type and where they are defined.
-    List,
-    /// Show a trait: its definition, and how its values lie.
-    #[command(
-        after_help = "Examples:\n  tranche trait show revenue_365d\n  tranche trait show revenue_365d --as-of 2026-06-01"
-    )]
-    Show {
-        /// The trait.
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// Compute the values at this instant (default: those published last).
-        #[arg(long, value_name = "T")]
-        as_of: Option<String>,
-        /// Show values of a trait that is made from personal data (columns marked `pii`), too.
-        #[arg(long)]
-        personal: bool,
-    },
 }
 
 #[derive(Debug, Subcommand)]
