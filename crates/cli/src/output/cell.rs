@@ -38,7 +38,8 @@ pub(super) fn in_spreadsheet(value: &Value) -> String {
 pub(super) fn as_text(text: &str) -> String {
     let begins = text.trim_start_matches(|c: char| c.is_whitespace() || is_hidden(c));
     let is_number = begins.get(1..).is_some_and(|rest| {
-        !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ' '))
+        let is_digit = |c: char| c.is_ascii_digit() || matches!(c, '.' | ' ');
+        rest == "inf" || (!rest.is_empty() && rest.chars().all(is_digit))
     });
     let is_computed = match begins.chars().next() {
         Some('=' | '@' | '＝' | '＠') => true,
@@ -133,7 +134,7 @@ mod tests {
         ] {
             assert_eq!(in_spreadsheet(&json!(text)), format!("'{text}"));
         }
-        for text in ["", "a=1", "-5", "+49170123", "-0.5", "a-b", "1 + 1", "é"] {
+        for text in ["", "a=1", "-5", "-inf", "+49170123", "-0.5", "a-b", "1 + 1", "é"] {
             assert_eq!(in_spreadsheet(&json!(text)), text);
         }
         assert_eq!(
