@@ -1,8 +1,6 @@
 //! A fault of the storage at one request of a night: the client asks again, and whatever became of the first request, the lake holds what an
 //! undisturbed night leaves.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
-
 use std::sync::OnceLock;
 
 use tranche_tests::Sandbox;
