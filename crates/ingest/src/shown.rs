@@ -7,10 +7,8 @@ const SHOWN_LIMIT: usize = 80;
 
 /// A value as a reason shows it: short, and without characters that a terminal would obey.
 pub(crate) fn legible(value: &str) -> String {
-    let plain = value.chars().take(SHOWN_LIMIT).map(|c| match is_hidden(c) || c.is_whitespace() {
-        true if c != ' ' => '\u{fffd}',
-        _ => c,
-    });
+    let shown = |c| if is_hidden(c) || matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    let plain = value.chars().take(SHOWN_LIMIT).map(shown);
     let end = if value.chars().nth(SHOWN_LIMIT).is_some() { "…" } else { "" };
     plain.collect::<String>() + end
 }

@@ -25,10 +25,14 @@ impl<'a> Found<'a> {
     /// Reads the file at a path, if there is something there.
     pub(crate) fn file(&mut self, path: &str) {
         let place = self.root.join(path);
-        if fs::symlink_metadata(&place).is_ok_and(|found| !is_mark_of_an_editor(&place, &found)) {
-            let file = if self.is_within(&place) { read(path, &place) } else { outside(path) };
-            self.files.insert(path.to_owned(), file);
-        }
+        let file = match fs::symlink_metadata(&place) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) => unreadable(path, cause(&place, &error)),
+            Ok(found) if is_mark_of_an_editor(&place, &found) => return,
+            Ok(_) if !self.is_within(&place) => outside(path),
+            Ok(_) => read(path, &place),
+        };
+        self.files.insert(path.to_owned(), file);
     }
 
     /// Reads the files in a folder that have an extension, if there is such a folder.
@@ -64,7 +68,8 @@ impl<'a> Found<'a> {
         let listed = match listed {
             Ok(listed) => listed,
             Err(error) => {
-                if fs::symlink_metadata(&place).is_ok() {
+                let is_missing = |error: io::Error| error.kind() == ErrorKind::NotFound;
+                if !fs::symlink_metadata(&place).is_err_and(is_missing) {
                     self.report(folder, cause(&place, &error));
                 }
                 return Vec::new();
@@ -101,11 +106,8 @@ impl<'a> Found<'a> {
 }
 
 fn outside(path: &str) -> SourceFile {
-    SourceFile::unreadable(
-        path,
-        "a symbolic link leads out of the project from here".to_owned(),
-        "put the file itself here: a project is what its folder holds",
-    )
+    let message = "a symbolic link leads out of the project from here".to_owned();
+    unreadable(path, (message, "put the file itself here: a project is what its folder holds"))
 }
 
 /// Editors mark an open file by a hidden link that leads to nothing.
@@ -115,22 +117,23 @@ fn is_mark_of_an_editor(place: &Path, found: &fs::Metadata) -> bool {
 }
 
 fn read(path: &str, place: &Path) -> SourceFile {
-    let unreadable = |(message, help): (String, &str)| SourceFile::unreadable(path, message, help);
     // What is no file is not opened: a pipe would be waited for.
     match fs::metadata(place) {
         Ok(found) if found.is_file() => match fs::read(place) {
             Ok(bytes) => SourceFile::from_bytes(path, &bytes),
-            Err(error) => unreadable(cause(place, &error)),
+            Err(error) => unreadable(path, cause(place, &error)),
         },
         Ok(found) => {
             let what = if found.is_dir() { "a folder" } else { "a pipe, a socket or a device" };
-            unreadable((
-                format!("this is {what}, and a definition is a file"),
-                "rename it, or write the definition into a file of this name",
-            ))
+            let message = format!("this is {what}, and a definition is a file");
+            unreadable(path, (message, "rename it, or write the definition into a file of this name"))
         }
-        Err(error) => unreadable(cause(place, &error)),
+        Err(error) => unreadable(path, cause(place, &error)),
     }
+}
+
+fn unreadable(path: &str, (message, help): (String, &str)) -> SourceFile {
+    SourceFile::unreadable(path, message, help)
 }
 
 /// Why something that is there cannot be read, and what to do.

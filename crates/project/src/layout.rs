@@ -100,6 +100,21 @@ impl Project {
         Self { files: files.into_iter().map(file).collect(), unreadable: Vec::new() }
     }
 
+    /// The same project without the file at a path.
+    #[must_use]
+    pub fn without(&self, path: Option<&str>) -> Self {
+        let mut project = self.clone();
+        project.files.retain(|other, _| Some(other.as_str()) != path);
+        project
+    }
+
+    /// The same project with a file more.
+    #[must_use]
+    pub fn with(mut self, file: SourceFile) -> Self {
+        self.files.insert(file.path().to_owned(), file);
+        self
+    }
+
     /// Every file, by path.
     pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
         self.files.values()

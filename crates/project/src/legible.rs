@@ -3,14 +3,17 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a character is not seen, or changes how others are seen: controls but for the end of a line and the tab, marks of the direction
-/// of writing, separators of lines, and characters without width that no script needs.
+/// Whether a character is not seen, or changes how others are seen: controls but for the end of a line and the tab, embeddings and overrides
+/// of the direction of writing, separators of lines, and fillers that no script needs. What scripts need stays: joiners, spaces without
+/// width, and the marks that texts from right to left have beside punctuation.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
-        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' => true,
-        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e007f}' => true,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' => true,
+        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' => true,
+        // The tags of flags are among these, and end with the last.
+        '\u{e0000}'..='\u{e001f}' | '\u{e0100}'..='\u{e01ef}' => true,
         c => c.is_control(),
     }
 }
@@ -52,13 +55,21 @@ mod tests {
 
     #[test]
     fn what_is_hidden_is_written_out() {
-        assert!(matches!(legible("Zoë 👩‍🚀\tکتاب‌ها\nb"), Cow::Borrowed(_)), "letters, joiners and lines stay");
+        for text in
+            ["Zoë 👩‍🚀\tکتاب‌ها\nb", "מכירות (B2B)\u{200f}", "🏴\u{e0067}\u{e0062}\u{e007f}", "山田　太郎"]
+        {
+            assert!(
+                matches!(legible(text), Cow::Borrowed(_)),
+                "letters, joiners, marks and lines stay: {text}"
+            );
+        }
+        assert_eq!(legible("VIP\u{3164}"), "VIP\\u{3164}");
         assert_eq!(legible("a\u{1b}[31mb\u{7}"), "a\\u{1b}[31mb\\u{7}");
         assert_eq!(legible("\u{202e}evil\u{9b}\r"), "\\u{202e}evil\\u{9b}\\u{d}");
-        for document in [r#"{"a":"\u001b x"}"#, "\"\u{9b}\u{202e}\u{e0041}\""] {
+        for document in [r#"{"a":"\u001b x"}"#, "\"\u{9b}\u{202e}\u{e0001}\""] {
             let shown = legible_json(document);
             assert!(!shown.chars().any(is_hidden), "{shown}");
         }
-        assert_eq!(legible_json("\"\u{9b}\u{e0041}\""), r#""\u009b\udb40\udc41""#);
+        assert_eq!(legible_json("\"\u{9b}\u{e0001}\""), r#""\u009b\udb40\udc01""#);
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 const SETTINGS: &str = "tranche.yaml";
 
 /// Parts of keys that credentials stand under.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "secret",
     "password",
     "passwd",
@@ -18,18 +18,50 @@ const KEYS: [&str; 10] = [
     "access_key",
     "account_key",
     "api_key",
+    "master_key",
+    "customer_key",
     "credential",
     "sas_key",
 ];
 
-/// Keys that name where a secret is.
-const NAMES: [&str; 5] = ["_variable", "_path", "_file", "_uri", "_endpoint"];
+/// Ends of keys that say where a secret is.
+const NAMES: [&str; 6] = ["_variable", "_path", "_file", "_uri", "_endpoint", "application_credentials"];
 
-/// Parts of the names of a URL's parameters that carry credentials.
-const PARAMETERS: [&str; 8] = ["sig", "token", "secret", "password", "passwd", "key", "credential", "auth"];
+/// The last words of the names of a URL's parameters that carry credentials.
+const PARAMETERS: [&str; 10] = [
+    "sig",
+    "signature",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "apikey",
+    "credential",
+    "credentials",
+];
 
-/// Receivers whose whole path is a secret.
-const SECRET_PATHS: [&str; 4] = ["hooks.slack.com", "discord.com", "webhook.office.com", "hooks.zapier.com"];
+/// The last two words of such names.
+const PAIRS: [[&str; 2]; 4] = [["api", "key"], ["access", "key"], ["account", "key"], ["secret", "key"]];
+
+/// Receivers whose path is a secret, from this part on.
+const RECEIVERS: [(&str, &str); 5] = [
+    ("hooks.slack.com", ""),
+    ("discord.com", "api/webhooks/"),
+    ("discordapp.com", "api/webhooks/"),
+    ("webhook.office.com", ""),
+    ("hooks.zapier.com", ""),
+];
+
+/// Parts of such paths that everyone knows.
+const KNOWN_PARTS: [&str; 8] =
+    ["api", "webhooks", "services", "workflows", "triggers", "webhookb2", "hooks", "catch"];
+
+/// Whether credentials stand under a key.
+pub(crate) fn is_credential(key: &str) -> bool {
+    let key = key.to_lowercase();
+    KEYS.iter().any(|part| key.contains(part)) && !NAMES.iter().any(|end| key.ends_with(end))
+}
 
 /// A secret in a line.
 pub(crate) struct Found {
@@ -41,8 +73,9 @@ pub(crate) struct Found {
 
 /// A line of a file with stars in place of secrets, and of what may be one: the paths of URLs among the settings.
 pub(crate) fn masked(path: &str, line: &str) -> String {
-    let mut hidden: Vec<Range<usize>> = found(path, line).into_iter().map(|found| found.bytes).collect();
+    let mut hidden: Vec<Range<usize>> = found(line).into_iter().map(|found| found.bytes).collect();
     if path == SETTINGS {
+        hidden.extend(under_keys(line));
         hidden
             .extend(urls(line).filter_map(|url| tail(&line[url.clone()]).map(|at| url.start + at..url.end)));
     }
@@ -56,14 +89,11 @@ pub fn without_secrets(text: &str) -> String {
     masked("", text)
 }
 
-/// The secrets in a line of a file, in their order.
-pub(crate) fn found(path: &str, line: &str) -> Vec<Found> {
+/// The secrets in a line, in their order.
+pub(crate) fn found(line: &str) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for url in urls(line) {
         found.extend(in_url(line, &url));
-    }
-    if path == SETTINGS {
-        found.extend(under_keys(line));
     }
     found.extend(by_shape(line));
     found.sort_by_key(|found| found.bytes.start);
@@ -118,21 +148,25 @@ fn in_url(line: &str, url: &Range<usize>) -> Vec<Found> {
             push(host + colon + 1..host + at, "a password");
         }
     }
-    let name = text[name].split(':').next().unwrap_or_default();
-    let is_secret_path =
-        SECRET_PATHS.iter().any(|known| name == *known || name.ends_with(&format!(".{known}")));
-    if let Some(path) = tail(text).filter(|_| is_secret_path) {
-        push(path..text.len(), "the secret address of a receiver");
+    let host = text[name].split(':').next().unwrap_or_default();
+    let is_host = |known: &str| host == known || host.ends_with(&format!(".{known}"));
+    if let Some(path) = tail(text)
+        && RECEIVERS.iter().any(|(known, part)| is_host(known) && text[path..].starts_with(part))
+    {
+        let is_known = |part: &str| part.is_empty() || KNOWN_PARTS.contains(&part);
+        if !without_variables(&text[path..]).split('/').all(is_known) {
+            push(path..text.len(), "the secret address of a receiver");
+        }
         return found;
     }
     if let Some(query) = text.find('?') {
         let mut at = query + 1;
         for parameter in text[at..].split('&') {
-            if let Some((name, value)) = parameter.split_once('=') {
-                let lower = name.to_lowercase();
-                if PARAMETERS.iter().any(|part| lower.contains(part)) {
-                    push(at + name.len() + 1..at + name.len() + 1 + value.len(), "a credential");
-                }
+            if let Some((name, value)) = parameter.split_once('=')
+                && is_credential_parameter(name)
+                && value.contains(char::is_alphanumeric)
+            {
+                push(at + name.len() + 1..at + parameter.len(), "a credential");
             }
             at += parameter.len() + 1;
         }
@@ -140,113 +174,150 @@ fn in_url(line: &str, url: &Range<usize>) -> Vec<Found> {
     found
 }
 
-/// Values of keys that credentials stand under: `aws_secret_access_key: abc`.
-fn under_keys(line: &str) -> Vec<Found> {
-    let code = line.split(" #").next().unwrap_or(line);
+/// Whether the name of a URL's parameter says that it carries a credential.
+fn is_credential_parameter(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
+    words.last().is_some_and(|word| PARAMETERS.contains(word))
+        || PAIRS.iter().any(|pair| words.ends_with(pair))
+}
+
+/// Where values of keys stand that credentials stand under: `aws_secret_access_key: abc`.
+fn under_keys(line: &str) -> Vec<Range<usize>> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut found = Vec::new();
-    for (colon, _) in code.match_indices(':') {
-        let behind = &code[colon + 1..];
-        if !behind.starts_with([' ', '\t']) {
+    for (colon, _) in line.match_indices(':') {
+        let before = line[..colon].trim_end_matches(['\'', '"', ' ']);
+        if !is_credential(&before[before.trim_end_matches(is_name).len()..]) {
             continue;
         }
-        let before = code[..colon].trim_end_matches(['\'', '"', ' ']);
-        let key = before[before.trim_end_matches(is_name).len()..].to_lowercase();
-        if !KEYS.iter().any(|part| key.contains(part)) || NAMES.iter().any(|end| key.ends_with(end)) {
-            continue;
-        }
+        let behind = &line[colon + 1..];
         let start = colon + 1 + (behind.len() - behind.trim_start().len());
-        let value = &code[start..];
-        let (start, end) = match value.chars().next() {
-            Some(quote @ ('\'' | '"')) => {
-                (start + 1, value[1..].find(quote).map_or(code.len(), |end| start + 1 + end))
-            }
-            _ => (
-                start,
-                start + value.find([',', '}']).filter(|_| !value.starts_with("${")).unwrap_or(value.len()),
-            ),
+        let value = &line[start..];
+        let end = match value.chars().next() {
+            Some(quote @ ('\'' | '"')) => value[1..].find(quote).map(|end| end + 1),
+            Some(_) if value.starts_with("${") => None,
+            _ => value.find([',', '}']).or_else(|| value.find(" #")),
         };
-        let end = start + code[start..end].trim_end().len();
-        if is_written(&code[start..end]) && !matches!(&code[start..end], "null" | "~" | "|" | ">") {
-            found.push(Found { bytes: start..end, what: "a credential" });
+        if is_written(value) {
+            found.push(start..end.map_or(line.len(), |end| start + end));
         }
     }
     found
 }
+
+/// How a secret begins, how many characters of which kind follow, and what it is.
+type Shape = (&'static str, std::ops::RangeInclusive<usize>, fn(char) -> bool, &'static str);
 
 /// What is a secret by its shape, wherever it stands.
 fn by_shape(line: &str) -> Vec<Found> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | '/' | '=');
+    let is_id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
     let mut found = Vec::new();
-    for (prefix, least, what) in [
-        ("AKIA", 20, "the id of an access key"),
-        ("ASIA", 20, "the id of an access key"),
-        ("ghp_", 30, "a token"),
-        ("xoxb-", 20, "a token"),
-        ("xoxp-", 20, "a token"),
-        ("eyJ", 60, "a token"),
-        ("Bearer ", 23, "a token"),
-        ("-----BEGIN ", 11, "a private key"),
-    ] {
+    let shapes: [Shape; 8] = [
+        ("AKIA", 16..=16, is_id, "the id of an access key"),
+        ("ASIA", 16..=16, is_id, "the id of an access key"),
+        ("ghp_", 30..=usize::MAX, is_token, "a token"),
+        ("xoxb-", 20..=usize::MAX, is_token, "a token"),
+        ("xoxp-", 20..=usize::MAX, is_token, "a token"),
+        ("eyJ", 57..=usize::MAX, is_token, "a token"),
+        ("Bearer ", 16..=usize::MAX, is_token, "a token"),
+        ("-----BEGIN ", 0..=usize::MAX, |_| true, "a private key"),
+    ];
+    for (prefix, lengths, is_part, what) in shapes {
         for (at, _) in line.match_indices(prefix) {
             let behind = &line[at + prefix.len()..];
-            let length = prefix.len() + behind.find(|c| !is_token(c)).unwrap_or(behind.len());
+            let length = behind.find(|c| !is_part(c)).unwrap_or(behind.len());
+            let goes_on = behind[length..].starts_with(|c: char| is_token(c) && !matches!(c, '.' | '='));
             let begins = !line[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
             let is_key = what != "a private key" || line.contains("PRIVATE KEY");
-            if begins && is_key && length >= least {
-                found.push(Found { bytes: at..at + length, what });
+            if begins && !goes_on && is_key && lengths.contains(&length) {
+                found.push(Found { bytes: at..at + prefix.len() + length, what });
             }
         }
     }
     found
 }
 
-/// Whether a value is written out, and not the name of a variable.
+/// Whether a value is written out, and not by the names of variables alone.
 fn is_written(value: &str) -> bool {
-    !value.is_empty() && !value.starts_with("${")
+    !without_variables(value).trim().is_empty()
+}
+
+/// A text without the variables in it.
+fn without_variables(text: &str) -> String {
+    let mut rest = text;
+    let mut plain = String::new();
+    while let Some((before, variable)) = rest.split_once("${") {
+        plain.push_str(before);
+        rest = variable.split_once('}').map_or("", |(_, behind)| behind);
+    }
+    plain + rest
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(path: &str, line: &str, secrets: &[&str]) {
-        let found: Vec<&str> = found(path, line).into_iter().map(|found| &line[found.bytes]).collect();
+    fn check(line: &str, secrets: &[&str]) {
+        let found: Vec<&str> = found(line).into_iter().map(|found| &line[found.bytes]).collect();
         assert_eq!(found, secrets, "{line}");
-        let shown = masked(path, line);
+        let shown = masked("", line);
         assert_eq!(shown.chars().count(), line.chars().count(), "{shown}");
         assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
     }
 
     #[test]
-    fn secrets_are_told_by_key_and_shape() {
-        let settings = |line: &str, secrets: &[&str]| check("tranche.yaml", line, secrets);
-        settings("storage: {aws_secret_access_key: 'abc', aws_region: eu}", &["abc"]);
-        settings("  AWS_SECRET_ACCESS_KEY: abc # mine", &["abc"]);
-        settings("  azure_storage_sas_key: \"a,b\"", &["a,b"]);
-        settings("  aws_session_token: ${TOKEN}", &[]);
-        settings("  google_service_account_path: key.json", &[]);
-        settings("lineage: {url: 'https://c.example.org/v1', api_key_variable: CATALOGUE_KEY}", &[]);
-        settings("lake: s3://bucket/lake", &[]);
-        settings("- {to: webhook, url: 'https://u:pw@h.example.org/x?token=t1&a=b'}", &["pw", "t1"]);
-        settings("- {to: email, url: smtps://night%40example.org:${MAIL_PASSWORD}@mail.example.org}", &[]);
-        settings("- {to: webhook, url: ${HOOK}}", &[]);
-        settings("- {to: webhook, url: https://hooks.slack.com/services/T0/B0/x}", &["services/T0/B0/x"]);
-        settings("- {to: webhook, url: 'https://hooks.slack.com/${SLACK_PATH}', on: [failure]}", &[]);
-        let source = |line: &str, secrets: &[&str]| check("pipelines/p/sources/a.yaml", line, secrets);
-        source("columns: {api_token: \"substr(token, 1, 3)\"}", &[]);
-        source("path: https://u:pw@h.example.org/x.csv?sig=abc", &["pw", "abc"]);
-        source("path: az://c/p?sv=2020&sig=${SIG}", &[]);
-        source("# AKIAIOSFODNN7EXAMPLE", &["AKIAIOSFODNN7EXAMPLE"]);
-        source("api: 'Bearer abcdefghijklmnopqrstuvwxyz'", &["Bearer abcdefghijklmnopqrstuvwxyz"]);
-        source("-----BEGIN RSA PRIVATE KEY-----", &["-----BEGIN RSA"]);
-        source("at: 2026-11-30T08:00:00Z", &[]);
+    fn secrets_are_told_by_place_and_shape() {
+        check("- {to: webhook, url: 'https://u:pw@h.example.org/x?token=t1&a=b'}", &["pw", "t1"]);
+        check("- {to: email, url: smtps://night%40example.org:${MAIL_PASSWORD}@mail.example.org}", &[]);
+        check("- {to: email, url: smtps://me:${A}hunter2@mail.example.org}", &["${A}hunter2"]);
+        check("- {to: webhook, url: ${HOOK}}", &[]);
+        check("- {to: webhook, url: https://hooks.slack.com/services/T0/B0/x}", &["services/T0/B0/x"]);
+        check("- {to: webhook, url: 'https://hooks.slack.com/services/${SLACK_PATH}', on: [failure]}", &[]);
+        check("url: https://discord.com/api/webhooks/${ID}/${TOKEN}", &[]);
+        check("url: https://discord.com/api/webhooks/1/abc", &["api/webhooks/1/abc"]);
+        check("description: see https://discord.com/channels/1/2", &[]);
+        check("lineage: {url: 'https://c.example.org/v1', api_key_variable: CATALOGUE_KEY}", &[]);
+        check("lake: s3://bucket/lake", &[]);
+        check("columns: {api_token: \"substr(token, 1, 3)\"}", &[]);
+        check("path: https://u:pw@h.example.org/x.csv?sv=1&sig=abc", &["pw", "abc"]);
+        check("path: az://c/p?X-Amz-Signature=abc&api_key=k1&access-key=k2", &["abc", "k1", "k2"]);
+        check("path: az://c/p?sv=2020&sig=${SIG}", &[]);
+        check("-- https://jira.example.org/issues/?assignee=ada&design=x&keyword=y&pageKey=z&author=b", &[]);
+        check("WHERE page_url LIKE 'https://shop.example.org/?access_token=%'", &[]);
+        check("# AKIAIOSFODNN7EXAMPLE", &["AKIAIOSFODNN7EXAMPLE"]);
+        check("'ASIA_PACIFIC_EMERGING', 'ASIA-PACIFIC-SOUTHEAST', 'ASIAPACIFICSOUTHEAST1'", &[]);
+        check("api: 'Bearer abcdefghijklmnopqrstuvwxyz'", &["Bearer abcdefghijklmnopqrstuvwxyz"]);
+        check("-----BEGIN RSA PRIVATE KEY-----", &["-----BEGIN RSA PRIVATE KEY-----"]);
+        check("at: 2026-11-30T08:00:00Z", &[]);
     }
 
     #[test]
-    fn paths_among_the_settings_are_not_shown() {
-        let line = "- {to: webhook, url: 'https://h.example.org/hidden/t0', onn: [failure]}";
-        assert_eq!(masked("tranche.yaml", line), line.replace("hidden/t0", "*********"));
-        assert_eq!(masked("tranche.yaml", "- {url: http://h/a}"), "- {url: http://h/*}");
+    fn what_may_be_a_secret_among_the_settings_is_not_shown() {
+        for (line, hidden) in [
+            ("- {to: webhook, url: 'https://h.example.org/hidden/t0', onn: [failure]}", "hidden/t0"),
+            ("- {url: http://h/a}", "a"),
+            ("storage: {\"aws_secret_access_key\":\"abc\"}", "\"abc"),
+            ("  AWS_SECRET_ACCESS_KEY: abc # mine", "abc"),
+            ("  azure_storage_sas_key: 'a,b #c'", "'a,b #c"),
+        ] {
+            let at = line.rfind(hidden).unwrap();
+            let (before, behind) = (&line[..at], &line[at + hidden.len()..]);
+            assert_eq!(masked("tranche.yaml", line), format!("{before}{}{behind}", "*".repeat(hidden.len())));
+        }
+        for key in [
+            "aws_secret_access_key",
+            "AWS_SESSION_TOKEN",
+            "azure_storage_master_key",
+            "google_service_account_key",
+        ] {
+            assert!(is_credential(key), "{key}");
+        }
+        for key in
+            ["aws_region", "google_application_credentials", "aws_web_identity_token_file", "aws_endpoint"]
+        {
+            assert!(!is_credential(key), "{key}");
+        }
     }
 }

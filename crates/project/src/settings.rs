@@ -15,6 +15,7 @@ use crate::named::check_version;
 use crate::problems::Problems;
 use crate::sections::Sections;
 use crate::source_file::SourceFile;
+use crate::texts;
 
 /// `tranche.yaml`, as its author wrote it, but for the [`Sections`] of other crates.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -179,6 +180,7 @@ impl SettingsSpec {
     pub fn validate(self, file: &SourceFile, problems: &mut Problems) -> Settings {
         check_version(&self.version, file, problems);
         let sections = Sections::of(file);
+        texts::check_options(self.storage.keys(), file, problems);
         let mut settings = Settings { storage: self.storage, sections, ..Settings::default() };
         settings.lake = self.lake.or(settings.lake);
         if let Some(zone) = self.timezone {

@@ -1,7 +1,7 @@
 //! What no definition may have in its text, whatever it defines.
 
 use crate::legible::is_hidden;
-use crate::secrets::{Found, found};
+use crate::secrets::{Found, found, is_credential};
 use crate::{Position, Problems, SourceFile};
 
 /// Reports characters that nobody sees, and secrets that stand in the open.
@@ -26,15 +26,36 @@ fn check_hidden(file: &SourceFile, problems: &mut Problems) {
 
 /// Reports the secrets of a definition.
 fn check_secrets(file: &SourceFile, problems: &mut Problems) {
+    let help = match file.path() {
+        "tranche.yaml" => "write `${NAME}` here, and set that variable in the environment",
+        _ => "leave it out: definitions are read by many, and stored with each run",
+    };
     for (number, line) in (1..).zip(file.text().split('\n')) {
-        for Found { bytes, what } in found(file.path(), line) {
+        for Found { bytes, what } in found(line) {
             let column = line[..bytes.start].chars().count() as u64 + 1;
-            let diagnostic =
-                file.problem(Position { line: number, column }, format!("{what} stands here in the open"));
-            problems.push(diagnostic.with_help(
-                "write `${NAME}` and set that variable in the environment, or leave it out where the environment has it",
-            ));
+            let at = Position { line: number, column };
+            problems.push(file.problem(at, format!("{what} stands here in the open")).with_help(help));
         }
+    }
+}
+
+/// Reports options of storage that are credentials, which the environment has.
+pub(crate) fn check_options<'a>(
+    keys: impl Iterator<Item = &'a String>,
+    file: &SourceFile,
+    problems: &mut Problems,
+) {
+    for key in keys.filter(|key| is_credential(key)) {
+        let lines = (1..).zip(file.text().split('\n'));
+        let mut found =
+            lines.filter_map(|(line, text)| Some((line, text[..text.find(key.as_str())?].chars().count())));
+        let at = found
+            .next()
+            .map_or(Position::START, |(line, column)| Position { line, column: column as u64 + 1 });
+        let help = format!("leave it out, and set {} in the environment", key.to_uppercase());
+        problems.push(
+            file.problem(at, format!("`{key}` is a credential, and stands here in the open")).with_help(help),
+        );
     }
 }
 

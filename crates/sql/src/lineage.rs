@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan};
 
 /// A column of a table: (table, column).
@@ -130,7 +131,7 @@ fn copied_by(expr: &Expr, schema: &DFSchema, columns: &[Origins]) -> Origins {
         }
         Expr::AggregateFunction(call) if REDUCING.contains(&call.func.name()) => Vec::new(),
         Expr::WindowFunction(call) if REDUCING.contains(&call.fun.name()) => Vec::new(),
-        Expr::ScalarFunction(call) if REDUCING.contains(&call.name()) => Vec::new(),
+        Expr::ScalarFunction(call) if REDUCING.contains(&call.name()) || is_part_of_many(call) => Vec::new(),
         Expr::AggregateFunction(call) => call.params.args.iter().collect(),
         Expr::WindowFunction(call) => call.params.args.iter().collect(),
         other if expr_type_is_boolean(other, schema) => Vec::new(),
@@ -150,8 +151,17 @@ fn expr_type_is_boolean(expr: &Expr, schema: &DFSchema) -> bool {
     expr.get_type(schema).is_ok_and(|data_type| data_type == DataType::Boolean)
 }
 
+/// Whether it is a part of a date that many dates have.
+fn is_part_of_many(call: &ScalarFunction) -> bool {
+    let part = match call.args.first() {
+        Some(Expr::Literal(part, _)) if call.name() == "date_part" => part.try_as_str().flatten(),
+        _ => None,
+    };
+    part.is_some_and(|part| matches!(part.to_lowercase().as_str(), "year" | "quarter" | "decade" | "century"))
+}
+
 /// Functions whose result tells little of the value that it is made from.
-const REDUCING: [&str; 18] = [
+const REDUCING: [&str; 17] = [
     "approx_distinct",
     "ascii",
     "bit_length",
@@ -161,7 +171,6 @@ const REDUCING: [&str; 18] = [
     "character_length",
     "count",
     "cume_dist",
-    "date_part",
     "dense_rank",
     "length",
     "ntile",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tranche_project::{Problems, Project, SourceFile, front_matter};
+use tranche_project::{Problems, SourceFile, front_matter};
 use tranche_segment::SegmentSpec;
 
 use crate::failure::Failure;
@@ -49,18 +49,12 @@ impl Draft {
             (None, None) => pipeline_of(&spec.entity.value, tranche)?,
         };
         let replaced = known.map(|(_, _, definition)| definition.file.path().to_owned());
-        let others: Vec<(&str, &str)> = tranche
-            .definitions
-            .project
-            .files()
-            .filter(|file| replaced.as_deref() != Some(file.path()))
-            .map(|file| (file.path(), file.text()))
-            .collect();
+        let others = tranche.definitions.project.without(replaced.as_deref());
         let mut path = format!("pipelines/{pipeline}/segments/{}.sql", Path::new(file.stem()).display());
-        while others.iter().any(|(other, _)| *other == path) {
+        while others.files().any(|other| other.path() == path) {
             path = path.replace(".sql", "_.sql");
         }
-        let project = Project::from_files(others.into_iter().chain([(path.as_str(), file.text())]));
+        let project = others.with(SourceFile::new(&path, file.text()));
         let tranche = Tranche::with_project(&tranche.place, project, tranche.actions.clone())?;
         Ok(Self { tranche, name, typed: typed.to_owned(), path })
     }

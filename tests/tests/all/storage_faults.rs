@@ -13,7 +13,7 @@ const FIRST: [&str; 4] = ["run", "shop", "--as-of", "2026-10-01"];
 const SECOND: [&str; 4] = ["run", "shop", "--as-of", "2026-11-01"];
 
 /// So many places of a night are tried by a build; `TRANCHE_FAULTS` asks for more, or for `all`.
-const PLACES: u64 = 6;
+const PLACES: u64 = 4;
 
 fn remote_shop(server: &S3Server) -> Sandbox {
     let mut sandbox = shop();

@@ -34,20 +34,27 @@ pub(super) fn in_spreadsheet(value: &Value) -> String {
     }
 }
 
-/// A text that a spreadsheet takes as a text. A number with a sign, such as one of a telephone, stays as it is.
+/// A text that a spreadsheet takes as a text. What begins with a sign stays as it is where it is a number, a word or a long id.
 pub(super) fn as_text(text: &str) -> String {
     let begins = text.trim_start_matches(|c: char| c.is_whitespace() || is_hidden(c));
-    let is_number = begins.get(1..).is_some_and(|rest| {
-        let is_digit = |c: char| c.is_ascii_digit() || matches!(c, '.' | ' ');
-        rest == "inf" || (!rest.is_empty() && rest.chars().all(is_digit))
-    });
+    let rest = begins.get(1..).unwrap_or_default();
     let is_computed = match begins.chars().next() {
-        Some('=' | '@' | '＝' | '＠') => true,
-        Some('+' | '-') => !is_number,
-        Some('＋' | '－') => true,
+        Some('=' | '＝' | '＠' | '＋' | '－') => true,
+        Some('+' | '-' | '@') => !is_plain(rest) && !is_id(rest),
         _ => text.starts_with(['\t', '\r']),
     };
     if is_computed { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Whether nothing is computed of what follows a sign: it is a number or words.
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | ' '))
+}
+
+/// Whether it is an id, as some databases make them: `-KrHx8sZ-a_9`.
+fn is_id(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    text.len() >= 8 && text.chars().all(is_part) && text.contains(|c: char| c.is_ascii_lowercase())
 }
 
 /// A value as it is, nothing for null.
@@ -125,16 +132,30 @@ mod tests {
             " =1",
             "@SUM(1)",
             "+1+1",
+            "-2-3",
             "-1+cmd|' /C calc'!A0",
+            "+49-170-123",
             "\t=1",
             "\r1",
             "\u{feff}=1",
             "＝1",
-            "-a",
         ] {
             assert_eq!(in_spreadsheet(&json!(text)), format!("'{text}"));
         }
-        for text in ["", "a=1", "-5", "-inf", "+49170123", "-0.5", "a-b", "1 + 1", "é"] {
+        for text in [
+            "",
+            "a=1",
+            "-5",
+            "-inf",
+            "+49 170 123",
+            "-0.5",
+            "-KrHx8sZ-a_9",
+            "-1 days",
+            "-",
+            "@ada",
+            "1 + 1",
+            "é",
+        ] {
             assert_eq!(in_spreadsheet(&json!(text)), text);
         }
         assert_eq!(

@@ -20,7 +20,7 @@ pub(crate) fn print_json(document: &impl serde::Serialize, format: Format) -> Re
     done(writeln!(std::io::stdout().lock(), "{}", legible_json(&text)))
 }
 
-/// Prints rows in a format. Data for programs stays as it is, unless a terminal would obey it.
+/// Prints rows in a format. What a terminal would obey is written out where one may read it.
 pub(super) fn print_rows(text: &str, format: Format) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     done(match format {

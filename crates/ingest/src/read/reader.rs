@@ -83,12 +83,13 @@ impl RawColumns {
                 None => others += 1,
             }
         }
+        let counted = |what: &str| format!("{others} {what}{}", if others == 1 { "" } else { "s" });
         match (others, shown.is_empty()) {
             (0, _) => shown.join(", "),
-            (others, true) => {
-                format!("{others} columns with other names; if the first line is a row, add a header line")
+            (_, true) => {
+                format!("{}; if the first line is a row, add a header line", counted("other column"))
             }
-            (others, false) => format!("{} and {others} other columns", shown.join(", ")),
+            (_, false) => format!("{} and {}", shown.join(", "), counted("other column")),
         }
     }
 

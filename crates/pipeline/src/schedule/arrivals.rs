@@ -10,44 +10,39 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::log::ScheduleLog;
-use super::source_files::{Arrival, SourceFiles};
+use super::source_files::{Arrival, Coming, SourceFiles};
 use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::ledger::append_log::{Append, AppendLog};
-
-/// Files that are newer may not be all of their delivery yet.
-const QUIET: SignedDuration = SignedDuration::from_secs(10);
-
-/// Where files keep coming, those that are there are not left waiting for longer.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 impl ScheduleLog {
     /// The entry to make when the files of `source` are these; `None` when they are unchanged, or may be
     /// incomplete.
     fn arrival(&mut self, source: &str, files: Option<&SourceFiles>, now: Timestamp) -> Option<Arrival> {
-        let Some((arrival, is_complete)) = self.change(source, files, now) else {
-            self.coming.remove(source);
-            return None;
-        };
-        let since = *self.coming.entry(source.to_owned()).or_insert(now);
-        let is_due = is_complete || now.duration_since(since) >= PATIENCE;
-        if is_due {
-            self.coming.remove(source);
-        }
-        is_due.then_some(arrival)
-    }
-
-    /// The entry for files that are others than before, and whether they are all of their delivery.
-    fn change(&self, source: &str, files: Option<&SourceFiles>, now: Timestamp) -> Option<(Arrival, bool)> {
         let arrival = |slot| {
             let digest = files.map_or_else(String::new, |files| files.digest.clone());
             Arrival { slot, source: source.to_owned(), digest }
         };
         let Some(last) = self.arrivals().iter().rev().find(|arrival| arrival.source == source) else {
-            return Some((arrival(None), true));
+            return Some(arrival(None));
         };
         // Removed files trigger nothing.
-        let files = files.filter(|files| files.digest != last.digest)?;
+        let Some(files) = files.filter(|files| files.digest != last.digest) else {
+            self.coming.remove(source);
+            return None;
+        };
+        let is_due = self
+            .coming
+            .entry(source.to_owned())
+            .or_insert_with(|| Coming::new(files, now))
+            .is_due(files, now);
+        let slot = self.slot_of(files, now).filter(|slot| is_due && *slot <= now)?;
+        self.coming.remove(source);
+        Some(arrival(Some(slot)))
+    }
+
+    /// The slot that files bring about, behind all others.
+    fn slot_of(&self, files: &SourceFiles, now: Timestamp) -> Option<Timestamp> {
         let seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
         // A date that is yet to come says nothing of when a file came.
         let newest = files.newest.round(seconds).ok()?.min(whole_second(now));
@@ -57,9 +52,7 @@ impl ScheduleLog {
         let after = latest
             .max(begin)
             .and_then(|after| after.round(seconds).ok()?.checked_add(SignedDuration::from_secs(1)).ok());
-        let slot = after.map_or(newest, |after| after.max(newest));
-        let is_complete = now.duration_since(files.newest).abs() >= QUIET;
-        (slot <= now).then(|| (arrival(Some(slot)), is_complete))
+        Some(after.map_or(newest, |after| after.max(newest)))
     }
 }
 
@@ -170,8 +163,10 @@ mod tests {
             ("02:06:00", "f", "02:06:01", &["02:05:00"]),
             ("02:06:00", "f", "02:06:30", &["02:05:00", "02:06:00"]),
             // A file of tomorrow, and one of today after it.
-            ("22:00:00", "g", "03:00:00.5", &["02:05:00", "02:06:00", "03:00:00"]),
-            ("22:00:00", "h", "04:00:00", &["02:05:00", "02:06:00", "03:00:00", "04:00:00"]),
+            ("22:00:00", "g", "03:00:00.5", &["02:05:00", "02:06:00"]),
+            ("22:00:00", "h", "03:00:09", &["02:05:00", "02:06:00"]),
+            ("22:00:00", "h", "03:00:18", &["02:05:00", "02:06:00"]),
+            ("22:00:00", "h", "03:00:19", &["02:05:00", "02:06:00", "03:00:19"]),
         ] {
             let seen = files(newest, digest);
             ledger.note_arrival("shop", &mut history, "orders", Some(&seen), at(now)).await.unwrap();

@@ -15,7 +15,7 @@ use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::ledger::append_log::{Append, AppendLog};
 use crate::ledger::failed;
-use crate::schedule::source_files::Arrival;
+use crate::schedule::source_files::{Arrival, Coming};
 use crate::schedule::{Schedule, Trigger};
 
 /// An entry of a pipeline's log of schedules.
@@ -77,8 +77,8 @@ pub struct ScheduleLog {
     arrivals: Vec<Arrival>,
     /// How many arrivals were before these.
     arrivals_before: u64,
-    /// Since when each source has had files that are no arrival yet, as this process has seen it.
-    pub(crate) coming: BTreeMap<String, Timestamp>,
+    /// The files of each source that are no arrival yet, as this process has seen them.
+    pub(crate) coming: BTreeMap<String, Coming>,
 }
 
 /// A slot by the log of schedules.

@@ -1,10 +1,11 @@
-//! The files in a folder of a local disk and in those below it. Symbolic links are followed, and one that leads nowhere, or back to where
-//! it lies, adds none: what it would lead to is found without it.
+//! The files in a folder of a local disk and in those below it. Symbolic links are followed, and one that leads nowhere, or back to a folder
+//! on the way to it, adds none: what it would lead to is found without it.
 
 use std::collections::VecDeque;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -14,9 +15,17 @@ use object_store::{Error, ObjectMeta, Result};
 /// Folders that are read before what was found in them is handed on.
 const FOLDERS_AT_A_TIME: usize = 64;
 
+/// A folder that is yet to be read.
+struct Folder {
+    path: Path,
+    place: PathBuf,
+    /// The folders, without links, from which links led on the way to it.
+    passed: Arc<[PathBuf]>,
+}
+
 /// The files in `folder`, which lies at `path` on the disk, in no order.
 pub(super) fn files(path: Path, folder: PathBuf) -> BoxStream<'static, Result<ObjectMeta>> {
-    let rest = VecDeque::from([(path, folder)]);
+    let rest = VecDeque::from([Folder { path, place: folder, passed: Arc::from([]) }]);
     let found = stream::try_unfold(rest, |mut rest| async move {
         if rest.is_empty() {
             return Ok::<_, Error>(None);
@@ -24,8 +33,8 @@ pub(super) fn files(path: Path, folder: PathBuf) -> BoxStream<'static, Result<Ob
         let read = tokio::task::spawn_blocking(move || {
             let mut files = Vec::new();
             for _ in 0..FOLDERS_AT_A_TIME {
-                let Some((path, folder)) = rest.pop_front() else { break };
-                read_folder(&path, &folder, &mut files, &mut rest)?;
+                let Some(folder) = rest.pop_front() else { break };
+                read_folder(&folder, &mut files, &mut rest)?;
             }
             Ok::<_, Error>((files, rest))
         });
@@ -36,12 +45,8 @@ pub(super) fn files(path: Path, folder: PathBuf) -> BoxStream<'static, Result<Ob
 }
 
 /// Adds the files of a folder, and the folders in it.
-fn read_folder(
-    path: &Path,
-    folder: &FilePath,
-    files: &mut Vec<ObjectMeta>,
-    folders: &mut VecDeque<(Path, PathBuf)>,
-) -> Result<()> {
+fn read_folder(of: &Folder, files: &mut Vec<ObjectMeta>, folders: &mut VecDeque<Folder>) -> Result<()> {
+    let Folder { path, place: folder, passed } = of;
     let failed = |at: &FilePath, error: io::Error| Error::Generic {
         store: "disk",
         source: format!("cannot read `{}`: {error}", at.display()).into(),
@@ -59,8 +64,8 @@ fn read_folder(
             Err(error) => return Err(failed(&place, error)),
         };
         if metadata.is_dir() {
-            if !leads_back(&place) {
-                folders.push_back((child(path, &place)?, place));
+            if let Some(passed) = entered(&place, passed) {
+                folders.push_back(Folder { path: child(path, &place)?, place, passed });
             }
         } else if metadata.is_file() && !is_being_written(&place) {
             files.push(described(child(path, &place)?, &metadata));
@@ -74,10 +79,14 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Whether a folder is a symbolic link to one that it lies in.
-fn leads_back(place: &FilePath) -> bool {
-    let lies_in = || Some((fs::canonicalize(place.parent()?).ok()?, fs::canonicalize(place).ok()?));
-    place.is_symlink() && lies_in().is_none_or(|(parent, target)| parent.starts_with(target))
+/// The folders from which links led on the way into a folder; none for a link that leads back to where one of them lies, or it itself.
+fn entered(place: &FilePath, passed: &Arc<[PathBuf]>) -> Option<Arc<[PathBuf]>> {
+    if !place.is_symlink() {
+        return Some(Arc::clone(passed));
+    }
+    let (parent, target) = (fs::canonicalize(place.parent()?).ok()?, fs::canonicalize(place).ok()?);
+    let passed: Arc<[PathBuf]> = passed.iter().cloned().chain([parent]).collect();
+    (!passed.iter().any(|folder| folder.starts_with(&target))).then_some(passed)
 }
 
 /// Whether it has the name of a file that is not complete: `#` and a number at the end.
