@@ -16,6 +16,7 @@ use crate::health::Health;
 use crate::preregistration;
 use crate::result::{Findings, result};
 use crate::units::collect::{Collected, UnitData, collect};
+use crate::units::status::EarlierLooks;
 
 /// What was measured.
 #[derive(Debug)]
@@ -42,7 +43,11 @@ pub async fn measure(
         .iter()
         .filter_map(|(experiment, registered)| Some((experiment.name.as_str(), (*registered)?)))
         .collect();
-    let Collected { data, rows_read, facts } = collect(&measured, context).await?;
+    let looks = experiments.iter().filter_map(|(experiment, registered)| {
+        Some((experiment.name.as_str(), preregistration::looks_of((*registered)?, experiment)))
+    });
+    let earlier: EarlierLooks<'_> = looks.collect();
+    let Collected { data, rows_read, facts } = collect(&measured, &earlier, context).await?;
     let results = context.engine.threads().map_borrowed(&data, |data| {
         evaluate(data, registered.get(data.observed.experiment.name.as_str()).copied(), context)
     });
@@ -64,6 +69,7 @@ pub(crate) fn evaluate(
         registered,
         preregistration::plan_of(experiment, context.metrics),
         data.observed.all.at.iter().min().copied(),
+        data.observed.taken.as_ref().map(|taken| preregistration::registered_looks(experiment, taken)),
         as_of,
     );
     result(data, Findings { as_of, estimates, families, health, plan, metrics: context.metrics })

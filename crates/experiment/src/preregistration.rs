@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tranche_metric::{Cap, Fact, Metric, MetricKind, Metrics, Missing, Step};
-use tranche_scorecard::{Amendment, Declared, MetricRole, Preregistration};
+use tranche_scorecard::{Amendment, Declared, MetricRole, Preregistration, RegisteredLook, RegisteredLooks};
 use tranche_stats::Margin;
 
+use crate::definition::looks::TakenLook;
 use crate::definition::{Experiment, MetricChoice, TestDirection};
 use crate::method::declared;
 
-/// Registers the plan of an experiment, or compares it with the one that was registered. `None` before the
-/// first exposure.
+/// Registers the plan of an experiment and the looks that were taken, or compares it with the one that was registered.
+/// `None` before the first exposure.
 pub(crate) fn register(
     earlier: Option<&Preregistration>,
     plan: BTreeMap<String, Declared>,
     first_exposure: Option<Timestamp>,
+    looks: Option<RegisteredLooks>,
     as_of: Timestamp,
 ) -> Option<Preregistration> {
     let hash = hash(&plan);
@@ -27,15 +29,31 @@ pub(crate) fn register(
             registered_at: as_of,
             plan,
             amendments: Vec::new(),
+            looks,
         });
     };
-    let mut kept = earlier.clone();
+    let mut kept = Preregistration { looks, ..earlier.clone() };
     let changes = changes(&kept.plan, &plan);
     if !changes.is_empty() {
         kept.amendments.push(Amendment { as_of, hash, changes });
         kept.plan = plan;
     }
     Some(kept)
+}
+
+/// The looks that were taken by the present plan of looks; with another one, they count anew.
+pub(crate) fn looks_of<'a>(registered: &'a Preregistration, experiment: &Experiment) -> &'a [RegisteredLook] {
+    let planned = Declared::from(declared::parameters(&experiment.statistics.method));
+    let own = registered.looks.as_ref().filter(|looks| looks.planned == planned);
+    own.map_or(&[], |looks| &looks.taken)
+}
+
+/// What is registered of looks that were taken.
+pub(crate) fn registered_looks(experiment: &Experiment, taken: &TakenLook) -> RegisteredLooks {
+    RegisteredLooks {
+        planned: declared::parameters(&experiment.statistics.method).into(),
+        taken: taken.all.clone(),
+    }
 }
 
 /// The plan of an experiment by part: all decisions that its author declared before the first exposure.
@@ -204,12 +222,12 @@ mod tests {
 
     #[test]
     fn a_plan_is_registered_with_the_first_exposure_and_then_only_amended() {
-        assert_eq!(register(None, plan(0.05), None, day(1)), None);
-        let first = register(None, plan(0.05), Some(day(1)), day(2));
-        let same = register(first.as_ref(), plan(0.05), Some(day(1)), day(3));
+        assert_eq!(register(None, plan(0.05), None, None, day(1)), None);
+        let first = register(None, plan(0.05), Some(day(1)), None, day(2));
+        let same = register(first.as_ref(), plan(0.05), Some(day(1)), None, day(3));
         assert_eq!(same, first);
-        let amended = register(same.as_ref(), plan(0.1), Some(day(1)), day(4));
-        let again = register(amended.as_ref(), plan(0.1), Some(day(1)), day(4));
+        let amended = register(same.as_ref(), plan(0.1), Some(day(1)), None, day(4));
+        let again = register(amended.as_ref(), plan(0.1), Some(day(1)), None, day(4));
         assert_eq!(again, amended, "measuring again amends nothing");
         let (first, amended) = first.zip(amended).unwrap();
         assert_eq!(amended.hash, first.hash, "the plan as registered keeps its hash");

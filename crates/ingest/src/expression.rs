@@ -8,7 +8,7 @@ use arrow::compute::{interleave, take_record_batch};
 use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
-use tranche_sql::{RowExpression, failure_kind};
+use tranche_sql::{RowExpression, failure_kind, plain_cause};
 
 use crate::convert::{ValueOrigin, convert};
 use crate::reason::Reason;
@@ -36,16 +36,14 @@ pub(crate) fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Res
     }
 }
 
-/// Why an expression fails for a row, without the engine's name for the kind of error.
+/// Why an expression fails for a row.
 fn reason(error: &DataFusionError) -> Reason {
     let text = error.strip_backtrace();
-    let text = text.lines().next().unwrap_or_default();
-    let text = text.strip_prefix("Execution error: ").unwrap_or(text);
-    Reason::new(text, failure_kind(text))
+    Reason::new(plain_cause(&text), failure_kind(&text))
 }
 
 /// Evaluates an expression over raw rows to values of a type: exactly, and with more room for rows whose numbers have too many digits for
-/// that, or whose instants are too far away.
+/// that.
 pub(crate) fn evaluate_raw(
     expr: &RowExpression,
     batch: &RecordBatch,

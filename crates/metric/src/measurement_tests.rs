@@ -13,7 +13,7 @@ use tranche_project::{Problems, Project, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec};
 use tranche_sql::keys::KeyShare;
 use tranche_sql::scan::{Partial, Scanned, TableSources};
-use tranche_sql::{Engine, EngineOptions, Session, Tables, table_folder};
+use tranche_sql::{Engine, EngineOptions, ExactSum, Session, Tables, table_folder};
 use tranche_store::{Commit, CommitMode, Lake, Storage};
 
 use super::*;
@@ -352,7 +352,9 @@ fn continued(table: &FactTable<'_>, random: &mut Random) -> (Vec<OpenColumn>, Ve
         let column = match (open.coverage.is_some(), open.column) {
             (true, Column::Counts(counts)) => Column::Counts(vec![3; counts.len()]),
             (true, Column::Digits(sums, scale)) => Column::Digits(vec![-25; sums.len()], scale),
-            (true, Column::Floats(sums)) => Column::Floats(vec![(1e9, 0.25); sums.len()]),
+            (true, Column::Floats(sums)) => {
+                Column::Floats(vec![ExactSum::from_parts([1e9, 0.25e-8, 0.0]); sums.len()])
+            }
             (true, Column::Values(_)) => Column::Values(vec![(UnitIndex(0), 4.5), (UnitIndex(2), -1.0)]),
             (_, other) => other,
         };

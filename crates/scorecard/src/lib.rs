@@ -44,6 +44,6 @@ pub use heterogeneity::{HeterogeneityRow, SegmentContrast};
 pub use method::{EstimatorNote, FamilyNote, LookNote, MethodNote};
 pub use metric::{Direction, MetricNote, MetricRole, ValueKind};
 pub use outliers::{Concentration, OutlierRow, Refit};
-pub use preregistration::{Amendment, Preregistration};
+pub use preregistration::{Amendment, Preregistration, RegisteredLook, RegisteredLooks};
 pub use result::{ExperimentResult, Period};
 pub use series::{Series, SeriesPoint, SeriesSpan};

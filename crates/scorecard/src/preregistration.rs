@@ -25,6 +25,28 @@ pub struct Preregistration {
     pub plan: BTreeMap<String, Declared>,
     /// Later changes, oldest first.
     pub amendments: Vec<Amendment>,
+    /// The planned looks that were taken, where looks are planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<RegisteredLooks>,
+}
+
+/// The planned looks that were taken: they stay taken, also when corrected data would not have led to them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RegisteredLooks {
+    /// How looks are planned; those of another plan are other looks.
+    pub planned: Declared,
+    /// Oldest first.
+    pub taken: Vec<RegisteredLook>,
+}
+
+/// A planned look that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RegisteredLook {
+    /// When: it shows what was exposed and what happened before.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// The information at this look over that planned for the end, as it was when the look was taken.
+    pub fraction: f64,
 }
 
 /// A change of the plan after the first exposure.

@@ -10,6 +10,18 @@
 pub struct ExactSum(pub(crate) [f64; 3]);
 
 impl ExactSum {
+    /// The sum that [`parts`](Self::parts) are of.
+    #[must_use]
+    pub fn from_parts(parts: [f64; 3]) -> Self {
+        Self(parts)
+    }
+
+    /// The floats that it is the sum of, for those who store it.
+    #[must_use]
+    pub fn parts(&self) -> [f64; 3] {
+        self.0
+    }
+
     /// Adds a value. What is not finite stays: infinity, or no number.
     #[inline]
     pub fn add(&mut self, value: f64) {
@@ -105,23 +117,10 @@ impl Moments {
         self.squares.merge(other.squares);
     }
 
-    /// The sum of squared deviations from the mean: the squares less the sum times the mean, in all bits that there are, so that
-    /// nothing is lost where both are large.
+    /// The sum of squared deviations from the mean.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
     pub fn squared_deviations(&self) -> f64 {
-        if self.n == 0 {
-            return 0.0;
-        }
-        let n = self.n as f64;
-        let (mut left, mut found) = (self.sum, self.squares);
-        for _ in 0..3 {
-            // The next digits of the mean, as in division by hand.
-            let mean = left.value() / n;
-            left.add_product(-mean, n);
-            self.sum.0.into_iter().for_each(|part| found.add_product(-part, mean));
-        }
-        let found = found.value();
+        let found = deviations(self.n, self.squares, self.sum, self.sum);
         if found < 0.0 { 0.0 } else { found }
     }
 
@@ -132,6 +131,63 @@ impl Moments {
         let degrees = self.n.checked_sub(u64::from(is_sample)).filter(|degrees| *degrees > 0)?;
         Some(self.squared_deviations() / degrees as f64)
     }
+}
+
+/// How many pairs there are, the moments of both sides and the sum of their products; mergeable.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct PairMoments {
+    /// Of the first of each pair.
+    pub(crate) y: Moments,
+    /// Of the second.
+    pub(crate) x: Moments,
+    /// The sum of their products.
+    pub(crate) products: ExactSum,
+}
+
+impl PairMoments {
+    /// Adds a pair.
+    pub(crate) fn add(&mut self, y: f64, x: f64) {
+        self.y.add(y);
+        self.x.add(x);
+        self.products.add_product(y, x);
+    }
+
+    /// Takes away a pair that was added.
+    pub(crate) fn subtract(&mut self, y: f64, x: f64) {
+        self.y.subtract(y);
+        self.x.subtract(x);
+        self.products.add_product(-y, x);
+    }
+
+    /// Adds the moments of other pairs.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.y.merge(other.y);
+        self.x.merge(other.x);
+        self.products.merge(other.products);
+    }
+
+    /// The sum of the products of both deviations from their means.
+    pub(crate) fn product_of_deviations(&self) -> f64 {
+        deviations(self.x.n, self.products, self.y.sum, self.x.sum)
+    }
+}
+
+/// The sum of the products of deviations from two means: the products less one sum times the other's mean, in all bits that there
+/// are, so that nothing is lost where both are large.
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+fn deviations(n: u64, products: ExactSum, a: ExactSum, b: ExactSum) -> f64 {
+    if n == 0 {
+        return 0.0;
+    }
+    let n = n as f64;
+    let (mut left, mut found) = (a, products);
+    for _ in 0..3 {
+        // The next digits of the mean, as in division by hand.
+        let mean = left.value() / n;
+        left.add_product(-mean, n);
+        b.0.into_iter().for_each(|part| found.add_product(-part, mean));
+    }
+    found.value()
 }
 
 /// The rounded sum of two numbers and what was rounded off (Knuth 1969).
@@ -231,6 +287,29 @@ mod tests {
                 assert_eq!(less.sum.value(), sum(&values[cut..]), "{seed}");
             }
         }
+    }
+
+    #[test]
+    fn deviations_of_pairs_do_not_depend_on_their_order_or_how_far_they_are_from_zero() {
+        let (ys, xs) = (numbers(3, 300), numbers(4, 300));
+        let of = |order: &mut dyn Iterator<Item = usize>| {
+            let mut pairs = PairMoments::default();
+            order.for_each(|at| pairs.add(1e9 + ys[at], xs[at] - 1e9));
+            pairs
+        };
+        let whole = of(&mut (0..300));
+        let mut parts = of(&mut (100..300).rev());
+        parts.merge(of(&mut (0..100)));
+        assert_eq!(parts.product_of_deviations(), whole.product_of_deviations());
+        let mut less = whole;
+        (200..300).for_each(|at| less.subtract(1e9 + ys[at], xs[at] - 1e9));
+        assert_eq!(less.product_of_deviations(), of(&mut (0..200)).product_of_deviations());
+        // As `statistics.covariance` of Python has it: 5 / 3 of these, wherever they lie.
+        let mut far = PairMoments::default();
+        for (y, x) in [(1.0, 2.0), (2.0, 1.0), (3.0, 4.0), (4.0, 3.0)] {
+            far.add(1e12 + y, 1e12 + x);
+        }
+        assert_eq!(far.product_of_deviations(), 3.0);
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub use functions::{AVERAGE_DIGITS, operands};
 pub use limits::StatementLimits;
 pub use lineage::{Origin, column_lineage, copied_columns};
 pub use locate::type_name;
+pub use locate::words::plain_cause;
 pub use outgrown::outgrown;
 pub use personal::{PersonalColumns, failure_kind};
 pub use row_expression::RowExpression;

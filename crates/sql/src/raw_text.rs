@@ -16,12 +16,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{Between, Case, Cast, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, Case, InList, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF, cast};
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, UnaryOperator, Value, visit_expressions_mut};
 
-use crate::functions::instant_text::InstantText;
 use crate::functions::number::{Number, NumberText, Numbers};
 
 /// Reads texts in expressions over raw rows as what the expression needs.
@@ -50,32 +49,16 @@ pub(crate) fn read(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(expr.transform_up(|part| Ok(Transformed::yes(part_read(part, schema))))?.data)
 }
 
-/// The same expression with more room for what texts are read as: numbers as floating point, and instants in microseconds, where the engine
-/// counts nanoseconds, which begin in 1677 and end in 2262. `None` where there is no such text.
+/// The same expression with numbers in texts as floating point. `None` where there is no such text.
 ///
 /// # Errors
 /// None of its own.
-pub(crate) fn widened(expr: Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+pub(crate) fn widened(expr: Expr) -> Result<Option<Expr>> {
     let wide = expr.transform_up(|part| {
         Ok(match part {
             Expr::ScalarFunction(number) if number.func.name() == Number::NAME => {
                 Transformed::yes(call(Number::function(Numbers::Floating), number.args))
             }
-            Expr::ScalarFunction(parser) if parser.func.name() == InstantText::NAME => {
-                let are_texts = parser.args.iter().all(|argument| kind(argument, schema) == Kind::Text);
-                match are_texts {
-                    true => Transformed::yes(call(InstantText::function(), parser.args)),
-                    false => Transformed::no(Expr::ScalarFunction(parser)),
-                }
-            }
-            Expr::Cast(Cast { expr, field }) => match field.data_type() {
-                DataType::Timestamp(TimeUnit::Nanosecond, zone) if kind(&expr, schema) == Kind::Text => {
-                    let instant = call(InstantText::function(), vec![*expr]);
-                    let in_zone = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
-                    Transformed::yes(cast(instant, in_zone))
-                }
-                _ => Transformed::no(Expr::Cast(Cast { expr, field })),
-            },
             part => Transformed::no(part),
         })
     })?;
@@ -433,6 +416,10 @@ mod tests {
         check("a + 0", &["0.12345678901234"], "about 0.12345678901234");
         check("a * 2", &["dear"], "Execution error: `dear` is not a number");
         check("a * 2", &["NULL"], "");
+        for text in ["NaN", "inf", "-Infinity", "1e400"] {
+            check("a > 2", &[text], &format!("Execution error: `{text}` is not a number"));
+            check("a BETWEEN 1 AND 2", &[text], &format!("Execution error: `{text}` is not a number"));
+        }
         check("CASE WHEN a = 'n' THEN b * 2 ELSE 0 END", &["x", "dear"], "0");
     }
 

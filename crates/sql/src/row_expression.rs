@@ -22,11 +22,9 @@ use crate::{Session, SqlProblem, dialect, in_list_rule, locate, numbers_rule, ra
 /// An expression over raw rows, in which texts are read as what it needs.
 #[derive(Debug, Clone)]
 pub struct RowExpression {
-    /// With numbers in texts as exact decimals, and instants in nanoseconds: what it fails for is either wrong or has too many digits for
-    /// that.
+    /// With numbers in texts as exact decimals: what it fails for is either wrong or has too many digits for that.
     pub exact: Arc<dyn PhysicalExpr>,
-    /// With numbers in texts as floating point and instants in microseconds, for rows that `exact` fails for; none where the expression
-    /// reads neither from texts.
+    /// With numbers in texts as floating point, for rows that `exact` fails for; none where the expression reads none from texts.
     pub wide: Option<Arc<dyn PhysicalExpr>>,
 }
 
@@ -64,7 +62,7 @@ impl Session {
 
     fn planned_over(&self, parsed: ast::Expr, schema: &DFSchema) -> Result<RowExpression> {
         let expr = raw_text::read(self.logical_of(parsed, schema)?, schema)?;
-        let wide = raw_text::widened(expr.clone(), schema)?;
+        let wide = raw_text::widened(expr.clone())?;
         let wide = wide.map(|wide| self.physical_expression(wide, schema));
         let exact = self.physical_expression(expr, schema)?;
         Ok(RowExpression { exact, wide: wide.transpose()? })

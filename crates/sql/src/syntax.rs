@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, Spanned, TimezoneInfo, UnaryOperator, Value,
-    ValueWithSpan, VisitMut, visit_expressions_mut,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Spanned, TimezoneInfo, TypedString, UnaryOperator,
+    Value, ValueWithSpan, VisitMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -55,6 +55,18 @@ fn translated(expr: &Expr) -> Result<Option<Expr>, Box<SqlProblem>> {
                 CastKind::Cast | CastKind::DoubleColon => "arrow_cast",
             };
             Ok(Some(as_instant(function, expr.as_ref().clone())))
+        }
+        Expr::Cast { kind, expr, data_type, array, format } if is_timestamp(data_type) => {
+            Ok(Some(Expr::Cast {
+                kind: kind.clone(),
+                expr: expr.clone(),
+                data_type: IN_MICROSECONDS,
+                array: *array,
+                format: format.clone(),
+            }))
+        }
+        Expr::TypedString(text) if is_timestamp(&text.data_type) => {
+            Ok(Some(Expr::TypedString(TypedString { data_type: IN_MICROSECONDS, ..text.clone() })))
         }
         Expr::TypedString(text) if has_zone(&text.data_type) => {
             Ok(Some(as_instant("arrow_cast", Expr::Value(text.value.clone()))))
@@ -118,6 +130,14 @@ fn function_translated(function: &Function) -> Result<Option<Expr>, Box<SqlProbl
         }
         _ => None,
     })
+}
+
+/// Timestamps without zone, of which the engine counts nanoseconds from 1677 to 2262 where nothing is said.
+const IN_MICROSECONDS: DataType = DataType::Timestamp(Some(6), TimezoneInfo::None);
+
+/// Whether a type is that of timestamps without zone, in whatever unit.
+fn is_timestamp(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone))
 }
 
 /// Whether a type is that of instants; to the engine, it is one of timestamps without zone.

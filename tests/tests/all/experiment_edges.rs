@@ -126,3 +126,44 @@ fn negative_values_have_effects_and_lifts_over_the_size_of_the_mean() {
     assert!((number(revenue, "/relative/effect") - lift).abs() < 1e-12 && lift > 0.0, "{revenue}");
     assert_eq!(revenue["conclusion"], "better");
 }
+
+/// Twenty people are exposed by the end of 2 September, and forty by 6 September: of forty planned ones a look at half of them.
+#[test]
+fn a_look_that_was_taken_stays_taken_when_exposures_are_corrected() {
+    let exposure =
+        |n: usize, arm: &str, day: usize| format!("p{n},{arm},2026-09-{day:02}T{:02}:00:00Z", n % 24);
+    let purchase = |n: usize| format!("o{n},p{n},2026-09-07T23:30:00Z,{}", 10 + n % 7 + 3 * (n % 2));
+    let arm = |n: usize| if n.is_multiple_of(2) { "a" } else { "b" };
+    let mut exposures: Vec<String> =
+        (0..40).map(|n| exposure(n, arm(n), if n < 20 { 2 } else { 6 })).collect();
+    let raw = Raw {
+        people: (0..40).map(|n| format!("p{n},DE")).collect(),
+        exposures: exposures.clone(),
+        purchases: (0..40).map(purchase).collect(),
+    };
+    let lab = Lab::new(&raw);
+    let statistics = "statistics: {inference: group_sequential, looks: [0.5, 1], planned_units: 40}";
+    lab.define("looks", &format!("{METRICS}\n{statistics}"));
+    lab.measure("2026-09-05");
+    let first = lab.shown("looks");
+    assert_eq!(first["method"]["look"]["number"], 1, "{first}");
+
+    // Rows that come late: half of the first twenty saw the other variant as well, and are no units, so that ten are left.
+    exposures.extend((0..10).map(|n| exposure(n, arm(n + 1), 2)));
+    lab.write("data/exposures.csv", &format!("person_id,arm,seen_at\n{}\n", exposures.join("\n")));
+    lab.measure("2026-09-06");
+    let corrected = lab.shown("looks");
+    let look = &corrected["method"]["look"];
+    for key in ["number", "at", "fraction", "spent", "critical"] {
+        assert_eq!(look[key], first["method"]["look"][key], "{key}: {look}");
+    }
+    let revenue = estimate(&corrected, "revenue");
+    assert_eq!((&revenue["n"], &revenue["control_n"]), (&5.into(), &5.into()), "what it shows is corrected");
+    lab.measure("2026-09-20");
+    let last = lab.shown("looks");
+    assert_eq!(
+        (&last["method"]["look"]["number"], &last["method"]["look"]["is_final"]),
+        (&2.into(), &true.into())
+    );
+    assert_eq!(last["plan"]["looks"]["taken"][0]["at"], first["method"]["look"]["at"], "{last}");
+}

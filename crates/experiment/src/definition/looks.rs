@@ -1,9 +1,11 @@
 //! The planned looks of a group-sequential experiment, and those of them that were taken by an instant.
 //!
 //! A look is an instant: what it shows are the exposures and facts before it. Between two looks the result is
-//! that of the earlier one, so that measuring every night takes no look that was not planned.
+//! that of the earlier one, so that measuring every night takes no look that was not planned. A look that was taken
+//! was seen, and stays taken: corrected exposures move the looks to come, and none that was.
 
 use jiff::{SignedDuration, Timestamp};
+use tranche_scorecard::RegisteredLook;
 use tranche_stats::{GroupSequential, Spending};
 
 /// The planned looks.
@@ -14,6 +16,13 @@ pub struct Design {
     /// When looks are taken.
     pub looks: PlannedLooks,
 }
+
+/// Looks whose information differs by less are one.
+const LEAST_INFORMATION: f64 = 1e-9;
+
+/// The information that the last look has more than one before it at least. Where it has less in truth, its boundary is further out than
+/// it had to be.
+const LAST_STEP: f64 = 0.01;
 
 /// When looks are taken.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +50,8 @@ pub(crate) struct TakenLook {
     pub(crate) number: usize,
     /// When.
     pub(crate) at: Timestamp,
+    /// All looks up to this one.
+    pub(crate) all: Vec<RegisteredLook>,
     /// The information fractions of all looks so far, and how alpha is spent on them.
     pub(crate) design: GroupSequential,
 }
@@ -92,40 +103,54 @@ impl Design {
         }
     }
 
-    /// The last look taken by `as_of`. A plan that ends before its last look is looked at once more, for the
-    /// last time.
-    pub(crate) fn taken(&self, progress: Progress<'_>, as_of: Timestamp) -> Option<TakenLook> {
-        let mut looks: Vec<(Timestamp, f64)> = Vec::new();
-        for (at, fraction) in self.instants(progress) {
-            let is_new = looks
-                .last()
-                .is_none_or(|(before, last)| at > *before && fraction > last + 1e-9 && *last < 1.0);
-            if at <= as_of && fraction > 1e-9 && is_new {
-                looks.push((at, fraction));
+    /// The last look taken by `as_of`, after those that earlier measurements took. A plan that ends before its last look is
+    /// looked at once more, for the last time.
+    pub(crate) fn taken(
+        &self,
+        progress: Progress<'_>,
+        earlier: &[RegisteredLook],
+        as_of: Timestamp,
+    ) -> Option<TakenLook> {
+        let mut looks: Vec<RegisteredLook> =
+            earlier.iter().copied().filter(|look| look.at <= as_of).collect();
+        for mut look in self.looks_after(looks.last().map_or(0.0, |look| look.fraction), progress) {
+            if let Some(last) = looks.last().filter(|last| last.at < progress.end && look.at >= progress.end)
+            {
+                // No unit may have come since, or corrections have taken some away: the plan ends all the same.
+                look.fraction = look.fraction.max(last.fraction + LAST_STEP);
+            }
+            let is_new = looks.last().is_none_or(|last| {
+                look.at > last.at && look.fraction > last.fraction + LEAST_INFORMATION && last.fraction < 1.0
+            });
+            if look.at <= as_of && look.fraction > LEAST_INFORMATION && is_new {
+                looks.push(look);
             }
         }
-        let (at, last) = looks.last().copied()?;
-        let is_final = last >= 1.0 || at >= progress.end || looks.len() == self.planned();
-        let fractions = looks.iter().map(|(_, fraction)| *fraction).collect::<Vec<_>>();
+        let last = looks.last().copied()?;
+        let is_final = last.fraction >= 1.0 || last.at >= progress.end || looks.len() == self.planned();
+        let fractions = looks.iter().map(|look| look.fraction).collect::<Vec<_>>();
         Some(TakenLook {
             number: fractions.len(),
-            at,
+            at: last.at,
+            all: looks,
             design: GroupSequential { spending: self.spending, fractions, is_final },
         })
     }
 
-    /// Each look that the progress allows, with its information fraction.
-    fn instants(&self, progress: Progress<'_>) -> Vec<(Timestamp, f64)> {
+    /// Each look that the progress allows; of those at shares of units, the ones beyond the share that was seen.
+    fn looks_after(&self, seen: f64, progress: Progress<'_>) -> Vec<RegisteredLook> {
         match &self.looks {
             PlannedLooks::Fractions { fractions, units } => {
-                let reached = fractions.iter().filter_map(|share| {
+                let open = fractions.iter().filter(|share| **share > seen + LEAST_INFORMATION);
+                let reached = open.filter_map(|share| {
                     let place = usize::try_from(units_at(*share, *units)).ok()?.checked_sub(1)?;
                     let exposed = *progress.exposures.get(place)?;
                     // An instant later without a window, so that the exposure itself lies before the look.
                     exposed.checked_add(progress.window.unwrap_or(SignedDuration::from_micros(1))).ok()
                 });
+                let share = |at: Timestamp| share_of(exposed_before(progress.exposures, at), *units);
                 let looks = reached.filter(|at| *at < progress.end).chain(std::iter::once(progress.end));
-                looks.map(|at| (at, share_of(exposed_before(progress.exposures, at), *units))).collect()
+                looks.map(|at| RegisteredLook { at, fraction: share(at) }).collect()
             }
             PlannedLooks::Instants { instants, units } => {
                 let last = instants.last().copied().unwrap_or(progress.end);
@@ -134,7 +159,7 @@ impl Design {
                     Some(units) => share_of(exposed_before(progress.exposures, at), *units),
                     None => ratio(at.as_second() - progress.from.as_second(), whole),
                 };
-                instants.iter().map(|at| (*at, share(*at))).collect()
+                instants.iter().map(|at| RegisteredLook { at: *at, fraction: share(*at) }).collect()
             }
         }
     }
@@ -177,7 +202,7 @@ mod tests {
         let exposures: Vec<Timestamp> = (0..100).map(at).collect();
         let window = Some(SignedDuration::from_hours(10));
         let progress = Progress { from: at(0), end: at(110), window, exposures: &exposures };
-        let look = design.taken(progress, at(as_of))?;
+        let look = design.taken(progress, &[], at(as_of))?;
         Some((look.number, look.at.as_second() / 3600, look.design.fractions, look.design.is_final))
     }
 
@@ -207,5 +232,37 @@ mod tests {
         assert_eq!(taken(&by_time, 61), Some((2, 60, vec![0.5, 1.0], true)));
         let by_units = Design::at_instants(Spending::Pocock, instants, Some(120));
         assert_eq!(taken(&by_units, 61), Some((2, 60, vec![0.25, 0.5], true)));
+    }
+    /// What a measurement at 60 hours took stays, whatever the exposures are corrected to.
+    #[test]
+    fn a_look_that_was_taken_stays_taken() {
+        let design = Design::at_fractions(Spending::Pocock, vec![0.5, 1.0], 80);
+        let window = Some(SignedDuration::from_hours(10));
+        let look = |exposures: &[Timestamp], earlier: &[RegisteredLook], as_of: i64| {
+            let progress = Progress { from: at(0), end: at(110), window, exposures };
+            let look = design.taken(progress, earlier, at(as_of))?;
+            Some((look.number, look.at.as_second() / 3600, look.design.fractions.clone(), look))
+        };
+        let exposures: Vec<Timestamp> = (0..100).map(at).collect();
+        let (_, _, _, first) = look(&exposures, &[], 60).unwrap();
+        let taken = first.all.clone();
+        assert_eq!(taken, [RegisteredLook { at: at(49), fraction: 49.0 / 80.0 }]);
+        for corrected in [
+            // Every second exposure was none, so that the 40th is exposed in hour 78; those of the first day were later; none is left.
+            (0..100).step_by(2).map(at).collect::<Vec<_>>(),
+            (0..100).map(|hour| at(hour.max(24))).collect(),
+            Vec::new(),
+        ] {
+            let (number, hour, fractions, again) = look(&corrected, &taken, 88).unwrap();
+            assert_eq!((number, hour, fractions), (1, 49, vec![49.0 / 80.0]), "{corrected:?}");
+            assert_eq!(again.all, taken);
+            assert!(!again.design.is_final);
+            // At the end there is the last one.
+            let (number, hour, fractions, last) = look(&corrected, &taken, 110).unwrap();
+            assert_eq!((number, fractions[0], last.design.is_final), (2, 49.0 / 80.0, true), "{corrected:?}");
+            assert!(hour >= 89 && fractions[1] >= 49.0 / 80.0 + LAST_STEP, "{hour} {fractions:?}");
+        }
+        // Before it was taken, it was not.
+        assert!(look(&exposures, &taken, 48).is_none());
     }
 }

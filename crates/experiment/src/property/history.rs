@@ -16,6 +16,7 @@ use super::definitions::{Definitions, LOOKBACKS, SCHEMAS, WINDOWS};
 use super::lake::{PIPELINE, Place, Row, day_of, of_days};
 use crate::measure::evaluate;
 use crate::units::collect::{Collected, collect};
+use crate::units::status::EarlierLooks;
 
 /// The step whose measurements follow from each other.
 pub(super) const STEP: &str = "tests";
@@ -310,10 +311,12 @@ impl History {
         let state = StateStore { lake: &self.place.lake, pipeline: PIPELINE, owner: STEP, full, sample };
         let since = self.place.context(&world, Some(state));
         let all = self.place.context(&world, None);
-        let Collected { data, facts, .. } =
-            collect(&experiments, &since).await.map_err(|error| format!("from saved state: {error:?}"))?;
-        let again =
-            collect(&experiments, &all).await.map_err(|error| format!("from all facts: {error:?}"))?;
+        let Collected { data, facts, .. } = collect(&experiments, &EarlierLooks::new(), &since)
+            .await
+            .map_err(|error| format!("from saved state: {error:?}"))?;
+        let again = collect(&experiments, &EarlierLooks::new(), &all)
+            .await
+            .map_err(|error| format!("from all facts: {error:?}"))?;
         self.tally.measurements += 1;
         for (read, of_all) in facts.iter().zip(&again.facts) {
             self.log.push(format!("{read:?}"));

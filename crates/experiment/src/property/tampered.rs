@@ -15,6 +15,7 @@ use super::history::STEP;
 use super::lake::{PIPELINE, Place, Row};
 use crate::error::ExperimentError;
 use crate::units::collect::collect;
+use crate::units::status::EarlierLooks;
 
 const EXPERIMENT: &str = "version: 1\nexperiment: winback\nentity: person\nexposure: {table: sends, variant: arm}\n\
     variants: {a: 0.5, b: 0.5}\ncontrol: a\nperiod: {from: 2026-09-01, to: 2026-10-01}\nmetrics: {goal: [orders]}\n";
@@ -43,7 +44,9 @@ async fn measured(place: &Place, as_of: &str) -> Result<Vec<FactsRead>, Experime
     let world = place.world(files.into(), as_of.parse::<Timestamp>().unwrap()).await;
     let sample = Sample::default();
     let state = StateStore { lake: &place.lake, pipeline: PIPELINE, owner: STEP, full: false, sample };
-    let collected = collect(&[&world.experiments["winback"]], &place.context(&world, Some(state))).await?;
+    let collected =
+        collect(&[&world.experiments["winback"]], &EarlierLooks::new(), &place.context(&world, Some(state)))
+            .await?;
     Ok(collected.facts)
 }
 

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use tranche_metric::{FactsRead, Span, UnitValues};
 
 use super::segments::{Divided, Segmented, segments_at_exposure};
-use super::status::{Observed, observe};
+use super::status::{EarlierLooks, Observed, observe};
 use super::values::{MeasuredValues, ValuesId, ValuesPlan};
 use crate::context::MeasureContext;
 use crate::definition::Experiment;
@@ -39,15 +39,16 @@ pub(crate) struct Collected<'a> {
 }
 
 /// Finds the units of experiments, and all that is measured of each: every table is read once for all of
-/// them.
+/// them. Looks that were taken earlier stay taken.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
 pub(crate) async fn collect<'a>(
     experiments: &[&'a Experiment],
+    earlier: &EarlierLooks<'_>,
     context: &MeasureContext<'a>,
 ) -> Result<Collected<'a>, ExperimentError> {
-    let observed = observe(experiments, context).await?;
+    let observed = observe(experiments, earlier, context).await?;
     tracing::debug!(experiments = experiments.len(), "units");
     let (segmented, segment_rows) = segments_at_exposure(observed, context).await?;
     tracing::debug!(rows = segment_rows, "segments");

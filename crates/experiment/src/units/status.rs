@@ -1,9 +1,11 @@
 //! The status of an experiment at an instant: the looks that were taken, the units that count, and its stage.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tranche_metric::Metrics;
+use tranche_scorecard::RegisteredLook;
 
 use super::exposed::Exposed;
 use super::exposure::{Exposures, exposures};
@@ -40,27 +42,36 @@ pub(crate) enum Stage {
     Ended,
 }
 
+/// The planned looks that earlier measurements took, by experiment.
+pub(crate) type EarlierLooks<'a> = HashMap<&'a str, &'a [RegisteredLook]>;
+
 /// Finds the units of experiments, and the status of each experiment at the session's `as_of`.
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
 pub(super) async fn observe<'a>(
     experiments: &[&'a Experiment],
+    earlier: &EarlierLooks<'_>,
     context: &MeasureContext<'_>,
 ) -> Result<Vec<Observed<'a>>, ExperimentError> {
     let as_of = context.session.as_of();
     let exposures = exposures(experiments, context).await?;
-    exposures.into_iter().map(|exposures| Observed::at(as_of, exposures, context.metrics)).collect()
+    let of = |exposures: Exposures<'a>| {
+        let earlier = earlier.get(exposures.experiment.name.as_str()).copied().unwrap_or_default();
+        Observed::at(as_of, exposures, earlier, context.metrics)
+    };
+    exposures.into_iter().map(of).collect()
 }
 
 impl<'a> Observed<'a> {
     fn at(
         as_of: Timestamp,
         Exposures { experiment, units: all }: Exposures<'a>,
+        earlier: &[RegisteredLook],
         metrics: &Metrics,
     ) -> Result<Self, ExperimentError> {
         let schedule = Schedule::of(experiment, metrics);
-        let taken = schedule.taken(experiment, &all, as_of);
+        let taken = schedule.taken(experiment, &all, earlier, as_of);
         let stage = schedule.stage(experiment, taken.as_ref(), as_of);
         // What comes after a look must not change what it shows, not even by where values are capped.
         let until = taken.as_ref().map_or(as_of, |look| look.at);
@@ -86,13 +97,19 @@ impl Schedule {
     }
 
     /// The last look of a group-sequential plan that was taken by `as_of`, when these units had been exposed.
-    fn taken(&self, experiment: &Experiment, units: &Exposed, as_of: Timestamp) -> Option<TakenLook> {
+    fn taken(
+        &self,
+        experiment: &Experiment,
+        units: &Exposed,
+        earlier: &[RegisteredLook],
+        as_of: Timestamp,
+    ) -> Option<TakenLook> {
         let Method::GroupSequential(design) = &experiment.statistics.method else { return None };
         let mut exposures = units.at.clone();
         exposures.sort_unstable();
         let progress =
             Progress { from: experiment.from, end: self.end, window: self.window, exposures: &exposures };
-        design.taken(progress, as_of)
+        design.taken(progress, earlier, as_of)
     }
 
     /// Whether a decision may be made at `as_of`, and whether more is to come.

@@ -29,6 +29,7 @@ use crate::definition::{Experiment, MetricChoice};
 use crate::error::ExperimentError;
 use crate::estimate::arms::Adjustments;
 use crate::units::collect::collect;
+use crate::units::status::EarlierLooks;
 use draws::Draws;
 pub use inference_kind::InferenceKind;
 pub use report::{Validation, ValidationRequest, ValidationRow};
@@ -51,7 +52,7 @@ pub async fn validate(
     context: &MeasureContext<'_>,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Validation, ExperimentError> {
-    let collected = collect(&[experiment], context).await?.data;
+    let collected = collect(&[experiment], &EarlierLooks::new(), context).await?.data;
     let Some(data) = collected.first() else {
         return Err(ExperimentError::Unknown(experiment.name.clone()));
     };

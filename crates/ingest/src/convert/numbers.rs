@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use tranche_sql::{decimal_of, plain};
 
-use super::reject::{Failures, describe, reject};
+use super::reject::{FLOAT_HOLDS, Failures, describe, reject};
 
 /// Where a value is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,9 @@ fn each(
                 Value::Floating(number) => number.to_string(),
                 Value::Exact(units, scale) => plain(&digits(units, scale)).to_owned(),
             };
-            reject(failures, row, shown, describe(to));
+            let is_exact = matches!(value, Value::Exact(..));
+            let what = if is_exact && *to == DataType::Float64 { FLOAT_HOLDS } else { describe(to) };
+            reject(failures, row, shown, what);
         }
     }
 }

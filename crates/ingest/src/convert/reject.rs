@@ -14,6 +14,9 @@ pub(super) fn reject(failures: &mut Failures, row: usize, value: impl std::fmt::
     failures.entry(row).or_insert_with(|| Reason::is_not(&value.to_string(), what));
 }
 
+/// What a whole number is not that would be another one in floating point.
+pub(super) const FLOAT_HOLDS: &str = "a whole number that float64 holds";
+
 /// What a value of a type is called in a message.
 pub(super) fn describe(data_type: &DataType) -> &'static str {
     match data_type {

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use tranche_sql::decimal_of;
 
 use super::numbers::WHOLE;
-use super::reject::{Failures, describe, reject};
+use super::reject::{FLOAT_HOLDS, Failures, describe, reject};
 
 /// Digits of a fraction of a second that an instant holds.
 const FRACTION_DIGITS: usize = 6;
@@ -92,7 +92,8 @@ fn floats(texts: &StringArray, failures: &mut Failures) -> ArrayRef {
         let number = text.and_then(floating);
         numbers.append_option(number);
         if let (Some(text), None) = (text, number) {
-            reject(failures, row, text, "a number");
+            let is_number = decimal_of(text, 38, 0).is_some();
+            reject(failures, row, text, if is_number { FLOAT_HOLDS } else { "a number" });
         }
     }
     Arc::new(numbers.finish())

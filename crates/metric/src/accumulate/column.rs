@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::DataType;
-use tranche_sql::SqlError;
 use tranche_sql::scan::Numbers;
+use tranche_sql::{ExactSum, SqlError};
 
 use crate::plan::{Accumulator, UnitIndex};
 
@@ -18,9 +18,8 @@ pub(crate) enum Column {
     Counts(Vec<u32>),
     /// Sums of whole numbers of this scale: they are exact, in whatever order events come.
     Digits(Vec<i64>, i8),
-    /// Sums of floats with the rounding error of each (Neumaier 1974), so that the order of events does not
-    /// show.
-    Floats(Vec<(f64, f64)>),
+    /// Sums of floats, so that the order of events does not show.
+    Floats(Vec<ExactSum>),
     /// Units and values, in no order.
     Values(Vec<(UnitIndex, f64)>),
     /// Events of funnels, in no order.
@@ -54,7 +53,7 @@ impl Column {
                 let scale = if let DataType::Decimal128(_, scale) = value_type { *scale } else { 0 };
                 Self::Digits(vec![0; units], scale)
             }
-            (Accumulator::Sum, Some(_)) => Self::Floats(vec![(0.0, 0.0); units]),
+            (Accumulator::Sum, Some(_)) => Self::Floats(vec![ExactSum::default(); units]),
             (Accumulator::Values, _) => Self::Values(Vec::new()),
             (Accumulator::Steps, _) => Self::Steps(Vec::new()),
         }
@@ -80,9 +79,7 @@ impl Column {
             (numbers, Self::Floats(sums)) => {
                 let (floats, nulls) = floats(numbers, values.data_type());
                 for row in with_value(counted.rows, nulls).set_indices() {
-                    let (sum, lost) = &mut sums[units[row].place()];
-                    *lost += rounding(*sum, floats[row]);
-                    *sum += floats[row];
+                    sums[units[row].place()].add(floats[row]);
                 }
             }
             (numbers, Self::Values(list)) => {
@@ -113,7 +110,7 @@ impl Column {
         match self {
             Self::Counts(counts) => Self::Counts(vec![0; counts.len()]),
             Self::Digits(sums, scale) => Self::Digits(vec![0; sums.len()], *scale),
-            Self::Floats(sums) => Self::Floats(vec![(0.0, 0.0); sums.len()]),
+            Self::Floats(sums) => Self::Floats(vec![ExactSum::default(); sums.len()]),
             Self::Values(_) => Self::Values(Vec::new()),
             Self::Steps(_) => Self::Steps(Vec::new()),
         }
@@ -133,10 +130,7 @@ impl Column {
                 }
             }
             (Self::Floats(own), Self::Floats(other)) if own.len() == other.len() => {
-                for ((sum, lost), (other, lost_of_other)) in own.iter_mut().zip(other) {
-                    *lost += rounding(*sum, *other) + lost_of_other;
-                    *sum += other;
-                }
+                own.iter_mut().zip(other).for_each(|(own, other)| own.merge(*other));
             }
             (Self::Values(own), Self::Values(other)) => own.extend(other),
             (Self::Steps(own), Self::Steps(other)) => own.extend(other),
@@ -173,7 +167,7 @@ impl Column {
     /// Resets the sums of floats of these units.
     pub(crate) fn clear(&mut self, units: &BTreeSet<usize>) {
         if let Self::Floats(sums) = self {
-            units.iter().for_each(|&unit| sums[unit] = (0.0, 0.0));
+            units.iter().for_each(|&unit| sums[unit] = ExactSum::default());
         }
     }
 
@@ -207,15 +201,13 @@ impl Column {
         }
     }
 
-    /// The first unit whose value differs in another column, apart from the rounding of floats. Lists are
-    /// sorted.
+    /// The first unit whose value differs in another column; of floats, by more than what values that lie very far apart leave open.
+    /// Lists are sorted.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<usize> {
         match (self, other) {
             (Self::Counts(a), Self::Counts(b)) => difference(a, b, PartialEq::eq),
             (Self::Digits(a, _), Self::Digits(b, _)) => difference(a, b, PartialEq::eq),
-            (Self::Floats(a), Self::Floats(b)) => {
-                difference(a, b, |a, b| is_close(corrected(*a), corrected(*b)))
-            }
+            (Self::Floats(a), Self::Floats(b)) => difference(a, b, |a, b| is_close(a.value(), b.value())),
             (Self::Values(a), Self::Values(b)) => {
                 let is_same =
                     |a: &(UnitIndex, f64), b: &(UnitIndex, f64)| a.0 == b.0 && a.1.total_cmp(&b.1).is_eq();
@@ -233,7 +225,7 @@ impl Column {
             Self::Counts(counts) => counts[unit].to_string(),
             Self::Digits(sums, 0) => sums[unit].to_string(),
             Self::Digits(sums, scale) => format!("{}e-{scale}", sums[unit]),
-            Self::Floats(sums) => corrected(sums[unit]).to_string(),
+            Self::Floats(sums) => sums[unit].value().to_string(),
             Self::Values(values) => {
                 let own: Vec<f64> =
                     values.iter().filter(|(other, _)| is_own(*other)).map(|(_, value)| *value).collect();
@@ -259,7 +251,7 @@ impl Column {
                 let one = 10f64.powi(i32::from(scale));
                 sums.into_iter().map(|sum| sum as f64 / one).collect()
             }
-            Self::Floats(sums) => sums.into_iter().map(corrected).collect(),
+            Self::Floats(sums) => sums.iter().map(ExactSum::value).collect(),
             Self::Values(_) | Self::Steps(_) => Vec::new(),
         }
     }
@@ -267,11 +259,6 @@ impl Column {
 
 fn too_large() -> SqlError {
     SqlError::Engine("a unit's values add up to more than 18 digits".to_owned())
-}
-
-/// A sum with its rounding error.
-fn corrected((sum, lost): (f64, f64)) -> f64 {
-    if lost.is_finite() { sum + lost } else { sum }
 }
 
 /// Whether two sums of the same floats in another order may be these.
@@ -317,12 +304,6 @@ fn with_value(rows: &BooleanBuffer, nulls: Option<NullBuffer>) -> BooleanBuffer 
         Some(nulls) => rows & nulls.inner(),
         None => rows.clone(),
     }
-}
-
-/// The rounding error of `a + b`.
-fn rounding(a: f64, b: f64) -> f64 {
-    let sum = a + b;
-    if a.abs() >= b.abs() { (a - sum) + b } else { (b - sum) + a }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "values of events")]
@@ -391,7 +372,7 @@ mod tests {
         assert_eq!(steps.picked(&[2, 7].map(UnitIndex)).first_difference(&expected), None);
         assert_eq!(steps.picked(&[2, 5, 7].map(UnitIndex)).first_difference(&expected), Some(1));
         assert_eq!(Column::Steps(Vec::new()).first_difference(&expected), Some(0));
-        let floats = |sum| Column::Floats(vec![(sum, 0.0)]);
+        let floats = |sum| Column::Floats(vec![ExactSum::from_parts([sum, 0.0, 0.0])]);
         assert_eq!(floats(0.3).first_difference(&floats(0.1 + 0.2)), None);
         assert_eq!(floats(0.3).first_difference(&floats(0.300_000_1)), Some(0));
         assert_eq!(floats(f64::NAN).first_difference(&floats(f64::NAN)), None);

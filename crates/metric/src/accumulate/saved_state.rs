@@ -9,7 +9,7 @@ use arrow::datatypes::{Field, Float64Type, Int64Type, Schema, UInt32Type};
 use serde::{Deserialize, Serialize};
 use tranche_incremental::{Header, Part};
 use tranche_schema::layout::state::Kind;
-use tranche_sql::SqlError;
+use tranche_sql::{ExactSum, SqlError};
 
 use super::column::{Column, Passing};
 use crate::plan::{Population, UnitIndex};
@@ -32,7 +32,7 @@ pub(crate) struct StateHeader {
 
 impl Header for StateHeader {
     const KIND: Kind = Kind::Experiments;
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 }
 
 /// The units of a population, and their columns.
@@ -148,8 +148,8 @@ impl ColumnKind {
     fn fields(self) -> usize {
         match self {
             Self::Counts | Self::Digits(_) => 1,
-            Self::Floats | Self::Values => 2,
-            Self::Steps => 3,
+            Self::Values => 2,
+            Self::Floats | Self::Steps => 3,
         }
     }
 }
@@ -162,8 +162,8 @@ fn arrays(column: &Column) -> Vec<ArrayRef> {
         Column::Counts(values) => vec![counts(values.clone())],
         Column::Digits(values, _) => vec![digits(values.clone())],
         Column::Floats(sums) => {
-            let (sums, lost): (Vec<f64>, Vec<f64>) = sums.iter().copied().unzip();
-            vec![floats(sums), floats(lost)]
+            let part = |at: usize| floats(sums.iter().map(|sum| sum.parts()[at]).collect());
+            vec![part(0), part(1), part(2)]
         }
         Column::Values(values) => {
             let (units, values): (Vec<u32>, Vec<f64>) =
@@ -230,7 +230,11 @@ fn placed(kind: ColumnKind, fields: &[ArrayRef], places: &[UnitIndex], units: us
     Some(match kind {
         ColumnKind::Counts => Column::Counts(each(counts(0)?, places, units)),
         ColumnKind::Digits(scale) => Column::Digits(each(digits(0)?, places, units), scale),
-        ColumnKind::Floats => Column::Floats(each(floats(0)?.zip(floats(1)?), places, units)),
+        ColumnKind::Floats => {
+            let parts = floats(0)?.zip(floats(1)?).zip(floats(2)?);
+            let sums = parts.map(|((large, middle), small)| ExactSum::from_parts([large, middle, small]));
+            Column::Floats(each(sums, places, units))
+        }
         ColumnKind::Values => Column::Values(
             counts(0)?.zip(floats(1)?).filter_map(|(own, value)| Some((unit(own)?, value))).collect(),
         ),
@@ -260,10 +264,14 @@ mod tests {
         let values = |list: &[(u32, f64)]| {
             Column::Values(list.iter().map(|&(unit, value)| (UnitIndex(unit), value)).collect())
         };
+        // With digits in each of their parts.
+        let sums = |of: [f64; 3]| {
+            Column::Floats(of.map(|sum| ExactSum::from_parts([sum, sum * 1e-17, sum * 1e-34])).to_vec())
+        };
         let columns = [
             Column::Counts(vec![1, 2, 3]),
             values(&[(2, 0.5), (0, 1.5)]),
-            Column::Floats(vec![(1.0, 0.1), (2.0, 0.2), (3.0, 0.3)]),
+            sums([1.0, 2.0, 3.0]),
             Column::Digits(vec![10, 20, 30], 2),
             Column::Steps(vec![passing(0), passing(1)]),
             Column::Counts(vec![4, 5, 6]),
@@ -282,7 +290,7 @@ mod tests {
         let expected = [
             ("0", Column::Counts(vec![0, 1, 3])),
             ("1", values(&[(1, 1.5), (2, 0.5)])),
-            ("2", Column::Floats(vec![(0.0, 0.0), (1.0, 0.1), (3.0, 0.3)])),
+            ("2", sums([0.0, 1.0, 3.0])),
             ("3", Column::Digits(vec![0, 10, 30], 2)),
             ("4", Column::Steps(vec![passing(1)])),
             ("5", Column::Counts(vec![0, 4, 6])),

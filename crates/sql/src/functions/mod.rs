@@ -6,12 +6,14 @@ mod as_of;
 mod at_time_zone;
 mod bucket;
 mod checked;
+mod date_trunc;
 mod exact;
-pub(crate) mod instant_text;
 mod length_of_time;
 mod nearest;
 pub(crate) mod number;
 mod quotient;
+mod to_char;
+mod to_timestamp;
 
 use std::sync::Arc;
 
@@ -41,6 +43,9 @@ pub(crate) fn all(as_of: Timestamp) -> Vec<ScalarUDF> {
         ScalarUDF::new_from_impl(as_of::AsOf::new(as_of)),
         ScalarUDF::new_from_impl(bucket::Bucket::new()),
         ScalarUDF::new_from_impl(AtTimeZone::new()),
+        ScalarUDF::new_from_impl(date_trunc::DateTrunc::new()),
+        ScalarUDF::new_from_impl(to_char::ToChar::new()),
+        ScalarUDF::new_from_impl(to_timestamp::ToTimestamp::new()),
         ScalarUDF::clone(&signum()).with_aliases(["sign"]),
     ]
 }

@@ -78,7 +78,7 @@ impl ScalarUDFImpl for Number {
             Numbers::Floating => {
                 let mut numbers = Float64Builder::with_capacity(texts.len());
                 for text in texts {
-                    match text.map(|text| text.trim().parse().map_err(|_| text)).transpose() {
+                    match text.map(|text| floating(text).ok_or(text)).transpose() {
                         Ok(number) => numbers.append_option(number),
                         Err(text) => return refused(text),
                     }
@@ -88,6 +88,11 @@ impl ScalarUDFImpl for Number {
         };
         Ok(ColumnarValue::Array(array))
     }
+}
+
+/// The float nearest to what a text is written as; words such as NaN are no numbers, nor is what is beyond all floats.
+fn floating(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// A decimal as text, without zeros at the end of its fraction.

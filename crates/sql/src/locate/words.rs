@@ -1,7 +1,8 @@
 //! An engine's error in words that its author understands.
 
-/// The innermost cause of an error, in plain words.
-pub(crate) fn plain_cause(text: &str) -> String {
+/// The innermost cause of an engine's error, in plain words.
+#[must_use]
+pub fn plain_cause(text: &str) -> String {
     in_plain_words(&cause(text)).0
 }
 

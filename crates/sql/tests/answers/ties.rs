@@ -71,6 +71,18 @@ async fn windows_over_ties_have_one_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_of_floats_do_not_depend_on_their_order() {
+    let pair = "sqrt(id + 1e9), ln(id + 2)";
+    for statistic in
+        ["corr", "covar_samp", "covar_pop", "regr_slope", "regr_intercept", "regr_r2", "regr_sxy"]
+    {
+        check(&format!("SELECT city, {statistic}({pair}) FROM t GROUP BY city")).await;
+        check(&format!("SELECT {statistic}({pair}) FROM t")).await;
+    }
+    check("SELECT city, sum(ln(id + 2)), avg(sqrt(id)), stddev(sqrt(id)), var_pop(ln(id + 2)) FROM t GROUP BY city").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_have_one_answer() {
     check("SELECT id FROM t LIMIT 10").await;
     check("SELECT id FROM t ORDER BY amount LIMIT 10").await;
