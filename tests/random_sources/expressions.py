@@ -118,14 +118,16 @@ def settled(expression):
     return Expression(f"(0 + {expression.tranche})", expression.duck, expression.fails)
 
 
+def guarded(left, right):
+    """The sides of AND and OR, each with what may guard it: the left one guards the right, and the right one the left where it cannot fail."""
+    return [(left, right if right.fails is None else None), (right, left)]
+
+
 def undecided(side, other, decides):
     """SQL for the rows on which one side fails and the other does not decide what both are."""
-    if side.fails is None:
-        return None
-    other_decides = f"coalesce(({other.duck}) = {decides}, false)"
-    if other.fails:
-        other_decides = f"NOT ({other.fails}) AND {other_decides}"
-    return f"({side.fails}) AND NOT ({other_decides})"
+    if side.fails is None or other is None:
+        return side.fails
+    return f"({side.fails}) AND NOT coalesce(({other.duck}) = {decides}, false)"
 
 
 class Mappings:
@@ -230,7 +232,7 @@ class Mappings:
         right = self.truth(depth - 1)
         word, decides = ("AND", "false") if choose == 6 else ("OR", "true")
         return Expression(f"(({left.tranche}) {word} ({right.tranche}))", f"(({left.duck}) {word} ({right.duck}))",
-                          either(undecided(left, right, decides), undecided(right, left, decides)))
+                          either(*(undecided(side, other, decides) for side, other in guarded(left, right))))
 
     def instant(self, depth):
         raw = self.raw("instant", "day")

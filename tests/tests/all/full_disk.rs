@@ -13,7 +13,7 @@ const FIRST: [&str; 5] = ["--format", "json", "run", "shop", "--as-of=2026-10-01
 const SECOND: [&str; 4] = ["run", "shop", "--as-of", "2026-11-01"];
 
 /// So many sizes are tried by a build; `TRANCHE_DISK_SIZES` asks for more.
-const SIZES: u64 = 3;
+const SIZES: u64 = 2;
 
 /// What memory gives to a file at least.
 const BLOCK: u64 = 4_096;

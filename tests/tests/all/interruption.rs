@@ -80,7 +80,7 @@ fn check_killed(moment: &str, until: impl FnOnce(&Sandbox, &mut Child)) -> Left 
 }
 
 /// Moments at which a run is killed.
-const MOMENTS: u32 = 10;
+const MOMENTS: u32 = 6;
 
 #[test]
 fn a_run_that_is_killed_at_any_moment_ends_the_same() {
@@ -93,7 +93,7 @@ fn a_run_that_is_killed_at_any_moment_ends_the_same() {
         })
         .collect();
     // A machine that is faster by now ends its runs before the later moments.
-    assert!(lefts.iter().filter(|left| **left == Left::Something).count() >= 3, "{lefts:?}");
+    assert!(lefts.iter().filter(|left| **left == Left::Something).count() >= 2, "{lefts:?}");
 }
 
 /// A run that is killed as soon as it has committed to these tables, one after the other, leaves what an undisturbed one leaves.

@@ -12,7 +12,7 @@ use tranche_tests::{Sandbox, ran};
 use crate::demo_shop::{Contents, contents, shop};
 
 /// So many commands are killed by a build; `TRANCHE_KILLS` asks for more.
-const KILLS: usize = 15;
+const KILLS: usize = 8;
 
 /// A run is killed at most so often in a row.
 const IN_A_ROW: usize = 3;
@@ -126,7 +126,7 @@ fn commands_that_are_killed_are_continued_and_end_the_same() {
     let (mut killed, mut number) = (0, 0);
     for (at, (command, duration)) in COMMANDS.iter().zip(durations).enumerate() {
         // Of all kills, those up to this command.
-        let due = kills * (at + 1) / COMMANDS.len();
+        let due = (kills * (at + 1)).div_ceil(COMMANDS.len());
         while number < due {
             number += 1;
             kill_at(&sandbox, command, duration.mul_f64(spread(number)), &mut killed);
