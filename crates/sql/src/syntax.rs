@@ -56,7 +56,8 @@ fn translated(expr: &Expr) -> Result<Option<Expr>, Box<SqlProblem>> {
             };
             Ok(Some(as_instant(function, expr.as_ref().clone())))
         }
-        Expr::Cast { kind, expr, data_type, array, format } if is_timestamp(data_type) => {
+        // Of other values than texts, the engine's unit decides what a number means.
+        Expr::Cast { kind, expr, data_type, array, format } if is_timestamp(data_type) && is_text(expr) => {
             Ok(Some(Expr::Cast {
                 kind: kind.clone(),
                 expr: expr.clone(),
@@ -185,6 +186,10 @@ fn plain_arguments(function: &Function) -> Option<Vec<Expr>> {
         _ => None,
     };
     list.args.iter().map(of).collect()
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. }))
 }
 
 fn is_number(expr: &Expr, digits: &str) -> bool {

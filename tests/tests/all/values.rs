@@ -193,3 +193,31 @@ fn what_is_no_number_is_told_in_every_format() {
         "x,same,more\nNaN,true,true\nNaN,true,true\ninf,true,true\n1.0,true,false"
     );
 }
+
+/// Nanoseconds of 64 bits end in 2262, and "for ever" is often written as 9999-12-31.
+#[test]
+fn instants_of_every_year_are_computed_with() {
+    let sandbox = Sandbox::new();
+    sandbox.write("tranche.yaml", "version: 1\nlake: ./lake\n");
+    for (expression, expected) in [
+        ("TIMESTAMP '9999-12-31' > TIMESTAMP '2026-01-01'", "true"),
+        ("TIMESTAMP '2026-05-01' BETWEEN TIMESTAMP '2026-01-01' AND TIMESTAMP '9999-12-31'", "true"),
+        ("CAST('9999-12-31' AS TIMESTAMP)", "9999-12-31T00:00:00"),
+        ("to_timestamp('9999-12-31T23:59:59.999999Z')", "9999-12-31T23:59:59.999999Z"),
+        ("to_timestamp(DATE '9999-12-31')", "9999-12-31T00:00:00Z"),
+        ("to_timestamp(5.25)", "1970-01-01T00:00:05.250Z"),
+        ("to_timestamp(5)", "1970-01-01T00:00:05Z"),
+        ("CAST(5 AS TIMESTAMP)", "1970-01-01T00:00:05"),
+        ("CAST(x AS TIMESTAMP) FROM (SELECT 5 AS x)", "1970-01-01T00:00:05"),
+        ("date_trunc('quarter', to_timestamp('9999-12-31T10:00:00Z'))", "9999-10-01T00:00:00Z"),
+        ("date_trunc('month', DATE '2026-05-31')", "2026-05-01T00:00:00"),
+        ("to_char(TIMESTAMP '9999-12-31', 'YYYY-MM')", "9999-12"),
+        ("to_char(DATE '2026-05-31', 'YYYY')", "2026"),
+        ("to_char('2026-05-31', 'YYYY')", "2026"),
+    ] {
+        let ran = sandbox.run(&["--format", "csv", "sql", &format!("SELECT {expression}")]).expect_code(0);
+        assert_eq!(ran.stdout.lines().nth(1), Some(expected), "{expression}");
+    }
+    let refused = sandbox.run(&["sql", "SELECT to_timestamp('2026-01-01T00:00:00.1234567Z')"]).expect_code(2);
+    assert!(refused.stderr.contains("is not an instant in whole microseconds"), "{}", refused.stderr);
+}

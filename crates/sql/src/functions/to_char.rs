@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions::datetime::to_char;
 use datafusion::logical_expr::{
@@ -38,6 +38,9 @@ impl ScalarUDFImpl for ToChar {
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         match arguments {
             [of, _] if of.is_temporal() => Ok(vec![of.clone(), DataType::Utf8]),
+            [DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _] => {
+                Ok(vec![DataType::Timestamp(TimeUnit::Microsecond, None), DataType::Utf8])
+            }
             [DataType::Null, _] => Ok(vec![DataType::Date32, DataType::Utf8]),
             [other, _] => {
                 plan_err!("to_char takes a date, a time or an instant, not a value of type {other}")
