@@ -16,12 +16,13 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{Between, Case, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, Case, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF, cast};
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, UnaryOperator, Value, visit_expressions_mut};
 
 use crate::functions::number::{Number, NumberText, Numbers};
+use crate::functions::to_timestamp;
 
 /// Reads texts in expressions over raw rows as what the expression needs.
 #[derive(Debug)]
@@ -161,6 +162,14 @@ fn part_read(part: Expr, schema: &DFSchema) -> Expr {
         }
         Expr::Case(case) => Expr::Case(case_read(case, schema)),
         Expr::ScalarFunction(call) => Expr::ScalarFunction(call_read(call, schema)),
+        Expr::Cast(Cast { expr, field }) => match field.data_type() {
+            // The engine's nanoseconds end in 2262.
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) if kind(&expr, schema) == Kind::Text => {
+                let in_zone = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+                cast(call(to_timestamp(), vec![*expr]), in_zone)
+            }
+            _ => Expr::Cast(Cast { expr, field }),
+        },
         other => other,
     }
 }
@@ -427,6 +436,10 @@ mod tests {
     fn instants_and_truth_values_are_read_where_they_are_needed() {
         check("a + INTERVAL '1 day'", &["2026-02-28"], "2026-03-01T00:00:00");
         check("date_trunc('month', a)", &["2026-02-28"], "2026-02-01T00:00:00");
+        check("date_trunc('month', a)", &["9999-12-31"], "9999-12-01T00:00:00");
+        check("CAST(a AS TIMESTAMP)", &["9999-12-31"], "9999-12-31T00:00:00");
+        check("a::timestamp + INTERVAL '1 day'", &["2300-12-31"], "2301-01-01T00:00:00");
+        check("to_char(a, 'YYYY')", &["9999-12-31"], "9999");
         check("NOT a", &["true"], "false");
         check("a AND b = 'x'", &["yes", "x"], "true");
         check("CASE WHEN a THEN 1 ELSE 2 END", &["no"], "2");

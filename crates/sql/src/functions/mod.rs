@@ -50,6 +50,11 @@ pub(crate) fn all(as_of: Timestamp) -> Vec<ScalarUDF> {
     ]
 }
 
+/// A text as an instant, in microseconds.
+pub(crate) fn to_timestamp() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(to_timestamp::ToTimestamp::new()))
+}
+
 /// The aggregates that take the places of the engine's, or have names besides theirs.
 pub(crate) fn aggregates() -> Vec<AggregateUDF> {
     exact::all()
