@@ -5,11 +5,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::{Result, exec_datafusion_err, plan_err};
 use datafusion::functions::datetime::date_trunc;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
 
@@ -19,11 +19,12 @@ use super::as_given::as_given;
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DateTrunc {
     inner: Arc<ScalarUDF>,
+    signature: Signature,
 }
 
 impl DateTrunc {
     pub(crate) fn new() -> Self {
-        Self { inner: date_trunc() }
+        Self { inner: date_trunc(), signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -37,7 +38,23 @@ impl ScalarUDFImpl for DateTrunc {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let [unit, of] = arguments else { return plan_err!("date_trunc takes a unit and an instant") };
+        if !unit.is_string() {
+            return plan_err!("the unit of date_trunc is a text such as 'month'");
+        }
+        let of = match of {
+            DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_) => of.clone(),
+            DataType::Date32 | DataType::Date64 | DataType::Null => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
+            text if text.is_string() => DataType::Timestamp(TimeUnit::Microsecond, None),
+            other => return plan_err!("date_trunc takes an instant or a time, not a value of type {other}"),
+        };
+        Ok(vec![DataType::Utf8, of])
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
