@@ -218,6 +218,6 @@ fn instants_of_every_year_are_computed_with() {
         let ran = sandbox.run(&["--format", "csv", "sql", &format!("SELECT {expression}")]).expect_code(0);
         assert_eq!(ran.stdout.lines().nth(1), Some(expected), "{expression}");
     }
-    let refused = sandbox.run(&["sql", "SELECT to_timestamp('2026-01-01T00:00:00.1234567Z')"]).expect_code(2);
+    let refused = sandbox.run(&["sql", "SELECT to_timestamp('2026-01-01T00:00:00.1234567Z')"]).expect_code(1);
     assert!(refused.stderr.contains("is not an instant in whole microseconds"), "{}", refused.stderr);
 }
