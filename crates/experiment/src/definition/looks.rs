@@ -233,6 +233,7 @@ mod tests {
         let by_units = Design::at_instants(Spending::Pocock, instants, Some(120));
         assert_eq!(taken(&by_units, 61), Some((2, 60, vec![0.25, 0.5], true)));
     }
+
     /// What a measurement at 60 hours took stays, whatever the exposures are corrected to.
     #[test]
     fn a_look_that_was_taken_stays_taken() {
