@@ -14,7 +14,7 @@ use crate::process::{output, program, root};
 
 const MAX_LINES: usize = 500;
 const SOURCE_EXTENSIONS: [&str; 6] = ["rs", "py", "js", "css", "sh", "sql"];
-const SOURCE_FOLDERS: [&str; 3] = ["crates/", "tests/", "xtask/"];
+const SOURCE_FOLDERS: [&str; 4] = ["crates/", "fuzz/", "tests/", "xtask/"];
 
 /// A problem in one file, at a line counted from 1.
 #[derive(Debug, PartialEq)]

@@ -90,7 +90,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  tranche init my-project && tranche --project my-project run shop --as-of 2026-11-01"
     )]
     Init(Init),
-    /// Check every definition and every SQL statement against the contracts; no data is read.
+    /// Check every definition and every SQL statement against the contracts; no rows are read.
     #[command(after_help = "Example:\n  tranche check --format json")]
     Check,
     /// Run a pipeline now.

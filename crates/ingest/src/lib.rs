@@ -53,7 +53,7 @@ mod versions;
 #[cfg(test)]
 mod writers;
 
-pub use check::check_mapping;
+pub use check::{SampleFile, SourceCheck, check_mapping};
 pub use context::LoadContext;
 pub use error::IngestError;
 pub use freshness::last_loads;

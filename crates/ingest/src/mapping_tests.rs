@@ -9,14 +9,17 @@ use arrow::datatypes::{DataType, Field, Int32Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 use parquet::arrow::ArrowWriter;
-use tranche_project::{Diagnostic, Problems, SourceFile, yaml};
+use tranche_project::{Diagnostic, Limits, Problems, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec, layout};
 use tranche_sql::{Engine, EngineOptions, Session};
 use tranche_store::object_store::ObjectStoreExt;
 use tranche_store::object_store::path::Path;
 use tranche_store::{Lake, Storage};
 
-use crate::{Formats, IngestError, LoadContext, Source, SourceSpec, check_mapping, load};
+use crate::read::Origin;
+use crate::{
+    Formats, IngestError, LoadContext, SampleFile, Source, SourceCheck, SourceSpec, check_mapping, load,
+};
 
 const CSV: &str = "id,kind,amount,quantity,flag,born,seen,code,tags,device,Mixed\n\
     1,refund,2.55,3,true,2026-02-28,2026-02-28T10:00:00Z,00420,\"[\"\"a\"\",\"\"b\"\"]\",\"{\"\"os\"\": \"\"ios\"\"}\",m\n";
@@ -125,18 +128,34 @@ impl Trial {
         Self { file, source, contract, session, format: format.to_owned() }
     }
 
-    fn check(&self) -> Vec<Diagnostic> {
+    /// What `check` says of it where the raw file is there.
+    async fn check(&self) -> Vec<Diagnostic> {
+        let storage = self.storage().await;
+        let origin = Origin { path: &self.source.path, storage: &storage, project_folder: Folder::new("/") };
+        let input = self.source.reader.inputs(origin).await.unwrap().pop().unwrap();
+        self.check_with(SampleFile::of(&self.source, &input).await.as_ref())
+    }
+
+    /// What `check` says of it where a raw file is there, or none.
+    fn check_with(&self, sample: Option<&SampleFile>) -> Vec<Diagnostic> {
+        let check = SourceCheck { source: &self.source, contract: &self.contract, sample };
         let mut problems = Problems::default();
-        check_mapping(&self.source, &self.contract, &self.session, &self.file, &mut problems);
+        check_mapping(check, &self.session, &self.file, &mut problems);
         problems.into_sorted()
+    }
+
+    /// Where the raw file is.
+    async fn storage(&self) -> Storage {
+        let storage = Storage::new(BTreeMap::new());
+        let raw = storage.resolve("memory://raw/", Folder::new("/")).unwrap();
+        raw.store.put(&Path::from("a"), content(&self.format).into()).await.unwrap();
+        storage
     }
 
     /// The value of `v`, or why the row was rejected; an error where nothing was loaded at all.
     async fn run(&self) -> Result<Result<String, String>, IngestError> {
-        let storage = Storage::new(BTreeMap::new());
+        let storage = self.storage().await;
         let lake = Lake::open(&storage, "memory://lake/", Folder::new("/")).unwrap();
-        let raw = storage.resolve("memory://raw/", Folder::new("/")).unwrap();
-        raw.store.put(&Path::from("a"), content(&self.format).into()).await.unwrap();
         let context = LoadContext {
             lake: &lake,
             storage: &storage,
@@ -145,7 +164,7 @@ impl Trial {
             run_id: "run",
             started_at: Timestamp::UNIX_EPOCH,
             transaction: "first",
-            limits: &tranche_project::Limits::default(),
+            limits: &Limits::default(),
             progress: &|_, _| {},
         };
         let report = load(&self.source, &self.contract, &context).await?;
@@ -171,7 +190,7 @@ async fn check_values(cases: &[Case<'_>]) {
     let mut wrong = Vec::new();
     for &(format, types, mapped, column, expected) in cases {
         let trial = Trial::new(format, types, mapped, column);
-        let problems = trial.check();
+        let problems = trial.check().await;
         let found = trial.run().await;
         if !problems.is_empty() || !found.as_ref().is_ok_and(|value| value.as_deref() == Ok(expected)) {
             wrong.push(format!(
@@ -194,7 +213,7 @@ async fn check_refusals(cases: &[Case<'_>]) {
             let shown = format!("{} {}", problem.message, problem.help.as_deref().unwrap_or_default());
             shown.contains(says) && (problem.line, problem.column) == (8, at as u64)
         };
-        let problems = trial.check();
+        let problems = trial.check().await;
         let ran = trial.run().await;
         if problems.len() != 1 || !problems.iter().all(is_refused) || matches!(ran, Ok(Ok(_))) {
             wrong.push(format!("{format} {types}\n    {marked}: {ran:?} {problems:?}"));
@@ -320,6 +339,19 @@ async fn mappings_that_check_refuses_load_nothing() {
         ("parquet", PARQUET, "flag", "date32", "is not a date"),
         ("parquet", PARQUET, "device[^'nope']", "utf8", "nope"),
         ("parquet", PARQUET, "^born + amount", "date32", ""),
+        ("parquet", "", "flag", "date32", "is not a date; map it"),
+        ("parquet", "", "flag", "date32", "in `memory://raw/a`, a value of type boolean"),
+        ("parquet", "", "device[^'nope']", "utf8", "nope"),
+        ("parquet", "", "^born + amount", "date32", ""),
+        ("parquet", "", "^NOT amount", "boolean", ""),
+        (
+            "parquet",
+            "",
+            "upper(^colour)",
+            "utf8",
+            "in `memory://raw/a`, no column `colour` (the file has id, kind",
+        ),
+        ("parquet", "", "upper(^mixed)", "utf8", "write \"Mixed\""),
     ])
     .await;
 }
@@ -396,18 +428,27 @@ async fn a_name_in_another_letter_case_is_told_how_to_write() {
     }
 }
 
-#[test]
-fn types_are_checked_where_they_are_declared() {
-    for (types, mapped, column, expected) in [
-        ("v: boolean", "v", "date32", (7, 12, "column `v`: a value of type boolean is not a date")),
+#[tokio::test(flavor = "multi_thread")]
+async fn types_are_checked_where_they_are_declared() {
+    for (format, types, mapped, column, expected) in [
+        ("csv", "v: boolean", "v", "date32", (7, 12, "column `v`: a value of type boolean is not a date")),
         (
+            "csv",
             "v: 'struct(a utf8)'",
             "v",
             "int64",
             (7, 12, "a value of type struct(a utf8) is not a whole number"),
         ),
+        ("parquet", "", "v", "date32", (3, 7, "in `memory://raw/a`, no column `v` (the file has id, kind")),
+        (
+            "parquet",
+            "v: boolean",
+            "v",
+            "date32",
+            (7, 12, "column `v`: a value of type boolean is not a date"),
+        ),
     ] {
-        let problems = Trial::new("csv", types, mapped, column).check();
+        let problems = Trial::new(format, types, mapped, column).check().await;
         let (line, place, says) = expected;
         let [problem] = problems.as_slice() else { panic!("{problems:?}") };
         assert_eq!((problem.line, problem.column), (line, place), "{problem:?}");

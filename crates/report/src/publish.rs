@@ -11,6 +11,7 @@ use tranche_schema::layout;
 use tranche_schema::platform::{self, kpis as columns};
 use tranche_sql::{Session, SqlError, instant_literal};
 use tranche_store::object_store::{ObjectStoreExt, path::Path};
+use tranche_store::objects::PageFormat;
 use tranche_store::{Commit, CommitMode, Lake};
 
 use crate::definition::Report;
@@ -45,14 +46,16 @@ pub async fn publish(
 ) -> Result<Published, ReportError> {
     let folder = layout::report(&document.report, &session.as_of().to_string());
     let rows = write_kpis(document, lake, session, zone, transaction).await?;
-    let mut files = vec![("report.json", serde_json::to_vec_pretty(document)?)];
+    let mut files =
+        vec![(PageFormat::Json, layout::REPORT_DOCUMENT, serde_json::to_string_pretty(document)?)];
     if report.page {
-        files.push(("index.html", render(document).into_bytes()));
+        files.push((PageFormat::Html, layout::REPORT_PAGE, render(document)));
     }
-    let mut main = "report.json";
-    for (name, content) in files {
+    let mut main = layout::REPORT_DOCUMENT;
+    for (format, name, content) in files {
         let path = format!("{folder}/{name}");
-        let written = lake.objects().put(&Path::from(path.clone()), content.into()).await;
+        let sealed = format.seal(&path, &content);
+        let written = lake.objects().put(&Path::from(path.clone()), sealed.into_bytes().into()).await;
         written.map_err(|source| ReportError::Write { path, source })?;
         main = name;
     }

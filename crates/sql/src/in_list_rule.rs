@@ -5,6 +5,7 @@
 //! and where no item is left, the answer is true or false, though for `x` that is null it is null. [`InListRule`] goes before:
 //!
 //! - NOT is moved to the lists, so that which of them stand side by side can be seen.
+//! - A zero is written without its sign: `x IN (0.0, 1.0) AND x IN (-0.0, 1.0)` is true of both zeros.
 //! - What is no literal leaves its list: `x NOT IN (1, NULL)` is `x NOT IN (1) AND x <> NULL`.
 //! - A NOT IN whose null counts has a comparison beside it, which has that null whatever becomes of the list: `x NOT IN (1, 2, 3)` is
 //!   `x <> 1 AND x NOT IN (2, 3)`.
@@ -23,6 +24,8 @@ use datafusion::logical_expr::utils::{
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, in_list, lit, not};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
+
+use crate::zeros;
 
 /// The rule, to stand before the one that simplifies expressions.
 #[derive(Debug)]
@@ -78,7 +81,14 @@ pub(crate) fn as_value(expr: Expr) -> Result<Expr> {
 fn plain(expr: Expr) -> Result<Expr> {
     let plain = expr.transform_up(|expr| {
         Ok(match expr {
-            Expr::InList(list) => literals_alone(list),
+            Expr::InList(InList { expr, list, negated }) => {
+                let list = list.into_iter().map(zeros::literal).collect();
+                literals_alone(InList { expr, list, negated })
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+                let [left, right] = [left, right].map(|side| Box::new(zeros::literal(*side)));
+                Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }))
+            }
             Expr::Not(inner) => Transformed::yes(negated(*inner)),
             other => Transformed::no(other),
         })

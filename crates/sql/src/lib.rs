@@ -28,6 +28,7 @@
 //! ```
 
 pub mod by_row;
+mod chains;
 mod clocks;
 mod columns;
 mod conjuncts;
@@ -71,6 +72,7 @@ mod tables;
 mod templates;
 mod ties;
 mod values;
+mod zeros;
 
 pub use conjuncts::{Conjuncts, Outcome};
 pub use engine::{ENGINE_VERSION, Engine, EngineBuilder, EngineOptions, Planner, machine_memory_bytes};

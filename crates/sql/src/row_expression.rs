@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast;
 use crate::guards::guarded;
 use crate::locate::UnknownName;
 use crate::raw_text::RawText;
-use crate::{Session, SqlProblem, dialect, in_list_rule, locate, numbers_rule, raw_nested, raw_text};
+use crate::{Session, SqlProblem, dialect, in_list_rule, locate, numbers_rule, raw_nested, raw_text, zeros};
 
 /// An expression over raw rows, in which texts are read as what it needs.
 #[derive(Debug, Clone)]
@@ -99,6 +99,7 @@ impl Session {
         let expr = simplifier.coerce(numbers_rule::with_floats(expr, schema)?, schema)?;
         let expr = numbers_rule::exact(expr, schema)?;
         let expr = simplifier.simplify(in_list_rule::as_value(expr)?)?;
+        let expr = zeros::one_zero(expr, schema)?.data;
         state.create_physical_expr(guarded(expr, schema)?.data, schema)
     }
 }

@@ -12,13 +12,14 @@ use crate::intervals::Intervals;
 use crate::numbers_rule::{FloatsRule, NumbersRule};
 use crate::subqueries::SubqueryRule;
 use crate::ties::{LimitRule, TiesRule};
+use crate::zeros::{OrdersRule, ZerosRule};
 
 /// The engine's rules, and ours around the one that makes types agree.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let coercion = TypeCoercion::new();
     let around = |rule: Arc<dyn AnalyzerRule + Send + Sync>| -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         match rule.name() == coercion.name() {
-            true => vec![Arc::new(FloatsRule), rule, Arc::new(NumbersRule)],
+            true => vec![Arc::new(FloatsRule), rule, Arc::new(NumbersRule), Arc::new(OrdersRule)],
             false => vec![rule],
         }
     };
@@ -37,7 +38,8 @@ pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let rules = Optimizer::new().rules.into_iter().flat_map(guard);
     let rules = rules.flat_map(guards::before_common_parts);
     // Constants are folded before, and columns that nothing needs are gone.
-    let last: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [Arc::new(Intervals), Arc::new(TiesRule)];
+    let last: [Arc<dyn OptimizerRule + Send + Sync>; 3] =
+        [Arc::new(Intervals), Arc::new(ZerosRule), Arc::new(TiesRule)];
     first.into_iter().chain(rules).chain(last).collect()
 }
 

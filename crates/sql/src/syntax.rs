@@ -14,13 +14,14 @@ use tranche_schema::platform;
 
 use crate::functions::AtTimeZone;
 use crate::span::position;
-use crate::{SqlProblem, templates};
+use crate::{SqlProblem, chains, templates};
 
 /// Rewrites every such form.
 ///
 /// # Errors
 /// [`SqlProblem`] for the first form that means something else in the engine, at its position.
 pub(crate) fn translate(sql: &mut impl VisitMut) -> Result<(), SqlProblem> {
+    chains::balance(sql);
     let outcome = visit_expressions_mut(sql, |expr| match translated(expr) {
         Ok(None) => ControlFlow::Continue(()),
         Ok(Some(other)) => {

@@ -165,7 +165,7 @@ fn is_of_one_row_after_another(window: &WindowFunction) -> bool {
 }
 
 /// Aggregates whose value depends on the order of their rows.
-const ORDERED: [&str; 5] = ["array_agg", "string_agg", "first_value", "last_value", "nth_value"];
+pub(crate) const ORDERED: [&str; 5] = ["array_agg", "string_agg", "first_value", "last_value", "nth_value"];
 
 /// An order in which the rows of all these aggregates may come, ties included: the engine has one for all of them. `None` where there is
 /// none that suits each, or none is needed.

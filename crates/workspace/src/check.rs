@@ -1,6 +1,9 @@
-//! The check of every definition and statement, without data.
+//! The check of every definition and statement, without data: at most the columns of a raw file are looked at.
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
+use tranche_ingest::{SampleFile, SourceCheck};
 use tranche_project::{Problems, Spanned, yaml};
 use tranche_schema::{Contract, ContractSpec};
 use tranche_sql::{Engine, Session};
@@ -9,19 +12,31 @@ use crate::action::Actions;
 use crate::definitions::{PipelineDefinitions, ProjectDefinitions};
 use crate::failure::Failure;
 
-/// Checks every definition and statement; no data is read.
+/// Raw files that tell the types of columns, by pipeline and source.
+pub(crate) type SampleFiles = HashMap<(String, String), SampleFile>;
+
+/// Checks every definition and statement; no rows are read.
 pub(crate) async fn check(
     definitions: &ProjectDefinitions,
     actions: &Actions,
     engine: &Engine,
+    samples: &SampleFiles,
 ) -> Result<(), Failure> {
     let mut problems = definitions.problems.clone();
     let session = definitions.empty_session(engine)?;
     for contract in definitions.contracts.values() {
         check_contract(contract, definitions, &session, &mut problems);
     }
-    for pipeline in definitions.pipelines.values() {
-        check_pipeline(pipeline, definitions, engine, &mut problems).await?;
+    for (name, pipeline) in &definitions.pipelines {
+        let session = definitions.empty_session(engine)?;
+        let raw_rows = engine.session(Timestamp::UNIX_EPOCH);
+        for (source, file) in pipeline.sources.values() {
+            let Some(contract) = definitions.contracts.get(&source.into.value) else { continue };
+            let sample = samples.get(&(name.clone(), source.name.clone()));
+            let check = SourceCheck { source, contract, sample };
+            tranche_ingest::check_mapping(check, &raw_rows, file, &mut problems);
+        }
+        check_pipeline(pipeline, definitions, &session, &mut problems).await?;
         check_steps(pipeline, actions, &mut problems);
     }
     // A contract that cannot be read is the mistake, not everything that refers to its table.
@@ -33,23 +48,16 @@ pub(crate) async fn check(
 async fn check_pipeline(
     pipeline: &PipelineDefinitions,
     definitions: &ProjectDefinitions,
-    engine: &Engine,
+    session: &Session,
     problems: &mut Problems,
 ) -> Result<(), Failure> {
-    let session = definitions.empty_session(engine)?;
-    let mapping = engine.session(Timestamp::UNIX_EPOCH);
-    for (source, file) in pipeline.sources.values() {
-        if let Some(contract) = definitions.contracts.get(&source.into.value) {
-            tranche_ingest::check_mapping(source, contract, &mapping, file, problems);
-        }
-    }
-    tranche_segment::check(&pipeline.definitions, &session, problems).await?;
-    tranche_metric::check(&pipeline.metrics, &definitions.contracts, &session, problems);
+    tranche_segment::check(&pipeline.definitions, session, problems).await?;
+    tranche_metric::check(&pipeline.metrics, &definitions.contracts, session, problems);
     tranche_experiment::check(
         &pipeline.experiments,
         &pipeline.definitions,
         &pipeline.metrics,
-        &session,
+        session,
         problems,
     );
     tranche_report::check(&pipeline.reports, &pipeline.definitions, &pipeline.metrics, problems);

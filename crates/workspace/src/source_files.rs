@@ -1,13 +1,31 @@
-//! The files that a source names, as a schedule that waits for them sees them.
+//! The files that a source names, as a schedule that waits for them sees them, and as a check does.
 
 use jiff::Timestamp;
+use tranche_ingest::SampleFile;
+use tranche_ingest::read::Origin;
 use tranche_pipeline::RunError;
 use tranche_pipeline::schedule::SourceFiles;
 use tranche_store::objects::Matching;
 
+use crate::check::SampleFiles;
 use crate::tranche::Tranche;
 
 impl Tranche {
+    /// A file of each source whose files tell the types of raw columns, where they are on this machine.
+    pub(crate) async fn sample_files(&self) -> SampleFiles {
+        let mut samples = SampleFiles::new();
+        for (name, pipeline) in &self.definitions.pipelines {
+            for (source, _) in pipeline.sources.values() {
+                let origin =
+                    Origin { path: &source.path, storage: &self.storage, project_folder: &self.place.folder };
+                if let Some(sample) = SampleFile::find(source, origin).await {
+                    let _ = samples.insert((name.clone(), source.name.clone()), sample);
+                }
+            }
+        }
+        samples
+    }
+
     /// The files of a source of a pipeline: the date of the newest, and a digest of all; `None` while there are none.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use tranche_store::{Lake, Storage};
 
 use crate::action::{Actions, Resources};
 use crate::actions;
-use crate::check::check;
+use crate::check::{SampleFiles, check};
 use crate::definitions::{ProjectDefinitions, read};
 use crate::failure::Failure;
 use crate::lineage::{Datasets, LineageScope};
@@ -139,7 +139,13 @@ impl Tranche {
 
     /// Fails with every problem of the definitions, if there is one.
     pub async fn check(&self) -> Result<(), Failure> {
-        check(&self.definitions, &self.actions, &self.engine).await
+        check(&self.definitions, &self.actions, &self.engine, &SampleFiles::default()).await
+    }
+
+    /// The same for who is at work on the definitions: raw files on this machine tell the types of columns that are declared nowhere.
+    pub async fn check_with_raw_files(&self) -> Result<(), Failure> {
+        let samples = self.sample_files().await;
+        check(&self.definitions, &self.actions, &self.engine, &samples).await
     }
 
     /// Fails with the problems of one file, if it has any: a question about one definition need not wait for the others.

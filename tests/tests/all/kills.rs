@@ -12,7 +12,7 @@ use tranche_tests::{Sandbox, ran};
 use crate::demo_shop::{Contents, contents, shop};
 
 /// So many commands are killed by a build; `TRANCHE_KILLS` asks for more.
-const KILLS: usize = 8;
+const KILLS: usize = 5;
 
 /// A run is killed at most so often in a row.
 const IN_A_ROW: usize = 3;

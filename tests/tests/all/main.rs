@@ -3,6 +3,7 @@
 mod analyst;
 mod at_once;
 mod backfill;
+mod bit_flips;
 mod capitals;
 mod changed_contracts;
 mod corrections;

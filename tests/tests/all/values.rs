@@ -221,3 +221,36 @@ fn instants_of_every_year_are_computed_with() {
     let refused = sandbox.run(&["sql", "SELECT to_timestamp('2026-01-01T00:00:00.1234567Z')"]).expect_code(1);
     assert!(refused.stderr.contains("is not an instant in whole microseconds"), "{}", refused.stderr);
 }
+
+/// A file may have a float that is -0.0; it is found, joined and counted as the 0 that it is.
+#[test]
+fn a_negative_zero_of_a_file_is_0() {
+    let project = SmallProject::new("format: csv\npath: data/orders/*.csv");
+    let ratios = ["-0.0", "0", "5", "9"];
+    let lines: Vec<String> =
+        (1..).zip(ratios).map(|(n, ratio)| order(n).replace(",0.25,", &format!(",{ratio},"))).collect();
+    project.write("a.csv", csv(&lines));
+    let _ = project.load().expect_code(0);
+    let join = "SELECT a.order_id, b.order_id AS other FROM orders a JOIN orders b ON a.ratio = b.ratio \
+                WHERE b.order_id <> a.order_id AND b.quantity < 3 ORDER BY a.order_id";
+    assert_same(&project.lines(join), &["o001,o002".to_owned(), "o002,o001".to_owned()]);
+    for (sql, expected) in [
+        ("SELECT CAST(ratio AS VARCHAR) FROM orders ORDER BY order_id LIMIT 1", "-0.0"),
+        ("SELECT count(*) FROM orders WHERE ratio IN (0, 6, 7, 8)", "2"),
+        (
+            "SELECT count(*) FROM orders WHERE ratio IN (SELECT ratio FROM orders WHERE order_id = 'o002')",
+            "2",
+        ),
+        (
+            "SELECT count(*) FROM orders WHERE ratio IN (SELECT ratio FROM orders WHERE order_id = 'o001')",
+            "2",
+        ),
+        ("SELECT count(*) FROM orders WHERE ratio = 0 AND quantity < 9", "2"),
+        ("SELECT count(*) FROM orders WHERE nullif(ratio, 0) IS NULL", "2"),
+        ("SELECT count(*) FROM orders WHERE CASE ratio WHEN 0 THEN true ELSE false END", "2"),
+        ("SELECT count(DISTINCT ratio) + 0 * count(*) FROM orders", "3"),
+        ("SELECT order_id FROM orders ORDER BY ratio, order_id DESC LIMIT 1", "o002"),
+    ] {
+        assert_eq!(project.lines(sql), [expected], "{sql}");
+    }
+}

@@ -31,6 +31,20 @@ pub struct Input {
     pub object: Option<Object>,
 }
 
+impl Input {
+    /// Whether it is a file within a folder, wherever links lead.
+    #[must_use]
+    pub fn is_within(&self, folder: &Path) -> bool {
+        let file = Path::new(&self.name);
+        // What is not within the project has an absolute name, or is a URL.
+        let resolved = |path: &Path| path.canonicalize().ok();
+        match (file.is_relative(), resolved(&folder.join(file)), resolved(folder)) {
+            (true, Some(file), Some(folder)) => file.starts_with(folder),
+            _ => false,
+        }
+    }
+}
+
 /// An object in its store.
 #[derive(Debug, Clone)]
 pub struct Object {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Fields, Schema, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -38,6 +38,12 @@ impl Reader for Parquet {
         true
     }
 
+    fn columns<'a>(&'a self, input: &'a Input) -> BoxFuture<'a, Option<SchemaRef>> {
+        // Decoders of damaged files may panic.
+        let read = input.object.clone().map(|object| tokio::spawn(columns(object)));
+        Box::pin(async move { read?.await.ok()? })
+    }
+
     fn open(&self, input: &Input, wanted: &RawColumns) -> RawStream {
         let (object, wanted) = (input.object.clone(), wanted.clone());
         produced(|sender| async move {
@@ -47,9 +53,18 @@ impl Reader for Parquet {
     }
 }
 
+/// The columns of a file that has rows.
+async fn columns(object: Object) -> Option<SchemaRef> {
+    let mut reader = ObjectReader::new(object);
+    let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.ok()?;
+    if metadata.metadata().file_metadata().num_rows() == 0 {
+        return None;
+    }
+    Some(Arc::clone(with_int96_as_microseconds(metadata).ok()?.schema()))
+}
+
 async fn read(object: Object, wanted: &RawColumns, sender: &Sender) -> std::result::Result<(), InputProblem> {
-    let Object { store, meta } = object;
-    let mut reader = ObjectReader { store, path: meta.location, size: meta.size };
+    let mut reader = ObjectReader::new(object);
     let options = ArrowReaderOptions::new();
     let metadata = match ArrowReaderMetadata::load_async(&mut reader, options).await {
         Ok(metadata) => metadata,
@@ -137,6 +152,11 @@ struct ObjectReader {
 }
 
 impl ObjectReader {
+    fn new(object: Object) -> Self {
+        let Object { store, meta } = object;
+        Self { store, path: meta.location, size: meta.size }
+    }
+
     /// Why the metadata at the end of the object cannot be read: its first bytes tell more.
     async fn describe(&self, error: ParquetError) -> InputProblem {
         // What is wrong with the metadata themselves can be external too.

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::SchemaRef;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt, poll_fn};
 use tokio::sync::mpsc;
@@ -34,6 +35,11 @@ pub trait Reader: fmt::Debug + Send + Sync {
     /// with the same key.
     fn inputs<'a>(&'a self, origin: Origin<'a>) -> BoxFuture<'a, Result<Vec<Input>, IngestError>> {
         Box::pin(async move { Ok(origin.objects().await?) })
+    }
+
+    /// The columns of an input that has rows, where it tells them and their types without its rows.
+    fn columns<'a>(&'a self, _input: &'a Input) -> BoxFuture<'a, Option<SchemaRef>> {
+        Box::pin(async { None })
     }
 
     /// Reads an input. Batches arrive in the order of their rows; a problem ends them. An input may be read

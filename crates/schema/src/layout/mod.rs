@@ -31,9 +31,18 @@ pub use crate::platform::tables::TABLES;
 pub use crate::platform::traits::TRAITS;
 pub use crate::table::{Compaction, Partitioning, Retention, Scope, Table};
 
+/// The folder of reports.
+pub const REPORTS: &str = "reports";
+
+/// The document of a report, in its folder.
+pub const REPORT_DOCUMENT: &str = "report.json";
+
+/// The page of a report, in its folder.
+pub const REPORT_PAGE: &str = "index.html";
+
 /// The folder of a report as of an instant. Reports stay for ever; `:` in the instant is written `-`, for
 /// file systems that lack it.
 #[must_use]
 pub fn report(name: &str, as_of: &str) -> String {
-    format!("reports/{name}/{}", as_of.replace(':', "-"))
+    format!("{REPORTS}/{name}/{}", as_of.replace(':', "-"))
 }

@@ -30,8 +30,8 @@ use crate::evaluate::{Sharing, evaluate};
 use crate::refresh::{OnFailure, RefreshContext, RefreshReport, refresh};
 use crate::store::{memberships_table, traits_table};
 
-/// Histories of a build: some 500 refreshes.
-const HISTORIES: u64 = 110;
+/// Histories of a build: some 90 refreshes.
+const HISTORIES: u64 = 20;
 
 #[test]
 fn refreshes_day_by_day_publish_what_a_full_evaluation_finds() {

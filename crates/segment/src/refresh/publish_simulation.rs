@@ -17,7 +17,7 @@ use crate::property::random::Random;
 use crate::store::traits_table;
 
 /// As many cases as a build plays.
-const CASES: u64 = 20;
+const CASES: u64 = 8;
 
 /// A pipeline with its segment and its trait.
 struct Own {

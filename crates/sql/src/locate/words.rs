@@ -65,11 +65,17 @@ pub(super) fn in_plain_words(text: &str) -> (String, Option<String>) {
     if let Some((_, plain)) = SYNTAX.iter().find(|(engine, _)| text.starts_with(engine)) {
         return ((*plain).to_owned(), None);
     }
+    let convert =
+        || Some("convert one of them, such as CAST(x AS double) or CAST(x AS timestamp)".to_owned());
     for (before, after, plain) in TYPE_MISMATCHES {
         if let Some((types, _)) = text.strip_prefix(before).and_then(|rest| rest.rsplit_once(after)) {
-            let help = "convert one of them, such as CAST(x AS double) or CAST(x AS timestamp)".to_owned();
-            return (format!("{}: {plain}", plain_types(types)), Some(help));
+            return (format!("{}: {plain}", plain_types(types)), convert());
         }
+    }
+    // Of a list, one type says it.
+    if let Some((own, list)) = text.strip_prefix(LIST_MISMATCH).and_then(|rest| rest.split_once(" with [")) {
+        let first = list.split([',', ']']).next().unwrap_or_default();
+        return (format!("{}: {CANNOT_BE_COMPARED}", plain_types(&format!("{own} IN {first}"))), convert());
     }
     if let Some(condition) = quoted("Cannot create filter with non-boolean predicate '") {
         return (format!("the condition after WHERE is neither true nor false: `{condition}`"), None);
@@ -92,13 +98,14 @@ const SYNTAX: [(&str, &str); 3] = [
     ("Expected close delimiter '\"' before EOF", "the name in double quotes is not closed"),
 ];
 
+const CANNOT_BE_COMPARED: &str = "values of these types cannot be compared";
+
+/// How the engine says that a value is compared with a list of other types: what stands before them.
+const LIST_MISMATCH: &str = "Can not find compatible types to compare ";
+
 /// How the engine says that types do not fit: what stands before and behind them, and what is meant.
 const TYPE_MISMATCHES: [(&str, &str, &str); 2] = [
-    (
-        "Cannot infer common argument type for comparison operation ",
-        "",
-        "values of these types cannot be compared",
-    ),
+    ("Cannot infer common argument type for comparison operation ", "", CANNOT_BE_COMPARED),
     (
         "Cannot coerce arithmetic expression ",
         " to valid types",

@@ -4,16 +4,22 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use tranche_schema::layout::system;
+use tranche_schema::layout::{self, system};
 
 use super::finding::Finding;
 use super::tables::{LOG, RESTORE};
 use crate::checksums::Damage;
-use crate::objects::read_document;
+use crate::objects::{PageFormat, read_document};
 use crate::{Lake, StoreError};
 
 /// Objects that are read at the same time: each is in memory as a whole.
 const CONCURRENCY: usize = 4;
+
+/// The files of reports.
+const PAGES: [&str; 2] = [layout::REPORT_DOCUMENT, layout::REPORT_PAGE];
+
+/// What to do about a damaged report.
+const MAKE_AGAIN: &str = "make the report again (`tranche report NAME --as-of INSTANT`), or delete it";
 
 impl Lake {
     /// Findings about the content of a table: its log, and every file of its latest version, each of which is read as
@@ -72,6 +78,26 @@ impl Lake {
         }
         Ok(findings)
     }
+
+    /// Findings about the pages and documents of reports.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] when the storage fails otherwise than by what it has.
+    pub async fn check_reports(&self) -> Result<Vec<Finding>, StoreError> {
+        let objects = self.objects();
+        let folder = Path::from(layout::REPORTS);
+        let listed = objects.list(Some(&folder)).try_collect::<Vec<_>>().await;
+        let mut paths: Vec<Path> = listed
+            .map_err(|error| StoreError::object(&folder, error))?
+            .into_iter()
+            .map(|object| object.location)
+            .filter(|path| PAGES.iter().any(|page| path.filename() == Some(page)))
+            .collect();
+        paths.sort_unstable();
+        let checked =
+            stream::iter(&paths).map(|path| check_page(objects.as_ref(), path)).buffered(CONCURRENCY);
+        Ok(checked.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+    }
 }
 
 async fn check_object(objects: &dyn ObjectStore, path: &Path) -> Result<Option<Finding>, StoreError> {
@@ -91,6 +117,18 @@ async fn check_object(objects: &dyn ObjectStore, path: &Path) -> Result<Option<F
         },
     };
     Ok(problem.map(|problem| Finding::new(format!("`{path}` is damaged: {problem}"), RESTORE)))
+}
+
+async fn check_page(objects: &dyn ObjectStore, path: &Path) -> Result<Option<Finding>, StoreError> {
+    let Some(format) = path.filename().and_then(PageFormat::of) else { return Ok(None) };
+    let page = match async { objects.get(path).await?.bytes().await }.await {
+        Ok(page) => page,
+        // Somebody deletes old reports.
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(StoreError::object(path, error)),
+    };
+    let problem = format.check(path.as_ref(), &page).err();
+    Ok(problem.map(|problem| Finding::new(format!("`{path}` is damaged: {problem}"), MAKE_AGAIN)))
 }
 
 fn decode(bytes: bytes::Bytes) -> Result<(), parquet::errors::ParquetError> {
@@ -150,6 +188,37 @@ mod tests {
             store.objects().put(path, whole.into()).await.unwrap();
         }
         assert_eq!(Fixture::over(&store).lake.check_content(TABLE).await.unwrap(), []);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_report_that_is_not_as_it_was_written_is_named() {
+        let store = tranche_faults::FailingStore::new(tranche_faults::Failure::Before);
+        let fixture = Fixture::over(&store);
+        let path = |day: &str, name: &str| {
+            let folder = layout::report("monthly", &format!("{day}T00:00:00Z"));
+            Path::from(format!("{folder}/{name}"))
+        };
+        let put = async |path: &Path, content: String| {
+            fixture.lake.objects().put(path, content.into_bytes().into()).await.unwrap();
+        };
+        let found = async || {
+            let found = fixture.lake.check_reports().await.unwrap();
+            found.into_iter().map(|finding| finding.problem).collect::<Vec<_>>()
+        };
+        let document = path("2026-10-01", layout::REPORT_DOCUMENT);
+        let page = path("2026-10-01", layout::REPORT_PAGE);
+        let sealed = PageFormat::Html.seal(page.as_ref(), "<p>12 %</p>");
+        put(&document, PageFormat::Json.seal(document.as_ref(), "{\"kpis\": [0.12]}")).await;
+        put(&page, sealed.clone()).await;
+        // Not ours.
+        put(&path("2026-10-01", "notes.html"), "<p>checked</p>".to_owned()).await;
+        assert_eq!(found().await, [""; 0]);
+        let other = path("2026-11-01", layout::REPORT_PAGE);
+        put(&other, sealed.clone()).await;
+        put(&page, sealed.replace("12", "13")).await;
+        let problem =
+            |path: Path| format!("`{path}` is damaged: its content is not what was written (checksum)");
+        assert_eq!(found().await, [problem(page), problem(other)]);
     }
 
     #[tokio::test(flavor = "multi_thread")]

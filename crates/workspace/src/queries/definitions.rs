@@ -37,7 +37,7 @@ pub struct DefinitionCounts {
 /// # Errors
 /// [`Failure`] with every problem of the definitions.
 pub async fn check(tranche: &Tranche) -> Result<DefinitionCounts, Failure> {
-    tranche.check().await?;
+    tranche.check_with_raw_files().await?;
     let definitions = &tranche.definitions;
     let count = |each: &dyn Fn(&PipelineDefinitions) -> usize| {
         definitions.pipelines.values().map(each).sum::<usize>()

@@ -8,16 +8,7 @@ use tranche_store::object_store::path::Path;
 use tranche_workspace::actions;
 
 use crate::project::Fixture;
-
-const PIPELINE: &str = "version: 1
-pipeline: shop
-steps:
-  - {id: load, ingest: all}
-  - {id: segments, refresh: all, needs: [load]}
-  - {id: tests, measure: all, needs: [segments]}
-  - {id: pages, report: all, needs: [segments, tests]}
-  - {id: care, maintain: all, needs: [pages]}
-";
+use crate::shop::PIPELINE;
 
 /// The data files of tables: neither logs, nor saved state, nor objects of the platform.
 fn data_files(paths: &BTreeSet<Path>) -> Vec<&str> {

@@ -65,7 +65,9 @@ async fn content(
         damaged.extend(lake.check_content(table).await?);
     }
     damaged.extend(lake.check_documents().await?);
-    let holds = format!("every file of {} tables and every document is as it was written", tables.len());
+    damaged.extend(lake.check_reports().await?);
+    let holds =
+        format!("every file of {} tables, every document and report is as it was written", tables.len());
     examination.add("content", &holds, damaged);
     Ok(())
 }
@@ -94,7 +96,7 @@ async fn values(
 
 /// The problems of the definitions; a storage that fails meanwhile is no problem of theirs.
 async fn project(tranche: &Tranche) -> Result<Vec<Finding>, Failure> {
-    let Err(failure) = tranche.check().await else { return Ok(Vec::new()) };
+    let Err(failure) = tranche.check_with_raw_files().await else { return Ok(Vec::new()) };
     if failure.diagnostics.is_empty() {
         return Err(failure);
     }
