@@ -1,6 +1,7 @@
 //! From inputs to accepted rows: each raw row is mapped, conformed to the contract, compared by key and
 //! staged, or is a reject.
 
+use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 
 use crate::IngestError;
@@ -9,16 +10,32 @@ use crate::context::Load;
 use crate::mapping::Mapper;
 use crate::read::Input;
 
-/// Reads the inputs in order, and passes their rows from a mapper to the conformer, and by it to
+/// Reads inputs in their order, each with the number of its load, and passes their rows from a mapper to the conformer, and by it to
 /// deduplication and the stage.
-pub(crate) async fn rows(load: &Load<'_>, inputs: &[Input]) -> Result<Accepted, IngestError> {
+pub(crate) async fn rows(load: &Load<'_>, inputs: &[(i64, &Input)]) -> Result<Accepted, IngestError> {
+    read(load, inputs, Conformer::new(load)?).await
+}
+
+/// The same for nothing but the rows with one of these keys, in batches of nothing but key columns.
+pub(crate) async fn rows_of_keys(
+    load: &Load<'_>,
+    inputs: &[(i64, &Input)],
+    keys: &[RecordBatch],
+) -> Result<Accepted, IngestError> {
+    read(load, inputs, Conformer::new(load)?.only(keys)?).await
+}
+
+async fn read(
+    load: &Load<'_>,
+    inputs: &[(i64, &Input)],
+    mut conformer: Conformer,
+) -> Result<Accepted, IngestError> {
     let (source, progress) = (load.source, load.context.progress);
     let session = load.context.session.for_raw_rows();
     let wanted = source.raw_columns(load.contract).within(load.context.limits);
-    let mut conformer = Conformer::new(load)?;
-    for (done, input) in inputs.iter().enumerate() {
+    for (done, (number, input)) in inputs.iter().enumerate() {
         progress(done, inputs.len());
-        conformer.begin_input();
+        conformer.begin_input(*number);
         let mut mapper = Mapper::new(load, &session, &input.name);
         let mut batches = source.reader.open(input, &wanted);
         while let Some(rows) =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -17,6 +17,7 @@ use crate::context::Load;
 use crate::dedup::Dedup;
 use crate::digest::ContentDigest;
 use crate::expression::evaluate;
+use crate::keys::KeySet;
 use crate::quarantine::Reject;
 use crate::raw_types::Failures;
 use crate::read::RawRows;
@@ -35,6 +36,10 @@ pub(crate) struct Conformer {
     rejects: Rejects,
     counts: Vec<InputCounts>,
     limits: Limits,
+    /// The number of the load of the input whose rows come.
+    number: i64,
+    /// The keys of the rows that are wanted; without them, all are.
+    only: Option<KeySet>,
 }
 
 /// What the inputs of a load contain.
@@ -96,11 +101,18 @@ impl Conformer {
         let rejects = Rejects::new(load);
         let (contract, counts) = (contract.clone(), Vec::new());
         let limits = *context.limits;
-        Ok(Self { contract, schema, checks, dedup, rejects, counts, limits })
+        Ok(Self { contract, schema, checks, dedup, rejects, counts, limits, number: 0, only: None })
     }
 
-    /// The rows that follow are those of the next input.
-    pub(crate) fn begin_input(&mut self) {
+    /// The same for nothing but rows with one of these keys.
+    pub(crate) fn only(self, keys: &[RecordBatch]) -> Result<Self, IngestError> {
+        let only = KeySet::new(&self.schema, &self.contract.key, keys)?;
+        Ok(Self { only: Some(only), ..self })
+    }
+
+    /// The rows that follow are those of the next input, whose load has this number.
+    pub(crate) fn begin_input(&mut self, number: i64) {
+        self.number = number;
         self.counts.push(InputCounts { first_row: self.dedup.rows(), ..InputCounts::default() });
     }
 
@@ -121,7 +133,10 @@ impl Conformer {
             counts.rejected += rejects.len() as u64;
         }
         self.rejects.add(rejects)?;
-        self.dedup.take(batch)
+        match &self.only {
+            Some(keys) => self.dedup.take(keys.only(&batch)?),
+            None => self.dedup.take(batch),
+        }
     }
 
     /// What came of all inputs.
@@ -166,6 +181,7 @@ impl Conformer {
         {
             arrays.push(cast(&arrays[index], &DataType::Date32)?);
         }
+        arrays.push(Arc::new(Int64Array::from_value(self.number, length)));
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
         self.check(&batch, &mut failures)?;
         let keep: BooleanArray = (0..length).map(|row| Some(!failures.contains_key(&row))).collect();
@@ -228,6 +244,7 @@ fn stored_schema(contract: &Contract) -> SchemaRef {
     if contract.event_time().is_some() {
         fields.push(Field::new(platform::EVENT_DAY, DataType::Date32, true));
     }
+    fields.push(Field::new(platform::LOAD, DataType::Int64, true));
     Arc::new(Schema::new(fields))
 }
 

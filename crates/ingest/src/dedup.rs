@@ -8,12 +8,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use arrow::row::{RowConverter, SortField};
 use tranche_sql::SqlError;
 
 use crate::IngestError;
+use crate::keys::{Key, KeyReader};
 use crate::stage::{ACCEPTED_IN_MEMORY, Stage, Staged};
 
 /// Rows whose keys are held in memory before they go to a file: 24 bytes each.
@@ -57,8 +57,7 @@ impl Dedup {
 
 /// The keys of the rows that were staged so far.
 struct SeenKeys {
-    columns: Vec<usize>,
-    converter: RowConverter,
+    keys: KeyReader,
     rows: u64,
     parts: Vec<Part>,
     in_memory: usize,
@@ -74,11 +73,10 @@ struct Part {
     written: Vec<(u64, usize)>,
 }
 
-/// A key of 128 bits, and which row of the load has it. A key that is longer is a hash: two different ones
-/// share it with a chance of 10^-24 among forty million.
+/// A key, and which row of the load has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct KeyedRow {
-    key: [u64; 2],
+    key: Key,
     row: u64,
 }
 
@@ -93,11 +91,8 @@ struct Replaced {
 impl SeenKeys {
     /// No keys yet, of rows of a schema.
     fn new(schema: &Schema, key: &[String]) -> Result<Self, SqlError> {
-        let columns = key.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let fields = columns.iter().map(|&i| SortField::new(schema.field(i).data_type().clone())).collect();
         Ok(Self {
-            columns,
-            converter: RowConverter::new(fields)?,
+            keys: KeyReader::new(schema, key)?,
             rows: 0,
             parts: (0..PARTS).map(|_| Part::default()).collect(),
             in_memory: 0,
@@ -108,10 +103,7 @@ impl SeenKeys {
 
     /// Notes the rows of the next batch.
     fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
-        let arrays: Vec<ArrayRef> = self.columns.iter().map(|&i| Arc::clone(batch.column(i))).collect();
-        let encoded = self.converter.convert_columns(&arrays).map_err(SqlError::from)?;
-        for row in encoded.iter() {
-            let key = short(row.as_ref());
+        for key in self.keys.read(batch)? {
             self.parts[part_of(key)].rows.push(KeyedRow { key, row: self.rows });
             self.rows += 1;
         }
@@ -186,20 +178,8 @@ impl KeyedRow {
     }
 }
 
-/// An encoded key in 128 bits: itself where it is that short, since no encoded key begins another.
-fn short(encoded: &[u8]) -> [u64; 2] {
-    let mut bytes = [0; 16];
-    match bytes.get_mut(..encoded.len()) {
-        Some(own) => own.copy_from_slice(encoded),
-        None => bytes.copy_from_slice(&blake3::hash(encoded).as_bytes()[..16]),
-    }
-    let [high, low] = [0, 8]
-        .map(|from| bytes[from..from + 8].iter().fold(0, |number, &byte| (number << 8) | u64::from(byte)));
-    [high, low]
-}
-
 /// The part that a key falls into: keys that are numbers in a row are spread over all of them.
-fn part_of([high, low]: [u64; 2]) -> usize {
+fn part_of([high, low]: Key) -> usize {
     let mixed = (high ^ low.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     // The highest bits depend on all of the key's.
     (mixed >> (u64::BITS - PARTS.ilog2())) as usize
@@ -209,10 +189,11 @@ fn part_of([high, low]: [u64; 2]) -> usize {
 mod tests {
     use std::collections::HashMap;
 
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
     use arrow::datatypes::{DataType, Field};
 
     use super::*;
+    use crate::keys::short;
 
     fn batch(rows: &[(i64, String)]) -> RecordBatch {
         let numbers: ArrayRef = Arc::new(rows.iter().map(|(number, _)| *number).collect::<Int64Array>());

@@ -17,10 +17,23 @@ use crate::{IngestError, Source};
 pub(crate) struct NewInputs {
     /// The inputs that the table does not have, in the order in which they are read.
     pub(crate) inputs: Vec<Input>,
-    /// Inputs that it has, in editions that it does not know.
+    /// The number of the load of the first of them; the others follow.
+    pub(crate) first_load: i64,
+    /// Inputs that the table has, in editions that it does not know.
     pub(crate) touched: Vec<Input>,
     /// Whether one of the new ones takes the place of an edition that the table has.
     pub(crate) has_rewritten: bool,
+    /// The loads of those editions, as far as they are numbered.
+    pub(crate) former_loads: Vec<i64>,
+    /// The inputs that the table has, with the numbers of their loads, as far as they are numbered; in that order.
+    pub(crate) loaded: Vec<(i64, Input)>,
+}
+
+impl NewInputs {
+    /// The inputs that are read, each with the number of its load.
+    pub(crate) fn numbered(&self) -> Vec<(i64, &Input)> {
+        (self.first_load..).zip(&self.inputs).collect()
+    }
 }
 
 /// Finds what the table does not have, by the marks of its commits.
@@ -33,20 +46,27 @@ pub(crate) async fn new_inputs(load: &Load<'_>, known: &Transactions) -> Result<
     if all.is_empty() {
         return Err(IngestError::NoFiles { source_name: source.name.clone(), path: source.path.clone() });
     }
-    let mut found = NewInputs::default();
+    let last_load = known.versions(LOADS).max().unwrap_or_default();
+    let mut found = NewInputs { first_load: last_load + 1, ..NewInputs::default() };
     for input in all {
         let edition = edition_mark(source, &input);
+        let number = known.version(&load_mark(source, &input, 0).id);
         match known.version(&edition.id) {
-            Some(version) if version == edition.version => {}
-            Some(_) if is_unchanged(load, &input, known).await? => found.touched.push(input),
+            Some(version) if version == edition.version => found.loaded.extend(number.zip(Some(input))),
+            Some(_) if is_unchanged(load, &input, known).await? => {
+                found.loaded.extend(number.zip(Some(input.clone())));
+                found.touched.push(input);
+            }
             Some(_) => {
                 found.has_rewritten = true;
+                found.former_loads.extend(number);
                 found.inputs.push(input);
             }
             None if known.version(&former_mark(source, &input)).is_some() => {}
             None => found.inputs.push(input),
         }
     }
+    found.loaded.sort_by_key(|(number, _)| *number);
     Ok(found)
 }
 
@@ -63,6 +83,14 @@ async fn is_unchanged(load: &Load<'_>, input: &Input, known: &Transactions) -> R
     Ok(known.version(&mark.id) == Some(mark.version))
 }
 
+/// How marks of the loads of inputs begin.
+const LOADS: &str = "load/";
+
+/// The mark of the number of the load by which the table has an input.
+pub(crate) fn load_mark(source: &Source, input: &Input, number: i64) -> Transaction {
+    Transaction::new(id("load", source, input), number)
+}
+
 /// The mark of the edition of an input that the table has.
 pub(crate) fn edition_mark(source: &Source, input: &Input) -> Transaction {
     mark("edition", source, input, &blake3::hash(input.edition.as_bytes()))
@@ -74,8 +102,12 @@ pub(crate) fn content_mark(source: &Source, input: &Input, content: &blake3::Has
 }
 
 fn mark(what: &str, source: &Source, input: &Input, digest: &blake3::Hash) -> Transaction {
+    Transaction::of_digest(id(what, source, input), digest.as_bytes())
+}
+
+fn id(what: &str, source: &Source, input: &Input) -> String {
     let name = blake3::hash(input.name.as_bytes()).to_hex();
-    Transaction::of_digest(format!("{what}/{}/{name}", source.name), digest.as_bytes())
+    format!("{what}/{}/{name}", source.name)
 }
 
 /// How tables were marked with an edition before they knew contents.

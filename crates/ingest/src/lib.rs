@@ -34,6 +34,7 @@ mod error;
 mod expression;
 mod freshness;
 mod json;
+mod keys;
 mod load;
 mod mapping;
 #[cfg(test)]
@@ -50,6 +51,7 @@ mod stage;
 mod upsert;
 mod values;
 mod versions;
+mod withdrawn;
 #[cfg(test)]
 mod writers;
 
@@ -61,4 +63,4 @@ pub use load::{LoadReport, load};
 pub use quarantine::Reject;
 pub use read::Formats;
 pub use reason::Reason;
-pub use source::{DeclaredType, OnReject, Source, SourceSpec};
+pub use source::{DeclaredType, OnReject, Replace, Source, SourceSpec};

@@ -9,6 +9,7 @@ use crate::bookkeeping::{Records, known_to};
 use crate::conform::{Accepted, InputCounts};
 use crate::context::Load;
 use crate::publish::{note_touched, publish};
+use crate::withdrawn::Change;
 use crate::{IngestError, LoadContext, Reject, Source, accept, discover};
 
 /// The result of a load.
@@ -30,6 +31,12 @@ pub struct LoadReport {
     pub replaced: u64,
     /// Rows that were written.
     pub written: u64,
+    /// Rows that were removed, because the files that had brought them were written again without them (`replace: file`).
+    pub removed: u64,
+    /// Rows of other files that stand again in the place of such rows.
+    pub restored: u64,
+    /// Rows that stay, though the files that had brought them were written again without them (`replace: key`).
+    pub missing: u64,
 }
 
 /// Loads the new inputs of a source into the table of `contract`.
@@ -73,7 +80,7 @@ async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {
         }
         return Ok(LoadReport::of_nothing(load));
     }
-    let Accepted { staged, rejects, counts } = accept::rows(load, &new.inputs).await?;
+    let Accepted { staged, rejects, counts } = accept::rows(load, &new.numbered()).await?;
     let mut report = LoadReport::read(load, &counts);
     let records = Records::new(load, &new, &counts);
     records.rejects(&rejects).await?;
@@ -86,7 +93,13 @@ async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {
             first: rejects.first.map(|reject| shown(&reject, contract)).unwrap_or_default(),
         });
     }
-    report.replaced = publish(&records, staged, table, report.written).await?;
+    let change = Change::plan(load, table.as_ref(), &new, staged).await?;
+    report =
+        LoadReport { removed: change.removed, restored: change.restored, missing: change.missing, ..report };
+    report.replaced = publish(&records, change, table, report.changed()).await?;
+    if report.missing > 0 {
+        report.warn_of_missing();
+    }
     Ok(report)
 }
 
@@ -96,6 +109,20 @@ fn shown(reject: &Reject, contract: &Contract) -> String {
 }
 
 impl LoadReport {
+    /// Rows of the table that are other than before.
+    fn changed(&self) -> u64 {
+        self.written + self.restored + self.removed
+    }
+
+    fn warn_of_missing(&self) {
+        let Self { source, missing, .. } = self;
+        let (keys, are, they) = if *missing == 1 { ("key", "is", "it") } else { ("keys", "are", "they") };
+        tracing::warn!(
+            "{source}: {missing} {keys} of earlier versions of files {are} no longer in them, and {they} stay in the table; \
+             to have such rows removed, write `replace: file` in the source"
+        );
+    }
+
     /// The report of a load that found nothing to read.
     fn of_nothing(load: &Load<'_>) -> Self {
         Self {
@@ -107,6 +134,9 @@ impl LoadReport {
             duplicates: 0,
             replaced: 0,
             written: 0,
+            removed: 0,
+            restored: 0,
+            missing: 0,
         }
     }
 

@@ -8,22 +8,20 @@ use tranche_store::{Commit, CommitMode, Snapshot};
 use crate::bookkeeping::Records;
 use crate::context::Load;
 use crate::read::Input;
-use crate::stage::Staged;
+use crate::withdrawn::Change;
 use crate::{IngestError, discover, upsert, versions};
 
-/// Commits accepted rows to the table as it was when the load began, and returns how many rows of it they
-/// replace.
+/// Commits a change of the table as it was when the load began, of so many rows, and returns how many that were there are replaced.
 pub(crate) async fn publish(
     records: &Records<'_>,
-    accepted: Staged,
+    change: Change,
     table: Option<Snapshot>,
-    written: u64,
+    changed: u64,
 ) -> Result<u64, IngestError> {
     let Load { contract, context, .. } = *records.load;
-    let incoming = accepted.frame(context.session)?;
     let upsert = match contract.history() {
-        History::Full => versions::plan(context.session, contract, table.as_ref(), incoming).await?,
-        History::Latest => upsert::plan(context.session, contract, table.as_ref(), incoming).await?,
+        History::Full => versions::plan(context.session, contract, table.as_ref(), change).await?,
+        History::Latest => upsert::plan(context.session, contract, table.as_ref(), change).await?,
     };
     // Recorded before the commit: an attempt that is cut short between the two is recorded once.
     records.loads().await?;
@@ -33,7 +31,7 @@ pub(crate) async fn publish(
         .partitioned_by(layout::TABLES.partition_columns(contract));
     commit.transactions.push(remember_contract(context.lake, contract).await?);
     commit.transactions.extend(records.marks());
-    let rows = i64::try_from(written).unwrap_or(i64::MAX);
+    let rows = i64::try_from(changed).unwrap_or(i64::MAX);
     commit.transactions.push(Transaction::new(records.load.rows_mark(), rows));
     context.lake.commit(context.session.shared_state(), commit).await?;
     Ok(upsert.replaced)

@@ -56,6 +56,20 @@ pub struct SourceSpec {
     #[serde(default)]
     #[schemars(with = "OnRejectSchema")]
     pub on_reject: Option<Spanned<OnRejectSpec>>,
+    /// What a file that was written again replaces (default: key).
+    #[serde(default)]
+    pub replace: Replace,
+}
+
+/// `replace:` of a source: what a file that was written again replaces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Replace {
+    /// The rows with its keys. Rows that it no longer has stay.
+    #[default]
+    Key,
+    /// All that it had brought. Rows that it no longer has are removed.
+    File,
 }
 
 /// The raw column with the path of the file.
@@ -126,6 +140,8 @@ pub struct Source {
     pub columns: IndexMap<String, Spanned<String>>,
     /// The policy for rows that break the contract.
     pub on_reject: OnReject,
+    /// What a file that was written again replaces.
+    pub replace: Replace,
 }
 
 /// The type of a raw column, and where it is declared.
@@ -199,6 +215,7 @@ impl SourceSpec {
             types,
             columns: self.columns,
             on_reject,
+            replace: self.replace,
         })
     }
 

@@ -15,6 +15,8 @@ use tranche_schema::{Contract, platform};
 use tranche_sql::{Session, SqlError};
 use tranche_store::{CommitMode, Snapshot};
 
+use crate::withdrawn::Change;
+
 /// The rows to write, what becomes of those that are there, and how many of them are replaced.
 pub(crate) struct Upsert {
     pub(crate) rows: LogicalPlan,
@@ -22,58 +24,74 @@ pub(crate) struct Upsert {
     pub(crate) replaced: u64,
 }
 
-/// The plan of a load into `table` as it is now.
+/// The plan of a change of `table` as it is now.
 pub(crate) async fn plan(
     session: &Session,
     contract: &Contract,
     table: Option<&Snapshot>,
-    incoming: DataFrame,
+    change: Change,
 ) -> Result<Upsert, SqlError> {
     let Some(table) = table.filter(|table| table.rows() > 0) else {
-        return Ok(Upsert { rows: incoming.logical_plan().clone(), mode: CommitMode::Append, replaced: 0 });
+        let rows = change.incoming.logical_plan().clone();
+        return Ok(Upsert { rows, mode: CommitMode::Append, replaced: 0 });
     };
     let stored = session.read(table).await?;
     if contract.event_time().is_some() {
-        return events(session, contract, stored, incoming).await;
+        return events(session, contract, stored, change).await;
     }
-    let replaced = count_rows(session, join(&stored, &incoming, contract, JoinType::LeftSemi)?).await?;
-    let kept = join(&stored, &incoming, contract, JoinType::LeftAnti)?;
-    Ok(Upsert { rows: union(kept, incoming)?, mode: CommitMode::Overwrite, replaced })
+    let replaced =
+        count_rows(session, join(&stored, &change.incoming, contract, JoinType::LeftSemi)?).await?;
+    let rows = union(kept(stored, &change, contract)?, change.incoming)?;
+    Ok(Upsert { rows, mode: CommitMode::Overwrite, replaced })
 }
 
-/// Events: days that hold a replaced row are rewritten; a load that replaces nothing is appended.
+/// The stored rows that a change leaves as they are.
+fn kept(stored: DataFrame, change: &Change, contract: &Contract) -> Result<DataFrame, SqlError> {
+    let kept = join(&stored, &change.incoming, contract, JoinType::LeftAnti)?;
+    match &change.gone {
+        Some(gone) => join(&kept, gone, contract, JoinType::LeftAnti),
+        None => Ok(kept),
+    }
+}
+
+/// Events: days that hold a row that is replaced or goes are rewritten; a load that only adds rows is appended.
 async fn events(
     session: &Session,
     contract: &Contract,
     stored: DataFrame,
-    incoming: DataFrame,
+    change: Change,
 ) -> Result<Upsert, SqlError> {
-    let replaced = join(&stored, &incoming, contract, JoinType::LeftSemi)?;
-    let replaced = replaced
-        .aggregate(vec![ident(platform::EVENT_DAY)], vec![count(lit(1)).alias("replaced")])
-        .map_err(SqlError::engine)?;
-    let found = session.collect_frame(replaced).await?;
-    let counts = tranche_sql::column_i64(&found.batches, 1)?;
-    let replaced: i64 = counts.into_iter().flatten().sum();
-    if replaced == 0 {
-        return Ok(Upsert { rows: incoming.logical_plan().clone(), mode: CommitMode::Append, replaced: 0 });
+    let (mut days, replaced) = days_with(session, contract, &stored, &change.incoming).await?;
+    if let Some(gone) = &change.gone {
+        days.extend(days_with(session, contract, &stored, gone).await?.0);
     }
-    let mut days = days_of(&found.batches)?;
-    let own = incoming
-        .clone()
-        .select(vec![ident(platform::EVENT_DAY)])
-        .and_then(DataFrame::distinct)
-        .map_err(SqlError::engine)?;
+    if days.is_empty() {
+        let rows = change.incoming.logical_plan().clone();
+        return Ok(Upsert { rows, mode: CommitMode::Append, replaced });
+    }
+    let own = change.incoming.clone().select(vec![ident(platform::EVENT_DAY)]);
+    let own = own.and_then(DataFrame::distinct).map_err(SqlError::engine)?;
     days.extend(days_of(&session.collect_frame(own).await?.batches)?);
     let literals = days.iter().map(|&day| lit(ScalarValue::Date32(Some(day)))).collect();
     let affected = ident(platform::EVENT_DAY).in_list(literals, false);
     let stored = stored.filter(affected.clone()).map_err(SqlError::engine)?;
-    let kept = join(&stored, &incoming, contract, JoinType::LeftAnti)?;
-    Ok(Upsert {
-        rows: union(kept, incoming)?,
-        mode: CommitMode::OverwriteWhere(affected),
-        replaced: u64::try_from(replaced).unwrap_or(0),
-    })
+    let rows = union(kept(stored, &change, contract)?, change.incoming)?;
+    Ok(Upsert { rows, mode: CommitMode::OverwriteWhere(affected), replaced })
+}
+
+/// The days of the stored rows with one of these keys, and how many such rows there are.
+async fn days_with(
+    session: &Session,
+    contract: &Contract,
+    stored: &DataFrame,
+    keys: &DataFrame,
+) -> Result<(BTreeSet<i32>, u64), SqlError> {
+    let by_day = join(stored, keys, contract, JoinType::LeftSemi)?
+        .aggregate(vec![ident(platform::EVENT_DAY)], vec![count(lit(1))])
+        .map_err(SqlError::engine)?;
+    let found = session.collect_frame(by_day).await?.batches;
+    let rows: i64 = tranche_sql::column_i64(&found, 1)?.into_iter().flatten().sum();
+    Ok((days_of(&found)?, u64::try_from(rows).unwrap_or(0)))
 }
 
 fn days_of(batches: &[arrow::array::RecordBatch]) -> Result<BTreeSet<i32>, SqlError> {
@@ -108,17 +126,17 @@ fn has(rows: &DataFrame, name: &str) -> bool {
     rows.schema().has_column_with_unqualified_name(name)
 }
 
-/// The stored rows that have, or do not have, the key of an incoming one.
-fn join(
-    stored: &DataFrame,
-    incoming: &DataFrame,
+/// The rows that have, or do not have, the key of another one.
+pub(crate) fn join(
+    rows: &DataFrame,
+    others: &DataFrame,
     contract: &Contract,
     kind: JoinType,
 ) -> Result<DataFrame, SqlError> {
     let renamed = contract.key.iter().map(|name| ident(name).alias(theirs(name)));
-    let incoming = incoming.clone().select(renamed.collect::<Vec<_>>()).map_err(SqlError::engine)?;
+    let others = others.clone().select(renamed.collect::<Vec<_>>()).map_err(SqlError::engine)?;
     let same_key = contract.key.iter().map(|name| ident(name).eq(ident(theirs(name))));
-    stored.clone().join_on(incoming, kind, same_key).map_err(SqlError::engine)
+    rows.clone().join_on(others, kind, same_key).map_err(SqlError::engine)
 }
 
 /// The name of an incoming row's column beside that of a stored one: no contract has a name with a blank.

@@ -8,28 +8,31 @@ use datafusion::prelude::{DataFrame, ident};
 use datafusion::scalar::ScalarValue;
 use jiff::Timestamp;
 use tranche_schema::Contract;
-use tranche_schema::platform::{VALID_FROM, VALID_TO};
+use tranche_schema::platform::{LOAD, VALID_FROM, VALID_TO};
 use tranche_sql::{Session, SqlError, instant_literal};
 use tranche_store::{CommitMode, Snapshot};
 
 use crate::upsert::{Upsert, count_rows, theirs, union};
+use crate::withdrawn::Change;
 
 /// The columns of keys beside those of rows: no contract has a name with a blank.
 const SAME: &str = "same key";
-const CHANGED: &str = "changed key";
+const NEWS: &str = "key with news";
 const LATER: &str = "later key";
+/// Whether the version valid at the session's instant ends.
+const ENDS: &str = "version ends";
 /// From when the version after the session's instant is valid.
 const NEXT: &str = "next from";
 
-/// The plan of a load into `table` as it is now: a row that is another than the version valid at the session's instant ends that one there
-/// and begins a new one.
+/// The plan of a change of `table` as it is now: a row that is another than the version valid at the session's instant ends that one there
+/// and begins a new one; one that goes ends it.
 pub(crate) async fn plan(
     session: &Session,
     contract: &Contract,
     table: Option<&Snapshot>,
-    incoming: DataFrame,
+    change: Change,
 ) -> Result<Upsert, SqlError> {
-    let as_of = session.as_of();
+    let (as_of, Change { incoming, gone, removed, .. }) = (session.as_of(), change);
     let Some(table) = table.filter(|table| table.rows() > 0) else {
         let open = lit(ScalarValue::TimestampMicrosecond(None, Some("UTC".into())));
         let rows = version(incoming, contract, as_of, open)?.logical_plan().clone();
@@ -39,41 +42,67 @@ pub(crate) async fn plan(
     let key = contract.key.first().map_or("", String::as_str);
     // Unchanged rows are no news.
     let unchanged = unchanged_keys(contract, key, &stored, &incoming, as_of)?;
-    let changed = incoming
-        .join_on(unchanged, JoinType::LeftAnti, [ident(key).eq(ident(SAME))])
+    let news = incoming
+        .join_on(unchanged, JoinType::Left, [ident(key).eq(ident(SAME))])
         .map_err(SqlError::engine)?;
+    let changed = news.clone().filter(ident(SAME).is_null()).map_err(SqlError::engine)?;
     let later = stored
         .clone()
         .filter(ident(VALID_FROM).gt(instant_literal(as_of)))
         .and_then(|rows| rows.aggregate(vec![ident(key)], vec![min(ident(VALID_FROM)).alias(NEXT)]))
         .and_then(|rows| rows.select(vec![ident(key).alias(LATER), ident(NEXT)]))
         .map_err(SqlError::engine)?;
-    let begun = changed
-        .clone()
-        .join_on(later, JoinType::Left, [ident(key).eq(ident(LATER))])
-        .map_err(SqlError::engine)?;
+    let begun =
+        changed.join_on(later, JoinType::Left, [ident(key).eq(ident(LATER))]).map_err(SqlError::engine)?;
     let begun = version(begun, contract, as_of, ident(NEXT))?;
 
-    let changed = changed.select(vec![ident(key).alias(CHANGED)]).map_err(SqlError::engine)?;
-    let columns = stored.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    let with_changes =
-        stored.join_on(changed, JoinType::Left, [ident(key).eq(ident(CHANGED))]).map_err(SqlError::engine)?;
-    let ends = ident(CHANGED).is_not_null().and(is_valid(as_of));
-    let ended = with_changes.clone().filter(ends.clone()).map_err(SqlError::engine)?;
-    let replaced = count_rows(session, ended).await?;
-    let valid_to = when(ends.clone(), instant_literal(as_of)).otherwise(ident(VALID_TO));
-    let valid_to = valid_to.map_err(SqlError::engine)?.alias(VALID_TO);
-    let kept = columns.iter().map(|name| match name.as_str() {
-        VALID_TO => valid_to.clone(),
-        name => ident(name),
-    });
-    // A version that would end as it begins never was valid.
-    let never = ends.and(ident(VALID_FROM).gt_eq(instant_literal(as_of)));
-    let kept = with_changes
-        .filter(never.is_not_true())
-        .and_then(|rows| rows.select(kept.collect::<Vec<_>>()))
+    let with_news = stored
+        .join_on(keys_with_news(news, gone, key)?, JoinType::Left, [ident(key).eq(ident(NEWS))])
         .map_err(SqlError::engine)?;
+    let ends = ident(ENDS).is_true().and(is_valid(as_of));
+    let ended = with_news.clone().filter(ends.clone()).map_err(SqlError::engine)?;
+    let replaced = count_rows(session, ended).await?.saturating_sub(removed);
+    // A version that would end as it begins never was valid.
+    let never = ends.clone().and(ident(VALID_FROM).gt_eq(instant_literal(as_of)));
+    let kept = with_news.filter(never.is_not_true()).map_err(SqlError::engine)?;
+    let kept = with_ends(kept, ends, as_of)?;
     Ok(Upsert { rows: union(kept, begun)?, mode: CommitMode::Overwrite, replaced })
+}
+
+/// The keys of which a load says something, with its number and whether that ends the valid version: not where the row is as it was.
+fn keys_with_news(news: DataFrame, gone: Option<DataFrame>, key: &str) -> Result<DataFrame, SqlError> {
+    let incoming =
+        vec![ident(key).alias(NEWS), ident(LOAD).alias(theirs(LOAD)), ident(SAME).is_null().alias(ENDS)];
+    let incoming = news.select(incoming).map_err(SqlError::engine)?;
+    let Some(gone) = gone else { return Ok(incoming) };
+    let no_load = lit(ScalarValue::Int64(None)).alias(theirs(LOAD));
+    gone.select(vec![ident(key).alias(NEWS), no_load, lit(true).alias(ENDS)])
+        .and_then(|gone| incoming.union(gone))
+        .map_err(SqlError::engine)
+}
+
+/// Stored versions beside news of their keys, as they are afterwards: one that ends does so at an instant, and one that an incoming row
+/// has as it was is of that row's load.
+fn with_ends(versions: DataFrame, ends: Expr, at: Timestamp) -> Result<DataFrame, SqlError> {
+    let has_loads = versions.schema().has_column_with_unqualified_name(LOAD);
+    let load = if has_loads { ident(LOAD) } else { lit(ScalarValue::Int64(None)) };
+    let confirmed = ident(ENDS).is_false().and(is_valid(at));
+    let load = when(confirmed, ident(theirs(LOAD))).otherwise(load).map_err(SqlError::engine)?.alias(LOAD);
+    let valid_to = when(ends, instant_literal(at)).otherwise(ident(VALID_TO)).map_err(SqlError::engine)?;
+    let news = [NEWS, ENDS, &theirs(LOAD)];
+    let names = versions.schema().fields().iter().map(|field| field.name().as_str());
+    let mut columns: Vec<Expr> = names
+        .filter(|name| !news.contains(name))
+        .map(|name| match name {
+            VALID_TO => valid_to.clone().alias(VALID_TO),
+            LOAD => load.clone(),
+            name => ident(name),
+        })
+        .collect();
+    if !has_loads {
+        columns.push(load);
+    }
+    versions.select(columns).map_err(SqlError::engine)
 }
 
 /// The keys of incoming rows that are as the version valid at an instant.
@@ -105,7 +134,7 @@ fn unchanged_keys(
 }
 
 /// Whether a version is valid at an instant.
-fn is_valid(at: Timestamp) -> Expr {
+pub(crate) fn is_valid(at: Timestamp) -> Expr {
     let until = ident(VALID_TO);
     let is_open = until.clone().is_null().or(until.gt(instant_literal(at)));
     ident(VALID_FROM).lt_eq(instant_literal(at)).and(is_open)
@@ -114,6 +143,7 @@ fn is_valid(at: Timestamp) -> Expr {
 /// Rows of a contract as versions that are valid from an instant to another.
 fn version(rows: DataFrame, contract: &Contract, from: Timestamp, to: Expr) -> Result<DataFrame, SqlError> {
     let mut columns: Vec<Expr> = contract.columns.iter().map(|c| ident(&c.name)).collect();
+    columns.push(ident(LOAD));
     columns.push(instant_literal(from).alias(VALID_FROM));
     columns.push(to.alias(VALID_TO));
     rows.select(columns).map_err(SqlError::engine)

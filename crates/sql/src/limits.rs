@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use futures::future::BoxFuture;
 
 use crate::SqlProblem;
 use crate::span::position;
@@ -150,18 +151,18 @@ pub(crate) fn deep<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// The same for a future.
-pub(crate) struct Deep<F>(Pin<Box<F>>);
+pub(crate) struct Deep<'a, T>(BoxFuture<'a, T>);
 
-impl<F: Future> Deep<F> {
-    pub(crate) fn new(future: F) -> Self {
+impl<'a, T> Deep<'a, T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'a) -> Self {
         Self(Box::pin(future))
     }
 }
 
-impl<F: Future> Future for Deep<F> {
-    type Output = F::Output;
+impl<T> Future for Deep<'_, T> {
+    type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         deep(|| self.0.as_mut().poll(context))
     }
 }

@@ -22,6 +22,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use datafusion::sql::sqlparser::ast;
+use futures::FutureExt;
 use jiff::Timestamp;
 use tracing::Instrument;
 use tranche_schema::{Contract, History, TableKind, platform};
@@ -397,6 +398,7 @@ impl Session {
         let schema = physical.schema();
         // In the order of the partitions, so that the same rows come in the same order.
         let partitions = collect_partitioned(Arc::clone(&physical), self.context.task_ctx())
+            .boxed()
             .await
             .map_err(SqlError::from)?;
         let batches = partitions.into_iter().flatten().collect();
@@ -409,7 +411,7 @@ impl Session {
     /// [`SqlError::Engine`] when there is none.
     pub async fn table(&self, name: &str) -> Result<DataFrame, SqlError> {
         let reference = datafusion::common::TableReference::bare(name.to_owned());
-        self.context.table(reference).await.map_err(SqlError::engine)
+        self.context.table(reference).boxed().await.map_err(SqlError::engine)
     }
 
     /// A logical plan as a frame to build on.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use deltalake_core::DeltaTable;
 use deltalake_core::logstore::{StorageConfig, default_logstore};
+use futures::FutureExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -93,10 +94,10 @@ impl Lake {
     pub async fn snapshot(&self, table: &str) -> Result<Option<Snapshot>, StoreError> {
         let mut delta = self.delta_table(table)?;
         let failed = |error| StoreError::table(table, error);
-        if !delta.verify_deltatable_existence().await.map_err(failed)? {
+        if !delta.verify_deltatable_existence().boxed().await.map_err(failed)? {
             return Ok(None);
         }
-        delta.load().await.map_err(failed)?;
+        delta.load().boxed().await.map_err(failed)?;
         Ok(Some(Snapshot::new(table, delta)))
     }
 
@@ -107,7 +108,7 @@ impl Lake {
     pub async fn snapshot_at(&self, table: &str, version: u64) -> Result<Snapshot, StoreError> {
         let mut delta = self.delta_table(table)?;
         let missing = |_| StoreError::Version { table: table.to_owned(), version };
-        delta.load_version(version).await.map_err(missing)?;
+        delta.load_version(version).boxed().await.map_err(missing)?;
         Ok(Snapshot::new(table, delta))
     }
 

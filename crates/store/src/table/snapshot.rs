@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use deltalake_core::DeltaTable;
+use futures::FutureExt;
 
 use super::provider::StoredTable;
 use crate::StoreError;
@@ -82,7 +83,9 @@ impl Snapshot {
     pub async fn transaction_version(&self, id: &str) -> Result<Option<i64>, StoreError> {
         let failed = |error| StoreError::table(&self.name, error);
         let state = self.delta.snapshot().map_err(failed)?;
-        state.snapshot().transaction_version(self.delta.log_store().as_ref(), id).await.map_err(failed)
+        let log_store = self.delta.log_store();
+        let version = state.snapshot().transaction_version(log_store.as_ref(), id).boxed();
+        version.await.map_err(failed)
     }
 
     /// Rows in the table, as its log says.

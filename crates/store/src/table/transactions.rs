@@ -25,6 +25,11 @@ impl Transactions {
     pub fn version(&self, id: &str) -> Option<i64> {
         self.0.get(id).copied()
     }
+
+    /// The versions of all transactions whose ids begin so, in no order.
+    pub fn versions<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = i64> + 'a {
+        self.0.iter().filter(move |(id, _)| id.starts_with(prefix)).map(|(_, version)| *version)
+    }
 }
 
 impl Snapshot {

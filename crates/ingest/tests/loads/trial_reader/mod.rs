@@ -1,85 +1,34 @@
 //! A source's format is one file (beside this one) and one line (`with`): here one of files and one of
 //! another system, loaded as CSV and Parquet are.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
-
 mod logfmt;
 mod till;
 
-use std::collections::BTreeMap;
 use std::path::Path as Folder;
 
-use jiff::Timestamp;
-use tranche_ingest::{Formats, LoadContext, LoadReport, Source, SourceSpec, load};
-use tranche_project::{Limits, Problems, SourceFile, yaml};
-use tranche_schema::{Contract, ContractSpec, layout};
-use tranche_sql::{Engine, EngineOptions, Session, column_text};
+use tranche_ingest::{Formats, Source};
+use tranche_schema::layout;
+use tranche_sql::column_text;
 use tranche_store::commit::Transaction;
-use tranche_store::object_store::ObjectStoreExt;
-use tranche_store::object_store::path::Path;
-use tranche_store::{Commit, CommitMode, Lake, Storage};
+use tranche_store::{Commit, CommitMode};
+
+use crate::place::{self, Place};
 
 const CONTRACT: &str = "{version: 1, table: orders, kind: entity, entity: order, key: [order_id], columns: [
   {name: order_id, type: utf8}, {name: amount, type: float64, nullable: true}]}";
 
-/// So few bytes that rejects go to a file.
-const REJECTS_IN_MEMORY: u64 = 100;
-
-/// A lake, and a bucket `raw` beside it.
-struct Place {
-    storage: Storage,
-    lake: Lake,
-    engine: Engine,
-    contract: Contract,
+fn source(text: &str) -> Source {
+    place::source(text, &Formats::default().with(logfmt::LOGFMT).with(till::TILL))
 }
 
-impl Place {
-    fn new() -> Self {
-        let storage = Storage::new(BTreeMap::new());
-        let lake = Lake::open(&storage, "memory://lake/", Folder::new("/")).unwrap();
-        let options = EngineOptions { memory_bytes: 1 << 28, spill_folder: None, threads: 2 };
-        let file = SourceFile::new("orders.yaml", CONTRACT);
-        let spec: ContractSpec = yaml::read(&file, &mut Problems::default()).unwrap();
-        let contract = spec.validate(&mut |_, message| panic!("{message}")).unwrap();
-        Self { storage, lake, engine: Engine::new(&options).unwrap(), contract }
-    }
-
-    async fn put(&self, path: &str, text: &'static str) {
-        let raw = self.storage.resolve("memory://raw/", Folder::new("/")).unwrap();
-        raw.store.put(&Path::from(path), text.into()).await.unwrap();
-    }
-
-    fn session(&self) -> Session {
-        self.engine.session("2026-10-01T00:00:00Z".parse::<Timestamp>().unwrap())
-    }
-
-    async fn load(&self, source: &Source, transaction: &str) -> LoadReport {
-        let context = LoadContext {
-            lake: &self.lake,
-            storage: &self.storage,
-            project_folder: Folder::new("/"),
-            session: &self.session(),
-            run_id: "run",
-            started_at: Timestamp::UNIX_EPOCH,
-            transaction,
-            limits: &Limits { rejects_in_memory: REJECTS_IN_MEMORY, ..Limits::default() },
-            progress: &|_, _| {},
-        };
-        load(source, &self.contract, &context).await.unwrap()
-    }
-
-    /// The loaded orders as `id amount`.
-    async fn orders(&self) -> Vec<String> {
-        let snapshot = self.lake.snapshot(&layout::TABLES.of("orders")).await.unwrap().unwrap();
-        let session = self.session();
-        let rows = session.read(&snapshot).await.unwrap();
-        let batches = session.collect_frame(rows).await.unwrap().batches;
-        let (ids, amounts) = (column_text(&batches, 0).unwrap(), amounts(&batches));
-        let mut orders: Vec<String> =
-            ids.into_iter().zip(amounts).map(|(id, amount)| format!("{} {amount:?}", id.unwrap())).collect();
-        orders.sort();
-        orders
-    }
+/// The loaded orders as `id amount`.
+async fn orders(place: &Place) -> Vec<String> {
+    let batches = place.rows().await;
+    let (ids, amounts) = (column_text(&batches, 0).unwrap(), amounts(&batches));
+    let mut orders: Vec<String> =
+        ids.into_iter().zip(amounts).map(|(id, amount)| format!("{} {amount:?}", id.unwrap())).collect();
+    orders.sort();
+    orders
 }
 
 fn amounts(batches: &[arrow::array::RecordBatch]) -> Vec<Option<f64>> {
@@ -88,18 +37,9 @@ fn amounts(batches: &[arrow::array::RecordBatch]) -> Vec<Option<f64>> {
     batches.iter().flat_map(|batch| batch.column(1).as_primitive::<Float64Type>()).collect()
 }
 
-fn source(text: &str) -> Source {
-    let formats = Formats::default().with(logfmt::LOGFMT).with(till::TILL);
-    let (file, mut problems) = (SourceFile::new("source.yaml", text), Problems::default());
-    let spec: SourceSpec = yaml::read(&file, &mut problems).unwrap();
-    let source = spec.validate(&formats, &file, &mut problems);
-    assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    source.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_format_of_files_is_listed_computed_with_deduplicated_and_quarantined_like_any_other() {
-    let place = Place::new();
+    let place = Place::new(CONTRACT);
     place.put("orders/1.log", "order_id=a price=1.5\nprice=2 order_id=b\nbroken\norder_id=a price=4\n").await;
     let source = source(
         "{version: 1, source: shop, into: orders, format: logfmt, path: 'memory://raw/orders/*.log',
@@ -108,19 +48,19 @@ async fn a_format_of_files_is_listed_computed_with_deduplicated_and_quarantined_
     let report = place.load(&source, "first").await;
     let counts = (report.files, report.rows, report.rejected, report.duplicates, report.written);
     assert_eq!(counts, (1, 4, 1, 1, 2));
-    assert_eq!(place.orders().await, ["a Some(8.0)", "b Some(4.0)"]);
+    assert_eq!(orders(&place).await, ["a Some(8.0)", "b Some(4.0)"]);
     let quarantine = place.lake.snapshot(&layout::QUARANTINE.of("shop")).await.unwrap().unwrap();
     assert_eq!(quarantine.rows(), 1);
 
     place.put("orders/2.log", "order_id=c\norder_id=b price=3\n").await;
     let report = place.load(&source, "second").await;
     assert_eq!((report.files, report.rows, report.replaced), (1, 2, 1), "what is loaded is not read again");
-    assert_eq!(place.orders().await, ["a Some(8.0)", "b Some(6.0)", "c None"]);
+    assert_eq!(orders(&place).await, ["a Some(8.0)", "b Some(6.0)", "c None"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_rejects_wait_in_a_file_and_all_are_recorded() {
-    let place = Place::new();
+    let place = Place::new(CONTRACT);
     let broken = "order_id=a amount=dear\n".repeat(40_000).leak();
     place.put("orders/1.log", broken).await;
     place.put("orders/2.log", "order_id=a amount=1.5\n").await;
@@ -137,7 +77,7 @@ async fn many_rejects_wait_in_a_file_and_all_are_recorded() {
 /// A lake from before contents were known has one mark for a file: what it was called and which edition it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_were_loaded_before_contents_were_known_are_not_loaded_again() {
-    let place = Place::new();
+    let place = Place::new(CONTRACT);
     place.put("orders/1.log", "order_id=a price=1.5\n").await;
     let path = "memory://raw/orders/1.log";
     let raw = tranche_store::objects::Matching::new(&place.storage, path, Folder::new("/")).unwrap();
@@ -154,12 +94,12 @@ async fn files_that_were_loaded_before_contents_were_known_are_not_loaded_again(
     assert_eq!(place.load(&source, "first").await.files, 0);
     place.put("orders/2.log", "order_id=b price=1.5\n").await;
     assert_eq!(place.load(&source, "second").await.files, 1);
-    assert_eq!(place.orders().await, ["b Some(1.5)"]);
+    assert_eq!(orders(&place).await, ["b Some(1.5)"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_that_has_no_files_says_itself_what_there_is_to_read() {
-    let place = Place::new();
+    let place = Place::new(CONTRACT);
     let till = |receipts: u32| {
         source(&format!(
             "{{version: 1, source: till, into: orders, format: till, path: 'till://{receipts}', columns: {{amount: price / 100.0}}}}"
@@ -169,6 +109,6 @@ async fn a_system_that_has_no_files_says_itself_what_there_is_to_read() {
     assert_eq!((report.files, report.rows, report.written), (2, 4, 4));
     let report = place.load(&till(5), "second").await;
     assert_eq!((report.files, report.rows, report.written), (1, 1, 1));
-    assert_eq!(place.orders().await.last().unwrap(), "till-5 Some(5.0)");
-    assert_eq!(place.orders().await.len(), 5);
+    assert_eq!(orders(&place).await.last().unwrap(), "till-5 Some(5.0)");
+    assert_eq!(orders(&place).await.len(), 5);
 }
