@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures::future::BoxFuture;
 use tranche_metric::FactsRead;
 use tranche_scorecard::{ExperimentResult, Preregistration};
 
@@ -34,7 +35,14 @@ pub struct Measurements {
 ///
 /// # Errors
 /// [`ExperimentError`] with who is at fault.
-pub async fn measure(
+pub fn measure<'a>(
+    experiments: &'a [(&'a Experiment, Option<&'a Preregistration>)],
+    context: &'a MeasureContext<'a>,
+) -> BoxFuture<'a, Result<Measurements, ExperimentError>> {
+    Box::pin(measure_all(experiments, context))
+}
+
+async fn measure_all(
     experiments: &[(&Experiment, Option<&Preregistration>)],
     context: &MeasureContext<'_>,
 ) -> Result<Measurements, ExperimentError> {

@@ -16,7 +16,7 @@ pub(crate) async fn rows(load: &Load<'_>, inputs: &[(i64, &Input)]) -> Result<Ac
     read(load, inputs, Conformer::new(load)?).await
 }
 
-/// The same for nothing but the rows with one of these keys, in batches of nothing but key columns.
+/// The same of inputs that were loaded before, for nothing but the rows with one of these keys: batches of nothing but key columns.
 pub(crate) async fn rows_of_keys(
     load: &Load<'_>,
     inputs: &[(i64, &Input)],
@@ -37,6 +37,9 @@ async fn read(
         progress(done, inputs.len());
         conformer.begin_input(*number);
         let mut mapper = Mapper::new(load, &session, &input.name);
+        if conformer.takes_loaded() {
+            mapper = mapper.of_loaded();
+        }
         let mut batches = source.reader.open(input, &wanted);
         while let Some(rows) =
             batches.try_next().await.map_err(|e| IngestError::file(&source.name, &input.name, e))?

@@ -104,10 +104,15 @@ impl Conformer {
         Ok(Self { contract, schema, checks, dedup, rejects, counts, limits, number: 0, only: None })
     }
 
-    /// The same for nothing but rows with one of these keys.
+    /// The same for nothing but rows with one of these keys, of inputs that were loaded before.
     pub(crate) fn only(self, keys: &[RecordBatch]) -> Result<Self, IngestError> {
         let only = KeySet::new(&self.schema, &self.contract.key, keys)?;
         Ok(Self { only: Some(only), ..self })
+    }
+
+    /// Whether it takes nothing but rows of inputs that were loaded before.
+    pub(crate) fn takes_loaded(&self) -> bool {
+        self.only.is_some()
     }
 
     /// The rows that follow are those of the next input, whose load has this number.
@@ -125,6 +130,11 @@ impl Conformer {
         input: &str,
     ) -> Result<(), IngestError> {
         let (batch, mut rejects) = self.conform(rows, mapped, input).map_err(SqlError::from)?;
+        if let Some(only) = &self.only {
+            // What such rows contain, and which are rejected, was recorded when they were loaded.
+            let wanted = only.of(&batch)?;
+            return if wanted.num_rows() > 0 { self.dedup.take(wanted) } else { Ok(()) };
+        }
         rejects.extend(rows.unreadable.iter().map(|row| Reject::unreadable(input, row.clone())));
         rejects.sort_by_key(|reject| reject.row);
         if let Some(counts) = self.counts.last_mut() {
@@ -133,10 +143,7 @@ impl Conformer {
             counts.rejected += rejects.len() as u64;
         }
         self.rejects.add(rejects)?;
-        match &self.only {
-            Some(keys) => self.dedup.take(keys.only(&batch)?),
-            None => self.dedup.take(batch),
-        }
+        self.dedup.take(batch)
     }
 
     /// What came of all inputs.

@@ -23,16 +23,24 @@ pub(crate) struct NewInputs {
     pub(crate) touched: Vec<Input>,
     /// Whether one of the new ones takes the place of an edition that the table has.
     pub(crate) has_rewritten: bool,
-    /// The loads of those editions, as far as they are numbered.
-    pub(crate) former_loads: Vec<i64>,
-    /// The inputs that the table has, with the numbers of their loads, as far as they are numbered; in that order.
+    /// The loads of those editions, as far as they are numbered, each with that of the new one.
+    pub(crate) succeeded: Vec<(i64, i64)>,
+    /// The inputs that the table has, with the numbers of their loads, and in that order.
     pub(crate) loaded: Vec<(i64, Input)>,
 }
+
+/// The number of each load from before loads were numbered.
+const UNNUMBERED: i64 = 0;
 
 impl NewInputs {
     /// The inputs that are read, each with the number of its load.
     pub(crate) fn numbered(&self) -> Vec<(i64, &Input)> {
         (self.first_load..).zip(&self.inputs).collect()
+    }
+
+    /// The number of the load of the next input that is found.
+    fn next_load(&self) -> i64 {
+        self.first_load.saturating_add_unsigned(self.inputs.len() as u64)
     }
 }
 
@@ -46,23 +54,26 @@ pub(crate) async fn new_inputs(load: &Load<'_>, known: &Transactions) -> Result<
     if all.is_empty() {
         return Err(IngestError::NoFiles { source_name: source.name.clone(), path: source.path.clone() });
     }
-    let last_load = known.versions(LOADS).max().unwrap_or_default();
+    let last_load = known.versions(LOADS).max().unwrap_or(UNNUMBERED);
     let mut found = NewInputs { first_load: last_load + 1, ..NewInputs::default() };
     for input in all {
         let edition = edition_mark(source, &input);
-        let number = known.version(&load_mark(source, &input, 0).id);
+        let number = known.version(&load_mark(source, &input, UNNUMBERED).id);
+        let loaded = number.unwrap_or(UNNUMBERED);
         match known.version(&edition.id) {
-            Some(version) if version == edition.version => found.loaded.extend(number.zip(Some(input))),
+            Some(version) if version == edition.version => found.loaded.push((loaded, input)),
             Some(_) if is_unchanged(load, &input, known).await? => {
-                found.loaded.extend(number.zip(Some(input.clone())));
+                found.loaded.push((loaded, input.clone()));
                 found.touched.push(input);
             }
             Some(_) => {
                 found.has_rewritten = true;
-                found.former_loads.extend(number);
+                found.succeeded.extend(number.map(|former| (former, found.next_load())));
                 found.inputs.push(input);
             }
-            None if known.version(&former_mark(source, &input)).is_some() => {}
+            None if known.version(&former_mark(source, &input)).is_some() => {
+                found.loaded.push((loaded, input))
+            }
             None => found.inputs.push(input),
         }
     }

@@ -66,7 +66,7 @@ impl KeySet {
     }
 
     /// The rows that have one of the keys.
-    pub(crate) fn only(&self, rows: &RecordBatch) -> Result<RecordBatch, SqlError> {
+    pub(crate) fn of(&self, rows: &RecordBatch) -> Result<RecordBatch, SqlError> {
         let keys = self.reader.read(rows)?;
         let has_one: BooleanArray = keys.iter().map(|key| Some(self.keys.contains(key))).collect();
         Ok(filter_record_batch(rows, &has_one)?)

@@ -1,5 +1,6 @@
 //! One load: the new inputs of a source, into its table, in one commit.
 
+use futures::future::BoxFuture;
 use serde::Serialize;
 use tranche_schema::{Contract, layout};
 use tranche_sql::check_contract;
@@ -43,7 +44,15 @@ pub struct LoadReport {
 ///
 /// # Errors
 /// [`IngestError`]; the table is as it was before, and what was rejected is in quarantine.
-pub async fn load(
+pub fn load<'a>(
+    source: &'a Source,
+    contract: &'a Contract,
+    context: &'a LoadContext<'a>,
+) -> BoxFuture<'a, Result<LoadReport, IngestError>> {
+    Box::pin(load_inputs(source, contract, context))
+}
+
+async fn load_inputs(
     source: &Source,
     contract: &Contract,
     context: &LoadContext<'_>,
@@ -109,17 +118,18 @@ fn shown(reject: &Reject, contract: &Contract) -> String {
 }
 
 impl LoadReport {
-    /// Rows of the table that are other than before.
-    fn changed(&self) -> u64 {
+    /// Rows by which the table is other than before: written, restored and removed ones.
+    #[must_use]
+    pub fn changed(&self) -> u64 {
         self.written + self.restored + self.removed
     }
 
     fn warn_of_missing(&self) {
         let Self { source, missing, .. } = self;
-        let (keys, are, they) = if *missing == 1 { ("key", "is", "it") } else { ("keys", "are", "they") };
+        let (keys, are, stay) = if *missing == 1 { ("key", "is", "stays") } else { ("keys", "are", "stay") };
         tracing::warn!(
-            "{source}: {missing} {keys} of earlier versions of files {are} no longer in them, and {they} stay in the table; \
-             to have such rows removed, write `replace: file` in the source"
+            "{source}: {missing} {keys} of earlier versions of files {are} no longer in them and {stay} in the table; \
+             with `replace: file` in the source, rows that its files lose from then on are removed"
         );
     }
 

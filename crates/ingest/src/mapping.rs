@@ -31,11 +31,20 @@ struct MappedColumn {
     data_type: DataType,
 }
 
+impl MappedColumn {
+    /// A column of nothing but nulls.
+    fn nulls(column: &Column) -> Self {
+        Self { origin: ColumnOrigin::Absent, data_type: column.data_type.clone() }
+    }
+}
+
 enum ColumnOrigin {
     /// The raw column of that name, as it stands; null where a row does not have it.
     ByName(String),
     /// An expression over the raw row.
     Computed(RowExpression),
+    /// Nothing: null in every row.
+    Absent,
 }
 
 /// The raw columns that the expressions of a source name.
@@ -60,6 +69,8 @@ pub(crate) struct Mapper<'a> {
     /// Plans expressions over raw rows.
     session: &'a Session,
     input: &'a str,
+    /// Whether a nullable column that the input has nothing for is null.
+    may_lack: bool,
     /// For rows of the shape that the last ones had.
     mapping: Option<(SchemaRef, Mapping)>,
 }
@@ -67,7 +78,12 @@ pub(crate) struct Mapper<'a> {
 impl<'a> Mapper<'a> {
     /// `session` plans expressions over raw rows, and `input` is the input's name.
     pub(crate) fn new(load: &'a Load<'a>, session: &'a Session, input: &'a str) -> Self {
-        Self { load, session, input, mapping: None }
+        Self { load, session, input, may_lack: false, mapping: None }
+    }
+
+    /// The same for an input that was loaded before: a column that the contract gained since is null in its rows.
+    pub(crate) fn of_loaded(self) -> Self {
+        Self { may_lack: true, ..self }
     }
 
     /// Maps raw rows and hands them on.
@@ -103,6 +119,10 @@ impl Mapping {
                 let missing = || arrow::array::new_null_array(&DataType::Utf8, rows.rows.len());
                 let array = typed.column_by_name(name).cloned().unwrap_or_else(missing);
                 Ok(convert(&array, &column.data_type, ValueOrigin::Raw)?)
+            }
+            ColumnOrigin::Absent => {
+                let nulls = arrow::array::new_null_array(&column.data_type, rows.rows.len());
+                Ok(convert(&nulls, &column.data_type, ValueOrigin::Raw)?)
             }
             ColumnOrigin::Computed(expr) => evaluate_raw(expr, &input, &column.data_type),
         };
@@ -142,12 +162,15 @@ fn mapped(
     input: &Schema,
 ) -> Result<MappedColumn, IngestError> {
     let Load { source, .. } = *of.load;
-    let Column { name, data_type, .. } = column;
+    let Column { name, data_type, nullable, .. } = column;
+    let may_lack = of.may_lack && *nullable;
     let refuse = |reason: String| IngestError::file(&source.name, of.input, reason);
     let (origin, found) = match source.columns.get(name) {
         Some(sql) => {
-            if let Some(reason) = absent_column(of, &sql.value, name, (raw, input)) {
-                return Err(refuse(reason));
+            match absent_column(of, &sql.value, name, (raw, input)) {
+                Some(_) if may_lack => return Ok(MappedColumn::nulls(column)),
+                Some(reason) => return Err(refuse(reason)),
+                None => {}
             }
             let failed = |problem| IngestError::Mapping {
                 source_name: source.name.clone(),
@@ -160,6 +183,7 @@ fn mapped(
         }
         None => match raw.field_with_name(name) {
             Ok(field) => (ColumnOrigin::ByName(name.clone()), field.data_type().clone()),
+            Err(_) if may_lack => return Ok(MappedColumn::nulls(column)),
             Err(_) if source.reader.is_sparse() => (ColumnOrigin::ByName(name.clone()), DataType::Null),
             Err(_) => {
                 return Err(refuse(format!(

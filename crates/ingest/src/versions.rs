@@ -32,7 +32,7 @@ pub(crate) async fn plan(
     table: Option<&Snapshot>,
     change: Change,
 ) -> Result<Upsert, SqlError> {
-    let (as_of, Change { incoming, gone, removed, .. }) = (session.as_of(), change);
+    let (as_of, Change { incoming, gone, removed, succeeded, .. }) = (session.as_of(), change);
     let Some(table) = table.filter(|table| table.rows() > 0) else {
         let open = lit(ScalarValue::TimestampMicrosecond(None, Some("UTC".into())));
         let rows = version(incoming, contract, as_of, open)?.logical_plan().clone();
@@ -65,7 +65,7 @@ pub(crate) async fn plan(
     // A version that would end as it begins never was valid.
     let never = ends.clone().and(ident(VALID_FROM).gt_eq(instant_literal(as_of)));
     let kept = with_news.filter(never.is_not_true()).map_err(SqlError::engine)?;
-    let kept = with_ends(kept, ends, as_of)?;
+    let kept = with_ends(kept, ends, &succeeded, as_of)?;
     Ok(Upsert { rows: union(kept, begun)?, mode: CommitMode::Overwrite, replaced })
 }
 
@@ -81,13 +81,22 @@ fn keys_with_news(news: DataFrame, gone: Option<DataFrame>, key: &str) -> Result
         .map_err(SqlError::engine)
 }
 
-/// Stored versions beside news of their keys, as they are afterwards: one that ends does so at an instant, and one that an incoming row
-/// has as it was is of that row's load.
-fn with_ends(versions: DataFrame, ends: Expr, at: Timestamp) -> Result<DataFrame, SqlError> {
+/// Stored versions beside news of their keys, as they are afterwards: one that ends does so at an instant, one that an incoming row has
+/// as it was is of that row's load, and one of a load that another succeeded is of that.
+fn with_ends(
+    versions: DataFrame,
+    ends: Expr,
+    succeeded: &[(i64, i64)],
+    at: Timestamp,
+) -> Result<DataFrame, SqlError> {
     let has_loads = versions.schema().has_column_with_unqualified_name(LOAD);
     let load = if has_loads { ident(LOAD) } else { lit(ScalarValue::Int64(None)) };
     let confirmed = ident(ENDS).is_false().and(is_valid(at));
-    let load = when(confirmed, ident(theirs(LOAD))).otherwise(load).map_err(SqlError::engine)?.alias(LOAD);
+    let mut owner = when(confirmed, ident(theirs(LOAD)));
+    for (former, new) in succeeded {
+        owner = owner.when(load.clone().eq(lit(*former)), lit(*new));
+    }
+    let load = owner.otherwise(load).map_err(SqlError::engine)?.alias(LOAD);
     let valid_to = when(ends, instant_literal(at)).otherwise(ident(VALID_TO)).map_err(SqlError::engine)?;
     let news = [NEWS, ENDS, &theirs(LOAD)];
     let names = versions.schema().fields().iter().map(|field| field.name().as_str());

@@ -30,6 +30,8 @@ pub(crate) struct Change {
     pub(crate) restored: u64,
     /// Rows that stay, though their files no longer have them.
     pub(crate) missing: u64,
+    /// Loads whose rows are from then on another one's: of each, its number and that one's.
+    pub(crate) succeeded: Vec<(i64, i64)>,
 }
 
 impl Change {
@@ -42,15 +44,17 @@ impl Change {
     ) -> Result<Self, IngestError> {
         let session = load.context.session;
         let incoming = accepted.frame(session)?;
-        let change = Self { incoming, gone: None, removed: 0, restored: 0, missing: 0 };
-        let Some(table) = table.filter(|_| !new.former_loads.is_empty()) else { return Ok(change) };
+        let change =
+            Self { incoming, gone: None, removed: 0, restored: 0, missing: 0, succeeded: Vec::new() };
+        let Some(table) = table.filter(|_| !new.succeeded.is_empty()) else { return Ok(change) };
         let withdrawn = withdrawn(load, table, new, &change.incoming).await?;
-        let count = withdrawn.rows() as u64;
-        match load.source.replace {
-            _ if count == 0 => Ok(change),
-            Replace::Key => Ok(Self { missing: count, ..change }),
-            Replace::File => change.without(load, new, withdrawn).await,
+        if load.source.replace == Replace::Key {
+            return Ok(Self { missing: count_rows(session, withdrawn).await?, ..change });
         }
+        // A version of a later instant is the file's still, whatever that has at this one.
+        let change = Self { succeeded: new.succeeded.clone(), ..change };
+        let withdrawn = session.collect_frame(withdrawn).await?;
+        if withdrawn.rows() == 0 { Ok(change) } else { change.without(load, new, withdrawn).await }
     }
 
     /// The same without rows of these keys, but for those that other inputs have: of each key the one that was loaded last.
@@ -69,11 +73,11 @@ impl Change {
         let gone = join(&keys, &restored, load.contract, JoinType::LeftAnti)?;
         let removed = count_rows(session, gone.clone()).await?;
         Ok(Self {
-            incoming: self.incoming.union(restored).map_err(SqlError::engine)?,
+            incoming: self.incoming.clone().union(restored).map_err(SqlError::engine)?,
             gone: Some(gone),
             removed,
             restored: count - removed,
-            missing: 0,
+            ..self
         })
     }
 }
@@ -84,15 +88,14 @@ async fn withdrawn(
     table: &Snapshot,
     new: &NewInputs,
     incoming: &DataFrame,
-) -> Result<Collected, SqlError> {
+) -> Result<DataFrame, SqlError> {
     let (session, contract) = (load.context.session, load.contract);
-    let former = new.former_loads.iter().map(|load| lit(*load)).collect();
+    let former = new.succeeded.iter().map(|(former, _)| lit(*former)).collect();
     let mut brought = ident(platform::LOAD).in_list(former, false);
     if contract.history() == History::Full {
         brought = brought.and(is_valid(session.as_of()));
     }
     let brought = session.read(table).await?.filter(brought).map_err(SqlError::engine)?;
     let key: Vec<_> = contract.key.iter().map(ident).collect();
-    let withdrawn = join(&brought, incoming, contract, JoinType::LeftAnti)?.select(key);
-    session.collect_frame(withdrawn.map_err(SqlError::engine)?).await
+    join(&brought, incoming, contract, JoinType::LeftAnti)?.select(key).map_err(SqlError::engine)
 }

@@ -1,6 +1,7 @@
 //! A report at one `as_of`, in three steps: what it is made from is gathered, KPIs and segments are computed from that, and the
 //! document is put together.
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tranche_scorecard::ExperimentResult;
@@ -22,7 +23,14 @@ use crate::{facts, kpis, quality, segments};
 ///
 /// # Errors
 /// [`ReportError`] with who is at fault.
-pub async fn build(
+pub fn build<'a>(
+    report: &'a Report,
+    context: &'a BuildContext<'a>,
+) -> BoxFuture<'a, Result<(ReportDocument, u64), ReportError>> {
+    Box::pin(build_document(report, context))
+}
+
+async fn build_document(
     report: &Report,
     context: &BuildContext<'_>,
 ) -> Result<(ReportDocument, u64), ReportError> {

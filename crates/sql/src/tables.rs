@@ -93,7 +93,8 @@ impl Tables {
             }
             left -= estimate;
             let session = engine.session(Timestamp::UNIX_EPOCH);
-            let found = session.collect_frame(session.read(snapshot).await?).await?;
+            let stored = session.read(snapshot).await?.drop_columns(&[platform::LOAD]);
+            let found = session.collect_frame(stored.map_err(SqlError::engine)?).await?;
             let slices = by_time(found.batches, table.contract.event_time())?;
             let threads = engine.threads().count();
             let mut partitions = vec![Vec::new(); threads];

@@ -150,6 +150,55 @@ fn a_touched_file_brings_nothing_back_and_a_rewritten_one_is_the_newest() {
     }
 }
 
+/// What a run says of the rows that its files no longer have: removed, restored, missing.
+fn of_lost_rows(ran: &Ran, source: usize) -> [u64; 3] {
+    let report = &ran.json()["steps"][0]["detail"]["sources"][source];
+    ["removed", "restored", "missing"].map(|count| report[count].as_u64().unwrap())
+}
+
+#[test]
+fn a_corrected_file_takes_away_what_it_brought_where_its_source_says_so() {
+    let shop = Shop::new();
+    let a = "data/orders/a.ndjson";
+    let day = |day: u64| format!("2026-05-{day:02}");
+    let all = order("o1", &day(1), "paid") + &order("o2", &day(2), "paid") + &order("o3", &day(2), "paid");
+    shop.write(a, 1, &all);
+    let _ = shop.load("2026-06-01").expect_code(0);
+    shop.write("data/orders/b.ndjson", 2, &order("o3", &day(3), "sent"));
+    shop.write("data/customers/b.ndjson", 2, "{\"customer_id\": \"c2\", \"city\": \"Bonn\"}\n");
+    let _ = shop.load("2026-06-02").expect_code(0);
+    // Without it, what is lost stays, and is told.
+    shop.write(a, 3, &order("o1", &day(1), "paid"));
+    let ran = shop.load("2026-06-03").expect_code(0);
+    assert_eq!(of_lost_rows(&ran, 1), [0, 0, 1]);
+    assert!(
+        ran.stderr.contains("orders: 1 key of earlier versions of files is no longer in them"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(shop.rows(ALL_ORDERS), ["o1,paid", "o2,paid", "o3,sent"]);
+    // With it, what is lost goes; what another file brought since stays, and what another one had comes back.
+    for table in ["orders", "customers"] {
+        let source = format!("pipelines/shop/sources/{table}.yaml");
+        shop.sandbox.amend(&source, "on_reject", "replace: file\non_reject");
+    }
+    shop.write(
+        a,
+        4,
+        &(order("o1", &day(1), "paid") + &order("o3", &day(9), "lost") + &order("o4", &day(1), "paid")),
+    );
+    let _ = shop.load("2026-06-04").expect_code(0);
+    assert_eq!(shop.rows(ALL_ORDERS), ["o1,paid", "o2,paid", "o3,lost", "o4,paid"]);
+    shop.write(a, 5, &order("o1", &day(1), "paid"));
+    shop.write("data/customers/b.ndjson", 5, "");
+    let ran = shop.load("2026-06-05").expect_code(0);
+    assert_eq!((of_lost_rows(&ran, 0), of_lost_rows(&ran, 1)), ([1, 0, 0], [1, 1, 0]));
+    assert_eq!(shop.rows(ALL_ORDERS), ["o1,paid", "o2,paid", "o3,sent"]);
+    let customers = "SELECT customer_id FROM customers ORDER BY customer_id";
+    assert_eq!(shop.rows_at(customers, "2026-06-04"), ["c1", "c2"], "history stays");
+    assert_eq!(shop.rows_at(customers, "2026-06-05"), ["c1"]);
+}
+
 #[test]
 fn a_row_that_moves_to_another_day_stands_there_alone() {
     let shop = Shop::new();

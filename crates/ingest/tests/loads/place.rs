@@ -9,9 +9,11 @@ use tranche_ingest::{Formats, LoadContext, LoadReport, Source, SourceSpec, load}
 use tranche_project::{Limits, Problems, SourceFile, yaml};
 use tranche_schema::{Contract, ContractSpec, layout};
 use tranche_sql::{Engine, EngineOptions, Session};
+use tranche_store::commit::Transaction;
 use tranche_store::object_store::ObjectStoreExt;
 use tranche_store::object_store::path::Path;
-use tranche_store::{Lake, Storage};
+use tranche_store::objects::Matching;
+use tranche_store::{Commit, CommitMode, Lake, Storage};
 
 /// So few bytes that rejects go to a file.
 const REJECTS_IN_MEMORY: u64 = 100;
@@ -32,10 +34,19 @@ impl Place {
         let storage = Storage::new(BTreeMap::new());
         let lake = Lake::open(&storage, "memory://lake/", Folder::new("/")).unwrap();
         let options = EngineOptions { memory_bytes: 1 << 28, spill_folder: None, threads: 2 };
-        let file = SourceFile::new("contract.yaml", contract);
-        let spec: ContractSpec = yaml::read(&file, &mut Problems::default()).unwrap();
-        let contract = spec.validate(&mut |_, message| panic!("{message}")).unwrap();
-        Self { storage, lake, engine: Engine::new(&options).unwrap(), contract }
+        Self { storage, lake, engine: Engine::new(&options).unwrap(), contract: self::contract(contract) }
+    }
+
+    /// Marks a file as loaded in the way of before contents were known and loads numbered, with no row of it.
+    pub(crate) async fn commit_unnumbered(&self, source: &str, path: &str) {
+        let raw = Matching::new(&self.storage, path, Folder::new("/")).unwrap();
+        let edition = raw.objects().await.unwrap()[0].edition.clone();
+        let mark = blake3::hash(format!("{path}\n{edition}").as_bytes()).to_hex();
+        let rows = self.session().frame(self.contract.arrow_schema(), vec![]).unwrap();
+        let folder = layout::TABLES.of(&self.contract.table);
+        let mut commit = Commit::new(&folder, "before", CommitMode::Append, rows.logical_plan().clone());
+        commit.transactions.push(Transaction::new(format!("file/{source}/{mark}"), 1));
+        let _ = self.lake.commit(self.session().shared_state(), commit).await.unwrap();
     }
 
     pub(crate) async fn put(&self, path: &str, text: impl Into<String>) {
@@ -83,6 +94,13 @@ impl Place {
         let rows = session.read(&snapshot).await.unwrap();
         session.collect_frame(rows).await.unwrap().batches
     }
+}
+
+/// A contract that is right.
+pub(crate) fn contract(text: &str) -> Contract {
+    let file = SourceFile::new("contract.yaml", text);
+    let spec: ContractSpec = yaml::read(&file, &mut Problems::default()).unwrap();
+    spec.validate(&mut |_, message| panic!("{message}")).unwrap()
 }
 
 /// A source in one of these formats.

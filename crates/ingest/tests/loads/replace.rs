@@ -132,7 +132,7 @@ impl Numbers {
 async fn replay(kind: &str, has_versions: bool, seed: u64) {
     let (place, source) = (place(kind), source("replace: file"));
     let (mut numbers, mut files) = (Numbers(seed), Files::default());
-    let mut past = Vec::new();
+    let (mut past, mut as_of) = (BTreeMap::new(), day(20_000));
     for load in 0..LOADS {
         let mut new = Vec::new();
         for file in 0..FILES {
@@ -147,11 +147,12 @@ async fn replay(kind: &str, has_versions: bool, seed: u64) {
             }
         }
         let (removed, restored) = files.take(new);
-        let as_of = day(20_000) + SignedDuration::from_hours(i64::try_from(load).unwrap());
+        // Some loads are at the instant of the one before.
+        as_of += SignedDuration::from_hours(i64::try_from(numbers.below(3)).unwrap());
         let report = place.load_at(&source, &format!("load {load}"), as_of).await;
         let what = format!("{kind}, seed {seed}, load {load}");
         assert_eq!((report.removed, report.restored, report.missing), (removed, restored, 0), "{what}");
-        past.push((as_of, files.loaded()));
+        let _ = past.insert(as_of, files.loaded());
         let (rows, now) = (place.rows().await, has_versions.then_some(as_of));
         assert_eq!(valid_at(&rows, now), files.loaded(), "{what}");
     }
@@ -206,4 +207,67 @@ async fn a_row_of_a_file_that_is_no_longer_there_stays_and_none_comes_back_from_
     let third = place.load_at(&source, "third", day(12)).await;
     assert_eq!(counts(&third), [1, 1, 1, 0, 0]);
     assert_eq!(valid_at(&place.rows().await, None), Rows::from([(1, (0, 1)), (3, (0, 3))]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_loses_all_of_its_rows_changes_the_table() {
+    for (kind, has_versions) in KINDS {
+        let (place, source) = (place(kind), source("replace: file"));
+        place.put("visits/1.csv", csv(&[(1, (0, 1)), (2, (0, 1))])).await;
+        let _ = place.load_at(&source, "first", day(10)).await;
+        place.put("visits/1.csv", csv(&[])).await;
+        let second = place.load_at(&source, "second", day(11)).await;
+        assert_eq!((counts(&second), second.changed()), ([0, 0, 2, 0, 0], 2), "{kind}");
+        assert_eq!(valid_at(&place.rows().await, has_versions.then(|| day(11))), Rows::new(), "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_later_instants_stay_the_files_and_go_when_it_loses_them_there() {
+    for at_earlier in [&[(1, (0, 1))][..], &[]] {
+        let (place, source) = (place(KINDS[2].0), source("replace: file"));
+        place.put("visits/1.csv", csv(&[(1, (0, 6))])).await;
+        let _ = place.load_at(&source, "first", day(6)).await;
+        place.put("visits/1.csv", csv(at_earlier)).await;
+        let _ = place.load_at(&source, "second", day(4)).await;
+        assert_eq!(valid_at(&place.rows().await, Some(day(7))), Rows::from([(1, (0, 6))]));
+        place.put("visits/1.csv", csv(&[(2, (0, 8))])).await;
+        let third = place.load_at(&source, "third", day(8)).await;
+        assert_eq!(third.removed, 1, "{at_earlier:?}");
+        let rows = place.rows().await;
+        assert_eq!(valid_at(&rows, Some(day(8))), Rows::from([(2, (0, 8))]), "{at_earlier:?}");
+        assert_eq!(valid_at(&rows, Some(day(7))), Rows::from([(1, (0, 6))]), "{at_earlier:?}");
+        assert_eq!(valid_at(&rows, Some(day(5))), at_earlier.iter().copied().collect(), "{at_earlier:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_comes_back_from_a_file_that_lacks_what_the_contract_gained_since() {
+    let (mut place, source) = (place(KINDS[1].0), source("replace: file"));
+    place.put("visits/1.csv", csv(&[(1, (0, 1)), (2, (0, 1))])).await;
+    let _ = place.load_at(&source, "first", day(10)).await;
+    let gained = COLUMNS.replace("type: int64}]", "type: int64}, {name: note, type: utf8}]");
+    place.contract = place::contract(&format!("{{version: 1, table: visits, {}, {gained}}}", KINDS[1].0));
+    let header = "id,at,value,note\n";
+    place.put("visits/2.csv", format!("{header}2,{at},2,new\n3,{at},2,new\n", at = day(0))).await;
+    let _ = place.load_at(&source, "second", day(11)).await;
+    place.put("visits/2.csv", format!("{header}3,{at},3,new\n", at = day(0))).await;
+    let third = place.load_at(&source, "third", day(12)).await;
+    assert_eq!((third.removed, third.restored), (0, 1));
+    let expected = Rows::from([(1, (0, 1)), (2, (0, 1)), (3, (0, 3))]);
+    assert_eq!(valid_at(&place.rows().await, None), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_comes_back_from_a_file_of_before_loads_were_numbered() {
+    let (place, source) = (place(KINDS[1].0), source("replace: file"));
+    place.put("visits/1.csv", csv(&[(1, (0, 1)), (2, (0, 1))])).await;
+    place.commit_unnumbered("visits", "memory://raw/visits/1.csv").await;
+    place.put("visits/2.csv", csv(&[(2, (0, 2)), (3, (0, 2))])).await;
+    let first = place.load_at(&source, "first", day(10)).await;
+    assert_eq!((first.files, first.written), (1, 2));
+    place.put("visits/2.csv", csv(&[(3, (0, 3))])).await;
+    let second = place.load_at(&source, "second", day(11)).await;
+    assert_eq!((second.removed, second.restored), (0, 1));
+    assert_eq!(valid_at(&place.rows().await, None), Rows::from([(2, (0, 1)), (3, (0, 3))]));
 }

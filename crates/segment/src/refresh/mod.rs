@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
+use futures::future::BoxFuture;
 use tranche_schema::platform::segment_history;
 use tranche_schema::{History, TableKind, Universe};
 use tranche_sql::keys::KeyIndex;
@@ -73,7 +74,15 @@ pub enum OnFailure {
 /// # Errors
 /// [`SegmentError`]; then nothing was published for the entity at fault. Definitions that fail on the data are no error where the
 /// others are to be published: the report names them.
-pub async fn refresh(
+pub fn refresh<'a>(
+    definitions: &'a Definitions,
+    wanted: Option<&'a [String]>,
+    context: &'a RefreshContext<'a>,
+) -> BoxFuture<'a, Result<RefreshReport, SegmentError>> {
+    Box::pin(refresh_entities(definitions, wanted, context))
+}
+
+async fn refresh_entities(
     definitions: &Definitions,
     wanted: Option<&[String]>,
     context: &RefreshContext<'_>,

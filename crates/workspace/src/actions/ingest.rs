@@ -73,7 +73,7 @@ impl Action for Ingest {
                     other => other.into(),
                 })?;
             outcome.rows_read += report.rows;
-            outcome.rows_written += report.written;
+            outcome.rows_written += report.changed();
             reports.push(report);
         }
         outcome.detail = json!({"sources": reports});

@@ -4,13 +4,9 @@
 mod logfmt;
 mod till;
 
-use std::path::Path as Folder;
-
 use tranche_ingest::{Formats, Source};
 use tranche_schema::layout;
 use tranche_sql::column_text;
-use tranche_store::commit::Transaction;
-use tranche_store::{Commit, CommitMode};
 
 use crate::place::{self, Place};
 
@@ -79,15 +75,7 @@ async fn many_rejects_wait_in_a_file_and_all_are_recorded() {
 async fn files_that_were_loaded_before_contents_were_known_are_not_loaded_again() {
     let place = Place::new(CONTRACT);
     place.put("orders/1.log", "order_id=a price=1.5\n").await;
-    let path = "memory://raw/orders/1.log";
-    let raw = tranche_store::objects::Matching::new(&place.storage, path, Folder::new("/")).unwrap();
-    let edition = raw.objects().await.unwrap()[0].edition.clone();
-    let mark = format!("file/shop/{}", blake3::hash(format!("{path}\n{edition}").as_bytes()).to_hex());
-    let rows = place.session().frame(place.contract.arrow_schema(), vec![]).unwrap();
-    let folder = layout::TABLES.of("orders");
-    let mut commit = Commit::new(&folder, "before", CommitMode::Append, rows.logical_plan().clone());
-    commit.transactions.push(Transaction::new(mark, 1));
-    place.lake.commit(place.session().shared_state(), commit).await.unwrap();
+    place.commit_unnumbered("shop", "memory://raw/orders/1.log").await;
     let source = source(
         "{version: 1, source: shop, into: orders, format: logfmt, path: 'memory://raw/orders/*.log', columns: {amount: price}}",
     );
