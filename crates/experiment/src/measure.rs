@@ -39,6 +39,7 @@ pub fn measure<'a>(
     experiments: &'a [(&'a Experiment, Option<&'a Preregistration>)],
     context: &'a MeasureContext<'a>,
 ) -> BoxFuture<'a, Result<Measurements, ExperimentError>> {
+    // What awaits it is not compiled with all that it awaits.
     Box::pin(measure_all(experiments, context))
 }
 

@@ -49,6 +49,7 @@ pub fn load<'a>(
     contract: &'a Contract,
     context: &'a LoadContext<'a>,
 ) -> BoxFuture<'a, Result<LoadReport, IngestError>> {
+    // What awaits it is not compiled with all that it awaits.
     Box::pin(load_inputs(source, contract, context))
 }
 

@@ -27,6 +27,7 @@ pub fn build<'a>(
     report: &'a Report,
     context: &'a BuildContext<'a>,
 ) -> BoxFuture<'a, Result<(ReportDocument, u64), ReportError>> {
+    // What awaits it is not compiled with all that it awaits.
     Box::pin(build_document(report, context))
 }
 

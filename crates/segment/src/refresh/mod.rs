@@ -79,6 +79,7 @@ pub fn refresh<'a>(
     wanted: Option<&'a [String]>,
     context: &'a RefreshContext<'a>,
 ) -> BoxFuture<'a, Result<RefreshReport, SegmentError>> {
+    // What awaits it is not compiled with all that it awaits.
     Box::pin(refresh_entities(definitions, wanted, context))
 }
 
