@@ -23,6 +23,7 @@
 
 mod accept;
 mod bookkeeping;
+mod change;
 mod check;
 mod conform;
 mod context;

@@ -10,8 +10,7 @@ use crate::bookkeeping::{Records, known_to};
 use crate::conform::{Accepted, InputCounts};
 use crate::context::Load;
 use crate::publish::{note_touched, publish};
-use crate::withdrawn::Change;
-use crate::{IngestError, LoadContext, Reject, Source, accept, discover};
+use crate::{IngestError, LoadContext, Reject, Source, accept, discover, withdrawn};
 
 /// The result of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -103,7 +102,7 @@ async fn attempt(load: &Load<'_>) -> Result<LoadReport, IngestError> {
             first: rejects.first.map(|reject| shown(&reject, contract)).unwrap_or_default(),
         });
     }
-    let change = Change::plan(load, table.as_ref(), &new, staged).await?;
+    let change = withdrawn::change(load, table.as_ref(), &new, staged).await?;
     report =
         LoadReport { removed: change.removed, restored: change.restored, missing: change.missing, ..report };
     report.replaced = publish(&records, change, table, report.changed()).await?;

@@ -6,9 +6,9 @@ use tranche_store::commit::Transaction;
 use tranche_store::{Commit, CommitMode, Snapshot};
 
 use crate::bookkeeping::Records;
+use crate::change::Change;
 use crate::context::Load;
 use crate::read::Input;
-use crate::withdrawn::Change;
 use crate::{IngestError, discover, upsert, versions};
 
 /// Commits a change of the table as it was when the load began, of so many rows, and returns how many that were there are replaced.

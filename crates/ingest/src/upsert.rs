@@ -15,7 +15,7 @@ use tranche_schema::{Contract, platform};
 use tranche_sql::{Session, SqlError};
 use tranche_store::{CommitMode, Snapshot};
 
-use crate::withdrawn::Change;
+use crate::change::Change;
 
 /// The rows to write, what becomes of those that are there, and how many of them are replaced.
 pub(crate) struct Upsert {

@@ -12,8 +12,8 @@ use tranche_schema::platform::{LOAD, VALID_FROM, VALID_TO};
 use tranche_sql::{Session, SqlError, instant_literal};
 use tranche_store::{CommitMode, Snapshot};
 
+use crate::change::Change;
 use crate::upsert::{Upsert, count_rows, theirs, union};
-use crate::withdrawn::Change;
 
 /// The columns of keys beside those of rows: no contract has a name with a blank.
 const SAME: &str = "same key";

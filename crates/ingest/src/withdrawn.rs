@@ -10,6 +10,7 @@ use tranche_schema::{History, platform};
 use tranche_sql::{Collected, SqlError};
 use tranche_store::Snapshot;
 
+use crate::change::Change;
 use crate::context::Load;
 use crate::discover::NewInputs;
 use crate::source::Replace;
@@ -18,68 +19,47 @@ use crate::upsert::{count_rows, join};
 use crate::versions::is_valid;
 use crate::{IngestError, accept};
 
-/// What a load does to a table.
-pub(crate) struct Change {
-    /// The rows that come, of each key one.
-    pub(crate) incoming: DataFrame,
-    /// The keys of rows that go, none of them incoming; `None` when there are none.
-    pub(crate) gone: Option<DataFrame>,
-    /// Rows that go.
-    pub(crate) removed: u64,
-    /// Incoming rows that another file had brought before.
-    pub(crate) restored: u64,
-    /// Rows that stay, though their files no longer have them.
-    pub(crate) missing: u64,
-    /// Loads whose rows are from then on another one's: of each, its number and that one's.
-    pub(crate) succeeded: Vec<(i64, i64)>,
+/// What becomes of a table by the rows of new inputs.
+pub(crate) async fn change(
+    load: &Load<'_>,
+    table: Option<&Snapshot>,
+    new: &NewInputs,
+    accepted: Staged,
+) -> Result<Change, IngestError> {
+    let session = load.context.session;
+    let change = Change::of(accepted.frame(session)?);
+    let Some(table) = table.filter(|_| !new.succeeded.is_empty()) else { return Ok(change) };
+    let withdrawn = withdrawn(load, table, new, &change.incoming).await?;
+    if load.source.replace == Replace::Key {
+        return Ok(Change { missing: count_rows(session, withdrawn).await?, ..change });
+    }
+    // A version of a later instant is the file's still, whatever that has at this one.
+    let change = Change { succeeded: new.succeeded.clone(), ..change };
+    let withdrawn = session.collect_frame(withdrawn).await?;
+    if withdrawn.rows() == 0 { Ok(change) } else { without(change, load, new, withdrawn).await }
 }
 
-impl Change {
-    /// What becomes of a table by the rows of new inputs.
-    pub(crate) async fn plan(
-        load: &Load<'_>,
-        table: Option<&Snapshot>,
-        new: &NewInputs,
-        accepted: Staged,
-    ) -> Result<Self, IngestError> {
-        let session = load.context.session;
-        let incoming = accepted.frame(session)?;
-        let change =
-            Self { incoming, gone: None, removed: 0, restored: 0, missing: 0, succeeded: Vec::new() };
-        let Some(table) = table.filter(|_| !new.succeeded.is_empty()) else { return Ok(change) };
-        let withdrawn = withdrawn(load, table, new, &change.incoming).await?;
-        if load.source.replace == Replace::Key {
-            return Ok(Self { missing: count_rows(session, withdrawn).await?, ..change });
-        }
-        // A version of a later instant is the file's still, whatever that has at this one.
-        let change = Self { succeeded: new.succeeded.clone(), ..change };
-        let withdrawn = session.collect_frame(withdrawn).await?;
-        if withdrawn.rows() == 0 { Ok(change) } else { change.without(load, new, withdrawn).await }
-    }
-
-    /// The same without rows of these keys, but for those that other inputs have: of each key the one that was loaded last.
-    async fn without(
-        self,
-        load: &Load<'_>,
-        new: &NewInputs,
-        withdrawn: Collected,
-    ) -> Result<Self, IngestError> {
-        let session = load.context.session;
-        let others: Vec<_> = new.loaded.iter().map(|(number, input)| (*number, input)).collect();
-        let restored =
-            accept::rows_of_keys(load, &others, &withdrawn.batches).await?.staged.frame(session)?;
-        let count = withdrawn.rows() as u64;
-        let keys = session.frame(withdrawn.schema, withdrawn.batches)?;
-        let gone = join(&keys, &restored, load.contract, JoinType::LeftAnti)?;
-        let removed = count_rows(session, gone.clone()).await?;
-        Ok(Self {
-            incoming: self.incoming.clone().union(restored).map_err(SqlError::engine)?,
-            gone: Some(gone),
-            removed,
-            restored: count - removed,
-            ..self
-        })
-    }
+/// A change that also takes rows of these keys away, but for those that other inputs have: of each key the one that was loaded last.
+async fn without(
+    change: Change,
+    load: &Load<'_>,
+    new: &NewInputs,
+    withdrawn: Collected,
+) -> Result<Change, IngestError> {
+    let session = load.context.session;
+    let others: Vec<_> = new.loaded.iter().map(|(number, input)| (*number, input)).collect();
+    let restored = accept::rows_of_keys(load, &others, &withdrawn.batches).await?.staged.frame(session)?;
+    let count = withdrawn.rows() as u64;
+    let keys = session.frame(withdrawn.schema, withdrawn.batches)?;
+    let gone = join(&keys, &restored, load.contract, JoinType::LeftAnti)?;
+    let removed = count_rows(session, gone.clone()).await?;
+    Ok(Change {
+        incoming: change.incoming.clone().union(restored).map_err(SqlError::engine)?,
+        gone: Some(gone),
+        removed,
+        restored: count - removed,
+        ..change
+    })
 }
 
 /// The keys of rows that the former editions of inputs brought, and that the present ones lack.
