@@ -2,8 +2,8 @@
 # gbstats 0.8.0 (the statistics of GrowthBook) tests the split of traffic with a degree of freedom for a variation that gets none: its
 # weight is 0 and nobody is in it, and the p-value of the very same split of the others is several times larger.
 #
-# Such a variation is one that was switched off, or is prepared. Pearson's test has one degree of freedom less than there are groups that
-# may have users; scipy's chisquare of the others says so too. A mismatch that is told without the third variation is missed with it.
+# Such a variation is one that was switched off, or is prepared. Pearson's test has one degree of freedom fewer than there are groups
+# that may have users; scipy's chisquare of the others says so too. A mismatch that is told without the third variation may be missed with it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

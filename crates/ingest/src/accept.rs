@@ -10,7 +10,7 @@ use crate::context::Load;
 use crate::mapping::Mapper;
 use crate::read::Input;
 
-/// Reads inputs in their order, each with the number of its load, and passes their rows from a mapper to the conformer, and by it to
+/// Reads inputs in their order, each with its number, and passes their rows from a mapper to the conformer, and by it to
 /// deduplication and the stage.
 pub(crate) async fn rows(load: &Load<'_>, inputs: &[(i64, &Input)]) -> Result<Accepted, IngestError> {
     read(load, inputs, Conformer::new(load)?).await
@@ -22,7 +22,7 @@ pub(crate) async fn rows_of_keys(
     inputs: &[(i64, &Input)],
     keys: &[RecordBatch],
 ) -> Result<Accepted, IngestError> {
-    read(load, inputs, Conformer::new(load)?.only(keys)?).await
+    read(load, inputs, Conformer::new(load)?.only(keys)?).await.map_err(IngestError::while_restoring)
 }
 
 async fn read(

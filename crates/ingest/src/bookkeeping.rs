@@ -14,7 +14,7 @@ use tranche_store::{Commit, CommitMode, Snapshot, StoreError};
 use crate::IngestError;
 use crate::conform::InputCounts;
 use crate::context::Load;
-use crate::discover::{NewInputs, content_mark, edition_mark, load_mark};
+use crate::discover::{NewInputs, content_mark, edition_mark, number_mark};
 use crate::read::Input;
 use crate::rejects::StagedRejects;
 
@@ -107,9 +107,9 @@ impl<'a> Records<'a> {
         let source = self.load.source;
         let contents = self.read().map(move |(input, counts)| content_mark(source, input, &counts.content()));
         let editions = self.new.inputs.iter().chain(&self.new.touched);
-        let loads =
-            self.new.numbered().into_iter().map(move |(number, input)| load_mark(source, input, number));
-        contents.chain(editions.map(move |input| edition_mark(source, input))).chain(loads)
+        let numbers =
+            self.new.numbered().into_iter().map(move |(number, input)| number_mark(source, input, number));
+        contents.chain(editions.map(move |input| edition_mark(source, input))).chain(numbers)
     }
 
     fn read(&self) -> impl Iterator<Item = (&'a Input, &'a InputCounts)> {

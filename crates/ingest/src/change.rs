@@ -1,4 +1,4 @@
-//! What a load does to a table.
+//! The rows that come into a table and go out of it by a load.
 
 use datafusion::prelude::DataFrame;
 
@@ -14,7 +14,7 @@ pub(crate) struct Change {
     pub(crate) restored: u64,
     /// Rows that stay, though their files no longer have them.
     pub(crate) missing: u64,
-    /// Loads whose rows are from then on another one's: of each, its number and that one's.
+    /// Numbers of inputs that were written again, each with the number that takes it over in stored versions.
     pub(crate) succeeded: Vec<(i64, i64)>,
 }
 

@@ -16,6 +16,7 @@ use crate::IngestError;
 use crate::context::Load;
 use crate::dedup::Dedup;
 use crate::digest::ContentDigest;
+use crate::discover::UNNUMBERED;
 use crate::expression::evaluate;
 use crate::keys::KeySet;
 use crate::quarantine::Reject;
@@ -36,7 +37,7 @@ pub(crate) struct Conformer {
     rejects: Rejects,
     counts: Vec<InputCounts>,
     limits: Limits,
-    /// The number of the load of the input whose rows come.
+    /// The number of the input whose rows come.
     number: i64,
     /// The keys of the rows that are wanted; without them, all are.
     only: Option<KeySet>,
@@ -101,7 +102,7 @@ impl Conformer {
         let rejects = Rejects::new(load);
         let (contract, counts) = (contract.clone(), Vec::new());
         let limits = *context.limits;
-        Ok(Self { contract, schema, checks, dedup, rejects, counts, limits, number: 0, only: None })
+        Ok(Self { contract, schema, checks, dedup, rejects, counts, limits, number: UNNUMBERED, only: None })
     }
 
     /// The same for nothing but rows with one of these keys, of inputs that were loaded before.
@@ -115,7 +116,7 @@ impl Conformer {
         self.only.is_some()
     }
 
-    /// The rows that follow are those of the next input, whose load has this number.
+    /// The rows that follow are those of the next input, which has this number.
     pub(crate) fn begin_input(&mut self, number: i64) {
         self.number = number;
         self.counts.push(InputCounts { first_row: self.dedup.rows(), ..InputCounts::default() });
@@ -188,7 +189,8 @@ impl Conformer {
         {
             arrays.push(cast(&arrays[index], &DataType::Date32)?);
         }
-        arrays.push(Arc::new(Int64Array::from_value(self.number, length)));
+        let number = (self.number != UNNUMBERED).then_some(self.number);
+        arrays.push(Arc::new(Int64Array::from(vec![number; length])));
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
         self.check(&batch, &mut failures)?;
         let keep: BooleanArray = (0..length).map(|row| Some(!failures.contains_key(&row))).collect();
@@ -251,7 +253,7 @@ fn stored_schema(contract: &Contract) -> SchemaRef {
     if contract.event_time().is_some() {
         fields.push(Field::new(platform::EVENT_DAY, DataType::Date32, true));
     }
-    fields.push(Field::new(platform::LOAD, DataType::Int64, true));
+    fields.push(Field::new(platform::FILE_NUMBER, DataType::Int64, true));
     Arc::new(Schema::new(fields))
 }
 

@@ -29,7 +29,8 @@ pub struct LoadContext<'a> {
     pub transaction: &'a str,
     /// How large what is read may be, and how many rejected rows are held in memory before they go to a file.
     pub limits: &'a Limits,
-    /// Called with the number of inputs read so far, and of all inputs of the source.
+    /// Called with the number of inputs read so far, and of all that are to be read. Where a corrected one has lost rows, the count begins
+    /// again for those that are read for them.
     pub progress: &'a (dyn Fn(usize, usize) + Send + Sync),
 }
 

@@ -17,30 +17,30 @@ use crate::{IngestError, Source};
 pub(crate) struct NewInputs {
     /// The inputs that the table does not have, in the order in which they are read.
     pub(crate) inputs: Vec<Input>,
-    /// The number of the load of the first of them; the others follow.
-    pub(crate) first_load: i64,
+    /// The number of the first of them; the others follow.
+    pub(crate) first_number: i64,
     /// Inputs that the table has, in editions that it does not know.
     pub(crate) touched: Vec<Input>,
     /// Whether one of the new ones takes the place of an edition that the table has.
     pub(crate) has_rewritten: bool,
-    /// The loads of those editions, as far as they are numbered, each with that of the new one.
+    /// The numbers of those editions, as far as they have one, each with that of the new one.
     pub(crate) succeeded: Vec<(i64, i64)>,
-    /// The inputs that the table has, with the numbers of their loads, and in that order.
+    /// The inputs that the table has, with their numbers, and in that order.
     pub(crate) loaded: Vec<(i64, Input)>,
 }
 
-/// The number of each load from before loads were numbered.
-const UNNUMBERED: i64 = 0;
+/// The number of each input from before inputs were numbered.
+pub(crate) const UNNUMBERED: i64 = 0;
 
 impl NewInputs {
-    /// The inputs that are read, each with the number of its load.
+    /// The inputs that are read, each with its number.
     pub(crate) fn numbered(&self) -> Vec<(i64, &Input)> {
-        (self.first_load..).zip(&self.inputs).collect()
+        (self.first_number..).zip(&self.inputs).collect()
     }
 
-    /// The number of the load of the next input that is found.
-    fn next_load(&self) -> i64 {
-        self.first_load.saturating_add_unsigned(self.inputs.len() as u64)
+    /// The number of the next input that is found.
+    fn next_number(&self) -> i64 {
+        self.first_number.saturating_add_unsigned(self.inputs.len() as u64)
     }
 }
 
@@ -54,11 +54,11 @@ pub(crate) async fn new_inputs(load: &Load<'_>, known: &Transactions) -> Result<
     if all.is_empty() {
         return Err(IngestError::NoFiles { source_name: source.name.clone(), path: source.path.clone() });
     }
-    let last_load = known.versions(LOADS).max().unwrap_or(UNNUMBERED);
-    let mut found = NewInputs { first_load: last_load + 1, ..NewInputs::default() };
+    let last_number = known.versions(NUMBERS).max().unwrap_or(UNNUMBERED);
+    let mut found = NewInputs { first_number: last_number + 1, ..NewInputs::default() };
     for input in all {
         let edition = edition_mark(source, &input);
-        let number = known.version(&load_mark(source, &input, UNNUMBERED).id);
+        let number = known.version(&number_mark(source, &input, UNNUMBERED).id);
         let loaded = number.unwrap_or(UNNUMBERED);
         match known.version(&edition.id) {
             Some(version) if version == edition.version => found.loaded.push((loaded, input)),
@@ -68,7 +68,7 @@ pub(crate) async fn new_inputs(load: &Load<'_>, known: &Transactions) -> Result<
             }
             Some(_) => {
                 found.has_rewritten = true;
-                found.succeeded.extend(number.map(|former| (former, found.next_load())));
+                found.succeeded.extend(number.map(|former| (former, found.next_number())));
                 found.inputs.push(input);
             }
             None if known.version(&former_mark(source, &input)).is_some() => {
@@ -94,12 +94,12 @@ async fn is_unchanged(load: &Load<'_>, input: &Input, known: &Transactions) -> R
     Ok(known.version(&mark.id) == Some(mark.version))
 }
 
-/// How marks of the loads of inputs begin.
-const LOADS: &str = "load/";
+/// How marks of numbers begin.
+const NUMBERS: &str = "number/";
 
-/// The mark of the number of the load by which the table has an input.
-pub(crate) fn load_mark(source: &Source, input: &Input, number: i64) -> Transaction {
-    Transaction::new(id("load", source, input), number)
+/// The mark of the number by which the table has an input.
+pub(crate) fn number_mark(source: &Source, input: &Input, number: i64) -> Transaction {
+    Transaction::new(id("number", source, input), number)
 }
 
 /// The mark of the edition of an input that the table has.

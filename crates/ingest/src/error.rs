@@ -82,6 +82,17 @@ fn advice(path: &str) -> &'static str {
 }
 
 impl IngestError {
+    /// The same of an input that is read once more, for rows that another one no longer has.
+    pub(crate) fn while_restoring(self) -> Self {
+        let why =
+            |reason| format!("{reason} (it is read again for rows that a corrected file no longer has)");
+        match self {
+            Self::File { source_name, file, reason } => Self::File { source_name, file, reason: why(reason) },
+            Self::Read { source_name, file, reason } => Self::Read { source_name, file, reason: why(reason) },
+            other => other,
+        }
+    }
+
     /// The file as a whole cannot be read.
     pub(crate) fn file(source_name: &str, file: &str, problem: impl Into<InputProblem>) -> Self {
         let (source_name, file) = (source_name.to_owned(), file.to_owned());

@@ -27,9 +27,9 @@ pub struct LoadReport {
     pub rejected: u64,
     /// Rows that a later row with the same key replaced within the load.
     pub duplicates: u64,
-    /// Rows of earlier loads that were replaced.
+    /// Rows of earlier loads that were replaced, by rows that are written or restored.
     pub replaced: u64,
-    /// Rows that were written.
+    /// Rows of these files that were written; for an attempt that was cut short after its commit, all rows that it changed.
     pub written: u64,
     /// Rows that were removed, because the files that had brought them were written again without them (`replace: file`).
     pub removed: u64,
@@ -118,7 +118,7 @@ fn shown(reject: &Reject, contract: &Contract) -> String {
 }
 
 impl LoadReport {
-    /// Rows by which the table is other than before: written, restored and removed ones.
+    /// Rows that were written, restored or removed, also where they are as they were.
     #[must_use]
     pub fn changed(&self) -> u64 {
         self.written + self.restored + self.removed
@@ -126,10 +126,11 @@ impl LoadReport {
 
     fn warn_of_missing(&self) {
         let Self { source, missing, .. } = self;
-        let (keys, are, stay) = if *missing == 1 { ("key", "is", "stays") } else { ("keys", "are", "stay") };
+        let (keys, have, stay) =
+            if *missing == 1 { ("key", "has", "stays") } else { ("keys", "have", "stay") };
         tracing::warn!(
-            "{source}: {missing} {keys} of earlier versions of files {are} no longer in them and {stay} in the table; \
-             with `replace: file` in the source, rows that its files lose from then on are removed"
+            "{source}: {missing} {keys} that files had before they were written again {have} no row in them now, and {stay} in \
+             the table; where each file is complete, `replace: file` in the source removes such rows from then on"
         );
     }
 

@@ -69,7 +69,7 @@ pub(crate) struct Mapper<'a> {
     /// Plans expressions over raw rows.
     session: &'a Session,
     input: &'a str,
-    /// Whether a nullable column that the input has nothing for is null.
+    /// Whether raw columns that the input lacks are null.
     may_lack: bool,
     /// For rows of the shape that the last ones had.
     mapping: Option<(SchemaRef, Mapping)>,
@@ -78,10 +78,10 @@ pub(crate) struct Mapper<'a> {
 impl<'a> Mapper<'a> {
     /// `session` plans expressions over raw rows, and `input` is the input's name.
     pub(crate) fn new(load: &'a Load<'a>, session: &'a Session, input: &'a str) -> Self {
-        Self { load, session, input, may_lack: false, mapping: None }
+        Self { load, session, input, may_lack: load.source.reader.is_sparse(), mapping: None }
     }
 
-    /// The same for an input that was loaded before: a column that the contract gained since is null in its rows.
+    /// The same for an input that was loaded before, when less was asked of it: raw columns that it lacks are null.
     pub(crate) fn of_loaded(self) -> Self {
         Self { may_lack: true, ..self }
     }
@@ -103,9 +103,9 @@ impl Mapping {
     /// The mapping of raw rows with this schema.
     fn new(of: &Mapper<'_>, raw: &Schema) -> Result<Self, IngestError> {
         let Load { source, contract, .. } = *of.load;
-        let types = RawTypes::new(source, raw, &source.raw_columns(contract))
+        let types = RawTypes::new(source, raw, &source.raw_columns(contract), of.may_lack)
             .map_err(|reason| IngestError::file(&source.name, of.input, reason))?;
-        let input = input_schema(source, types.schema());
+        let input = input_schema(source, types.schema(), of.may_lack);
         let columns = contract.columns.iter().map(|column| mapped(of, column, types.schema(), &input));
         Ok(Self { columns: columns.collect::<Result<_, _>>()?, input: Arc::new(input), types })
     }
@@ -162,13 +162,13 @@ fn mapped(
     input: &Schema,
 ) -> Result<MappedColumn, IngestError> {
     let Load { source, .. } = *of.load;
-    let Column { name, data_type, nullable, .. } = column;
-    let may_lack = of.may_lack && *nullable;
+    let Column { name, data_type, .. } = column;
     let refuse = |reason: String| IngestError::file(&source.name, of.input, reason);
     let (origin, found) = match source.columns.get(name) {
         Some(sql) => {
             match absent_column(of, &sql.value, name, (raw, input)) {
-                Some(_) if may_lack => return Ok(MappedColumn::nulls(column)),
+                // What an absent column of Parquet would be is not known, so that nothing can be computed from it.
+                Some(_) if of.may_lack && source.reader.is_typed() => return Ok(MappedColumn::nulls(column)),
                 Some(reason) => return Err(refuse(reason)),
                 None => {}
             }
@@ -183,8 +183,7 @@ fn mapped(
         }
         None => match raw.field_with_name(name) {
             Ok(field) => (ColumnOrigin::ByName(name.clone()), field.data_type().clone()),
-            Err(_) if may_lack => return Ok(MappedColumn::nulls(column)),
-            Err(_) if source.reader.is_sparse() => (ColumnOrigin::ByName(name.clone()), DataType::Null),
+            Err(_) if of.may_lack => (ColumnOrigin::ByName(name.clone()), DataType::Null),
             Err(_) => {
                 return Err(refuse(format!(
                     "no column `{name}` (the file has {}); map it in the source with \
@@ -231,10 +230,10 @@ fn absent_column(
 }
 
 /// Raw rows as expressions see them.
-fn input_schema(source: &Source, typed: &Schema) -> Schema {
+fn input_schema(source: &Source, typed: &Schema, may_lack: bool) -> Schema {
     let mut fields: Vec<Field> = typed.fields().iter().map(|field| field.as_ref().clone()).collect();
     // A key that no line of a sparse file has is null in all of them.
-    let is_absent = |name: &String| source.reader.is_sparse() && typed.field_with_name(name).is_err();
+    let is_absent = |name: &String| may_lack && typed.field_with_name(name).is_err();
     let absent = computed_columns(source).into_iter().filter(is_absent);
     fields.extend(absent.filter_map(|name| raw_field(source, &name)));
     for name in [FILE, ROW] {

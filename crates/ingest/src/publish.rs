@@ -11,7 +11,8 @@ use crate::context::Load;
 use crate::read::Input;
 use crate::{IngestError, discover, upsert, versions};
 
-/// Commits a change of the table as it was when the load began, of so many rows, and returns how many that were there are replaced.
+/// Commits a change that was planned on the table as it was when the load began, with the number of rows that it changes, and returns how
+/// many stored rows are replaced.
 pub(crate) async fn publish(
     records: &Records<'_>,
     change: Change,

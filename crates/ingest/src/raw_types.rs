@@ -26,13 +26,18 @@ pub(crate) struct RawTypes {
 }
 
 impl RawTypes {
-    /// The types of raw rows with this schema.
+    /// The types of raw rows with this schema, which may lack columns or not.
     ///
     /// # Errors
     /// Why the input is not what the source declares.
-    pub(crate) fn new(source: &Source, raw: &Schema, wanted: &RawColumns) -> Result<Self, String> {
+    pub(crate) fn new(
+        source: &Source,
+        raw: &Schema,
+        wanted: &RawColumns,
+        may_lack: bool,
+    ) -> Result<Self, String> {
         for name in source.types.keys() {
-            if raw.field_with_name(name).is_err() && !source.reader.is_sparse() {
+            if raw.field_with_name(name).is_err() && !may_lack {
                 let has = wanted.list(raw.fields().iter().map(|field| field.name()));
                 return Err(format!(
                     "no column `{name}`, whose type the source declares (the file has {has})"

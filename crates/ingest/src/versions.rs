@@ -3,12 +3,12 @@
 
 use datafusion::common::JoinType;
 use datafusion::functions_aggregate::expr_fn::min;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit, when};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, case, lit, when};
 use datafusion::prelude::{DataFrame, ident};
 use datafusion::scalar::ScalarValue;
 use jiff::Timestamp;
 use tranche_schema::Contract;
-use tranche_schema::platform::{LOAD, VALID_FROM, VALID_TO};
+use tranche_schema::platform::{FILE_NUMBER, VALID_FROM, VALID_TO};
 use tranche_sql::{Session, SqlError, instant_literal};
 use tranche_store::{CommitMode, Snapshot};
 
@@ -69,49 +69,60 @@ pub(crate) async fn plan(
     Ok(Upsert { rows: union(kept, begun)?, mode: CommitMode::Overwrite, replaced })
 }
 
-/// The keys of which a load says something, with its number and whether that ends the valid version: not where the row is as it was.
+/// The keys of which a load says something, each with the number of its file, and whether the valid version ends: not where the row is as
+/// it was.
 fn keys_with_news(news: DataFrame, gone: Option<DataFrame>, key: &str) -> Result<DataFrame, SqlError> {
-    let incoming =
-        vec![ident(key).alias(NEWS), ident(LOAD).alias(theirs(LOAD)), ident(SAME).is_null().alias(ENDS)];
+    let incoming = vec![
+        ident(key).alias(NEWS),
+        ident(FILE_NUMBER).alias(theirs(FILE_NUMBER)),
+        ident(SAME).is_null().alias(ENDS),
+    ];
     let incoming = news.select(incoming).map_err(SqlError::engine)?;
     let Some(gone) = gone else { return Ok(incoming) };
-    let no_load = lit(ScalarValue::Int64(None)).alias(theirs(LOAD));
-    gone.select(vec![ident(key).alias(NEWS), no_load, lit(true).alias(ENDS)])
+    let no_number = lit(ScalarValue::Int64(None)).alias(theirs(FILE_NUMBER));
+    gone.select(vec![ident(key).alias(NEWS), no_number, lit(true).alias(ENDS)])
         .and_then(|gone| incoming.union(gone))
         .map_err(SqlError::engine)
 }
 
 /// Stored versions beside news of their keys, as they are afterwards: one that ends does so at an instant, one that an incoming row has
-/// as it was is of that row's load, and one of a load that another succeeded is of that.
+/// as it was is of that row's file, and one of a file that was written again since is of its present edition.
 fn with_ends(
     versions: DataFrame,
     ends: Expr,
     succeeded: &[(i64, i64)],
     at: Timestamp,
 ) -> Result<DataFrame, SqlError> {
-    let has_loads = versions.schema().has_column_with_unqualified_name(LOAD);
-    let load = if has_loads { ident(LOAD) } else { lit(ScalarValue::Int64(None)) };
+    let has_numbers = versions.schema().has_column_with_unqualified_name(FILE_NUMBER);
+    let number = if has_numbers { ident(FILE_NUMBER) } else { lit(ScalarValue::Int64(None)) };
     let confirmed = ident(ENDS).is_false().and(is_valid(at));
-    let mut owner = when(confirmed, ident(theirs(LOAD)));
-    for (former, new) in succeeded {
-        owner = owner.when(load.clone().eq(lit(*former)), lit(*new));
-    }
-    let load = owner.otherwise(load).map_err(SqlError::engine)?.alias(LOAD);
+    let number = when(confirmed, ident(theirs(FILE_NUMBER))).otherwise(present(number, succeeded)?);
+    let number = number.map_err(SqlError::engine)?.alias(FILE_NUMBER);
     let valid_to = when(ends, instant_literal(at)).otherwise(ident(VALID_TO)).map_err(SqlError::engine)?;
-    let news = [NEWS, ENDS, &theirs(LOAD)];
+    let news = [NEWS, ENDS, &theirs(FILE_NUMBER)];
     let names = versions.schema().fields().iter().map(|field| field.name().as_str());
     let mut columns: Vec<Expr> = names
         .filter(|name| !news.contains(name))
         .map(|name| match name {
             VALID_TO => valid_to.clone().alias(VALID_TO),
-            LOAD => load.clone(),
+            FILE_NUMBER => number.clone(),
             name => ident(name),
         })
         .collect();
-    if !has_loads {
-        columns.push(load);
+    if !has_numbers {
+        columns.push(number);
     }
     versions.select(columns).map_err(SqlError::engine)
+}
+
+/// The number of an edition, or of the one that succeeded it.
+fn present(number: Expr, succeeded: &[(i64, i64)]) -> Result<Expr, SqlError> {
+    let Some(((former, new), others)) = succeeded.split_first() else { return Ok(number) };
+    let mut successor = case(number.clone()).when(lit(*former), lit(*new));
+    for (former, new) in others {
+        successor = successor.when(lit(*former), lit(*new));
+    }
+    successor.otherwise(number).map_err(SqlError::engine)
 }
 
 /// The keys of incoming rows that are as the version valid at an instant.
@@ -152,7 +163,7 @@ pub(crate) fn is_valid(at: Timestamp) -> Expr {
 /// Rows of a contract as versions that are valid from an instant to another.
 fn version(rows: DataFrame, contract: &Contract, from: Timestamp, to: Expr) -> Result<DataFrame, SqlError> {
     let mut columns: Vec<Expr> = contract.columns.iter().map(|c| ident(&c.name)).collect();
-    columns.push(ident(LOAD));
+    columns.push(ident(FILE_NUMBER));
     columns.push(instant_literal(from).alias(VALID_FROM));
     columns.push(to.alias(VALID_TO));
     rows.select(columns).map_err(SqlError::engine)

@@ -1,7 +1,7 @@
 //! What a file no longer has: rows that its former edition brought, and that its present one lacks.
 //!
-//! Each row of a table knows the load that brought it. A row whose file was written again without it, and that no other file brought since,
-//! would not be there, had the file been so from the beginning: the row that another file had brought before would, if there is one.
+//! Each row of a table knows the file that brought it. Where that was written again without the row, and no other file brought it since,
+//! the row would not be there, had the file been so from the beginning. In its place would be the row that another file had brought before.
 
 use datafusion::common::JoinType;
 use datafusion::logical_expr::lit;
@@ -71,7 +71,7 @@ async fn withdrawn(
 ) -> Result<DataFrame, SqlError> {
     let (session, contract) = (load.context.session, load.contract);
     let former = new.succeeded.iter().map(|(former, _)| lit(*former)).collect();
-    let mut brought = ident(platform::LOAD).in_list(former, false);
+    let mut brought = ident(platform::FILE_NUMBER).in_list(former, false);
     if contract.history() == History::Full {
         brought = brought.and(is_valid(session.as_of()));
     }

@@ -8,8 +8,8 @@ pub const EVENT_DAY: &str = "_day";
 pub const VALID_FROM: &str = "_valid_from";
 /// The instant until which a version of an entity row is valid, null for the latest.
 pub const VALID_TO: &str = "_valid_to";
-/// Which load of a file brought a row: loads are numbered in the order in which a table takes them in. Null in rows from before they were.
-pub const LOAD: &str = "_load";
+/// Which file brought a row: a table numbers the files that it takes in, one that was written again anew. Null in rows from before it did.
+pub const FILE_NUMBER: &str = "_file_number";
 
 /// The column of the wide table of traits and of every platform table that says which segment.
 pub const SEGMENT: &str = "segment";

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::datatypes::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{EVENT_DAY, LOAD, VALID_FROM, VALID_TO};
+use crate::columns::{EVENT_DAY, FILE_NUMBER, VALID_FROM, VALID_TO};
 use crate::{Contract, Evolution, History, TableKind, raw_type_name};
 
 /// The part of a contract that the rows of its table depend on. Types are those of the table itself.
@@ -274,7 +274,7 @@ fn is_same(stored: &DataType, wanted: &DataType) -> bool {
 
 /// Columns that a contract may not have: the platform adds them to tables, or formats of tables use them.
 const RESERVED_COLUMNS: [&str; 7] =
-    [EVENT_DAY, LOAD, VALID_FROM, VALID_TO, "_change_type", "_commit_version", "_commit_timestamp"];
+    [EVENT_DAY, FILE_NUMBER, VALID_FROM, VALID_TO, "_change_type", "_commit_version", "_commit_timestamp"];
 
 /// Whether the platform has a use of its own for a column of this name in the table of a contract.
 pub(crate) fn is_reserved(column: &str) -> bool {

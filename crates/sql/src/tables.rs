@@ -93,7 +93,7 @@ impl Tables {
             }
             left -= estimate;
             let session = engine.session(Timestamp::UNIX_EPOCH);
-            let stored = session.read(snapshot).await?.drop_columns(&[platform::LOAD]);
+            let stored = session.read(snapshot).await?.drop_columns(&[platform::FILE_NUMBER]);
             let found = session.collect_frame(stored.map_err(SqlError::engine)?).await?;
             let slices = by_time(found.batches, table.contract.event_time())?;
             let threads = engine.threads().count();

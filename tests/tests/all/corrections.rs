@@ -172,7 +172,8 @@ fn a_corrected_file_takes_away_what_it_brought_where_its_source_says_so() {
     let ran = shop.load("2026-06-03").expect_code(0);
     assert_eq!(of_lost_rows(&ran, 1), [0, 0, 1]);
     assert!(
-        ran.stderr.contains("orders: 1 key of earlier versions of files is no longer in them"),
+        ran.stderr
+            .contains("orders: 1 key that files had before they were written again has no row in them now"),
         "{}",
         ran.stderr
     );

@@ -37,12 +37,12 @@ impl Place {
         Self { storage, lake, engine: Engine::new(&options).unwrap(), contract: self::contract(contract) }
     }
 
-    /// Marks a file as loaded in the way of before contents were known and loads numbered, with no row of it.
-    pub(crate) async fn commit_unnumbered(&self, source: &str, path: &str) {
+    /// Marks a file as loaded in the way of before contents were known and files numbered, with these rows.
+    pub(crate) async fn commit_unnumbered(&self, source: &str, path: &str, rows: Vec<RecordBatch>) {
         let raw = Matching::new(&self.storage, path, Folder::new("/")).unwrap();
         let edition = raw.objects().await.unwrap()[0].edition.clone();
         let mark = blake3::hash(format!("{path}\n{edition}").as_bytes()).to_hex();
-        let rows = self.session().frame(self.contract.arrow_schema(), vec![]).unwrap();
+        let rows = self.session().frame(self.contract.arrow_schema(), rows).unwrap();
         let folder = layout::TABLES.of(&self.contract.table);
         let mut commit = Commit::new(&folder, "before", CommitMode::Append, rows.logical_plan().clone());
         commit.transactions.push(Transaction::new(format!("file/{source}/{mark}"), 1));

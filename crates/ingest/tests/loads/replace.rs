@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use jiff::{SignedDuration, Timestamp};
@@ -258,16 +258,93 @@ async fn a_row_comes_back_from_a_file_that_lacks_what_the_contract_gained_since(
     assert_eq!(valid_at(&place.rows().await, None), expected);
 }
 
+/// Rows as a table has them that does not number files.
+fn batch(place: &Place, rows: &[(i64, Row)]) -> RecordBatch {
+    let schema = place.contract.arrow_schema();
+    let numbers = |value: &dyn Fn(&(i64, Row)) -> i64| rows.iter().map(value).collect::<Int64Array>();
+    let columns =
+        [numbers(&|(id, _)| *id), numbers(&|(_, row)| row.0 * 86_400_000_000), numbers(&|(_, row)| row.1)];
+    let typed =
+        columns.iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()).unwrap());
+    RecordBatch::try_new(std::sync::Arc::clone(&schema), typed.collect()).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_comes_back_from_a_file_of_before_loads_were_numbered() {
+async fn rows_of_before_files_were_numbered_stay_and_come_back_from_their_file() {
     let (place, source) = (place(KINDS[1].0), source("replace: file"));
-    place.put("visits/1.csv", csv(&[(1, (0, 1)), (2, (0, 1))])).await;
-    place.commit_unnumbered("visits", "memory://raw/visits/1.csv").await;
+    let before = [(1, (0, 1)), (2, (0, 1))];
+    place.put("visits/1.csv", csv(&before)).await;
+    place.commit_unnumbered("visits", "memory://raw/visits/1.csv", vec![batch(&place, &before)]).await;
     place.put("visits/2.csv", csv(&[(2, (0, 2)), (3, (0, 2))])).await;
     let first = place.load_at(&source, "first", day(10)).await;
-    assert_eq!((first.files, first.written), (1, 2));
+    assert_eq!((first.files, first.written, first.replaced), (1, 2, 1));
     place.put("visits/2.csv", csv(&[(3, (0, 3))])).await;
     let second = place.load_at(&source, "second", day(11)).await;
     assert_eq!((second.removed, second.restored), (0, 1));
-    assert_eq!(valid_at(&place.rows().await, None), Rows::from([(2, (0, 1)), (3, (0, 3))]));
+    let expected = Rows::from([(1, (0, 1)), (2, (0, 1)), (3, (0, 3))]);
+    assert_eq!(valid_at(&place.rows().await, None), expected);
+    place.put("visits/1.csv", csv(&[(1, (0, 4))])).await;
+    let third = place.load_at(&source, "third", day(12)).await;
+    assert_eq!(counts(&third), [1, 1, 0, 0, 0], "nobody knows what the file had brought");
+    let expected = Rows::from([(1, (0, 4)), (2, (0, 1)), (3, (0, 3))]);
+    assert_eq!(valid_at(&place.rows().await, None), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_comes_back_at_the_instant_of_the_run_whatever_came_in_between() {
+    let (place, source) = (place(KINDS[2].0), source("replace: file"));
+    place.put("visits/1.csv", csv(&[(1, (0, 1))])).await;
+    let _ = place.load_at(&source, "first", day(2)).await;
+    place.put("visits/2.csv", csv(&[(1, (0, 2))])).await;
+    let _ = place.load_at(&source, "second", day(6)).await;
+    place.put("visits/2.csv", csv(&[])).await;
+    let earlier = place.load_at(&source, "third", day(4)).await;
+    assert_eq!(counts(&earlier), [0; 5], "at that instant it had brought nothing yet");
+    place.put("visits/2.csv", csv(&[(2, (0, 3))])).await;
+    let last = place.load_at(&source, "fourth", day(8)).await;
+    assert_eq!((last.removed, last.restored), (0, 1));
+    let rows = place.rows().await;
+    for (at, expected) in [(3, 1), (5, 1), (7, 2)] {
+        assert_eq!(valid_at(&rows, Some(day(at))), Rows::from([(1, (0, expected))]), "day {at}");
+    }
+    assert_eq!(valid_at(&rows, Some(day(8))), Rows::from([(1, (0, 1)), (2, (0, 3))]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_the_source_s_that_brought_it_last() {
+    let (place, first) = (place(KINDS[1].0), source("replace: file"));
+    let second = "{version: 1, source: others, into: visits, format: csv, path: 'memory://raw/others/*.csv', replace: file}";
+    let second = place::source(second, &Formats::default());
+    place.put("visits/1.csv", csv(&[(1, (0, 1)), (2, (0, 1))])).await;
+    place.put("others/1.csv", csv(&[(1, (0, 2)), (3, (0, 2))])).await;
+    let _ = place.load_at(&first, "first", day(10)).await;
+    let _ = place.load_at(&second, "second", day(10)).await;
+    place.put("visits/1.csv", csv(&[(4, (0, 1))])).await;
+    assert_eq!(place.load_at(&first, "third", day(11)).await.removed, 1);
+    let expected = Rows::from([(1, (0, 2)), (3, (0, 2)), (4, (0, 1))]);
+    assert_eq!(valid_at(&place.rows().await, None), expected);
+    place.put("others/1.csv", csv(&[(3, (0, 2))])).await;
+    assert_eq!(place.load_at(&second, "fourth", day(11)).await.removed, 1);
+    assert_eq!(valid_at(&place.rows().await, None), Rows::from([(3, (0, 2)), (4, (0, 1))]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_correction_is_rejected_goes_and_what_others_lack_is_null() {
+    let mut place = place(KINDS[1].0);
+    let define =
+        |more: &str| source(&format!("replace: file, on_reject: {{quarantine: {{max_ratio: 1}}}}{more}"));
+    place.put("visits/1.csv", csv(&[(1, (0, 1)), (2, (0, 1))])).await;
+    let _ = place.load_at(&define(""), "first", day(10)).await;
+    place.put("visits/2.csv", csv(&[(2, (0, 2)), (3, (0, 2))])).await;
+    let _ = place.load_at(&define(""), "second", day(11)).await;
+    // From then on files have a price, of which a required and another column are made.
+    let gained = COLUMNS.replace("type: int64}]", "type: int64}, {name: paid, type: int64}]");
+    place.contract = place::contract(&format!("{{version: 1, table: visits, {}, {gained}}}", KINDS[1].0));
+    let source =
+        define(", types: {price: int64}, columns: {paid: price + 1, value: 'value + coalesce(price, 0)'}");
+    place.put("visits/2.csv", format!("id,at,value,price\n3,{at},2,dear\n4,{at},2,5\n", at = day(0))).await;
+    let third = place.load_at(&source, "third", day(12)).await;
+    assert_eq!((third.rejected, third.removed, third.restored), (1, 1, 1));
+    let expected = Rows::from([(1, (0, 1)), (2, (0, 1)), (4, (0, 7))]);
+    assert_eq!(valid_at(&place.rows().await, None), expected);
 }

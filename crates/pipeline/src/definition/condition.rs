@@ -44,7 +44,7 @@ impl Condition {
             return Some(format!("when: {day} is day {} of its month", day.day()));
         }
         if !self.rows_of.is_empty() && self.rows_of.iter().all(|step| rows_written(step) == 0) {
-            return Some(format!("when: no rows were written by {}", self.rows_of.join(", ")));
+            return Some(format!("when: no rows were written or removed by {}", self.rows_of.join(", ")));
         }
         None
     }
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(refusal(&loaded, "2026-11-02T12:00:00Z", 5), None);
         assert_eq!(
             refusal(&loaded, "2026-11-02T12:00:00Z", 0).as_deref(),
-            Some("when: no rows were written by load")
+            Some("when: no rows were written or removed by load")
         );
     }
 }

@@ -11,4 +11,4 @@ pub mod segment_history;
 pub mod tables;
 pub mod traits;
 
-pub use crate::columns::{AS_OF, EVENT_DAY, LOAD, SEGMENT, VALID_FROM, VALID_TO, instant};
+pub use crate::columns::{AS_OF, EVENT_DAY, FILE_NUMBER, SEGMENT, VALID_FROM, VALID_TO, instant};

@@ -75,7 +75,7 @@ async fn many_rejects_wait_in_a_file_and_all_are_recorded() {
 async fn files_that_were_loaded_before_contents_were_known_are_not_loaded_again() {
     let place = Place::new(CONTRACT);
     place.put("orders/1.log", "order_id=a price=1.5\n").await;
-    place.commit_unnumbered("shop", "memory://raw/orders/1.log").await;
+    place.commit_unnumbered("shop", "memory://raw/orders/1.log", vec![]).await;
     let source = source(
         "{version: 1, source: shop, into: orders, format: logfmt, path: 'memory://raw/orders/*.log', columns: {amount: price}}",
     );

@@ -202,7 +202,7 @@ async fn a_failure_may_be_harmless_and_a_step_may_be_left_out() {
     let report = run(&plan, &actor, &ledger()).await;
     assert_eq!(statuses(&report), "done a:failed b:done c:skipped d:skipped e:done");
     assert_eq!(report.steps[2].message.as_deref(), Some("when: 2026-11-01 is a Sunday"));
-    assert_eq!(report.steps[3].message.as_deref(), Some("when: no rows were written by c"));
+    assert_eq!(report.steps[3].message.as_deref(), Some("when: no rows were written or removed by c"));
 }
 
 #[tokio::test(start_paused = true)]
